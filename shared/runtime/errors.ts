@@ -1,0 +1,92 @@
+/**
+ * The errors a person or another program may meet, and what each means to a shell.
+ *
+ * Every error carries a code from this closed set; code branches on the code or the class, never on the message.
+ * A message says what we were doing and why it failed; the hint says what to do next.
+ */
+
+/** Exit statuses, after sysexits(3) where it has one. The root README lists them; a test holds the two together. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 64,
+  badInput: 65,
+  noInput: 66,
+  unavailable: 69,
+  internal: 70,
+  cannotCreate: 73,
+  interrupted: 130,
+} as const;
+
+export const ERROR_EXITS = {
+  USAGE: EXIT.usage,
+  CONFIG_INVALID: EXIT.usage,
+  SOURCE_MISSING: EXIT.noInput,
+  SOURCE_UNREADABLE: EXIT.noInput,
+  SOURCE_EMPTY: EXIT.badInput,
+  SOURCE_NOT_VIDEO: EXIT.badInput,
+  SOURCE_NO_PICTURE: EXIT.badInput,
+  SOURCE_TOO_LARGE: EXIT.badInput,
+  SOURCE_TRUNCATED: EXIT.badInput,
+  SOURCE_CHANGED: EXIT.badInput,
+  MODEL_UNKNOWN: EXIT.badInput,
+  MODEL_INVALID: EXIT.badInput,
+  STYLE_UNKNOWN: EXIT.badInput,
+  JOB_INVALID: EXIT.badInput,
+  TOO_MANY_FAILED_FRAMES: EXIT.failed,
+  STORAGE_UNAVAILABLE: EXIT.unavailable,
+  REDIS_UNAVAILABLE: EXIT.unavailable,
+  PROGRAM_MISSING: EXIT.unavailable,
+  STACK_FAILED: EXIT.unavailable,
+  STACK_ALREADY_RUNNING: EXIT.unavailable,
+  OUTPUT_NOT_WRITABLE: EXIT.cannotCreate,
+  INTERRUPTED: EXIT.interrupted,
+  MEDIA_TOOL_FAILED: EXIT.internal,
+  ENGINE_FAILED: EXIT.internal,
+  INTERNAL: EXIT.internal,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_EXITS;
+
+interface FleetErrorOptions {
+  /** What to do next, as a full sentence. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** An error with a code, a sentence and a next step. Throw one of the two classes below. */
+export abstract class FleetError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, { hint, cause }: FleetErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/** Trying again cannot help. */
+export class PermanentError extends FleetError {}
+
+/** Trying again, later or elsewhere, may help. */
+export class TransientError extends FleetError {}
+
+/** The exit status for anything thrown. */
+export function exitStatusOf(error: unknown): number {
+  return error instanceof FleetError ? ERROR_EXITS[error.code] : EXIT.internal;
+}
+
+/** One line for logs and messages: the error and its causes, no stack. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : ` (because: ${describeError(error.cause)})`;
+  return `${error.message}${cause}`;
+}
+
+/** An errno code such as `ENOENT`, or undefined. */
+export function errnoOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
