@@ -1,0 +1,77 @@
+/**
+ * The local fleet as a program. `npm start` keeps it up for whoever enqueues from this folder; `--private` is how `enqueue`
+ * brings one up for itself alone, in a folder of its own that goes with it.
+ */
+import { mkdir, readdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { holdRendezvous } from '../../shared/runtime/rendezvous.ts';
+import { createLog } from '../../shared/runtime/log.ts';
+import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
+import { type Service, runService } from '../../shared/runtime/service.ts';
+import { watchParent } from '../../shared/runtime/watch-parent.ts';
+import { localConfig } from './config.ts';
+import { type Stack, removeFolder, startStack } from './stack.ts';
+
+/** All parts one after the other, each within its own grace. */
+const STOP_GRACE_MS = 40_000;
+const PRIVATE_FOLDER = /^run-(\d+)$/;
+
+const isPrivate = process.argv.includes('--private');
+
+await runService(
+  { createLog: () => createLog({ room: 'stack', level: localConfig().logLevel }), stopGraceMs: STOP_GRACE_MS },
+  async (service, log) => {
+    const config = localConfig();
+    await mkdir(config.folder, { recursive: true });
+    await removeAbandoned(config.folder);
+    const folder = path.join(config.folder, isPrivate ? `run-${process.pid}` : 'shared');
+    const start = () =>
+      startStack({
+        folder,
+        modelCacheFolder: path.join(config.folder, 'models'),
+        isPersistent: !isPrivate,
+        environment: config.environment,
+        log,
+      });
+
+    if (isPrivate) {
+      service.onStop(() => removeFolder(folder));
+      const stack = await start();
+      keep(service, stack);
+      process.send?.({ type: 'stack', environment: stack.clientEnvironment });
+      return;
+    }
+    watchParent({ environment: config.environment, onGone: () => service.stop('npm gone') });
+    let stack: Stack | undefined;
+    const door = await holdRendezvous(config.folder, () => ({ pid: process.pid, environment: stack?.clientEnvironment ?? {} }));
+    service.onStop(() => door.close());
+    stack = await start();
+    keep(service, stack);
+    say(`The local fleet is up: jobs and results stay in ${folder}`);
+    say(`  npm run enqueue VIDEO          in another shell of this folder`);
+    say(`  http://127.0.0.1:${stack.ports.producer}/metrics  producer`);
+    say(`  http://127.0.0.1:${stack.ports.scaler}/metrics  scaler`);
+    say('Ctrl-C takes it down.');
+  },
+);
+
+function keep(service: Service, stack: Stack): void {
+  service.onStop(() => stack.stop());
+  service.run('parts', async () => {
+    const stopped = new Promise<void>((resolve) => service.signal.addEventListener('abort', () => resolve(), { once: true }));
+    await Promise.race([stack.failure, stopped]);
+  });
+}
+
+/** What private stacks that were killed have left behind. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = PRIVATE_FOLDER.exec(name)?.[1];
+    if (pid !== undefined && !isProcessAlive(Number(pid))) await removeFolder(path.join(folder, name));
+  }
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,126 @@
+/**
+ * The whole system on one machine: Redis, Azurite, producer and scaler, brought up in that order and taken down in reverse.
+ * The scaler starts the workers. The programs are the ones that run on Azure; only the addresses differ.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { openBlobStore } from '../../shared/azure/blob-store.ts';
+import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
+import type { Environment } from '../../shared/runtime/environment.ts';
+import type { Log } from '../../shared/runtime/log.ts';
+import { startAzurite } from './azurite.ts';
+import { Part } from './part.ts';
+import { publishModels } from './publish-models.ts';
+import { startRedis } from './redis-server.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const MODELS = path.join(ROOT, 'worker', 'models');
+/** A scaler waits for its workers to release what they hold. */
+const SERVICE_STOP_GRACE_MS = 14_000;
+
+/** On one machine everything is near: what is minutes on Azure is seconds here. */
+const NEAR: Environment = {
+  FRAMEFLEET_INTAKE_SCAN_SECONDS: '0.5',
+  FRAMEFLEET_LEASE_SECONDS: '12',
+  FRAMEFLEET_IDLE_POLL_SECONDS_MAX: '1',
+  FRAMEFLEET_HEARTBEAT_SECONDS: '1',
+  FRAMEFLEET_TICK_SECONDS: '0.5',
+  FRAMEFLEET_DRAIN_TARGET_SECONDS: '5',
+  FRAMEFLEET_IDLE_SECONDS: '20',
+};
+
+export interface StackOptions {
+  /** Everything the stack writes is in here. */
+  readonly folder: string;
+  /** Kept across stacks: models by their sha256. */
+  readonly modelCacheFolder: string;
+  /** Whether a job is to survive a restart of the stack. */
+  readonly isPersistent: boolean;
+  /** Variables that are already set win over ours. */
+  readonly environment: Environment;
+  readonly log: Log;
+}
+
+export interface Stack {
+  /** What a client needs to reach it. */
+  readonly clientEnvironment: Readonly<Record<string, string>>;
+  readonly ports: Readonly<Record<'producer' | 'scaler', number>>;
+  /** Rejects when a part ends by itself. Never resolves. */
+  readonly failure: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/** Throws what the part that could not start said; nothing is left running then. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { folder, environment, log } = options;
+  const parts: Part[] = [];
+  const stop = async (): Promise<void> => {
+    for (const part of parts.splice(0).reverse()) {
+      await part.stop();
+      log.debug({ part: part.name }, 'part stopped');
+    }
+  };
+  const up = (part: Part): void => {
+    parts.push(part);
+    log.info({ part: part.name, pid: part.pid }, 'part started');
+  };
+  try {
+    const logFolder = path.join(folder, 'logs');
+    await mkdir(logFolder, { recursive: true });
+    const logPath = (name: string): string => path.join(logFolder, `${name}.log`);
+
+    const [redis, storage] = await startServers(options, logPath, up);
+    await publishModels({
+      blobs: await openBlobStore({ media: storageAccount(storage.media), system: storageAccount(storage.system) }, PATIENT),
+      folder: MODELS,
+    });
+    const serviceEnvironment = {
+      ...NEAR,
+      FRAMEFLEET_WORK_FOLDER: path.join(folder, 'work'),
+      FRAMEFLEET_MODEL_CACHE: options.modelCacheFolder,
+      ...environment,
+      FRAMEFLEET_MEDIA_STORAGE: storage.media,
+      FRAMEFLEET_SYSTEM_STORAGE: storage.system,
+      FRAMEFLEET_REDIS_URL: redis.url,
+    };
+    const startService = async (name: 'producer' | 'scaler'): Promise<number> => {
+      const part = new Part({
+        name,
+        command: process.execPath,
+        args: [path.join(ROOT, name, 'main.ts')],
+        env: serviceEnvironment,
+        cwd: ROOT,
+        logPath: logPath(name),
+        stopGraceMs: SERVICE_STOP_GRACE_MS,
+      });
+      up(part);
+      return part.announced();
+    };
+    const [producer, scaler] = await Promise.all([startService('producer'), startService('scaler')]);
+    const failure = Promise.race(parts.map((part) => part.failure()));
+    failure.catch(() => undefined); // Looked at by the owner of the stack.
+    return { clientEnvironment: { FRAMEFLEET_MEDIA_STORAGE: storage.media }, ports: { producer, scaler }, failure, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startServers({ folder, isPersistent }: StackOptions, logPath: (name: string) => string, up: (part: Part) => void) {
+  const starting = await Promise.allSettled([
+    startRedis({ folder, logPath: logPath('redis'), isPersistent }),
+    startAzurite({ folder, logPath: logPath('azurite') }),
+  ]);
+  for (const start of starting) if (start.status === 'fulfilled') up(start.value.part);
+  const [redis, storage] = starting;
+  if (redis.status === 'rejected') throw redis.reason;
+  if (storage.status === 'rejected') throw storage.reason;
+  return [redis.value, storage.value] as const;
+}
+
+/** Removes what a stack has written. */
+export async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+}

@@ -1,0 +1,104 @@
+/**
+ * Takes results from the queue and marks their frames in the ledger; starts the stitch with a job's first result; ends a job
+ * whose owner would not want its video any more. A result that comes twice, or late, changes nothing.
+ */
+import type { WorkQueue } from '../shared/azure/work-queue.ts';
+import { tooManyFailed } from '../shared/contract/job.ts';
+import { type ResultMessage, decodeMessage, resultMessage } from '../shared/contract/messages.ts';
+import { countOf } from '../shared/contract/ranges.ts';
+import type { Ledger } from '../shared/control/ledger.ts';
+import type { Steps } from '../shared/control/steps.ts';
+import { backoffMs } from '../shared/runtime/backoff.ts';
+import type { Clock } from '../shared/runtime/clock.ts';
+import { PermanentError } from '../shared/runtime/errors.ts';
+import type { Log } from '../shared/runtime/log.ts';
+import { failJob } from './fail-job.ts';
+import type { ProducerMetrics } from './metrics.ts';
+
+const RESULT_LEASE_SECONDS = 30;
+/** A message for a newer producer is left for it. */
+const NEWER_DELAY_SECONDS = 60;
+/** The collector stays quick while a job is open: the end of every job waits for it. */
+const REST_BUSY = { minMs: 50, maxMs: 300 };
+const REST_IDLE = { minMs: 500, maxMs: 5_000 };
+
+export interface CollectParts {
+  readonly results: WorkQueue;
+  readonly ledger: Ledger;
+  readonly steps: Steps;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: ProducerMetrics;
+}
+
+export class Collector {
+  readonly #parts: CollectParts;
+  #misses = 0;
+
+  constructor(parts: CollectParts) {
+    this.#parts = parts;
+  }
+
+  async pass(): Promise<number> {
+    const { results, ledger } = this.#parts;
+    const message = await results.receive({ visibilityTimeoutSeconds: RESULT_LEASE_SECONDS });
+    if (message === undefined) {
+      this.#misses += 1;
+      const isBusy = (await ledger.openJobs()).length > 0;
+      return backoffMs(this.#misses, isBusy ? REST_BUSY : REST_IDLE);
+    }
+    this.#misses = 0;
+    const decoded = decodeMessage(message.text, resultMessage);
+    switch (decoded.kind) {
+      case 'valid':
+        await this.#take(decoded.message);
+        break;
+      case 'newer':
+        await results.update(message, { visibilityTimeoutSeconds: NEWER_DELAY_SECONDS });
+        return 0;
+      case 'malformed':
+        this.#parts.metrics.messagesRefused.inc({ queue: results.name });
+        this.#parts.log.warn({ messageId: message.messageId, reason: decoded.reason }, 'result refused');
+        break;
+    }
+    await results.remove(message);
+    return 0;
+  }
+
+  async #take(result: ResultMessage): Promise<void> {
+    const { ledger, steps, clock, log, metrics } = this.#parts;
+    const { jobId, batchIndex, scored, failed } = result;
+    const job = await ledger.job(jobId);
+    if (job === undefined) {
+      log.warn({ jobId, batchIndex }, 'result of a job that is not known');
+      return;
+    }
+    const { newlyScored, newlyFailed } = await ledger.resolve(jobId, { batchIndex, scored, failed, nowMs: clock.now().getTime() });
+    metrics.framesScored.inc(Math.max(0, newlyScored));
+    for (const { kind, frames } of failed) if (newlyFailed > 0) metrics.framesFailed.inc({ kind }, countOf(frames));
+    if (result.framesRun > 0 && result.wallSeconds > 0) {
+      await ledger.recordRate(job.definition.model.name, result.megapixels / result.wallSeconds);
+    }
+    log.info({ jobId, batchIndex, worker: result.worker, newlyScored, newlyFailed, wallSeconds: result.wallSeconds }, 'result taken');
+    if (newlyFailed > 0) await this.#judge(jobId, failed);
+    if (newlyScored + newlyFailed > 0) await steps.add('stitch', jobId);
+  }
+
+  /** Whether the job can still become the video its owner asked for. */
+  async #judge(jobId: string, failed: ResultMessage['failed']): Promise<void> {
+    const job = await this.#parts.ledger.job(jobId);
+    if (job === undefined) return;
+    const { framesFailed, framesExpected, definition } = job;
+    const fails =
+      definition.request.onFailedFrame === 'fail' || tooManyFailed({ failed: framesFailed, frameCount: framesExpected });
+    if (!fails) return;
+    const reasons = failed.map(({ kind, message }) => `${kind}: ${message}`).join('; ');
+    await failJob(
+      this.#parts,
+      jobId,
+      new PermanentError('TOO_MANY_FAILED_FRAMES', `${framesFailed} of ${framesExpected} frames could not be scored (${reasons}).`, {
+        hint: 'The reasons stand in scored/<job>/<frame>.failed.json. A few bad frames can be allowed with --on-failed-frame keep-original.',
+      }),
+    );
+  }
+}

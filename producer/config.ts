@@ -1,0 +1,44 @@
+/** Every variable the producer reads, with its unit, its default and its bounds. */
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+
+import { type Environment, parseEnvironment, secondsAsMs, wholeNumber } from '../shared/runtime/environment.ts';
+import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
+
+const variables = z.object({
+  ...serviceVariables,
+  FRAMEFLEET_MEDIA_STORAGE: storageSetting,
+  FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
+  FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+  /** Room for the source and the result of each job in progress. */
+  FRAMEFLEET_WORK_FOLDER: z.string().default(path.join(tmpdir(), 'framefleet')),
+  /** How often incoming is scanned for triggers that no event told of. */
+  FRAMEFLEET_INTAKE_SCAN_SECONDS: secondsAsMs({ min: 0.2, max: 3600, fallback: 30 }),
+  /** A batch without progress for so long is sent again, whatever became of its message: ten times its target. */
+  FRAMEFLEET_RESEND_SECONDS: secondsAsMs({ min: 5, max: 86_400, fallback: 300 }),
+  FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
+  /** Width times height of a frame: 8K by default. */
+  FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
+});
+
+export type ProducerConfig = Readonly<ReturnType<typeof producerConfig>>;
+
+/** Throws CONFIG_INVALID. */
+export function producerConfig(environment: Environment = process.env) {
+  const set = parseEnvironment(variables, environment);
+  return {
+    logLevel: set.FRAMEFLEET_LOG_LEVEL,
+    http: { host: set.FRAMEFLEET_HTTP_HOST, port: set.FRAMEFLEET_HTTP_PORT },
+    mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
+    systemStorage: set.FRAMEFLEET_SYSTEM_STORAGE,
+    redisUrl: set.FRAMEFLEET_REDIS_URL,
+    workFolder: set.FRAMEFLEET_WORK_FOLDER,
+    intakeScanMs: set.FRAMEFLEET_INTAKE_SCAN_SECONDS,
+    resendMs: set.FRAMEFLEET_RESEND_SECONDS,
+    sourceLimits: {
+      durationSecondsMax: set.FRAMEFLEET_DURATION_SECONDS_MAX,
+      pixelsMax: set.FRAMEFLEET_PIXELS_MAX,
+    },
+  };
+}

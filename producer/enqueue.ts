@@ -1,0 +1,178 @@
+/**
+ * `npm run enqueue VIDEO`: checks the file, uploads it and then its trigger, follows the job, and puts the result beside the
+ * source. The result's path goes to standard output; everything else to standard error. See `enqueue/options.ts`.
+ */
+import path from 'node:path';
+
+import { type BlobStore, openBlobStore } from '../shared/azure/blob-store.ts';
+import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
+import { reachStorage } from '../shared/azure/storage-errors.ts';
+import type { JobStatus } from '../shared/contract/job.ts';
+import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
+import { systemClock as clock } from '../shared/runtime/clock.ts';
+import { EXIT, ERROR_EXITS, type ErrorCode, FleetError, PermanentError, describeError, exitStatusOf } from '../shared/runtime/errors.ts';
+import { watchParent } from '../shared/runtime/watch-parent.ts';
+import { enqueueConfig } from './enqueue/config.ts';
+import { follow } from './enqueue/follow.ts';
+import { type EnqueueOptions, parseOptions } from './enqueue/options.ts';
+import { download, planOutput } from './enqueue/output.ts';
+import { NO_PROGRESS, type Progress, showProgress } from './enqueue/progress.ts';
+import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
+import { submit } from './enqueue/submit.ts';
+
+interface Outcome {
+  readonly jobId: string;
+  readonly state: JobStatus['state'] | 'submitted';
+  readonly output: string | null;
+  readonly frames: number | null;
+  readonly failedFrames: number;
+  readonly warnings: readonly string[];
+  readonly wallSeconds: number;
+}
+
+const interrupting = new AbortController();
+/** The first time in order; the second time at once: what we started is tied to us and goes too. */
+const interrupt = (): void => {
+  if (interrupting.signal.aborted) process.exit(EXIT.interrupted);
+  interrupting.abort(new PermanentError('INTERRUPTED', 'Interrupted.'));
+};
+process.on('SIGINT', interrupt);
+process.on('SIGTERM', interrupt);
+process.exitCode = await main(process.argv.slice(2));
+// What a library still keeps open (connections, timers) must not keep the shell waiting.
+process.exit();
+
+async function main(argv: readonly string[]): Promise<number> {
+  const wantsJson = argv.includes('--json');
+  try {
+    const options = parseOptions(argv);
+    if (options === null) return EXIT.ok;
+    const outcome = await enqueue(options, interrupting.signal);
+    if (options.asJson) print(JSON.stringify(outcome));
+    else if (outcome.output !== null) print(outcome.output);
+    else print(outcome.jobId);
+    return EXIT.ok;
+  } catch (thrown) {
+    const error: unknown = interrupting.signal.aborted ? interrupting.signal.reason : thrown;
+    if (wantsJson) print(JSON.stringify({ error: asJson(error) }));
+    else complain(error);
+    return exitStatusOf(error);
+  }
+}
+
+async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Outcome> {
+  const startedAtMs = clock.monotonicMs();
+  const config = enqueueConfig();
+  watchParent({ environment: config.environment, onGone: interrupt });
+  const sourcePath = path.resolve(config.callerFolder, options.videoPath);
+  const video = await probeVideo(sourcePath);
+  checkLimits(video, config.sourceLimits);
+  const label = options.style?.replace(/[^a-z0-9-]+/g, '-') ?? options.model.name;
+  const outputPath = await planOutput({
+    sourcePath,
+    outputPath: options.outputPath === undefined ? undefined : path.resolve(config.callerFolder, options.outputPath),
+    label,
+    container: video.container,
+  });
+
+  const progress = options.asJson ? NO_PROGRESS : showProgress();
+  try {
+    if (config.mediaStorage === undefined) progress.say('Starting the fleet on this machine…');
+    await using fleet = await interruptible(reachFleet(config, { mayStart: !options.isDetached }), signal);
+    const unlessBroken = <T>(work: Promise<T>): Promise<T> => Promise.race([work, fleet.failure]);
+    const done = await unlessBroken(run({ options, config, fleet, video, sourcePath, outputPath, progress, signal }));
+    return { ...done, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
+  } finally {
+    progress.stop();
+  }
+}
+
+async function run(work: {
+  readonly options: EnqueueOptions;
+  readonly config: ReturnType<typeof enqueueConfig>;
+  readonly fleet: ReachedFleet;
+  readonly video: VideoInfo;
+  readonly sourcePath: string;
+  readonly outputPath: string;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}): Promise<Omit<Outcome, 'wallSeconds'>> {
+  const { options, config, fleet, video, sourcePath, outputPath, progress, signal } = work;
+  const blobs = await openStorage(fleet.mediaStorage, signal);
+  const sourceName = path.basename(sourcePath);
+  progress.say(`Uploading ${sourceName} (${(video.fileSizeBytes / 1e6).toFixed(1)} MB)…`);
+  const jobId = await submit({
+    blobs,
+    options,
+    sourcePath,
+    sourceName,
+    sizeBytes: video.fileSizeBytes,
+    now: clock.now(),
+    onUploaded: () => undefined,
+    signal,
+  });
+  if (options.isDetached) {
+    progress.say('The job is on its way:');
+    return { jobId, state: 'submitted', output: null, frames: null, failedFrames: 0, warnings: [] };
+  }
+  progress.say(fleet.kind === 'private' ? 'Ctrl-C stops it all.' : `The job ${jobId} goes on without this command: Ctrl-C leaves it running.`);
+  const status = await follow({
+    blobs,
+    jobId,
+    clock,
+    pickupMs: config.pickupMs,
+    onStatus: (seen) => progress.status(seen, clock.monotonicMs()),
+    signal,
+  });
+  if (status.state !== 'completed' || status.result === null) throw failureOf(status);
+  for (const warning of status.warnings) progress.say(`Note: ${warning}`);
+  if (status.frames.failed > 0) progress.say(`Note: ${status.frames.failed} frames could not be scored (${options.onFailedFrame}).`);
+  await download({ blobs, blobName: status.result.blobName, outputPath, signal });
+  return {
+    jobId,
+    state: status.state,
+    output: outputPath,
+    frames: status.frames.expected,
+    failedFrames: status.frames.failed,
+    warnings: status.warnings,
+  };
+}
+
+async function openStorage(mediaStorage: string, signal: AbortSignal): Promise<BlobStore> {
+  const accounts = { media: storageAccount(mediaStorage), system: null };
+  const door = await openBlobStore(accounts, BRISK);
+  await reachStorage('the media storage', () => door.stat('incoming', 'reachable', { signal }));
+  return openBlobStore(accounts, PATIENT);
+}
+
+/** What the job's status says, as this command's own failure. */
+function failureOf({ error }: JobStatus): Error {
+  const code = error?.code ?? 'INTERNAL';
+  const known: ErrorCode = code in ERROR_EXITS ? (code as ErrorCode) : 'INTERNAL';
+  return new PermanentError(known, error?.message ?? 'The job failed.', error?.hint == null ? {} : { hint: error.hint });
+}
+
+/** Waits for a resource; where the wait is interrupted, the resource is given back as soon as it comes. */
+async function interruptible(coming: Promise<ReachedFleet>, signal: AbortSignal): Promise<ReachedFleet> {
+  const fleet = await coming;
+  if (!signal.aborted) return fleet;
+  await fleet[Symbol.asyncDispose]();
+  throw signal.reason;
+}
+
+function asJson(error: unknown): { code: string; message: string; hint: string | null } {
+  return error instanceof FleetError
+    ? { code: error.code, message: error.message, hint: error.hint ?? null }
+    : { code: 'INTERNAL', message: describeError(error), hint: null };
+}
+
+function complain(error: unknown): void {
+  const { code, message, hint } = asJson(error);
+  process.stderr.write(`\n${message}\n`);
+  if (hint !== null) process.stderr.write(`${hint}\n`);
+  if (code === 'INTERNAL' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,102 @@
+/** What may be said on the command line of `npm run enqueue`, and what it means. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+
+import { NAME_PATTERN } from '../../shared/contract/blob-names.ts';
+import { DEFAULT_MODEL, FAILED_FRAME_POLICIES, type FailedFramePolicy, PRIORITIES, type Priority } from '../../shared/contract/job.ts';
+import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
+
+export interface EnqueueOptions {
+  readonly videoPath: string;
+  readonly model: { readonly name: string; readonly version?: string };
+  readonly style: string | undefined;
+  readonly batchSize: number | undefined;
+  readonly outputPath: string | undefined;
+  readonly priority: Priority;
+  readonly onFailedFrame: FailedFramePolicy;
+  readonly asJson: boolean;
+  readonly isDetached: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  npm run enqueue holiday.mp4
+  npm run enqueue holiday.mp4 -- --style great-wave --out painted.mp4
+  npm run enqueue holiday.mp4 -- --style starry-night:2,udnie:1
+  npm run --silent enqueue holiday.mp4 -- --json
+  npm run enqueue -- -- -odd-name.mp4
+
+Without FRAMEFLEET_MEDIA_STORAGE the work is done on this machine; with it, by the fleet behind that storage account.
+Exit status: 0 done, 1 the job failed, 64 usage, 65 the input cannot be used, 66 no such input, 69 something needed is
+not reachable, 70 an internal error, 73 the output cannot be written, 130 interrupted.`;
+
+/** The options, or null where help was asked for and printed. Throws USAGE. */
+export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
+  const command = new Command('npm run enqueue')
+    .usage('VIDEO -- [options]')
+    .description('Runs a model over every frame of a video, and puts the result beside it.')
+    .argument('<video>', 'the file')
+    .option('--style <style>', 'which of the model’s styles, or a blend: starry-night:2,udnie:1 (default: its first)')
+    .option('--model <name[@version]>', 'which model', parseModel, { name: DEFAULT_MODEL })
+    .option('--batch <frames>', `frames per batch, 1 to ${BATCH_FRAMES_MAX} (default: about 30 s of work)`, parseBatch)
+    .option('--out <path>', 'where to put the result: a file or a folder (default: beside the video)')
+    .addOption(new Option('--priority <level>', 'before or after other jobs').choices(PRIORITIES).default('normal'))
+    .addOption(
+      new Option('--on-failed-frame <policy>', 'what a frame that cannot be scored means')
+        .choices(FAILED_FRAME_POLICIES)
+        .default('keep-original'),
+    )
+    .option('--json', 'print one JSON object, and no progress', false)
+    .option('--detach', 'do not wait: needs a fleet that stays up (npm start, or Azure)', false)
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  try {
+    command.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.helpDisplayed') return null;
+    throw new PermanentError('USAGE', `${error.message.replace(/^error: /, '').replace(/\.?$/, '.')}`, {
+      hint: 'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help',
+      cause: error,
+    });
+  }
+  const set = command.opts<{
+    style?: string;
+    model: EnqueueOptions['model'];
+    batch?: number;
+    out?: string;
+    priority: Priority;
+    onFailedFrame: FailedFramePolicy;
+    json: boolean;
+    detach: boolean;
+  }>();
+  return {
+    videoPath: command.args[0] ?? '',
+    model: set.model,
+    style: set.style,
+    batchSize: set.batch,
+    outputPath: set.out,
+    priority: set.priority,
+    onFailedFrame: set.onFailedFrame,
+    asJson: set.json,
+    isDetached: set.detach,
+  };
+}
+
+function parseModel(text: string): EnqueueOptions['model'] {
+  const [name = '', version, ...rest] = text.split('@');
+  const names = version === undefined ? [name] : [name, version];
+  if (rest.length > 0 || names.some((one) => !NAME_PATTERN.test(one))) {
+    throw new InvalidArgumentError('Expected a name such as painter, or painter@1.');
+  }
+  return version === undefined ? { name } : { name, version };
+}
+
+function parseBatch(text: string): number {
+  const frames = Number(text);
+  if (!Number.isInteger(frames) || frames < 1 || frames > BATCH_FRAMES_MAX) {
+    throw new InvalidArgumentError(`Expected a whole number from 1 to ${BATCH_FRAMES_MAX}.`);
+  }
+  return frames;
+}

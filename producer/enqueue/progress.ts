@@ -1,0 +1,52 @@
+/** What a person sees while a job runs: a bar on a terminal, a line now and then elsewhere. On standard error. */
+import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+
+import type { JobStatus } from '../../shared/contract/job.ts';
+import { NO_PACE, clockTime, nextPace, secondsLeft } from './pace.ts';
+
+const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
+/** Without a terminal, a line so often. */
+const LINE_EVERY_MS = 5_000;
+
+export interface Progress {
+  say(sentence: string): void;
+  status(status: JobStatus, atMs: number): void;
+  stop(): void;
+}
+
+export const NO_PROGRESS: Progress = { say: () => undefined, status: () => undefined, stop: () => undefined };
+
+export function showProgress(): Progress {
+  const bars = new MultiBar(
+    { format: FORMAT, hideCursor: true, clearOnComplete: false, noTTYOutput: true, notTTYSchedule: LINE_EVERY_MS, fps: 5, stream: process.stderr },
+    Presets.shades_classic,
+  );
+  let bar: SingleBar | undefined;
+  let pace = NO_PACE;
+  return {
+    say(sentence) {
+      if (bar === undefined) process.stderr.write(`${sentence}\n`);
+      else bars.log(`${sentence}\n`);
+    },
+    status(status, atMs) {
+      const { expected, scored, failed } = status.frames;
+      if (expected === 0) return;
+      pace = nextPace(pace, status, atMs);
+      const left = secondsLeft(pace, expected);
+      const rate = pace.framesPerSecond === null ? '' : `${pace.framesPerSecond.toFixed(1)} frames/s`;
+      const eta = left === null ? '' : `  ${clockTime(left)} left`;
+      bar ??= bars.create(expected, 0, { phase: '', pace: '' });
+      bar.setTotal(expected);
+      bar.update(scored + failed, { phase: phaseOf(status).padEnd(9), pace: `${rate}${eta}` });
+    },
+    stop() {
+      bars.stop();
+    },
+  };
+}
+
+function phaseOf({ state, frames }: JobStatus): string {
+  if (state !== 'running') return state;
+  if (frames.scored + frames.failed >= frames.expected) return 'stitching';
+  return frames.scored > 0 ? 'scoring' : 'splitting';
+}

@@ -1,0 +1,77 @@
+/** The producer as a service: intake, split, dispatch, collect, stitch. Only composes. */
+import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
+import { openBlobStore } from '../shared/azure/blob-store.ts';
+import { reachStorage } from '../shared/azure/storage-errors.ts';
+import { openWorkQueue } from '../shared/azure/work-queue.ts';
+import { QUEUES } from '../shared/contract/storage-layout.ts';
+import { Ledger } from '../shared/control/ledger.ts';
+import { connectRedis } from '../shared/control/redis.ts';
+import { Steps } from '../shared/control/steps.ts';
+import { systemClock as clock } from '../shared/runtime/clock.ts';
+import { createHttp, listen } from '../shared/runtime/http.ts';
+import { createLog } from '../shared/runtime/log.ts';
+import { repeat } from '../shared/runtime/repeat.ts';
+import { runService } from '../shared/runtime/service.ts';
+import { Collector } from './collect.ts';
+import { producerConfig } from './config.ts';
+import { dispatchPass } from './dispatch.ts';
+import { failJob } from './fail-job.ts';
+import { Intake } from './intake.ts';
+import { JobFolders } from './job-folders.ts';
+import { producerMetrics } from './metrics.ts';
+import { split } from './split.ts';
+import { StatusPublisher } from './status.ts';
+import { stitch } from './stitch.ts';
+
+/** A split is bound by ffmpeg and the disk; a stitch mostly waits for its frames. */
+const SPLITS_AT_ONCE = 2;
+const STITCHES_AT_ONCE = 8;
+
+await runService(
+  { createLog: () => createLog({ room: 'producer', level: producerConfig().logLevel }) },
+  async (service, log) => {
+    const config = producerConfig();
+    const { signal } = service;
+    const metrics = producerMetrics();
+
+    const accounts = { media: storageAccount(config.mediaStorage), system: storageAccount(config.systemStorage) };
+    const door = await openBlobStore(accounts, BRISK);
+    await reachStorage('the media storage', () => door.stat('incoming', 'reachable'));
+    await reachStorage('the system storage', () => door.stat('models', 'reachable'));
+    const blobs = await openBlobStore(accounts, PATIENT);
+    const [batches, results, events] = await Promise.all([
+      openWorkQueue(accounts.system, QUEUES.frameBatches),
+      openWorkQueue(accounts.system, QUEUES.batchResults),
+      openWorkQueue(accounts.system, QUEUES.mediaEvents),
+    ]);
+
+    const redis = await connectRedis({ url: config.redisUrl, log });
+    service.onStop(() => redis.disconnect());
+    const ledger = new Ledger(redis);
+    const steps = new Steps({ redis, log });
+    service.onStop(() => steps.close());
+    const folders = await JobFolders.open({ workFolder: config.workFolder, blobs });
+    service.onStop(() => folders.removeAll());
+
+    const shared = { blobs, ledger, steps, folders, clock, log, metrics };
+    const failed = (jobId: string, error: unknown) => failJob(shared, jobId, error);
+    const splitParts = { ...shared, sourceLimits: config.sourceLimits };
+    steps.process('split', { run: (jobId, stop) => split(splitParts, jobId, stop), failed }, { concurrency: SPLITS_AT_ONCE, signal });
+    steps.process('stitch', { run: (jobId, stop) => stitch(shared, jobId, stop), failed }, { concurrency: STITCHES_AT_ONCE, signal });
+
+    const intake = new Intake({ ...shared, events, scanMs: config.intakeScanMs });
+    const collector = new Collector({ ...shared, results });
+    const status = new StatusPublisher({ ...shared, onEnded: (jobId) => folders.remove(jobId) });
+    const loop = (name: string, pass: () => Promise<number>) =>
+      service.run(name, () => repeat({ name, clock, log, signal, pass }));
+    loop('intake', () => intake.pass());
+    loop('dispatch', () => dispatchPass({ ...shared, batches, resendMs: config.resendMs }));
+    loop('collect', () => collector.pass());
+    loop('status', () => status.pass());
+
+    const isReady = () => !signal.aborted && redis.status === 'ready';
+    const http = createHttp({ registry: metrics.registry, isLive: () => true, isReady });
+    service.onStop(() => http.close());
+    service.announceReady(await listen(http, config.http));
+  },
+);

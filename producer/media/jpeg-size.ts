@@ -1,0 +1,19 @@
+/** PURE. The size of a JPEG picture, from its frame header (ISO/IEC 10918-1, B.2.2). */
+const START_OF_IMAGE = 0xffd8;
+/** Start-of-frame markers are 0xC0 to 0xCF but for three that mean other things. */
+const NOT_FRAMES = new Set([0xc4, 0xc8, 0xcc]);
+
+/** Throws RangeError for what is no JPEG. */
+export function jpegSize(jpeg: Buffer): { readonly width: number; readonly height: number } {
+  if (jpeg.length < 4 || jpeg.readUInt16BE(0) !== START_OF_IMAGE)
+    throw new RangeError('expected a JPEG picture');
+  let offset = 2;
+  while (offset + 9 <= jpeg.length) {
+    const marker = jpeg.readUInt8(offset + 1);
+    if (marker >= 0xc0 && marker <= 0xcf && !NOT_FRAMES.has(marker)) {
+      return { height: jpeg.readUInt16BE(offset + 5), width: jpeg.readUInt16BE(offset + 7) };
+    }
+    offset += 2 + jpeg.readUInt16BE(offset + 2);
+  }
+  throw new RangeError('expected a JPEG picture with a frame header');
+}

@@ -1,0 +1,92 @@
+/**
+ * PURE. The timeline: when each decoded frame is shown, exactly, and whether all of the source is there.
+ *
+ * It is written at the split and read at the stitch, perhaps by another release: hence the version and the schema.
+ * Timestamps are the source's own: they may begin anywhere, below zero too, and they strictly increase.
+ */
+import { z } from 'zod';
+
+import type { VideoInfo } from '../../shared/media/video-info.ts';
+
+const positiveInteger = z.number().int().positive();
+
+export const timelineSchema = z.object({
+  version: z.literal(1),
+  /** Seconds in a tick, as a fraction. */
+  timeBase: z.object({ numerator: positiveInteger, denominator: positiveInteger }),
+  /** Ticks, one for each frame. */
+  pts: z
+    .array(z.number().int())
+    .min(1)
+    .refine((pts) => pts.every((ticks, index) => index === 0 || ticks > (pts[index - 1] ?? Infinity)), {
+      error: 'timestamps must strictly increase',
+    }),
+});
+export type Timeline = z.infer<typeof timelineSchema>;
+
+type Rate = Pick<VideoInfo, 'framesPerSecond'>;
+
+/** The median distance of two frames; the last frame is taken to last this long. A lone frame: one over the rate. */
+export function typicalFrameTicks(timeline: Timeline, { framesPerSecond }: Rate): number {
+  const gaps = timeline.pts.slice(1).map((ticks, index) => ticks - (timeline.pts[index] ?? ticks));
+  const median = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)];
+  return median ?? Math.max(1, Math.round(1 / framesPerSecond / secondsPerTick(timeline)));
+}
+
+/** From the first frame's start to the last one's end. */
+export function durationSeconds(timeline: Timeline, rate: Rate): number {
+  const first = timeline.pts[0] ?? 0;
+  const last = timeline.pts.at(-1) ?? first;
+  return (last - first + typicalFrameTicks(timeline, rate)) * secondsPerTick(timeline);
+}
+
+export function beginsBelowZero({ pts }: Timeline): boolean {
+  return (pts[0] ?? 0) < 0;
+}
+
+export function secondsPerTick({ timeBase }: Timeline): number {
+  return timeBase.numerator / timeBase.denominator;
+}
+
+/** A decoder may drop a frame or two at the ends; a share allows for tables that are a little off. */
+const FRAMES_SHORT = { least: 2, share: 0.02 } as const;
+/** A duration in a header is rounded, and the sound may last a little longer than the picture. */
+const SECONDS_SHORT = { least: 1, share: 0.05 } as const;
+
+/**
+ * How much of the source is missing, as a phrase about it, or undefined where it is all there.
+ *
+ * Where the container counts its frames, the count decides (less what an edit list hides); else the time it declares.
+ * A container that declares nothing is believed.
+ */
+export function truncationOf({
+  timeline,
+  video,
+}: {
+  readonly timeline: Timeline;
+  readonly video: Pick<
+    VideoInfo,
+    'framesPerSecond' | 'frameCountDeclared' | 'frameCountEstimated' | 'durationSeconds'
+  >;
+}): string | undefined {
+  const decoded = timeline.pts.length;
+  if (video.frameCountDeclared !== undefined) {
+    const expected = video.frameCountEstimated ?? video.frameCountDeclared;
+    const missing = expected - decoded;
+    const allowed = Math.max(FRAMES_SHORT.least, FRAMES_SHORT.share * expected);
+    return missing > allowed
+      ? `it declares ${expected} frames, but only ${decoded} could be decoded`
+      : undefined;
+  }
+  if (video.durationSeconds === undefined) return undefined;
+  const reached = durationSeconds(timeline, video);
+  const missing = video.durationSeconds - reached;
+  const allowed = Math.max(SECONDS_SHORT.least, SECONDS_SHORT.share * video.durationSeconds);
+  return missing > allowed
+    ? `it declares ${seconds(video.durationSeconds)}, but its picture ends after ${seconds(reached)}`
+    : undefined;
+}
+
+function seconds(value: number): string {
+  return `${value.toFixed(2)} s`;
+}

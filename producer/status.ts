@@ -1,0 +1,99 @@
+/**
+ * `results/<jobId>/status.json`: what people who may read the media account see of a job.
+ *
+ * Written when something has changed, and after writing looked at again: two producers may write at once, and the last word
+ * must be the final one.
+ */
+import type { BlobStore } from '../shared/azure/blob-store.ts';
+import { statusBlob } from '../shared/contract/blob-names.ts';
+import { type JobStatus, isTerminal } from '../shared/contract/job.ts';
+import type { Ledger, LedgerJob } from '../shared/control/ledger.ts';
+import type { Clock } from '../shared/runtime/clock.ts';
+import type { FleetError } from '../shared/runtime/errors.ts';
+import type { ProducerMetrics } from './metrics.ts';
+
+const PASS_MS = 500;
+
+export interface StatusParts {
+  readonly blobs: BlobStore;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly metrics: ProducerMetrics;
+  /** Called once for a job that has come to its end, before it is closed. */
+  readonly onEnded: (jobId: string) => Promise<void>;
+}
+
+export class StatusPublisher {
+  readonly #parts: StatusParts;
+  readonly #published = new Map<string, string>();
+
+  constructor(parts: StatusParts) {
+    this.#parts = parts;
+  }
+
+  async pass(): Promise<number> {
+    const { ledger, metrics } = this.#parts;
+    const jobs = await ledger.openJobs();
+    metrics.jobsOpen.set(jobs.length);
+    for (const job of jobs) await this.#publish(job);
+    return PASS_MS;
+  }
+
+  async #publish(job: LedgerJob): Promise<void> {
+    const { blobs, ledger, clock, metrics, onEnded } = this.#parts;
+    const content = JSON.stringify(statusOf(job, new Date(0)));
+    if (this.#published.get(job.jobId) !== content) {
+      await putStatus(blobs, statusOf(job, clock.now()));
+      this.#published.set(job.jobId, content);
+    }
+    const now = await ledger.job(job.jobId);
+    if (now !== undefined && now.state !== job.state) return this.#publish(now);
+    if (!isTerminal(job.state)) return;
+    metrics.jobsEnded.inc({ state: job.state });
+    await onEnded(job.jobId);
+    await ledger.close(job.jobId);
+    this.#published.delete(job.jobId);
+  }
+}
+
+function statusOf(job: LedgerJob, updatedAt: Date): JobStatus {
+  return {
+    version: 1,
+    jobId: job.jobId,
+    state: job.state,
+    frames: {
+      expected: job.framesExpected,
+      split: job.framesSplit,
+      scored: job.framesScored,
+      failed: job.framesFailed,
+      stitched: job.framesStitched,
+    },
+    scoringSince: job.scoringSinceMs === undefined ? null : new Date(job.scoringSinceMs).toISOString(),
+    updatedAt: updatedAt.toISOString(),
+    warnings: [...job.warnings],
+    result: job.result ?? null,
+    error: job.error ?? null,
+  };
+}
+
+/** The status of a job that could not even be opened. */
+export async function publishRefusal(
+  blobs: BlobStore,
+  { jobId, error, now }: { readonly jobId: string; readonly error: FleetError; readonly now: Date },
+): Promise<void> {
+  await putStatus(blobs, {
+    version: 1,
+    jobId,
+    state: 'failed',
+    frames: { expected: 0, split: 0, scored: 0, failed: 0, stitched: 0 },
+    scoringSince: null,
+    updatedAt: now.toISOString(),
+    warnings: [],
+    result: null,
+    error: { code: error.code, message: error.message, hint: error.hint ?? null },
+  });
+}
+
+async function putStatus(blobs: BlobStore, status: JobStatus): Promise<void> {
+  await blobs.put('results', statusBlob(status.jobId), JSON.stringify(status, undefined, 2), { contentType: 'application/json' });
+}

@@ -1,0 +1,165 @@
+/**
+ * Blobs by container and name, over both accounts. The only importer of @azure/storage-blob besides `credentials.ts`.
+ *
+ * A put with `onlyIfAbsent` is how outputs become idempotent: whoever comes second changes no byte.
+ */
+import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
+import { buffer } from 'node:stream/consumers';
+
+import { type AccountName, CONTAINERS, type ContainerName } from '../contract/storage-layout.ts';
+import type { RetryPolicy, StorageAccount } from './credentials.ts';
+import { isAlreadyThere, isNotFound } from './storage-errors.ts';
+
+export interface BlobInfo {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly lastModifiedAt: Date;
+  /** Only where the listing asked for it. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+interface Cancellable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface PutOptions extends Cancellable {
+  readonly contentType?: string;
+  readonly onlyIfAbsent?: boolean;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+export interface BlobStore {
+  /** `exists` only where `onlyIfAbsent` was asked and something was there. */
+  put(container: ContainerName, name: string, body: Uint8Array | string, options?: PutOptions): Promise<'created' | 'exists'>;
+  /** In blocks, with bounded memory; returns the new blob's etag. `onProgress` gets bytes sent so far. */
+  putFile(
+    container: ContainerName,
+    name: string,
+    path: string,
+    options?: Cancellable & { readonly contentType?: string; readonly onProgress?: (bytes: number) => void },
+  ): Promise<string>;
+  /** The whole blob in memory, or undefined where there is none. One request. */
+  get(container: ContainerName, name: string, options?: Cancellable): Promise<Buffer | undefined>;
+  /** Throws where there is none. */
+  getFile(
+    container: ContainerName,
+    name: string,
+    path: string,
+    options?: Cancellable & { readonly onProgress?: (bytes: number) => void },
+  ): Promise<void>;
+  stat(container: ContainerName, name: string, options?: Cancellable): Promise<Omit<BlobInfo, 'name'> | undefined>;
+  /** Ascending by name; 5,000 a request. */
+  list(
+    container: ContainerName,
+    options: Cancellable & { readonly prefix?: string; readonly withMetadata?: boolean },
+  ): AsyncIterable<BlobInfo>;
+  /** The first parts of names, as in a folder: `<jobId>/` gives `<jobId>`. */
+  listFolders(container: ContainerName, options?: Cancellable): AsyncIterable<string>;
+  remove(container: ContainerName, name: string): Promise<void>;
+}
+
+/** `null` for an account that this room may not touch: a blob in it is then a mistake of ours, and throws. */
+export type Accounts = Readonly<Record<AccountName, StorageAccount | null>>;
+
+export async function openBlobStore(accounts: Accounts, policy: RetryPolicy): Promise<BlobStore> {
+  const services: Record<AccountName, BlobServiceClient | undefined> = {
+    media: await accounts.media?.blobs(policy),
+    system: await accounts.system?.blobs(policy),
+  };
+  return blobStore((container) => {
+    const service = services[CONTAINERS[container]];
+    if (service === undefined) throw new TypeError(`the container ${container} is not for this room`);
+    return service.getContainerClient(container);
+  });
+}
+
+function blobStore(open: (container: ContainerName) => ContainerClient): BlobStore {
+  return {
+    async put(container, name, body, { contentType, onlyIfAbsent = false, metadata, signal } = {}) {
+      try {
+        await open(container)
+          .getBlockBlobClient(name)
+          .upload(body, Buffer.byteLength(body), {
+            ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
+            ...(onlyIfAbsent ? { conditions: { ifNoneMatch: '*' } } : {}),
+            ...(metadata === undefined ? {} : { metadata: { ...metadata } }),
+            ...abortable(signal),
+          });
+        return 'created';
+      } catch (error) {
+        if (onlyIfAbsent && isAlreadyThere(error)) return 'exists';
+        throw error;
+      }
+    },
+    async putFile(container, name, path, { contentType, onProgress, signal } = {}) {
+      const { etag } = await open(container)
+        .getBlockBlobClient(name)
+        .uploadFile(path, {
+          ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
+          ...progress(onProgress),
+          ...abortable(signal),
+        });
+      return etag ?? '';
+    },
+    async get(container, name, { signal } = {}) {
+      try {
+        const { readableStreamBody } = await open(container).getBlobClient(name).download(0, undefined, abortable(signal));
+        if (readableStreamBody === undefined) throw new TypeError('expected a stream of the blob');
+        return await buffer(readableStreamBody);
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }
+    },
+    async getFile(container, name, path, { onProgress, signal } = {}) {
+      await open(container)
+        .getBlobClient(name)
+        .downloadToFile(path, 0, undefined, { ...progress(onProgress), ...abortable(signal) });
+    },
+    async stat(container, name, { signal } = {}) {
+      try {
+        const { contentLength, etag, lastModified, metadata } = await open(container)
+          .getBlobClient(name)
+          .getProperties(abortable(signal));
+        return {
+          sizeBytes: contentLength ?? 0,
+          etag: etag ?? '',
+          lastModifiedAt: lastModified ?? new Date(0),
+          metadata: metadata ?? {},
+        };
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }
+    },
+    async *list(container, { prefix = '', withMetadata = false, signal }) {
+      const blobs = open(container).listBlobsFlat({ prefix, includeMetadata: withMetadata, ...abortable(signal) });
+      for await (const { name, properties, metadata } of blobs) {
+        yield {
+          name,
+          sizeBytes: properties.contentLength ?? 0,
+          etag: properties.etag,
+          lastModifiedAt: properties.lastModified,
+          metadata: metadata ?? {},
+        };
+      }
+    },
+    async *listFolders(container, { signal } = {}) {
+      for await (const item of open(container).listBlobsByHierarchy('/', abortable(signal))) {
+        if (item.kind === 'prefix') yield item.name.replace(/\/$/, '');
+      }
+    },
+    async remove(container, name) {
+      await open(container).getBlobClient(name).deleteIfExists();
+    },
+  };
+}
+
+function abortable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: signal };
+}
+
+function progress(onProgress: ((bytes: number) => void) | undefined) {
+  return onProgress === undefined ? {} : { onProgress: ({ loadedBytes }: { loadedBytes: number }) => onProgress(loadedBytes) };
+}

@@ -1,0 +1,58 @@
+/** What storage answered, told apart by status and code, never by text. */
+import { TransientError } from '../runtime/errors.ts';
+
+interface StorageFailure {
+  readonly statusCode: number | undefined;
+  readonly errorCode: string | undefined;
+}
+
+export function storageFailure(error: unknown): StorageFailure {
+  if (typeof error !== 'object' || error === null) return { statusCode: undefined, errorCode: undefined };
+  const { statusCode, code, details } = error as {
+    statusCode?: unknown;
+    code?: unknown;
+    details?: { errorCode?: unknown };
+  };
+  const errorCode = details?.errorCode ?? code;
+  return {
+    statusCode: typeof statusCode === 'number' ? statusCode : undefined,
+    errorCode: typeof errorCode === 'string' ? errorCode : undefined,
+  };
+}
+
+/** A blob, container, queue or message that is not there. */
+export function isNotFound(error: unknown): boolean {
+  return storageFailure(error).statusCode === 404;
+}
+
+/** A conditional put that found something there: 409 BlobAlreadyExists, or 412 where the service prefers that. */
+export function isAlreadyThere(error: unknown): boolean {
+  const { statusCode, errorCode } = storageFailure(error);
+  return (statusCode === 409 && errorCode === 'BlobAlreadyExists') || statusCode === 412;
+}
+
+/**
+ * Whether a lease call was answered "this is no longer yours": 404 where the message is gone, 400 where the receipt is
+ * stale. The service uses both; so does Azurite.
+ */
+export function isLeaseLost(error: unknown): boolean {
+  const { statusCode, errorCode } = storageFailure(error);
+  return statusCode === 404 || (statusCode === 400 && errorCode === 'PopReceiptMismatch');
+}
+
+/** Runs a call at the door of a program; what cannot be reached becomes STORAGE_UNAVAILABLE with what to do. */
+export async function reachStorage<T>(what: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    const { statusCode } = storageFailure(cause);
+    const why = statusCode === undefined ? 'it does not answer' : `it answered ${statusCode}`;
+    throw new TransientError('STORAGE_UNAVAILABLE', `Cannot reach ${what}: ${why}.`, {
+      hint:
+        statusCode === 403
+          ? 'Check that your identity has the roles this program needs on that account.'
+          : 'Check FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE, that the account (or Azurite) is up, and that its network rules let this machine in.',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * A queue of work: receive under a lease, renew it, settle it. The only importer of @azure/storage-queue besides
+ * `credentials.ts`.
+ *
+ * Texts are sent as they are: our messages are base64 already, which keeps characters that XML cannot hold off the wire.
+ * One message a receive: a batch is much work, and one unreadable neighbour would hide the others.
+ */
+import type { QueueClient } from '@azure/storage-queue';
+
+import type { QueueName } from '../contract/storage-layout.ts';
+import { BRISK, PATIENT, type RetryPolicy, type StorageAccount } from './credentials.ts';
+import { isLeaseLost } from './storage-errors.ts';
+
+export interface ReceivedMessage {
+  readonly messageId: string;
+  readonly popReceipt: string;
+  /** Deliveries of this message so far, this one included. */
+  readonly dequeueCount: number;
+  readonly insertedAt: Date;
+  readonly text: string;
+}
+
+/** The message is no longer ours: somebody else has it, or had it. Touch nothing. */
+export class LeaseLostError extends Error {}
+
+interface LeaseCall {
+  readonly signal?: AbortSignal;
+}
+
+export interface WorkQueue {
+  readonly name: QueueName;
+  /** Messages never expire. */
+  send(text: string, options?: { readonly visibilityTimeoutSeconds?: number }): Promise<void>;
+  /** One message, or undefined. It is invisible to others for `visibilityTimeoutSeconds`. */
+  receive(options: { readonly visibilityTimeoutSeconds: number } & LeaseCall): Promise<ReceivedMessage | undefined>;
+  /** Sets visibility and text in one call; returns the new pop receipt. Throws LeaseLostError. */
+  update(
+    message: Pick<ReceivedMessage, 'messageId' | 'popReceipt' | 'text'>,
+    options: { readonly visibilityTimeoutSeconds: number } & LeaseCall,
+  ): Promise<string>;
+  /** Throws LeaseLostError. */
+  remove(message: Pick<ReceivedMessage, 'messageId' | 'popReceipt'>, options?: LeaseCall): Promise<void>;
+  /** Visible and in flight; never too low, sometimes too high. */
+  countApprox(): Promise<number>;
+}
+
+/** Lease calls are brisk: a try that outlives the lease is worse than none. Sends are patient. */
+export async function openWorkQueue(
+  account: StorageAccount,
+  name: QueueName,
+  leaseCalls: RetryPolicy = BRISK,
+): Promise<WorkQueue> {
+  const patient = (await account.queues(PATIENT)).getQueueClient(name);
+  const brisk = (await account.queues(leaseCalls)).getQueueClient(name);
+  return workQueue({ name, patient, brisk });
+}
+
+function workQueue({ name, patient, brisk }: { name: QueueName; patient: QueueClient; brisk: QueueClient }): WorkQueue {
+  return {
+    name,
+    async send(text, { visibilityTimeoutSeconds = 0 } = {}) {
+      await patient.sendMessage(text, { messageTimeToLive: -1, visibilityTimeout: visibilityTimeoutSeconds });
+    },
+    async receive({ visibilityTimeoutSeconds, signal }) {
+      const { receivedMessageItems } = await brisk.receiveMessages({
+        numberOfMessages: 1,
+        visibilityTimeout: visibilityTimeoutSeconds,
+        ...abortable(signal),
+      });
+      const [item] = receivedMessageItems;
+      return item && { ...item, insertedAt: item.insertedOn, text: item.messageText };
+    },
+    async update({ messageId, popReceipt, text }, { visibilityTimeoutSeconds, signal }) {
+      const answer = await leaseCall(() =>
+        brisk.updateMessage(messageId, popReceipt, text, visibilityTimeoutSeconds, abortable(signal)),
+      );
+      if (answer.popReceipt === undefined) throw new LeaseLostError('the answer held no pop receipt');
+      return answer.popReceipt;
+    },
+    async remove({ messageId, popReceipt }, { signal } = {}) {
+      await leaseCall(() => brisk.deleteMessage(messageId, popReceipt, abortable(signal)));
+    },
+    async countApprox() {
+      return (await brisk.getProperties()).approximateMessagesCount ?? 0;
+    },
+  };
+}
+
+function abortable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: signal };
+}
+
+async function leaseCall<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    if (isLeaseLost(cause)) throw new LeaseLostError('the lease on the message is lost', { cause });
+    throw cause;
+  }
+}

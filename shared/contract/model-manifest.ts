@@ -1,0 +1,91 @@
+/**
+ * `model.json`: what a model takes and gives, so that any worker can feed it. PURE.
+ *
+ * A parameter is an extra input of the graph. Its values are weights over named choices: `starry-night`, or a blend as
+ * `starry-night:2,udnie:1`; the weights are scaled to sum to 1.
+ */
+import { z } from 'zod';
+
+import { NAME_PATTERN } from './blob-names.ts';
+import type { ModelParameters } from './messages.ts';
+
+const plainName = z.string().regex(NAME_PATTERN);
+
+const tensor = z.object({
+  name: z.string().min(1),
+  type: z.literal('uint8'),
+  layout: z.literal('NHWC'),
+  channels: z.literal('rgb'),
+});
+
+const parameter = z.object({
+  type: z.literal('float32'),
+  values: z
+    .array(z.object({ id: plainName, title: z.string().optional() }).loose())
+    .min(1)
+    .max(1024),
+});
+
+export const modelManifest = z.object({
+  name: plainName,
+  version: plainName,
+  /** The graph's file, beside this one; in storage it is always `model.onnx`. */
+  file: z.string().regex(/^[\w.-]+\.onnx$/),
+  /** Of `model.onnx`: what a job pins, and what a worker checks before it loads. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  input: tensor.extend({ size: z.literal('any') }),
+  output: tensor.extend({ scale: z.number().min(1).max(8) }),
+  parameters: z.record(plainName, parameter).default({}),
+});
+export type ModelManifest = z.infer<typeof modelManifest>;
+
+/** A parameter's value that names a choice the model does not have. */
+export class UnknownChoiceError extends Error {
+  readonly parameter: string;
+  readonly choices: readonly string[];
+
+  constructor(parameterName: string, received: string, choices: readonly string[]) {
+    super(`there is no ${parameterName} ${JSON.stringify(received)}`);
+    this.parameter = parameterName;
+    this.choices = choices;
+  }
+}
+
+/** A parameter that the model does not take at all. */
+export class UnknownParameterError extends Error {}
+
+/**
+ * The extra inputs of the graph, by name: for each parameter of the model one row of weights, shape [1, choices].
+ * What is not asked for is the first choice. Throws the two errors above.
+ */
+export function parameterWeights(
+  manifest: Pick<ModelManifest, 'name' | 'parameters'>,
+  asked: ModelParameters,
+): Map<string, Float32Array> {
+  for (const name of Object.keys(asked)) {
+    if (manifest.parameters[name] === undefined) {
+      throw new UnknownParameterError(`the model ${manifest.name} takes no ${name}`);
+    }
+  }
+  const weights = new Map<string, Float32Array>();
+  for (const [name, { values }] of Object.entries(manifest.parameters)) {
+    const choices = values.map(({ id }) => id);
+    weights.set(name, blend(name, choices, asked[name] ?? choices[0] ?? ''));
+  }
+  return weights;
+}
+
+function blend(parameterName: string, choices: readonly string[], text: string): Float32Array {
+  const weights = new Float32Array(choices.length);
+  for (const part of text.split(',')) {
+    const [id = '', weightText = '1'] = part.trim().split(':');
+    const weight = Number(weightText);
+    const index = choices.indexOf(id);
+    if (index === -1 || !(weight > 0) || !Number.isFinite(weight)) {
+      throw new UnknownChoiceError(parameterName, part.trim(), choices);
+    }
+    weights[index] = (weights[index] ?? 0) + weight;
+  }
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+}

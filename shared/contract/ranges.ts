@@ -1,0 +1,21 @@
+/** Sets of frame indices as half-open ranges `[start, end)`: how messages carry them. PURE. */
+export type FrameRange = readonly [start: number, end: number];
+
+/** Ascending, disjoint and as few as possible. Accepts any order and duplicates. */
+export function toRanges(frameIndices: Iterable<number>): FrameRange[] {
+  const ranges: [number, number][] = [];
+  for (const index of [...new Set(frameIndices)].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last?.[1] === index) last[1] = index + 1;
+    else ranges.push([index, index + 1]);
+  }
+  return ranges;
+}
+
+export function* indicesOf(ranges: Iterable<FrameRange>): Generator<number> {
+  for (const [start, end] of ranges) for (let index = start; index < end; index += 1) yield index;
+}
+
+export function countOf(ranges: readonly FrameRange[]): number {
+  return ranges.reduce((count, [start, end]) => count + end - start, 0);
+}

@@ -1,0 +1,103 @@
+/**
+ * The ledger's changes that must be one step in Redis, as Lua. Each is idempotent or says whether it changed anything.
+ *
+ * Per job: a hash of fields; `:resolved`, a bit per frame that is scored or has failed for good; `:failures`, a hash from
+ * frame to reason; `:dispatched`, batches on the queue by the time of their last progress; `:again`, batches to send again.
+ */
+
+/** Opens a job unless it is known. KEYS job, open. ARGV jobId, definition, epoch. Returns 1 where it was new. */
+export const OPEN = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'definition', ARGV[2], 'state', 'waiting')
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+return 1`;
+
+/** Moves a job. KEYS job. ARGV to, then pairs of fields to set, then '--', then the states it may come from. Returns 1 or 0. */
+export const MOVE = `
+local from = redis.call('HGET', KEYS[1], 'state')
+local separator = 2
+while ARGV[separator] ~= '--' do separator = separator + 1 end
+for i = separator + 1, #ARGV do
+  if ARGV[i] == from then
+    redis.call('HSET', KEYS[1], 'state', ARGV[1])
+    for field = 2, separator - 1, 2 do redis.call('HSET', KEYS[1], ARGV[field], ARGV[field + 1]) end
+    return 1
+  end
+end
+return 0`;
+
+/**
+ * Takes the next batch that has something left to do. KEYS job, resolved, dispatched, again. ARGV nowMs.
+ * Returns its index, or -1.
+ */
+export const CLAIM = `
+local fields = redis.call('HMGET', KEYS[1], 'state', 'batchSize', 'framesExpected', 'framesSplit', 'splitFinished', 'nextBatch')
+if fields[1] ~= 'running' or not fields[2] then return -1 end
+local size, expected, split = tonumber(fields[2]), tonumber(fields[3] or 0), tonumber(fields[4] or 0)
+local nextBatch = tonumber(fields[6] or 0)
+local ready = math.floor(split / size)
+if fields[5] == '1' then ready = math.ceil(split / size) end
+while true do
+  local batch = tonumber(redis.call('LPOP', KEYS[4]) or -1)
+  if batch == -1 then
+    if nextBatch >= ready then return -1 end
+    batch = nextBatch
+    nextBatch = nextBatch + 1
+    redis.call('HSET', KEYS[1], 'nextBatch', nextBatch)
+  end
+  for frame = batch * size, math.min((batch + 1) * size, split) - 1 do
+    if redis.call('GETBIT', KEYS[2], frame) == 0 then
+      redis.call('ZADD', KEYS[3], ARGV[1], batch)
+      redis.call('HSET', KEYS[1], 'lastDispatchedAt', ARGV[1])
+      return batch
+    end
+  end
+end`;
+
+/**
+ * Marks frames. KEYS job, resolved, dispatched, failures. ARGV nowMs, batch (or -1), scored ranges as JSON, failed groups
+ * as JSON [{reason, frames}]. Returns how many frames were newly scored and newly failed.
+ */
+export const RESOLVE = `
+local scored, failed = 0, 0
+for _, range in ipairs(cjson.decode(ARGV[3])) do
+  for frame = range[1], range[2] - 1 do
+    if redis.call('SETBIT', KEYS[2], frame, 1) == 0 then scored = scored + 1
+    elseif redis.call('HDEL', KEYS[4], frame) == 1 then scored = scored + 1; failed = failed - 1 end
+  end
+end
+for _, group in ipairs(cjson.decode(ARGV[4])) do
+  for _, range in ipairs(group.frames) do
+    for frame = range[1], range[2] - 1 do
+      if redis.call('SETBIT', KEYS[2], frame, 1) == 0 then
+        failed = failed + 1
+        redis.call('HSET', KEYS[4], frame, group.reason)
+      end
+    end
+  end
+end
+if scored ~= 0 then redis.call('HINCRBY', KEYS[1], 'framesScored', scored) end
+if failed ~= 0 then redis.call('HINCRBY', KEYS[1], 'framesFailed', failed) end
+if scored > 0 then redis.call('HSETNX', KEYS[1], 'scoringSinceMs', ARGV[1]) end
+local batch = tonumber(ARGV[2])
+if batch >= 0 and redis.call('ZSCORE', KEYS[3], batch) then
+  local fields = redis.call('HMGET', KEYS[1], 'batchSize', 'framesSplit')
+  local size = tonumber(fields[1])
+  for frame = batch * size, math.min((batch + 1) * size, tonumber(fields[2])) - 1 do
+    if redis.call('GETBIT', KEYS[2], frame) == 0 then
+      if scored > 0 then redis.call('ZADD', KEYS[3], ARGV[1], batch) end
+      return {scored, failed}
+    end
+  end
+  redis.call('ZREM', KEYS[3], batch)
+end
+return {scored, failed}`;
+
+/** Batches without progress since a time go to be sent again. KEYS dispatched, again. ARGV olderThanMs. Returns how many. */
+export const REQUEUE_STALE = `
+local stale = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
+for _, batch in ipairs(stale) do
+  redis.call('ZREM', KEYS[1], batch)
+  redis.call('RPUSH', KEYS[2], batch)
+end
+return #stale`;

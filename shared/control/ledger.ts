@@ -1,0 +1,252 @@
+/**
+ * The ledger: where every job stands, in Redis. An index only: storage is the truth, and a lost ledger is rebuilt from it.
+ *
+ * Memory a job: one bit a frame, an entry a failed frame, and an entry for each batch on the queue. A job's state goes
+ * through one gate (`mayMove` of the contract), held in Redis, so that two producers cannot disagree.
+ */
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+
+import { type JobState, JOB_STATES, jobRequest, mayMove } from '../contract/job.ts';
+import { type FailureKind, failureKind, modelReference, type ResultMessage } from '../contract/messages.ts';
+import type { FrameRange } from '../contract/ranges.ts';
+import { CLAIM, MOVE, OPEN, REQUEUE_STALE, RESOLVE } from './ledger-scripts.ts';
+
+const PREFIX = 'framefleet:';
+const OPEN_JOBS = `${PREFIX}open-jobs`;
+const RATES = `${PREFIX}rates`;
+const ENGINES = `${PREFIX}engines`;
+/** A closed job stays known for this long; after that its `status.json` still tells. */
+const CLOSED_JOB_SECONDS = 7 * 24 * 3600;
+/** A scaler that has not reported for so long is taken to run nothing. */
+const ENGINES_SECONDS = 60;
+/** Weight of the newest measurement in a rate: follows a change within some ten batches. */
+const RATE_SMOOTHING = 0.2;
+
+/** What was asked, with the model resolved: never changes. */
+export const jobDefinition = z.object({
+  request: jobRequest,
+  model: modelReference,
+  /** When this index was built, Unix time in ms. */
+  epoch: z.int(),
+});
+export type JobDefinition = z.infer<typeof jobDefinition>;
+
+const jobError = z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() });
+export type JobError = z.infer<typeof jobError>;
+const jobResult = z.object({ blobName: z.string(), sizeBytes: z.int() });
+export type JobResult = z.infer<typeof jobResult>;
+
+const json = <T>(schema: z.ZodType<T>) => z.string().transform((text) => schema.parse(JSON.parse(text)));
+const counter = z.coerce.number().int().default(0);
+
+const jobFields = z.object({
+  definition: json(jobDefinition),
+  state: z.enum(JOB_STATES),
+  framesExpected: counter,
+  framesSplit: counter,
+  splitFinished: z
+    .literal('1')
+    .optional()
+    .transform((flag) => flag === '1'),
+  batchSize: z.coerce.number().int().optional(),
+  megapixelsPerFrame: z.coerce.number().default(0),
+  nextBatch: counter,
+  framesScored: counter,
+  framesFailed: counter,
+  framesStitched: counter,
+  scoringSinceMs: z.coerce.number().optional(),
+  lastDispatchedAt: counter,
+  error: json(jobError).optional(),
+  result: json(jobResult).optional(),
+});
+
+export type LedgerJob = z.infer<typeof jobFields> & {
+  readonly jobId: string;
+  readonly batchesOutstanding: number;
+  readonly batchesToSendAgain: number;
+  readonly warnings: readonly string[];
+};
+
+export interface FrameFailure {
+  readonly kind: FailureKind;
+  readonly message: string;
+}
+const frameFailure = z.object({ kind: failureKind, message: z.string() });
+
+export class Ledger {
+  readonly #redis: Redis;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  /** Returns false where the job was known already. */
+  async open(definition: JobDefinition): Promise<boolean> {
+    const { jobId } = definition.request;
+    const keys = [jobKey(jobId), OPEN_JOBS];
+    const args = [jobId, JSON.stringify(definition), String(definition.epoch)];
+    return (await this.#redis.eval(OPEN, 2, ...keys, ...args)) === 1;
+  }
+
+  async isKnown(jobId: string): Promise<boolean> {
+    return (await this.#redis.exists(jobKey(jobId))) === 1;
+  }
+
+  async job(jobId: string): Promise<LedgerJob | undefined> {
+    const answers = await this.#redis
+      .multi()
+      .hgetall(jobKey(jobId))
+      .zcard(jobKey(jobId, 'dispatched'))
+      .llen(jobKey(jobId, 'again'))
+      .lrange(jobKey(jobId, 'warnings'), 0, -1)
+      .exec();
+    const [fields, outstanding, again, warnings] = (answers ?? []).map(([error, value]) => {
+      if (error !== null) throw error;
+      return value;
+    });
+    if (fields === undefined || Object.keys(fields as object).length === 0) return undefined;
+    return {
+      jobId,
+      ...jobFields.parse(fields),
+      batchesOutstanding: outstanding as number,
+      batchesToSendAgain: again as number,
+      warnings: warnings as string[],
+    };
+  }
+
+  /** Jobs that are not closed, oldest first. */
+  async openJobs(): Promise<LedgerJob[]> {
+    const ids = await this.#redis.zrange(OPEN_JOBS, '0', '-1');
+    const jobs = await Promise.all(ids.map((jobId) => this.job(jobId)));
+    return jobs.filter((job) => job !== undefined);
+  }
+
+  /** Returns false where the job is in a state that does not allow it: another producer was quicker. */
+  async move(jobId: string, to: JobState, fields: { readonly error?: JobError; readonly result?: JobResult } = {}): Promise<boolean> {
+    const set = Object.entries(fields).flatMap(([name, value]) => [name, JSON.stringify(value)]);
+    const from = JOB_STATES.filter((state) => mayMove(state, to));
+    return (await this.#redis.eval(MOVE, 1, jobKey(jobId), to, ...set, '--', ...from)) === 1;
+  }
+
+  /** Forgets a terminal job after a while, and lists it no longer. */
+  async close(jobId: string): Promise<void> {
+    const keys = ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings'].map((part) => jobKey(jobId, part));
+    const transaction = this.#redis.multi().zrem(OPEN_JOBS, jobId);
+    for (const key of keys) transaction.expire(key, CLOSED_JOB_SECONDS);
+    await transaction.exec();
+  }
+
+  /** The batch size is fixed by the first to say it: a batch's index must mean the same frames for ever. */
+  async planSplit(
+    jobId: string,
+    { batchSize, ...plan }: { readonly batchSize: number; readonly framesExpected: number; readonly megapixelsPerFrame: number },
+  ): Promise<void> {
+    await this.#redis
+      .multi()
+      .hsetnx(jobKey(jobId), 'batchSize', batchSize)
+      .hset(jobKey(jobId), plan)
+      .exec();
+  }
+
+  /** Frames 0 to `framesSplit - 1` are stored. */
+  async recordSplit(jobId: string, framesSplit: number): Promise<void> {
+    await this.#redis.hset(jobKey(jobId), 'framesSplit', framesSplit);
+  }
+
+  async finishSplit(jobId: string, frameCount: number): Promise<void> {
+    await this.#redis.hset(jobKey(jobId), { framesExpected: frameCount, framesSplit: frameCount, splitFinished: '1' });
+  }
+
+  /** A warning is said once, however often it is found. */
+  async warn(jobId: string, sentence: string): Promise<void> {
+    const key = jobKey(jobId, 'warnings');
+    await this.#redis.multi().lrem(key, 0, sentence).rpush(key, sentence).exec();
+  }
+
+  /** The next batch of the job that is ready and has something left to do; it counts as dispatched from now on. */
+  async claimBatch(jobId: string, nowMs: number): Promise<number | undefined> {
+    const keys = [jobKey(jobId), jobKey(jobId, 'resolved'), jobKey(jobId, 'dispatched'), jobKey(jobId, 'again')];
+    const batchIndex = (await this.#redis.eval(CLAIM, 4, ...keys, nowMs)) as number;
+    return batchIndex < 0 ? undefined : batchIndex;
+  }
+
+  /** Batches on the queue that nobody has got any further with since a time are made ready again. Returns how many. */
+  async requeueStale(jobId: string, olderThanMs: number): Promise<number> {
+    const keys = [jobKey(jobId, 'dispatched'), jobKey(jobId, 'again')];
+    return (await this.#redis.eval(REQUEUE_STALE, 2, ...keys, olderThanMs)) as number;
+  }
+
+  /** Marks frames as scored or failed; repeating it changes nothing. `batchIndex` is null where no batch told it. */
+  async resolve(
+    jobId: string,
+    { batchIndex, scored, failed, nowMs }: Pick<ResultMessage, 'scored' | 'failed'> & { readonly batchIndex: number | null; readonly nowMs: number },
+  ): Promise<{ newlyScored: number; newlyFailed: number }> {
+    const groups = failed.map(({ kind, message, frames }) => ({ reason: JSON.stringify({ kind, message }), frames }));
+    const keys = ['', 'resolved', 'dispatched', 'failures'].map((part) => jobKey(jobId, part));
+    const args = [nowMs, batchIndex ?? -1, JSON.stringify(scored), JSON.stringify(groups)];
+    const [newlyScored, newlyFailed] = (await this.#redis.eval(RESOLVE, 4, ...keys, ...args)) as [number, number];
+    return { newlyScored, newlyFailed };
+  }
+
+  /**
+   * How far frames from `frameIndex` on are scored or failed without a gap: the index behind the last of them. Looks at
+   * 1,024 frames at most, so a caller that got on asks again.
+   */
+  async resolvedUpTo(jobId: string, frameIndex: number): Promise<number> {
+    const firstByte = Math.floor(frameIndex / 8);
+    const bytes = await this.#redis.getrangeBuffer(jobKey(jobId, 'resolved'), firstByte, firstByte + 127);
+    let index = frameIndex;
+    while ((((bytes[Math.floor(index / 8) - firstByte] ?? 0) >> (7 - (index % 8))) & 1) === 1) index += 1;
+    return index;
+  }
+
+  async failure(jobId: string, frameIndex: number): Promise<FrameFailure | undefined> {
+    const text = await this.#redis.hget(jobKey(jobId, 'failures'), String(frameIndex));
+    return text === null ? undefined : frameFailure.parse(JSON.parse(text));
+  }
+
+  /** All failed frames, ascending. */
+  async failures(jobId: string): Promise<(FrameFailure & { readonly frameIndex: number })[]> {
+    const entries = Object.entries(await this.#redis.hgetall(jobKey(jobId, 'failures')));
+    return entries
+      .map(([index, text]) => ({ frameIndex: Number(index), ...frameFailure.parse(JSON.parse(text)) }))
+      .sort((a, b) => a.frameIndex - b.frameIndex);
+  }
+
+  async recordStitched(jobId: string, framesStitched: number): Promise<void> {
+    await this.#redis.hset(jobKey(jobId), 'framesStitched', framesStitched);
+  }
+
+  /** Follows a model's megapixels per second on one engine, smoothed. */
+  async recordRate(model: string, megapixelsPerSecond: number): Promise<void> {
+    const before = await this.rate(model);
+    const smoothed =
+      before === undefined ? megapixelsPerSecond : before + RATE_SMOOTHING * (megapixelsPerSecond - before);
+    await this.#redis.hset(RATES, model, smoothed);
+  }
+
+  /** Megapixels per second on one engine, or undefined where nobody has run the model yet. */
+  async rate(model: string): Promise<number | undefined> {
+    const text = await this.#redis.hget(RATES, model);
+    return text === null ? undefined : Number(text);
+  }
+
+  /** The scaler tells how many engines are at work, so that dispatch knows how much to keep on the queue. */
+  async recordEngines(count: number): Promise<void> {
+    await this.#redis.set(ENGINES, count, 'EX', ENGINES_SECONDS);
+  }
+
+  async engines(): Promise<number> {
+    return Number((await this.#redis.get(ENGINES)) ?? 0);
+  }
+}
+
+function jobKey(jobId: string, part = ''): string {
+  return part === '' ? `${PREFIX}job:${jobId}` : `${PREFIX}job:${jobId}:${part}`;
+}
+
+/** Frames `[start, end)` of a batch of a job with so many frames. */
+export function batchRange(batchIndex: number, { batchSize, frameCount }: { readonly batchSize: number; readonly frameCount: number }): FrameRange {
+  return [batchIndex * batchSize, Math.min((batchIndex + 1) * batchSize, frameCount)];
+}

@@ -1,0 +1,114 @@
+/**
+ * A job's steps on the producer, `split` and `stitch`, as BullMQ jobs: each runs once per job at a time, is taken over when
+ * its producer dies, and is tried again when it fails. The only importer of BullMQ.
+ *
+ * A step is idempotent: BullMQ may run it again from the start. A PermanentError is not tried again.
+ */
+import { type Job, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+
+import { PermanentError } from '../runtime/errors.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Redis } from './redis.ts';
+
+export const STEPS = ['split', 'stitch'] as const;
+export type Step = (typeof STEPS)[number];
+
+/** A producer that is killed is no fault of the step. */
+const STALLS_MAX = 20;
+const ATTEMPTS_MAX = 4;
+const RETRY_DELAY_MS = 2_000;
+/** A killed producer's step is taken over after about this long. */
+const LOCK_MS = 15_000;
+
+interface StepData {
+  readonly jobId: string;
+}
+
+export interface StepHandler {
+  run(jobId: string, signal: AbortSignal): Promise<void>;
+  /** The step failed for the last time. */
+  failed(jobId: string, error: unknown): Promise<void>;
+}
+
+export class Steps {
+  readonly #redis: Redis;
+  readonly #log: Log;
+  readonly #queues: Record<Step, Queue<StepData>>;
+  readonly #workers: Worker<StepData>[] = [];
+
+  constructor({ redis, log }: { readonly redis: Redis; readonly log: Log }) {
+    this.#redis = redis;
+    this.#log = log;
+    const queue = (step: Step) => {
+      const opened = new Queue<StepData>(queueName(step), {
+        connection: redis,
+        defaultJobOptions: {
+          attempts: ATTEMPTS_MAX,
+          backoff: { type: 'exponential', delay: RETRY_DELAY_MS },
+          removeOnComplete: { age: 24 * 3600, count: 1000 },
+          removeOnFail: { age: 7 * 24 * 3600, count: 1000 },
+        },
+      });
+      opened.on('error', (error) => log.warn({ error, step }, 'step queue failed'));
+      return opened;
+    };
+    this.#queues = { split: queue('split'), stitch: queue('stitch') };
+  }
+
+  /** Starts a step of a job. A second call for the same job changes nothing. */
+  async add(step: Step, jobId: string): Promise<void> {
+    await this.#queues[step].add(step, { jobId }, { jobId: `${step}-${jobId}` });
+  }
+
+  /** Begins to process a step, at most `concurrency` jobs at once. */
+  process(step: Step, handler: StepHandler, { concurrency, signal }: { readonly concurrency: number; readonly signal: AbortSignal }): void {
+    const worker = new Worker<StepData>(
+      queueName(step),
+      (job, token) => this.#attempt({ step, handler, job, token, signal }),
+      { connection: this.#redis, concurrency, lockDuration: LOCK_MS, stalledInterval: LOCK_MS, maxStalledCount: STALLS_MAX },
+    );
+    worker.on('error', (error) => this.#log.warn({ error, step }, 'step worker failed'));
+    this.#workers.push(worker);
+  }
+
+  async #attempt({
+    step,
+    handler,
+    job,
+    token,
+    signal,
+  }: {
+    step: Step;
+    handler: StepHandler;
+    job: Job<StepData>;
+    token: string | undefined;
+    signal: AbortSignal;
+  }): Promise<void> {
+    const { jobId } = job.data;
+    try {
+      await handler.run(jobId, signal);
+    } catch (error) {
+      if (signal.aborted) {
+        // Stopping is no failure: the step goes back untouched, for the next producer.
+        await job.moveToWait(token);
+        throw new WaitingError('the producer is stopping');
+      }
+      const attempt = job.attemptsMade + 1;
+      const isLast = error instanceof PermanentError || attempt >= ATTEMPTS_MAX;
+      this.#log.warn({ error, step, jobId, attempt, isLast }, 'step failed');
+      if (!isLast) throw error;
+      await handler.failed(jobId, error);
+      throw new UnrecoverableError(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Waits for steps in progress to hand themselves back: the signal given to `process` must have been aborted. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#workers.map((worker) => worker.close()));
+    await Promise.allSettled(Object.values(this.#queues).map((queue) => queue.close()));
+  }
+}
+
+function queueName(step: Step): string {
+  return `framefleet-${step}`;
+}

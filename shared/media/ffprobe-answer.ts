@@ -1,0 +1,93 @@
+/**
+ * PURE. What we ask ffprobe about a file, the shape of its answer, and how its words become numbers.
+ *
+ * Promises: a word ffprobe uses for "not said" (N/A, unknown, 0/0) becomes `undefined`. The answer stays small, since
+ * only what `video-info.ts` uses is asked.
+ */
+import { z } from 'zod';
+
+import type { Ratio } from './video-info.ts';
+
+export const QUESTION = [
+  '-show_entries',
+  [
+    'format=format_name,duration',
+    'format_tags=major_brand',
+    'stream=index,codec_type,codec_name,width,height,pix_fmt,bits_per_raw_sample,field_order,sample_aspect_ratio,' +
+      'color_space,color_range,color_primaries,color_transfer,' +
+      'r_frame_rate,avg_frame_rate,time_base,start_time,duration,nb_frames,sample_rate',
+    'stream_tags=DURATION,DURATION-eng,language',
+    'stream_disposition=attached_pic',
+    'stream_side_data=rotation',
+  ].join(':'),
+] as const;
+
+const tags = z.record(z.string(), z.string()).default({});
+const answerSchema = z.object({
+  format: z.object({ format_name: z.string().default(''), duration: z.string().optional(), tags }).optional(),
+  streams: z
+    .array(
+      z.object({
+        index: z.number(),
+        codec_type: z.string().default('unknown'),
+        codec_name: z.string().optional(),
+        width: z.number().default(0),
+        height: z.number().default(0),
+        pix_fmt: z.string().default('unknown'),
+        bits_per_raw_sample: z.string().optional(),
+        field_order: z.string().default('unknown'),
+        sample_aspect_ratio: z.string().optional(),
+        color_space: z.string().optional(),
+        color_range: z.string().optional(),
+        color_primaries: z.string().optional(),
+        color_transfer: z.string().optional(),
+        r_frame_rate: z.string().optional(),
+        avg_frame_rate: z.string().optional(),
+        time_base: z.string().default('1/1000'),
+        start_time: z.string().optional(),
+        duration: z.string().optional(),
+        nb_frames: z.string().optional(),
+        sample_rate: z.string().optional(),
+        nb_read_packets: z.string().optional(),
+        tags,
+        disposition: z.object({ attached_pic: z.number() }).partial().default({}),
+        side_data_list: z.array(z.object({ rotation: z.number().optional() })).default([]),
+      }),
+    )
+    .default([]),
+});
+export type FfprobeAnswer = z.infer<typeof answerSchema>;
+export type FfprobeStream = FfprobeAnswer['streams'][number];
+
+export function readAnswer(answer: unknown): FfprobeAnswer {
+  return answerSchema.parse(answer);
+}
+
+export function said(value: string | undefined): string | undefined {
+  return value === undefined || ['unknown', 'unspecified', 'reserved', 'und', ''].includes(value)
+    ? undefined
+    : value;
+}
+
+export function positiveNumber(text: string | undefined): number | undefined {
+  const value = Number(text);
+  return Number.isFinite(value) && value > 0 ? value : undefined;
+}
+
+export function positiveRatio(text: string | undefined): Ratio | undefined {
+  const [, numerator, denominator] = /^(\d+)[:/](\d+)$/.exec(text ?? '') ?? [];
+  const ratio = { numerator: Number(numerator), denominator: Number(denominator) };
+  return ratio.numerator > 0 && ratio.denominator > 0 ? ratio : undefined;
+}
+
+export function rateOf(text: string | undefined): number | undefined {
+  const ratio = positiveRatio(text);
+  return ratio === undefined ? undefined : ratio.numerator / ratio.denominator;
+}
+
+/** `00:01:02.500000000`, as Matroska's DURATION tag has it. */
+export function clockSeconds(text: string | undefined): number | undefined {
+  const [, hours, minutes, seconds] = /^(\d+):(\d{2}):(\d{2}(?:\.\d+)?)$/.exec(text ?? '') ?? [];
+  const total = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
+  return total > 0 ? total : undefined;
+}

@@ -1,0 +1,39 @@
+/**
+ * PURE. What a file that is no video seems to be, from its first bytes, so that its owner is told something useful.
+ *
+ * It decides nothing: whether a file is a video is for ffprobe to say.
+ */
+export type Signature = 'playlist' | 'picture' | 'sound' | 'text' | 'unknown';
+
+/** As many bytes as `signatureOf` looks at. */
+export const SIGNATURE_BYTES = 4096;
+
+const PICTURE_BRANDS = new Set(['heic', 'heix', 'heim', 'heis', 'hevc', 'mif1', 'msf1', 'avif', 'avis']);
+
+export function signatureOf(head: Uint8Array): Signature {
+  const bytes = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, SIGNATURE_BYTES));
+  const at = (offset: number, text: string) =>
+    bytes.toString('latin1', offset, offset + text.length) === text;
+
+  if (at(0, '\xff\xd8\xff') || at(0, '\x89PNG') || at(0, 'GIF8') || at(0, 'BM')) return 'picture';
+  if (at(0, 'II*\0') || at(0, 'MM\0*') || (at(0, 'RIFF') && at(8, 'WEBP'))) return 'picture';
+  if (at(4, 'ftyp') && PICTURE_BRANDS.has(bytes.toString('latin1', 8, 12))) return 'picture';
+  if (at(0, 'ID3') || at(0, 'fLaC') || at(0, '\xff\xfb') || at(0, '\xff\xf1') || at(0, '\xff\xf9'))
+    return 'sound';
+  if (at(0, 'RIFF') && at(8, 'WAVE')) return 'sound';
+
+  const text = textOf(bytes);
+  if (text === undefined) return 'unknown';
+  return /^\s*(?:#EXTM3U|ffconcat|<MPD|<\?xml[^>]*>\s*<MPD|v=0\r?\n)/.test(text) ? 'playlist' : 'text';
+}
+
+/** Undefined where the bytes are not UTF-8, or hold what no text holds. A character cut at the end is forgiven. */
+function textOf(bytes: Buffer): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
+    // oxlint-disable-next-line no-control-regex -- control characters are the point
+    return /[\u0000-\u0008\u000e-\u001a]/.test(text) ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * What every service serves: `/health/live`, `/health/ready` and `/metrics`.
+ *
+ * Live means "do not restart me"; ready means "send me work". A room adds its own routes to the instance it gets back.
+ */
+import fastify, { type FastifyInstance } from 'fastify';
+
+import { PermanentError, errnoOf } from './errors.ts';
+import type { Registry } from './metrics.ts';
+
+export interface HttpAddress {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+export interface HttpOptions {
+  readonly registry: Registry;
+  readonly isLive: () => boolean;
+  readonly isReady: () => boolean;
+}
+
+export function createHttp({ registry, isLive, isReady }: HttpOptions): FastifyInstance {
+  const http = fastify({ logger: false, forceCloseConnections: true });
+  http.get('/health/live', (_request, reply) => reply.code(isLive() ? 200 : 503).send({ live: isLive() }));
+  http.get('/health/ready', (_request, reply) => reply.code(isReady() ? 200 : 503).send({ ready: isReady() }));
+  http.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  return http;
+}
+
+/** Starts to listen; returns the port. Throws CONFIG_INVALID where the port is taken. */
+export async function listen(http: FastifyInstance, { host, port }: HttpAddress): Promise<number> {
+  try {
+    await http.listen({ host, port });
+  } catch (cause) {
+    if (errnoOf(cause) !== 'EADDRINUSE') throw cause;
+    throw new PermanentError('CONFIG_INVALID', `Port ${port} on ${host} is in use by another program.`, {
+      hint: 'Stop that program, or set FRAMEFLEET_HTTP_PORT to another port (0 takes any free one).',
+      cause,
+    });
+  }
+  const address = http.server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
+}

@@ -1,0 +1,117 @@
+/**
+ * The life of a long-running program: start, announce, run, stop.
+ *
+ * It stops when it is told to (SIGTERM, SIGINT), when the parent it has an IPC channel with has gone, or when one of its
+ * loops fails. Then its signal is aborted, what was registered with `onStop` is undone in reverse order, and the process
+ * ends: after its grace at the latest, whatever still hangs.
+ */
+import { type ErrorCode, FleetError, describeError, exitStatusOf } from './errors.ts';
+import type { Log } from './log.ts';
+
+/** Long enough to finish a frame and release a batch, short enough for a person at a terminal. */
+export const STOP_GRACE_MS = 8_000;
+
+export interface ServiceOptions {
+  readonly createLog: () => Log;
+  /** More for a service that waits for others to stop. */
+  readonly stopGraceMs?: number;
+}
+
+/** What a service tells a parent that listens on the IPC channel. */
+export type ServiceAnnouncement =
+  | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined };
+
+export interface Service {
+  /** Aborted once, when the service is to stop. */
+  readonly signal: AbortSignal;
+  /** Registers what to undo, last first. */
+  onStop(undo: () => unknown): void;
+  /** Runs a loop in the background. It is to end when the signal is aborted; if it fails, the service stops. */
+  run(name: string, loop: () => Promise<void>): void;
+  /** Begins to stop, as if the service had been told to. */
+  stop(why: string): void;
+  /** Says that the service is up, and on which HTTP port. */
+  announceReady(port: number): void;
+}
+
+/** Runs a service until it has stopped, then ends the process with its exit status. */
+export async function runService(
+  { createLog, stopGraceMs = STOP_GRACE_MS }: ServiceOptions,
+  start: (service: Service, log: Log) => Promise<void>,
+): Promise<void> {
+  const stopping = new AbortController();
+  const undoing: (() => unknown)[] = [];
+  const loops: Promise<void>[] = [];
+  let log: Log | undefined;
+  let status = 0;
+
+  const fail = (error: unknown, doing: string): void => {
+    if (stopping.signal.aborted) return;
+    status = exitStatusOf(error);
+    announceFailure(error);
+    if (log === undefined) process.stderr.write(`${describeError(error)}\n`);
+    else log.fatal({ error, doing }, 'service failed');
+    stopping.abort(new Error('the service failed', { cause: error }));
+  };
+  const stop = (why: string): void => {
+    if (stopping.signal.aborted) return;
+    log?.info({ why }, 'service stopping');
+    stopping.abort(new Error(`the service is stopping: ${why}`));
+  };
+  process.once('SIGTERM', () => stop('SIGTERM'));
+  process.once('SIGINT', () => stop('SIGINT'));
+  process.once('disconnect', () => stop('parent gone'));
+  process.once('uncaughtException', (error) => fail(error, 'something outside every loop'));
+  process.once('unhandledRejection', (error) => fail(error, 'something outside every loop'));
+
+  const stopped = new Promise<void>((resolve) => {
+    if (stopping.signal.aborted) resolve();
+    else stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  try {
+    log = createLog();
+    await start(
+      {
+        signal: stopping.signal,
+        onStop: (undo) => undoing.push(undo),
+        run: (name, loop) => loops.push(loop().catch((error: unknown) => fail(error, name))),
+        stop,
+        announceReady: (port) => {
+          announce({ type: 'ready', port });
+          log?.info({ port, pid: process.pid }, 'service ready');
+        },
+      },
+      log,
+    );
+  } catch (error) {
+    fail(error, 'starting');
+  }
+  await stopped;
+  setTimeout(() => process.exit(status === 0 ? 1 : status), stopGraceMs).unref();
+  await Promise.allSettled(loops);
+  await undoAll(undoing, log);
+  process.exit(status);
+}
+
+async function undoAll(undoing: (() => unknown)[], log: Log | undefined): Promise<void> {
+  for (const undo of undoing.reverse()) {
+    try {
+      await undo();
+    } catch (error) {
+      log?.warn({ error }, 'cleaning up failed');
+    }
+  }
+}
+
+function announce(announcement: ServiceAnnouncement): void {
+  if (process.connected) process.send?.(announcement);
+}
+
+function announceFailure(error: unknown): void {
+  if (error instanceof FleetError) {
+    announce({ type: 'failed', code: error.code, message: error.message, hint: error.hint });
+  } else {
+    announce({ type: 'failed', code: 'INTERNAL', message: describeError(error), hint: undefined });
+  }
+}

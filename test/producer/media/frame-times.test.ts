@@ -1,0 +1,37 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import { frameTimes } from '../../../producer/media/frame-times.ts';
+
+const timeBases = fc.constantFrom([1, 25], [1, 1000], [1001, 30_000], [1, 90_000], [1, 14_112_000], [1, 10_000_000]);
+
+test('every time comes back as the tick it was, however the clock begins', () => {
+  fc.assert(
+    fc.property(
+      timeBases,
+      fc.uniqueArray(fc.integer({ min: -1_000_000, max: 1_000_000_000 }), { minLength: 1, maxLength: 50 }),
+      ([numerator = 1, denominator = 1], ticks) => {
+        const pts = ticks.toSorted((a, b) => a - b);
+        const times = frameTimes({ version: 1, timeBase: { numerator, denominator }, pts });
+        expect(times.offsetMicroseconds <= 0n).toBe(true);
+        for (const [index, tick] of pts.entries()) {
+          const nanoseconds = times.nanosecondsAt(index);
+          expect(nanoseconds >= 0n).toBe(true);
+          const seconds = Number(nanoseconds + times.offsetMicroseconds * 1000n) / 1e9;
+          expect(Math.abs((seconds * denominator) / numerator - tick)).toBeLessThan(0.5);
+        }
+      },
+    ),
+  );
+});
+
+test('a clock that begins at or after zero is left alone', () => {
+  const times = frameTimes({ version: 1, timeBase: { numerator: 1001, denominator: 30_000 }, pts: [1, 2] });
+  expect(times.offsetMicroseconds).toBe(0n);
+  expect(times.nanosecondsAt(0)).toBe(33_366_667n);
+});
+
+test('there is no time for a frame that is not in the timeline', () => {
+  const times = frameTimes({ version: 1, timeBase: { numerator: 1, denominator: 25 }, pts: [0] });
+  expect(() => times.nanosecondsAt(1)).toThrow(RangeError);
+});

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+
+import { parseFramecrc } from '../../../producer/media/framecrc.ts';
+
+const HEADER = '#software: Lavf\n#tb 0: 1/25000\n#media_type 0: video\n#codec_id 0: mjpeg\n#dimensions 0: 768x432\n#sar 0: 0/1\n';
+
+test('the timestamps are the third column, in ticks of the stated time base', () => {
+  const text =
+    `${HEADER}0,          0,          0,     2000,    14291, 0xd02a425e, S=1,        8\n` +
+    '0,       2000,       2040,     2000,    14934, 0x314fde6d, S=1,        8\n';
+  expect(parseFramecrc(text)).toEqual({ timeBase: { numerator: 1, denominator: 25_000 }, pts: [0, 2040] });
+});
+
+test('timestamps below zero and an unknown decoding time are read', () => {
+  const { pts } = parseFramecrc(`${HEADER}0, NOPTS, -512, 512, 9, 0x1\n0, 0, 0, 512, 9, 0x1\n`);
+  expect(pts).toEqual([-512, 0]);
+});
+
+test('a list without frames has no timestamps', () => {
+  expect(parseFramecrc(HEADER).pts).toEqual([]);
+});
+
+test.for([
+  ['no time base', '0, 0, 0, 1, 9, 0x1\n'],
+  ['a time base of nothing', '#tb 0: 0/1\n'],
+  ['a frame without a timestamp', `${HEADER}0, 0, NOPTS, 1, 9, 0x1\n`],
+  ['a second stream', `${HEADER}1, 0, 0, 1, 9, 0x1\n`],
+  ['a line cut off', `${HEADER}0, 0, 0, 1, 9, 0x1\n0, 5`],
+  ['a timestamp too large to be exact', `${HEADER}0, 0, 99999999999999999, 1, 9, 0x1\n`],
+] as const)('a list with %s is refused', ([, text]) => {
+  expect(() => parseFramecrc(text)).toThrow(expect.objectContaining({ code: 'MEDIA_TOOL_FAILED' }));
+});

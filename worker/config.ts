@@ -1,0 +1,78 @@
+/** Every variable the worker and its engine read, with its unit, its default and its bounds. */
+import assert from 'node:assert/strict';
+import { availableParallelism, hostname, tmpdir } from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+
+import { NAME_PATTERN } from '../shared/contract/blob-names.ts';
+import { type Environment, parseEnvironment, secondsAsMs, wholeNumber } from '../shared/runtime/environment.ts';
+import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
+
+const EXECUTION_PROVIDERS = ['tensorrt', 'cuda', 'webgpu', 'cpu'] as const;
+export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
+
+const variables = z.object({
+  ...serviceVariables,
+  FRAMEFLEET_MEDIA_STORAGE: storageSetting,
+  FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
+  /** The machine's own id: it names the heartbeat. */
+  FRAMEFLEET_VM_ID: z.string().regex(NAME_PATTERN).default(plainHostname()),
+  /** Which GPU of the machine this worker's engine uses. */
+  FRAMEFLEET_GPU: wholeNumber({ min: 0, max: 63, fallback: 0 }),
+  /** A killed worker's batch is visible to others after this long; renewed at a third. */
+  FRAMEFLEET_LEASE_SECONDS: wholeNumber({ min: 6, max: 3600, fallback: 60 }),
+  /** An idle worker looks at the queue after 0.5 s, then ever more rarely, up to this. */
+  FRAMEFLEET_IDLE_POLL_SECONDS_MAX: secondsAsMs({ min: 0.5, max: 300, fallback: 30 }),
+  FRAMEFLEET_HEARTBEAT_SECONDS: secondsAsMs({ min: 1, max: 60, fallback: 5 }),
+  /** Models are kept here by their sha256, across restarts. */
+  FRAMEFLEET_MODEL_CACHE: z.string().default(path.join(tmpdir(), 'framefleet-models')),
+  /** Tried in this order; the CPU is used in place of a GPU only where it is named. */
+  FRAMEFLEET_EXECUTION_PROVIDERS: z
+    .string()
+    .default('cpu')
+    .transform((list) => list.split(',').map((name) => name.trim()))
+    .pipe(z.array(z.enum(EXECUTION_PROVIDERS)).min(1)),
+  /** Threads of one inference on the CPU. */
+  FRAMEFLEET_INFERENCE_THREADS: wholeNumber({ min: 1, max: 256, fallback: Math.max(1, availableParallelism() - 1) }),
+  /** Frames fetched, decoded, scored, encoded or stored at the same time: bounds memory. */
+  FRAMEFLEET_FRAMES_IN_FLIGHT: wholeNumber({ min: 1, max: 64, fallback: 6 }),
+  FRAMEFLEET_JPEG_QUALITY: wholeNumber({ min: 50, max: 100, fallback: 95 }),
+});
+
+export type WorkerConfig = Readonly<ReturnType<typeof workerConfig>>;
+
+/** Throws CONFIG_INVALID. */
+export function workerConfig(environment: Environment = process.env) {
+  const set = parseEnvironment(variables, environment);
+  const leaseMs = set.FRAMEFLEET_LEASE_SECONDS * 1000;
+  const config = {
+    logLevel: set.FRAMEFLEET_LOG_LEVEL,
+    http: { host: set.FRAMEFLEET_HTTP_HOST, port: set.FRAMEFLEET_HTTP_PORT },
+    mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
+    systemStorage: set.FRAMEFLEET_SYSTEM_STORAGE,
+    vmId: set.FRAMEFLEET_VM_ID,
+    workerId: `${set.FRAMEFLEET_VM_ID}-${set.FRAMEFLEET_GPU}`,
+    gpu: set.FRAMEFLEET_GPU,
+    leaseSeconds: set.FRAMEFLEET_LEASE_SECONDS,
+    renewEveryMs: leaseMs / 3,
+    leaseCallTimeoutMs: leaseMs / 4,
+    idlePollMs: { minMs: 500, maxMs: set.FRAMEFLEET_IDLE_POLL_SECONDS_MAX },
+    heartbeatMs: set.FRAMEFLEET_HEARTBEAT_SECONDS,
+    modelCacheFolder: set.FRAMEFLEET_MODEL_CACHE,
+    executionProviders: set.FRAMEFLEET_EXECUTION_PROVIDERS,
+    inferenceThreads: set.FRAMEFLEET_INFERENCE_THREADS,
+    framesInFlight: set.FRAMEFLEET_FRAMES_IN_FLIGHT,
+    jpegQuality: set.FRAMEFLEET_JPEG_QUALITY,
+    /** The engine is started with the same variables. */
+    environment,
+  };
+  assert(
+    config.renewEveryMs + config.leaseCallTimeoutMs * 2 < leaseMs,
+    'a renewal must have two tries before the lease ends',
+  );
+  return config;
+}
+
+function plainHostname(): string {
+  return hostname().toLowerCase().replace(/[^a-z0-9.-]/g, '-').replace(/^[^a-z0-9]+/, '').slice(0, 40) || 'worker';
+}

@@ -1,0 +1,92 @@
+/**
+ * The engine: the process that moves frames. A child of the worker, which holds the lease; whatever kills the engine, a
+ * native crash or the memory killer, leaves the lease alone.
+ *
+ * It runs one batch at a time. Frames overlap: while one is on the device, others are fetched, decoded, encoded and stored.
+ */
+import pLimit from 'p-limit';
+
+import { openBlobStore } from '../../shared/azure/blob-store.ts';
+import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
+import { parameterWeights } from '../../shared/contract/model-manifest.ts';
+import { indicesOf } from '../../shared/contract/ranges.ts';
+import { FleetError, describeError } from '../../shared/runtime/errors.ts';
+import { workerConfig } from '../config.ts';
+import { Inference } from './inference.ts';
+import { type LocalModel, fetchModel } from './model.ts';
+import type { FromEngine, RunRequest, ToEngine } from './protocol.ts';
+import { scoreFrame } from './score-frame.ts';
+
+const config = workerConfig();
+const blobs = await openBlobStore(
+  { media: storageAccount(config.mediaStorage), system: storageAccount(config.systemStorage) },
+  PATIENT,
+);
+const inference = new Inference({
+  onDeath: (error) => {
+    process.stderr.write(`the inference thread died: ${describeError(error)}\n`);
+    process.exit(1);
+  },
+});
+let loaded: { readonly sha256: string; readonly model: LocalModel } | undefined;
+/** What stops the run in progress; null while there is none. */
+let running: { readonly stop: AbortController; readonly discard: AbortController } | null = null;
+
+process.on('disconnect', () => process.exit(0));
+// A terminal's Ctrl-C reaches the whole group; the worker decides when the engine ends.
+process.on('SIGINT', () => undefined);
+process.on('message', (message: ToEngine) => {
+  if (message.type === 'run') {
+    void run(message.request);
+  } else {
+    running?.stop.abort();
+    if (message.discard) running?.discard.abort();
+  }
+});
+say({ type: 'ready', executionProvider: config.executionProviders.join(',') });
+
+async function run(request: RunRequest): Promise<void> {
+  const stop = new AbortController();
+  const discard = new AbortController();
+  running = { stop, discard };
+  try {
+    const model = await loadModel(request);
+    const weights = parameterWeights(model.manifest, request.parameters);
+    const parts = { blobs, inference, manifest: model.manifest, weights, jpegQuality: config.jpegQuality, signal: discard.signal };
+    const limit = pLimit(config.framesInFlight);
+    await limit.map(indicesOf(request.frames), async (frameIndex) => {
+      if (stop.signal.aborted || discard.signal.aborted) return;
+      const scored = await scoreFrame(parts, request.jobId, frameIndex);
+      if (discard.signal.aborted) return;
+      say(scored.ok ? { type: 'stored', frame: scored.frame } : { type: 'failed', frame: scored.frame });
+    });
+    end(null);
+  } catch (error) {
+    end({ code: error instanceof FleetError ? error.code : 'ENGINE_FAILED', message: describeError(error) });
+  }
+}
+
+function end(error: Extract<FromEngine, { type: 'ended' }>['error']): void {
+  running = null;
+  say({ type: 'ended', error });
+}
+
+/** The model of the last batch stays loaded: batches of a job come one after the other. */
+async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> {
+  if (loaded?.sha256 === reference.sha256) return loaded.model;
+  loaded = undefined;
+  const model = await fetchModel({ blobs, reference, cacheFolder: config.modelCacheFolder });
+  const executionProvider = await inference.load({
+    modelPath: model.path,
+    executionProviders: config.executionProviders,
+    threads: config.inferenceThreads,
+    deviceId: config.gpu,
+  });
+  loaded = { sha256: reference.sha256, model };
+  say({ type: 'ready', executionProvider });
+  return model;
+}
+
+function say(message: FromEngine): void {
+  process.send?.(message);
+}

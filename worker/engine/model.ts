@@ -1,0 +1,70 @@
+/**
+ * Models from the `models` container: kept on disk by their sha256, and checked against it before every load, because the
+ * disk is as little to be trusted as the network.
+ */
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { modelBlob } from '../../shared/contract/blob-names.ts';
+import type { ModelReference } from '../../shared/contract/messages.ts';
+import { type ModelManifest, modelManifest } from '../../shared/contract/model-manifest.ts';
+import { PermanentError, TransientError, errnoOf } from '../../shared/runtime/errors.ts';
+import { sha256OfFile } from '../../shared/runtime/sha256.ts';
+
+export interface LocalModel {
+  readonly manifest: ModelManifest;
+  readonly path: string;
+}
+
+/** Throws MODEL_INVALID where what is published is not what the job pinned. */
+export async function fetchModel({
+  blobs,
+  reference,
+  cacheFolder,
+}: {
+  readonly blobs: BlobStore;
+  readonly reference: ModelReference;
+  readonly cacheFolder: string;
+}): Promise<LocalModel> {
+  const manifest = await fetchManifest(blobs, reference);
+  const cached = path.join(cacheFolder, `${reference.sha256}.onnx`);
+  if ((await isFile(cached)) && (await sha256OfFile(cached)) === reference.sha256) return { manifest, path: cached };
+
+  await mkdir(cacheFolder, { recursive: true });
+  const partial = `${cached}.${process.pid}.part`;
+  try {
+    await blobs.getFile('models', modelBlob(reference, 'model.onnx'), partial);
+    const found = await sha256OfFile(partial);
+    if (found !== reference.sha256) {
+      throw new PermanentError('MODEL_INVALID', `The model ${reference.name}/${reference.version} is not the one the job was made with: sha256 ${found.slice(0, 12)}…`, {
+        hint: 'Publish a changed model under a new version; a version never changes.',
+      });
+    }
+    await rename(partial, cached);
+  } finally {
+    await rm(partial, { force: true });
+  }
+  return { manifest, path: cached };
+}
+
+async function fetchManifest(blobs: BlobStore, reference: ModelReference): Promise<ModelManifest> {
+  const bytes = await blobs.get('models', modelBlob(reference, 'model.json'));
+  if (bytes === undefined) {
+    throw new TransientError('MODEL_UNKNOWN', `The model ${reference.name}/${reference.version} is not in the models container.`);
+  }
+  try {
+    return modelManifest.parse(JSON.parse(bytes.toString('utf8')));
+  } catch (cause) {
+    throw new PermanentError('MODEL_INVALID', `The model.json of ${reference.name}/${reference.version} is not valid.`, { cause });
+  }
+}
+
+async function isFile(filePath: string): Promise<boolean> {
+  try {
+    return (await stat(filePath)).isFile();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * The worker's heartbeat: an empty blob in `workers` whose metadata says how it is. Best effort: a beat that cannot be sent
+ * is not missed by anybody but the scaler, which knows how to wait.
+ */
+import type { BlobStore } from '../shared/azure/blob-store.ts';
+import { heartbeatBlob } from '../shared/contract/blob-names.ts';
+import { type WorkerState, heartbeatMetadata } from '../shared/contract/heartbeat.ts';
+import { type Clock, rest } from '../shared/runtime/clock.ts';
+import type { Log } from '../shared/runtime/log.ts';
+
+export class Heart {
+  readonly #blobs: BlobStore;
+  readonly #workerId: string;
+  readonly #vmId: string;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #state: WorkerState = 'booting';
+  #stateSince: Date;
+  #sequence = 0;
+  #sending: Promise<void> = Promise.resolve();
+  executionProvider: string | null = null;
+  model: string | null = null;
+  megapixelsPerSecond: number | null = null;
+
+  constructor(parts: { readonly blobs: BlobStore; readonly workerId: string; readonly vmId: string; readonly clock: Clock; readonly log: Log }) {
+    this.#blobs = parts.blobs;
+    this.#workerId = parts.workerId;
+    this.#vmId = parts.vmId;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#stateSince = parts.clock.now();
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  /** A change of state is told at once, in the order of the changes. */
+  become(state: WorkerState): void {
+    if (state === this.#state || this.#state === 'drained') return;
+    this.#state = state;
+    this.#stateSince = this.#clock.now();
+    void this.#beat();
+  }
+
+  async run({ everyMs, signal }: { readonly everyMs: number; readonly signal: AbortSignal }): Promise<void> {
+    while (!signal.aborted) {
+      await this.#beat();
+      await rest(this.#clock, everyMs, signal);
+    }
+  }
+
+  /** Waits for what is on its way. */
+  async flush(): Promise<void> {
+    await this.#sending;
+  }
+
+  #beat(): Promise<void> {
+    this.#sequence += 1;
+    const metadata = heartbeatMetadata({
+      version: 1,
+      workerId: this.#workerId,
+      vmId: this.#vmId,
+      state: this.#state,
+      stateSince: this.#stateSince.toISOString(),
+      sequence: this.#sequence,
+      sentAt: this.#clock.now().toISOString(),
+      executionProvider: this.executionProvider,
+      model: this.model,
+      megapixelsPerSecond: this.megapixelsPerSecond,
+    });
+    this.#sending = this.#sending.then(async () => {
+      try {
+        await this.#blobs.put('workers', heartbeatBlob(this.#workerId), '', { metadata });
+      } catch (error) {
+        this.#log.warn({ error }, 'heartbeat not sent');
+      }
+    });
+    return this.#sending;
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The lease on one message: ours from the receive until it is settled or lost.
+ *
+ *   held ──settle()──▶ settled        the message was deleted, or made visible again
+ *     └──────────────▶ lost           somebody else has it, or may have: `signal` is aborted, and we touch nothing
+ *
+ * The deadline is monotonic time at the start of the request plus the visibility asked for, never a server's timestamp. A
+ * timer renews at a third of the length. Renewing and settling never overlap, so settling always uses the newest receipt.
+ */
+import assert from 'node:assert/strict';
+
+import { LeaseLostError, type ReceivedMessage, type WorkQueue } from '../shared/azure/work-queue.ts';
+import type { Clock } from '../shared/runtime/clock.ts';
+import { describeError } from '../shared/runtime/errors.ts';
+import type { Log } from '../shared/runtime/log.ts';
+
+export interface LeaseTiming {
+  readonly leaseSeconds: number;
+  readonly renewEveryMs: number;
+}
+
+export interface LeaseListener {
+  renewed(): void;
+  renewalFailed(): void;
+  lost(): void;
+}
+
+type LeaseState = 'held' | 'settled' | 'lost';
+
+export class Lease {
+  readonly #queue: WorkQueue;
+  readonly #timing: LeaseTiming;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #listener: LeaseListener;
+  readonly #losing = new AbortController();
+  #message: ReceivedMessage;
+  #state: LeaseState = 'held';
+  #deadlineMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #renewal: Promise<void> = Promise.resolve();
+
+  constructor(parts: {
+    readonly queue: WorkQueue;
+    readonly message: ReceivedMessage;
+    /** Monotonic time at which the request that received the message was started. */
+    readonly requestedAtMs: number;
+    readonly timing: LeaseTiming;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly listener: LeaseListener;
+  }) {
+    this.#queue = parts.queue;
+    this.#message = parts.message;
+    this.#timing = parts.timing;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#listener = parts.listener;
+    this.#deadlineMs = parts.requestedAtMs + parts.timing.leaseSeconds * 1000;
+    this.#schedule();
+  }
+
+  /** Aborted when the lease is lost. */
+  get signal(): AbortSignal {
+    return this.#losing.signal;
+  }
+
+  get state(): LeaseState {
+    if (this.#state === 'held' && this.#clock.monotonicMs() >= this.#deadlineMs) this.#lose('its time ran out');
+    return this.#state;
+  }
+
+  /** Deletes the message. Returns false, having touched nothing, where the lease is lost. */
+  complete(): Promise<boolean> {
+    return this.#settle((message) => this.#queue.remove(message));
+  }
+
+  /** Makes the message visible again after a delay, with a new text, in one call. Returns false where the lease is lost. */
+  release({ text, delaySeconds }: { readonly text: string; readonly delaySeconds: number }): Promise<boolean> {
+    return this.#settle(async (message) => {
+      await this.#queue.update({ ...message, text }, { visibilityTimeoutSeconds: delaySeconds });
+    });
+  }
+
+  /** Stops renewing and leaves the message as it is. */
+  leave(): void {
+    clearTimeout(this.#timer);
+    if (this.#state === 'held') this.#state = 'settled';
+  }
+
+  async #settle(settle: (message: ReceivedMessage) => Promise<void>): Promise<boolean> {
+    clearTimeout(this.#timer);
+    await this.#renewal;
+    if (this.state === 'lost') return false;
+    assert.equal(this.#state, 'held', 'a lease is settled once');
+    try {
+      await settle(this.#message);
+      this.#state = 'settled';
+      return true;
+    } catch (error) {
+      // Whether it was carried out or not: the message is not ours to touch any more.
+      this.#lose(error instanceof LeaseLostError ? 'settling was refused' : describeError(error));
+      return false;
+    }
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(() => {
+      this.#renewal = this.#renew();
+    }, this.#timing.renewEveryMs);
+  }
+
+  async #renew(): Promise<void> {
+    if (this.state !== 'held') return;
+    const { leaseSeconds } = this.#timing;
+    const requestedAtMs = this.#clock.monotonicMs();
+    try {
+      const popReceipt = await this.#queue.update(this.#message, { visibilityTimeoutSeconds: leaseSeconds });
+      this.#message = { ...this.#message, popReceipt };
+      this.#deadlineMs = requestedAtMs + leaseSeconds * 1000;
+      this.#listener.renewed();
+    } catch (error) {
+      this.#listener.renewalFailed();
+      if (error instanceof LeaseLostError) return this.#lose('renewing was refused');
+      this.#log.warn({ error, messageId: this.#message.messageId }, 'lease renewal failed');
+    }
+    if (this.state === 'held') this.#schedule();
+    return undefined;
+  }
+
+  #lose(why: string): void {
+    if (this.#state !== 'held') return;
+    this.#state = 'lost';
+    clearTimeout(this.#timer);
+    this.#listener.lost();
+    this.#log.warn({ messageId: this.#message.messageId, why }, 'lease lost');
+    this.#losing.abort(new LeaseLostError(why));
+  }
+}
