@@ -73,13 +73,22 @@ export class Collector {
       log.warn({ jobId, batchIndex }, 'result of a job that is not known');
       return;
     }
-    const { newlyScored, newlyFailed } = await ledger.resolve(jobId, { batchIndex, scored, failed, nowMs: clock.now().getTime() });
+    const { newlyScored, newlyFailed } = await ledger.resolve(jobId, {
+      batchIndex,
+      scored,
+      failed,
+      nowMs: clock.now().getTime(),
+    });
     metrics.framesScored.inc(Math.max(0, newlyScored));
-    for (const { kind, frames } of failed) if (newlyFailed > 0) metrics.framesFailed.inc({ kind }, countOf(frames));
+    for (const { kind, frames } of failed)
+      if (newlyFailed > 0) metrics.framesFailed.inc({ kind }, countOf(frames));
     if (result.framesRun > 0 && result.wallSeconds > 0) {
       await ledger.recordRate(job.definition.model.name, result.megapixels / result.wallSeconds);
     }
-    log.info({ jobId, batchIndex, worker: result.worker, newlyScored, newlyFailed, wallSeconds: result.wallSeconds }, 'result taken');
+    log.info(
+      { jobId, batchIndex, worker: result.worker, newlyScored, newlyFailed, wallSeconds: result.wallSeconds },
+      'result taken',
+    );
     if (newlyFailed > 0) await this.#judge(jobId, failed);
     if (newlyScored + newlyFailed > 0) await steps.add('stitch', jobId);
   }
@@ -90,15 +99,20 @@ export class Collector {
     if (job === undefined) return;
     const { framesFailed, framesExpected, definition } = job;
     const fails =
-      definition.request.onFailedFrame === 'fail' || tooManyFailed({ failed: framesFailed, frameCount: framesExpected });
+      definition.request.onFailedFrame === 'fail' ||
+      tooManyFailed({ failed: framesFailed, frameCount: framesExpected });
     if (!fails) return;
     const reasons = failed.map(({ kind, message }) => `${kind}: ${message}`).join('; ');
     await failJob(
       this.#parts,
       jobId,
-      new PermanentError('TOO_MANY_FAILED_FRAMES', `${framesFailed} of ${framesExpected} frames could not be scored (${reasons}).`, {
-        hint: 'The reasons stand in scored/<job>/<frame>.failed.json. A few bad frames can be allowed with --on-failed-frame keep-original.',
-      }),
+      new PermanentError(
+        'TOO_MANY_FAILED_FRAMES',
+        `${framesFailed} of ${framesExpected} frames could not be scored (${reasons}).`,
+        {
+          hint: 'The reasons stand in scored/<job>/<frame>.failed.json. A few bad frames can be allowed with --on-failed-frame keep-original.',
+        },
+      ),
     );
   }
 }

@@ -1,9 +1,15 @@
 /** Every variable the producer reads, with its unit, its default and its bounds. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+
 import { z } from 'zod';
 
-import { type Environment, parseEnvironment, secondsAsMs, wholeNumber } from '../shared/runtime/environment.ts';
+import {
+  type Environment,
+  parseEnvironment,
+  secondsAsMs,
+  wholeNumber,
+} from '../shared/runtime/environment.ts';
 import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
 
 const variables = z.object({
@@ -21,8 +27,6 @@ const variables = z.object({
   /** Width times height of a frame: 8K by default. */
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
 });
-
-export type ProducerConfig = Readonly<ReturnType<typeof producerConfig>>;
 
 /** Throws CONFIG_INVALID. */
 export function producerConfig(environment: Environment = process.env) {

@@ -4,7 +4,12 @@
  * that dies in between leaves a batch that is sent again.
  */
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
-import { type BatchMessage, MESSAGE_VERSION, NEW_BATCH_HISTORY, encodeMessage } from '../shared/contract/messages.ts';
+import {
+  type BatchMessage,
+  MESSAGE_VERSION,
+  NEW_BATCH_HISTORY,
+  encodeMessage,
+} from '../shared/contract/messages.ts';
 import { type Ledger, type LedgerJob, batchRange } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
@@ -39,10 +44,19 @@ export async function dispatchPass(parts: DispatchParts): Promise<number> {
 
   const window = windowSize(await ledger.engines());
   let onQueue = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
-  const turns = new Map(jobs.map((job) => [job.jobId, { job, batchesReady: batchesReady(job), lastDispatchedAt: job.lastDispatchedAt }]));
+  const turns = new Map(
+    jobs.map((job) => [
+      job.jobId,
+      { job, batchesReady: batchesReady(job), lastDispatchedAt: job.lastDispatchedAt },
+    ]),
+  );
   while (onQueue < window) {
     const jobId = nextInTurn(
-      [...turns.values()].map(({ job, ...turn }) => ({ jobId: job.jobId, priority: job.definition.request.priority, ...turn })),
+      [...turns.values()].map(({ job, ...turn }) => ({
+        jobId: job.jobId,
+        priority: job.definition.request.priority,
+        ...turn,
+      })),
     );
     const turn = jobId === undefined ? undefined : turns.get(jobId);
     if (turn === undefined) break;
@@ -60,8 +74,15 @@ export async function dispatchPass(parts: DispatchParts): Promise<number> {
   return PASS_MS;
 }
 
-async function send({ batches, log, metrics }: DispatchParts, job: LedgerJob, batchIndex: number): Promise<void> {
-  const [frameStart, frameEnd] = batchRange(batchIndex, { batchSize: job.batchSize ?? 1, frameCount: job.framesSplit });
+async function send(
+  { batches, log, metrics }: DispatchParts,
+  job: LedgerJob,
+  batchIndex: number,
+): Promise<void> {
+  const [frameStart, frameEnd] = batchRange(batchIndex, {
+    batchSize: job.batchSize ?? 1,
+    frameCount: job.framesSplit,
+  });
   const { request, model, epoch } = job.definition;
   const message: BatchMessage = {
     version: MESSAGE_VERSION,
@@ -81,7 +102,13 @@ async function send({ batches, log, metrics }: DispatchParts, job: LedgerJob, ba
 }
 
 /** Batches whose frames are all stored and that are not on the queue. */
-function batchesReady({ batchSize, framesSplit, splitFinished, nextBatch, batchesToSendAgain }: LedgerJob): number {
+function batchesReady({
+  batchSize,
+  framesSplit,
+  splitFinished,
+  nextBatch,
+  batchesToSendAgain,
+}: LedgerJob): number {
   if (batchSize === undefined) return 0;
   const whole = splitFinished ? Math.ceil(framesSplit / batchSize) : Math.floor(framesSplit / batchSize);
   return whole - nextBatch + batchesToSendAgain;

@@ -10,7 +10,15 @@ import { reachStorage } from '../shared/azure/storage-errors.ts';
 import type { JobStatus } from '../shared/contract/job.ts';
 import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
-import { EXIT, ERROR_EXITS, type ErrorCode, FleetError, PermanentError, describeError, exitStatusOf } from '../shared/runtime/errors.ts';
+import {
+  EXIT,
+  ERROR_EXITS,
+  type ErrorCode,
+  FleetError,
+  PermanentError,
+  describeError,
+  exitStatusOf,
+} from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
@@ -70,7 +78,8 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
   const label = options.style?.replace(/[^a-z0-9-]+/g, '-') ?? options.model.name;
   const outputPath = await planOutput({
     sourcePath,
-    outputPath: options.outputPath === undefined ? undefined : path.resolve(config.callerFolder, options.outputPath),
+    outputPath:
+      options.outputPath === undefined ? undefined : path.resolve(config.callerFolder, options.outputPath),
     label,
     container: video.container,
   });
@@ -80,7 +89,9 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
     if (config.mediaStorage === undefined) progress.say('Starting the fleet on this machine…');
     await using fleet = await interruptible(reachFleet(config, { mayStart: !options.isDetached }), signal);
     const unlessBroken = <T>(work: Promise<T>): Promise<T> => Promise.race([work, fleet.failure]);
-    const done = await unlessBroken(run({ options, config, fleet, video, sourcePath, outputPath, progress, signal }));
+    const done = await unlessBroken(
+      run({ options, config, fleet, video, sourcePath, outputPath, progress, signal }),
+    );
     return { ...done, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
   } finally {
     progress.stop();
@@ -115,7 +126,11 @@ async function run(work: {
     progress.say('The job is on its way:');
     return { jobId, state: 'submitted', output: null, frames: null, failedFrames: 0, warnings: [] };
   }
-  progress.say(fleet.kind === 'private' ? 'Ctrl-C stops it all.' : `The job ${jobId} goes on without this command: Ctrl-C leaves it running.`);
+  progress.say(
+    fleet.kind === 'private'
+      ? 'Ctrl-C stops it all.'
+      : `The job ${jobId} goes on without this command: Ctrl-C leaves it running.`,
+  );
   const status = await follow({
     blobs,
     jobId,
@@ -126,7 +141,8 @@ async function run(work: {
   });
   if (status.state !== 'completed' || status.result === null) throw failureOf(status);
   for (const warning of status.warnings) progress.say(`Note: ${warning}`);
-  if (status.frames.failed > 0) progress.say(`Note: ${status.frames.failed} frames could not be scored (${options.onFailedFrame}).`);
+  if (status.frames.failed > 0)
+    progress.say(`Note: ${status.frames.failed} frames could not be scored (${options.onFailedFrame}).`);
   await download({ blobs, blobName: status.result.blobName, outputPath, signal });
   return {
     jobId,
@@ -149,7 +165,11 @@ async function openStorage(mediaStorage: string, signal: AbortSignal): Promise<B
 function failureOf({ error }: JobStatus): Error {
   const code = error?.code ?? 'INTERNAL';
   const known: ErrorCode = code in ERROR_EXITS ? (code as ErrorCode) : 'INTERNAL';
-  return new PermanentError(known, error?.message ?? 'The job failed.', error?.hint == null ? {} : { hint: error.hint });
+  return new PermanentError(
+    known,
+    error?.message ?? 'The job failed.',
+    typeof error?.hint === 'string' ? { hint: error.hint } : {},
+  );
 }
 
 /** Waits for a resource; where the wait is interrupted, the resource is given back as soon as it comes. */

@@ -54,21 +54,34 @@ export async function* framesInOrder(order: FrameOrder): AsyncGenerator<Buffer> 
   }
 }
 
-async function scoredFrame({ blobs, jobId, signal }: FrameOrder, frameIndex: number): Promise<Buffer | undefined> {
+async function scoredFrame(
+  { blobs, jobId, signal }: FrameOrder,
+  frameIndex: number,
+): Promise<Buffer | undefined> {
   return blobs.get('scored', scoredBlob(jobId, frameIndex), { signal });
 }
 
-async function replacement(order: FrameOrder, frameIndex: number, previous: Buffer | undefined): Promise<Buffer> {
+async function replacement(
+  order: FrameOrder,
+  frameIndex: number,
+  previous: Buffer | undefined,
+): Promise<Buffer> {
   const { blobs, ledger, jobId, onFailedFrame, signal } = order;
   if ((await ledger.failure(jobId, frameIndex)) === undefined) {
-    throw new TransientError('STORAGE_UNAVAILABLE', `Frame ${frameIndex} is said to be scored, but its picture is not there.`);
+    throw new TransientError(
+      'STORAGE_UNAVAILABLE',
+      `Frame ${frameIndex} is said to be scored, but its picture is not there.`,
+    );
   }
   await refuseEnded(order);
   if (onFailedFrame === 'repeat-previous' && previous !== undefined) return previous;
   const original = await blobs.get('frames', frameBlob(jobId, frameIndex), { signal });
   const frame = original ?? previous;
   if (frame === undefined) {
-    throw new TransientError('STORAGE_UNAVAILABLE', `Frame ${frameIndex} failed, and its original is not there to stand in for it.`);
+    throw new TransientError(
+      'STORAGE_UNAVAILABLE',
+      `Frame ${frameIndex} failed, and its original is not there to stand in for it.`,
+    );
   }
   return frame;
 }

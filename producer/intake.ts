@@ -6,7 +6,14 @@
  */
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
-import { frameIndexOf, jobIdOfTrigger, jobPrefix, sourceBlob, statusBlob, triggerBlob } from '../shared/contract/blob-names.ts';
+import {
+  frameIndexOf,
+  jobIdOfTrigger,
+  jobPrefix,
+  sourceBlob,
+  statusBlob,
+  triggerBlob,
+} from '../shared/contract/blob-names.ts';
 import { type JobRequest, isTerminal, jobRequest, jobStatus } from '../shared/contract/job.ts';
 import { firstIssue } from '../shared/contract/messages.ts';
 import { toRanges } from '../shared/contract/ranges.ts';
@@ -121,7 +128,12 @@ export class Intake {
       if (frameIndex !== undefined) found.push(frameIndex);
     }
     if (found.length === 0) return;
-    await ledger.resolve(jobId, { batchIndex: null, scored: toRanges(found), failed: [], nowMs: clock.now().getTime() });
+    await ledger.resolve(jobId, {
+      batchIndex: null,
+      scored: toRanges(found),
+      failed: [],
+      nowMs: clock.now().getTime(),
+    });
     log.info({ jobId, frames: found.length }, 'frames found scored');
   }
 }
@@ -152,7 +164,11 @@ async function checkSource(blobs: BlobStore, { jobId, source }: JobRequest): Pro
   const found = await blobs.stat('incoming', sourceBlob(jobId, source.name));
   if (found?.etag === source.etag && found.sizeBytes === source.sizeBytes) return;
   const why = found === undefined ? 'it is not there' : 'it is not the file that the trigger speaks of';
-  throw new PermanentError('SOURCE_CHANGED', `The video ${JSON.stringify(source.name)} cannot be used: ${why}.`, {
-    hint: 'Enqueue it again, and leave the upload alone until it is done.',
-  });
+  throw new PermanentError(
+    'SOURCE_CHANGED',
+    `The video ${JSON.stringify(source.name)} cannot be used: ${why}.`,
+    {
+      hint: 'Enqueue it again, and leave the upload alone until it is done.',
+    },
+  );
 }

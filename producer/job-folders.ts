@@ -23,11 +23,18 @@ export class JobFolders {
     this.#blobs = blobs;
   }
 
-  static async open({ workFolder, blobs }: { readonly workFolder: string; readonly blobs: BlobStore }): Promise<JobFolders> {
+  static async open({
+    workFolder,
+    blobs,
+  }: {
+    readonly workFolder: string;
+    readonly blobs: BlobStore;
+  }): Promise<JobFolders> {
     await mkdir(workFolder, { recursive: true });
     for (const name of await readdir(workFolder)) {
       const pid = FOLDER_PATTERN.exec(name)?.[1];
-      if (pid !== undefined && !isProcessAlive(Number(pid))) await rm(path.join(workFolder, name), { recursive: true, force: true });
+      if (pid !== undefined && !isProcessAlive(Number(pid)))
+        await rm(path.join(workFolder, name), { recursive: true, force: true });
     }
     const root = path.join(path.resolve(workFolder), `producer-${process.pid}`);
     await rm(root, { recursive: true, force: true });
@@ -59,11 +66,18 @@ export class JobFolders {
     const blobName = sourceBlob(jobId, source.name);
     const partial = path.join(folder, 'source.part');
     await this.#blobs.getFile('incoming', blobName, partial, { signal });
-    const [{ size }, found] = await Promise.all([stat(partial), this.#blobs.stat('incoming', blobName, { signal })]);
+    const [{ size }, found] = await Promise.all([
+      stat(partial),
+      this.#blobs.stat('incoming', blobName, { signal }),
+    ]);
     if (size !== source.sizeBytes || found?.etag !== source.etag) {
-      throw new PermanentError('SOURCE_CHANGED', `The video ${JSON.stringify(source.name)} was changed after it was enqueued.`, {
-        hint: 'Enqueue it again, and leave the upload alone until it is done.',
-      });
+      throw new PermanentError(
+        'SOURCE_CHANGED',
+        `The video ${JSON.stringify(source.name)} was changed after it was enqueued.`,
+        {
+          hint: 'Enqueue it again, and leave the upload alone until it is done.',
+        },
+      );
     }
     const complete = path.join(folder, 'source');
     await rename(partial, complete);

@@ -1,6 +1,6 @@
+import { openBlobStore } from '../shared/azure/blob-store.ts';
 /** The producer as a service: intake, split, dispatch, collect, stitch. Only composes. */
 import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
-import { openBlobStore } from '../shared/azure/blob-store.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { openWorkQueue } from '../shared/azure/work-queue.ts';
 import { QUEUES } from '../shared/contract/storage-layout.ts';
@@ -34,7 +34,10 @@ await runService(
     const { signal } = service;
     const metrics = producerMetrics();
 
-    const accounts = { media: storageAccount(config.mediaStorage), system: storageAccount(config.systemStorage) };
+    const accounts = {
+      media: storageAccount(config.mediaStorage),
+      system: storageAccount(config.systemStorage),
+    };
     const door = await openBlobStore(accounts, BRISK);
     await reachStorage('the media storage', () => door.stat('incoming', 'reachable'));
     await reachStorage('the system storage', () => door.stat('models', 'reachable'));
@@ -56,8 +59,16 @@ await runService(
     const shared = { blobs, ledger, steps, folders, clock, log, metrics };
     const failed = (jobId: string, error: unknown) => failJob(shared, jobId, error);
     const splitParts = { ...shared, sourceLimits: config.sourceLimits };
-    steps.process('split', { run: (jobId, stop) => split(splitParts, jobId, stop), failed }, { concurrency: SPLITS_AT_ONCE, signal });
-    steps.process('stitch', { run: (jobId, stop) => stitch(shared, jobId, stop), failed }, { concurrency: STITCHES_AT_ONCE, signal });
+    steps.process(
+      'split',
+      { run: (jobId, stop) => split(splitParts, jobId, stop), failed },
+      { concurrency: SPLITS_AT_ONCE, signal },
+    );
+    steps.process(
+      'stitch',
+      { run: (jobId, stop) => stitch(shared, jobId, stop), failed },
+      { concurrency: STITCHES_AT_ONCE, signal },
+    );
 
     const intake = new Intake({ ...shared, events, scanMs: config.intakeScanMs });
     const collector = new Collector({ ...shared, results });

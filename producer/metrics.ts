@@ -20,24 +20,40 @@ export function producerMetrics(): ProducerMetrics {
   const counter = (name: string, help: string) => new Counter({ name, help, registers });
   return {
     registry,
-    jobsOpen: new Gauge({ name: 'framefleet_producer_jobs_open', help: 'Jobs that are neither completed nor failed.', registers }),
+    jobsOpen: new Gauge({
+      name: 'framefleet_producer_jobs_open',
+      help: 'Jobs that are neither completed nor failed.',
+      registers,
+    }),
     jobsEnded: new Counter({
       name: 'framefleet_producer_jobs_ended_total',
       help: 'Jobs that came to an end, by how.',
       labelNames: ['state'],
       registers,
     }),
-    framesSplit: counter('framefleet_producer_frames_split_total', 'Frames decoded from a source and stored.'),
-    framesScored: counter('framefleet_producer_frames_scored_total', 'Frames that workers reported as scored, each once.'),
+    framesSplit: counter(
+      'framefleet_producer_frames_split_total',
+      'Frames decoded from a source and stored.',
+    ),
+    framesScored: counter(
+      'framefleet_producer_frames_scored_total',
+      'Frames that workers reported as scored, each once.',
+    ),
     framesFailed: new Counter({
       name: 'framefleet_producer_frames_failed_total',
       help: 'Frames that workers gave up, by kind of failure.',
       labelNames: ['kind'],
       registers,
     }),
-    framesStitched: counter('framefleet_producer_frames_stitched_total', 'Frames given to the encoder of a result.'),
+    framesStitched: counter(
+      'framefleet_producer_frames_stitched_total',
+      'Frames given to the encoder of a result.',
+    ),
     batchesSent: counter('framefleet_producer_batches_sent_total', 'Batch messages sent to frame-batches.'),
-    batchesResent: counter('framefleet_producer_batches_resent_total', 'Batches made ready again because nobody got any further with them.'),
+    batchesResent: counter(
+      'framefleet_producer_batches_resent_total',
+      'Batches made ready again because nobody got any further with them.',
+    ),
     messagesRefused: new Counter({
       name: 'framefleet_producer_messages_refused_total',
       help: 'Messages that could not be read, by queue.',

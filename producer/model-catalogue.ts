@@ -22,15 +22,22 @@ export async function resolveModel(
     parameterWeights(manifest, parameters);
   } catch (error) {
     if (error instanceof UnknownChoiceError) {
-      throw new PermanentError('STYLE_UNKNOWN', `The model ${manifest.name} cannot do that: ${error.message}.`, {
-        hint: `Choose one of: ${error.choices.join(', ')}. A blend is written as ${error.choices[0]}:2,${error.choices.at(-1)}:1.`,
-        cause: error,
-      });
+      throw new PermanentError(
+        'STYLE_UNKNOWN',
+        `The model ${manifest.name} cannot do that: ${error.message}.`,
+        {
+          hint: `Choose one of: ${error.choices.join(', ')}. A blend is written as ${error.choices[0]}:2,${error.choices.at(-1)}:1.`,
+          cause: error,
+        },
+      );
     }
     if (error instanceof UnknownParameterError) {
       const takes = Object.keys(manifest.parameters);
       throw new PermanentError('STYLE_UNKNOWN', `That cannot be asked: ${error.message}.`, {
-        hint: takes.length === 0 ? 'Leave the option out: this model has no parameters.' : `It takes: ${takes.join(', ')}.`,
+        hint:
+          takes.length === 0
+            ? 'Leave the option out: this model has no parameters.'
+            : `It takes: ${takes.join(', ')}.`,
         cause: error,
       });
     }
@@ -51,8 +58,15 @@ async function findVersion(
   const all = [...published].map(([other, others]) => `${other} (${others.join(', ')})`).join('; ');
   throw new PermanentError(
     'MODEL_UNKNOWN',
-    version === undefined ? `There is no model named ${name}.` : `There is no version ${version} of the model ${name}.`,
-    { hint: all === '' ? 'No model is published yet: put one into the models container.' : `Published are: ${all}. Choose with --model.` },
+    version === undefined
+      ? `There is no model named ${name}.`
+      : `There is no version ${version} of the model ${name}.`,
+    {
+      hint:
+        all === ''
+          ? 'No model is published yet: put one into the models container.'
+          : `Published are: ${all}. Choose with --model.`,
+    },
   );
 }
 
@@ -77,9 +91,13 @@ async function readManifest(
   try {
     return modelManifest.parse(JSON.parse(String(bytes)));
   } catch (cause) {
-    throw new PermanentError('MODEL_INVALID', `The model.json of ${reference.name}/${reference.version} is not valid.`, {
-      hint: 'Publish the model again under a new version.',
-      cause,
-    });
+    throw new PermanentError(
+      'MODEL_INVALID',
+      `The model.json of ${reference.name}/${reference.version} is not valid.`,
+      {
+        hint: 'Publish the model again under a new version.',
+        cause,
+      },
+    );
   }
 }

@@ -4,7 +4,11 @@
  * Long enough that receiving and settling cost nothing beside the work (about 30 s), short enough that a small job still
  * occupies several engines and a lost machine loses little.
  */
-import { BATCH_FRAMES_MAX, BATCH_TARGET_SECONDS, MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
+import {
+  BATCH_FRAMES_MAX,
+  BATCH_TARGET_SECONDS,
+  MEGAPIXELS_PER_SECOND_ASSUMED,
+} from '../shared/contract/limits.ts';
 
 /** A job is cut into at least so many batches, so that the fleet has something to share. */
 const BATCHES_PER_JOB_MIN = 8;
@@ -19,7 +23,12 @@ export interface BatchSizeInputs {
   readonly asked: number | undefined;
 }
 
-export function planBatchSize({ framesExpected, megapixelsPerFrame, megapixelsPerSecond, asked }: BatchSizeInputs): number {
+export function planBatchSize({
+  framesExpected,
+  megapixelsPerFrame,
+  megapixelsPerSecond,
+  asked,
+}: BatchSizeInputs): number {
   if (asked !== undefined) return Math.min(Math.max(1, asked), BATCH_FRAMES_MAX);
   const rate = megapixelsPerSecond ?? MEGAPIXELS_PER_SECOND_ASSUMED;
   const inTargetTime = Math.floor((BATCH_TARGET_SECONDS * rate) / Math.max(megapixelsPerFrame, 1e-6));

@@ -42,12 +42,19 @@ export async function split(parts: SplitParts, jobId: string, signal: AbortSigna
 
   const timeline = await storeFrames(parts, { jobId, sourcePath, video, signal });
   refuseTruncated(timeline, video);
-  await blobs.put('frames', timelineBlob(jobId), JSON.stringify(timeline), { contentType: 'application/json', signal });
+  await blobs.put('frames', timelineBlob(jobId), JSON.stringify(timeline), {
+    contentType: 'application/json',
+    signal,
+  });
   await ledger.finishSplit(jobId, timeline.pts.length);
   log.info({ jobId, frames: timeline.pts.length }, 'split finished');
 }
 
-async function plan({ ledger }: SplitParts, { jobId, definition }: LedgerJob, video: VideoInfo): Promise<void> {
+async function plan(
+  { ledger }: SplitParts,
+  { jobId, definition }: LedgerJob,
+  video: VideoInfo,
+): Promise<void> {
   const framesExpected = video.frameCountDeclared ?? video.frameCountEstimated ?? 0;
   const megapixelsPerFrame = (video.width * video.height) / 1e6;
   const batchSize = planBatchSize({
@@ -61,13 +68,22 @@ async function plan({ ledger }: SplitParts, { jobId, definition }: LedgerJob, vi
 
 async function storeFrames(
   { blobs, ledger, folders, metrics }: SplitParts,
-  { jobId, sourcePath, video, signal }: { jobId: string; sourcePath: string; video: VideoInfo; signal: AbortSignal },
+  {
+    jobId,
+    sourcePath,
+    video,
+    signal,
+  }: { jobId: string; sourcePath: string; video: VideoInfo; signal: AbortSignal },
 ): Promise<Timeline> {
   const workDir = await folders.stepFolder(jobId, 'split');
   const stored = await storedFrames(blobs, jobId);
   const store = async (frameIndex: number, jpeg: Buffer): Promise<void> => {
     if (stored.has(frameIndex)) return;
-    await blobs.put('frames', frameBlob(jobId, frameIndex), jpeg, { onlyIfAbsent: true, contentType: 'image/jpeg', signal });
+    await blobs.put('frames', frameBlob(jobId, frameIndex), jpeg, {
+      onlyIfAbsent: true,
+      contentType: 'image/jpeg',
+      signal,
+    });
     metrics.framesSplit.inc();
   };
 

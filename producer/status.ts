@@ -95,5 +95,7 @@ export async function publishRefusal(
 }
 
 async function putStatus(blobs: BlobStore, status: JobStatus): Promise<void> {
-  await blobs.put('results', statusBlob(status.jobId), JSON.stringify(status, undefined, 2), { contentType: 'application/json' });
+  await blobs.put('results', statusBlob(status.jobId), JSON.stringify(status, undefined, 2), {
+    contentType: 'application/json',
+  });
 }

@@ -49,7 +49,11 @@ export async function stitch(parts: StitchParts, jobId: string, signal: AbortSig
 }
 
 /** The job, once all its frames and timestamps are known. */
-async function splitJob({ ledger, clock }: StitchParts, jobId: string, signal: AbortSignal): Promise<LedgerJob> {
+async function splitJob(
+  { ledger, clock }: StitchParts,
+  jobId: string,
+  signal: AbortSignal,
+): Promise<LedgerJob> {
   for (;;) {
     const job = await ledger.job(jobId);
     if (job === undefined || isTerminal(job.state)) throw new JobEndedError(`the job ${jobId} has ended`);
@@ -58,7 +62,11 @@ async function splitJob({ ledger, clock }: StitchParts, jobId: string, signal: A
   }
 }
 
-async function publish(parts: StitchParts, job: LedgerJob, signal: AbortSignal): Promise<{ blobName: string; sizeBytes: number }> {
+async function publish(
+  parts: StitchParts,
+  job: LedgerJob,
+  signal: AbortSignal,
+): Promise<{ blobName: string; sizeBytes: number }> {
   const { blobs, ledger, folders } = parts;
   const { jobId } = job;
   const { request } = job.definition;
@@ -68,7 +76,17 @@ async function publish(parts: StitchParts, job: LedgerJob, signal: AbortSignal):
   const folder = await folders.stepFolder(jobId, 'stitch');
   const resultPath = path.join(folder, `result.${video.container}`);
 
-  const frames = counted(parts, jobId, framesInOrder({ ...parts, jobId, frameCount: timeline.pts.length, onFailedFrame: request.onFailedFrame, signal }));
+  const frames = counted(
+    parts,
+    jobId,
+    framesInOrder({
+      ...parts,
+      jobId,
+      frameCount: timeline.pts.length,
+      onFailedFrame: request.onFailedFrame,
+      signal,
+    }),
+  );
   const first = await frames.next();
   if (first.done === true) throw new JobEndedError(`the job ${jobId} has no frames`);
   const { warnings } = await encodeVideo({
@@ -85,8 +103,14 @@ async function publish(parts: StitchParts, job: LedgerJob, signal: AbortSignal):
 
   const stem = path.parse(request.source.name).name;
   const blobName = resultBlob(jobId, `${stem}.${video.container}`);
-  await blobs.putFile('results', blobName, resultPath, { contentType: CONTENT_TYPES[video.container], signal });
-  await putReport(parts, jobId, { resultSha256: await sha256OfFile(resultPath), frameCount: timeline.pts.length });
+  await blobs.putFile('results', blobName, resultPath, {
+    contentType: CONTENT_TYPES[video.container],
+    signal,
+  });
+  await putReport(parts, jobId, {
+    resultSha256: await sha256OfFile(resultPath),
+    frameCount: timeline.pts.length,
+  });
   return { blobName, sizeBytes: (await stat(resultPath)).size };
 }
 
@@ -94,7 +118,11 @@ async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> 
   return timelineSchema.parse(JSON.parse(String(await blobs.get('frames', timelineBlob(jobId)))));
 }
 
-async function* counted({ ledger, metrics }: StitchParts, jobId: string, frames: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* counted(
+  { ledger, metrics }: StitchParts,
+  jobId: string,
+  frames: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer> {
   let count = 0;
   for await (const frame of frames) {
     yield frame;
@@ -131,5 +159,7 @@ async function putReport(
     createdAt: request.createdAt,
     completedAt: clock.now().toISOString(),
   };
-  await blobs.put('results', reportBlob(jobId), JSON.stringify(report, undefined, 2), { contentType: 'application/json' });
+  await blobs.put('results', reportBlob(jobId), JSON.stringify(report, undefined, 2), {
+    contentType: 'application/json',
+  });
 }

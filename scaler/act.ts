@@ -3,7 +3,10 @@ import type { Log } from '../shared/runtime/log.ts';
 import type { Decision } from './decide.ts';
 import type { Fleet } from './fleet/fleet.ts';
 
-export async function act({ action, reason, numbers }: Decision, { fleet, log }: { readonly fleet: Fleet; readonly log: Log }): Promise<void> {
+export async function act(
+  { action, reason, numbers }: Decision,
+  { fleet, log }: { readonly fleet: Fleet; readonly log: Log },
+): Promise<void> {
   switch (action.kind) {
     case 'hold':
       return;

@@ -1,8 +1,14 @@
 /** Every variable the scaler reads, with its unit, its default and its bounds. */
 import { availableParallelism, totalmem } from 'node:os';
+
 import { z } from 'zod';
 
-import { type Environment, parseEnvironment, secondsAsMs, wholeNumber } from '../shared/runtime/environment.ts';
+import {
+  type Environment,
+  parseEnvironment,
+  secondsAsMs,
+  wholeNumber,
+} from '../shared/runtime/environment.ts';
 import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
 
 /** What a worker with its engine takes at work, on the CPU. */
@@ -23,8 +29,6 @@ const variables = z.object({
   FRAMEFLEET_IDLE_SECONDS: secondsAsMs({ min: 0, max: 86_400, fallback: 300 }),
 });
 
-export type ScalerConfig = Readonly<ReturnType<typeof scalerConfig>>;
-
 /** Throws CONFIG_INVALID. */
 export function scalerConfig(environment: Environment = process.env) {
   const set = parseEnvironment(variables, environment);
@@ -41,7 +45,10 @@ export function scalerConfig(environment: Environment = process.env) {
       idleMs: set.FRAMEFLEET_IDLE_SECONDS,
     },
     /** Threads of one inference: the machine's cores, shared out. */
-    inferenceThreads: Math.max(1, Math.floor(availableParallelism() / Math.max(1, set.FRAMEFLEET_CAPACITY_MAX))),
+    inferenceThreads: Math.max(
+      1,
+      Math.floor(availableParallelism() / Math.max(1, set.FRAMEFLEET_CAPACITY_MAX)),
+    ),
     /** Local workers are started with the same variables. */
     environment,
   };

@@ -22,7 +22,7 @@ export const REASONS = [
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
-export type Action =
+type Action =
   | { readonly kind: 'hold' }
   | { readonly kind: 'scale-out'; readonly total: number }
   | { readonly kind: 'remove'; readonly vmIds: readonly string[] };
@@ -78,13 +78,21 @@ export function decide(
       return hold(reason, NOTHING_REMEMBERED, total);
     }
     return {
-      decision: { action: { kind: 'scale-out', total }, reason: 'work-waits', capacityDesired: total, numbers },
+      decision: {
+        action: { kind: 'scale-out', total },
+        reason: 'work-waits',
+        capacityDesired: total,
+        numbers,
+      },
       memory: NOTHING_REMEMBERED,
     };
   }
   if (messagesApprox === null || backlog === null) return hold('observation-incomplete', memory);
 
-  const remembered: Memory = { zeroReadings: memory.zeroReadings + 1, idleSinceMs: memory.idleSinceMs ?? atMs };
+  const remembered: Memory = {
+    zeroReadings: memory.zeroReadings + 1,
+    idleSinceMs: memory.idleSinceMs ?? atMs,
+  };
   if (running === 0) return hold('nothing-to-do', remembered, 0);
   if (remembered.zeroReadings < ZERO_READINGS_MIN) return hold('zero-not-confirmed', remembered);
   if (atMs - (remembered.idleSinceMs ?? atMs) < policy.idleMs) return hold('idle-window', remembered);

@@ -31,7 +31,10 @@ export class ScalerLoop {
     const { decision, memory } = decide(observation, policy, this.#memory);
     this.#memory = memory;
     if (decision.reason !== this.#lastReason) {
-      log.info({ reason: decision.reason, capacityDesired: decision.capacityDesired, ...decision.numbers }, 'decision');
+      log.info(
+        { reason: decision.reason, capacityDesired: decision.capacityDesired, ...decision.numbers },
+        'decision',
+      );
       this.#lastReason = decision.reason;
     }
     await act(decision, this.#parts);

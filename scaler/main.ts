@@ -21,7 +21,10 @@ import { scalerMetrics } from './metrics.ts';
 const WORKER_PROGRAM = fileURLToPath(new URL('../worker/main.ts', import.meta.url));
 
 await runService(
-  { createLog: () => createLog({ room: 'scaler', level: scalerConfig().logLevel }), stopGraceMs: REMOVE_GRACE_MS + 2_000 },
+  {
+    createLog: () => createLog({ room: 'scaler', level: scalerConfig().logLevel }),
+    stopGraceMs: REMOVE_GRACE_MS + 2_000,
+  },
   async (service, log) => {
     const config = scalerConfig();
     const { signal } = service;
@@ -43,7 +46,17 @@ await runService(
     });
     service.onStop(() => fleet.removeAll());
 
-    const loop = new ScalerLoop({ batches, blobs, ledger, fleet, clock, log, metrics, policy: config.policy, tickMs: config.tickMs });
+    const loop = new ScalerLoop({
+      batches,
+      blobs,
+      ledger,
+      fleet,
+      clock,
+      log,
+      metrics,
+      policy: config.policy,
+      tickMs: config.tickMs,
+    });
     service.run('tick', () => repeat({ name: 'tick', clock, log, signal, pass: () => loop.pass() }));
 
     const http = createHttp({

@@ -14,12 +14,24 @@ export function scalerMetrics(): ScalerMetrics {
   const registry = createRegistry();
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
-  const framesRemaining = gauge('framefleet_scaler_frames_remaining', 'Frames of open jobs that are neither scored nor given up.');
-  const messagesApprox = gauge('framefleet_scaler_messages_approx', 'Batch messages on the queue, visible and in flight.');
-  const engineSeconds = gauge('framefleet_scaler_engine_seconds_remaining', 'Time one engine would need for the backlog.');
+  const framesRemaining = gauge(
+    'framefleet_scaler_frames_remaining',
+    'Frames of open jobs that are neither scored nor given up.',
+  );
+  const messagesApprox = gauge(
+    'framefleet_scaler_messages_approx',
+    'Batch messages on the queue, visible and in flight.',
+  );
+  const engineSeconds = gauge(
+    'framefleet_scaler_engine_seconds_remaining',
+    'Time one engine would need for the backlog.',
+  );
   const instances = gauge('framefleet_scaler_instances', 'Instances there are, booting or at work.');
   const capacityDesired = gauge('framefleet_scaler_capacity_desired', 'Instances there should be.');
-  const lastTick = gauge('framefleet_scaler_last_tick_timestamp_seconds', 'When the last tick ended, Unix time.');
+  const lastTick = gauge(
+    'framefleet_scaler_last_tick_timestamp_seconds',
+    'When the last tick ended, Unix time.',
+  );
   const workers = new Gauge({
     name: 'framefleet_scaler_workers',
     help: 'Instances by what their worker last said of itself.',

@@ -4,8 +4,8 @@
  */
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
-import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
 import { type Heartbeat, heartbeatFrom } from '../shared/contract/heartbeat.ts';
+import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
@@ -55,14 +55,27 @@ export async function observe(parts: ObserveParts): Promise<Observation> {
     known('fleet', () => fleet.list()),
     known('heartbeats', () => readHeartbeats(blobs)),
   ]);
-  return { atMs: clock.monotonicMs(), messagesApprox, backlog, instances, heartbeats: heartbeats ?? new Map() };
+  return {
+    atMs: clock.monotonicMs(),
+    messagesApprox,
+    backlog,
+    instances,
+    heartbeats: heartbeats ?? new Map(),
+  };
 }
 
 async function readBacklog(ledger: Ledger): Promise<Backlog> {
   const jobs = await ledger.openJobs();
   const open = jobs.filter(({ state }) => state === 'waiting' || state === 'running');
   const sum = { framesRemaining: 0, batchesRemaining: 0, engineSecondsRemaining: 0, jobsOpen: open.length };
-  for (const { framesExpected, framesScored, framesFailed, batchSize, megapixelsPerFrame, definition } of open) {
+  for (const {
+    framesExpected,
+    framesScored,
+    framesFailed,
+    batchSize,
+    megapixelsPerFrame,
+    definition,
+  } of open) {
     const frames = Math.max(0, framesExpected - framesScored - framesFailed);
     const rate = (await ledger.rate(definition.model.name)) ?? MEGAPIXELS_PER_SECOND_ASSUMED;
     sum.framesRemaining += frames;
@@ -76,7 +89,8 @@ async function readHeartbeats(blobs: BlobStore): Promise<Map<string, Heartbeat>>
   const newest = new Map<string, Heartbeat>();
   for await (const { metadata } of blobs.list('workers', { withMetadata: true })) {
     const beat = heartbeatFrom(metadata);
-    if (beat !== undefined && (newest.get(beat.vmId)?.sequence ?? -1) < beat.sequence) newest.set(beat.vmId, beat);
+    if (beat !== undefined && (newest.get(beat.vmId)?.sequence ?? -1) < beat.sequence)
+      newest.set(beat.vmId, beat);
   }
   return newest;
 }

@@ -2,14 +2,19 @@
 import assert from 'node:assert/strict';
 import { availableParallelism, hostname, tmpdir } from 'node:os';
 import path from 'node:path';
+
 import { z } from 'zod';
 
 import { NAME_PATTERN } from '../shared/contract/blob-names.ts';
-import { type Environment, parseEnvironment, secondsAsMs, wholeNumber } from '../shared/runtime/environment.ts';
+import {
+  type Environment,
+  parseEnvironment,
+  secondsAsMs,
+  wholeNumber,
+} from '../shared/runtime/environment.ts';
 import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
 
 const EXECUTION_PROVIDERS = ['tensorrt', 'cuda', 'webgpu', 'cpu'] as const;
-export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
 
 const variables = z.object({
   ...serviceVariables,
@@ -33,7 +38,11 @@ const variables = z.object({
     .transform((list) => list.split(',').map((name) => name.trim()))
     .pipe(z.array(z.enum(EXECUTION_PROVIDERS)).min(1)),
   /** Threads of one inference on the CPU. */
-  FRAMEFLEET_INFERENCE_THREADS: wholeNumber({ min: 1, max: 256, fallback: Math.max(1, availableParallelism() - 1) }),
+  FRAMEFLEET_INFERENCE_THREADS: wholeNumber({
+    min: 1,
+    max: 256,
+    fallback: Math.max(1, availableParallelism() - 1),
+  }),
   /** Frames fetched, decoded, scored, encoded or stored at the same time: bounds memory. */
   FRAMEFLEET_FRAMES_IN_FLIGHT: wholeNumber({ min: 1, max: 64, fallback: 6 }),
   FRAMEFLEET_JPEG_QUALITY: wholeNumber({ min: 50, max: 100, fallback: 95 }),
@@ -74,5 +83,11 @@ export function workerConfig(environment: Environment = process.env) {
 }
 
 function plainHostname(): string {
-  return hostname().toLowerCase().replace(/[^a-z0-9.-]/g, '-').replace(/^[^a-z0-9]+/, '').slice(0, 40) || 'worker';
+  return (
+    hostname()
+      .toLowerCase()
+      .replace(/[^a-z0-9.-]/g, '-')
+      .replace(/^[^a-z0-9]+/, '')
+      .slice(0, 40) || 'worker'
+  );
 }

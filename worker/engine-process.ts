@@ -36,7 +36,15 @@ export class EngineProcess {
   /** The provider in force, once the engine has said it. */
   executionProvider: string | null = null;
 
-  constructor({ environment, programPath, log }: { readonly environment: Environment; readonly programPath: string; readonly log: Log }) {
+  constructor({
+    environment,
+    programPath,
+    log,
+  }: {
+    readonly environment: Environment;
+    readonly programPath: string;
+    readonly log: Log;
+  }) {
     this.#environment = environment;
     this.#programPath = programPath;
     this.#log = log;
@@ -109,7 +117,9 @@ export class EngineProcess {
         this.#run?.listener.failed(message.frame);
         break;
       case 'ended':
-        this.#run?.end(message.error === null ? { kind: 'ended' } : { kind: 'refused', message: message.error.message });
+        this.#run?.end(
+          message.error === null ? { kind: 'ended' } : { kind: 'refused', message: message.error.message },
+        );
         break;
     }
   }

@@ -22,7 +22,13 @@ export class Heart {
   model: string | null = null;
   megapixelsPerSecond: number | null = null;
 
-  constructor(parts: { readonly blobs: BlobStore; readonly workerId: string; readonly vmId: string; readonly clock: Clock; readonly log: Log }) {
+  constructor(parts: {
+    readonly blobs: BlobStore;
+    readonly workerId: string;
+    readonly vmId: string;
+    readonly clock: Clock;
+    readonly log: Log;
+  }) {
     this.#blobs = parts.blobs;
     this.#workerId = parts.workerId;
     this.#vmId = parts.vmId;

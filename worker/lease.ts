@@ -66,7 +66,8 @@ export class Lease {
   }
 
   get state(): LeaseState {
-    if (this.#state === 'held' && this.#clock.monotonicMs() >= this.#deadlineMs) this.#lose('its time ran out');
+    if (this.#state === 'held' && this.#clock.monotonicMs() >= this.#deadlineMs)
+      this.#lose('its time ran out');
     return this.#state;
   }
 
@@ -76,7 +77,13 @@ export class Lease {
   }
 
   /** Makes the message visible again after a delay, with a new text, in one call. Returns false where the lease is lost. */
-  release({ text, delaySeconds }: { readonly text: string; readonly delaySeconds: number }): Promise<boolean> {
+  release({
+    text,
+    delaySeconds,
+  }: {
+    readonly text: string;
+    readonly delaySeconds: number;
+  }): Promise<boolean> {
     return this.#settle(async (message) => {
       await this.#queue.update({ ...message, text }, { visibilityTimeoutSeconds: delaySeconds });
     });

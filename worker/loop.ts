@@ -7,7 +7,12 @@ import pLimit from 'p-limit';
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import type { ReceivedMessage, WorkQueue } from '../shared/azure/work-queue.ts';
 import { failedFrameBlob, frameIndexOf, framesPrefix } from '../shared/contract/blob-names.ts';
-import { type BatchMessage, batchMessage, decodeMessage, encodeMessage } from '../shared/contract/messages.ts';
+import {
+  type BatchMessage,
+  batchMessage,
+  decodeMessage,
+  encodeMessage,
+} from '../shared/contract/messages.ts';
 import { toRanges } from '../shared/contract/ranges.ts';
 import { backoffMs } from '../shared/runtime/backoff.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
@@ -118,7 +123,15 @@ export class WorkerLoop {
     }
   }
 
-  async #work({ message, lease, batch }: { message: ReceivedMessage; lease: Lease; batch: BatchMessage }): Promise<void> {
+  async #work({
+    message,
+    lease,
+    batch,
+  }: {
+    message: ReceivedMessage;
+    lease: Lease;
+    batch: BatchMessage;
+  }): Promise<void> {
     const { clock, log, config } = this.#parts;
     const startedAtMs = clock.monotonicMs();
     const unreleased = message.dequeueCount - batch.history.releases;
@@ -159,9 +172,12 @@ export class WorkerLoop {
   /** Outputs of the batch that an earlier delivery has stored. */
   async #storedBefore({ jobId, frameStart, frameEnd }: BatchMessage): Promise<Set<number>> {
     const found = new Set<number>();
-    for await (const { name } of this.#parts.blobs.list('scored', { prefix: framesPrefix(jobId, frameStart, frameEnd) })) {
+    for await (const { name } of this.#parts.blobs.list('scored', {
+      prefix: framesPrefix(jobId, frameStart, frameEnd),
+    })) {
       const frameIndex = frameIndexOf(name);
-      if (frameIndex !== undefined && frameIndex >= frameStart && frameIndex < frameEnd) found.add(frameIndex);
+      if (frameIndex !== undefined && frameIndex >= frameStart && frameIndex < frameEnd)
+        found.add(frameIndex);
     }
     return found;
   }
@@ -179,7 +195,8 @@ export class WorkerLoop {
             progress.stored.set(frame.frameIndex, frame);
             metrics.framesStored.inc();
             metrics.megapixels.inc(frame.megapixels);
-            for (const [stage, seconds] of Object.entries(frame.stageSeconds)) metrics.stageSeconds.inc({ stage }, seconds);
+            for (const [stage, seconds] of Object.entries(frame.stageSeconds))
+              metrics.stageSeconds.inc({ stage }, seconds);
           },
           failed: (frame) => {
             progress.failed.set(frame.frameIndex, frame);
@@ -244,9 +261,14 @@ export class WorkerLoop {
     const { blobs, results, heart } = this.#parts;
     const { batch, worker, failed } = inputs;
     await pLimit(REPORTS_AT_ONCE).map(failed, ({ frameIndex, kind, message }) =>
-      blobs.put('scored', failedFrameBlob(batch.jobId, frameIndex), JSON.stringify({ frameIndex, kind, message, worker, model: batch.model }), {
-        contentType: 'application/json',
-      }),
+      blobs.put(
+        'scored',
+        failedFrameBlob(batch.jobId, frameIndex),
+        JSON.stringify({ frameIndex, kind, message, worker, model: batch.model }),
+        {
+          contentType: 'application/json',
+        },
+      ),
     );
     const result = resultOf(inputs);
     await results.send(encodeMessage(result));

@@ -27,7 +27,10 @@ await runService(
     const metrics = workerMetrics();
     const leaseCalls = { ...BRISK, tryTimeoutMs: Math.min(BRISK.tryTimeoutMs, config.leaseCallTimeoutMs) };
 
-    const accounts = { media: storageAccount(config.mediaStorage), system: storageAccount(config.systemStorage) };
+    const accounts = {
+      media: storageAccount(config.mediaStorage),
+      system: storageAccount(config.systemStorage),
+    };
     const blobs = await openBlobStore(accounts, BRISK);
     await reachStorage('the system storage', () => blobs.stat('workers', config.workerId));
     const [batches, results, poison] = await Promise.all([
@@ -44,14 +47,30 @@ await runService(
     service.run('heartbeat', () => heart.run({ everyMs: config.heartbeatMs, signal }));
     signal.addEventListener('abort', () => heart.become('draining'), { once: true });
 
-    const loop = new WorkerLoop({ config, blobs, batches, results, poison, engine, heart, clock, log, metrics, signal });
+    const loop = new WorkerLoop({
+      config,
+      blobs,
+      batches,
+      results,
+      poison,
+      engine,
+      heart,
+      clock,
+      log,
+      metrics,
+      signal,
+    });
     service.run('loop', async () => {
       await repeat({ name: 'loop', clock, log, signal, pass: () => loop.pass() });
       heart.become('drained');
       await heart.flush();
     });
 
-    const http = createHttp({ registry: metrics.registry, isLive: () => true, isReady: () => !signal.aborted });
+    const http = createHttp({
+      registry: metrics.registry,
+      isLive: () => true,
+      isReady: () => !signal.aborted,
+    });
     service.onStop(() => http.close());
     service.announceReady(await listen(http, config.http));
   },

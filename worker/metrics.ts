@@ -20,8 +20,16 @@ export function workerMetrics(): WorkerMetrics {
   const registers = [registry];
   const metrics: WorkerMetrics = {
     registry,
-    busy: new Gauge({ name: 'framefleet_worker_busy', help: '1 while the worker holds a lease, else 0.', registers }),
-    framesStored: new Counter({ name: 'framefleet_worker_frames_stored_total', help: 'Frames scored and stored.', registers }),
+    busy: new Gauge({
+      name: 'framefleet_worker_busy',
+      help: '1 while the worker holds a lease, else 0.',
+      registers,
+    }),
+    framesStored: new Counter({
+      name: 'framefleet_worker_frames_stored_total',
+      help: 'Frames scored and stored.',
+      registers,
+    }),
     framesFailed: new Counter({
       name: 'framefleet_worker_frames_failed_total',
       help: 'Tries of a frame that failed, by kind.',
@@ -34,7 +42,11 @@ export function workerMetrics(): WorkerMetrics {
       labelNames: ['stage'],
       registers,
     }),
-    megapixels: new Counter({ name: 'framefleet_worker_megapixels_total', help: 'Input pixels scored, in millions.', registers }),
+    megapixels: new Counter({
+      name: 'framefleet_worker_megapixels_total',
+      help: 'Input pixels scored, in millions.',
+      registers,
+    }),
     batches: new Counter({
       name: 'framefleet_worker_batches_total',
       help: 'Deliveries of batches, by how they were settled.',
@@ -47,8 +59,16 @@ export function workerMetrics(): WorkerMetrics {
       labelNames: ['outcome'],
       registers,
     }),
-    leasesLost: new Counter({ name: 'framefleet_worker_leases_lost_total', help: 'Leases that were lost.', registers }),
-    engineDeaths: new Counter({ name: 'framefleet_worker_engine_deaths_total', help: 'Engine processes that died.', registers }),
+    leasesLost: new Counter({
+      name: 'framefleet_worker_leases_lost_total',
+      help: 'Leases that were lost.',
+      registers,
+    }),
+    engineDeaths: new Counter({
+      name: 'framefleet_worker_engine_deaths_total',
+      help: 'Engine processes that died.',
+      registers,
+    }),
   };
   for (const stage of STAGES satisfies readonly Stage[]) metrics.stageSeconds.inc({ stage }, 0);
   return metrics;

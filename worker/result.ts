@@ -45,9 +45,17 @@ function groupFailures(failed: readonly FrameFailed[]): ResultMessage['failed'] 
   for (const { frameIndex, kind, message } of failed) {
     const own = `${kind} ${message}`;
     const key = groups.has(own) || groups.size < FAILURE_REASONS_MAX / 2 ? own : kind;
-    const group = groups.get(key) ?? { kind, message: key === own ? message : 'various reasons: see the log', frames: [] };
+    const group = groups.get(key) ?? {
+      kind,
+      message: key === own ? message : 'various reasons: see the log',
+      frames: [],
+    };
     group.frames.push(frameIndex);
     groups.set(key, group);
   }
-  return [...groups.values()].map(({ kind, message, frames }) => ({ kind, message, frames: toRanges(frames) }));
+  return [...groups.values()].map(({ kind, message, frames }) => ({
+    kind,
+    message,
+    frames: toRanges(frames),
+  }));
 }

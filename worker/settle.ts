@@ -51,17 +51,25 @@ export function settle(delivery: Delivery): Decision {
   if (leaseLost) return { kind: 'leave' };
 
   const attempts = countAttempts(delivery);
-  const givenUp = failed.filter(({ frameIndex, kind }) => (attempts.get(frameIndex) ?? 1) >= attemptsMax(kind));
+  const givenUp = failed.filter(
+    ({ frameIndex, kind }) => (attempts.get(frameIndex) ?? 1) >= attemptsMax(kind),
+  );
   const resolved = new Set([...scored, ...givenUp.map(({ frameIndex }) => frameIndex)]);
   const left = framesOf(batch).filter((frameIndex) => !resolved.has(frameIndex));
   if (left.length === 0) return { kind: 'complete', failed: givenUp };
 
-  const history = { ...batch.history, releases: batch.history.releases + 1, failures: failuresOf(delivery, attempts) };
+  const history = {
+    ...batch.history,
+    releases: batch.history.releases + 1,
+    failures: failuresOf(delivery, attempts),
+  };
   if (interruption === 'draining') return { kind: 'release', delaySeconds: 0, history };
 
   const barren = newlyStored > 0 ? 0 : batch.history.barren + 1;
   if (barren >= BARREN_DELIVERIES_MAX || isSuspect(unreleased)) {
-    const reason = cutText(interruption === null ? (failed[0]?.message ?? 'no progress') : interruption.engine);
+    const reason = cutText(
+      interruption === null ? (failed[0]?.message ?? 'no progress') : interruption.engine,
+    );
     const rest = left.map((frameIndex): FrameFailed => {
       const known = failed.find((failure) => failure.frameIndex === frameIndex);
       return known ?? { frameIndex, kind: 'engine', message: reason };
@@ -103,8 +111,15 @@ function countAttempts({ batch, failed }: Delivery): Map<number, number> {
 
 /** The history of failing frames: those of this delivery, and earlier ones of frames not tried again since. */
 function failuresOf({ batch, worker, failed, scored }: Delivery, attempts: ReadonlyMap<number, number>) {
-  const now = failed.map(({ frameIndex, kind }) => ({ frameIndex, kind, attempts: attempts.get(frameIndex) ?? 1, worker }));
-  const before = batch.history.failures.filter(({ frameIndex }) => !attempts.has(frameIndex) && !scored.has(frameIndex));
+  const now = failed.map(({ frameIndex, kind }) => ({
+    frameIndex,
+    kind,
+    attempts: attempts.get(frameIndex) ?? 1,
+    worker,
+  }));
+  const before = batch.history.failures.filter(
+    ({ frameIndex }) => !attempts.has(frameIndex) && !scored.has(frameIndex),
+  );
   return [...now, ...before].slice(0, BATCH_HISTORY_FAILURES_MAX);
 }
 

@@ -21,7 +21,13 @@ export interface LocalStorage {
   readonly system: string;
 }
 
-export async function startAzurite({ folder, logPath }: { readonly folder: string; readonly logPath: string }): Promise<LocalStorage> {
+export async function startAzurite({
+  folder,
+  logPath,
+}: {
+  readonly folder: string;
+  readonly logPath: string;
+}): Promise<LocalStorage> {
   const dataFolder = path.join(folder, 'azurite');
   await mkdir(dataFolder, { recursive: true });
   const accounts = { media: newAccount('framefleetmedia'), system: newAccount('framefleetsystem') };
@@ -31,13 +37,29 @@ export async function startAzurite({ folder, logPath }: { readonly folder: strin
     command: process.execPath,
     args: [
       createRequire(import.meta.url).resolve('azurite/dist/src/azurite.js'),
-      ...['--location', dataFolder, '--blobPort', '0', '--queuePort', '0', '--tablePort', '0'],
-      ...['--blobHost', '127.0.0.1', '--queueHost', '127.0.0.1', '--tableHost', '127.0.0.1'],
-      ...['--skipApiVersionCheck', '--disableTelemetry', '--silent'],
+      '--location',
+      dataFolder,
+      '--blobPort',
+      '0',
+      '--queuePort',
+      '0',
+      '--tablePort',
+      '0',
+      '--blobHost',
+      '127.0.0.1',
+      '--queueHost',
+      '127.0.0.1',
+      '--tableHost',
+      '127.0.0.1',
+      '--skipApiVersionCheck',
+      '--disableTelemetry',
+      '--silent',
     ],
     env: {
       ...process.env,
-      AZURITE_ACCOUNTS: Object.values(accounts).map(({ name, key }) => `${name}:${key}`).join(';'),
+      AZURITE_ACCOUNTS: Object.values(accounts)
+        .map(({ name, key }) => `${name}:${key}`)
+        .join(';'),
     },
     cwd: dataFolder,
     logPath,
@@ -70,14 +92,23 @@ function newAccount(name: string): Account {
 async function listeningPorts(logPath: string, logStart: number): Promise<{ blob: string; queue: string }> {
   const deadlineMs = systemClock.monotonicMs() + START_TIMEOUT_MS;
   while (systemClock.monotonicMs() < deadlineMs) {
-    const ports = new Map([...(await readFrom(logPath, logStart)).matchAll(LISTENING)].map(([, service, port]) => [service, port]));
+    const ports = new Map(
+      [...(await readFrom(logPath, logStart)).matchAll(LISTENING)].map(([, service, port]) => [
+        service,
+        port,
+      ]),
+    );
     const [blob, queue] = [ports.get('Blob'), ports.get('Queue')];
     if (blob !== undefined && queue !== undefined) return { blob, queue };
     await systemClock.sleep(REST_MS);
   }
-  throw new TransientError('STACK_FAILED', `The storage emulator did not start within ${START_TIMEOUT_MS / 1000} s.`, {
-    hint: 'The machine may be very busy: try again.',
-  });
+  throw new TransientError(
+    'STACK_FAILED',
+    `The storage emulator did not start within ${START_TIMEOUT_MS / 1000} s.`,
+    {
+      hint: 'The machine may be very busy: try again.',
+    },
+  );
 }
 
 async function sizeOf(filePath: string): Promise<number> {

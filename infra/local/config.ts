@@ -1,6 +1,7 @@
 /** What the local stack reads of its surroundings. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+
 import { z } from 'zod';
 
 import { type Environment, parseEnvironment } from '../../shared/runtime/environment.ts';
@@ -16,5 +17,9 @@ const variables = z.object({
 
 export function localConfig(environment: Environment = process.env) {
   const set = parseEnvironment(variables, environment);
-  return { folder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER), logLevel: set.FRAMEFLEET_LOG_LEVEL ?? 'warn', environment };
+  return {
+    folder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
+    logLevel: set.FRAMEFLEET_LOG_LEVEL ?? 'warn',
+    environment,
+  };
 }

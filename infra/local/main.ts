@@ -5,9 +5,9 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import { holdRendezvous } from '../../shared/runtime/rendezvous.ts';
 import { createLog } from '../../shared/runtime/log.ts';
 import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
+import { holdRendezvous } from '../../shared/runtime/rendezvous.ts';
 import { type Service, runService } from '../../shared/runtime/service.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { localConfig } from './config.ts';
@@ -20,7 +20,10 @@ const PRIVATE_FOLDER = /^run-(\d+)$/;
 const isPrivate = process.argv.includes('--private');
 
 await runService(
-  { createLog: () => createLog({ room: 'stack', level: localConfig().logLevel }), stopGraceMs: STOP_GRACE_MS },
+  {
+    createLog: () => createLog({ room: 'stack', level: localConfig().logLevel }),
+    stopGraceMs: STOP_GRACE_MS,
+  },
   async (service, log) => {
     const config = localConfig();
     await mkdir(config.folder, { recursive: true });
@@ -43,11 +46,15 @@ await runService(
       return;
     }
     watchParent({ environment: config.environment, onGone: () => service.stop('npm gone') });
-    let stack: Stack | undefined;
-    const door = await holdRendezvous(config.folder, () => ({ pid: process.pid, environment: stack?.clientEnvironment ?? {} }));
+    let clientEnvironment: Stack['clientEnvironment'] = {};
+    const door = await holdRendezvous(config.folder, () => ({
+      pid: process.pid,
+      environment: clientEnvironment,
+    }));
     service.onStop(() => door.close());
-    stack = await start();
+    const stack = await start();
     keep(service, stack);
+    clientEnvironment = stack.clientEnvironment;
     say(`The local fleet is up: jobs and results stay in ${folder}`);
     say(`  npm run enqueue VIDEO          in another shell of this folder`);
     say(`  http://127.0.0.1:${stack.ports.producer}/metrics  producer`);
@@ -59,7 +66,9 @@ await runService(
 function keep(service: Service, stack: Stack): void {
   service.onStop(() => stack.stop());
   service.run('parts', async () => {
-    const stopped = new Promise<void>((resolve) => service.signal.addEventListener('abort', () => resolve(), { once: true }));
+    const stopped = new Promise<void>((resolve) =>
+      service.signal.addEventListener('abort', () => resolve(), { once: true }),
+    );
     await Promise.race([stack.failure, stopped]);
   });
 }

@@ -77,7 +77,15 @@ export class Part {
   }
 
   /** The program's own words. */
-  #failed({ code, message, hint }: { readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined }): Error {
+  #failed({
+    code,
+    message,
+    hint,
+  }: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly hint: string | undefined;
+  }): Error {
     return new TransientError(code, message, hint === undefined ? {} : { hint });
   }
 

@@ -10,7 +10,13 @@ import { modelBlob } from '../../shared/contract/blob-names.ts';
 import { modelManifest } from '../../shared/contract/model-manifest.ts';
 
 /** `folder` holds a folder a model, each with `model.json` and the file it names. */
-export async function publishModels({ blobs, folder }: { readonly blobs: BlobStore; readonly folder: string }): Promise<void> {
+export async function publishModels({
+  blobs,
+  folder,
+}: {
+  readonly blobs: BlobStore;
+  readonly folder: string;
+}): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (entry.isDirectory()) await publishModel(blobs, path.join(folder, entry.name));
   }

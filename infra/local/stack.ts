@@ -57,7 +57,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const { folder, environment, log } = options;
   const parts: Part[] = [];
   const stop = async (): Promise<void> => {
-    for (const part of parts.splice(0).reverse()) {
+    for (const part of parts.splice(0).toReversed()) {
       await part.stop();
       log.debug({ part: part.name }, 'part stopped');
     }
@@ -73,7 +73,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const [redis, storage] = await startServers(options, logPath, up);
     await publishModels({
-      blobs: await openBlobStore({ media: storageAccount(storage.media), system: storageAccount(storage.system) }, PATIENT),
+      blobs: await openBlobStore(
+        { media: storageAccount(storage.media), system: storageAccount(storage.system) },
+        PATIENT,
+      ),
       folder: MODELS,
     });
     const serviceEnvironment = {
@@ -101,14 +104,23 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const [producer, scaler] = await Promise.all([startService('producer'), startService('scaler')]);
     const failure = Promise.race(parts.map((part) => part.failure()));
     failure.catch(() => undefined); // Looked at by the owner of the stack.
-    return { clientEnvironment: { FRAMEFLEET_MEDIA_STORAGE: storage.media }, ports: { producer, scaler }, failure, stop };
+    return {
+      clientEnvironment: { FRAMEFLEET_MEDIA_STORAGE: storage.media },
+      ports: { producer, scaler },
+      failure,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function startServers({ folder, isPersistent }: StackOptions, logPath: (name: string) => string, up: (part: Part) => void) {
+async function startServers(
+  { folder, isPersistent }: StackOptions,
+  logPath: (name: string) => string,
+  up: (part: Part) => void,
+) {
   const starting = await Promise.allSettled([
     startRedis({ folder, logPath: logPath('redis'), isPersistent }),
     startAzurite({ folder, logPath: logPath('azurite') }),

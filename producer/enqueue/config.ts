@@ -1,9 +1,15 @@
 /** Every variable `npm run enqueue` reads. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+
 import { z } from 'zod';
 
-import { type Environment, parseEnvironment, secondsAsMs, wholeNumber } from '../../shared/runtime/environment.ts';
+import {
+  type Environment,
+  parseEnvironment,
+  secondsAsMs,
+  wholeNumber,
+} from '../../shared/runtime/environment.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 

@@ -17,7 +17,14 @@ export interface Following {
 }
 
 /** The last status. Throws STORAGE_UNAVAILABLE-like errors of the store, and STACK_FAILED where no producer takes the job. */
-export async function follow({ blobs, jobId, clock, pickupMs, onStatus, signal }: Following): Promise<JobStatus> {
+export async function follow({
+  blobs,
+  jobId,
+  clock,
+  pickupMs,
+  onStatus,
+  signal,
+}: Following): Promise<JobStatus> {
   const giveUpAtMs = clock.monotonicMs() + pickupMs;
   for (;;) {
     const bytes = await blobs.get('results', statusBlob(jobId), { signal });
@@ -26,9 +33,13 @@ export async function follow({ blobs, jobId, clock, pickupMs, onStatus, signal }
       onStatus(status);
       if (isTerminal(status.state)) return status;
     } else if (clock.monotonicMs() > giveUpAtMs) {
-      throw new TransientError('STACK_FAILED', `No producer has taken the job ${jobId} after ${Math.round(pickupMs / 1000)} s.`, {
-        hint: 'The upload is safe and the job starts when a producer runs: check that it is up and uses the same storage account.',
-      });
+      throw new TransientError(
+        'STACK_FAILED',
+        `No producer has taken the job ${jobId} after ${Math.round(pickupMs / 1000)} s.`,
+        {
+          hint: 'The upload is safe and the job starts when a producer runs: check that it is up and uses the same storage account.',
+        },
+      );
     }
     await clock.sleep(LOOK_EVERY_MS, signal);
   }

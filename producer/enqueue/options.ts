@@ -2,7 +2,13 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { NAME_PATTERN } from '../../shared/contract/blob-names.ts';
-import { DEFAULT_MODEL, FAILED_FRAME_POLICIES, type FailedFramePolicy, PRIORITIES, type Priority } from '../../shared/contract/job.ts';
+import {
+  DEFAULT_MODEL,
+  FAILED_FRAME_POLICIES,
+  type FailedFramePolicy,
+  PRIORITIES,
+  type Priority,
+} from '../../shared/contract/job.ts';
 import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
@@ -36,11 +42,20 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     .usage('VIDEO -- [options]')
     .description('Runs a model over every frame of a video, and puts the result beside it.')
     .argument('<video>', 'the file')
-    .option('--style <style>', 'which of the model’s styles, or a blend: starry-night:2,udnie:1 (default: its first)')
+    .option(
+      '--style <style>',
+      'which of the model’s styles, or a blend: starry-night:2,udnie:1 (default: its first)',
+    )
     .option('--model <name[@version]>', 'which model', parseModel, { name: DEFAULT_MODEL })
-    .option('--batch <frames>', `frames per batch, 1 to ${BATCH_FRAMES_MAX} (default: about 30 s of work)`, parseBatch)
+    .option(
+      '--batch <frames>',
+      `frames per batch, 1 to ${BATCH_FRAMES_MAX} (default: about 30 s of work)`,
+      parseBatch,
+    )
     .option('--out <path>', 'where to put the result: a file or a folder (default: beside the video)')
-    .addOption(new Option('--priority <level>', 'before or after other jobs').choices(PRIORITIES).default('normal'))
+    .addOption(
+      new Option('--priority <level>', 'before or after other jobs').choices(PRIORITIES).default('normal'),
+    )
     .addOption(
       new Option('--on-failed-frame <policy>', 'what a frame that cannot be scored means')
         .choices(FAILED_FRAME_POLICIES)
@@ -56,7 +71,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed') return null;
-    throw new PermanentError('USAGE', `${error.message.replace(/^error: /, '').replace(/\.?$/, '.')}`, {
+    throw new PermanentError('USAGE', error.message.replace(/^error: /, '').replace(/\.?$/, '.'), {
       hint: 'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help',
       cause: error,
     });

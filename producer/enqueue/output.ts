@@ -26,22 +26,34 @@ export async function planOutput({ sourcePath, outputPath, label, container }: O
         ? path.join(outputPath, defaultName)
         : outputPath;
   if (path.extname(chosen).toLowerCase() !== `.${container}`) {
-    throw new PermanentError('USAGE', `The result will be a .${container} file, but --out names ${path.basename(chosen)}.`, {
-      hint: `Give --out a name that ends in .${container}, or a folder.`,
-    });
+    throw new PermanentError(
+      'USAGE',
+      `The result will be a .${container} file, but --out names ${path.basename(chosen)}.`,
+      {
+        hint: `Give --out a name that ends in .${container}, or a folder.`,
+      },
+    );
   }
   if (path.resolve(chosen) === path.resolve(sourcePath) || (await isFolder(chosen))) {
-    throw new PermanentError('OUTPUT_NOT_WRITABLE', `The result cannot be written to ${chosen}: that is ${(await isFolder(chosen)) ? 'a folder' : 'the source itself'}.`, {
-      hint: 'Choose another place with -- --out PATH.',
-    });
+    throw new PermanentError(
+      'OUTPUT_NOT_WRITABLE',
+      `The result cannot be written to ${chosen}: that is ${(await isFolder(chosen)) ? 'a folder' : 'the source itself'}.`,
+      {
+        hint: 'Choose another place with -- --out PATH.',
+      },
+    );
   }
   try {
     await access(path.dirname(chosen), constants.W_OK | constants.X_OK);
   } catch (cause) {
-    throw new PermanentError('OUTPUT_NOT_WRITABLE', `The result cannot be written to ${path.dirname(chosen)}: the folder is not there or not writable.`, {
-      hint: 'Choose another place with -- --out PATH.',
-      cause,
-    });
+    throw new PermanentError(
+      'OUTPUT_NOT_WRITABLE',
+      `The result cannot be written to ${path.dirname(chosen)}: the folder is not there or not writable.`,
+      {
+        hint: 'Choose another place with -- --out PATH.',
+        cause,
+      },
+    );
   }
   return chosen;
 }

@@ -20,7 +20,9 @@ export function nextPace(before: Pace, { frames }: Pick<JobStatus, 'frames'>, at
   if (framesDone === before.framesDone || seconds <= 0) return before;
   const rate = (framesDone - before.framesDone) / seconds;
   const framesPerSecond =
-    before.framesPerSecond === null ? rate : before.framesPerSecond + SMOOTHING * (rate - before.framesPerSecond);
+    before.framesPerSecond === null
+      ? rate
+      : before.framesPerSecond + SMOOTHING * (rate - before.framesPerSecond);
   return { atMs, framesDone, framesPerSecond };
 }
 

@@ -18,7 +18,15 @@ export const NO_PROGRESS: Progress = { say: () => undefined, status: () => undef
 
 export function showProgress(): Progress {
   const bars = new MultiBar(
-    { format: FORMAT, hideCursor: true, clearOnComplete: false, noTTYOutput: true, notTTYSchedule: LINE_EVERY_MS, fps: 5, stream: process.stderr },
+    {
+      format: FORMAT,
+      hideCursor: true,
+      clearOnComplete: false,
+      noTTYOutput: true,
+      notTTYSchedule: LINE_EVERY_MS,
+      fps: 5,
+      stream: process.stderr,
+    },
     Presets.shades_classic,
   );
   let bar: SingleBar | undefined;

@@ -23,19 +23,28 @@ export interface ReachedFleet extends AsyncDisposable {
   readonly failure: Promise<never>;
 }
 
-type StackMessage = ServiceAnnouncement | { readonly type: 'stack'; readonly environment: Readonly<Record<string, string>> };
+type StackMessage =
+  | ServiceAnnouncement
+  | { readonly type: 'stack'; readonly environment: Readonly<Record<string, string>> };
 
 const NEVER = new Promise<never>(() => undefined);
 
 /** Throws what keeps a fleet of our own from starting. */
-export async function reachFleet(config: EnqueueConfig, { mayStart }: { readonly mayStart: boolean }): Promise<ReachedFleet> {
+export async function reachFleet(
+  config: EnqueueConfig,
+  { mayStart }: { readonly mayStart: boolean },
+): Promise<ReachedFleet> {
   if (config.mediaStorage !== undefined) return external('configured', config.mediaStorage);
   const shared = await findReadyStack(config.localFolder);
   if (shared !== undefined) return external('shared', shared);
   if (!mayStart) {
-    throw new PermanentError('USAGE', '--detach needs a fleet that stays up when this command has ended; there is none.', {
-      hint: 'Start one with `npm start` in another shell, or leave --detach out.',
-    });
+    throw new PermanentError(
+      'USAGE',
+      '--detach needs a fleet that stays up when this command has ended; there is none.',
+      {
+        hint: 'Start one with `npm start` in another shell, or leave --detach out.',
+      },
+    );
   }
   return startPrivate(config);
 }
@@ -53,9 +62,13 @@ async function findReadyStack(folder: string): Promise<string | undefined> {
     if (mediaStorage !== undefined) return mediaStorage;
     await systemClock.sleep(STARTING_REST_MS);
   }
-  throw new TransientError('STACK_FAILED', 'The local fleet of this folder is starting, but does not come up.', {
-    hint: 'Look at the shell where `npm start` runs; stop it and start it again.',
-  });
+  throw new TransientError(
+    'STACK_FAILED',
+    'The local fleet of this folder is starting, but does not come up.',
+    {
+      hint: 'Look at the shell where `npm start` runs; stop it and start it again.',
+    },
+  );
 }
 
 /** In a process group of its own: Ctrl-C reaches us, and we stop it in order. */
@@ -72,7 +85,8 @@ async function startPrivate({ stackProgram, environment }: EnqueueConfig): Promi
   failure.catch(() => undefined); // Raced with everything we wait for.
   try {
     const [message] = (await Promise.race([once(child, 'message'), failure])) as [StackMessage];
-    const mediaStorage = message.type === 'stack' ? message.environment['FRAMEFLEET_MEDIA_STORAGE'] : undefined;
+    const mediaStorage =
+      message.type === 'stack' ? message.environment['FRAMEFLEET_MEDIA_STORAGE'] : undefined;
     if (mediaStorage === undefined) return await failure;
     return { kind: 'private', mediaStorage, failure, [Symbol.asyncDispose]: dispose };
   } catch (error) {
@@ -87,8 +101,13 @@ async function failureOf(child: ChildProcess): Promise<never> {
     if (message.type === 'failed') said = message;
   });
   const { status, signal } = await exited(child);
-  if (said !== undefined) throw new TransientError(said.code, said.message, said.hint === undefined ? {} : { hint: said.hint });
-  throw new TransientError('STACK_FAILED', `The local fleet ended before the job did (${signal ?? `exit status ${status}`}).`, {
-    hint: 'Nothing was lost but time: run the command again.',
-  });
+  if (said !== undefined)
+    throw new TransientError(said.code, said.message, said.hint === undefined ? {} : { hint: said.hint });
+  throw new TransientError(
+    'STACK_FAILED',
+    `The local fleet ended before the job did (${signal ?? `exit status ${status}`}).`,
+    {
+      hint: 'Nothing was lost but time: run the command again.',
+    },
+  );
 }

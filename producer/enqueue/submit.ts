@@ -16,9 +16,21 @@ export interface Submission {
 }
 
 /** Returns the id of the job. */
-export async function submit({ blobs, options, sourcePath, sourceName, sizeBytes, now, onUploaded, signal }: Submission): Promise<string> {
+export async function submit({
+  blobs,
+  options,
+  sourcePath,
+  sourceName,
+  sizeBytes,
+  now,
+  onUploaded,
+  signal,
+}: Submission): Promise<string> {
   const jobId = newJobId({ sourceName, now });
-  const etag = await blobs.putFile('incoming', sourceBlob(jobId, sourceName), sourcePath, { onProgress: onUploaded, signal });
+  const etag = await blobs.putFile('incoming', sourceBlob(jobId, sourceName), sourcePath, {
+    onProgress: onUploaded,
+    signal,
+  });
   const request: JobRequest = {
     version: 1,
     jobId,
@@ -30,6 +42,9 @@ export async function submit({ blobs, options, sourcePath, sourceName, sizeBytes
     onFailedFrame: options.onFailedFrame,
     createdAt: now.toISOString(),
   };
-  await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request, undefined, 2), { contentType: 'application/json', signal });
+  await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request, undefined, 2), {
+    contentType: 'application/json',
+    signal,
+  });
   return jobId;
 }

@@ -27,7 +27,12 @@ export class LocalProcesses implements Fleet {
   readonly #log: Log;
   readonly #instances = new Map<string, LocalInstance>();
 
-  constructor(parts: { readonly programPath: string; readonly environment: Environment; readonly clock: Clock; readonly log: Log }) {
+  constructor(parts: {
+    readonly programPath: string;
+    readonly environment: Environment;
+    readonly clock: Clock;
+    readonly log: Log;
+  }) {
     this.#programPath = parts.programPath;
     this.#environment = parts.environment;
     this.#clock = parts.clock;

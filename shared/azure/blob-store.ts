@@ -1,16 +1,17 @@
+import { buffer } from 'node:stream/consumers';
+
 /**
  * Blobs by container and name, over both accounts. The only importer of @azure/storage-blob besides `credentials.ts`.
  *
  * A put with `onlyIfAbsent` is how outputs become idempotent: whoever comes second changes no byte.
  */
 import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
-import { buffer } from 'node:stream/consumers';
 
 import { type AccountName, CONTAINERS, type ContainerName } from '../contract/storage-layout.ts';
 import type { RetryPolicy, StorageAccount } from './credentials.ts';
 import { isAlreadyThere, isNotFound } from './storage-errors.ts';
 
-export interface BlobInfo {
+interface BlobInfo {
   readonly name: string;
   readonly sizeBytes: number;
   readonly etag: string;
@@ -31,7 +32,12 @@ interface PutOptions extends Cancellable {
 
 export interface BlobStore {
   /** `exists` only where `onlyIfAbsent` was asked and something was there. */
-  put(container: ContainerName, name: string, body: Uint8Array | string, options?: PutOptions): Promise<'created' | 'exists'>;
+  put(
+    container: ContainerName,
+    name: string,
+    body: Uint8Array | string,
+    options?: PutOptions,
+  ): Promise<'created' | 'exists'>;
   /** In blocks, with bounded memory; returns the new blob's etag. `onProgress` gets bytes sent so far. */
   putFile(
     container: ContainerName,
@@ -48,7 +54,11 @@ export interface BlobStore {
     path: string,
     options?: Cancellable & { readonly onProgress?: (bytes: number) => void },
   ): Promise<void>;
-  stat(container: ContainerName, name: string, options?: Cancellable): Promise<Omit<BlobInfo, 'name'> | undefined>;
+  stat(
+    container: ContainerName,
+    name: string,
+    options?: Cancellable,
+  ): Promise<Omit<BlobInfo, 'name'> | undefined>;
   /** Ascending by name; 5,000 a request. */
   list(
     container: ContainerName,
@@ -104,7 +114,9 @@ function blobStore(open: (container: ContainerName) => ContainerClient): BlobSto
     },
     async get(container, name, { signal } = {}) {
       try {
-        const { readableStreamBody } = await open(container).getBlobClient(name).download(0, undefined, abortable(signal));
+        const { readableStreamBody } = await open(container)
+          .getBlobClient(name)
+          .download(0, undefined, abortable(signal));
         if (readableStreamBody === undefined) throw new TypeError('expected a stream of the blob');
         return await buffer(readableStreamBody);
       } catch (error) {
@@ -134,7 +146,11 @@ function blobStore(open: (container: ContainerName) => ContainerClient): BlobSto
       }
     },
     async *list(container, { prefix = '', withMetadata = false, signal }) {
-      const blobs = open(container).listBlobsFlat({ prefix, includeMetadata: withMetadata, ...abortable(signal) });
+      const blobs = open(container).listBlobsFlat({
+        prefix,
+        includeMetadata: withMetadata,
+        ...abortable(signal),
+      });
       for await (const { name, properties, metadata } of blobs) {
         yield {
           name,
@@ -161,5 +177,7 @@ function abortable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal
 }
 
 function progress(onProgress: ((bytes: number) => void) | undefined) {
-  return onProgress === undefined ? {} : { onProgress: ({ loadedBytes }: { loadedBytes: number }) => onProgress(loadedBytes) };
+  return onProgress === undefined
+    ? {}
+    : { onProgress: ({ loadedBytes }: { loadedBytes: number }) => onProgress(loadedBytes) };
 }

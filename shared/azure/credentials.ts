@@ -41,14 +41,20 @@ export function storageAccount(setting: string): StorageAccount {
   }
   const blobHost = ACCOUNT_NAME.test(setting) ? `${setting}.blob.core.windows.net` : setting;
   if (!BLOB_HOST.test(blobHost)) {
-    throw new PermanentError('CONFIG_INVALID', 'A storage setting is neither an account name nor a connection string.', {
-      hint: 'Give the account name (mystorage), its blob host, or the connection string of an emulator.',
-    });
+    throw new PermanentError(
+      'CONFIG_INVALID',
+      'A storage setting is neither an account name nor a connection string.',
+      {
+        hint: 'Give the account name (mystorage), its blob host, or the connection string of an emulator.',
+      },
+    );
   }
   const queueHost = blobHost.replace('.blob.', '.queue.');
   return {
-    blobs: async (policy) => new BlobServiceClient(`https://${blobHost}`, await credential(), pipeline(policy)),
-    queues: async (policy) => new QueueServiceClient(`https://${queueHost}`, await credential(), pipeline(policy)),
+    blobs: async (policy) =>
+      new BlobServiceClient(`https://${blobHost}`, await credential(), pipeline(policy)),
+    queues: async (policy) =>
+      new QueueServiceClient(`https://${queueHost}`, await credential(), pipeline(policy)),
   };
 }
 

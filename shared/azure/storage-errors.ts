@@ -6,7 +6,7 @@ interface StorageFailure {
   readonly errorCode: string | undefined;
 }
 
-export function storageFailure(error: unknown): StorageFailure {
+function storageFailure(error: unknown): StorageFailure {
   if (typeof error !== 'object' || error === null) return { statusCode: undefined, errorCode: undefined };
   const { statusCode, code, details } = error as {
     statusCode?: unknown;

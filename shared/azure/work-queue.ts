@@ -32,7 +32,9 @@ export interface WorkQueue {
   /** Messages never expire. */
   send(text: string, options?: { readonly visibilityTimeoutSeconds?: number }): Promise<void>;
   /** One message, or undefined. It is invisible to others for `visibilityTimeoutSeconds`. */
-  receive(options: { readonly visibilityTimeoutSeconds: number } & LeaseCall): Promise<ReceivedMessage | undefined>;
+  receive(
+    options: { readonly visibilityTimeoutSeconds: number } & LeaseCall,
+  ): Promise<ReceivedMessage | undefined>;
   /** Sets visibility and text in one call; returns the new pop receipt. Throws LeaseLostError. */
   update(
     message: Pick<ReceivedMessage, 'messageId' | 'popReceipt' | 'text'>,
@@ -55,7 +57,15 @@ export async function openWorkQueue(
   return workQueue({ name, patient, brisk });
 }
 
-function workQueue({ name, patient, brisk }: { name: QueueName; patient: QueueClient; brisk: QueueClient }): WorkQueue {
+function workQueue({
+  name,
+  patient,
+  brisk,
+}: {
+  name: QueueName;
+  patient: QueueClient;
+  brisk: QueueClient;
+}): WorkQueue {
   return {
     name,
     async send(text, { visibilityTimeoutSeconds = 0 } = {}) {

@@ -21,12 +21,14 @@ function frameNumber(frameIndex: number): string {
 }
 
 function jobFolder(jobId: string): string {
-  if (!JOB_ID_PATTERN.test(jobId)) throw new RangeError(`expected a job id, received ${JSON.stringify(jobId)}`);
+  if (!JOB_ID_PATTERN.test(jobId))
+    throw new RangeError(`expected a job id, received ${JSON.stringify(jobId)}`);
   return `${jobId}/`;
 }
 
 function safeName(name: string): string {
-  if (!NAME_PATTERN.test(name)) throw new RangeError(`expected a plain name, received ${JSON.stringify(name)}`);
+  if (!NAME_PATTERN.test(name))
+    throw new RangeError(`expected a plain name, received ${JSON.stringify(name)}`);
   return name;
 }
 
@@ -86,6 +88,7 @@ export function safeSourceName(fileName: string): string {
 /** Cuts in the middle, so that the extension stays, and never inside a character. */
 function truncateBytes(text: string, bytesMax: number): string {
   const characters = Array.from(text);
-  while (Buffer.byteLength(characters.join('')) > bytesMax) characters.splice(Math.floor(characters.length / 2), 1);
+  while (Buffer.byteLength(characters.join('')) > bytesMax)
+    characters.splice(Math.floor(characters.length / 2), 1);
   return characters.join('');
 }

@@ -3,6 +3,7 @@
  * (`report.json`). PURE.
  */
 import { randomBytes } from 'node:crypto';
+
 import { z } from 'zod';
 
 import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
@@ -27,7 +28,10 @@ export const jobRequest = z.object({
     sizeBytes: z.int().min(1),
     etag: z.string().min(1),
   }),
-  model: z.object({ name: z.string().regex(NAME_PATTERN), version: z.string().regex(NAME_PATTERN).optional() }),
+  model: z.object({
+    name: z.string().regex(NAME_PATTERN),
+    version: z.string().regex(NAME_PATTERN).optional(),
+  }),
   parameters: modelParameters,
   batchSize: z.int().min(1).max(BATCH_FRAMES_MAX).optional(),
   priority: z.enum(PRIORITIES),
@@ -104,12 +108,22 @@ export type JobReport = z.infer<typeof jobReport>;
 export function newJobId({ sourceName, now }: { readonly sourceName: string; readonly now: Date }): string {
   const time = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const stem = sourceName.replace(/\.[^.]*$/, '').toLowerCase();
-  const slug = stem.replace(/[^a-z0-9]+/g, '-').slice(0, 24).replace(/^-+|-+$/g, '') || 'video';
+  const slug =
+    stem
+      .replace(/[^a-z0-9]+/g, '-')
+      .slice(0, 24)
+      .replace(/^-+|-+$/g, '') || 'video';
   return `${time}-${slug}-${randomBytes(3).toString('hex')}`;
 }
 
 /** Whether so many frames have failed that the video would no longer be what was asked for. */
-export function tooManyFailed({ failed, frameCount }: { readonly failed: number; readonly frameCount: number }): boolean {
+export function tooManyFailed({
+  failed,
+  frameCount,
+}: {
+  readonly failed: number;
+  readonly frameCount: number;
+}): boolean {
   if (failed === 0) return false;
   return failed >= frameCount || failed > Math.max(1, frameCount * FAILED_FRAMES_FRACTION_MAX);
 }

@@ -29,7 +29,7 @@ const range = z
   .refine(([start, end]) => start < end, { error: 'expected a range that is not empty' });
 
 /** Why a frame could not be scored. `undecodable` and `missing` are hopeless; the others may pass. */
-export const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'message'] as const;
+const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'message'] as const;
 export const failureKind = z.enum(FAILURE_KINDS);
 export type FailureKind = z.infer<typeof failureKind>;
 
@@ -72,10 +72,9 @@ export const batchMessage = z
     frameFormat: z.literal('jpg'),
     history: batchHistory,
   })
-  .refine(
-    ({ frameStart, frameEnd }) => frameStart < frameEnd && frameEnd - frameStart <= BATCH_FRAMES_MAX,
-    { error: `expected 1 to ${BATCH_FRAMES_MAX} frames` },
-  );
+  .refine(({ frameStart, frameEnd }) => frameStart < frameEnd && frameEnd - frameStart <= BATCH_FRAMES_MAX, {
+    error: `expected 1 to ${BATCH_FRAMES_MAX} frames`,
+  });
 export type BatchMessage = z.infer<typeof batchMessage>;
 
 export const NEW_BATCH_HISTORY: BatchMessage['history'] = {
@@ -108,7 +107,13 @@ export const resultMessage = z.object({
   megapixels: z.number().min(0),
   wallSeconds: seconds,
   /** Seconds spent in each stage, summed over frames. */
-  stageSeconds: z.object({ fetch: seconds, decode: seconds, infer: seconds, encode: seconds, store: seconds }),
+  stageSeconds: z.object({
+    fetch: seconds,
+    decode: seconds,
+    infer: seconds,
+    encode: seconds,
+    store: seconds,
+  }),
 });
 export type ResultMessage = z.infer<typeof resultMessage>;
 

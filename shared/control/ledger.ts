@@ -24,7 +24,7 @@ const ENGINES_SECONDS = 60;
 const RATE_SMOOTHING = 0.2;
 
 /** What was asked, with the model resolved: never changes. */
-export const jobDefinition = z.object({
+const jobDefinition = z.object({
   request: jobRequest,
   model: modelReference,
   /** When this index was built, Unix time in ms. */
@@ -123,7 +123,11 @@ export class Ledger {
   }
 
   /** Returns false where the job is in a state that does not allow it: another producer was quicker. */
-  async move(jobId: string, to: JobState, fields: { readonly error?: JobError; readonly result?: JobResult } = {}): Promise<boolean> {
+  async move(
+    jobId: string,
+    to: JobState,
+    fields: { readonly error?: JobError; readonly result?: JobResult } = {},
+  ): Promise<boolean> {
     const set = Object.entries(fields).flatMap(([name, value]) => [name, JSON.stringify(value)]);
     const from = JOB_STATES.filter((state) => mayMove(state, to));
     return (await this.#redis.eval(MOVE, 1, jobKey(jobId), to, ...set, '--', ...from)) === 1;
@@ -131,7 +135,9 @@ export class Ledger {
 
   /** Forgets a terminal job after a while, and lists it no longer. */
   async close(jobId: string): Promise<void> {
-    const keys = ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings'].map((part) => jobKey(jobId, part));
+    const keys = ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings'].map((part) =>
+      jobKey(jobId, part),
+    );
     const transaction = this.#redis.multi().zrem(OPEN_JOBS, jobId);
     for (const key of keys) transaction.expire(key, CLOSED_JOB_SECONDS);
     await transaction.exec();
@@ -140,13 +146,12 @@ export class Ledger {
   /** The batch size is fixed by the first to say it: a batch's index must mean the same frames for ever. */
   async planSplit(
     jobId: string,
-    { batchSize, ...plan }: { readonly batchSize: number; readonly framesExpected: number; readonly megapixelsPerFrame: number },
+    {
+      batchSize,
+      ...plan
+    }: { readonly batchSize: number; readonly framesExpected: number; readonly megapixelsPerFrame: number },
   ): Promise<void> {
-    await this.#redis
-      .multi()
-      .hsetnx(jobKey(jobId), 'batchSize', batchSize)
-      .hset(jobKey(jobId), plan)
-      .exec();
+    await this.#redis.multi().hsetnx(jobKey(jobId), 'batchSize', batchSize).hset(jobKey(jobId), plan).exec();
   }
 
   /** Frames 0 to `framesSplit - 1` are stored. */
@@ -155,7 +160,11 @@ export class Ledger {
   }
 
   async finishSplit(jobId: string, frameCount: number): Promise<void> {
-    await this.#redis.hset(jobKey(jobId), { framesExpected: frameCount, framesSplit: frameCount, splitFinished: '1' });
+    await this.#redis.hset(jobKey(jobId), {
+      framesExpected: frameCount,
+      framesSplit: frameCount,
+      splitFinished: '1',
+    });
   }
 
   /** A warning is said once, however often it is found. */
@@ -166,7 +175,12 @@ export class Ledger {
 
   /** The next batch of the job that is ready and has something left to do; it counts as dispatched from now on. */
   async claimBatch(jobId: string, nowMs: number): Promise<number | undefined> {
-    const keys = [jobKey(jobId), jobKey(jobId, 'resolved'), jobKey(jobId, 'dispatched'), jobKey(jobId, 'again')];
+    const keys = [
+      jobKey(jobId),
+      jobKey(jobId, 'resolved'),
+      jobKey(jobId, 'dispatched'),
+      jobKey(jobId, 'again'),
+    ];
     const batchIndex = (await this.#redis.eval(CLAIM, 4, ...keys, nowMs)) as number;
     return batchIndex < 0 ? undefined : batchIndex;
   }
@@ -180,12 +194,26 @@ export class Ledger {
   /** Marks frames as scored or failed; repeating it changes nothing. `batchIndex` is null where no batch told it. */
   async resolve(
     jobId: string,
-    { batchIndex, scored, failed, nowMs }: Pick<ResultMessage, 'scored' | 'failed'> & { readonly batchIndex: number | null; readonly nowMs: number },
+    {
+      batchIndex,
+      scored,
+      failed,
+      nowMs,
+    }: Pick<ResultMessage, 'scored' | 'failed'> & {
+      readonly batchIndex: number | null;
+      readonly nowMs: number;
+    },
   ): Promise<{ newlyScored: number; newlyFailed: number }> {
-    const groups = failed.map(({ kind, message, frames }) => ({ reason: JSON.stringify({ kind, message }), frames }));
+    const groups = failed.map(({ kind, message, frames }) => ({
+      reason: JSON.stringify({ kind, message }),
+      frames,
+    }));
     const keys = ['', 'resolved', 'dispatched', 'failures'].map((part) => jobKey(jobId, part));
     const args = [nowMs, batchIndex ?? -1, JSON.stringify(scored), JSON.stringify(groups)];
-    const [newlyScored, newlyFailed] = (await this.#redis.eval(RESOLVE, 4, ...keys, ...args)) as [number, number];
+    const [newlyScored, newlyFailed] = (await this.#redis.eval(RESOLVE, 4, ...keys, ...args)) as [
+      number,
+      number,
+    ];
     return { newlyScored, newlyFailed };
   }
 
@@ -247,6 +275,9 @@ function jobKey(jobId: string, part = ''): string {
 }
 
 /** Frames `[start, end)` of a batch of a job with so many frames. */
-export function batchRange(batchIndex: number, { batchSize, frameCount }: { readonly batchSize: number; readonly frameCount: number }): FrameRange {
+export function batchRange(
+  batchIndex: number,
+  { batchSize, frameCount }: { readonly batchSize: number; readonly frameCount: number },
+): FrameRange {
   return [batchIndex * batchSize, Math.min((batchIndex + 1) * batchSize, frameCount)];
 }

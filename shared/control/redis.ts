@@ -14,8 +14,18 @@ const FIRST_CONNECT_TIMEOUT_MS = 5_000;
 export type { Redis } from 'ioredis';
 
 /** Connects, or throws REDIS_UNAVAILABLE. */
-export async function connectRedis({ url, log }: { readonly url: string; readonly log: Log }): Promise<Redis> {
-  const redis = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true, connectTimeout: FIRST_CONNECT_TIMEOUT_MS });
+export async function connectRedis({
+  url,
+  log,
+}: {
+  readonly url: string;
+  readonly log: Log;
+}): Promise<Redis> {
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: null,
+    lazyConnect: true,
+    connectTimeout: FIRST_CONNECT_TIMEOUT_MS,
+  });
   let lastError: unknown;
   redis.on('error', (error: unknown) => {
     lastError = error;

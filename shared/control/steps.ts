@@ -10,8 +10,7 @@ import { PermanentError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Redis } from './redis.ts';
 
-export const STEPS = ['split', 'stitch'] as const;
-export type Step = (typeof STEPS)[number];
+export type Step = 'split' | 'stitch';
 
 /** A producer that is killed is no fault of the step. */
 const STALLS_MAX = 20;
@@ -61,11 +60,21 @@ export class Steps {
   }
 
   /** Begins to process a step, at most `concurrency` jobs at once. */
-  process(step: Step, handler: StepHandler, { concurrency, signal }: { readonly concurrency: number; readonly signal: AbortSignal }): void {
+  process(
+    step: Step,
+    handler: StepHandler,
+    { concurrency, signal }: { readonly concurrency: number; readonly signal: AbortSignal },
+  ): void {
     const worker = new Worker<StepData>(
       queueName(step),
       (job, token) => this.#attempt({ step, handler, job, token, signal }),
-      { connection: this.#redis, concurrency, lockDuration: LOCK_MS, stalledInterval: LOCK_MS, maxStalledCount: STALLS_MAX },
+      {
+        connection: this.#redis,
+        concurrency,
+        lockDuration: LOCK_MS,
+        stalledInterval: LOCK_MS,
+        maxStalledCount: STALLS_MAX,
+      },
     );
     worker.on('error', (error) => this.#log.warn({ error, step }, 'step worker failed'));
     this.#workers.push(worker);

@@ -10,7 +10,11 @@ export interface BackoffLimits {
 }
 
 /** How long to rest after `misses` misses in a row (1 is the first): between minMs and the doubled bound. */
-export function backoffMs(misses: number, { minMs, maxMs }: BackoffLimits, random: () => number = Math.random): number {
+export function backoffMs(
+  misses: number,
+  { minMs, maxMs }: BackoffLimits,
+  random: () => number = Math.random,
+): number {
   const bound = Math.min(maxMs, minMs * 2 ** Math.min(Math.max(misses, 1), 30));
   return minMs + random() * (bound - minMs);
 }

@@ -5,8 +5,8 @@
  * elsewhere a child is tied by whatever it reads from its parent: a pipe, or Node's IPC channel (`exitWithParent`).
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 
 const SETPRIV = '/usr/bin/setpriv';
 const KERNEL_TIES = process.platform === 'linux' && existsSync(SETPRIV);
@@ -41,7 +41,8 @@ export interface ChildExit {
 
 /** Resolves when the child has gone, whether it exited, was killed or could not be started. */
 export async function exited(child: ChildProcess): Promise<ChildExit> {
-  if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) await once(child, 'exit');
+  if (child.exitCode === null && child.signalCode === null && child.pid !== undefined)
+    await once(child, 'exit');
   return { status: child.exitCode, signal: child.signalCode };
 }
 
@@ -51,7 +52,10 @@ export function isMissingProgram({ status }: ChildExit, spawnErrno: string | und
 }
 
 /** SIGTERM, then SIGKILL when the grace is over. Returns once the child has gone. */
-export async function stopChild(child: ChildProcess, { graceMs }: { readonly graceMs: number }): Promise<ChildExit> {
+export async function stopChild(
+  child: ChildProcess,
+  { graceMs }: { readonly graceMs: number },
+): Promise<ChildExit> {
   const gone = exited(child);
   child.kill('SIGTERM');
   const pull = setTimeout(() => child.kill('SIGKILL'), graceMs);

@@ -18,9 +18,13 @@ export function parseEnvironment<S extends z.ZodObject>(schema: S, environment: 
     const found = set[name];
     return `  ${name}: ${issue.message}; found ${found === undefined ? 'nothing' : describeValue(name, found)}`;
   });
-  throw new PermanentError('CONFIG_INVALID', `The environment is not complete or not valid:\n${faults.join('\n')}`, {
-    hint: 'Set these variables (the README of each room lists them), or unset all of FRAMEFLEET_* to run locally.',
-  });
+  throw new PermanentError(
+    'CONFIG_INVALID',
+    `The environment is not complete or not valid:\n${faults.join('\n')}`,
+    {
+      hint: 'Set these variables (the README of each room lists them), or unset all of FRAMEFLEET_* to run locally.',
+    },
+  );
 }
 
 /** A connection string holds a key: it is never printed. */

@@ -23,8 +23,12 @@ export interface HttpOptions {
 export function createHttp({ registry, isLive, isReady }: HttpOptions): FastifyInstance {
   const http = fastify({ logger: false, forceCloseConnections: true });
   http.get('/health/live', (_request, reply) => reply.code(isLive() ? 200 : 503).send({ live: isLive() }));
-  http.get('/health/ready', (_request, reply) => reply.code(isReady() ? 200 : 503).send({ ready: isReady() }));
-  http.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  http.get('/health/ready', (_request, reply) =>
+    reply.code(isReady() ? 200 : 503).send({ ready: isReady() }),
+  );
+  http.get('/metrics', async (_request, reply) =>
+    reply.type(registry.contentType).send(await registry.metrics()),
+  );
   return http;
 }
 

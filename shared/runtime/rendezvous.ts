@@ -11,6 +11,7 @@ import { type Server, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
+
 import { z } from 'zod';
 
 import { PermanentError, errnoOf } from './errors.ts';
@@ -45,10 +46,14 @@ export async function holdRendezvous(folder: string, card: () => StackCard): Pro
   } catch (cause) {
     if (errnoOf(cause) !== 'EADDRINUSE') throw cause;
     const other = await findStack(folder);
-    throw new PermanentError('STACK_ALREADY_RUNNING', `The local fleet of this folder is already running${other === undefined ? '' : ` (process ${other.pid})`}.`, {
-      hint: 'Use it: `npm run enqueue video.mp4` finds it by itself. To start afresh, stop the other one first.',
-      cause,
-    });
+    throw new PermanentError(
+      'STACK_ALREADY_RUNNING',
+      `The local fleet of this folder is already running${other === undefined ? '' : ` (process ${other.pid})`}.`,
+      {
+        hint: 'Use it: `npm run enqueue video.mp4` finds it by itself. To start afresh, stop the other one first.',
+        cause,
+      },
+    );
   }
   return server;
 }

@@ -15,7 +15,7 @@ export interface Repeated {
   readonly log: Log;
   readonly signal: AbortSignal;
   /** One pass; returns the milliseconds to rest before the next. */
-  pass(): Promise<number>;
+  readonly pass: () => Promise<number>;
 }
 
 /** Returns when the signal is aborted; rejects with a PermanentError of a pass. */

@@ -20,7 +20,12 @@ export interface ServiceOptions {
 /** What a service tells a parent that listens on the IPC channel. */
 export type ServiceAnnouncement =
   | { readonly type: 'ready'; readonly port: number }
-  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined };
+  | {
+      readonly type: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly hint: string | undefined;
+    };
 
 export interface Service {
   /** Aborted once, when the service is to stop. */
@@ -95,7 +100,7 @@ export async function runService(
 }
 
 async function undoAll(undoing: (() => unknown)[], log: Log | undefined): Promise<void> {
-  for (const undo of undoing.reverse()) {
+  for (const undo of undoing.toReversed()) {
     try {
       await undo();
     } catch (error) {

@@ -1,10 +1,6 @@
-/** Hashes of files and bytes, in lower-case hex. */
+/** Hashes of files, in lower-case hex. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
 
 /** Reads in pieces: any size. */
 export async function sha256OfFile(path: string): Promise<string> {

@@ -7,7 +7,13 @@ import type { Environment } from './environment.ts';
 const LOOK_EVERY_MS = 500;
 
 /** Calls `onGone` once. */
-export function watchParent({ environment, onGone }: { readonly environment: Environment; readonly onGone: () => void }): void {
+export function watchParent({
+  environment,
+  onGone,
+}: {
+  readonly environment: Environment;
+  readonly onGone: () => void;
+}): void {
   if (environment['npm_lifecycle_event'] === undefined) return;
   const parent = process.ppid;
   const timer = setInterval(() => {

@@ -39,7 +39,11 @@ export interface TestRedis extends AsyncDisposable {
 
 export async function startTestRedis(): Promise<TestRedis> {
   const folder = await testFolder();
-  const { part, url } = await startRedis({ folder, logPath: path.join(folder, 'redis.log'), isPersistent: false });
+  const { part, url } = await startRedis({
+    folder,
+    logPath: path.join(folder, 'redis.log'),
+    isPersistent: false,
+  });
   return {
     url,
     pid: part.pid,

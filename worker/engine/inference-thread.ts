@@ -1,3 +1,5 @@
+import { parentPort } from 'node:worker_threads';
+
 /**
  * The thread that owns the ONNX session. `session.run` blocks the thread that calls it: here that is nobody's loss. Requests
  * wait in the thread's message queue, so the device goes from one to the next without asking the main thread.
@@ -5,9 +7,14 @@
  * It must never be terminated inside a run (that aborts the process): to stop it, end the engine.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { parentPort } from 'node:worker_threads';
 
-import type { InferAnswer, InferRequest, InferenceAnswer, InferenceRequest, LoadRequest } from './inference-protocol.ts';
+import type {
+  InferAnswer,
+  InferRequest,
+  InferenceAnswer,
+  InferenceRequest,
+  LoadRequest,
+} from './inference-protocol.ts';
 
 if (parentPort === null) throw new TypeError('expected to run as a worker thread');
 const port = parentPort;

@@ -37,7 +37,9 @@ export class Inference {
 
   /** Takes ownership of the pixels: they are transferred. */
   async infer(request: Omit<InferRequest, 'type'>): Promise<InferAnswer> {
-    const answer = await this.#ask({ type: 'infer', ...request }, [request.input.pixels.buffer as ArrayBuffer]);
+    const answer = await this.#ask({ type: 'infer', ...request }, [
+      request.input.pixels.buffer as ArrayBuffer,
+    ]);
     return answer as InferAnswer;
   }
 

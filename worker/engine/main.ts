@@ -52,7 +52,14 @@ async function run(request: RunRequest): Promise<void> {
   try {
     const model = await loadModel(request);
     const weights = parameterWeights(model.manifest, request.parameters);
-    const parts = { blobs, inference, manifest: model.manifest, weights, jpegQuality: config.jpegQuality, signal: discard.signal };
+    const parts = {
+      blobs,
+      inference,
+      manifest: model.manifest,
+      weights,
+      jpegQuality: config.jpegQuality,
+      signal: discard.signal,
+    };
     const limit = pLimit(config.framesInFlight);
     await limit.map(indicesOf(request.frames), async (frameIndex) => {
       if (stop.signal.aborted || discard.signal.aborted) return;

@@ -29,7 +29,8 @@ export async function fetchModel({
 }): Promise<LocalModel> {
   const manifest = await fetchManifest(blobs, reference);
   const cached = path.join(cacheFolder, `${reference.sha256}.onnx`);
-  if ((await isFile(cached)) && (await sha256OfFile(cached)) === reference.sha256) return { manifest, path: cached };
+  if ((await isFile(cached)) && (await sha256OfFile(cached)) === reference.sha256)
+    return { manifest, path: cached };
 
   await mkdir(cacheFolder, { recursive: true });
   const partial = `${cached}.${process.pid}.part`;
@@ -37,9 +38,13 @@ export async function fetchModel({
     await blobs.getFile('models', modelBlob(reference, 'model.onnx'), partial);
     const found = await sha256OfFile(partial);
     if (found !== reference.sha256) {
-      throw new PermanentError('MODEL_INVALID', `The model ${reference.name}/${reference.version} is not the one the job was made with: sha256 ${found.slice(0, 12)}…`, {
-        hint: 'Publish a changed model under a new version; a version never changes.',
-      });
+      throw new PermanentError(
+        'MODEL_INVALID',
+        `The model ${reference.name}/${reference.version} is not the one the job was made with: sha256 ${found.slice(0, 12)}…`,
+        {
+          hint: 'Publish a changed model under a new version; a version never changes.',
+        },
+      );
     }
     await rename(partial, cached);
   } finally {
@@ -51,12 +56,19 @@ export async function fetchModel({
 async function fetchManifest(blobs: BlobStore, reference: ModelReference): Promise<ModelManifest> {
   const bytes = await blobs.get('models', modelBlob(reference, 'model.json'));
   if (bytes === undefined) {
-    throw new TransientError('MODEL_UNKNOWN', `The model ${reference.name}/${reference.version} is not in the models container.`);
+    throw new TransientError(
+      'MODEL_UNKNOWN',
+      `The model ${reference.name}/${reference.version} is not in the models container.`,
+    );
   }
   try {
     return modelManifest.parse(JSON.parse(bytes.toString('utf8')));
   } catch (cause) {
-    throw new PermanentError('MODEL_INVALID', `The model.json of ${reference.name}/${reference.version} is not valid.`, { cause });
+    throw new PermanentError(
+      'MODEL_INVALID',
+      `The model.json of ${reference.name}/${reference.version} is not valid.`,
+      { cause },
+    );
   }
 }
 

@@ -26,7 +26,10 @@ export async function decodePicture(bytes: Uint8Array): Promise<Picture> {
 }
 
 /** The same pixels always give the same bytes. */
-export async function encodePicture({ pixels, width, height }: Picture, { quality }: { readonly quality: number }): Promise<Uint8Array> {
+export async function encodePicture(
+  { pixels, width, height }: Picture,
+  { quality }: { readonly quality: number },
+): Promise<Uint8Array> {
   const { data } = await sharp(pixels, { raw: { width, height, channels: 3 } })
     .jpeg({ quality, chromaSubsampling: '4:2:0' })
     .toUint8Array();

@@ -4,7 +4,12 @@
  * The engine is told which frames to run; it reports each frame as soon as its output is stored, so that the worker knows
  * what is done if the engine dies.
  */
-import type { FailureKind, ModelParameters, ModelReference, StageSeconds } from '../../shared/contract/messages.ts';
+import type {
+  FailureKind,
+  ModelParameters,
+  ModelReference,
+  StageSeconds,
+} from '../../shared/contract/messages.ts';
 import type { FrameRange } from '../../shared/contract/ranges.ts';
 import type { ErrorCode } from '../../shared/runtime/errors.ts';
 

@@ -23,7 +23,9 @@ export interface ScoreParts {
   readonly signal: AbortSignal;
 }
 
-type Scored = { readonly ok: true; readonly frame: FrameStored } | { readonly ok: false; readonly frame: FrameFailed };
+type Scored =
+  | { readonly ok: true; readonly frame: FrameStored }
+  | { readonly ok: false; readonly frame: FrameFailed };
 
 /** What a failure in a stage means for the frame. */
 const KIND_OF_STAGE: Record<Stage, FailureKind> = {
@@ -66,7 +68,11 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
     stageSeconds.infer = output.seconds;
     const encoded = await timed('encode', () => encodePicture(pictureOf(output), { quality: jpegQuality }));
     await timed('store', () =>
-      blobs.put('scored', scoredBlob(jobId, frameIndex), encoded, { onlyIfAbsent: true, contentType: 'image/jpeg', signal }),
+      blobs.put('scored', scoredBlob(jobId, frameIndex), encoded, {
+        onlyIfAbsent: true,
+        contentType: 'image/jpeg',
+        signal,
+      }),
     );
     return { ok: true, frame: { frameIndex, megapixels: (width * height) / 1e6, stageSeconds } };
   } catch (error) {
@@ -74,7 +80,13 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
   }
 }
 
-function pictureOf({ pixels, dims }: { readonly pixels: Uint8Array; readonly dims: readonly number[] }): Picture {
+function pictureOf({
+  pixels,
+  dims,
+}: {
+  readonly pixels: Uint8Array;
+  readonly dims: readonly number[];
+}): Picture {
   const [batch, height, width, channels] = dims;
   if (dims.length !== 4 || batch !== 1 || channels !== 3 || height === undefined || width === undefined) {
     throw new TypeError(`expected the model to give one RGB picture, received dimensions ${dims.join('×')}`);

@@ -3,7 +3,14 @@ import { expect, test } from 'vitest';
 
 import { frameTimes } from '../../../producer/media/frame-times.ts';
 
-const timeBases = fc.constantFrom([1, 25], [1, 1000], [1001, 30_000], [1, 90_000], [1, 14_112_000], [1, 10_000_000]);
+const timeBases = fc.constantFrom(
+  [1, 25],
+  [1, 1000],
+  [1001, 30_000],
+  [1, 90_000],
+  [1, 14_112_000],
+  [1, 10_000_000],
+);
 
 test('every time comes back as the tick it was, however the clock begins', () => {
   fc.assert(

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 
 import { parseFramecrc } from '../../../producer/media/framecrc.ts';
 
-const HEADER = '#software: Lavf\n#tb 0: 1/25000\n#media_type 0: video\n#codec_id 0: mjpeg\n#dimensions 0: 768x432\n#sar 0: 0/1\n';
+const HEADER =
+  '#software: Lavf\n#tb 0: 1/25000\n#media_type 0: video\n#codec_id 0: mjpeg\n#dimensions 0: 768x432\n#sar 0: 0/1\n';
 
 test('the timestamps are the third column, in ticks of the stated time base', () => {
   const text =

@@ -33,7 +33,9 @@ function find(elements: readonly Element[], id: string): Buffer {
 }
 
 test('the header is a Matroska segment without end, in nanoseconds, with one track of JPEGs', () => {
-  const [ebml, segment, ...others] = elementsOf(matroskaHeader({ width: 641, height: 70_000, frameNanoseconds: 40_000_000.4 }));
+  const [ebml, segment, ...others] = elementsOf(
+    matroskaHeader({ width: 641, height: 70_000, frameNanoseconds: 40_000_000.4 }),
+  );
   expect(others).toEqual([]);
   expect(ebml?.id).toBe('1a45dfa3');
   expect(find(elementsOf(ebml?.content ?? Buffer.of()), '4282').toString()).toBe('matroska');
@@ -51,19 +53,23 @@ test('the header is a Matroska segment without end, in nanoseconds, with one tra
 
 test('a frame is one cluster with its time and its bytes, which are not copied', () => {
   fc.assert(
-    fc.property(fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }), fc.uint8Array(), (timestampNanoseconds, jpeg) => {
-      const written = matroskaFrame({ timestampNanoseconds, jpeg });
-      expect(written.at(-1)).toBe(jpeg);
+    fc.property(
+      fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }),
+      fc.uint8Array(),
+      (timestampNanoseconds, jpeg) => {
+        const written = matroskaFrame({ timestampNanoseconds, jpeg });
+        expect(written.at(-1)).toBe(jpeg);
 
-      const [cluster, ...others] = elementsOf(Buffer.concat(written));
-      expect(others).toEqual([]);
-      expect(cluster?.id).toBe('1f43b675');
-      const parts = elementsOf(cluster?.content ?? Buffer.of());
-      expect(BigInt(`0x${find(parts, 'e7').toString('hex')}`)).toBe(timestampNanoseconds);
-      const block = find(parts, 'a3');
-      expect(block.toString('hex', 0, 4)).toBe('81000080');
-      expect(block.subarray(4).equals(jpeg)).toBe(true);
-    }),
+        const [cluster, ...others] = elementsOf(Buffer.concat(written));
+        expect(others).toEqual([]);
+        expect(cluster?.id).toBe('1f43b675');
+        const parts = elementsOf(cluster?.content ?? Buffer.of());
+        expect(BigInt(`0x${find(parts, 'e7').toString('hex')}`)).toBe(timestampNanoseconds);
+        const block = find(parts, 'a3');
+        expect(block.toString('hex', 0, 4)).toBe('81000080');
+        expect(block.subarray(4).equals(jpeg)).toBe(true);
+      },
+    ),
   );
 });
 

@@ -34,7 +34,9 @@ const treacherousBytes = fc
   .array(
     fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
-      fc.constantFrom('--ffmpeg\r\n', '\r\n--ffmpeg\r\n', '\r\n\r\n', 'Content-length: 9').map((text) => Buffer.from(text)),
+      fc
+        .constantFrom('--ffmpeg\r\n', '\r\n--ffmpeg\r\n', '\r\n\r\n', 'Content-length: 9')
+        .map((text) => Buffer.from(text)),
     ),
     { maxLength: 6 },
   )
@@ -58,7 +60,9 @@ test('a stream cut anywhere but behind a picture is an error, and never a short 
   const endOfFirst = mpjpegOf(jpegs.slice(0, 1)).length;
   for (let cut = 1; cut < stream.length; cut += 1) {
     if (cut === '--ffmpeg\r\n'.length || cut === endOfFirst) continue;
-    await expect(split(stream.subarray(0, cut), [7]), `cut at ${cut}`).rejects.toMatchObject({ code: 'MEDIA_TOOL_FAILED' });
+    await expect(split(stream.subarray(0, cut), [7]), `cut at ${cut}`).rejects.toMatchObject({
+      code: 'MEDIA_TOOL_FAILED',
+    });
   }
 });
 
@@ -70,7 +74,10 @@ test.for([
   ['no boundary', 'Content-type: image/jpeg\r\nContent-length: 1\r\n\r\nx'],
   ['another type', '--ffmpeg\r\nContent-type: text/html\r\nContent-length: 1\r\n\r\nx\r\n--ffmpeg\r\n'],
   ['no length', '--ffmpeg\r\nContent-type: image/jpeg\r\n\r\nx\r\n--ffmpeg\r\n'],
-  ['a length that is too small', '--ffmpeg\r\nContent-type: image/jpeg\r\nContent-length: 1\r\n\r\nxyz\r\n--ffmpeg\r\n'],
+  [
+    'a length that is too small',
+    '--ffmpeg\r\nContent-type: image/jpeg\r\nContent-length: 1\r\n\r\nxyz\r\n--ffmpeg\r\n',
+  ],
   ['an absurd length', '--ffmpeg\r\nContent-type: image/jpeg\r\nContent-length: 9999999999\r\n\r\nx'],
   ['a header without end', `--ffmpeg\r\nContent-type: ${'x'.repeat(400)}`],
 ] as const)('a stream with %s is refused', async ([, text]) => {

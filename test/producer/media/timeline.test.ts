@@ -1,17 +1,26 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { type Timeline, durationSeconds, timelineSchema, truncationOf, typicalFrameTicks } from '../../../producer/media/timeline.ts';
+import {
+  type Timeline,
+  durationSeconds,
+  timelineSchema,
+  truncationOf,
+  typicalFrameTicks,
+} from '../../../producer/media/timeline.ts';
 
 /** Milliseconds. */
 function timelineAt(pts: readonly number[]): Timeline {
   return { version: 1, timeBase: { numerator: 1, denominator: 1000 }, pts: [...pts] };
 }
 
-const everyFortyMs = (count: number, first = 0) => timelineAt(Array.from({ length: count }, (_, index) => first + index * 40));
+const everyFortyMs = (count: number, first = 0) =>
+  timelineAt(Array.from({ length: count }, (_, index) => first + index * 40));
 
 test('a timeline comes back from JSON as it was', () => {
-  const times = fc.uniqueArray(fc.integer(), { minLength: 1 }).map((pts) => timelineAt(pts.sort((a, b) => a - b)));
+  const times = fc
+    .uniqueArray(fc.integer(), { minLength: 1 })
+    .map((pts) => timelineAt(pts.sort((a, b) => a - b)));
   fc.assert(
     fc.property(times, (timeline) => {
       expect(timelineSchema.parse(JSON.parse(JSON.stringify(timeline)))).toEqual(timeline);
@@ -38,9 +47,23 @@ test('a lone frame lasts one over the rate', () => {
 });
 
 describe('a source is called truncated', () => {
-  const video = { framesPerSecond: 25, frameCountDeclared: undefined, frameCountEstimated: undefined, durationSeconds: undefined };
-  const counted = (frames: number) => ({ ...video, frameCountDeclared: frames, frameCountEstimated: frames, durationSeconds: frames / 25 });
-  const timed = (seconds: number) => ({ ...video, durationSeconds: seconds, frameCountEstimated: seconds * 25 });
+  const video = {
+    framesPerSecond: 25,
+    frameCountDeclared: undefined,
+    frameCountEstimated: undefined,
+    durationSeconds: undefined,
+  };
+  const counted = (frames: number) => ({
+    ...video,
+    frameCountDeclared: frames,
+    frameCountEstimated: frames,
+    durationSeconds: frames / 25,
+  });
+  const timed = (seconds: number) => ({
+    ...video,
+    durationSeconds: seconds,
+    frameCountEstimated: seconds * 25,
+  });
 
   test.for([
     ['all declared frames decode', counted(50), everyFortyMs(50), false],
@@ -49,7 +72,12 @@ describe('a source is called truncated', () => {
     ['two per cent of a thousand are missing', counted(1000), everyFortyMs(980), false],
     ['more than two per cent of a thousand are missing', counted(1000), everyFortyMs(979), true],
     ['more decode than are declared', counted(50), everyFortyMs(60), false],
-    ['half are gone from the middle', counted(100), timelineAt([...everyFortyMs(25).pts, ...everyFortyMs(25, 3000).pts]), true],
+    [
+      'half are gone from the middle',
+      counted(100),
+      timelineAt([...everyFortyMs(25).pts, ...everyFortyMs(25, 3000).pts]),
+      true,
+    ],
     ['an edit list hides half', { ...counted(100), frameCountEstimated: 50 }, everyFortyMs(50), false],
     ['the picture ends half a second early', timed(4), everyFortyMs(88), false],
     ['the picture ends two seconds early', timed(4), everyFortyMs(50), true],
@@ -57,7 +85,7 @@ describe('a source is called truncated', () => {
     ['a long picture ends earlier than that', timed(100), everyFortyMs(2370), true],
     ['the clock starts late but the length is right', timed(4), everyFortyMs(100, 90_000), false],
     ['the container declares nothing', video, everyFortyMs(3), false],
-  ] as const)('when %s: %o', ([, source, timeline, truncated]) => {
+  ] as const)('when %s', ([, source, timeline, truncated]) => {
     expect(truncationOf({ timeline, video: source }) !== undefined).toBe(truncated);
   });
 

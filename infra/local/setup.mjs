@@ -1,0 +1,128 @@
+/**
+ * Makes this machine ready: the locked dependencies, ffmpeg, ffprobe and redis-server. Runs before the README's commands, on
+ * any Node from 20, before anything is installed: so plain JavaScript on Node's own modules.
+ *
+ * Where everything is there it reads two files and looks along the PATH. System packages are installed with apt by root, or
+ * by whoever says yes at a terminal; everybody else is told exactly what to type.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const NODE_MAJOR_MIN = 20;
+/** As in sysexits(3): something that is needed is not there. */
+const EXIT_UNAVAILABLE = 69;
+
+/** Programs we run, and the Debian packages they are in. */
+const PROGRAMS = { ffmpeg: 'ffmpeg', ffprobe: 'ffmpeg', 'redis-server': 'redis-server' };
+
+requireNode();
+installDependencies();
+await installPrograms();
+
+function requireNode() {
+  const [major] = process.versions.node.split('.');
+  if (Number(major) >= NODE_MAJOR_MIN) return;
+  fail(
+    `Node ${process.versions.node} is too old: ${NODE_MAJOR_MIN} or newer is needed.`,
+    'Install a current Node, for example from https://nodejs.org.',
+  );
+}
+
+function installDependencies() {
+  if (dependenciesAreCurrent()) return;
+  say('Installing the locked dependencies (npm ci)…');
+  const npm = process.env['npm_execpath'];
+  const [command, args] = npm === undefined ? ['npm', []] : [process.execPath, [npm]];
+  const { status } = run(command, [...args, 'ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  if (status !== 0)
+    fail(
+      'The dependencies could not be installed: npm ci failed, for the reason above.',
+      'Check the network, then run the command again.',
+    );
+}
+
+/** npm keeps a copy of what it installed: every package of the lock file must be in it, but for those of other platforms. */
+function dependenciesAreCurrent() {
+  const wanted = readLock('package-lock.json');
+  const installed = readLock(path.join('node_modules', '.package-lock.json'));
+  if (wanted === undefined || installed === undefined) return false;
+  return Object.entries(wanted).every(([place, { version, integrity, optional, peer }]) => {
+    if (place === '') return true;
+    const found = installed[place];
+    if (found === undefined) return optional === true || peer === true;
+    return found.version === version && found.integrity === integrity;
+  });
+}
+
+function readLock(file) {
+  try {
+    return JSON.parse(readFileSync(path.join(ROOT, file), 'utf8')).packages;
+  } catch {
+    return undefined;
+  }
+}
+
+async function installPrograms() {
+  const missing = Object.keys(PROGRAMS).filter((program) => !isOnPath(program));
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map((program) => PROGRAMS[program]))];
+  const isRoot = process.getuid?.() === 0;
+  const byHand = `${isRoot ? '' : 'sudo '}apt-get update && ${isRoot ? '' : 'sudo '}apt-get install -y ${packages.join(' ')}`;
+  if (!isOnPath('apt-get')) {
+    fail(
+      `These programs are needed and not here: ${missing.join(', ')}.`,
+      'Install ffmpeg and redis with the package manager of this system.',
+    );
+  }
+  if (!isRoot && !(await agrees(`${missing.join(', ')} must be installed. Do it now with sudo apt-get?`))) {
+    fail(`These programs are needed and not here: ${missing.join(', ')}.`, `Type: ${byHand}`);
+  }
+  say(`Installing ${packages.join(' and ')} with apt…`);
+  // RUNLEVEL=1: Debian's redis-server package would start a server of its own, which nobody asked for.
+  const environment = ['DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1'];
+  const apt = (...args) =>
+    run(isRoot ? 'env' : 'sudo', [...(isRoot ? [] : ['env']), ...environment, 'apt-get', '-qq', ...args])
+      .status === 0;
+  const isInstalled = apt('update') && apt('install', '-y', '--no-install-recommends', ...packages);
+  if (!isInstalled || missing.some((program) => !isOnPath(program))) {
+    fail('The packages could not be installed, for the reason above.', `Type: ${byHand}`);
+  }
+}
+
+function isOnPath(program) {
+  return (process.env['PATH'] ?? '').split(path.delimiter).some((folder) => {
+    try {
+      accessSync(path.join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Asked on a terminal only; anything but yes means no. */
+async function agrees(question) {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(`${question} [y/N] `);
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+/** Its output goes to standard error: standard output belongs to the command that comes after. */
+function run(command, args) {
+  return spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', process.stderr, process.stderr] });
+}
+
+function say(sentence) {
+  process.stderr.write(`${sentence}\n`);
+}
+
+function fail(what, next) {
+  say(`${what}\n${next}`);
+  process.exit(EXIT_UNAVAILABLE);
+}

@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+
+import { lossesOf, planCopies } from '../../../producer/media/copy-plan.ts';
+import type { SourceTrack, VideoInfo } from '../../../shared/media/video-info.ts';
+import { videoInfo } from '../../support/video-info.ts';
+
+function track(index: number, kind: SourceTrack['kind'], codec?: string): SourceTrack {
+  return { index, kind, codec, sampleRateHz: undefined, language: undefined };
+}
+
+function planned(container: VideoInfo['container'], tracks: readonly SourceTrack[]) {
+  const { copied, warnings } = planCopies(
+    videoInfo({ container, tracks: [track(0, 'video', 'h264'), ...tracks] }),
+  );
+  return { copied: copied.map(({ index }) => index), warnings };
+}
+
+test('every track of sound is copied, whatever its codec', () => {
+  const sound = [track(1, 'audio', 'aac'), track(2, 'audio', 'some_codec_of_tomorrow')];
+  expect(planned('mp4', sound)).toEqual({ copied: [1, 2], warnings: [] });
+});
+
+test('subtitles, attachments and cover art go where the container can hold them', () => {
+  const extras = [
+    track(1, 'subtitle', 'subrip'),
+    track(2, 'subtitle', 'mov_text'),
+    track(3, 'attachment', 'ttf'),
+    track(4, 'picture', 'png'),
+  ];
+  expect(planned('mkv', extras).copied).toEqual([1, 3]);
+  expect(planned('mp4', extras).copied).toEqual([2, 4]);
+});
+
+test('what is left behind is said, one sentence for each track', () => {
+  expect(
+    planned('mp4', [track(1, 'subtitle', 'subrip'), track(2, 'video', 'h264'), track(3, 'data')]).warnings,
+  ).toEqual([
+    'Track 1 of the source (subtitle, subrip) is not copied: an .mp4 result cannot hold it.',
+    'Track 2 of the source (video, h264) is not copied: only the first picture track is scored.',
+    'Track 3 of the source (data, unknown) is not copied: an .mp4 result cannot hold it.',
+  ]);
+});
+
+test('the text track behind the chapters of an .mp4 is not missed: ffmpeg writes it anew', () => {
+  expect(planned('mp4', [track(1, 'data', 'bin_data')])).toEqual({ copied: [], warnings: [] });
+});
+
+const timeline = { version: 1, timeBase: { numerator: 1, denominator: 25 }, pts: [-1, 0] } as const;
+
+test('an ordinary video loses nothing', () => {
+  const video = videoInfo({ container: 'mp4' });
+  expect(
+    lossesOf({ video, timeline: { ...timeline, pts: [...timeline.pts] }, width: 64, height: 48 }),
+  ).toEqual([]);
+});
+
+test('depth, HDR, interlacing, odd sizes and a start below zero are said', () => {
+  const video = videoInfo({ container: 'mkv', bitDepth: 10, hdr: true, interlaced: true });
+  const losses = lossesOf({
+    video,
+    timeline: { ...timeline, pts: [...timeline.pts] },
+    width: 101,
+    height: 77,
+  });
+  expect(losses).toHaveLength(5);
+  expect(losses.at(-1)).toContain('the result has 102 x 78');
+});
