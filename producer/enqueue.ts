@@ -10,15 +10,8 @@ import { reachStorage } from '../shared/azure/storage-errors.ts';
 import type { JobStatus } from '../shared/contract/job.ts';
 import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
-import {
-  EXIT,
-  ERROR_EXITS,
-  type ErrorCode,
-  FleetError,
-  PermanentError,
-  describeError,
-  exitStatusOf,
-} from '../shared/runtime/errors.ts';
+import { complain, complaintOf } from '../shared/runtime/complain.ts';
+import { EXIT, ERROR_EXITS, type ErrorCode, PermanentError, exitStatusOf } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
@@ -62,7 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return EXIT.ok;
   } catch (thrown) {
     const error: unknown = interrupting.signal.aborted ? interrupting.signal.reason : thrown;
-    if (wantsJson) print(JSON.stringify({ error: asJson(error) }));
+    if (wantsJson) print(JSON.stringify({ error: complaintOf(error) }));
     else complain(error);
     return exitStatusOf(error);
   }
@@ -86,7 +79,8 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
 
   const progress = options.asJson ? NO_PROGRESS : showProgress();
   try {
-    if (config.mediaStorage === undefined) progress.say('Starting the fleet on this machine…');
+    if (config.mediaStorage === undefined && !options.isDetached)
+      progress.say('Starting the fleet on this machine…');
     await using fleet = await interruptible(reachFleet(config, { mayStart: !options.isDetached }), signal);
     const unlessBroken = <T>(work: Promise<T>): Promise<T> => Promise.race([work, fleet.failure]);
     const done = await unlessBroken(
@@ -178,19 +172,6 @@ async function interruptible(coming: Promise<ReachedFleet>, signal: AbortSignal)
   if (!signal.aborted) return fleet;
   await fleet[Symbol.asyncDispose]();
   throw signal.reason;
-}
-
-function asJson(error: unknown): { code: string; message: string; hint: string | null } {
-  return error instanceof FleetError
-    ? { code: error.code, message: error.message, hint: error.hint ?? null }
-    : { code: 'INTERNAL', message: describeError(error), hint: null };
-}
-
-function complain(error: unknown): void {
-  const { code, message, hint } = asJson(error);
-  process.stderr.write(`\n${message}\n`);
-  if (hint !== null) process.stderr.write(`${hint}\n`);
-  if (code === 'INTERNAL' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
 }
 
 function print(line: string): void {

@@ -11,7 +11,7 @@ import {
 } from '../shared/contract/limits.ts';
 
 /** A job is cut into at least so many batches, so that the fleet has something to share. */
-const BATCHES_PER_JOB_MIN = 8;
+const BATCHES_PER_JOB_MIN = 16;
 const BATCH_FRAMES_MIN = 4;
 
 export interface BatchSizeInputs {

@@ -10,6 +10,8 @@ import { systemClock } from '../../shared/runtime/clock.ts';
 import { TransientError } from '../../shared/runtime/errors.ts';
 import { Part } from './part.ts';
 
+/** It closes when its last idle connection does, after 5 s; what is thrown away anyway need not wait. */
+const STOP_GRACE_MS = { persistent: 8_000, private: 0 };
 const START_TIMEOUT_MS = 30_000;
 const REST_MS = 50;
 const LISTENING = /(Blob|Queue) service is successfully listening at http:\/\/127\.0\.0\.1:(\d+)/g;
@@ -24,9 +26,11 @@ export interface LocalStorage {
 export async function startAzurite({
   folder,
   logPath,
+  isPersistent,
 }: {
   readonly folder: string;
   readonly logPath: string;
+  readonly isPersistent: boolean;
 }): Promise<LocalStorage> {
   const dataFolder = path.join(folder, 'azurite');
   await mkdir(dataFolder, { recursive: true });
@@ -63,7 +67,7 @@ export async function startAzurite({
     },
     cwd: dataFolder,
     logPath,
-    stopGraceMs: 5_000,
+    stopGraceMs: isPersistent ? STOP_GRACE_MS.persistent : STOP_GRACE_MS.private,
   });
   const ports = await Promise.race([listeningPorts(logPath, logStart), part.failure()]);
   const connectionString = ({ name, key }: Account): string =>

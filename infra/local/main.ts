@@ -5,6 +5,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
+import { complain } from '../../shared/runtime/complain.ts';
 import { createLog } from '../../shared/runtime/log.ts';
 import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
 import { holdRendezvous } from '../../shared/runtime/rendezvous.ts';
@@ -23,6 +24,7 @@ await runService(
   {
     createLog: () => createLog({ room: 'stack', level: localConfig().logLevel }),
     stopGraceMs: STOP_GRACE_MS,
+    ...(isPrivate ? {} : { complain }),
   },
   async (service, log) => {
     const config = localConfig();
@@ -64,12 +66,18 @@ await runService(
 );
 
 function keep(service: Service, stack: Stack): void {
-  service.onStop(() => stack.stop());
+  let isBroken = false;
+  service.onStop(() => stack.stop({ isBroken }));
   service.run('parts', async () => {
     const stopped = new Promise<void>((resolve) =>
       service.signal.addEventListener('abort', () => resolve(), { once: true }),
     );
-    await Promise.race([stack.failure, stopped]);
+    try {
+      await Promise.race([stack.failure, stopped]);
+    } catch (error) {
+      isBroken = true;
+      throw error;
+    }
   });
 }
 

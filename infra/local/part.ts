@@ -71,9 +71,9 @@ export class Part {
     throw await this.#ended(await ended);
   }
 
-  async stop(): Promise<void> {
+  async stop({ graceMs = this.#options.stopGraceMs }: { readonly graceMs?: number } = {}): Promise<void> {
     this.#isStopping = true;
-    await stopChild(this.#child, { graceMs: this.#options.stopGraceMs });
+    await stopChild(this.#child, { graceMs });
   }
 
   /** The program's own words. */

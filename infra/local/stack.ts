@@ -19,6 +19,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MODELS = path.join(ROOT, 'worker', 'models');
 /** A scaler waits for its workers to release what they hold. */
 const SERVICE_STOP_GRACE_MS = 14_000;
+const BROKEN_STOP_GRACE_MS = 1_500;
 
 /** On one machine everything is near: what is minutes on Azure is seconds here. */
 const NEAR: Environment = {
@@ -49,16 +50,17 @@ export interface Stack {
   readonly ports: Readonly<Record<'producer' | 'scaler', number>>;
   /** Rejects when a part ends by itself. Never resolves. */
   readonly failure: Promise<never>;
-  stop(): Promise<void>;
+  /** A stack that is broken is taken down at once: what waits for the broken part would wait in vain. */
+  stop(how: { readonly isBroken: boolean }): Promise<void>;
 }
 
 /** Throws what the part that could not start said; nothing is left running then. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { folder, environment, log } = options;
   const parts: Part[] = [];
-  const stop = async (): Promise<void> => {
+  const stop = async ({ isBroken }: { readonly isBroken: boolean }): Promise<void> => {
     for (const part of parts.splice(0).toReversed()) {
-      await part.stop();
+      await part.stop(isBroken ? { graceMs: BROKEN_STOP_GRACE_MS } : {});
       log.debug({ part: part.name }, 'part stopped');
     }
   };
@@ -111,7 +113,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       stop,
     };
   } catch (error) {
-    await stop();
+    await stop({ isBroken: true });
     throw error;
   }
 }
@@ -123,7 +125,7 @@ async function startServers(
 ) {
   const starting = await Promise.allSettled([
     startRedis({ folder, logPath: logPath('redis'), isPersistent }),
-    startAzurite({ folder, logPath: logPath('azurite') }),
+    startAzurite({ folder, logPath: logPath('azurite'), isPersistent }),
   ]);
   for (const start of starting) if (start.status === 'fulfilled') up(start.value.part);
   const [redis, storage] = starting;

@@ -10,6 +10,7 @@ import {
   secondsAsMs,
   wholeNumber,
 } from '../../shared/runtime/environment.ts';
+import { errnoOf } from '../../shared/runtime/errors.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -26,8 +27,19 @@ const variables = z.object({
 
 export type EnqueueConfig = Readonly<ReturnType<typeof enqueueConfig>>;
 
+/** `.env` in the project's folder, where there is one, fills in what is not set: `terraform output -raw env > .env`. */
+function loadDotEnv(): void {
+  try {
+    process.loadEnvFile(path.join(ROOT, '.env'));
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
+
 /** Throws CONFIG_INVALID. */
-export function enqueueConfig(environment: Environment = process.env) {
+export function enqueueConfig() {
+  loadDotEnv();
+  const environment: Environment = process.env;
   const set = parseEnvironment(variables, environment);
   return {
     mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,

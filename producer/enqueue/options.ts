@@ -46,7 +46,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
       '--style <style>',
       'which of the model’s styles, or a blend: starry-night:2,udnie:1 (default: its first)',
     )
-    .option('--model <name[@version]>', 'which model', parseModel, { name: DEFAULT_MODEL })
+    .option('--model <name[@version]>', `which model (default: ${DEFAULT_MODEL})`, parseModel)
     .option(
       '--batch <frames>',
       `frames per batch, 1 to ${BATCH_FRAMES_MAX} (default: about 30 s of work)`,
@@ -71,14 +71,14 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed') return null;
-    throw new PermanentError('USAGE', error.message.replace(/^error: /, '').replace(/\.?$/, '.'), {
+    throw new PermanentError('USAGE', sentence(error.message), {
       hint: 'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help',
       cause: error,
     });
   }
   const set = command.opts<{
     style?: string;
-    model: EnqueueOptions['model'];
+    model?: EnqueueOptions['model'];
     batch?: number;
     out?: string;
     priority: Priority;
@@ -88,7 +88,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
   }>();
   return {
     videoPath: command.args[0] ?? '',
-    model: set.model,
+    model: set.model ?? { name: DEFAULT_MODEL },
     style: set.style,
     batchSize: set.batch,
     outputPath: set.out,
@@ -97,6 +97,12 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     asJson: set.json,
     isDetached: set.detach,
   };
+}
+
+/** Commander's message as a sentence. */
+function sentence(message: string): string {
+  const text = message.replace(/^error: /, '').replace(/\.?$/, '.');
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function parseModel(text: string): EnqueueOptions['model'] {

@@ -1,35 +1,45 @@
-/** How fast a job goes and how long it will take, from its statuses. PURE. */
+/**
+ * How fast a job goes and how long it will take, from its statuses. PURE.
+ *
+ * Frames arrive a batch at a time, and several batches at once where workers go in step: a rate between two arrivals says
+ * nothing. So it is taken over a window: from the first status, when nothing was done, and later over the last minute.
+ */
 import type { JobStatus } from '../../shared/contract/job.ts';
 
-/** Weight of the newest interval: follows a change of the fleet within some ten seconds. */
-const SMOOTHING = 0.15;
+const WINDOW_MS = 60_000;
 
-export interface Pace {
+interface Sample {
   readonly atMs: number;
   readonly framesDone: number;
-  readonly framesPerSecond: number | null;
 }
 
-export const NO_PACE: Pace = { atMs: 0, framesDone: 0, framesPerSecond: null };
+/** Changes of the number of frames done, oldest first: the first is the start of the window. */
+export type Pace = readonly Sample[];
 
+export const NO_PACE: Pace = [];
+
+/** A status seen at a time, in ms that never jump. */
 export function nextPace(before: Pace, { frames }: Pick<JobStatus, 'frames'>, atMs: number): Pace {
   const framesDone = frames.scored + frames.failed;
-  if (framesDone === 0) return { atMs, framesDone: 0, framesPerSecond: null };
-  const seconds = (atMs - before.atMs) / 1000;
-  // Several frames arrive with a batch's result: an interval ends with the next one.
-  if (framesDone === before.framesDone || seconds <= 0) return before;
-  const rate = (framesDone - before.framesDone) / seconds;
-  const framesPerSecond =
-    before.framesPerSecond === null
-      ? rate
-      : before.framesPerSecond + SMOOTHING * (rate - before.framesPerSecond);
-  return { atMs, framesDone, framesPerSecond };
+  if (before.at(-1)?.framesDone === framesDone) return before;
+  const samples = [...before, { atMs, framesDone }];
+  // The newest sample that is older than the window starts it; the first samples stay until there is one.
+  const start = samples.findLastIndex((sample) => sample.atMs <= atMs - WINDOW_MS);
+  return samples.slice(Math.max(0, start));
+}
+
+/** Over the window; null where nothing has been done yet. */
+export function framesPerSecond(pace: Pace): number | null {
+  const [first, last] = [pace[0], pace.at(-1)];
+  if (first === undefined || last === undefined || last.atMs <= first.atMs) return null;
+  return ((last.framesDone - first.framesDone) * 1000) / (last.atMs - first.atMs);
 }
 
 /** Null where nothing can be said yet. */
-export function secondsLeft({ framesDone, framesPerSecond }: Pace, framesExpected: number): number | null {
-  if (framesPerSecond === null || framesPerSecond <= 0 || framesExpected === 0) return null;
-  return Math.max(0, framesExpected - framesDone) / framesPerSecond;
+export function secondsLeft(pace: Pace, framesExpected: number): number | null {
+  const rate = framesPerSecond(pace);
+  if (rate === null || rate <= 0) return null;
+  return Math.max(0, framesExpected - (pace.at(-1)?.framesDone ?? 0)) / rate;
 }
 
 /** `1:05`, `2:10:00`. */

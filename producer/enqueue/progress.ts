@@ -2,7 +2,7 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 
 import type { JobStatus } from '../../shared/contract/job.ts';
-import { NO_PACE, clockTime, nextPace, secondsLeft } from './pace.ts';
+import { NO_PACE, type Pace, clockTime, framesPerSecond, nextPace, secondsLeft } from './pace.ts';
 
 const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
 /** Without a terminal, a line so often. */
@@ -30,7 +30,7 @@ export function showProgress(): Progress {
     Presets.shades_classic,
   );
   let bar: SingleBar | undefined;
-  let pace = NO_PACE;
+  let pace: Pace = NO_PACE;
   return {
     say(sentence) {
       if (bar === undefined) process.stderr.write(`${sentence}\n`);
@@ -41,7 +41,8 @@ export function showProgress(): Progress {
       if (expected === 0) return;
       pace = nextPace(pace, status, atMs);
       const left = secondsLeft(pace, expected);
-      const rate = pace.framesPerSecond === null ? '' : `${pace.framesPerSecond.toFixed(1)} frames/s`;
+      const measured = framesPerSecond(pace);
+      const rate = measured === null ? '' : `${measured.toFixed(1)} frames/s`;
       const eta = left === null ? '' : `  ${clockTime(left)} left`;
       bar ??= bars.create(expected, 0, { phase: '', pace: '' });
       bar.setTotal(expected);

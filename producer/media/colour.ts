@@ -10,15 +10,15 @@ import type { VideoInfo } from '../../shared/media/video-info.ts';
 type Coloured = Pick<VideoInfo, 'colour' | 'pixelFormat' | 'height' | 'rotationDegrees' | 'width'>;
 
 /** ffmpeg's name of a stream's matrix, and that of the same numbers in its scale filter. */
-const SCALE_MATRICES: Readonly<Record<string, string>> = {
-  bt709: 'bt709',
-  fcc: 'fcc',
-  bt470bg: 'bt601',
-  smpte170m: 'bt601',
-  smpte240m: 'smpte240m',
-  bt2020nc: 'bt2020',
-  bt2020c: 'bt2020',
-};
+const SCALE_MATRICES = new Map([
+  ['bt709', 'bt709'],
+  ['fcc', 'fcc'],
+  ['bt470bg', 'bt601'],
+  ['smpte170m', 'bt601'],
+  ['smpte240m', 'smpte240m'],
+  ['bt2020nc', 'bt2020'],
+  ['bt2020c', 'bt2020'],
+]);
 
 const PRIMARIES = new Set(
   'bt709 bt470m bt470bg smpte170m smpte240m film bt2020 smpte428 smpte431 smpte432'.split(' '),
@@ -90,14 +90,14 @@ export function resultTags(video: Coloured): string {
 
 /** The source's matrix where it has one that the result can have; RGB has none. */
 function matrixNameOf({ colour, width, height, rotationDegrees }: Coloured): string {
-  if (colour.matrix !== undefined && colour.matrix in SCALE_MATRICES) return colour.matrix;
+  if (colour.matrix !== undefined && SCALE_MATRICES.has(colour.matrix)) return colour.matrix;
   const lines = rotationDegrees === 90 || rotationDegrees === 270 ? width : height;
   return lines >= 720 ? 'bt709' : 'smpte170m';
 }
 
 function resultColour(video: Coloured): ScaleColour {
   return {
-    matrix: SCALE_MATRICES[matrixNameOf(video)] ?? 'bt601',
+    matrix: SCALE_MATRICES.get(matrixNameOf(video)) ?? 'bt601',
     range: video.colour.range === 'pc' && !isRgb(video) ? 'full' : 'tv',
   };
 }

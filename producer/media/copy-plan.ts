@@ -5,7 +5,7 @@
  * ffmpeg's muxers take, kept to what is common.
  */
 import type { ResultContainer, SourceTrack, VideoInfo } from '../../shared/media/video-info.ts';
-import { type Timeline, beginsBelowZero } from './timeline.ts';
+import type { Timeline } from './timeline.ts';
 
 export interface CopyPlan {
   /** ffmpeg's indices of the source's tracks, in the order of the source. */
@@ -64,9 +64,9 @@ export function lossesOf({
       'The source is interlaced; its two fields were scored as one frame, and the result is progressive.',
     );
   }
-  if (video.container === 'mkv' && beginsBelowZero(timeline)) {
+  if ((timeline.pts[0] ?? 0) < 0) {
     losses.push(
-      'The source begins before zero, which Matroska cannot say: all tracks are moved later, together.',
+      'The source begins before zero, where no player looks: all tracks are moved later, together.',
     );
   }
   if (width % 2 === 1 || height % 2 === 1) {

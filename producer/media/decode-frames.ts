@@ -16,12 +16,21 @@ import { PermanentError } from '../../shared/runtime/errors.ts';
 import { toJpegColour } from './colour.ts';
 import { parseFramecrc } from './framecrc.ts';
 import { splitMpjpeg } from './mpjpeg.ts';
-import { type Timeline, timelineSchema } from './timeline.ts';
+import { type Timeline, crowdedFrames, timelineSchema } from './timeline.ts';
 
 /** The least loss that ffmpeg's scale of 2 (best) to 31 has; about quality 95 of other encoders. */
 const JPEG_QSCALE = 2;
 /** Named relative to ffmpeg's working directory: the tee's syntax has no safe place for an arbitrary path. */
 const TIMESTAMPS_FILE = 'timestamps.framecrc';
+
+/**
+ * Broken recordings hold frames with the time of the one before, which no encoder takes: such a frame comes one tick
+ * later. All others keep their time.
+ */
+const STRICTLY_INCREASING = String.raw`setpts=if(isnan(PREV_OUTPTS)\,PTS\,max(PTS\,PREV_OUTPTS+1))`;
+
+/** A few frames crowded together are a stutter; more would make the video silently shorter. */
+const FRAMES_CROWDED = { least: 2, share: 0.02 } as const;
 
 export interface DecodeRequest {
   readonly sourcePath: string;
@@ -57,7 +66,11 @@ export async function* decodeFrames(request: DecodeRequest): AsyncGenerator<Buff
     }
     const { warnings } = await ffmpeg.finished;
     if (frameCount === 0) throw noPicture(warnings);
-    const timeline = checkedTimeline({ frameCount, text: await readFile(timestampsPath, 'utf8') });
+    const timeline = checkedTimeline({
+      video: request.video,
+      frameCount,
+      text: await readFile(timestampsPath, 'utf8'),
+    });
     request.onWarnings?.(warnings);
     return timeline;
   } catch (error) {
@@ -79,7 +92,7 @@ function decodeCommand({ sourcePath, video }: DecodeRequest): FfmpegCommand {
   return (
     addSourceInput(ffmpegCommand(), sourcePath)
       .inputOptions('-copyts')
-      .videoFilters(toJpegColour(video))
+      .videoFilters(`${STRICTLY_INCREASING},${toJpegColour(video)}`)
       .output(`[f=mpjpeg]pipe:1|[f=framecrc]${TIMESTAMPS_FILE}`)
       .outputOptions('-map', `0:${video.trackIndex}`, '-an', '-sn', '-dn')
       // Each frame as it comes, with the source's own timestamp.
@@ -92,20 +105,32 @@ function decodeCommand({ sourcePath, video }: DecodeRequest): FfmpegCommand {
 }
 
 function checkedTimeline({
+  video,
   frameCount,
   text,
 }: {
+  readonly video: VideoInfo;
   readonly frameCount: number;
   readonly text: string;
 }): Timeline {
-  const timeline = timelineSchema.safeParse({ version: 1, ...parseFramecrc(text) });
-  if (timeline.success && timeline.data.pts.length === frameCount) return timeline.data;
-  const why = timeline.success
-    ? `${frameCount} pictures came with ${timeline.data.pts.length} timestamps`
-    : timeline.error.issues.map(({ message }) => message).join('; ');
-  throw new PermanentError('MEDIA_TOOL_FAILED', `ffmpeg gave frames whose times cannot be used: ${why}.`, {
-    hint: 'Put the source into another container first: ffmpeg -fflags +genpts -i FILE -c copy NEW.mkv',
-  });
+  const timeline = timelineSchema.parse({ version: 1, ...parseFramecrc(text) });
+  if (timeline.pts.length !== frameCount) {
+    const counts = `${frameCount} pictures and ${timeline.pts.length} timestamps`;
+    throw new PermanentError('MEDIA_TOOL_FAILED', `ffmpeg gave ${counts} for the same source.`, {
+      hint: 'See whether the disk is full; if it is not, keep this message.',
+    });
+  }
+  const crowded = crowdedFrames(timeline, video);
+  if (crowded > Math.max(FRAMES_CROWDED.least, FRAMES_CROWDED.share * frameCount)) {
+    throw new PermanentError(
+      'SOURCE_NOT_VIDEO',
+      `The clock of the source jumps back: ${crowded} frames have no time of their own.`,
+      {
+        hint: 'It may be several recordings in one file. Give it one clock first: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv',
+      },
+    );
+  }
+  return timeline;
 }
 
 function isToolFailure(error: unknown): error is PermanentError {

@@ -9,7 +9,7 @@ import type { SourceTrack, VideoInfo } from '../../shared/media/video-info.ts';
 import { fromJpegColour, resultTags, subsample } from './colour.ts';
 import { evenUp } from './copy-plan.ts';
 import { frameTimes } from './frame-times.ts';
-import { type Timeline, beginsBelowZero } from './timeline.ts';
+import type { Timeline } from './timeline.ts';
 
 /** Visually lossless: 41.3 dB on real footage, two JPEGs included. */
 const CRF = 18;
@@ -37,15 +37,15 @@ export function encodeCommand(
 ): FfmpegCommand {
   const { timeline, video, sourcePath, outputPath, copied, corrections } = plan;
   const { numerator, denominator } = timeline.timeBase;
-  const { offsetMicroseconds } = frameTimes(timeline);
+  const { shiftMicroseconds } = frameTimes(timeline);
   const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language;
 
   const command = ffmpegCommand()
     .input('pipe:0')
-    .inputOptions('-protocol_whitelist', 'pipe', '-f', 'matroska', '-noautorotate')
     // Every input keeps its own clock, so that sound and picture keep their distance.
-    .inputOptions('-copyts', '-itsoffset', `${offsetMicroseconds}us`);
+    .inputOptions('-copyts', '-protocol_whitelist', 'pipe', '-f', 'matroska', '-noautorotate');
   addSourceInput(command, sourcePath)
+    .inputOptions('-itsoffset', `${shiftMicroseconds}us`)
     .output(fileUrl(outputPath))
     .outputOptions('-y', '-map', '0:v:0')
     .outputOptions(
@@ -68,8 +68,8 @@ export function encodeCommand(
   }
   if (language !== undefined) command.outputOptions('-metadata:s:v:0', `language=${language}`);
   if (video.container === 'mkv') {
-    // Sound alone below zero is priming, which nobody shall hear: to move the picture for it would be wrong.
-    command.outputOptions('-avoid_negative_ts', beginsBelowZero(timeline) ? 'auto' : 'disabled');
+    // Sound that begins below zero is priming, which nobody shall hear: the default moves the picture for it.
+    command.outputOptions('-avoid_negative_ts', 'disabled');
   } else {
     command
       .outputOptions('-video_track_timescale', String(denominator))

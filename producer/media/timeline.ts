@@ -28,9 +28,11 @@ type Rate = Pick<VideoInfo, 'framesPerSecond'>;
 
 /** The median distance of two frames; the last frame is taken to last this long. A lone frame: one over the rate. */
 export function typicalFrameTicks(timeline: Timeline, { framesPerSecond }: Rate): number {
-  const gaps = timeline.pts.slice(1).map((ticks, index) => ticks - (timeline.pts[index] ?? ticks));
-  const median = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)];
-  return median ?? Math.max(1, Math.round(1 / framesPerSecond / secondsPerTick(timeline)));
+  const gaps = gapsOf(timeline.pts).sort((a, b) => a - b);
+  return (
+    gaps[Math.floor(gaps.length / 2)] ??
+    Math.max(1, Math.round(1 / framesPerSecond / secondsPerTick(timeline)))
+  );
 }
 
 /** From the first frame's start to the last one's end. */
@@ -40,8 +42,16 @@ export function durationSeconds(timeline: Timeline, rate: Rate): number {
   return (last - first + typicalFrameTicks(timeline, rate)) * secondsPerTick(timeline);
 }
 
-export function beginsBelowZero({ pts }: Timeline): boolean {
-  return (pts[0] ?? 0) < 0;
+/** Below this many ticks between frames, a distance of one tick may be meant. */
+const TICKS_APART_LEAST = 10;
+
+/**
+ * How many frames follow the one before at a single tick though frames are many ticks apart: they had no time of their
+ * own (`decodeFrames`). The rate decides how far apart, as a source may have more of these than of others.
+ */
+export function crowdedFrames(timeline: Timeline, { framesPerSecond }: Rate): number {
+  const ticksApart = 1 / framesPerSecond / secondsPerTick(timeline);
+  return ticksApart < TICKS_APART_LEAST ? 0 : gapsOf(timeline.pts).filter((ticks) => ticks === 1).length;
 }
 
 export function secondsPerTick({ timeBase }: Timeline): number {
@@ -89,4 +99,8 @@ export function truncationOf({
 
 function seconds(value: number): string {
   return `${value.toFixed(2)} s`;
+}
+
+function gapsOf(pts: readonly number[]): number[] {
+  return pts.slice(1).map((ticks, index) => ticks - (pts[index] ?? ticks));
 }

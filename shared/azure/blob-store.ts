@@ -11,7 +11,7 @@ import { type AccountName, CONTAINERS, type ContainerName } from '../contract/st
 import type { RetryPolicy, StorageAccount } from './credentials.ts';
 import { isAlreadyThere, isNotFound } from './storage-errors.ts';
 
-interface BlobInfo {
+export interface BlobInfo {
   readonly name: string;
   readonly sizeBytes: number;
   readonly etag: string;

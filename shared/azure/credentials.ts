@@ -8,7 +8,7 @@
 import { BlobServiceClient } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 
-import { PermanentError } from '../runtime/errors.ts';
+import { PermanentError, describeError } from '../runtime/errors.ts';
 
 export interface RetryPolicy {
   readonly tries: number;
@@ -33,12 +33,7 @@ export interface StorageAccount {
 
 /** Throws CONFIG_INVALID where the setting is neither form. Nothing is contacted yet. */
 export function storageAccount(setting: string): StorageAccount {
-  if (setting.includes('AccountName=')) {
-    return {
-      blobs: (policy) => Promise.resolve(BlobServiceClient.fromConnectionString(setting, pipeline(policy))),
-      queues: (policy) => Promise.resolve(QueueServiceClient.fromConnectionString(setting, pipeline(policy))),
-    };
-  }
+  if (setting.includes('AccountName=')) return emulatorAccount(setting);
   const blobHost = ACCOUNT_NAME.test(setting) ? `${setting}.blob.core.windows.net` : setting;
   if (!BLOB_HOST.test(blobHost)) {
     throw new PermanentError(
@@ -55,6 +50,23 @@ export function storageAccount(setting: string): StorageAccount {
       new BlobServiceClient(`https://${blobHost}`, await credential(), pipeline(policy)),
     queues: async (policy) =>
       new QueueServiceClient(`https://${queueHost}`, await credential(), pipeline(policy)),
+  };
+}
+
+function emulatorAccount(connectionString: string): StorageAccount {
+  const open = <T>(client: () => T): Promise<T> => {
+    try {
+      return Promise.resolve(client());
+    } catch (cause) {
+      throw new PermanentError('CONFIG_INVALID', `A storage connection string cannot be used: ${describeError(cause)}.`, {
+        hint: 'It has the form DefaultEndpointsProtocol=http;AccountName=…;AccountKey=…;BlobEndpoint=…;QueueEndpoint=…',
+        cause,
+      });
+    }
+  };
+  return {
+    blobs: (policy) => open(() => BlobServiceClient.fromConnectionString(connectionString, pipeline(policy))),
+    queues: (policy) => open(() => QueueServiceClient.fromConnectionString(connectionString, pipeline(policy))),
   };
 }
 

@@ -29,7 +29,7 @@ const range = z
   .refine(([start, end]) => start < end, { error: 'expected a range that is not empty' });
 
 /** Why a frame could not be scored. `undecodable` and `missing` are hopeless; the others may pass. */
-const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'message'] as const;
+export const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'message'] as const;
 export const failureKind = z.enum(FAILURE_KINDS);
 export type FailureKind = z.infer<typeof failureKind>;
 

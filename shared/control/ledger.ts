@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 
 import { type JobState, JOB_STATES, jobRequest, mayMove } from '../contract/job.ts';
-import { type FailureKind, failureKind, modelReference, type ResultMessage } from '../contract/messages.ts';
+import { type FailureKind, failureKind, modelReference } from '../contract/messages.ts';
 import type { FrameRange } from '../contract/ranges.ts';
 import { CLAIM, MOVE, OPEN, REQUEUE_STALE, RESOLVE } from './ledger-scripts.ts';
 
@@ -67,6 +67,12 @@ export type LedgerJob = z.infer<typeof jobFields> & {
   readonly batchesToSendAgain: number;
   readonly warnings: readonly string[];
 };
+
+/** What became of frames: as result messages tell it. */
+export interface FrameOutcomes {
+  readonly scored: readonly FrameRange[];
+  readonly failed: readonly (FrameFailure & { readonly frames: readonly FrameRange[] })[];
+}
 
 export interface FrameFailure {
   readonly kind: FailureKind;
@@ -199,10 +205,7 @@ export class Ledger {
       scored,
       failed,
       nowMs,
-    }: Pick<ResultMessage, 'scored' | 'failed'> & {
-      readonly batchIndex: number | null;
-      readonly nowMs: number;
-    },
+    }: FrameOutcomes & { readonly batchIndex: number | null; readonly nowMs: number },
   ): Promise<{ newlyScored: number; newlyFailed: number }> {
     const groups = failed.map(({ kind, message, frames }) => ({
       reason: JSON.stringify({ kind, message }),

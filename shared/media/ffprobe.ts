@@ -3,14 +3,14 @@
  *
  * Leaves to others what the answer means: it is JSON of unknown shape until a schema has read it.
  */
-import { PermanentError } from '../runtime/errors.ts';
+import { PermanentError, TransientError } from '../runtime/errors.ts';
 import { PROGRAM_OPTIONS, SOURCE_OPTIONS, fileUrl } from './ffmpeg.ts';
 import { startTool } from './tool-process.ts';
 
 /** Some hundred tracks with long tags; a real file's answer has a few kilobytes. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Throws MEDIA_TOOL_FAILED (the message carries what ffprobe said) or PROGRAM_MISSING. */
+/** Throws MEDIA_TOOL_FAILED (transient where it was the time) or PROGRAM_MISSING. */
 export async function askFfprobe({
   path,
   question,
@@ -25,7 +25,10 @@ export async function askFfprobe({
   const stop = new AbortController();
   const args = [...PROGRAM_OPTIONS, ...SOURCE_OPTIONS, ...question, '-of', 'json', '-i', fileUrl(path)];
   const timer = setTimeout(() => {
-    stop.abort(tooMuch(doing, `took more than ${timeLimitMs / 1000} s`));
+    const took = `ffprobe took more than ${timeLimitMs / 1000} s while ${doing}.`;
+    stop.abort(
+      new TransientError('MEDIA_TOOL_FAILED', took, { hint: 'See whether the disk of the file answers.' }),
+    );
   }, timeLimitMs);
   const ffprobe = startTool({
     program: 'ffprobe',
@@ -41,7 +44,7 @@ export async function askFfprobe({
     for await (const chunk of ffprobe.stdout) {
       const part = chunk as Buffer;
       bytes += part.length;
-      if (bytes > ANSWER_BYTES_MAX) stop.abort(tooMuch(doing, `gave more than ${ANSWER_BYTES_MAX} bytes`));
+      if (bytes > ANSWER_BYTES_MAX) stop.abort(tooLong(doing));
       chunks.push(part);
     }
     await ffprobe.finished;
@@ -55,8 +58,9 @@ export async function askFfprobe({
   }
 }
 
-function tooMuch(doing: string, what: string): PermanentError {
-  return new PermanentError('MEDIA_TOOL_FAILED', `ffprobe ${what} while ${doing}.`, {
-    hint: 'See whether the file plays, and whether its disk answers; a copy made with `ffmpeg -i FILE -c copy` may help.',
+function tooLong(doing: string): PermanentError {
+  const said = `ffprobe said more than ${ANSWER_BYTES_MAX} bytes while ${doing}.`;
+  return new PermanentError('MEDIA_TOOL_FAILED', said, {
+    hint: 'The file has too many tracks or tags; copy what matters: ffmpeg -i FILE -map 0:v:0 -map 0:a -c copy NEW.mkv',
   });
 }

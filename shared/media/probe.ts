@@ -33,7 +33,7 @@ export interface SourceLimits {
 export async function probeVideo(path: string): Promise<VideoInfo> {
   const name = nameOf(path);
   const { fileSizeBytes, signature } = await lookAt(path);
-  if (signature !== 'unknown') throw notVideo(name, signature);
+  if (signature !== 'unknown' && signature !== 'mp4') throw notVideo(name, signature);
   const answer = readAnswer(
     await askFfprobe({
       path,
@@ -41,7 +41,7 @@ export async function probeVideo(path: string): Promise<VideoInfo> {
       doing: `probing ${name}`,
       timeLimitMs: PROBE_TIME_LIMIT_MS,
     }).catch((error: unknown) => {
-      throw refusal(name, error);
+      throw refusal(error, { name, signature });
     }),
   );
   const stream = findVideoStream(answer);

@@ -12,7 +12,7 @@ const SEEMS = {
 } as const;
 
 /** For a file whose first bytes already tell. */
-export function notVideo(name: string, signature: Exclude<Signature, 'unknown'>): PermanentError {
+export function notVideo(name: string, signature: keyof typeof SEEMS): PermanentError {
   return new PermanentError(
     signature === 'sound' ? 'SOURCE_NO_PICTURE' : 'SOURCE_NOT_VIDEO',
     `${name} ${SEEMS[signature]}.`,
@@ -20,10 +20,16 @@ export function notVideo(name: string, signature: Exclude<Signature, 'unknown'>)
   );
 }
 
-/** What ffprobe's refusal means to the owner of the file. Its words are all it offers to tell one case from another. */
-export function refusal(name: string, error: unknown): unknown {
+/**
+ * What ffprobe's failure means to the owner of the file. Its words are all it offers to tell one case from another, and
+ * of a file that is merely called .mp4 it says the same as of one that was cut off: hence the signature.
+ */
+export function refusal(
+  error: unknown,
+  { name, signature }: { readonly name: string; readonly signature: Signature },
+): unknown {
   if (!(error instanceof PermanentError) || error.code !== 'MEDIA_TOOL_FAILED') return error;
-  if (error.message.includes('moov atom not found')) {
+  if (signature === 'mp4' && error.message.includes('moov atom not found')) {
     return new PermanentError(
       'SOURCE_NOT_VIDEO',
       `${name} cannot be opened: its index (moov) is missing, so it was probably cut off.`,

@@ -3,12 +3,15 @@
  *
  * It decides nothing: whether a file is a video is for ffprobe to say.
  */
-export type Signature = 'playlist' | 'picture' | 'sound' | 'text' | 'unknown';
+export type Signature = 'playlist' | 'picture' | 'sound' | 'text' | 'mp4' | 'unknown';
 
 /** As many bytes as `signatureOf` looks at. */
 export const SIGNATURE_BYTES = 4096;
 
 const PICTURE_BRANDS = new Set(['heic', 'heix', 'heim', 'heis', 'hevc', 'mif1', 'msf1', 'avif', 'avis']);
+
+/** The boxes that an .mp4 or .mov may begin with. */
+const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'free', 'skip', 'wide', 'pnot']);
 
 export function signatureOf(head: Uint8Array): Signature {
   const bytes = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, SIGNATURE_BYTES));
@@ -21,6 +24,8 @@ export function signatureOf(head: Uint8Array): Signature {
   if (at(0, 'ID3') || at(0, 'fLaC') || at(0, '\xff\xfb') || at(0, '\xff\xf1') || at(0, '\xff\xf9'))
     return 'sound';
   if (at(0, 'RIFF') && at(8, 'WAVE')) return 'sound';
+
+  if (MP4_BOXES.has(bytes.toString('latin1', 4, 8))) return 'mp4';
 
   const text = textOf(bytes);
   if (text === undefined) return 'unknown';

@@ -15,6 +15,8 @@ export interface ServiceOptions {
   readonly createLog: () => Log;
   /** More for a service that waits for others to stop. */
   readonly stopGraceMs?: number;
+  /** Tells of a failure, in place of the log: for a program that a person has started. */
+  readonly complain?: (error: unknown) => void;
 }
 
 /** What a service tells a parent that listens on the IPC channel. */
@@ -42,7 +44,7 @@ export interface Service {
 
 /** Runs a service until it has stopped, then ends the process with its exit status. */
 export async function runService(
-  { createLog, stopGraceMs = STOP_GRACE_MS }: ServiceOptions,
+  { createLog, stopGraceMs = STOP_GRACE_MS, complain }: ServiceOptions,
   start: (service: Service, log: Log) => Promise<void>,
 ): Promise<void> {
   const stopping = new AbortController();
@@ -55,7 +57,8 @@ export async function runService(
     if (stopping.signal.aborted) return;
     status = exitStatusOf(error);
     announceFailure(error);
-    if (log === undefined) process.stderr.write(`${describeError(error)}\n`);
+    if (complain !== undefined) complain(error);
+    else if (log === undefined) process.stderr.write(`${describeError(error)}\n`);
     else log.fatal({ error, doing }, 'service failed');
     stopping.abort(new Error('the service failed', { cause: error }));
   };

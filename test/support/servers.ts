@@ -18,7 +18,11 @@ export interface TestStorage extends AsyncDisposable {
 /** With every container and queue of the layout. */
 export async function startTestStorage(): Promise<TestStorage> {
   const folder = await testFolder();
-  const { part, media, system } = await startAzurite({ folder, logPath: path.join(folder, 'azurite.log') });
+  const { part, media, system } = await startAzurite({
+    folder,
+    logPath: path.join(folder, 'azurite.log'),
+    isPersistent: false,
+  });
   const accounts = { media: storageAccount(media), system: storageAccount(system) };
   return {
     connection: { media, system },

@@ -15,9 +15,10 @@ test('a result with the same frames, length and sound passes', () => {
   expect(differencesOf({ result: good, packetCount: 50, timeline, video })).toEqual([]);
 });
 
+const lasting = (durationSeconds: number) =>
+  differencesOf({ result: { ...good, durationSeconds }, packetCount: 50, timeline, video });
+
 test('a last frame that lasts a frame longer or shorter is no difference, two frames are', () => {
-  const lasting = (durationSeconds: number) =>
-    differencesOf({ result: { ...good, durationSeconds }, packetCount: 50, timeline, video });
   expect(lasting(1.96)).toEqual([]);
   expect(lasting(2.04)).toEqual([]);
   expect(lasting(1.92)).toHaveLength(1);

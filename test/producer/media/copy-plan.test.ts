@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { lossesOf, planCopies } from '../../../producer/media/copy-plan.ts';
+import type { Timeline } from '../../../producer/media/timeline.ts';
 import type { SourceTrack, VideoInfo } from '../../../shared/media/video-info.ts';
 import { videoInfo } from '../../support/video-info.ts';
 
@@ -45,23 +46,18 @@ test('the text track behind the chapters of an .mp4 is not missed: ffmpeg writes
   expect(planned('mp4', [track(1, 'data', 'bin_data')])).toEqual({ copied: [], warnings: [] });
 });
 
-const timeline = { version: 1, timeBase: { numerator: 1, denominator: 25 }, pts: [-1, 0] } as const;
+/** Two frames, the first at this tick. */
+function timelineFrom(first: number): Timeline {
+  return { version: 1, timeBase: { numerator: 1, denominator: 25 }, pts: [first, first + 1] };
+}
 
 test('an ordinary video loses nothing', () => {
-  const video = videoInfo({ container: 'mp4' });
-  expect(
-    lossesOf({ video, timeline: { ...timeline, pts: [...timeline.pts] }, width: 64, height: 48 }),
-  ).toEqual([]);
+  expect(lossesOf({ video: videoInfo(), timeline: timelineFrom(0), width: 64, height: 48 })).toEqual([]);
 });
 
 test('depth, HDR, interlacing, odd sizes and a start below zero are said', () => {
   const video = videoInfo({ container: 'mkv', bitDepth: 10, hdr: true, interlaced: true });
-  const losses = lossesOf({
-    video,
-    timeline: { ...timeline, pts: [...timeline.pts] },
-    width: 101,
-    height: 77,
-  });
+  const losses = lossesOf({ video, timeline: timelineFrom(-1), width: 101, height: 77 });
   expect(losses).toHaveLength(5);
   expect(losses.at(-1)).toContain('the result has 102 x 78');
 });

@@ -1,8 +1,9 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import {
   type Timeline,
+  crowdedFrames,
   durationSeconds,
   timelineSchema,
   truncationOf,
@@ -44,6 +45,12 @@ test('the last frame is taken to last as long as the median one', () => {
 
 test('a lone frame lasts one over the rate', () => {
   expect(durationSeconds(timelineAt([500]), { framesPerSecond: 25 })).toBeCloseTo(0.04);
+});
+
+test('frames at a single tick are crowded where frames are many ticks apart, and only there', () => {
+  const timeline = timelineAt([0, 40, 41, 42, 120]);
+  expect(crowdedFrames(timeline, { framesPerSecond: 25 })).toBe(2);
+  expect(crowdedFrames(timeline, { framesPerSecond: 500 })).toBe(0);
 });
 
 describe('a source is called truncated', () => {

@@ -16,7 +16,7 @@ test.for([
   ['picture', Buffer.from('\0\0\0\x18ftypavif\0\0\0\0', 'latin1')],
   ['sound', Buffer.from('ID3\x04\0\0', 'latin1')],
   ['sound', Buffer.from('RIFF\x10\0\0\0WAVEfmt ', 'latin1')],
-  ['unknown', Buffer.from('\0\0\0\x20ftypisom\0\0\x02\0', 'latin1')],
+  ['mp4', Buffer.from('\0\0\0\x20ftypisom\0\0\x02\0', 'latin1')],
   ['unknown', Buffer.from('1a45dfa3a34286810142f7', 'hex')],
   ['unknown', Buffer.from('RIFF\x10\0\0\0AVI LIST', 'latin1')],
   ['unknown', Buffer.from('FLV\x01\x05\0\0\0\x09', 'latin1')],

@@ -1,0 +1,135 @@
+/** The local fleet: kept up, found, broken and killed. Nothing is left running, nothing is left locked. */
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { type RunningCommand, enqueue, startStackCommand } from '../support/commands.ts';
+import { eventually } from '../support/eventually.ts';
+import { H264, ffmpeg, picture } from '../support/media-clips.ts';
+import { findProcess, processesOf } from '../support/processes.ts';
+import { testFolder } from '../support/servers.ts';
+
+const UP = 'The local fleet is up';
+let folder = '';
+let localFolder = '';
+const clip = (): string => path.join(folder, 'clip.mp4');
+
+beforeAll(async () => {
+  folder = await testFolder();
+  await ffmpeg([...picture({ size: '320x180', rate: '10', seconds: 6 }), ...H264, clip()]);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const started: RunningCommand[] = [];
+beforeEach(async () => {
+  localFolder = path.join(await testFolder(), 'fleet');
+});
+afterEach(async () => {
+  for (const { child } of started.splice(0)) child.kill('SIGKILL');
+  await nothingIsLeft();
+  await rm(path.dirname(localFolder), { recursive: true, force: true });
+});
+
+const startFleet = (): RunningCommand => remember(startStackCommand({ localFolder, environment: { FRAMEFLEET_IDLE_SECONDS: '2' } }));
+const startJob = (...args: string[]): RunningCommand => remember(enqueue([clip(), ...args], { localFolder }));
+function remember(command: RunningCommand): RunningCommand {
+  started.push(command);
+  return command;
+}
+
+async function nothingIsLeft(): Promise<void> {
+  await eventually(
+    'no process of the fleet is left',
+    async () => (await processesOf(localFolder)).length === 0,
+  );
+}
+
+async function engineAtWork(): Promise<number> {
+  const engine = await eventually('an engine runs', () => findProcess(localFolder, 'worker/engine/main.ts'));
+  return engine.pid;
+}
+
+test('a fleet that is kept up serves a job, goes back to zero workers, and is taken down by Ctrl-C', async () => {
+  const fleet = startFleet();
+  await fleet.said(UP);
+  expect(await findProcess(localFolder, 'worker/main.ts')).toBeUndefined();
+  const { status, stdout } = await startJob('--json', '--out', path.join(folder, 'kept.mp4')).end;
+  expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', frames: 60 });
+  expect(status).toBe(0);
+  await eventually(
+    'no worker is left',
+    async () => (await findProcess(localFolder, 'worker/main.ts')) === undefined,
+  );
+  fleet.child.kill('SIGINT');
+  expect((await fleet.end).status).toBe(0);
+  await nothingIsLeft();
+});
+
+test('a second fleet for the same folder is refused, and the first is none the worse for it', async () => {
+  const fleet = startFleet();
+  await fleet.said(UP);
+  const { status, stderr } = await startFleet().end;
+  expect(stderr).toContain('already running');
+  expect(status).toBe(69);
+  const { stdout } = await startJob('--json', '--detach').end;
+  expect(JSON.parse(stdout)).toMatchObject({ state: 'submitted' });
+});
+
+test('a killed fleet leaves nothing running, and the next one goes on with its jobs', async () => {
+  const first = startFleet();
+  await first.said(UP);
+  const { stdout } = await startJob('--json', '--detach').end;
+  const { jobId } = JSON.parse(stdout) as { jobId: string };
+  await engineAtWork();
+  first.child.kill('SIGKILL');
+  await nothingIsLeft();
+
+  const second = startFleet();
+  await second.said(UP);
+  await eventually('the job of the first fleet is completed', async () => {
+    const log = path.join(localFolder, 'shared', 'logs', 'producer.log');
+    return (await readFile(log, 'utf8'))
+      .split('\n')
+      .some((line) => line.includes('job completed') && line.includes(jobId));
+  });
+});
+
+test('Ctrl-C in the middle of a job takes everything down', async () => {
+  const job = startJob();
+  await engineAtWork();
+  job.child.kill('SIGINT');
+  const { status, stderr } = await job.end;
+  expect(stderr).toContain('Interrupted');
+  expect(status).toBe(130);
+  await nothingIsLeft();
+});
+
+test('killing the command in the middle of a job takes everything down', async () => {
+  const job = startJob();
+  await engineAtWork();
+  job.child.kill('SIGKILL');
+  await job.end;
+  await nothingIsLeft();
+});
+
+test.each([
+  ['Redis', 'redis-server'],
+  ['storage emulator', 'azurite.js'],
+  ['producer', 'producer/main.ts'],
+  ['scaler', 'scaler/main.ts'],
+])(
+  'when the %s dies in the middle of a job, the command says so and takes the rest down',
+  async (name, commandPart) => {
+    const job = startJob();
+    await engineAtWork();
+    const part = await findProcess(localFolder, commandPart);
+    expect(part).toBeDefined();
+    process.kill(part?.pid ?? 0, 'SIGKILL');
+    const { status, stderr } = await job.end;
+    expect(stderr).toContain(`The ${name}`);
+    expect(stderr).toContain('by SIGKILL');
+    expect(status).toBe(69);
+    await nothingIsLeft();
+  },
+);

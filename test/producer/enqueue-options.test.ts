@@ -1,0 +1,82 @@
+import { afterEach, expect, test, vi } from 'vitest';
+
+import { parseOptions } from '../../producer/enqueue/options.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+test('a video alone is a job with defaults', () => {
+  expect(parseOptions(['holiday.mp4'])).toEqual({
+    videoPath: 'holiday.mp4',
+    model: { name: 'painter' },
+    style: undefined,
+    batchSize: undefined,
+    outputPath: undefined,
+    priority: 'normal',
+    onFailedFrame: 'keep-original',
+    asJson: false,
+    isDetached: false,
+  });
+});
+
+test('everything that can be said is heard, before the video or behind it', () => {
+  const options =
+    '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
+  const more = ['--on-failed-frame', 'repeat-previous', '--json', '--detach'];
+  const expected = {
+    videoPath: 'a.mp4',
+    model: { name: 'other', version: '2.1' },
+    style: 'starry-night:2,udnie:1',
+    batchSize: 12,
+    outputPath: 'b/',
+    priority: 'high',
+    onFailedFrame: 'repeat-previous',
+    asJson: true,
+    isDetached: true,
+  };
+  expect(parseOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
+  expect(parseOptions(['a.mp4', ...options, ...more])).toEqual(expected);
+});
+
+test('behind -- a name may begin with a dash, and look like an option', () => {
+  expect(parseOptions(['--', '-odd-name.mp4'])?.videoPath).toBe('-odd-name.mp4');
+  expect(parseOptions(['--json', '--', '--help'])).toMatchObject({ videoPath: '--help', asJson: true });
+});
+
+test.each(['1', '512'])('a batch may be of %s frames', (frames) => {
+  expect(parseOptions(['a.mp4', '--batch', frames])?.batchSize).toBe(Number(frames));
+});
+
+test.each([
+  ['no video', [], 'video'],
+  ['two videos', ['a.mp4', 'b.mp4'], '2'],
+  ['an option that there is not', ['a.mp4', '--stile', 'udnie'], '--stile'],
+  ['a name with a dash that is no option', ['-odd-name.mp4'], '-odd-name.mp4'],
+  ['a style without its name', ['a.mp4', '--style'], '--style'],
+  ['a priority that there is not', ['a.mp4', '--priority', 'urgent'], 'low, normal, high'],
+  ['a policy that there is not', ['a.mp4', '--on-failed-frame', 'skip'], 'repeat-previous'],
+  ...['0', '513', '-1', '1.5', 'many', ''].map(
+    (batch) => ['a bad batch', ['a.mp4', '--batch', batch], '1 to 512'] as const,
+  ),
+  ...['Painter', 'a/b', '../a', '@1', 'a@', 'a@1@2'].map(
+    (model) => ['a bad model', ['a.mp4', '--model', model], 'painter@1'] as const,
+  ),
+])('%s is refused: %j', (_, argv, named) => {
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const parse = () => parseOptions(argv);
+  expect(parse).toThrow(PermanentError);
+  expect(parse).toThrow(
+    expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(named) as string }),
+  );
+  expect(parse).toThrow(expect.objectContaining({ message: expect.stringMatching(/^[^e].*\.$/s) as string }));
+  expect(stderr).not.toHaveBeenCalled();
+});
+
+test.each(['--help', '-h'])('%s tells of every option on standard output, and that is all', (help) => {
+  const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  expect(parseOptions([help])).toBeNull();
+  const said = stdout.mock.calls.map(([text]) => String(text)).join('');
+  const options = '--style --model --batch --out --priority --on-failed-frame --json --detach'.split(' ');
+  for (const option of options) expect(said).toContain(`  ${option}`);
+  expect(said).toContain('Exit status:');
+});

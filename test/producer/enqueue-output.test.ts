@@ -1,0 +1,83 @@
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { type OutputWish, planOutput } from '../../producer/enqueue/output.ts';
+
+let folder = '';
+const inFolder = (...names: readonly string[]): string => path.join(folder, ...names);
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'framefleet-test-'));
+  await writeFile(inFolder('a.video.mov'), '');
+  await mkdir(inFolder('out'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Plans where the result of `a.video.mov` goes, in MP4. */
+function plan(outputPath: string | undefined, wish: Partial<OutputWish> = {}): Promise<string> {
+  return planOutput({
+    sourcePath: inFolder('a.video.mov'),
+    outputPath,
+    label: 'udnie',
+    container: 'mp4',
+    ...wish,
+  });
+}
+
+test('without a wish the result lies beside its source, named after it and what was done', async () => {
+  expect(await plan(undefined)).toBe(inFolder('a.video.udnie.mp4'));
+});
+
+test('in a folder the result has the same name', async () => {
+  expect(await plan(inFolder('out'))).toBe(inFolder('out', 'a.video.udnie.mp4'));
+  expect(await plan(`${inFolder('out')}/`)).toBe(inFolder('out', 'a.video.udnie.mp4'));
+});
+
+test('a file may have any name of the right kind, and may be there already', async () => {
+  await writeFile(inFolder('old.MP4'), 'old');
+  expect(await plan(inFolder('old.MP4'))).toBe(inFolder('old.MP4'));
+  expect(await plan(inFolder('out', 'new.mp4'))).toBe(inFolder('out', 'new.mp4'));
+});
+
+test.each(['result.mov', 'result', 'mp4', '.mp4'])(
+  'a file named %s cannot be what the result will be',
+  async (name) => {
+    await expect(plan(inFolder(name))).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining(name) as string,
+      hint: expect.stringContaining('.mp4') as string,
+    });
+  },
+);
+
+test('the source is never written over, whatever it is called on the way', async () => {
+  const wish = { container: 'mov' } as const;
+  for (const outputPath of [inFolder('a.video.mov'), inFolder('out', '..', 'a.video.mov')]) {
+    await expect(plan(outputPath, wish)).rejects.toMatchObject({ code: 'OUTPUT_NOT_WRITABLE' });
+  }
+});
+
+test('a folder that has the name of the result is not taken for a place to write to', async () => {
+  await mkdir(inFolder('a.video.udnie.mp4'));
+  await expect(plan(undefined)).rejects.toMatchObject({ code: 'OUTPUT_NOT_WRITABLE' });
+});
+
+test.each([
+  ['a folder that is not there', ['no', 'result.mp4']],
+  ['a folder that is a file', ['a.video.mov', 'result.mp4']],
+  ['a link that leads nowhere', ['nowhere', 'result.mp4']],
+])('%s is told before any work is done', async (_, names) => {
+  await symlink(inFolder('gone'), inFolder('nowhere'));
+  await expect(plan(inFolder(...names))).rejects.toMatchObject({
+    code: 'OUTPUT_NOT_WRITABLE',
+    hint: expect.stringContaining('--out') as string,
+  });
+});
+
+test('planning leaves nothing behind', async () => {
+  await plan(undefined);
+  expect((await readdir(folder)).toSorted()).toEqual(['a.video.mov', 'out']);
+});

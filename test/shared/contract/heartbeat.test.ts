@@ -1,0 +1,67 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import {
+  type Heartbeat,
+  WORKER_STATES,
+  heartbeatFrom,
+  heartbeatMetadata,
+} from '../../../shared/contract/heartbeat.ts';
+
+const SAMPLE: Heartbeat = {
+  version: 1,
+  workerId: 'vm-7-0',
+  vmId: 'vm-7',
+  state: 'idle',
+  stateSince: '2026-11-23T06:15:02.000Z',
+  sequence: 12,
+  sentAt: '2026-11-23T06:16:02.500Z',
+  executionProvider: null,
+  model: null,
+  megapixelsPerSecond: null,
+};
+
+const plainNames = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,62}$/);
+const instants = fc.date({ min: new Date(0), max: new Date('2099-01-01'), noInvalidDate: true });
+const beats: fc.Arbitrary<Heartbeat> = fc.record({
+  version: fc.constant(1 as const),
+  workerId: plainNames,
+  vmId: plainNames,
+  state: fc.constantFrom(...WORKER_STATES),
+  stateSince: instants.map((instant) => instant.toISOString()),
+  sequence: fc.nat(),
+  sentAt: instants.map((instant) => instant.toISOString()),
+  executionProvider: fc.option(fc.constantFrom('cuda', 'cpu')),
+  model: fc.option(plainNames.map((name) => `${name}/1`)),
+  megapixelsPerSecond: fc.option(fc.float({ min: 0, noNaN: true, noDefaultInfinity: true })),
+});
+
+test('a heartbeat is read as it was written, and can be written into a header', () => {
+  fc.assert(
+    fc.property(beats, (beat) => {
+      const metadata = heartbeatMetadata(beat);
+      expect(heartbeatFrom({ ...metadata, other: 'x' })).toEqual(beat);
+      expect(Object.values(metadata).join('')).toMatch(/^[\x20-\x7e]*$/);
+    }),
+  );
+});
+
+test('metadata that is no heartbeat is nothing, and never an error', () => {
+  expect(heartbeatFrom({})).toBeUndefined();
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (beat) => {
+      expect(heartbeatFrom({ beat })).toBeUndefined();
+    }),
+  );
+});
+
+test.each([
+  ['of another version', { version: 2 }],
+  ['of a state that is none', { state: 'asleep' }],
+  ['whose machine has a path for a name', { vmId: '../vm' }],
+  ['that counts backwards', { sequence: -1 }],
+  ['sent at no time', { sentAt: 'now' }],
+])('a heartbeat %s is nothing', (_, fields) => {
+  expect(heartbeatFrom({ beat: JSON.stringify(SAMPLE) })).toEqual(SAMPLE);
+  expect(heartbeatFrom({ beat: JSON.stringify({ ...SAMPLE, ...fields }) })).toBeUndefined();
+});

@@ -1,0 +1,75 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import { JOB_ID_PATTERN } from '../../../shared/contract/blob-names.ts';
+import {
+  JOB_STATES,
+  type JobState,
+  isTerminal,
+  mayMove,
+  newJobId,
+  tooManyFailed,
+} from '../../../shared/contract/job.ts';
+import { anyText } from '../../support/build-text.ts';
+
+const instants = fc.date({
+  min: new Date('2020-01-01T00:00:00Z'),
+  max: new Date('2099-12-31T23:59:59Z'),
+  noInvalidDate: true,
+});
+
+test('whatever a source is called, its job gets an id that is one', () => {
+  const sourceNames = anyText();
+  fc.assert(
+    fc.property(sourceNames, instants, (sourceName, now) => {
+      expect(newJobId({ sourceName, now })).toMatch(JOB_ID_PATTERN);
+    }),
+  );
+});
+
+test.each([
+  ['harbour.mp4', 'harbour'],
+  ['Ein Tag am Meer (2).MOV', 'ein-tag-am-meer-2'],
+  ['東京.mp4', 'video'],
+  ['.mp4', 'video'],
+  ['', 'video'],
+  ['a-very-long-name-that-is-cut-here.mp4', 'a-very-long-name-that-is'],
+  ['a-very-long-name-cut-at-a-dash.mp4', 'a-very-long-name-cut-at'],
+])('the job of %j is readable: when, what, and something unique', (sourceName, slug) => {
+  const jobId = newJobId({ sourceName, now: new Date('2026-11-23T06:15:02.987Z') });
+  expect(jobId.slice(0, -6)).toBe(`20261123-061502-${slug}-`);
+  expect(jobId.slice(-6)).toMatch(/^[0-9a-f]{6}$/);
+});
+
+test('jobs’ ids sort by time, to the second', () => {
+  fc.assert(
+    fc.property(instants, fc.integer({ min: 1000, max: 1e12 }), (now, laterMs) => {
+      const later = new Date(now.getTime() + laterMs);
+      expect(newJobId({ sourceName: 'z', now }) < newJobId({ sourceName: 'a', now: later })).toBe(true);
+    }),
+  );
+});
+
+test('a job moves on, never back, and never on from its end', () => {
+  const moves = JOB_STATES.flatMap((from) =>
+    JOB_STATES.filter((to) => mayMove(from, to)).map((to) => `${from} → ${to}`),
+  );
+  expect(moves).toEqual(['waiting → running', 'waiting → failed', 'running → completed', 'running → failed']);
+  expect(JOB_STATES.filter(isTerminal)).toEqual(['completed', 'failed'] satisfies JobState[]);
+});
+
+test.each([
+  { failed: 0, frameCount: 0, tooMany: false },
+  { failed: 0, frameCount: 100, tooMany: false },
+  { failed: 1, frameCount: 1, tooMany: true },
+  { failed: 1, frameCount: 2, tooMany: false },
+  { failed: 2, frameCount: 2, tooMany: true },
+  { failed: 2, frameCount: 10, tooMany: true },
+  { failed: 2, frameCount: 39, tooMany: true },
+  { failed: 2, frameCount: 40, tooMany: false },
+  { failed: 5, frameCount: 100, tooMany: false },
+  { failed: 6, frameCount: 100, tooMany: true },
+  { failed: 1, frameCount: 0, tooMany: true },
+])('$failed failed frames of $frameCount: too many is $tooMany', ({ tooMany, ...frames }) => {
+  expect(tooManyFailed(frames)).toBe(tooMany);
+});

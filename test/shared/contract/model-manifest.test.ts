@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises';
+
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import {
+  UnknownChoiceError,
+  UnknownParameterError,
+  modelManifest,
+  parameterWeights,
+} from '../../../shared/contract/model-manifest.ts';
+import { sha256OfFile } from '../../../shared/runtime/sha256.ts';
+
+const PAINTER = new URL('../../../worker/models/painter/', import.meta.url);
+const CHOICES = ['one', 'two', 'three', 'four'];
+const MODEL = {
+  name: 'test',
+  parameters: { style: { type: 'float32' as const, values: CHOICES.map((id) => ({ id })) } },
+};
+const weightsOf = (style: string): number[] => [...(parameterWeights(MODEL, { style }).get('style') ?? [])];
+
+async function readPainter(): Promise<unknown> {
+  return JSON.parse(await readFile(new URL('model.json', PAINTER), 'utf8'));
+}
+
+test('the painter’s manifest is valid, and pins the graph that lies beside it', async () => {
+  const manifest = modelManifest.parse(await readPainter());
+  expect(manifest.name).toBe('painter');
+  expect(await sha256OfFile(new URL(manifest.file, PAINTER).pathname)).toBe(manifest.sha256);
+  expect(parameterWeights(manifest, {}).get('style')?.length).toBe(
+    manifest.parameters['style']?.values.length,
+  );
+});
+
+test.each([
+  ['a graph elsewhere', { file: '../painter.onnx' }],
+  ['no hash', { sha256: '' }],
+  ['a name with a slash', { name: 'a/b' }],
+  [
+    'a layout nobody feeds',
+    { input: { name: 'x', type: 'float32', layout: 'NCHW', channels: 'rgb', size: 'any' } },
+  ],
+  ['a parameter without a choice', { parameters: { style: { type: 'float32', values: [] } } }],
+])('a manifest with %s is refused', async (_, fields) => {
+  const painter = (await readPainter()) as object;
+  expect(modelManifest.safeParse({ ...painter, ...fields }).success).toBe(false);
+});
+
+test('what is not asked for is the first choice', () => {
+  expect([...(parameterWeights(MODEL, {}).get('style') ?? [])]).toEqual([1, 0, 0, 0]);
+  expect(weightsOf('three')).toEqual([0, 0, 1, 0]);
+});
+
+test('a blend is scaled to 1, in any order and with any spaces', () => {
+  expect(weightsOf('two:3, four')).toEqual([0, 0.75, 0, 0.25]);
+  expect(weightsOf('four:0.5,two:1,four:0.5')).toEqual([0, 0.5, 0, 0.5]);
+});
+
+test('the weights of every blend are what was asked, and together 1', () => {
+  const parts = fc.array(fc.tuple(fc.nat({ max: 3 }), fc.double({ min: 0.001, max: 1000, noNaN: true })), {
+    minLength: 1,
+  });
+  fc.assert(
+    fc.property(parts, (asked) => {
+      const weights = weightsOf(asked.map(([index, weight]) => `${CHOICES[index]}:${weight}`).join(','));
+      const total = asked.reduce((sum, [, weight]) => sum + weight, 0);
+      for (const [index, weight] of weights.entries()) {
+        const own = asked.filter(([one]) => one === index).reduce((sum, [, part]) => sum + part, 0);
+        expect(weight).toBeCloseTo(own / total, 4);
+      }
+      expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 4);
+    }),
+  );
+});
+
+test.each([
+  'five',
+  '',
+  'One',
+  'one,',
+  'one:0',
+  'one:-1',
+  'one:x',
+  'one:',
+  'one:Infinity',
+  'one two',
+  'one;two',
+])('the style %j is unknown, and the error tells what there is', (style) => {
+  expect(() => weightsOf(style)).toThrow(UnknownChoiceError);
+  expect(() => weightsOf(style)).toThrow(expect.objectContaining({ parameter: 'style', choices: CHOICES }));
+});
+
+test('a parameter that the model does not take is an error, and not passed over', () => {
+  expect(() => parameterWeights(MODEL, { style: 'one', strength: '2' })).toThrow(UnknownParameterError);
+  expect(() => parameterWeights({ name: 'plain', parameters: {} }, { style: 'one' })).toThrow(
+    'plain takes no style',
+  );
+});
+
+test('a model without parameters has no extra inputs', () => {
+  expect(parameterWeights({ name: 'plain', parameters: {} }, {}).size).toBe(0);
+});

@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { afterEach, expect, test } from 'vitest';
+
+import { findStack, holdRendezvous } from '../../../shared/runtime/rendezvous.ts';
+
+const CARD = { pid: 4711, environment: { FRAMEFLEET_MEDIA_STORAGE: 'local', FRAMEFLEET_REDIS_URL: '' } };
+const held = new Set<Server>();
+const newFolder = (): string => path.join(tmpdir(), randomUUID());
+
+async function hold(folder: string): Promise<void> {
+  held.add(await holdRendezvous(folder, () => CARD));
+}
+
+async function giveUp(): Promise<void> {
+  const closing = [...held].map((server) => once(server.close(), 'close'));
+  held.clear();
+  await Promise.all(closing);
+}
+
+afterEach(giveUp);
+
+test('a stack is found by its folder, with its card, by as many as ask', async () => {
+  const folder = newFolder();
+  await hold(folder);
+  expect(await Promise.all([findStack(folder), findStack(`${folder}/`), findStack(folder)])).toEqual([
+    CARD,
+    CARD,
+    CARD,
+  ]);
+});
+
+test('a folder nobody holds has no stack, and neither has one that was given up', async () => {
+  const folder = newFolder();
+  expect(await findStack(folder)).toBeUndefined();
+  await hold(folder);
+  expect(await findStack(folder)).toEqual(CARD);
+  await giveUp();
+  expect(await findStack(folder)).toBeUndefined();
+});
+
+test('a second stack for the same folder is refused, and told who holds it', async () => {
+  const folder = newFolder();
+  await hold(folder);
+  await expect(hold(folder)).rejects.toMatchObject({
+    code: 'STACK_ALREADY_RUNNING',
+    message: expect.stringContaining('(process 4711)') as string,
+  });
+  expect(await findStack(folder)).toEqual(CARD);
+});
+
+test('of many that start at once exactly one becomes the stack', async () => {
+  const folder = newFolder();
+  const starts = await Promise.allSettled(Array.from({ length: 8 }, () => hold(folder)));
+  expect(starts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+});
+
+test('a folder that was given up can be held again, and another folder at any time', async () => {
+  const folder = newFolder();
+  await hold(folder);
+  await hold(newFolder());
+  await giveUp();
+  await hold(folder);
+  expect(await findStack(folder)).toEqual(CARD);
+});
+
+test('a card that is none of ours is no stack', async () => {
+  const folder = newFolder();
+  const card = { pid: 'x', environment: {} } as unknown as typeof CARD;
+  held.add(await holdRendezvous(folder, () => card));
+  expect(await findStack(folder)).toBeUndefined();
+});

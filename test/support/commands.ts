@@ -1,0 +1,74 @@
+/** The project's commands as a user runs them: real processes, with their output and exit status. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+export interface CommandEnd {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunningCommand {
+  readonly child: ChildProcess;
+  readonly end: Promise<CommandEnd>;
+  /** Resolves once standard output and error together hold this text; rejects when the command ends without it. */
+  said(part: string): Promise<void>;
+}
+
+export interface CommandOptions {
+  readonly localFolder: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export function enqueue(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/enqueue.ts', args, options);
+}
+
+export function startStackCommand(options: CommandOptions): RunningCommand {
+  return start('infra/local/main.ts', [], options);
+}
+
+function start(
+  program: string,
+  args: readonly string[],
+  { localFolder, environment = {} }: CommandOptions,
+): RunningCommand {
+  const child = spawn(process.execPath, [`${ROOT}${program}`, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      FRAMEFLEET_LOCAL_FOLDER: localFolder,
+      ...environment,
+    },
+  });
+  let heard = '';
+  child.stdout.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+  const end = Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)]).then(
+    ([[status, signal], stdout, stderr]) => ({
+      status: status as number | null,
+      signal: signal as NodeJS.Signals | null,
+      stdout,
+      stderr,
+    }),
+  );
+  const said = (part: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (heard.includes(part)) resolve();
+      };
+      look();
+      child.stdout.on('data', look);
+      child.stderr.on('data', look);
+      child.once('exit', () =>
+        reject(new Error(`the command ended without saying ${JSON.stringify(part)}: ${heard}`)),
+      );
+    });
+  return { child, end, said };
+}

@@ -1,0 +1,38 @@
+/** What the producer's loops share, on real servers: ledger, steps, metrics and a clock that the test moves. */
+import { producerMetrics } from '../../producer/metrics.ts';
+import { Ledger } from '../../shared/control/ledger.ts';
+import { Steps } from '../../shared/control/steps.ts';
+import { MovableClock } from './movable-clock.ts';
+import type { TestRedis } from './servers.ts';
+import { silentLog } from './silent-log.ts';
+import { connect } from './test-redis.ts';
+
+export async function startControlPlane(server: TestRedis) {
+  const connections = await connect(server);
+  const redis = connections.first;
+  const steps = new Steps({ redis, log: silentLog });
+  return {
+    redis,
+    ledger: new Ledger(redis),
+    steps,
+    clock: new MovableClock(),
+    log: silentLog,
+    metrics: producerMetrics(),
+    [Symbol.asyncDispose]: async () => {
+      await steps.close();
+      connections[Symbol.dispose]();
+    },
+  };
+}
+export type ControlPlane = Awaited<ReturnType<typeof startControlPlane>>;
+
+/** Passes until one wants to rest. */
+export async function passUntilRest(pass: () => Promise<number>): Promise<void> {
+  for (let passes = 0; passes < 1000; passes += 1) if ((await pass()) > 0) return;
+  throw new Error('1,000 passes, and none wanted to rest');
+}
+
+/** The sum over all labels. */
+export async function countOfMetric(metric: { get(): Promise<{ values: { value: number }[] }> }): Promise<number> {
+  return (await metric.get()).values.reduce((sum, { value }) => sum + value, 0);
+}

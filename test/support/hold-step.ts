@@ -1,0 +1,20 @@
+/** A producer of its own that takes a step and never ends it: to be killed. `node hold-step.ts <redis url>`. */
+import { connectRedis } from '../../shared/control/redis.ts';
+import { Steps } from '../../shared/control/steps.ts';
+import { silentLog as log } from './silent-log.ts';
+
+const [url = ''] = process.argv.slice(2);
+const redis = await connectRedis({ url, log });
+const steps = new Steps({ redis, log });
+const forEver = new AbortController();
+steps.process(
+  'split',
+  {
+    run: (jobId) => {
+      process.send?.({ running: jobId });
+      return new Promise<void>(() => undefined);
+    },
+    failed: () => Promise.resolve(),
+  },
+  { concurrency: 1, signal: forEver.signal },
+);

@@ -1,0 +1,4 @@
+/** A log that says nothing. */
+import { createLog } from '../../shared/runtime/log.ts';
+
+export const silentLog = createLog({ room: 'test', level: 'silent' });

@@ -1,0 +1,55 @@
+/** What a user and an operator put into storage: a video with its trigger, and models. */
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { modelBlob, sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
+import type { JobRequest } from '../../shared/contract/job.ts';
+import { buildRequest, MODEL_SHA256 } from './build-job.ts';
+
+export const STYLES = ['starry-night', 'great-wave'];
+
+/** A model's manifest; nobody here loads the graph. */
+export async function publishModel(blobs: BlobStore, name: string, version: string): Promise<void> {
+  const picture = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
+  const manifest = {
+    name,
+    version,
+    file: `${name}.onnx`,
+    sha256: MODEL_SHA256,
+    input: { ...picture, name: 'frames', size: 'any' },
+    output: { ...picture, name: 'stylized', scale: 1 },
+    parameters: { style: { type: 'float32', values: STYLES.map((id) => ({ id })) } },
+  };
+  await blobs.put('models', modelBlob({ name, version }, 'model.json'), JSON.stringify(manifest));
+}
+
+/** Stores a source and, last, its trigger. `changes` may make the trigger lie. */
+export async function uploadJob(
+  blobs: BlobStore,
+  jobId: string,
+  changes: (honest: JobRequest) => Partial<JobRequest> = () => ({}),
+): Promise<JobRequest> {
+  const { source } = buildRequest(jobId);
+  const blobName = sourceBlob(jobId, source.name);
+  await blobs.put('incoming', blobName, `the video of ${jobId}`);
+  const stored = await blobs.stat('incoming', blobName);
+  if (stored === undefined) throw new Error('expected the source that was just stored');
+  const honest = buildRequest(jobId, {
+    source: { name: source.name, sizeBytes: stored.sizeBytes, etag: stored.etag },
+  });
+  const request = { ...honest, ...changes(honest) };
+  await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request));
+  return request;
+}
+
+/** Event Grid's message about a blob. */
+export function blobCreatedEvent(container: string, name: string): Record<string, unknown> {
+  return {
+    id: '831e1650-001e-001b-66ab-eeb76e069631',
+    topic: '/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/media',
+    subject: `/blobServices/default/containers/${container}/blobs/${name}`,
+    eventType: 'Microsoft.Storage.BlobCreated',
+    eventTime: '2026-11-23T06:15:02.000Z',
+    dataVersion: '',
+    metadataVersion: '1',
+    data: { api: 'PutBlockList', contentType: 'application/json', blobType: 'BlockBlob' },
+  };
+}
