@@ -12,13 +12,17 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const variables = z.object({
   /** Where the local fleet keeps everything. */
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
+  /** A folder of models of your own, a folder each, published to the local fleet beside ours. */
+  FRAMEFLEET_LOCAL_MODELS: z.string().optional(),
   FRAMEFLEET_LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
 });
 
 export function localConfig(environment: Environment = process.env) {
   const set = parseEnvironment(variables, environment);
+  const own = set.FRAMEFLEET_LOCAL_MODELS;
   return {
     folder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
+    modelFolders: [path.join(ROOT, 'worker', 'models'), ...(own === undefined ? [] : [path.resolve(own)])],
     logLevel: set.FRAMEFLEET_LOG_LEVEL ?? 'warn',
     environment,
   };

@@ -34,6 +34,7 @@ await runService(
     const start = () =>
       startStack({
         folder,
+        modelFolders: config.modelFolders,
         modelCacheFolder: path.join(config.folder, 'models'),
         isPersistent: !isPrivate,
         environment: config.environment,

@@ -16,7 +16,6 @@ import { publishModels } from './publish-models.ts';
 import { startRedis } from './redis-server.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const MODELS = path.join(ROOT, 'worker', 'models');
 /** A scaler waits for its workers to release what they hold. */
 const SERVICE_STOP_GRACE_MS = 14_000;
 const BROKEN_STOP_GRACE_MS = 1_500;
@@ -35,6 +34,8 @@ const NEAR: Environment = {
 export interface StackOptions {
   /** Everything the stack writes is in here. */
   readonly folder: string;
+  /** What is published in them when the stack starts. */
+  readonly modelFolders: readonly string[];
   /** Kept across stacks: models by their sha256. */
   readonly modelCacheFolder: string;
   /** Whether a job is to survive a restart of the stack. */
@@ -74,13 +75,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const logPath = (name: string): string => path.join(logFolder, `${name}.log`);
 
     const [redis, storage] = await startServers(options, logPath, up);
-    await publishModels({
-      blobs: await openBlobStore(
-        { media: storageAccount(storage.media), system: storageAccount(storage.system) },
-        PATIENT,
-      ),
-      folder: MODELS,
-    });
+    const accounts = { media: storageAccount(storage.media), system: storageAccount(storage.system) };
+    const blobs = await openBlobStore(accounts, PATIENT);
+    for (const modelFolder of options.modelFolders) await publishModels({ blobs, folder: modelFolder });
     const serviceEnvironment = {
       ...NEAR,
       FRAMEFLEET_WORK_FOLDER: path.join(folder, 'work'),

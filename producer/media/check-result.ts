@@ -7,7 +7,7 @@
 import { countVideoPackets, probeVideo } from '../../shared/media/probe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
-import { type Timeline, durationSeconds, secondsPerTick, typicalFrameTicks } from './timeline.ts';
+import { type Timeline, durationSeconds, secondsPerTick, typicalFrameSeconds } from './timeline.ts';
 
 /** Durations in headers are rounded to the container's tick: at most 1 ms. */
 const ROUNDING_SECONDS = 0.001;
@@ -52,7 +52,7 @@ export function differencesOf({
     differences.push(`it has ${packetCount} pictures for ${timeline.pts.length} frames`);
   }
   const expected = durationSeconds(timeline, video);
-  const allowed = lastFrameTicksMax(timeline, video) * secondsPerTick(timeline) + ROUNDING_SECONDS;
+  const allowed = lastFrameSecondsMax(timeline, video) + ROUNDING_SECONDS;
   const found = result.durationSeconds ?? 0;
   if (Math.abs(found - expected) > allowed) {
     differences.push(
@@ -68,7 +68,7 @@ export function differencesOf({
 }
 
 /** How long the last frame is shown is nobody's knowledge: a typical frame, or as long as the one before it. */
-function lastFrameTicksMax(timeline: Timeline, video: Pick<VideoInfo, 'framesPerSecond'>): number {
-  const lastGap = (timeline.pts.at(-1) ?? 0) - (timeline.pts.at(-2) ?? Infinity);
-  return Math.max(typicalFrameTicks(timeline, video), lastGap);
+function lastFrameSecondsMax(timeline: Timeline, video: Pick<VideoInfo, 'framesPerSecond'>): number {
+  const lastGapTicks = (timeline.pts.at(-1) ?? 0) - (timeline.pts.at(-2) ?? Infinity);
+  return Math.max(typicalFrameSeconds(timeline, video), lastGapTicks * secondsPerTick(timeline));
 }

@@ -11,7 +11,7 @@ import { evenUp } from './copy-plan.ts';
 import { frameTimes } from './frame-times.ts';
 import type { Timeline } from './timeline.ts';
 
-/** Visually lossless: 41.3 dB on real footage, two JPEGs included. */
+/** Visually lossless: 49 to 51 dB on real footage through a model that changes nothing. */
 const CRF = 18;
 /** x264's output depends on it, so it is fixed whatever the machine; with no sync-lookahead it depends on nothing else. */
 const X264_THREADS = 4;

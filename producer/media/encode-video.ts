@@ -17,7 +17,7 @@ import { type EncodePlan, encodeCommand } from './encode-command.ts';
 import { frameTimes } from './frame-times.ts';
 import { matroskaFrame, matroskaHeader } from './matroska.ts';
 import { opusCorrections } from './opus-delay.ts';
-import { type Timeline, secondsPerTick, typicalFrameTicks } from './timeline.ts';
+import { type Timeline, typicalFrameSeconds } from './timeline.ts';
 
 /** What to encode, and the frames. */
 export interface EncodeRequest extends EncodePlan {
@@ -70,7 +70,7 @@ async function* matroskaOf(request: EncodeRequest): AsyncGenerator<Uint8Array, v
   const { frames, timeline, video, width, height } = request;
   const times = frameTimes(timeline);
   let frameCount = 0;
-  const frameNanoseconds = typicalFrameTicks(timeline, video) * secondsPerTick(timeline) * 1e9;
+  const frameNanoseconds = typicalFrameSeconds(timeline, video) * 1e9;
   yield matroskaHeader({ width, height, frameNanoseconds });
   for await (const jpeg of frames) {
     if (frameCount === timeline.pts.length) throw countsDiffer(timeline, 'more');

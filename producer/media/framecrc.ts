@@ -42,7 +42,7 @@ function malformed(why: string): PermanentError {
     'MEDIA_TOOL_FAILED',
     `The list of timestamps from ffmpeg cannot be read: ${why}.`,
     {
-      hint: 'See whether the disk is full, and that ffmpeg is a release between 5.1 and 8.',
+      hint: 'See whether the disk is full, and which ffmpeg is installed (ffmpeg -version; tried with 5.1).',
     },
   );
 }

@@ -75,6 +75,6 @@ function contentLength(header: string): number {
 
 function malformed(why: string): PermanentError {
   return new PermanentError('MEDIA_TOOL_FAILED', `The stream of frames from ffmpeg cannot be read: ${why}.`, {
-    hint: 'See that ffmpeg is a release between 5.1 and 8; its mpjpeg format has not changed in these.',
+    hint: 'The format is that of ffmpeg 5.1: see which release is installed (ffmpeg -version).',
   });
 }

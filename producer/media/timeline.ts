@@ -26,20 +26,23 @@ export type Timeline = z.infer<typeof timelineSchema>;
 
 type Rate = Pick<VideoInfo, 'framesPerSecond'>;
 
-/** The median distance of two frames; the last frame is taken to last this long. A lone frame: one over the rate. */
-export function typicalFrameTicks(timeline: Timeline, { framesPerSecond }: Rate): number {
+/**
+ * How long a frame lasts as a rule; the last one is taken to. The median distance, or one over the average rate where the
+ * two agree to a tick: a millisecond clock says 33 where 30 a second mean 33.3. A lone frame: one over the rate.
+ */
+export function typicalFrameSeconds(timeline: Timeline, { framesPerSecond }: Rate): number {
   const gaps = gapsOf(timeline.pts).sort((a, b) => a - b);
-  return (
-    gaps[Math.floor(gaps.length / 2)] ??
-    Math.max(1, Math.round(1 / framesPerSecond / secondsPerTick(timeline)))
-  );
+  const medianTicks = gaps[Math.floor(gaps.length / 2)];
+  const averageTicks = 1 / framesPerSecond / secondsPerTick(timeline);
+  const agree = medianTicks === undefined || Math.abs(medianTicks - averageTicks) < 1;
+  return (agree ? averageTicks : medianTicks) * secondsPerTick(timeline);
 }
 
 /** From the first frame's start to the last one's end. */
 export function durationSeconds(timeline: Timeline, rate: Rate): number {
   const first = timeline.pts[0] ?? 0;
   const last = timeline.pts.at(-1) ?? first;
-  return (last - first + typicalFrameTicks(timeline, rate)) * secondsPerTick(timeline);
+  return (last - first) * secondsPerTick(timeline) + typicalFrameSeconds(timeline, rate);
 }
 
 /** Below this many ticks between frames, a distance of one tick may be meant. */

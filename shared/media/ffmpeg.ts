@@ -28,7 +28,7 @@ const SOURCE_FORMATS = 'mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf';
 const ALLOCATION_BYTES_MAX = 512 * 1024 * 1024;
 
 /** Twice 8K UHD. It stops a stream that grows after it was probed; a job's own limit is far lower. */
-export const FRAME_PIXELS_MAX = 8192 * 8192;
+const FRAME_PIXELS_MAX = 8192 * 8192;
 
 /** Options of a program run, ffmpeg or ffprobe, before all others. */
 export const PROGRAM_OPTIONS = [

@@ -1,7 +1,8 @@
 /**
  * Looks at a source at the door: what video it is, or why it is none.
  *
- * Promises: within PROBE_TIME_LIMIT_MS a VideoInfo, or a PermanentError that names the file, says why and what to do.
+ * Promises: within PROBE_TIME_LIMIT_MS a VideoInfo, or an error that names the file, says why and what to do: permanent,
+ * but for the one of a disk that does not answer in time.
  * Nothing is decoded and no other file or address is opened (see ffmpeg.ts). Leaves to others whether all of the file
  * is there: only decoding tells (producer/media/timeline.ts).
  */
@@ -110,19 +111,19 @@ export function checkLimits(
 async function lookAt(path: string): Promise<{ fileSizeBytes: number; signature: Signature }> {
   const name = nameOf(path);
   try {
-    const { size, isFile } = await stat(path).then((found) => ({ size: found.size, isFile: found.isFile() }));
-    if (!isFile) {
+    const found = await stat(path);
+    if (!found.isFile()) {
       throw new PermanentError('SOURCE_UNREADABLE', `${name} is not a file but a directory or a device.`, {
         hint: 'Give the path of one video file.',
       });
     }
     await access(path, constants.R_OK);
-    if (size === 0) {
+    if (found.size === 0) {
       throw new PermanentError('SOURCE_EMPTY', `${name} is empty (0 bytes).`, {
         hint: 'See whether its download or copy has finished, and fetch it again.',
       });
     }
-    return { fileSizeBytes: size, signature: signatureOf(await readHead(path)) };
+    return { fileSizeBytes: found.size, signature: signatureOf(await readHead(path)) };
   } catch (error) {
     if (error instanceof PermanentError) throw error;
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') {

@@ -47,7 +47,7 @@ test.each(['1', '512'])('a batch may be of %s frames', (frames) => {
   expect(parseOptions(['a.mp4', '--batch', frames])?.batchSize).toBe(Number(frames));
 });
 
-test.each([
+const REFUSED: readonly (readonly [why: string, argv: readonly string[], named: string])[] = [
   ['no video', [], 'video'],
   ['two videos', ['a.mp4', 'b.mp4'], '2'],
   ['an option that there is not', ['a.mp4', '--stile', 'udnie'], '--stile'],
@@ -55,12 +55,14 @@ test.each([
   ['a style without its name', ['a.mp4', '--style'], '--style'],
   ['a priority that there is not', ['a.mp4', '--priority', 'urgent'], 'low, normal, high'],
   ['a policy that there is not', ['a.mp4', '--on-failed-frame', 'skip'], 'repeat-previous'],
-  ...['0', '513', '-1', '1.5', 'many', ''].map(
-    (batch) => ['a bad batch', ['a.mp4', '--batch', batch], '1 to 512'] as const,
-  ),
-  ...['Painter', 'a/b', '../a', '@1', 'a@', 'a@1@2'].map(
-    (model) => ['a bad model', ['a.mp4', '--model', model], 'painter@1'] as const,
-  ),
+];
+const BAD_BATCHES = ['0', '513', '-1', '1.5', 'many', ''];
+const BAD_MODELS = ['Painter', 'a/b', '../a', '@1', 'a@', 'a@1@2'];
+
+test.each([
+  ...REFUSED,
+  ...BAD_BATCHES.map((batch) => ['a bad batch', ['a.mp4', '--batch', batch], '1 to 512'] as const),
+  ...BAD_MODELS.map((model) => ['a bad model', ['a.mp4', '--model', model], 'painter@1'] as const),
 ])('%s is refused: %j', (_, argv, named) => {
   const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   const parse = () => parseOptions(argv);

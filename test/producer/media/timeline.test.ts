@@ -7,7 +7,7 @@ import {
   durationSeconds,
   timelineSchema,
   truncationOf,
-  typicalFrameTicks,
+  typicalFrameSeconds,
 } from '../../../producer/media/timeline.ts';
 
 /** Milliseconds. */
@@ -39,8 +39,13 @@ test('another version is refused rather than misread', () => {
 
 test('the last frame is taken to last as long as the median one', () => {
   const timeline = timelineAt([-100, -60, -20, 20, 900]);
-  expect(typicalFrameTicks(timeline, { framesPerSecond: 99 })).toBe(40);
+  expect(typicalFrameSeconds(timeline, { framesPerSecond: 99 })).toBeCloseTo(0.04);
   expect(durationSeconds(timeline, { framesPerSecond: 99 })).toBeCloseTo(1.04);
+});
+
+test('a clock of milliseconds does not bend the rate', () => {
+  const timeline = timelineAt([33, 67, 100, 133, 167, 200]);
+  expect(typicalFrameSeconds(timeline, { framesPerSecond: 30 })).toBeCloseTo(1 / 30, 9);
 });
 
 test('a lone frame lasts one over the rate', () => {

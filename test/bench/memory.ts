@@ -1,0 +1,141 @@
+/**
+ * Memory of producer, worker and engine, children included, while a long video of small frames goes through: it must be flat.
+ *
+ *   npm run bench:memory [-- frames]      4,000 by default; a first job of 200 warms everything up
+ *
+ * Prints, for each, the resident memory at the start, in the middle and at the end of the long job, and the slope of a line
+ * through all samples, in KiB per 1,000 frames. A few minutes; the fleet is one worker.
+ */
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import { type BlobStore, openBlobStore } from '../../shared/azure/blob-store.ts';
+import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
+import { jobStatus } from '../../shared/contract/job.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
+import { findStack } from '../../shared/runtime/rendezvous.ts';
+import { enqueue, startStackCommand } from '../support/commands.ts';
+import { writeIdentityModel } from '../support/identity-model.ts';
+import { ffmpeg, picture } from '../support/media-clips.ts';
+import { processesOf } from '../support/processes.ts';
+import { testFolder } from '../support/servers.ts';
+
+const WARM_FRAMES = 200;
+const LONG_FRAMES = Number(process.argv[2] ?? 4_000);
+const SAMPLE_EVERY_MS = 500;
+const PROGRAMS = {
+  producer: 'producer/main.ts',
+  worker: 'worker/main.ts',
+  engine: 'worker/engine/main.ts',
+  scaler: 'scaler/main.ts',
+  azurite: 'azurite.js',
+} as const;
+type Program = keyof typeof PROGRAMS;
+
+interface Sample {
+  readonly framesScored: number;
+  readonly kib: Readonly<Record<Program, number>>;
+}
+
+const folder = await testFolder();
+const localFolder = path.join(folder, 'fleet');
+await writeIdentityModel(path.join(folder, 'models'));
+const fleet = startStackCommand({
+  localFolder,
+  environment: {
+    FRAMEFLEET_CAPACITY_MAX: '1',
+    FRAMEFLEET_IDLE_SECONDS: '600',
+    FRAMEFLEET_LOCAL_MODELS: path.join(folder, 'models'),
+  },
+});
+try {
+  await fleet.said('The local fleet is up');
+  const card = await findStack(localFolder);
+  const media = storageAccount(card?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
+  const blobs = await openBlobStore({ media, system: null }, PATIENT);
+  await runJob(blobs, WARM_FRAMES);
+  report(await runJob(blobs, LONG_FRAMES));
+} finally {
+  fleet.child.kill('SIGTERM');
+  await fleet.end;
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function runJob(blobs: BlobStore, frames: number): Promise<Sample[]> {
+  const clip = path.join(folder, `${frames}.mp4`);
+  await ffmpeg([
+    ...picture({ size: '64x48', rate: '25', seconds: frames / 25 }),
+    '-c:v',
+    'libx264',
+    '-preset',
+    'ultrafast',
+    '-pix_fmt',
+    'yuv420p',
+    clip,
+  ]);
+  const { stdout } = await enqueue([clip, '--model', 'identity', '--json', '--detach'], { localFolder }).end;
+  const { jobId } = JSON.parse(stdout) as { jobId: string };
+  const samples: Sample[] = [];
+  for (;;) {
+    const bytes = await blobs.get('results', `${jobId}/status.json`);
+    const status = bytes === undefined ? undefined : jobStatus.parse(JSON.parse(bytes.toString()));
+    if (status?.state === 'failed') throw new Error(status.error?.message);
+    samples.push({ framesScored: status?.frames.scored ?? 0, kib: await memory() });
+    if (status?.state === 'completed') return samples;
+    await systemClock.sleep(SAMPLE_EVERY_MS);
+  }
+}
+
+/** Resident memory by program, each with its children that are not programs of their own. */
+async function memory(): Promise<Record<Program, number>> {
+  const kib: Record<Program, number> = { producer: 0, worker: 0, engine: 0, scaler: 0, azurite: 0 };
+  const names = Object.keys(PROGRAMS) as Program[];
+  const all = await processesOf(localFolder);
+  const owners = new Map(
+    all.flatMap(({ pid, command }) => {
+      const name = names.find(
+        (one) => command.includes(PROGRAMS[one]) && (one !== 'worker' || !command.includes('engine')),
+      );
+      return name === undefined ? [] : [[pid, name] as const];
+    }),
+  );
+  for (const { pid } of all) {
+    const { rssKib, parentPid } = await readProcess(pid);
+    const owner = owners.get(pid) ?? owners.get(parentPid);
+    if (owner !== undefined) kib[owner] += rssKib;
+  }
+  return kib;
+}
+
+async function readProcess(pid: number): Promise<{ rssKib: number; parentPid: number }> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const field = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+  return { rssKib: field('VmRSS'), parentPid: field('PPid') };
+}
+
+function report(samples: readonly Sample[]): void {
+  const after = samples.filter(
+    ({ framesScored }) => framesScored >= WARM_FRAMES && framesScored < LONG_FRAMES,
+  );
+  const mib = (kib: number | undefined): string => ((kib ?? 0) / 1024).toFixed(0).padStart(6);
+  process.stdout.write(`${after.length} samples over ${LONG_FRAMES} frames of 64x48, MiB resident\n`);
+  process.stdout.write('            start middle    end   peak   slope (KiB per 1,000 frames)\n');
+  for (const name of Object.keys(PROGRAMS) as Program[]) {
+    const values = after.map(({ kib }) => kib[name]);
+    const line = [values[0], values[Math.floor(values.length / 2)], values.at(-1), Math.max(...values)]
+      .map(mib)
+      .join(' ');
+    const slope = slopeOf(after.map(({ framesScored, kib }) => [framesScored, kib[name]] as const)) * 1000;
+    process.stdout.write(`${name.padEnd(10)} ${line}   ${slope.toFixed(0)}\n`);
+  }
+}
+
+/** Least squares. */
+function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (pick: (point: readonly [number, number]) => number): number =>
+    points.reduce((sum, point) => sum + pick(point), 0) / points.length;
+  const [meanX, meanY] = [mean(([x]) => x), mean(([, y]) => y)];
+  const covariance = mean(([x, y]) => (x - meanX) * (y - meanY));
+  return covariance / mean(([x]) => (x - meanX) ** 2);
+}

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+
+import { BATCH_FRAMES_MAX, FAILURE_REASONS_MAX } from '../../shared/contract/limits.ts';
+import { decodeMessage, encodeMessage, failureKind, resultMessage } from '../../shared/contract/messages.ts';
+import { indicesOf } from '../../shared/contract/ranges.ts';
+import type { FrameFailed, FrameStored } from '../../worker/engine/protocol.ts';
+import { type ResultInputs, resultOf } from '../../worker/result.ts';
+import { buildBatch } from '../support/build-batch.ts';
+
+const BATCH = buildBatch({ batchIndex: 3, frameStart: 30, frameEnd: 40 });
+
+function stored(frameIndex: number): FrameStored {
+  const stageSeconds = { fetch: 0.125, decode: 0.25, infer: 0.5, encode: 1, store: 2 };
+  return { frameIndex, megapixels: 2.5, stageSeconds };
+}
+
+function inputs(fields: Partial<ResultInputs> = {}): ResultInputs {
+  return { batch: BATCH, worker: 'vm-0', scored: [], failed: [], run: [], wallSeconds: 4.5, ...fields };
+}
+
+const failed = (frameIndex: number, message: string, kind: FrameFailed['kind'] = 'storage'): FrameFailed => ({
+  frameIndex,
+  kind,
+  message,
+});
+
+test('a result says whose it is, what is stored as ranges, and what was run itself', () => {
+  const result = resultOf(inputs({ scored: new Set([33, 30, 31, 32, 39]), run: [stored(33), stored(39)] }));
+  expect(result).toEqual({
+    version: 1,
+    jobId: BATCH.jobId,
+    batchIndex: 3,
+    epoch: BATCH.epoch,
+    worker: 'vm-0',
+    scored: [
+      [30, 34],
+      [39, 40],
+    ],
+    failed: [],
+    framesRun: 2,
+    megapixels: 5,
+    wallSeconds: 4.5,
+    stageSeconds: { fetch: 0.25, decode: 0.5, infer: 1, encode: 2, store: 4 },
+  });
+});
+
+test('a delivery that only found what was there has run nothing', () => {
+  const stageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
+  expect(resultOf(inputs({ scored: [30] }))).toMatchObject({ framesRun: 0, megapixels: 0, stageSeconds });
+});
+
+test('frames that failed for the same reason are told together, and of another kind apart', () => {
+  const given = [
+    failed(32, 'no answer'),
+    failed(30, 'no answer'),
+    failed(31, 'no answer', 'inference'),
+    failed(33, 'throttled'),
+    failed(31, 'no answer'),
+  ];
+  expect(resultOf(inputs({ failed: given })).failed).toEqual([
+    { kind: 'storage', message: 'no answer', frames: [[30, 33]] },
+    { kind: 'inference', message: 'no answer', frames: [[31, 32]] },
+    { kind: 'storage', message: 'throttled', frames: [[33, 34]] },
+  ]);
+});
+
+test('however many reasons there are, the result is a valid message and loses no frame and no kind', () => {
+  const batch = buildBatch({ frameStart: 0, frameEnd: BATCH_FRAMES_MAX });
+  const kinds = failureKind.options;
+  const given = Array.from({ length: BATCH_FRAMES_MAX }, (_, index) =>
+    failed(index, `${index} ${'語'.repeat(116)}`, kinds[index % kinds.length]),
+  );
+  const message = resultOf(inputs({ batch, failed: given }));
+  expect(decodeMessage(encodeMessage(message), resultMessage)).toEqual({ kind: 'valid', message });
+  expect(message.failed.length).toBeLessThanOrEqual(FAILURE_REASONS_MAX);
+
+  const told = message.failed.flatMap(({ kind, frames }) =>
+    [...indicesOf(frames)].map((index) => `${index} ${kind}`),
+  );
+  expect(told.toSorted()).toEqual(given.map(({ frameIndex, kind }) => `${frameIndex} ${kind}`).toSorted());
+});
+
+test('the first reasons are told in full, whatever comes after them', () => {
+  const given = Array.from({ length: 100 }, (_, index) => failed(index, `reason ${index}`));
+  const messages = resultOf(inputs({ failed: given })).failed.map(({ message }) => message);
+  expect(messages.slice(0, 10)).toEqual(given.slice(0, 10).map(({ message }) => message));
+  expect(messages).toContain('various reasons: see the log');
+});
