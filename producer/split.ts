@@ -67,7 +67,7 @@ async function plan(
 }
 
 async function storeFrames(
-  { blobs, ledger, folders, metrics }: SplitParts,
+  { blobs, ledger, folders, log, metrics }: SplitParts,
   {
     jobId,
     sourcePath,
@@ -94,7 +94,16 @@ async function storeFrames(
     framesStored += 1;
     if (framesStored % UPLOADS_AT_ONCE === 0) await ledger.recordSplit(jobId, framesStored);
   };
-  const frames = decodeFrames({ sourcePath, video, workDir, signal });
+  // Disposed of on every way out: ffmpeg does not outlive an upload that failed.
+  await using frames = decodeFrames({
+    sourcePath,
+    video,
+    workDir,
+    signal,
+    onWarnings: (warnings) => {
+      if (warnings.length > 0) log.warn({ jobId, warnings }, 'ffmpeg complained while decoding');
+    },
+  });
   for (;;) {
     const { done, value } = await frames.next();
     if (done === true) {

@@ -25,6 +25,7 @@ const LONG_FRAMES = Number(process.argv[2] ?? 4_000);
 const SAMPLE_EVERY_MS = 500;
 const PROGRAMS = {
   producer: 'producer/main.ts',
+  'its ffmpeg': 'ffmpeg ',
   worker: 'worker/main.ts',
   engine: 'worker/engine/main.ts',
   scaler: 'scaler/main.ts',
@@ -88,7 +89,14 @@ async function runJob(blobs: BlobStore, frames: number): Promise<Sample[]> {
 
 /** Resident memory by program, each with its children that are not programs of their own. */
 async function memory(): Promise<Record<Program, number>> {
-  const kib: Record<Program, number> = { producer: 0, worker: 0, engine: 0, scaler: 0, azurite: 0 };
+  const kib: Record<Program, number> = {
+    producer: 0,
+    'its ffmpeg': 0,
+    worker: 0,
+    engine: 0,
+    scaler: 0,
+    azurite: 0,
+  };
   const names = Object.keys(PROGRAMS) as Program[];
   const all = await processesOf(localFolder);
   const owners = new Map(

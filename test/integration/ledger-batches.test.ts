@@ -28,14 +28,15 @@ beforeEach(async () => {
   await connections.first.flushall();
 });
 
-/** Claims until there is nothing. */
+/** Claims until there is nothing, within bounds. */
 async function claimAll(by: Ledger, nowMs = 1): Promise<number[]> {
   const claimed: number[] = [];
-  for (;;) {
+  while (claimed.length < 1000) {
     const batchIndex = await by.claimBatch(JOB, nowMs);
     if (batchIndex === undefined) return claimed;
     claimed.push(batchIndex);
   }
+  throw new Error('claimed 1,000 batches, and there was still one more');
 }
 
 const upTo = (end: number): number[] => Array.from({ length: end }, (_, index) => index);
@@ -76,7 +77,16 @@ test('a job that is not running has nothing to claim', async () => {
 test('a batch with nothing left to do is skipped, and one with a single frame left is not', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 45, batchSize: 10 });
   const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[18, 20] as [number, number]] }];
-  await ledger.resolve(JOB, { batchIndex: null, scored: [[0, 9], [10, 18], [30, 45]], failed, nowMs: 1 });
+  await ledger.resolve(JOB, {
+    batchIndex: null,
+    scored: [
+      [0, 9],
+      [10, 18],
+      [30, 45],
+    ],
+    failed,
+    nowMs: 1,
+  });
   expect(await claimAll(ledger)).toEqual([0, 2]);
   expect((await ledger.job(JOB))?.batchesOutstanding).toBe(2);
 });
@@ -101,13 +111,23 @@ test('what got no further since a time is claimed again, oldest first, before an
   expect(await ledger.requeueStale(JOB, 201)).toBe(0);
   expect(await ledger.job(JOB)).toMatchObject({ batchesOutstanding: 1, batchesToSendAgain: 2 });
   expect(await claimAll(ledger, 400)).toEqual([0, 1, 3, 4]);
-  expect(await ledger.job(JOB)).toMatchObject({ batchesOutstanding: 5, batchesToSendAgain: 0, lastDispatchedAt: 400 });
+  expect(await ledger.job(JOB)).toMatchObject({
+    batchesOutstanding: 5,
+    batchesToSendAgain: 0,
+    lastDispatchedAt: 400,
+  });
 });
 
 test('progress puts off the time at which a batch is stale, and a repeated result does not', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 20, batchSize: 10 });
   await claimAll(ledger, 100);
-  const part = { scored: [[0, 4], [10, 14]], failed: [] } as const;
+  const part = {
+    scored: [
+      [0, 4],
+      [10, 14],
+    ],
+    failed: [],
+  } as const;
   await ledger.resolve(JOB, { ...part, batchIndex: 0, nowMs: 500 });
   await ledger.resolve(JOB, { ...part, batchIndex: 1, nowMs: 600 });
   expect(await ledger.requeueStale(JOB, 500)).toBe(1);
@@ -119,7 +139,9 @@ test('producers that requeue at once do it once', async () => {
   await claimAll(ledger, 100);
   const requeued = await Promise.all(ledgers.map((one) => one.requeueStale(JOB, 101)));
   expect(requeued.reduce((sum, count) => sum + count, 0)).toBe(20);
-  expect((await Promise.all(ledgers.map((one) => claimAll(one, 200)))).flat().sort((a, b) => a - b)).toEqual(upTo(20));
+  expect((await Promise.all(ledgers.map((one) => claimAll(one, 200)))).flat().sort((a, b) => a - b)).toEqual(
+    upTo(20),
+  );
 });
 
 test('a batch that was resolved while it waited to be sent again is not', async () => {

@@ -23,12 +23,15 @@ beforeEach(async () => {
   await connections.first.flushall();
 });
 
-const score = (...scored: [number, number][]) => ledger.resolve('job-1', { batchIndex: null, scored, failed: [], nowMs: 1 });
+const score = (...scored: [number, number][]) =>
+  ledger.resolve('job-1', { batchIndex: null, scored, failed: [], nowMs: 1 });
 
 test('the frames resolved without a gap are found from every start, across the borders of bytes', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 40, batchSize: 40 });
   await score([0, 7], [8, 16], [17, 33]);
-  const upTo = await Promise.all(Array.from({ length: 40 }, (_, index) => ledger.resolvedUpTo('job-1', index)));
+  const upTo = await Promise.all(
+    Array.from({ length: 40 }, (_, index) => ledger.resolvedUpTo('job-1', index)),
+  );
   const expected = upTo.map((_, index) => {
     if (index < 7) return 7;
     if (index >= 8 && index < 16) return 16;
@@ -40,7 +43,15 @@ test('the frames resolved without a gap are found from every start, across the b
 test('failed frames are resolved, too', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 40, batchSize: 40 });
   const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[3, 5] as [number, number]] }];
-  await ledger.resolve('job-1', { batchIndex: 0, scored: [[0, 3], [5, 9]], failed, nowMs: 1 });
+  await ledger.resolve('job-1', {
+    batchIndex: 0,
+    scored: [
+      [0, 3],
+      [5, 9],
+    ],
+    failed,
+    nowMs: 1,
+  });
   expect(await ledger.resolvedUpTo('job-1', 0)).toBe(9);
 });
 
@@ -49,23 +60,30 @@ test('a job without a resolved frame has none', async () => {
   expect(await ledger.resolvedUpTo('job-1', 5000)).toBe(5000);
 });
 
-test.for([0, 1, 7, 8, 1021, 1024])('asking again and again from frame %d gets through more than 1,024 frames', async (start) => {
-  await openSplitJob(ledger, 'job-1', { frameCount: 5000, batchSize: 500 });
-  await score([0, 3333]);
-  let index: number = start;
-  for (let asked = 0; asked < 10; asked += 1) {
-    const next = await ledger.resolvedUpTo('job-1', index);
-    expect(next - index).toBeLessThanOrEqual(1024);
-    if (next === index) break;
-    index = next;
-  }
-  expect(index).toBe(3333);
-});
+test.for([0, 1, 7, 8, 1021, 1024])(
+  'asking again and again from frame %d gets through more than 1,024 frames',
+  async (start) => {
+    await openSplitJob(ledger, 'job-1', { frameCount: 5000, batchSize: 500 });
+    await score([0, 3333]);
+    let index: number = start;
+    for (let asked = 0; asked < 10; asked += 1) {
+      const next = await ledger.resolvedUpTo('job-1', index);
+      expect(next - index).toBeLessThanOrEqual(1024);
+      if (next === index) break;
+      index = next;
+    }
+    expect(index).toBe(3333);
+  },
+);
 
 test('the size of a batch is what the first producer said; the rest of the plan is the newest', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
   await ledger.planSplit('job-1', { batchSize: 25, framesExpected: 90, megapixelsPerFrame: 2.1 });
-  expect(await ledger.job('job-1')).toMatchObject({ batchSize: 10, framesExpected: 90, megapixelsPerFrame: 2.1 });
+  expect(await ledger.job('job-1')).toMatchObject({
+    batchSize: 10,
+    framesExpected: 90,
+    megapixelsPerFrame: 2.1,
+  });
 });
 
 test('the split, when it has counted, corrects what was expected', async () => {
@@ -83,7 +101,8 @@ test('the split, when it has counted, corrects what was expected', async () => {
 
 test('a warning is said once, however often it is found', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 1, batchSize: 1 });
-  for (const sentence of ['no chapters', 'no subtitles', 'no chapters', 'no chapters']) await ledger.warn('job-1', sentence);
+  for (const sentence of ['no chapters', 'no subtitles', 'no chapters', 'no chapters'])
+    await ledger.warn('job-1', sentence);
   expect((await ledger.job('job-1'))?.warnings.toSorted()).toEqual(['no chapters', 'no subtitles']);
 });
 
@@ -129,5 +148,6 @@ test('a closed job is listed no longer, is known for a while, and leaves nothing
   expect(await ledger.job('job-1')).toMatchObject({ state: 'failed', warnings: ['no chapters'] });
   const keys = await connections.first.keys('*job-1*');
   expect(keys).toHaveLength(6);
-  for (const key of keys) expect(await connections.first.ttl(key), key).toBeGreaterThan(24 * 3600);
+  const secondsLeft = await Promise.all(keys.map((key) => connections.first.ttl(key)));
+  expect(Math.min(...secondsLeft)).toBeGreaterThan(24 * 3600);
 });

@@ -1,4 +1,4 @@
-/** Jobs and frames in the ledger; `ledger-batches.test.ts` has the batches. */
+/** Jobs in the ledger; `ledger-frames.test.ts` and `ledger-batches.test.ts` have what they are made of. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { JOB_STATES, type JobState } from '../../shared/contract/job.ts';
@@ -28,15 +28,11 @@ beforeEach(async () => {
   await connections.first.flushall();
 });
 
-const failedFrames = (...frames: [number, number][]) => [{ kind: 'inference' as const, message: 'no memory', frames }];
-const counts = async (jobId: string) => {
-  const { framesScored, framesFailed } = (await ledger.job(jobId)) ?? {};
-  return { framesScored, framesFailed };
-};
-
 test('of producers that open a job at once one does, and its definition stands', async () => {
   const definitions = Array.from({ length: 8 }, (_, epoch) => buildDefinition('job-1', {}, epoch));
-  const opened = await Promise.all(definitions.map((one, index) => (index % 2 === 0 ? ledger : other).open(one)));
+  const opened = await Promise.all(
+    definitions.map((one, index) => (index % 2 === 0 ? ledger : other).open(one)),
+  );
   expect(opened.filter(Boolean)).toHaveLength(1);
   expect(await other.job('job-1')).toMatchObject({
     definition: definitions[opened.indexOf(true)],
@@ -61,7 +57,11 @@ test('open jobs are listed by the time they were opened', async () => {
   await ledger.open(buildDefinition('job-late', {}, 300));
   await ledger.open(buildDefinition('job-early', {}, 100));
   await ledger.open(buildDefinition('job-middle', {}, 200));
-  expect((await ledger.openJobs()).map(({ jobId }) => jobId)).toEqual(['job-early', 'job-middle', 'job-late']);
+  expect((await ledger.openJobs()).map(({ jobId }) => jobId)).toEqual([
+    'job-early',
+    'job-middle',
+    'job-late',
+  ]);
 });
 
 /** Every path that a job may take; what is not here is refused. */
@@ -72,25 +72,28 @@ const ALLOWED: readonly [JobState, JobState][] = [
   ['running', 'failed'],
 ];
 
-test.for(JOB_STATES)('a job that is %s moves only where the drawing says, and what is terminal stays', async (from) => {
-  const way: Record<JobState, JobState[]> = {
-    waiting: [],
-    running: ['running'],
-    completed: ['running', 'completed'],
-    failed: ['failed'],
-  };
-  for (const to of JOB_STATES) {
-    const jobId = `job-${from}-${to}`;
-    await ledger.open(buildDefinition(jobId));
-    for (const state of way[from]) expect(await ledger.move(jobId, state)).toBe(true);
-    const isAllowed = ALLOWED.some(([a, b]) => a === from && b === to);
-    const result = { blobName: 'changed', sizeBytes: 1 };
-    expect(await ledger.move(jobId, to, { result }), `${from} to ${to}`).toBe(isAllowed);
-    const job = await other.job(jobId);
-    expect(job?.state).toBe(isAllowed ? to : from);
-    expect(job?.result).toEqual(isAllowed ? result : undefined);
-  }
-});
+test.for(JOB_STATES)(
+  'a job that is %s moves only where the drawing says, and what is terminal stays',
+  async (from) => {
+    const way: Record<JobState, JobState[]> = {
+      waiting: [],
+      running: ['running'],
+      completed: ['running', 'completed'],
+      failed: ['failed'],
+    };
+    for (const to of JOB_STATES) {
+      const jobId = `job-${from}-${to}`;
+      await ledger.open(buildDefinition(jobId));
+      for (const state of way[from]) expect(await ledger.move(jobId, state)).toBe(true);
+      const isAllowed = ALLOWED.some(([a, b]) => a === from && b === to);
+      const result = { blobName: 'changed', sizeBytes: 1 };
+      expect(await ledger.move(jobId, to, { result }), `${from} to ${to}`).toBe(isAllowed);
+      const job = await other.job(jobId);
+      expect(job?.state).toBe(isAllowed ? to : from);
+      expect(job?.result).toEqual(isAllowed ? result : undefined);
+    }
+  },
+);
 
 test('of a completion and a failure at once one wins, and only its words are kept', async () => {
   const result = { blobName: 'job/a.mp4', sizeBytes: 5 };
@@ -103,53 +106,9 @@ test('of a completion and a failure at once one wins, and only its words are kep
     const [first, second] = await Promise.all(round % 2 === 0 ? [complete(), fail()] : [fail(), complete()]);
     expect([first, second].filter(Boolean)).toHaveLength(1);
     const job = await ledger.job(jobId);
-    if (job?.state === 'completed') expect([job.result, job.error]).toEqual([result, undefined]);
-    else expect([job?.state, job?.result, job?.error]).toEqual(['failed', undefined, error]);
+    const winner = first === (round % 2 === 0) ? 'completed' : 'failed';
+    expect([job?.state, job?.result, job?.error]).toEqual(
+      winner === 'completed' ? [winner, result, undefined] : [winner, undefined, error],
+    );
   }
-});
-
-test('a frame is counted once, however often it is told', async () => {
-  await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
-  const told = { batchIndex: 0, scored: [[0, 5], [7, 9]], failed: failedFrames([5, 7]), nowMs: 1 } as const;
-  expect(await ledger.resolve('job-1', told)).toEqual({ newlyScored: 7, newlyFailed: 2 });
-  expect(await other.resolve('job-1', told)).toEqual({ newlyScored: 0, newlyFailed: 0 });
-  expect(await counts('job-1')).toEqual({ framesScored: 7, framesFailed: 2 });
-  const overlapping = { batchIndex: null, scored: [[4, 12]], failed: [], nowMs: 2 } as const;
-  await ledger.resolve('job-1', overlapping);
-  expect(await counts('job-1')).toEqual({ framesScored: 12, framesFailed: 0 });
-  expect((await ledger.job('job-1'))?.scoringSinceMs).toBe(1);
-});
-
-test('results told at once by many count each frame once', async () => {
-  await openSplitJob(ledger, 'job-1', { frameCount: 64, batchSize: 8 });
-  const told = await Promise.all(
-    Array.from({ length: 24 }, (_, index) =>
-      (index % 2 === 0 ? ledger : other).resolve('job-1', {
-        batchIndex: index % 8,
-        scored: [[(index % 8) * 8, (index % 8) * 8 + 8]],
-        failed: [],
-        nowMs: index,
-      }),
-    ),
-  );
-  expect(told.reduce((sum, { newlyScored }) => sum + newlyScored, 0)).toBe(64);
-  expect(await counts('job-1')).toEqual({ framesScored: 64, framesFailed: 0 });
-});
-
-test('a frame that failed and was scored after all is no failure any more, and a late failure of a scored one is none', async () => {
-  await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
-  await ledger.resolve('job-1', { batchIndex: 0, scored: [], failed: failedFrames([0, 2], [12, 13]), nowMs: 1 });
-  expect(await ledger.failures('job-1')).toEqual(
-    [0, 1, 12].map((frameIndex) => ({ frameIndex, kind: 'inference', message: 'no memory' })),
-  );
-  expect(await ledger.resolve('job-1', { batchIndex: 0, scored: [[1, 3]], failed: [], nowMs: 2 })).toEqual({
-    newlyScored: 2,
-    newlyFailed: -1,
-  });
-  await ledger.resolve('job-1', { batchIndex: 0, scored: [], failed: failedFrames([1, 3]), nowMs: 3 });
-
-  expect(await counts('job-1')).toEqual({ framesScored: 2, framesFailed: 2 });
-  expect((await ledger.failures('job-1')).map(({ frameIndex }) => frameIndex)).toEqual([0, 12]);
-  expect(await ledger.failure('job-1', 0)).toEqual({ kind: 'inference', message: 'no memory' });
-  expect(await ledger.failure('job-1', 1)).toBeUndefined();
 });

@@ -1,9 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Collector } from '../../producer/collect.ts';
 import { type ResultMessage, encodeMessage } from '../../shared/contract/messages.ts';
 import { buildResult, openSplitJob } from '../support/build-job.ts';
-import { type ControlPlane, countOfMetric, passUntilRest, startControlPlane } from '../support/control-plane.ts';
+import {
+  type ControlPlane,
+  countOfMetric,
+  passUntilRest,
+  startControlPlane,
+} from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 import { type TestRedis, type TestStorage, startTestRedis, startTestStorage } from '../support/servers.ts';
 import { startStepProducer } from '../support/step-producer.ts';
@@ -18,16 +23,19 @@ beforeAll(async () => {
   [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
 });
 afterAll(() => Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]));
+/** With metrics of its own, which start at 0. */
 beforeEach(async () => {
-  if (control !== undefined) await control[Symbol.asyncDispose]();
   control = await startControlPlane(server);
   await control.redis.flushall();
   results = await openTestQueue(storage, 'batch-results');
 });
-afterAll(() => control[Symbol.asyncDispose]());
+afterEach(() => control[Symbol.asyncDispose]());
 
-const send = (jobId: string, changes: Partial<ResultMessage>) => results.queue.send(encodeMessage(buildResult(jobId, changes)));
-const failed = (...frames: [number, number][]) => [{ kind: 'undecodable' as const, message: 'no picture', frames }];
+const send = (jobId: string, changes: Partial<ResultMessage>) =>
+  results.queue.send(encodeMessage(buildResult(jobId, changes)));
+const failed = (...frames: [number, number][]) => [
+  { kind: 'undecodable' as const, message: 'no picture', frames },
+];
 
 async function collect(): Promise<void> {
   const collector = new Collector({ ...control, results: results.queue });
@@ -57,13 +65,17 @@ test('a result that comes twice, or late, changes nothing', async () => {
   await send('job-1', result);
   await collect();
   const once = await control.ledger.job('job-1');
-  const told = await Promise.all([control.metrics.framesScored, control.metrics.framesFailed].map(countOfMetric));
+  const told = await Promise.all(
+    [control.metrics.framesScored, control.metrics.framesFailed].map(countOfMetric),
+  );
   expect(told).toEqual([8, 1]);
   await send('job-1', result);
   await send('job-1', { ...result, epoch: 1, worker: 'vm-late' });
   await Promise.all([collect(), collect()]);
   expect(await control.ledger.job('job-1')).toEqual(once);
-  expect(await Promise.all([control.metrics.framesScored, control.metrics.framesFailed].map(countOfMetric))).toEqual(told);
+  expect(
+    await Promise.all([control.metrics.framesScored, control.metrics.framesFailed].map(countOfMetric)),
+  ).toEqual(told);
   expect(await results.queue.countApprox()).toBe(0);
 });
 
@@ -124,7 +136,10 @@ test('a job that allows no failed frame fails with the first', async () => {
   expect((await control.ledger.job('job-1'))?.state).toBe('running');
   await send('job-1', { failed: failed([9, 10]) });
   await collect();
-  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'failed', error: { code: 'TOO_MANY_FAILED_FRAMES' } });
+  expect(await control.ledger.job('job-1')).toMatchObject({
+    state: 'failed',
+    error: { code: 'TOO_MANY_FAILED_FRAMES' },
+  });
 });
 
 test('a frame that failed and was scored after all does not count against the job', async () => {
@@ -136,7 +151,11 @@ test('a frame that failed and was scored after all does not count against the jo
     await send('job-1', { batchIndex, scored: [[start, start + 4]] });
     await collect();
   }
-  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesScored: 8, framesFailed: 0 });
+  expect(await control.ledger.job('job-1')).toMatchObject({
+    state: 'running',
+    framesScored: 8,
+    framesFailed: 0,
+  });
 });
 
 test('a result of a job that has failed does not bring it back', async () => {

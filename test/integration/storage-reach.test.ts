@@ -1,4 +1,4 @@
-/** What a program says when storage is not there, or not as it should be. */
+/** What a program says when storage is not there, is not as it should be, or is none of its business. */
 import { createServer, type AddressInfo } from 'node:net';
 
 import { expect, test } from 'vitest';
@@ -47,7 +47,10 @@ test('an address where nobody listens is STORAGE_UNAVAILABLE, soon, with what to
 
 test('a key that is not right is STORAGE_UNAVAILABLE, and the hint speaks of roles', async () => {
   await using storage = await startTestStorage();
-  const wrongKey = storage.connection.media.replace(/AccountKey=[^;]*/, `AccountKey=${Buffer.alloc(48).toString('base64')}`);
+  const wrongKey = storage.connection.media.replace(
+    /AccountKey=[^;]*/,
+    `AccountKey=${Buffer.alloc(48).toString('base64')}`,
+  );
   await expect(reach(wrongKey)).rejects.toMatchObject({
     code: 'STORAGE_UNAVAILABLE',
     message: expect.stringContaining('403'),
@@ -62,4 +65,15 @@ test('a setting that names no account is CONFIG_INVALID, and is not repeated whe
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.not.stringContaining('s3cr3t') }),
     );
   }
+});
+
+test('an account that is not for a room is refused, and its other account is not', async () => {
+  await using storage = await startTestStorage();
+  const room = await openBlobStore({ media: null, system: storage.accounts.system }, BRISK);
+  await expect(room.put('frames', 'job-1/a.jpg', '')).rejects.toThrow(
+    'the container frames is not for this room',
+  );
+  await expect(room.get('incoming', 'job-1/a.jpg')).rejects.toThrow(TypeError);
+  await expect(Array.fromAsync(room.list('scored', {}))).rejects.toThrow(TypeError);
+  expect(await room.put('models', 'painter/1/model.json', '{}')).toBe('created');
 });

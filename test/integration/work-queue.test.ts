@@ -84,7 +84,11 @@ test('an update with visibility 0 shows the message at once, with its new text',
   await queue.send(TEXT);
   const message = await mustReceive(queue, LONG);
   await queue.update({ ...message, text: 'bmV3' }, { visibilityTimeoutSeconds: 0 });
-  expect(await mustReceive(queue)).toMatchObject({ messageId: message.messageId, text: 'bmV3', dequeueCount: 2 });
+  expect(await mustReceive(queue)).toMatchObject({
+    messageId: message.messageId,
+    text: 'bmV3',
+    dequeueCount: 2,
+  });
 });
 
 test('an update can hide a message for longer than it was', async () => {
@@ -93,7 +97,9 @@ test('an update can hide a message for longer than it was', async () => {
   const popReceipt = await queue.update(message, LONG);
   await queue.send('bWFya2Vy', { visibilityTimeoutSeconds: 2 });
   // The marker is shown after the first time is over; the message is not.
-  expect(await eventually('the marker is shown', () => queue.receive(LONG))).toMatchObject({ text: 'bWFya2Vy' });
+  expect(await eventually('the marker is shown', () => queue.receive(LONG))).toMatchObject({
+    text: 'bWFya2Vy',
+  });
   expect(await queue.receive(LONG)).toBeUndefined();
   await queue.remove({ ...message, popReceipt });
 });

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
 import { parseOptions } from '../../producer/enqueue/options.ts';
-import { PermanentError } from '../../shared/runtime/errors.ts';
+import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -74,11 +74,16 @@ test.each([
   expect(stderr).not.toHaveBeenCalled();
 });
 
+test('a mistake is told in a sentence', () => {
+  expect(() => parseOptions(['a.mp4', '--frob'])).toThrow(/^Unknown option '--frob'\.$/);
+});
+
 test.each(['--help', '-h'])('%s tells of every option on standard output, and that is all', (help) => {
   const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   expect(parseOptions([help])).toBeNull();
   const said = stdout.mock.calls.map(([text]) => String(text)).join('');
   const options = '--style --model --batch --out --priority --on-failed-frame --json --detach'.split(' ');
   for (const option of options) expect(said).toContain(`  ${option}`);
-  expect(said).toContain('Exit status:');
+  for (const status of new Set(Object.values(EXIT)))
+    expect(said).toMatch(new RegExp(`Exit status:.*\\s${status} `, 's'));
 });

@@ -72,6 +72,15 @@ test('the time left is what is left at the pace, and never below nothing', () =>
   ]);
   expect(secondsLeft(pace, 1000)).toBeCloseTo(180, 6);
   expect(secondsLeft(pace, 100)).toBe(0);
+  expect(
+    secondsLeft(
+      paceOf([
+        [0, 0],
+        [100, 10],
+      ]),
+      1000,
+    ),
+  ).toBeCloseTo(9900, 6);
   expect(secondsLeft(pace, 90)).toBe(0);
 });
 

@@ -20,6 +20,7 @@ const inputs: fc.Arbitrary<BatchSizeInputs> = fc.record({
 test.each([
   ['takes its target time at the rate that was measured', {}, 300],
   ['of frames four times as large has a quarter of them', { megapixelsPerFrame: 8 }, 75],
+  ['is cut down to whole frames', { megapixelsPerSecond: 19.99 }, 299],
   ['of a model nobody has run is cautious', { megapixelsPerSecond: undefined }, 60],
   ['never has more frames than its message can tell of', { megapixelsPerSecond: 1e6 }, BATCH_FRAMES_MAX],
   ['of a slow model still is a few frames', { megapixelsPerSecond: 0.01 }, 4],

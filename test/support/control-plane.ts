@@ -33,6 +33,8 @@ export async function passUntilRest(pass: () => Promise<number>): Promise<void> 
 }
 
 /** The sum over all labels. */
-export async function countOfMetric(metric: { get(): Promise<{ values: { value: number }[] }> }): Promise<number> {
+export async function countOfMetric(metric: {
+  get(): Promise<{ values: { value: number }[] }>;
+}): Promise<number> {
   return (await metric.get()).values.reduce((sum, { value }) => sum + value, 0);
 }

@@ -17,7 +17,8 @@ export async function eventually<T>(
   for (;;) {
     const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
-    if (systemClock.monotonicMs() > deadlineMs) throw new Error(`within ${boundMs} ms it never was so: ${what}`);
+    if (systemClock.monotonicMs() > deadlineMs)
+      throw new Error(`within ${boundMs} ms it never was so: ${what}`);
     await systemClock.sleep(LOOK_EVERY_MS);
   }
 }

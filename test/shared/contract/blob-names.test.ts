@@ -90,6 +90,7 @@ test('a range’s prefix is the longest that holds every frame of it', () => {
     }),
   );
   expect(framesPrefix(JOB, 41, 42)).toBe(`${JOB}/00000041`);
+  expect(framesPrefix(JOB, 9_999_999, 10_000_001)).toBe(`${JOB}/`);
 });
 
 test('whatever a source is called, its name stays in the folder of its job', () => {
@@ -123,6 +124,7 @@ test('a long name is cut in the middle, so that its ends stay', () => {
 });
 
 test('an id that is no job’s names nothing', () => {
+  expect(jobPrefix('abc')).toBe('abc/');
   const bad = ['', 'ab', 'drop', '..', 'Abc', 'a--b', '-abc', 'abc-', 'abc.', 'a/b', 'a\\b', 'abc\n', 'äbc'];
   for (const jobId of bad) for (const name of namesOf(jobId)) expect(name).toThrow(RangeError);
   fc.assert(

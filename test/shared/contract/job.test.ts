@@ -4,8 +4,12 @@ import { expect, test } from 'vitest';
 import { JOB_ID_PATTERN } from '../../../shared/contract/blob-names.ts';
 import {
   JOB_STATES,
+  type JobRequest,
   type JobState,
+  type JobStatus,
   isTerminal,
+  jobRequest,
+  jobStatus,
   mayMove,
   newJobId,
   tooManyFailed,
@@ -48,6 +52,49 @@ test('jobs’ ids sort by time, to the second', () => {
       expect(newJobId({ sourceName: 'z', now }) < newJobId({ sourceName: 'a', now: later })).toBe(true);
     }),
   );
+});
+
+const REQUEST: JobRequest = {
+  version: 1,
+  jobId: '20261123-061502-harbour-9f3a1c',
+  source: { name: 'ä/b.mp4', sizeBytes: 1, etag: '"0x8D"' },
+  model: { name: 'painter', version: '1' },
+  parameters: { style: 'udnie' },
+  batchSize: 1,
+  priority: 'normal',
+  onFailedFrame: 'keep-original',
+  createdAt: '2026-11-23T06:15:02.987Z',
+};
+
+test.each([
+  ['a job outside its folder', { jobId: '../abc' }],
+  ['a source without a name', { source: { ...REQUEST.source, name: '' } }],
+  ['a name without end', { source: { ...REQUEST.source, name: 'x'.repeat(1025) } }],
+  ['a source without bytes', { source: { ...REQUEST.source, sizeBytes: 0 } }],
+  ['a model outside its folder', { model: { name: 'a/b' } }],
+  ['a batch of nothing', { batchSize: 0 }],
+  ['a batch that is too large', { batchSize: 513 }],
+  ['a policy that there is not', { onFailedFrame: 'skip' }],
+  ['another version', { version: 2 }],
+])('a request for %s is refused', (_, fields) => {
+  expect(jobRequest.parse(REQUEST)).toEqual(REQUEST);
+  expect(jobRequest.safeParse({ ...REQUEST, ...fields }).success).toBe(false);
+});
+
+test('a status is valid from the first moment, when nothing is known', () => {
+  const status: JobStatus = {
+    version: 1,
+    jobId: REQUEST.jobId,
+    state: 'waiting',
+    frames: { expected: 0, split: 0, scored: 0, failed: 0, stitched: 0 },
+    scoringSince: null,
+    updatedAt: REQUEST.createdAt,
+    warnings: [],
+    result: null,
+    error: null,
+  };
+  expect(jobStatus.parse(status)).toEqual(status);
+  expect(jobStatus.safeParse({ ...status, state: 'lost' }).success).toBe(false);
 });
 
 test('a job moves on, never back, and never on from its end', () => {

@@ -3,7 +3,12 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { BATCH_FRAMES_MAX, ERROR_TEXT_CHARACTERS_MAX, FRAMES_MAX } from '../../../shared/contract/limits.ts';
-import { batchMessage, decodeMessage, encodeMessage } from '../../../shared/contract/messages.ts';
+import {
+  batchMessage,
+  decodeMessage,
+  encodeMessage,
+  resultMessage,
+} from '../../../shared/contract/messages.ts';
 import { buildBatch } from '../../support/build-batch.ts';
 import { anyText } from '../../support/build-text.ts';
 
@@ -61,6 +66,34 @@ test.each([
 ])('a batch of %s is malformed', (_, fields) => {
   expect(decodeMessage(base64(buildBatch()), batchMessage).kind).toBe('valid');
   expect(decodeMessage(base64({ ...buildBatch(), ...fields }), batchMessage).kind).toBe('malformed');
+});
+
+test.each([
+  ['with a range that is empty', { scored: [[5, 5]] }],
+  ['with a range that is backwards', { scored: [[6, 5]] }],
+  ['with a reason for no frame', { failed: [{ kind: 'storage', message: '', frames: [] }] }],
+  [
+    'with a reason without end',
+    { failed: [{ kind: 'storage', message: 'x'.repeat(121), frames: [[5, 6]] }] },
+  ],
+  ['with a failure of no kind we know', { failed: [{ kind: 'magic', message: '', frames: [[5, 6]] }] }],
+  ['that took less than no time', { wallSeconds: -1 }],
+])('a result %s is malformed', (_, fields) => {
+  const stageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
+  const counts = { framesRun: 0, megapixels: 0, wallSeconds: 0, stageSeconds };
+  const { version, jobId, batchIndex, epoch } = buildBatch();
+  const sound = {
+    version,
+    jobId,
+    batchIndex,
+    epoch,
+    worker: 'vm-0',
+    scored: [[5, 6]],
+    failed: [],
+    ...counts,
+  };
+  expect(decodeMessage(base64(sound), resultMessage).kind).toBe('valid');
+  expect(decodeMessage(base64({ ...sound, ...fields }), resultMessage).kind).toBe('malformed');
 });
 
 test('a message of a newer version is told apart, whatever else it holds', () => {

@@ -105,8 +105,11 @@ test('the largest batch fits with all of its history', () => {
 });
 
 test('what does not fit on the queue is refused before it is sent', () => {
-  const message = buildBatch({ parameters: { style: 'x'.repeat(limits.MESSAGE_JSON_BYTES_MAX) } });
-  expect(() => encodeMessage(message)).toThrow(RangeError);
+  const empty = JSON.stringify(buildBatch({ parameters: { style: '' } }));
+  const room = limits.MESSAGE_JSON_BYTES_MAX - Buffer.byteLength(empty);
+  expect(encodeMessage(buildBatch({ parameters: { style: 'x'.repeat(room) } }))).toHaveLength(64 * 1024);
+  const tooLarge = buildBatch({ parameters: { style: `${'x'.repeat(room - 1)}é` } });
+  expect(() => encodeMessage(tooLarge)).toThrow(RangeError);
 });
 
 test('an error text is one line, cut to what a message carries', () => {

@@ -106,6 +106,9 @@ test('a child that ignores SIGTERM is killed when its grace is over', async () =
 test('a child that has gone already is stopped at once, and says how it went', async () => {
   const child = spawnTied('sh', ['-c', 'exit 5'], PIPED);
   await exited(child);
+  const waitingFor = process.getActiveResourcesInfo();
   expect(await stopChild(child, { graceMs: 60_000 })).toEqual({ status: 5, signal: null });
   expect(await exited(child)).toEqual({ status: 5, signal: null });
+  // The grace does not keep this process waiting.
+  expect(process.getActiveResourcesInfo()).toEqual(waitingFor);
 });

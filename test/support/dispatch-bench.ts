@@ -1,0 +1,66 @@
+/** Dispatch on real servers, with two producers on one clock, and a hand that takes batches off the queue and finishes them. */
+import { dispatchPass } from '../../producer/dispatch.ts';
+import { type BatchMessage, batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
+import { startControlPlane } from './control-plane.ts';
+import { startTestRedis, startTestStorage } from './servers.ts';
+import { openTestQueue } from './test-queue.ts';
+
+export const RESEND_MS = 300_000;
+
+export async function startDispatchBench() {
+  const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
+  const [control, other] = await Promise.all([startControlPlane(server), startControlPlane(server)]);
+  const batches = await openTestQueue(storage, 'frame-batches');
+  const { clock, ledger } = control;
+  const passing = {
+    // Time goes on a little between two looks at it.
+    now: (): Date => {
+      clock.advance(1);
+      return clock.now();
+    },
+    monotonicMs: () => clock.monotonicMs(),
+    sleep: () => Promise.resolve(),
+  };
+
+  return {
+    control,
+    ledger,
+    clock,
+    batches,
+    dispatch: (): Promise<number> =>
+      dispatchPass({ ...control, clock: passing, batches: batches.queue, resendMs: RESEND_MS }),
+    dispatchByOther: (): Promise<number> =>
+      dispatchPass({ ...other, clock: passing, batches: batches.queue, resendMs: RESEND_MS }),
+    /** Takes everything off the queue, by job and batch. */
+    async takeAll(): Promise<BatchMessage[]> {
+      const taken: BatchMessage[] = [];
+      for (;;) {
+        const message = await batches.queue.receive({ visibilityTimeoutSeconds: 60 });
+        if (message === undefined) break;
+        const decoded = decodeMessage(message.text, batchMessage);
+        if (decoded.kind !== 'valid') throw new Error(`expected a valid batch, found ${decoded.kind}`);
+        taken.push(decoded.message);
+        await batches.queue.remove(message);
+      }
+      return taken.sort((a, b) => a.jobId.localeCompare(b.jobId) || a.batchIndex - b.batchIndex);
+    },
+    async finish({ jobId, batchIndex, frameStart, frameEnd }: BatchMessage): Promise<void> {
+      const nowMs = clock.now().getTime();
+      await ledger.resolve(jobId, { batchIndex, scored: [[frameStart, frameEnd]], failed: [], nowMs });
+    },
+    async reset(): Promise<void> {
+      await control.redis.flushall();
+      await batches.clear();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([control, other].map((one) => one[Symbol.asyncDispose]()));
+      await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+    },
+  };
+}
+export type DispatchBench = Awaited<ReturnType<typeof startDispatchBench>>;
+
+/** `job-1/0`, `job-1/1`, … */
+export function namesOf(batches: readonly BatchMessage[]): string[] {
+  return batches.map(({ jobId, batchIndex }) => `${jobId}/${batchIndex}`);
+}

@@ -1,0 +1,41 @@
+/** An intake on real servers, with models published, and what people see of the jobs it was given. */
+import { Intake } from '../../producer/intake.ts';
+import { statusBlob } from '../../shared/contract/blob-names.ts';
+import { type JobStatus, jobStatus } from '../../shared/contract/job.ts';
+import { passUntilRest, startControlPlane } from './control-plane.ts';
+import { startTestRedis, startTestStorage } from './servers.ts';
+import { openTestQueue } from './test-queue.ts';
+import { publishModel } from './upload-job.ts';
+
+export async function startIntakeBench() {
+  const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
+  const control = await startControlPlane(server);
+  const { queue: events } = await openTestQueue(storage, 'media-events');
+  const { blobs } = storage;
+  for (const version of ['1', '2', '10']) await publishModel(blobs, 'painter', version);
+  await publishModel(blobs, 'upscaler', '1');
+
+  return {
+    blobs,
+    server,
+    control,
+    events,
+    /** Each is another producer's, or a restarted one's. */
+    newIntake: (): Intake => new Intake({ ...control, blobs, events, scanMs: 1 }),
+    /** Takes every event, then scans. */
+    async scan(intake?: Intake): Promise<void> {
+      const scanning = intake ?? this.newIntake();
+      control.clock.advance(1000);
+      await passUntilRest(() => scanning.pass());
+    },
+    async statusOf(jobId: string): Promise<JobStatus | undefined> {
+      const bytes = await blobs.get('results', statusBlob(jobId));
+      return bytes && jobStatus.parse(JSON.parse(String(bytes)));
+    },
+    [Symbol.asyncDispose]: async () => {
+      await control[Symbol.asyncDispose]();
+      await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+    },
+  };
+}
+export type IntakeBench = Awaited<ReturnType<typeof startIntakeBench>>;
