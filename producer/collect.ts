@@ -45,7 +45,7 @@ export class Collector {
     if (message === undefined) {
       this.#misses += 1;
       const isBusy = (await ledger.openJobs()).length > 0;
-      return backoffMs(this.#misses, isBusy ? REST_BUSY : REST_IDLE);
+      return backoffMs(this.#misses, isBusy ? REST_BUSY : REST_IDLE, Math.random());
     }
     this.#misses = 0;
     const decoded = decodeMessage(message.text, resultMessage);

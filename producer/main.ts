@@ -1,5 +1,5 @@
-import { openBlobStore } from '../shared/azure/blob-store.ts';
 /** The producer as a service: intake, split, dispatch, collect, stitch. Only composes. */
+import { openBlobStore } from '../shared/azure/blob-store.ts';
 import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { openWorkQueue } from '../shared/azure/work-queue.ts';

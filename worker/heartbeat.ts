@@ -5,8 +5,10 @@
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import { heartbeatBlob } from '../shared/contract/blob-names.ts';
 import { type WorkerState, heartbeatMetadata } from '../shared/contract/heartbeat.ts';
+import type { BatchMessage } from '../shared/contract/messages.ts';
 import { type Clock, rest } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
+import type { FrameStored } from './engine/protocol.ts';
 
 export class Heart {
   readonly #blobs: BlobStore;
@@ -18,9 +20,9 @@ export class Heart {
   #stateSince: Date;
   #sequence = 0;
   #sending: Promise<void> = Promise.resolve();
-  executionProvider: string | null = null;
-  model: string | null = null;
-  megapixelsPerSecond: number | null = null;
+  #executionProvider: string | null = null;
+  #model: string | null = null;
+  #megapixelsPerSecond: number | null = null;
 
   constructor(parts: {
     readonly blobs: BlobStore;
@@ -49,6 +51,24 @@ export class Heart {
     void this.#beat();
   }
 
+  /** What the last delivery says of how fast this worker is. */
+  worked({
+    batch,
+    frames,
+    wallSeconds,
+    executionProvider,
+  }: {
+    readonly batch: BatchMessage;
+    readonly frames: readonly FrameStored[];
+    readonly wallSeconds: number;
+    readonly executionProvider: string | null;
+  }): void {
+    this.#executionProvider = executionProvider;
+    if (frames.length === 0) return;
+    this.#model = `${batch.model.name}/${batch.model.version}`;
+    this.#megapixelsPerSecond = frames.reduce((sum, { megapixels }) => sum + megapixels, 0) / wallSeconds;
+  }
+
   async run({ everyMs, signal }: { readonly everyMs: number; readonly signal: AbortSignal }): Promise<void> {
     while (!signal.aborted) {
       await this.#beat();
@@ -71,9 +91,9 @@ export class Heart {
       stateSince: this.#stateSince.toISOString(),
       sequence: this.#sequence,
       sentAt: this.#clock.now().toISOString(),
-      executionProvider: this.executionProvider,
-      model: this.model,
-      megapixelsPerSecond: this.megapixelsPerSecond,
+      executionProvider: this.#executionProvider,
+      model: this.#model,
+      megapixelsPerSecond: this.#megapixelsPerSecond,
     });
     this.#sending = this.#sending.then(async () => {
       try {

@@ -1,4 +1,6 @@
 /** Uploads the video and then, last, its trigger: half an upload never starts a job. */
+import { randomBytes } from 'node:crypto';
+
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type JobRequest, newJobId } from '../../shared/contract/job.ts';
@@ -26,7 +28,7 @@ export async function submit({
   onUploaded,
   signal,
 }: Submission): Promise<string> {
-  const jobId = newJobId({ sourceName, now });
+  const jobId = newJobId({ sourceName, now, random: randomBytes(3).toString('hex') });
   const etag = await blobs.putFile('incoming', sourceBlob(jobId, sourceName), sourcePath, {
     onProgress: onUploaded,
     signal,

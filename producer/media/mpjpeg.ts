@@ -1,5 +1,5 @@
 /**
- * PURE. Cuts ffmpeg's mpjpeg stream into its JPEGs, however the stream was chunked.
+ * Cuts ffmpeg's mpjpeg stream into its JPEGs, however the stream was chunked.
  *
  * Promises: time linear in the bytes, no more held than one JPEG and one chunk, and an error rather than a wrong cut:
  * the lengths are believed only where the boundary stands behind them. The grammar, as libavformat/mpjpeg.c writes it:

@@ -1,10 +1,9 @@
-import { buffer } from 'node:stream/consumers';
-
 /**
  * Blobs by container and name, over both accounts. The only importer of @azure/storage-blob besides `credentials.ts`.
  *
  * A put with `onlyIfAbsent` is how outputs become idempotent: whoever comes second changes no byte.
  */
+import { buffer } from 'node:stream/consumers';
 import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 
 import { type AccountName, CONTAINERS, type ContainerName } from '../contract/storage-layout.ts';

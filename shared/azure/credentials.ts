@@ -54,20 +54,25 @@ export function storageAccount(setting: string): StorageAccount {
 }
 
 function emulatorAccount(connectionString: string): StorageAccount {
-  const open = <T>(client: () => T): Promise<T> => {
-    try {
-      return Promise.resolve(client());
-    } catch (cause) {
-      throw new PermanentError('CONFIG_INVALID', `A storage connection string cannot be used: ${describeError(cause)}.`, {
+  return {
+    blobs: (policy) => parsed(() => BlobServiceClient.fromConnectionString(connectionString, pipeline(policy))),
+    queues: (policy) => parsed(() => QueueServiceClient.fromConnectionString(connectionString, pipeline(policy))),
+  };
+}
+
+function parsed<T>(client: () => T): Promise<T> {
+  try {
+    return Promise.resolve(client());
+  } catch (cause) {
+    throw new PermanentError(
+      'CONFIG_INVALID',
+      `A storage connection string cannot be used: ${describeError(cause)}.`,
+      {
         hint: 'It has the form DefaultEndpointsProtocol=http;AccountName=…;AccountKey=…;BlobEndpoint=…;QueueEndpoint=…',
         cause,
-      });
-    }
-  };
-  return {
-    blobs: (policy) => open(() => BlobServiceClient.fromConnectionString(connectionString, pipeline(policy))),
-    queues: (policy) => open(() => QueueServiceClient.fromConnectionString(connectionString, pipeline(policy))),
-  };
+      },
+    );
+  }
 }
 
 /** Loaded only where it is needed: it takes longer to load than everything else here. */

@@ -2,7 +2,6 @@
  * A job, as three documents in storage: what was asked (`job.json`), how it stands (`status.json`), and how it went
  * (`report.json`). PURE.
  */
-import { randomBytes } from 'node:crypto';
 
 import { z } from 'zod';
 
@@ -104,8 +103,16 @@ export const jobReport = z.object({
 });
 export type JobReport = z.infer<typeof jobReport>;
 
-/** Sortable by time, readable, unique: `20261123-061502-harbour-9f3a1c`. */
-export function newJobId({ sourceName, now }: { readonly sourceName: string; readonly now: Date }): string {
+/** Sortable by time, readable, and unique by six random hex digits: `20261123-061502-harbour-9f3a1c`. */
+export function newJobId({
+  sourceName,
+  now,
+  random,
+}: {
+  readonly sourceName: string;
+  readonly now: Date;
+  readonly random: string;
+}): string {
   const time = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const stem = sourceName.replace(/\.[^.]*$/, '').toLowerCase();
   const slug =
@@ -113,7 +120,7 @@ export function newJobId({ sourceName, now }: { readonly sourceName: string; rea
       .replace(/[^a-z0-9]+/g, '-')
       .slice(0, 24)
       .replace(/^-+|-+$/g, '') || 'video';
-  return `${time}-${slug}-${randomBytes(3).toString('hex')}`;
+  return `${time}-${slug}-${random}`;
 }
 
 /** Whether so many frames have failed that the video would no longer be what was asked for. */

@@ -1,5 +1,5 @@
 /**
- * Exponential back-off with full jitter. PURE but for the random number it is given.
+ * Exponential back-off with full jitter. PURE: the randomness is given.
  *
  * Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: of the variants, full jitter does
  * the least work for the same completion time. A floor keeps an idle loop from spinning.
@@ -13,8 +13,9 @@ export interface BackoffLimits {
 export function backoffMs(
   misses: number,
   { minMs, maxMs }: BackoffLimits,
-  random: () => number = Math.random,
+  /** From 0 to 1. */
+  random: number,
 ): number {
   const bound = Math.min(maxMs, minMs * 2 ** Math.min(Math.max(misses, 1), 30));
-  return minMs + random() * (bound - minMs);
+  return minMs + random * (bound - minMs);
 }

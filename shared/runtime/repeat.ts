@@ -30,7 +30,7 @@ export async function repeat({ name, clock, log, signal, pass }: Repeated): Prom
       if (signal.aborted) return;
       if (error instanceof PermanentError) throw error;
       failures += 1;
-      restMs = backoffMs(failures, AFTER_FAILURE);
+      restMs = backoffMs(failures, AFTER_FAILURE, Math.random());
       log.warn({ error, pass: name, failures, restMs }, 'pass failed');
     }
     if (restMs > 0) await rest(clock, restMs, signal);

@@ -3,8 +3,8 @@
  *
  *   npm run bench:memory [-- frames]      4,000 by default; a first job of 200 warms everything up
  *
- * Prints, for each, the resident memory at the start, in the middle and at the end of the long job, and the slope of a line
- * through all samples, in KiB per 1,000 frames. A few minutes; the fleet is one worker.
+ * Prints, for each, the resident memory along the long job, and the slope of a line through all samples and through those of
+ * its second half, in KiB per 1,000 frames. A few minutes; the fleet is one worker.
  */
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -22,6 +22,8 @@ import { testFolder } from '../support/servers.ts';
 
 const WARM_FRAMES = 200;
 const LONG_FRAMES = Number(process.argv[2] ?? 4_000);
+/** Parts of the long job at which memory is told. */
+const QUARTERS = [0, 0.25, 0.5, 0.75, 1];
 const SAMPLE_EVERY_MS = 500;
 const PROGRAMS = {
   producer: 'producer/main.ts',
@@ -126,21 +128,30 @@ function report(samples: readonly Sample[]): void {
   const after = samples.filter(
     ({ framesScored }) => framesScored >= WARM_FRAMES && framesScored < LONG_FRAMES,
   );
-  const mib = (kib: number | undefined): string => ((kib ?? 0) / 1024).toFixed(0).padStart(6);
-  process.stdout.write(`${after.length} samples over ${LONG_FRAMES} frames of 64x48, MiB resident\n`);
-  process.stdout.write('            start middle    end   peak   slope (KiB per 1,000 frames)\n');
+  const second = after.slice(Math.floor(after.length / 2));
+  const cell = (text: string): string => text.padStart(8);
+  const mib = (kib: number | undefined): string => cell(((kib ?? 0) / 1024).toFixed(0));
+  const head = ['start', '1/4', '1/2', '3/4', 'end', 'peak', 'slope', '2nd half'].map(cell).join('');
+  print(
+    `${after.length} samples over ${LONG_FRAMES} frames of 64x48: MiB resident, and KiB per 1,000 frames`,
+  );
+  print(`${''.padEnd(10)}${head}`);
   for (const name of Object.keys(PROGRAMS) as Program[]) {
     const values = after.map(({ kib }) => kib[name]);
-    const line = [values[0], values[Math.floor(values.length / 2)], values.at(-1), Math.max(...values)]
-      .map(mib)
-      .join(' ');
-    const slope = slopeOf(after.map(({ framesScored, kib }) => [framesScored, kib[name]] as const)) * 1000;
-    process.stdout.write(`${name.padEnd(10)} ${line}   ${slope.toFixed(0)}\n`);
+    const told = QUARTERS.map((part) => values[Math.round(part * (values.length - 1))]);
+    const line = [...told, Math.max(...values)].map(mib).join('');
+    const slopes = [after, second].map((some) => cell((slopeOf(some, name) * 1000).toFixed(0))).join('');
+    print(`${name.padEnd(10)}${line}${slopes}`);
   }
 }
 
-/** Least squares. */
-function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Least squares, in KiB per frame. */
+function slopeOf(samples: readonly Sample[], name: Program): number {
+  const points = samples.map(({ framesScored, kib }) => [framesScored, kib[name]] as const);
   const mean = (pick: (point: readonly [number, number]) => number): number =>
     points.reduce((sum, point) => sum + pick(point), 0) / points.length;
   const [meanX, meanY] = [mean(([x]) => x), mean(([, y]) => y)];

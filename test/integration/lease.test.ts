@@ -82,6 +82,17 @@ test('a lease whose time ran out leaves the message to whoever has it now', asyn
   await queue.remove(taken);
 });
 
+test('a lease whose time ran out touches nothing, even where nobody else has the message yet', async () => {
+  await queue.send(TEXT);
+  const { lease, message, notes } = await mustHoldLease(queue, { leaseSeconds: 1, renewEveryMs: NEVER_MS });
+  await eventually('its time is over', () => lease.state === 'lost');
+  expect(await lease.release({ text: 'bGF0ZQ==', delaySeconds: 600 })).toBe(false);
+  expect(await lease.complete()).toBe(false);
+  expect([lease.signal.aborted, notes.lost]).toEqual([true, 1]);
+  const next = await eventually('it comes back', () => queue.receive({ visibilityTimeoutSeconds: 60 }));
+  expect(next).toMatchObject({ messageId: message.messageId, text: TEXT });
+});
+
 test('a release shows the message at once, with its new history', async () => {
   await queue.send(TEXT);
   const { lease, message } = await mustHoldLease(queue, { leaseSeconds: 60, renewEveryMs: 20 });

@@ -81,7 +81,14 @@ test('batches go out while the split is still running', async () => {
   expect(namesOf(await bench.takeAll())).toEqual(['job-1/0']);
 });
 
-test('two jobs take turns, and a short one does not wait behind a long one', async () => {
+test('two jobs take turns', async () => {
+  await openSplitJob(bench.ledger, 'job-a', { frameCount: 100, batchSize: 10 });
+  await openSplitJob(bench.ledger, 'job-b', { frameCount: 100, batchSize: 10 });
+  await bench.dispatch();
+  expect(namesOf(await bench.takeAll())).toEqual(['job-a/0', 'job-a/1', 'job-b/0', 'job-b/1']);
+});
+
+test('a short job does not wait behind a long one', async () => {
   await openSplitJob(bench.ledger, 'job-long', { frameCount: 1000, batchSize: 10 });
   await bench.dispatch();
   const started = await bench.takeAll();

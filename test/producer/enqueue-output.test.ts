@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { type OutputWish, planOutput } from '../../producer/enqueue/output.ts';
+import { type OutputWish, download, planOutput } from '../../producer/enqueue/output.ts';
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
 
 let folder = '';
 const inFolder = (...names: readonly string[]): string => path.join(folder, ...names);
@@ -75,6 +76,36 @@ test.each([
     code: 'OUTPUT_NOT_WRITABLE',
     hint: expect.stringContaining('--out') as string,
   });
+});
+
+/** A store whose download writes this, then fails where there is an error. */
+function storeOf(content: string, error?: Error): BlobStore {
+  const getFile: BlobStore['getFile'] = async (_container, _name, file) => {
+    await writeFile(file, content);
+    if (error !== undefined) throw error;
+  };
+  return { getFile } as BlobStore;
+}
+
+const BLOB = { blobName: 'abc/result.mp4', signal: new AbortController().signal };
+
+test('a result that was downloaded stands whole under its name, in place of what was there', async () => {
+  await writeFile(inFolder('out', 'a.mp4'), 'old');
+  await download({ ...BLOB, blobs: storeOf('new'), outputPath: inFolder('out', 'a.mp4') });
+  expect(await readFile(inFolder('out', 'a.mp4'), 'utf8')).toBe('new');
+  expect(await readdir(inFolder('out'))).toEqual(['a.mp4']);
+});
+
+test('a download that breaks off leaves what was there, and nothing by half', async () => {
+  await writeFile(inFolder('out', 'a.mp4'), 'old');
+  const broken = download({
+    ...BLOB,
+    blobs: storeOf('ne', new Error('cut')),
+    outputPath: inFolder('out', 'a.mp4'),
+  });
+  await expect(broken).rejects.toThrow('cut');
+  expect(await readFile(inFolder('out', 'a.mp4'), 'utf8')).toBe('old');
+  expect(await readdir(inFolder('out'))).toEqual(['a.mp4']);
 });
 
 test('planning leaves nothing behind', async () => {

@@ -37,6 +37,7 @@ const FROM_NOTHING: readonly (readonly [string, Partial<Observation>, Partial<Po
   ['one, where only the queue knows of work', { messagesApprox: 7, backlog: NO_BACKLOG }, {}, 1],
   ['what the ledger says, where the queue cannot be read', { messagesApprox: null }, {}, 10],
   ['one a message, where the ledger cannot be read', { messagesApprox: 4, backlog: null }, {}, 4],
+  ['one for a single message', { messagesApprox: 1, backlog: null }, {}, 1],
 ];
 
 test.each(FROM_NOTHING)('work brings instances in one call: %s', (_, fields, policy, total) => {
@@ -52,6 +53,12 @@ test('a fleet that is large enough is left alone, and one that may not grow says
     2,
   ]);
   expect(outcome(buildObservation(['busy'], { backlog }))).toEqual(out(2));
+  const exact = { capacityMax: 2 };
+  expect(outcome(buildObservation(['busy', 'busy'], { backlog }), exact)).toEqual([
+    HOLD,
+    'enough-at-work',
+    2,
+  ]);
   const capped = { capacityMax: 1 };
   expect(outcome(buildObservation(['busy'], { backlog }), capped)).toEqual([HOLD, 'capacity-reached', 1]);
   expect(outcome(buildObservation([], { backlog }), { capacityMax: 0 })).toEqual([

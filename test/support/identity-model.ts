@@ -11,13 +11,13 @@ const IR_VERSION = 8;
 const OPSET = 17;
 
 function varint(value: number): Buffer {
-  const bytes: number[] = [];
+  const groups: number[] = [];
   let rest = value;
   while (rest > 127) {
-    bytes.push((rest & 127) | 128);
+    groups.push((rest & 127) | 128);
     rest >>>= 7;
   }
-  return Buffer.from([...bytes, rest]);
+  return Buffer.from([...groups, rest]);
 }
 
 const integer = (field: number, value: number): Buffer => Buffer.concat([varint(field << 3), varint(value)]);

@@ -60,8 +60,7 @@ test('a batch is completed with the newest receipt, and then renewed no more', a
   await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS);
   expect(await lease.complete()).toBe(true);
   expect(queue.remove).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ popReceipt: 'receipt 1' }));
-  await vi.advanceTimersByTimeAsync(10 * RENEW_EVERY_MS);
-  expect(queue.update).toHaveBeenCalledOnce();
+  expect(vi.getTimerCount()).toBe(0);
   expect([lease.state, lease.signal.aborted]).toEqual(['settled', false]);
 });
 
@@ -89,6 +88,17 @@ test('settling waits for a renewal that is on its way, and uses its receipt', as
   expect(queue.remove).toHaveBeenCalledExactlyOnceWith(
     expect.objectContaining({ popReceipt: 'receipt of the renewal' }),
   );
+});
+
+test('settling that takes long is not overtaken by a renewal', async () => {
+  const { lease, queue } = take();
+  const answer = Promise.withResolvers<void>();
+  queue.remove.mockReturnValueOnce(answer.promise);
+  const completed = lease.complete();
+  await vi.advanceTimersByTimeAsync(2 * RENEW_EVERY_MS);
+  answer.resolve();
+  expect(await completed).toBe(true);
+  expect(queue.update).not.toHaveBeenCalled();
 });
 
 test('a renewal that is refused loses the lease, and nothing is touched afterwards', async () => {
@@ -124,6 +134,7 @@ test('renewals that fail until the time is over lose the lease, without anybody 
   await vi.advanceTimersByTimeAsync(1);
   expect(lease.signal.aborted).toBe(true);
   expect(await lease.complete()).toBe(false);
+  expect(queue.update).toHaveBeenCalledTimes(2);
   expect(queue.remove).not.toHaveBeenCalled();
   expect(listener.lost).toHaveBeenCalledOnce();
 });
@@ -171,8 +182,18 @@ test('a lease is settled once', async () => {
 
 test('a message that is left is renewed no more and not touched, and its lease does not count as lost', async () => {
   const { lease, queue, listener } = take();
+  const answer = Promise.withResolvers<string>();
+  queue.update.mockReturnValueOnce(answer.promise);
+  await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS);
   lease.leave();
+  answer.reject(new LeaseLostError('another has it'));
   await vi.advanceTimersByTimeAsync(10 * RENEW_EVERY_MS);
-  expect([queue.update.mock.calls, queue.remove.mock.calls, listener.lost.mock.calls]).toEqual([[], [], []]);
+  take().lease.leave();
+  expect(vi.getTimerCount()).toBe(0);
+  expect([queue.update.mock.calls.length, queue.remove.mock.calls, listener.lost.mock.calls]).toEqual([
+    1,
+    [],
+    [],
+  ]);
   expect([lease.state, lease.signal.aborted]).toEqual(['settled', false]);
 });

@@ -1,11 +1,11 @@
-import { parentPort } from 'node:worker_threads';
-
 /**
  * The thread that owns the ONNX session. `session.run` blocks the thread that calls it: here that is nobody's loss. Requests
  * wait in the thread's message queue, so the device goes from one to the next without asking the main thread.
  *
  * It must never be terminated inside a run (that aborts the process): to stop it, end the engine.
  */
+import { parentPort } from 'node:worker_threads';
+
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 import type {

@@ -1,0 +1,196 @@
+/** The house rules that no linter knows: who may import what, what PURE means, and that the documents tell the truth. */
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { ERROR_EXITS } from '../shared/runtime/errors.ts';
+
+const ROOMS = ['producer', 'worker', 'scaler', 'infra/local'];
+const LINES_MAX = 300;
+
+/** The one file or folder that may import a package. A dependency is a guest. */
+const HOSTS: Readonly<Record<string, readonly string[]>> = {
+  '@azure/identity': ['shared/azure/credentials.ts'],
+  '@azure/storage-blob': ['shared/azure/'],
+  '@azure/storage-queue': ['shared/azure/'],
+  azurite: ['infra/local/azurite.ts'],
+  bullmq: ['shared/control/steps.ts'],
+  'cli-progress': ['producer/enqueue/progress.ts'],
+  commander: ['producer/enqueue/options.ts'],
+  fastify: ['shared/runtime/http.ts'],
+  'fluent-ffmpeg': ['shared/media/ffmpeg.ts'],
+  ioredis: ['shared/control/'],
+  'onnxruntime-node': ['worker/engine/inference-thread.ts'],
+  'p-limit': ['worker/'],
+  pino: ['shared/runtime/log.ts'],
+  'prom-client': ['shared/runtime/metrics.ts'],
+  sharp: ['worker/engine/picture.ts'],
+};
+/** May be imported anywhere: it describes data and does nothing. */
+const EVERYWHERE = new Set(['zod']);
+/** Node's own modules that only calculate. */
+const PURE_BUILTINS = new Set(['node:assert/strict', 'node:path']);
+
+interface SourceFile {
+  readonly name: string;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+const IMPORT = /(?:from|import|import\()\s*'([^']+)'|resolve\('([^']+)'\)/g;
+const sources: SourceFile[] = globSync('{producer,worker,scaler,shared,infra}/**/*.{ts,mjs}').map((name) => {
+  const text = readFileSync(name, 'utf8');
+  return { name, text, imports: [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? '') };
+});
+
+const roomOf = (file: string): string | undefined => ROOMS.find((room) => file.startsWith(`${room}/`));
+const targetOf = (file: string, imported: string): string => path.join(path.dirname(file), imported);
+const packageOf = (imported: string): string =>
+  imported
+    .split('/')
+    .slice(0, imported.startsWith('@') ? 2 : 1)
+    .join('/');
+const readme = (room: string): string => readFileSync(path.join(room, 'README.md'), 'utf8');
+
+test('there are sources to look at', () => {
+  expect(sources.length).toBeGreaterThan(80);
+  expect(sources.flatMap(({ imports }) => imports).length).toBeGreaterThan(300);
+});
+
+describe('imports', () => {
+  test('rooms import shared and themselves, never each other', () => {
+    const strays = sources.flatMap(({ name, imports }) =>
+      imports
+        .filter((imported) => imported.startsWith('.'))
+        .map((imported) => targetOf(name, imported))
+        .filter((target) => !target.startsWith('shared/') && roomOf(target) !== roomOf(name))
+        .map((target) => `${name} -> ${target}`),
+    );
+    expect(strays).toEqual([]);
+  });
+
+  test('shared imports no room, and the contract nothing but itself', () => {
+    const strays = sources
+      .filter(({ name }) => name.startsWith('shared/'))
+      .flatMap(({ name, imports }) => {
+        const own = name.startsWith('shared/contract/') ? 'shared/contract/' : 'shared/';
+        const isOwn = (imported: string) =>
+          imported.startsWith('.') && targetOf(name, imported).startsWith(own);
+        const isPure = (imported: string) => imported === 'zod' || imported === 'node:assert/strict';
+        const foreign = imports.filter(
+          (imported) =>
+            !isOwn(imported) && (own !== 'shared/' ? !isPure(imported) : imported.startsWith('.')),
+        );
+        return foreign.map((imported) => `${name} -> ${imported}`);
+      });
+    expect(strays).toEqual([]);
+  });
+
+  test('each package is imported in its one place', () => {
+    const strays = sources.flatMap(({ name, imports }) =>
+      imports
+        .filter((imported) => !imported.startsWith('.') && !imported.startsWith('node:'))
+        .map(packageOf)
+        .filter((one) => !EVERYWHERE.has(one) && !(HOSTS[one] ?? []).some((host) => name.startsWith(host)))
+        .map((one) => `${name} -> ${one}`),
+    );
+    expect(strays).toEqual([]);
+  });
+
+  test('the worker proper loads nothing native and no Redis', () => {
+    const native = sources
+      .filter(({ name }) => name.startsWith('worker/') && !name.startsWith('worker/engine/'))
+      .filter(({ imports }) =>
+        imports.some((imported) => /sharp|onnxruntime|ioredis|bullmq|control\//.test(imported)),
+      );
+    expect(native.map(({ name }) => name)).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  const isPure = ({ text }: SourceFile): boolean => /\bPURE\b/.test(text.slice(0, text.indexOf('*/')));
+
+  test('a file marked PURE has no clock, I/O, log, randomness or await', () => {
+    const pure = sources.filter(isPure);
+    expect(pure.length).toBeGreaterThan(20);
+    const impure = pure.filter(({ text, imports }) => {
+      const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+      const touches =
+        /\bawait\b|\basync\b|Date\.now|new Date\(\)|Math\.random|performance\.|process\.|console\.|setTimeout/;
+      return (
+        touches.test(code) ||
+        imports.some((imported) => imported.startsWith('node:') && !PURE_BUILTINS.has(imported))
+      );
+    });
+    expect(impure.map(({ name }) => name)).toEqual([]);
+  });
+
+  test('every file says at its top what it is', () => {
+    expect(sources.filter(({ text }) => !text.startsWith('/**')).map(({ name }) => name)).toEqual([]);
+  });
+
+  test('no file is too long to read, and none is named for nothing', () => {
+    const long = sources.filter(({ text }) => text.split('\n').length > LINES_MAX);
+    expect(long.map(({ name }) => name)).toEqual([]);
+    expect(
+      sources.filter(({ name }) => /util|helper|common|manager|handler/i.test(name)).map(({ name }) => name),
+    ).toEqual([]);
+  });
+});
+
+describe('documents', () => {
+  const variablesIn = (text: string): string[] =>
+    [...new Set(text.match(/FRAMEFLEET_[A-Z_]+/g) ?? [])].toSorted();
+
+  test.each(ROOMS)('every variable that %s reads is in its README, and the other way round', (room) => {
+    const configs = sources.filter(
+      ({ name }) => name.startsWith(`${room}/`) && path.basename(name) === 'config.ts',
+    );
+    const service =
+      room === 'infra/local' ? [] : sources.filter(({ name }) => name.endsWith('service-variables.ts'));
+    const read = [...configs, ...service].map(({ text }) => text).join('\n');
+    expect(variablesIn(readme(room))).toEqual(variablesIn(read));
+  });
+
+  test.each(['producer', 'worker', 'scaler'])(
+    'every metric of %s is in its README, and the other way round',
+    (room) => {
+      const metricsIn = (text: string): string[] =>
+        [...new Set(text.match(/framefleet_[a-z_]+/g) ?? [])].toSorted();
+      const metrics = sources.find(({ name }) => name === `${room}/metrics.ts`)?.text ?? '';
+      expect(metricsIn(metrics).length).toBeGreaterThan(5);
+      expect(metricsIn(readme(room))).toEqual(metricsIn(metrics));
+    },
+  );
+
+  test('every error code is in the README with its exit status, and the other way round', () => {
+    const rows = [...readme('.').matchAll(/^\| `([A-Z_]+)` \| (\d+) \|/gm)].map(([, code, status]) => [
+      code,
+      Number(status),
+    ]);
+    expect(Object.fromEntries(rows)).toEqual(ERROR_EXITS);
+  });
+
+  test('the two commands of the README are scripts, and its files exist', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const commands = [...readme('.').matchAll(/npm run ([a-z:-]+)/g)].map(([, script]) => script ?? '');
+    expect(commands).toContain('enqueue');
+    expect(commands.filter((script) => scripts[script] === undefined)).toEqual([]);
+    const links = [...readme('.').matchAll(/\]\(([^)#:]+)\)/g)].map(([, link]) => link ?? '');
+    expect(links.filter((link) => globSync(link).length === 0)).toEqual([]);
+  });
+});
+
+test('the lock file pins by content and names no registry', () => {
+  const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+    packages: Record<string, { integrity?: string; resolved?: string }>;
+  };
+  const packages = Object.entries(lock.packages).filter(([place]) => place !== '');
+  expect(packages.length).toBeGreaterThan(200);
+  expect(
+    packages.filter(([, { integrity, resolved }]) => integrity === undefined || resolved !== undefined),
+  ).toEqual([]);
+});
