@@ -3,16 +3,14 @@
  * whose owner would not want its video any more. A result that comes twice, or late, changes nothing.
  */
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
-import { tooManyFailed } from '../shared/contract/job.ts';
 import { type ResultMessage, decodeMessage, resultMessage } from '../shared/contract/messages.ts';
-import { countOf } from '../shared/contract/ranges.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { Steps } from '../shared/control/steps.ts';
 import { backoffMs } from '../shared/runtime/backoff.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
-import { PermanentError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { failJob } from './fail-job.ts';
+import { judge } from './judge.ts';
 import type { ProducerMetrics } from './metrics.ts';
 
 const RESULT_LEASE_SECONDS = 30;
@@ -73,15 +71,16 @@ export class Collector {
       log.warn({ jobId, batchIndex }, 'result of a job that is not known');
       return;
     }
-    const { newlyScored, newlyFailed } = await ledger.resolve(jobId, {
+    const { newlyScored, newlyFailed, newlyFailedByGroup } = await ledger.resolve(jobId, {
       batchIndex,
       scored,
       failed,
       nowMs: clock.now().getTime(),
     });
-    metrics.framesScored.inc(Math.max(0, newlyScored));
-    for (const { kind, frames } of failed)
-      if (newlyFailed > 0) metrics.framesFailed.inc({ kind }, countOf(frames));
+    metrics.framesScored.inc(newlyScored);
+    for (const [group, { kind }] of failed.entries()) {
+      metrics.framesFailed.inc({ kind }, newlyFailedByGroup[group] ?? 0);
+    }
     if (result.framesRun > 0 && result.wallSeconds > 0) {
       await ledger.recordRate(job.definition.model.name, result.megapixels / result.wallSeconds);
     }
@@ -89,30 +88,16 @@ export class Collector {
       { jobId, batchIndex, worker: result.worker, newlyScored, newlyFailed, wallSeconds: result.wallSeconds },
       'result taken',
     );
-    if (newlyFailed > 0) await this.#judge(jobId, failed);
+    if (newlyFailed > 0) await this.#judge(jobId);
     if (newlyScored + newlyFailed > 0) await steps.add('stitch', jobId);
   }
 
-  /** Whether the job can still become the video its owner asked for. */
-  async #judge(jobId: string, failed: ResultMessage['failed']): Promise<void> {
-    const job = await this.#parts.ledger.job(jobId);
+  /** Ends a job that can no longer become the video its owner asked for. */
+  async #judge(jobId: string): Promise<void> {
+    const { ledger } = this.#parts;
+    const job = await ledger.job(jobId);
     if (job === undefined) return;
-    const { framesFailed, framesExpected, definition } = job;
-    const fails =
-      definition.request.onFailedFrame === 'fail' ||
-      tooManyFailed({ failed: framesFailed, frameCount: framesExpected });
-    if (!fails) return;
-    const reasons = failed.map(({ kind, message }) => `${kind}: ${message}`).join('; ');
-    await failJob(
-      this.#parts,
-      jobId,
-      new PermanentError(
-        'TOO_MANY_FAILED_FRAMES',
-        `${framesFailed} of ${framesExpected} frames could not be scored (${reasons}).`,
-        {
-          hint: 'The reasons stand in scored/<job>/<frame>.failed.json. A few bad frames can be allowed with --on-failed-frame keep-original.',
-        },
-      ),
-    );
+    const verdict = judge(job, await ledger.failures(jobId));
+    if (verdict !== null) await failJob(this.#parts, jobId, verdict);
   }
 }

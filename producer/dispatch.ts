@@ -10,7 +10,7 @@ import {
   NEW_BATCH_HISTORY,
   encodeMessage,
 } from '../shared/contract/messages.ts';
-import { type Ledger, type LedgerJob, batchRange } from '../shared/control/ledger.ts';
+import type { ClaimedBatch, Ledger, LedgerJob } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { ProducerMetrics } from './metrics.ts';
@@ -30,18 +30,33 @@ export interface DispatchParts {
 
 /** One pass; returns how long to rest. */
 export async function dispatchPass(parts: DispatchParts): Promise<number> {
-  const { ledger, resendMs, clock, log, metrics } = parts;
-  const jobs = (await ledger.openJobs()).filter(({ state }) => state === 'running');
+  const jobs = (await parts.ledger.openJobs()).filter(({ state }) => state === 'running');
   if (jobs.length === 0) return PASS_IDLE_MS;
+  await sendAgain(parts, jobs);
+  await fillWindow(parts, jobs);
+  return PASS_MS;
+}
 
-  for (const { jobId, batchesOutstanding } of jobs) {
-    if (batchesOutstanding === 0) continue;
+/**
+ * Makes batches ready again that nobody has got any further with. While the queue holds as many messages as were sent, none
+ * has vanished, and a fleet that has not come yet is not helped by more of them.
+ */
+async function sendAgain(
+  { ledger, batches, resendMs, clock, log, metrics }: DispatchParts,
+  jobs: readonly LedgerJob[],
+): Promise<void> {
+  const sent = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
+  if (sent === 0 || (await batches.countApprox()) >= sent) return;
+  for (const { jobId } of jobs) {
     const stale = await ledger.requeueStale(jobId, clock.now().getTime() - resendMs);
     if (stale === 0) continue;
     metrics.batchesResent.inc(stale);
     log.warn({ jobId, batches: stale }, 'batches got no further and are sent again');
   }
+}
 
+async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Promise<void> {
+  const { ledger, clock } = parts;
   const window = windowSize(await ledger.engines());
   let onQueue = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
   const turns = new Map(
@@ -50,7 +65,7 @@ export async function dispatchPass(parts: DispatchParts): Promise<number> {
       { job, batchesReady: batchesReady(job), lastDispatchedAt: job.lastDispatchedAt },
     ]),
   );
-  while (onQueue < window) {
+  for (let turnsTaken = 0; onQueue < window; turnsTaken += 1) {
     const jobId = nextInTurn(
       [...turns.values()].map(({ job, ...turn }) => ({
         jobId: job.jobId,
@@ -59,34 +74,30 @@ export async function dispatchPass(parts: DispatchParts): Promise<number> {
       })),
     );
     const turn = jobId === undefined ? undefined : turns.get(jobId);
-    if (turn === undefined) break;
+    if (turn === undefined) return;
     const nowMs = clock.now().getTime();
-    const batchIndex = await ledger.claimBatch(turn.job.jobId, nowMs);
-    if (batchIndex === undefined) {
+    const claimed = await ledger.claimBatch(turn.job.jobId, nowMs);
+    if (claimed === undefined) {
       turns.delete(turn.job.jobId);
       continue;
     }
-    await send(parts, turn.job, batchIndex);
+    await send(parts, turn.job, claimed);
     turn.batchesReady -= 1;
-    turn.lastDispatchedAt = nowMs;
+    // Several turns fall into one millisecond: they keep their order all the same.
+    turn.lastDispatchedAt = nowMs + turnsTaken / window / 2;
     onQueue += 1;
   }
-  return PASS_MS;
 }
 
 async function send(
   { batches, log, metrics }: DispatchParts,
-  job: LedgerJob,
-  batchIndex: number,
+  { jobId, definition }: LedgerJob,
+  { batchIndex, frameStart, frameEnd }: ClaimedBatch,
 ): Promise<void> {
-  const [frameStart, frameEnd] = batchRange(batchIndex, {
-    batchSize: job.batchSize ?? 1,
-    frameCount: job.framesSplit,
-  });
-  const { request, model, epoch } = job.definition;
+  const { request, model, epoch } = definition;
   const message: BatchMessage = {
     version: MESSAGE_VERSION,
-    jobId: job.jobId,
+    jobId,
     batchIndex,
     frameStart,
     frameEnd,
@@ -98,7 +109,7 @@ async function send(
   };
   await batches.send(encodeMessage(message));
   metrics.batchesSent.inc();
-  log.debug({ jobId: job.jobId, batchIndex, frameStart, frameEnd }, 'batch sent');
+  log.debug({ jobId, batchIndex, frameStart, frameEnd }, 'batch sent');
 }
 
 /** Batches whose frames are all stored and that are not on the queue. */

@@ -30,6 +30,8 @@ import { publishRefusal } from './status.ts';
 /** Long enough to open a job, short enough that a killed producer's event is soon seen by another. */
 const EVENT_LEASE_SECONDS = 60;
 const PASS_MS = 500;
+/** What people write is read into memory: a request is a thousand bytes. */
+const TRIGGER_BYTES_MAX = 64 * 1024;
 
 export interface IntakeParts {
   readonly blobs: BlobStore;
@@ -72,11 +74,12 @@ export class Intake {
       metrics.messagesRefused.inc({ queue: events.name });
       log.warn({ messageId: message.messageId }, 'media event refused: not an event');
     }
-    for (const { container, name } of created ?? []) {
+    const opened = (created ?? []).map(async ({ container, name }) => {
       const jobId = container === 'incoming' ? jobIdOfTrigger(name) : undefined;
-      if (jobId !== undefined) await this.#open(jobId);
-    }
-    await events.remove(message);
+      return jobId === undefined || this.#tryToOpen(jobId);
+    });
+    // An event that could not be followed comes back after its lease.
+    if ((await Promise.all(opened)).every(Boolean)) await events.remove(message);
     return true;
   }
 
@@ -84,12 +87,23 @@ export class Intake {
     const { blobs, ledger, steps } = this.#parts;
     for await (const folder of blobs.listFolders('incoming')) {
       const jobId = jobIdOfTrigger(`${folder}/job.json`);
-      if (jobId !== undefined) await this.#open(jobId);
+      if (jobId !== undefined) await this.#tryToOpen(jobId);
     }
     // A producer that died between opening a job, or resolving its first frame, and starting the step.
     for (const { jobId, state, framesScored, framesFailed } of await ledger.openJobs()) {
       if (state === 'waiting' || state === 'running') await steps.add('split', jobId);
       if (state === 'running' && framesScored + framesFailed > 0) await steps.add('stitch', jobId);
+    }
+  }
+
+  /** Whatever is wrong with one job must not keep the others waiting. Returns whether it need not be tried again. */
+  async #tryToOpen(jobId: string): Promise<boolean> {
+    try {
+      await this.#open(jobId);
+      return true;
+    } catch (error) {
+      this.#parts.log.warn({ jobId, error }, 'job could not be opened: it will be tried again');
+      return false;
     }
   }
 
@@ -100,10 +114,10 @@ export class Intake {
       this.#ended.add(jobId);
       return;
     }
-    const trigger = await blobs.get('incoming', triggerBlob(jobId));
+    const trigger = await blobs.stat('incoming', triggerBlob(jobId));
     if (trigger === undefined) return;
     try {
-      const request = parseTrigger(jobId, trigger);
+      const request = await readTrigger(blobs, { jobId, sizeBytes: trigger.sizeBytes });
       await checkSource(blobs, request);
       const model = await resolveModel(blobs, request);
       if (!(await ledger.open({ request, model, epoch: clock.now().getTime() }))) return;
@@ -138,25 +152,37 @@ export class Intake {
   }
 }
 
+/** A status that cannot be read says nothing. */
 async function hasEnded(blobs: BlobStore, jobId: string): Promise<boolean> {
   const bytes = await blobs.get('results', statusBlob(jobId));
   if (bytes === undefined) return false;
-  const status = jobStatus.safeParse(JSON.parse(String(bytes)));
+  const status = jobStatus.safeParse(parseJson(bytes));
   return status.success && isTerminal(status.data.state);
 }
 
-function parseTrigger(jobId: string, bytes: Buffer): JobRequest {
-  let reason: string;
+async function readTrigger(
+  blobs: BlobStore,
+  { jobId, sizeBytes }: { readonly jobId: string; readonly sizeBytes: number },
+): Promise<JobRequest> {
+  const refusal = (reason: string): PermanentError =>
+    new PermanentError('JOB_INVALID', `The trigger ${triggerBlob(jobId)} cannot be used: ${reason}.`, {
+      hint: 'Enqueue the video again; `npm run enqueue` writes a valid trigger.',
+    });
+  if (sizeBytes > TRIGGER_BYTES_MAX) throw refusal(`it has ${sizeBytes} bytes`);
+  const json = parseJson((await blobs.get('incoming', triggerBlob(jobId))) ?? Buffer.of());
+  if (json === undefined) throw refusal('it is not JSON');
+  const parsed = jobRequest.safeParse(json);
+  if (!parsed.success) throw refusal(firstIssue(parsed.error));
+  if (parsed.data.jobId !== jobId) throw refusal('it names another job');
+  return parsed.data;
+}
+
+function parseJson(bytes: Buffer): unknown {
   try {
-    const parsed = jobRequest.safeParse(JSON.parse(bytes.toString('utf8')));
-    if (parsed.success && parsed.data.jobId === jobId) return parsed.data;
-    reason = parsed.success ? 'it names another job' : firstIssue(parsed.error);
+    return JSON.parse(bytes.toString('utf8')) as unknown;
   } catch {
-    reason = 'it is not JSON';
+    return undefined;
   }
-  throw new PermanentError('JOB_INVALID', `The trigger ${triggerBlob(jobId)} cannot be used: ${reason}.`, {
-    hint: 'Enqueue the video again; `npm run enqueue` writes a valid trigger.',
-  });
 }
 
 /** Half an upload never starts a job: the source is there, and is the one that the trigger speaks of. */

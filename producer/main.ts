@@ -51,10 +51,10 @@ await runService(
     const redis = await connectRedis({ url: config.redisUrl, log });
     service.onStop(() => redis.disconnect());
     const ledger = new Ledger(redis);
-    const steps = new Steps({ redis, log });
-    service.onStop(() => steps.close());
     const folders = await JobFolders.open({ workFolder: config.workFolder, blobs });
     service.onStop(() => folders.removeAll());
+    const steps = new Steps({ redis, log });
+    service.onStop(() => steps.close());
 
     const shared = { blobs, ledger, steps, folders, clock, log, metrics };
     const failed = (jobId: string, error: unknown) => failJob(shared, jobId, error);

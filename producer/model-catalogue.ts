@@ -1,6 +1,6 @@
 /** The models that are published in the `models` container, and the one a job asks for. */
 import type { BlobStore } from '../shared/azure/blob-store.ts';
-import { modelBlob } from '../shared/contract/blob-names.ts';
+import { NAME_PATTERN, modelBlob } from '../shared/contract/blob-names.ts';
 import type { JobRequest } from '../shared/contract/job.ts';
 import type { ModelReference } from '../shared/contract/messages.ts';
 import {
@@ -76,6 +76,7 @@ async function publishedModels(blobs: BlobStore): Promise<Map<string, string[]>>
   for await (const { name: blobName } of blobs.list('models', {})) {
     const [name, version, file] = blobName.split('/');
     if (name === undefined || version === undefined || file !== 'model.json') continue;
+    if (!NAME_PATTERN.test(name) || !NAME_PATTERN.test(version)) continue;
     published.set(name, [...(published.get(name) ?? []), version].toSorted(byNumber));
   }
   return published;
@@ -89,7 +90,9 @@ async function readManifest(
 ): Promise<ModelManifest> {
   const bytes = await blobs.get('models', modelBlob(reference, 'model.json'));
   try {
-    return modelManifest.parse(JSON.parse(String(bytes)));
+    const manifest = modelManifest.parse(JSON.parse(String(bytes)));
+    if (manifest.name === reference.name && manifest.version === reference.version) return manifest;
+    throw new RangeError(`it is of ${manifest.name}/${manifest.version}`);
   } catch (cause) {
     throw new PermanentError(
       'MODEL_INVALID',

@@ -15,6 +15,7 @@ import type { Log } from '../shared/runtime/log.ts';
 import { sha256OfFile } from '../shared/runtime/sha256.ts';
 import { JobEndedError, framesInOrder } from './frame-order.ts';
 import type { JobFolders } from './job-folders.ts';
+import { judge } from './judge.ts';
 import { assertSameLength } from './media/check-result.ts';
 import { encodeVideo } from './media/encode-video.ts';
 import { jpegSize } from './media/jpeg-size.ts';
@@ -99,6 +100,7 @@ async function publish(
     signal,
   });
   for (const warning of warnings) await ledger.warn(jobId, warning);
+  await refuseFailed(ledger, jobId);
   await assertSameLength({ resultPath, timeline, video });
 
   const stem = path.parse(request.source.name).name;
@@ -112,6 +114,13 @@ async function publish(
     frameCount: timeline.pts.length,
   });
   return { blobName, sizeBytes: (await stat(resultPath)).size };
+}
+
+/** The last word on failed frames: some may have failed before all were counted. */
+async function refuseFailed(ledger: Ledger, jobId: string): Promise<void> {
+  const job = await ledger.job(jobId);
+  const verdict = job === undefined ? null : judge(job, await ledger.failures(jobId));
+  if (verdict !== null) throw verdict;
 }
 
 async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> {

@@ -5,7 +5,7 @@
  *   work there is            → enough instances to drain it within the target time, never more than there are batches to
  *                              share, in one call                                             (scale-out, or hold)
  *   a reading is missing     → hold: an unknown is never taken for zero
- *   nothing, twice in a row  → after the idle time, remove the instances that say they are idle
+ *   nothing, twice in a row  → after the idle time, remove the instances that do not say they are busy
  */
 import type { Backlog, Observation } from './observe.ts';
 import type { Policy } from './policy.ts';
@@ -87,7 +87,9 @@ export function decide(
       memory: NOTHING_REMEMBERED,
     };
   }
-  if (messagesApprox === null || backlog === null) return hold('observation-incomplete', memory);
+  if (messagesApprox === null || backlog === null || heartbeats === null) {
+    return hold('observation-incomplete', memory);
+  }
 
   const remembered: Memory = {
     zeroReadings: memory.zeroReadings + 1,

@@ -63,5 +63,5 @@ export function scalerMetrics(): ScalerMetrics {
 
 /** An instance that has not said anything yet is booting. */
 function countIn(state: WorkerState, { instances, heartbeats }: Observation): number {
-  return (instances ?? []).filter(({ vmId }) => (heartbeats.get(vmId)?.state ?? 'booting') === state).length;
+  return (instances ?? []).filter(({ vmId }) => (heartbeats?.get(vmId)?.state ?? 'booting') === state).length;
 }

@@ -26,8 +26,8 @@ export interface Observation {
   readonly messagesApprox: number | null;
   readonly backlog: Backlog | null;
   readonly instances: readonly Instance[] | null;
-  /** The newest heartbeat of each instance that has one. */
-  readonly heartbeats: ReadonlyMap<string, Heartbeat>;
+  /** What each instance last said; of several workers on one, the busy one counts. */
+  readonly heartbeats: ReadonlyMap<string, Heartbeat> | null;
 }
 
 export interface ObserveParts {
@@ -86,11 +86,11 @@ async function readBacklog(ledger: Ledger): Promise<Backlog> {
 }
 
 async function readHeartbeats(blobs: BlobStore): Promise<Map<string, Heartbeat>> {
-  const newest = new Map<string, Heartbeat>();
+  const byInstance = new Map<string, Heartbeat>();
   for await (const { metadata } of blobs.list('workers', { withMetadata: true })) {
     const beat = heartbeatFrom(metadata);
-    if (beat !== undefined && (newest.get(beat.vmId)?.sequence ?? -1) < beat.sequence)
-      newest.set(beat.vmId, beat);
+    if (beat === undefined || byInstance.get(beat.vmId)?.state === 'busy') continue;
+    byInstance.set(beat.vmId, beat);
   }
-  return newest;
+  return byInstance;
 }

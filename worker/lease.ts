@@ -1,8 +1,8 @@
 /**
  * The lease on one message: ours from the receive until it is settled or lost.
  *
- *   held ──settle()──▶ settled        the message was deleted, or made visible again
- *     └──────────────▶ lost           somebody else has it, or may have: `signal` is aborted, and we touch nothing
+ *   held ──▶ settling ──▶ settled    the message was deleted, or made visible again
+ *     └──────────┴──────▶ lost       somebody else has it, or may have: `signal` is aborted, and we touch nothing
  *
  * The deadline is monotonic time at the start of the request plus the visibility asked for, never a server's timestamp. A
  * timer renews at a third of the length. Renewing and settling never overlap, so settling always uses the newest receipt.
@@ -25,7 +25,7 @@ export interface LeaseListener {
   lost(): void;
 }
 
-type LeaseState = 'held' | 'settled' | 'lost';
+type LeaseState = 'held' | 'settling' | 'settled' | 'lost';
 
 export class Lease {
   readonly #queue: WorkQueue;
@@ -37,7 +37,8 @@ export class Lease {
   #message: ReceivedMessage;
   #state: LeaseState = 'held';
   #deadlineMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  #renewTimer: NodeJS.Timeout | undefined;
+  #deadlineTimer: NodeJS.Timeout | undefined;
   #renewal: Promise<void> = Promise.resolve();
 
   constructor(parts: {
@@ -66,8 +67,8 @@ export class Lease {
   }
 
   get state(): LeaseState {
-    if (this.#state === 'held' && this.#clock.monotonicMs() >= this.#deadlineMs)
-      this.#lose('its time ran out');
+    const isOver = this.#clock.monotonicMs() >= this.#deadlineMs;
+    if (isOver && (this.#state === 'held' || this.#state === 'settling')) this.#lose('its time ran out');
     return this.#state;
   }
 
@@ -91,15 +92,17 @@ export class Lease {
 
   /** Stops renewing and leaves the message as it is. */
   leave(): void {
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     if (this.#state === 'held') this.#state = 'settled';
   }
 
   async #settle(settle: (message: ReceivedMessage) => Promise<void>): Promise<boolean> {
-    clearTimeout(this.#timer);
-    await this.#renewal;
-    if (this.state === 'lost') return false;
+    if (this.#isLost()) return false;
     assert.equal(this.#state, 'held', 'a lease is settled once');
+    this.#state = 'settling';
+    await this.#renewal;
+    if (this.#isLost()) return false;
+    this.#stopTimers();
     try {
       await settle(this.#message);
       this.#state = 'settled';
@@ -112,9 +115,12 @@ export class Lease {
   }
 
   #schedule(): void {
-    this.#timer = setTimeout(() => {
+    this.#stopTimers();
+    this.#renewTimer = setTimeout(() => {
       this.#renewal = this.#renew();
     }, this.#timing.renewEveryMs);
+    // Looking is what finds it lost.
+    this.#deadlineTimer = setTimeout(() => this.state, this.#deadlineMs - this.#clock.monotonicMs());
   }
 
   async #renew(): Promise<void> {
@@ -128,19 +134,27 @@ export class Lease {
       this.#listener.renewed();
     } catch (error) {
       this.#listener.renewalFailed();
-      if (error instanceof LeaseLostError) return this.#lose('renewing was refused');
-      this.#log.warn({ error, messageId: this.#message.messageId }, 'lease renewal failed');
+      if (error instanceof LeaseLostError) this.#lose('renewing was refused');
+      else this.#log.warn({ error, messageId: this.#message.messageId }, 'lease renewal failed');
     }
     if (this.state === 'held') this.#schedule();
-    return undefined;
   }
 
   #lose(why: string): void {
-    if (this.#state !== 'held') return;
+    if (this.#state === 'settled' || this.#state === 'lost') return;
     this.#state = 'lost';
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     this.#listener.lost();
     this.#log.warn({ messageId: this.#message.messageId, why }, 'lease lost');
     this.#losing.abort(new LeaseLostError(why));
+  }
+
+  #isLost(): boolean {
+    return this.state === 'lost';
+  }
+
+  #stopTimers(): void {
+    clearTimeout(this.#renewTimer);
+    clearTimeout(this.#deadlineTimer);
   }
 }

@@ -25,7 +25,11 @@ await runService(
     const config = workerConfig();
     const { signal } = service;
     const metrics = workerMetrics();
-    const leaseCalls = { ...BRISK, tryTimeoutMs: Math.min(BRISK.tryTimeoutMs, config.leaseCallTimeoutMs) };
+    const leaseCalls = {
+      ...BRISK,
+      tryTimeoutMs: Math.min(BRISK.tryTimeoutMs, config.leaseCallTimeoutMs),
+      callTimeoutMs: config.leaseCallTimeoutMs,
+    };
 
     const accounts = {
       media: storageAccount(config.mediaStorage),

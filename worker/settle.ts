@@ -63,8 +63,10 @@ export function settle(delivery: Delivery): Decision {
     releases: batch.history.releases + 1,
     failures: failuresOf(delivery, attempts),
   };
-  if (interruption === 'draining') return { kind: 'release', delaySeconds: 0, history };
-
+  if (interruption === 'draining') {
+    const before = newlyStored > 0 ? 0 : batch.history.barren;
+    return { kind: 'release', delaySeconds: 0, history: { ...history, barren: before } };
+  }
   const barren = newlyStored > 0 ? 0 : batch.history.barren + 1;
   if (barren >= BARREN_DELIVERIES_MAX || isSuspect(unreleased)) {
     const reason = cutText(

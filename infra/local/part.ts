@@ -4,19 +4,21 @@
  * It has a process group of its own, so that Ctrl-C at the terminal reaches only the stack, which stops its parts in order;
  * and it is tied to the stack, so that it goes when the stack is killed.
  */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
-import { type ChildExit, exited, spawnTied, stopChild } from '../../shared/runtime/child.ts';
+import { type ChildExit, exited, spawnNode, spawnTied, stopChild } from '../../shared/runtime/child.ts';
 import { type ErrorCode, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';
 
 export interface PartOptions {
   readonly name: string;
-  readonly command: string;
-  readonly args: readonly string[];
+  /** A program on the PATH with its arguments, or a Node program of ours. */
+  readonly program:
+    | { readonly command: string; readonly args: readonly string[] }
+    | { readonly script: string };
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly logPath: string;
@@ -35,12 +37,17 @@ export class Part {
     this.name = options.name;
     this.#options = options;
     const log = openSync(options.logPath, 'a');
-    this.#child = spawnTied(options.command, options.args, {
+    const { program, env, cwd } = options;
+    const spawning: SpawnOptions & { readonly env: NodeJS.ProcessEnv } = {
       stdio: ['ignore', log, log, 'ipc'],
       detached: true,
-      env: options.env,
-      cwd: options.cwd,
-    });
+      env,
+      cwd,
+    };
+    this.#child =
+      'script' in program
+        ? spawnNode(program.script, [], spawning)
+        : spawnTied(program.command, program.args, spawning);
     this.#child.on('error', () => undefined); // Shows as an exit.
     closeSync(log);
   }

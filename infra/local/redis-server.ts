@@ -38,8 +38,7 @@ export async function startRedis({
     await writeFile(configPath, redisConfig({ port, password, dataFolder, isPersistent }), { mode: 0o600 });
     const part = new Part({
       name: 'Redis',
-      command: 'redis-server',
-      args: [configPath],
+      program: { command: 'redis-server', args: [configPath] },
       env: process.env,
       cwd: dataFolder,
       logPath,

@@ -90,8 +90,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const startService = async (name: 'producer' | 'scaler'): Promise<number> => {
       const part = new Part({
         name,
-        command: process.execPath,
-        args: [path.join(ROOT, name, 'main.ts')],
+        program: { script: path.join(ROOT, name, 'main.ts') },
         env: serviceEnvironment,
         cwd: ROOT,
         logPath: logPath(name),

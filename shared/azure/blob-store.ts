@@ -4,9 +4,11 @@
  * A put with `onlyIfAbsent` is how outputs become idempotent: whoever comes second changes no byte.
  */
 import { buffer } from 'node:stream/consumers';
+
 import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 
 import { type AccountName, CONTAINERS, type ContainerName } from '../contract/storage-layout.ts';
+import { boundedCall } from './bounded-call.ts';
 import type { RetryPolicy, StorageAccount } from './credentials.ts';
 import { isAlreadyThere, isNotFound } from './storage-errors.ts';
 
@@ -80,12 +82,14 @@ export async function openBlobStore(accounts: Accounts, policy: RetryPolicy): Pr
     const service = services[CONTAINERS[container]];
     if (service === undefined) throw new TypeError(`the container ${container} is not for this room`);
     return service.getContainerClient(container);
-  });
+  }, policy);
 }
 
-function blobStore(open: (container: ContainerName) => ContainerClient): BlobStore {
+/** Files may take long, however long: only what is small is bounded. */
+function blobStore(open: (container: ContainerName) => ContainerClient, policy: RetryPolicy): BlobStore {
   return {
     async put(container, name, body, { contentType, onlyIfAbsent = false, metadata, signal } = {}) {
+      using call = boundedCall(policy, signal);
       try {
         await open(container)
           .getBlockBlobClient(name)
@@ -93,7 +97,7 @@ function blobStore(open: (container: ContainerName) => ContainerClient): BlobSto
             ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
             ...(onlyIfAbsent ? { conditions: { ifNoneMatch: '*' } } : {}),
             ...(metadata === undefined ? {} : { metadata: { ...metadata } }),
-            ...abortable(signal),
+            abortSignal: call.abortSignal,
           });
         return 'created';
       } catch (error) {
@@ -112,10 +116,11 @@ function blobStore(open: (container: ContainerName) => ContainerClient): BlobSto
       return etag ?? '';
     },
     async get(container, name, { signal } = {}) {
+      using call = boundedCall(policy, signal);
       try {
         const { readableStreamBody } = await open(container)
           .getBlobClient(name)
-          .download(0, undefined, abortable(signal));
+          .download(0, undefined, { abortSignal: call.abortSignal });
         if (readableStreamBody === undefined) throw new TypeError('expected a stream of the blob');
         return await buffer(readableStreamBody);
       } catch (error) {
@@ -129,10 +134,11 @@ function blobStore(open: (container: ContainerName) => ContainerClient): BlobSto
         .downloadToFile(path, 0, undefined, { ...progress(onProgress), ...abortable(signal) });
     },
     async stat(container, name, { signal } = {}) {
+      using call = boundedCall(policy, signal);
       try {
         const { contentLength, etag, lastModified, metadata } = await open(container)
           .getBlobClient(name)
-          .getProperties(abortable(signal));
+          .getProperties({ abortSignal: call.abortSignal });
         return {
           sizeBytes: contentLength ?? 0,
           etag: etag ?? '',
@@ -145,12 +151,14 @@ function blobStore(open: (container: ContainerName) => ContainerClient): BlobSto
       }
     },
     async *list(container, { prefix = '', withMetadata = false, signal }) {
+      using call = boundedCall(policy, signal);
       const blobs = open(container).listBlobsFlat({
         prefix,
         includeMetadata: withMetadata,
-        ...abortable(signal),
+        abortSignal: call.abortSignal,
       });
       for await (const { name, properties, metadata } of blobs) {
+        call.goOn();
         yield {
           name,
           sizeBytes: properties.contentLength ?? 0,
@@ -161,12 +169,15 @@ function blobStore(open: (container: ContainerName) => ContainerClient): BlobSto
       }
     },
     async *listFolders(container, { signal } = {}) {
-      for await (const item of open(container).listBlobsByHierarchy('/', abortable(signal))) {
+      using call = boundedCall(policy, signal);
+      for await (const item of open(container).listBlobsByHierarchy('/', { abortSignal: call.abortSignal })) {
+        call.goOn();
         if (item.kind === 'prefix') yield item.name.replace(/\/$/, '');
       }
     },
     async remove(container, name) {
-      await open(container).getBlobClient(name).deleteIfExists();
+      using call = boundedCall(policy);
+      await open(container).getBlobClient(name).deleteIfExists({ abortSignal: call.abortSignal });
     },
   };
 }

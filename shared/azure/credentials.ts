@@ -12,16 +12,30 @@ import { PermanentError, describeError } from '../runtime/errors.ts';
 
 export interface RetryPolicy {
   readonly tries: number;
-  /** Of one try. */
+  /** Of one try, as the service is asked to keep it. */
   readonly tryTimeoutMs: number;
   readonly delayMs: number;
   readonly delayMaxMs: number;
+  /** Of the whole call, kept by us: a server that accepts and never answers keeps no time-out. */
+  readonly callTimeoutMs: number;
 }
 
 /** For work that nobody waits for: the service may have a bad half minute. */
-export const PATIENT: RetryPolicy = { tries: 6, tryTimeoutMs: 60_000, delayMs: 400, delayMaxMs: 10_000 };
+export const PATIENT: RetryPolicy = {
+  tries: 6,
+  tryTimeoutMs: 60_000,
+  delayMs: 400,
+  delayMaxMs: 10_000,
+  callTimeoutMs: 180_000,
+};
 /** For a call whose answer is worthless when it is late: a lease, a person waiting, a look at the door. */
-export const BRISK: RetryPolicy = { tries: 2, tryTimeoutMs: 5_000, delayMs: 250, delayMaxMs: 500 };
+export const BRISK: RetryPolicy = {
+  tries: 2,
+  tryTimeoutMs: 5_000,
+  delayMs: 250,
+  delayMaxMs: 500,
+  callTimeoutMs: 8_000,
+};
 
 const ACCOUNT_NAME = /^[a-z0-9]{3,24}$/;
 const BLOB_HOST = /^[a-z0-9]{3,24}\.blob\.[a-z0-9.-]+$/;
@@ -55,8 +69,10 @@ export function storageAccount(setting: string): StorageAccount {
 
 function emulatorAccount(connectionString: string): StorageAccount {
   return {
-    blobs: (policy) => parsed(() => BlobServiceClient.fromConnectionString(connectionString, pipeline(policy))),
-    queues: (policy) => parsed(() => QueueServiceClient.fromConnectionString(connectionString, pipeline(policy))),
+    blobs: (policy) =>
+      parsed(() => BlobServiceClient.fromConnectionString(connectionString, pipeline(policy))),
+    queues: (policy) =>
+      parsed(() => QueueServiceClient.fromConnectionString(connectionString, pipeline(policy))),
   };
 }
 

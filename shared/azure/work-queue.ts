@@ -8,6 +8,7 @@
 import type { QueueClient } from '@azure/storage-queue';
 
 import type { QueueName } from '../contract/storage-layout.ts';
+import { boundedCall } from './bounded-call.ts';
 import { BRISK, PATIENT, type RetryPolicy, type StorageAccount } from './credentials.ts';
 import { isLeaseLost } from './storage-errors.ts';
 
@@ -54,55 +55,62 @@ export async function openWorkQueue(
 ): Promise<WorkQueue> {
   const patient = (await account.queues(PATIENT)).getQueueClient(name);
   const brisk = (await account.queues(leaseCalls)).getQueueClient(name);
-  return workQueue({ name, patient, brisk });
+  return workQueue({ name, patient, brisk, leaseCalls });
 }
 
 function workQueue({
   name,
   patient,
   brisk,
+  leaseCalls,
 }: {
-  name: QueueName;
-  patient: QueueClient;
-  brisk: QueueClient;
+  readonly name: QueueName;
+  readonly patient: QueueClient;
+  readonly brisk: QueueClient;
+  readonly leaseCalls: RetryPolicy;
 }): WorkQueue {
   return {
     name,
     async send(text, { visibilityTimeoutSeconds = 0 } = {}) {
-      await patient.sendMessage(text, { messageTimeToLive: -1, visibilityTimeout: visibilityTimeoutSeconds });
+      using call = boundedCall(PATIENT);
+      await patient.sendMessage(text, {
+        abortSignal: call.abortSignal,
+        messageTimeToLive: -1,
+        visibilityTimeout: visibilityTimeoutSeconds,
+      });
     },
     async receive({ visibilityTimeoutSeconds, signal }) {
+      using call = boundedCall(leaseCalls, signal);
       const { receivedMessageItems } = await brisk.receiveMessages({
+        abortSignal: call.abortSignal,
         numberOfMessages: 1,
         visibilityTimeout: visibilityTimeoutSeconds,
-        ...abortable(signal),
       });
       const [item] = receivedMessageItems;
       return item && { ...item, insertedAt: item.insertedOn, text: item.messageText };
     },
     async update({ messageId, popReceipt, text }, { visibilityTimeoutSeconds, signal }) {
-      const answer = await leaseCall(() =>
-        brisk.updateMessage(messageId, popReceipt, text, visibilityTimeoutSeconds, abortable(signal)),
+      using call = boundedCall(leaseCalls, signal);
+      const answer = await unlessLost(
+        brisk.updateMessage(messageId, popReceipt, text, visibilityTimeoutSeconds, call),
       );
       if (answer.popReceipt === undefined) throw new LeaseLostError('the answer held no pop receipt');
       return answer.popReceipt;
     },
     async remove({ messageId, popReceipt }, { signal } = {}) {
-      await leaseCall(() => brisk.deleteMessage(messageId, popReceipt, abortable(signal)));
+      using call = boundedCall(leaseCalls, signal);
+      await unlessLost(brisk.deleteMessage(messageId, popReceipt, call));
     },
     async countApprox() {
-      return (await brisk.getProperties()).approximateMessagesCount ?? 0;
+      using call = boundedCall(leaseCalls);
+      return (await brisk.getProperties(call)).approximateMessagesCount ?? 0;
     },
   };
 }
 
-function abortable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
-}
-
-async function leaseCall<T>(call: () => Promise<T>): Promise<T> {
+async function unlessLost<T>(answer: Promise<T>): Promise<T> {
   try {
-    return await call();
+    return await answer;
   } catch (cause) {
     if (isLeaseLost(cause)) throw new LeaseLostError('the lease on the message is lost', { cause });
     throw cause;

@@ -7,9 +7,15 @@
 import { FRAME_INDEX_DIGITS, FRAMES_MAX, SOURCE_NAME_BYTES_MAX } from './limits.ts';
 
 /** Lower case, digits and single dashes, 3 to 63 characters; `drop` is the folder of bare videos. */
-export const JOB_ID_PATTERN = /^(?!drop$)[a-z0-9](?:-?[a-z0-9]){2,62}$/;
+export const JOB_ID_PATTERN = /^(?!drop$)(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/;
 /** As a worker or a model names itself: no slash, no leading dot. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+/** What Azure or a path would read as something else. */
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f/\\?#%*:|"<>]|[. ]+$/gu;
+/** Names that a job's folder has already. */
+const OUR_OWN = /^(?:\.*|(?:job|status|report|timeline)\.json)$/;
 
 export type ScoredExtension = 'jpg' | 'json';
 
@@ -79,10 +85,9 @@ export function framesPrefix(jobId: string, frameStart: number, frameEnd: number
  * (slashes, control characters, trailing dots) becomes `_`. Never empty, never `job.json` or another of our own names.
  */
 export function safeSourceName(fileName: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  const plain = fileName.normalize('NFC').replace(/[\u0000-\u001f\u007f-\u009f/\\?#%*:|"<>]|[. ]+$/gu, '_');
+  const plain = fileName.toWellFormed().normalize('NFC').replace(FORBIDDEN, '_');
   const short = truncateBytes(plain, SOURCE_NAME_BYTES_MAX);
-  return /^(?:\.*|(?:job|status|report|timeline)\.json)$/.test(short) ? `source-${short}` : short;
+  return OUR_OWN.test(short) ? `source-${short}` : short;
 }
 
 /** Cuts in the middle, so that the extension stays, and never inside a character. */

@@ -23,7 +23,11 @@ export const jobRequest = z.object({
   jobId: z.string().regex(JOB_ID_PATTERN),
   source: z.object({
     /** The file's name as its owner wrote it; the blob's is `safeSourceName` of it. */
-    name: z.string().min(1).max(1024),
+    name: z
+      .string()
+      .min(1)
+      .max(1024)
+      .refine((name) => name.isWellFormed(), { error: 'expected well-formed text' }),
     sizeBytes: z.int().min(1),
     etag: z.string().min(1),
   }),

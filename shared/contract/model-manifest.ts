@@ -63,7 +63,7 @@ export function parameterWeights(
   asked: ModelParameters,
 ): Map<string, Float32Array> {
   for (const name of Object.keys(asked)) {
-    if (manifest.parameters[name] === undefined) {
+    if (!Object.hasOwn(manifest.parameters, name)) {
       throw new UnknownParameterError(`the model ${manifest.name} takes no ${name}`);
     }
   }
@@ -75,17 +75,21 @@ export function parameterWeights(
   return weights;
 }
 
+/** Beyond these a weight is a slip of the hand; within them sums stay exact enough. */
+const WEIGHT_MIN = 1e-6;
+const WEIGHT_MAX = 1e6;
+
 function blend(parameterName: string, choices: readonly string[], text: string): Float32Array {
-  const weights = new Float32Array(choices.length);
+  const weights = choices.map(() => 0);
   for (const part of text.split(',')) {
     const [id = '', weightText = '1'] = part.trim().split(':');
     const weight = Number(weightText);
     const index = choices.indexOf(id);
-    if (index === -1 || !(weight > 0) || !Number.isFinite(weight)) {
+    if (index === -1 || !(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX)) {
       throw new UnknownChoiceError(parameterName, part.trim(), choices);
     }
     weights[index] = (weights[index] ?? 0) + weight;
   }
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return weights.map((weight) => weight / total);
+  return Float32Array.from(weights, (weight) => weight / total);
 }

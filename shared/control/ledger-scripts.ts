@@ -28,11 +28,11 @@ return 0`;
 
 /**
  * Takes the next batch that has something left to do. KEYS job, resolved, dispatched, again. ARGV nowMs.
- * Returns its index, or -1.
+ * Returns its index and its frames [start, end), or nothing.
  */
 export const CLAIM = `
 local fields = redis.call('HMGET', KEYS[1], 'state', 'batchSize', 'framesExpected', 'framesSplit', 'splitFinished', 'nextBatch')
-if fields[1] ~= 'running' or not fields[2] then return -1 end
+if fields[1] ~= 'running' or not fields[2] then return {} end
 local size, expected, split = tonumber(fields[2]), tonumber(fields[3] or 0), tonumber(fields[4] or 0)
 local nextBatch = tonumber(fields[6] or 0)
 local ready = math.floor(split / size)
@@ -40,33 +40,38 @@ if fields[5] == '1' then ready = math.ceil(split / size) end
 while true do
   local batch = tonumber(redis.call('LPOP', KEYS[4]) or -1)
   if batch == -1 then
-    if nextBatch >= ready then return -1 end
+    if nextBatch >= ready then return {} end
     batch = nextBatch
     nextBatch = nextBatch + 1
     redis.call('HSET', KEYS[1], 'nextBatch', nextBatch)
   end
-  for frame = batch * size, math.min((batch + 1) * size, split) - 1 do
+  local frameEnd = math.min((batch + 1) * size, split)
+  for frame = batch * size, frameEnd - 1 do
     if redis.call('GETBIT', KEYS[2], frame) == 0 then
       redis.call('ZADD', KEYS[3], ARGV[1], batch)
       redis.call('HSET', KEYS[1], 'lastDispatchedAt', ARGV[1])
-      return batch
+      return {batch, batch * size, frameEnd}
     end
   end
 end`;
 
 /**
  * Marks frames. KEYS job, resolved, dispatched, failures. ARGV nowMs, batch (or -1), scored ranges as JSON, failed groups
- * as JSON [{reason, frames}]. Returns how many frames were newly scored and newly failed.
+ * as JSON [{reason, frames}]. Returns how many frames were newly scored, how many of them had failed before, and then how many
+ * newly failed of each group. A job that is closed keeps nothing.
  */
 export const RESOLVE = `
-local scored, failed = 0, 0
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('TTL', KEYS[1]) >= 0 then return {0, 0} end
+local scored, corrected, failed = 0, 0, 0
+local answer = {}
 for _, range in ipairs(cjson.decode(ARGV[3])) do
   for frame = range[1], range[2] - 1 do
     if redis.call('SETBIT', KEYS[2], frame, 1) == 0 then scored = scored + 1
-    elseif redis.call('HDEL', KEYS[4], frame) == 1 then scored = scored + 1; failed = failed - 1 end
+    elseif redis.call('HDEL', KEYS[4], frame) == 1 then scored = scored + 1; corrected = corrected + 1 end
   end
 end
-for _, group in ipairs(cjson.decode(ARGV[4])) do
+for number, group in ipairs(cjson.decode(ARGV[4])) do
+  local before = failed
   for _, range in ipairs(group.frames) do
     for frame = range[1], range[2] - 1 do
       if redis.call('SETBIT', KEYS[2], frame, 1) == 0 then
@@ -75,9 +80,12 @@ for _, group in ipairs(cjson.decode(ARGV[4])) do
       end
     end
   end
+  answer[number + 2] = failed - before
 end
+answer[1] = scored
+answer[2] = corrected
 if scored ~= 0 then redis.call('HINCRBY', KEYS[1], 'framesScored', scored) end
-if failed ~= 0 then redis.call('HINCRBY', KEYS[1], 'framesFailed', failed) end
+if failed ~= corrected then redis.call('HINCRBY', KEYS[1], 'framesFailed', failed - corrected) end
 if scored > 0 then redis.call('HSETNX', KEYS[1], 'scoringSinceMs', ARGV[1]) end
 local batch = tonumber(ARGV[2])
 if batch >= 0 and redis.call('ZSCORE', KEYS[3], batch) then
@@ -86,12 +94,12 @@ if batch >= 0 and redis.call('ZSCORE', KEYS[3], batch) then
   for frame = batch * size, math.min((batch + 1) * size, tonumber(fields[2])) - 1 do
     if redis.call('GETBIT', KEYS[2], frame) == 0 then
       if scored > 0 then redis.call('ZADD', KEYS[3], ARGV[1], batch) end
-      return {scored, failed}
+      return answer
     end
   end
   redis.call('ZREM', KEYS[3], batch)
 end
-return {scored, failed}`;
+return answer`;
 
 /** Batches without progress since a time go to be sent again. KEYS dispatched, again. ARGV olderThanMs. Returns how many. */
 export const REQUEUE_STALE = `

@@ -74,6 +74,23 @@ export interface FrameOutcomes {
   readonly failed: readonly (FrameFailure & { readonly frames: readonly FrameRange[] })[];
 }
 
+/** Half-open: frames `frameStart` to `frameEnd - 1`. */
+export interface ClaimedBatch {
+  readonly batchIndex: number;
+  readonly frameStart: number;
+  readonly frameEnd: number;
+}
+
+/** What a result changed. */
+export interface Resolved {
+  readonly newlyScored: number;
+  /** How many of them had been given up before. */
+  readonly corrected: number;
+  readonly newlyFailed: number;
+  /** In the order of the result's groups. */
+  readonly newlyFailedByGroup: readonly number[];
+}
+
 export interface FrameFailure {
   readonly kind: FailureKind;
   readonly message: string;
@@ -176,19 +193,23 @@ export class Ledger {
   /** A warning is said once, however often it is found. */
   async warn(jobId: string, sentence: string): Promise<void> {
     const key = jobKey(jobId, 'warnings');
-    await this.#redis.multi().lrem(key, 0, sentence).rpush(key, sentence).exec();
+    const warning = this.#redis.multi().lrem(key, 0, sentence).rpush(key, sentence);
+    if ((await this.#redis.zscore(OPEN_JOBS, jobId)) === null) warning.expire(key, CLOSED_JOB_SECONDS);
+    await warning.exec();
   }
 
   /** The next batch of the job that is ready and has something left to do; it counts as dispatched from now on. */
-  async claimBatch(jobId: string, nowMs: number): Promise<number | undefined> {
+  async claimBatch(jobId: string, nowMs: number): Promise<ClaimedBatch | undefined> {
     const keys = [
       jobKey(jobId),
       jobKey(jobId, 'resolved'),
       jobKey(jobId, 'dispatched'),
       jobKey(jobId, 'again'),
     ];
-    const batchIndex = (await this.#redis.eval(CLAIM, 4, ...keys, nowMs)) as number;
-    return batchIndex < 0 ? undefined : batchIndex;
+    const claimed = (await this.#redis.eval(CLAIM, 4, ...keys, nowMs)) as number[];
+    const [batchIndex, frameStart, frameEnd] = claimed;
+    if (batchIndex === undefined || frameStart === undefined || frameEnd === undefined) return undefined;
+    return { batchIndex, frameStart, frameEnd };
   }
 
   /** Batches on the queue that nobody has got any further with since a time are made ready again. Returns how many. */
@@ -206,18 +227,17 @@ export class Ledger {
       failed,
       nowMs,
     }: FrameOutcomes & { readonly batchIndex: number | null; readonly nowMs: number },
-  ): Promise<{ newlyScored: number; newlyFailed: number }> {
+  ): Promise<Resolved> {
     const groups = failed.map(({ kind, message, frames }) => ({
       reason: JSON.stringify({ kind, message }),
       frames,
     }));
     const keys = ['', 'resolved', 'dispatched', 'failures'].map((part) => jobKey(jobId, part));
     const args = [nowMs, batchIndex ?? -1, JSON.stringify(scored), JSON.stringify(groups)];
-    const [newlyScored, newlyFailed] = (await this.#redis.eval(RESOLVE, 4, ...keys, ...args)) as [
-      number,
-      number,
-    ];
-    return { newlyScored, newlyFailed };
+    const answer = (await this.#redis.eval(RESOLVE, 4, ...keys, ...args)) as number[];
+    const [newlyScored = 0, corrected = 0, ...newlyFailedByGroup] = answer;
+    const newlyFailed = newlyFailedByGroup.reduce((sum, count) => sum + count, 0);
+    return { newlyScored, corrected, newlyFailed, newlyFailedByGroup };
   }
 
   /**
@@ -275,12 +295,4 @@ export class Ledger {
 
 function jobKey(jobId: string, part = ''): string {
   return part === '' ? `${PREFIX}job:${jobId}` : `${PREFIX}job:${jobId}:${part}`;
-}
-
-/** Frames `[start, end)` of a batch of a job with so many frames. */
-export function batchRange(
-  batchIndex: number,
-  { batchSize, frameCount }: { readonly batchSize: number; readonly frameCount: number },
-): FrameRange {
-  return [batchIndex * batchSize, Math.min((batchIndex + 1) * batchSize, frameCount)];
 }

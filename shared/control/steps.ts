@@ -77,6 +77,10 @@ export class Steps {
       },
     );
     worker.on('error', (error) => this.#log.warn({ error, step }, 'step worker failed'));
+    // A worker that is closing takes nothing new, least of all what it has just handed back.
+    signal.addEventListener('abort', () => void worker.close(), { once: true });
+    // A step that stalled too often is failed by BullMQ itself.
+    worker.on('failed', (job, error) => void this.#endStalled(job, { handler, error }));
     this.#workers.push(worker);
   }
 
@@ -108,6 +112,18 @@ export class Steps {
       if (!isLast) throw error;
       await handler.failed(jobId, error);
       throw new UnrecoverableError(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #endStalled(
+    job: Job<StepData> | undefined,
+    { handler, error }: { readonly handler: StepHandler; readonly error: Error },
+  ): Promise<void> {
+    try {
+      if (job === undefined || error instanceof UnrecoverableError) return; // Told already, in the attempt.
+      if (await job.isFailed()) await handler.failed(job.data.jobId, error);
+    } catch (failure) {
+      this.#log.warn({ error: failure }, 'the end of a step could not be told');
     }
   }
 

@@ -21,16 +21,23 @@ export function spawnTied(command: string, args: readonly string[], options: Spa
     : spawn(command, [...args], options);
 }
 
+/**
+ * Keeps a program of ours small and flat, whatever goes through it. V8's young generation would grow to some 100 MB for
+ * garbage that lives as long as a request; glibc would keep an arena for each thread and give little of it back.
+ */
+const NODE_FLAGS = ['--max-semi-space-size=4'];
+const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
+
 /** A Node program of ours, tied, with an IPC channel. It gets `env` and nothing else of the environment. */
 export function spawnNode(
   programPath: string,
   args: readonly string[],
   { env, ...options }: SpawnOptions & { readonly env: NodeJS.ProcessEnv },
 ): ChildProcess {
-  return spawnTied(process.execPath, [programPath, ...args], {
+  return spawnTied(process.execPath, [...NODE_FLAGS, programPath, ...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     ...options,
-    env,
+    env: { ...ALLOCATOR, ...env },
   });
 }
 

@@ -78,11 +78,16 @@ export function exitStatusOf(error: unknown): number {
   return error instanceof FleetError ? ERROR_EXITS[error.code] : EXIT.internal;
 }
 
+/** A chain of causes is told so far: one that leads back to itself must end too. */
+const CAUSES_MAX = 5;
+
 /** One line for logs and messages: the error and its causes, no stack. */
-export function describeError(error: unknown): string {
+export function describeError(error: unknown, causesLeft = CAUSES_MAX): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause === undefined ? '' : ` (because: ${describeError(error.cause)})`;
-  return `${error.message}${cause}`;
+  const inner: unknown = error.cause ?? (error instanceof AggregateError ? error.errors[0] : undefined);
+  const cause = inner === undefined || causesLeft === 0 ? '' : describeError(inner, causesLeft - 1);
+  const message = error.message === '' ? error.name : error.message;
+  return cause === '' ? message : `${message} (because: ${cause})`;
 }
 
 /** An errno code such as `ENOENT`, or undefined. */

@@ -10,7 +10,7 @@ const MESSAGES = 100;
 const HOLDERS = 8;
 const AGAIN = 'again-';
 /** Long against a settling, so that only one renewal meets it. */
-const RENEW_EVERY_MS = 250;
+const RENEW_EVERY_MS = 3;
 /** Half a millisecond apart, from before the renewal to behind its answer. */
 const MOMENTS = 40;
 

@@ -46,8 +46,8 @@ test('a frame is counted once, however often it is told', async () => {
     failed: failedFrames([5, 7]),
     nowMs: 1,
   } as const;
-  expect(await ledger.resolve('job-1', told)).toEqual({ newlyScored: 7, newlyFailed: 2 });
-  expect(await other.resolve('job-1', told)).toEqual({ newlyScored: 0, newlyFailed: 0 });
+  expect(await ledger.resolve('job-1', told)).toMatchObject({ newlyScored: 7, newlyFailed: 2 });
+  expect(await other.resolve('job-1', told)).toMatchObject({ newlyScored: 0, newlyFailed: 0 });
   expect(await counts('job-1')).toEqual({ framesScored: 7, framesFailed: 2 });
   const overlapping = { batchIndex: null, scored: [[4, 12]], failed: [], nowMs: 2 } as const;
   await ledger.resolve('job-1', overlapping);
@@ -82,9 +82,12 @@ test('a frame that failed and was scored after all is no failure any more, and a
   expect(await ledger.failures('job-1')).toEqual(
     [0, 1, 12].map((frameIndex) => ({ frameIndex, kind: 'inference', message: 'no memory' })),
   );
-  expect(await ledger.resolve('job-1', { batchIndex: 0, scored: [[1, 3]], failed: [], nowMs: 2 })).toEqual({
+  expect(
+    await ledger.resolve('job-1', { batchIndex: 0, scored: [[1, 3]], failed: [], nowMs: 2 }),
+  ).toMatchObject({
     newlyScored: 2,
-    newlyFailed: -1,
+    corrected: 1,
+    newlyFailed: 0,
   });
   await ledger.resolve('job-1', { batchIndex: 0, scored: [], failed: failedFrames([1, 3]), nowMs: 3 });
 

@@ -31,7 +31,8 @@ afterEach(async () => {
   await rm(path.dirname(localFolder), { recursive: true, force: true });
 });
 
-const startFleet = (): RunningCommand => remember(startStackCommand({ localFolder, environment: { FRAMEFLEET_IDLE_SECONDS: '2' } }));
+const startFleet = (): RunningCommand =>
+  remember(startStackCommand({ localFolder, environment: { FRAMEFLEET_IDLE_SECONDS: '2' } }));
 const startJob = (...args: string[]): RunningCommand => remember(enqueue([clip(), ...args], { localFolder }));
 function remember(command: RunningCommand): RunningCommand {
   started.push(command);

@@ -124,7 +124,7 @@ test('a few failed frames are allowed, one more fails the job with the reason', 
     error: {
       code: 'TOO_MANY_FAILED_FRAMES',
       message: '6 of 100 frames could not be scored (undecodable: no picture).',
-      hint: expect.stringContaining('--on-failed-frame'),
+      hint: expect.stringContaining('.failed.json'),
     },
   });
 });

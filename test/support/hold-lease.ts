@@ -4,7 +4,7 @@ import { systemClock } from '../../shared/runtime/clock.ts';
 import { Lease, type LeaseTiming } from '../../worker/lease.ts';
 import { silentLog } from './silent-log.ts';
 
-export interface LeaseNotes {
+interface LeaseNotes {
   renewed: number;
   renewalFailed: number;
   lost: number;

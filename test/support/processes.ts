@@ -33,7 +33,8 @@ async function look(pid: number, localFolder: string): Promise<FoundProcess | un
       readlink(`/proc/${pid}/cwd`),
     ]);
     const isInside = workFolder.startsWith(`${localFolder}${path.sep}`);
-    if (!isInside && !environment.split('\0').includes(`FRAMEFLEET_LOCAL_FOLDER=${localFolder}`)) return undefined;
+    if (!isInside && !environment.split('\0').includes(`FRAMEFLEET_LOCAL_FOLDER=${localFolder}`))
+      return undefined;
     return { pid, command: command.replaceAll('\0', ' ').trim() };
   } catch {
     return undefined; // Gone, or a zombie.

@@ -1,0 +1,35 @@
+/**
+ * Whether a job with failed frames can still become the video its owner asked for. PURE.
+ *
+ * A share can be told only once all frames are counted: before that, one failure would be all there is.
+ */
+import { tooManyFailed } from '../shared/contract/job.ts';
+import type { FrameFailure, LedgerJob } from '../shared/control/ledger.ts';
+import { PermanentError } from '../shared/runtime/errors.ts';
+
+/** Reasons told in the error; all of them stand in storage. */
+const REASONS_TOLD = 3;
+
+type Judged = Pick<LedgerJob, 'framesFailed' | 'framesExpected' | 'splitFinished' | 'definition'>;
+
+/** The error that ends the job, or null. */
+export function judge(
+  { framesFailed, framesExpected, splitFinished, definition }: Judged,
+  failures: readonly FrameFailure[],
+): PermanentError | null {
+  if (framesFailed === 0) return null;
+  const isStrict = definition.request.onFailedFrame === 'fail';
+  const isTooMany = splitFinished && tooManyFailed({ failed: framesFailed, frameCount: framesExpected });
+  if (!isStrict && !isTooMany) return null;
+  const reasons = [...new Set(failures.map(({ kind, message }) => `${kind}: ${message}`))];
+  const told = reasons.slice(0, REASONS_TOLD).join('; ');
+  return new PermanentError(
+    'TOO_MANY_FAILED_FRAMES',
+    `${framesFailed} of ${framesExpected} frames could not be scored (${told}).`,
+    {
+      hint: isStrict
+        ? 'To accept a few bad frames, leave --on-failed-frame fail out.'
+        : 'Each reason stands in scored/<job>/<frame>.failed.json. Look at the first of these frames in the source.',
+    },
+  );
+}

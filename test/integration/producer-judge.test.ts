@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { Collector } from '../../producer/collect.ts';
+import { encodeMessage } from '../../shared/contract/messages.ts';
+import { buildDefinition, buildResult, openSplitJob } from '../support/build-job.ts';
+import {
+  type ControlPlane,
+  countOfMetric,
+  passUntilRest,
+  startControlPlane,
+} from '../support/control-plane.ts';
+import { type TestRedis, type TestStorage, startTestRedis, startTestStorage } from '../support/servers.ts';
+import { type TestQueue, openTestQueue } from '../support/test-queue.ts';
+
+let storage: TestStorage;
+let server: TestRedis;
+let control: ControlPlane;
+let results: TestQueue;
+
+beforeAll(async () => {
+  [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
+  control = await startControlPlane(server);
+});
+afterAll(async () => {
+  await control[Symbol.asyncDispose]();
+  await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+});
+beforeEach(async () => {
+  await control.redis.flushall();
+  results = await openTestQueue(storage, 'batch-results');
+});
+
+async function collectFailed(...frames: [number, number][]): Promise<void> {
+  const failed = [{ kind: 'inference' as const, message: 'no memory', frames }];
+  await results.queue.send(encodeMessage(buildResult('job-1', { failed })));
+  const collector = new Collector({ ...control, results: results.queue });
+  await passUntilRest(() => collector.pass());
+}
+
+test('a failed frame does not end a job whose frames have not been counted yet: its ledger was just rebuilt', async () => {
+  await control.ledger.open(buildDefinition('job-1'));
+  await collectFailed([3, 4]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'waiting', framesFailed: 1 });
+});
+
+test('nor one whose split runs, and whose container does not say how many there will be', async () => {
+  await control.ledger.open(buildDefinition('job-1'));
+  await control.ledger.move('job-1', 'running');
+  await control.ledger.planSplit('job-1', { batchSize: 10, framesExpected: 0, megapixelsPerFrame: 1 });
+  await control.ledger.recordSplit('job-1', 500);
+  await collectFailed([3, 4]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });
+});
+
+test('the metric counts a failed frame once, even where a result tells of it together with others', async () => {
+  control.metrics.registry.resetMetrics();
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 1000, batchSize: 10 });
+  await collectFailed([0, 3]);
+  await collectFailed([0, 4]);
+  expect((await control.ledger.job('job-1'))?.framesFailed).toBe(4);
+  expect(await countOfMetric(control.metrics.framesFailed)).toBe(4);
+});
