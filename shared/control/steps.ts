@@ -16,8 +16,9 @@ export type Step = 'split' | 'stitch';
 const STALLS_MAX = 20;
 const ATTEMPTS_MAX = 4;
 const RETRY_DELAY_MS = 2_000;
-/** A killed producer's step is taken over after about this long. */
-const LOCK_MS = 15_000;
+/** A killed producer's step is taken over after this long and one or two looks. Renewed at half of it. */
+const LOCK_MS = 10_000;
+const LOOK_FOR_STALLED_MS = 5_000;
 
 interface StepData {
   readonly jobId: string;
@@ -72,7 +73,7 @@ export class Steps {
         connection: this.#redis,
         concurrency,
         lockDuration: LOCK_MS,
-        stalledInterval: LOCK_MS,
+        stalledInterval: LOOK_FOR_STALLED_MS,
         maxStalledCount: STALLS_MAX,
       },
     );
@@ -98,6 +99,7 @@ export class Steps {
     signal: AbortSignal;
   }): Promise<void> {
     const { jobId } = job.data;
+    this.#log.info({ step, jobId, attempt: job.attemptsMade + 1 }, 'step started');
     try {
       await handler.run(jobId, signal);
     } catch (error) {

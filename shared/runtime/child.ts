@@ -28,7 +28,7 @@ export function spawnTied(command: string, args: readonly string[], options: Spa
 const NODE_FLAGS = ['--max-semi-space-size=4'];
 const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
 
-/** A Node program of ours, tied, with an IPC channel. It gets `env` and nothing else of the environment. */
+/** A Node program of ours, tied, with an IPC channel. It gets `env`, a word to the allocator, and nothing else of the environment. */
 export function spawnNode(
   programPath: string,
   args: readonly string[],

@@ -91,6 +91,7 @@ test('a Node program of ours has a channel, and no variable that it was not give
   const [[environment, args]] = (await once(child, 'message', bounded())) as [[NodeJS.ProcessEnv, string[]]];
   expect(Object.keys(environment).filter((name) => !name.startsWith('NODE_CHANNEL_'))).toEqual([
     'FRAMEFLEET_GPU',
+    'MALLOC_ARENA_MAX',
   ]);
   expect(args).toEqual(['a b']);
   expect(await exited(child)).toEqual({ status: 0, signal: null });
