@@ -32,6 +32,7 @@ export class EngineProcess {
   readonly #programPath: string;
   readonly #log: Log;
   #child: ChildProcess | undefined;
+  #isStopping = false;
   #run: { readonly listener: RunListener; readonly end: (end: RunEnd) => void } | undefined;
   /** The provider in force, once the engine has said it. */
   executionProvider: string | null = null;
@@ -93,6 +94,7 @@ export class EngineProcess {
 
   async stop(): Promise<void> {
     const child = this.#child;
+    this.#isStopping = true;
     if (child !== undefined) await stopChild(child, { graceMs: STOP_GRACE_MS });
   }
 
@@ -128,7 +130,7 @@ export class EngineProcess {
     if (this.#child !== child) return;
     this.#child = undefined;
     this.executionProvider = null;
-    this.#log.warn({ pid: child.pid, how }, 'engine ended');
+    this.#log[this.#isStopping ? 'info' : 'warn']({ pid: child.pid, how }, 'engine ended');
     this.#run?.end({ kind: 'died', message: `the engine ended: ${how}` });
   }
 }
