@@ -1,0 +1,74 @@
+/**
+ * Completes package-lock.json for other platforms. `npm run lock` runs it after npm.
+ *
+ * npm leaves an optional package out of the lock file where its registry does not have it (a mirror may hold the Linux
+ * builds only), and `npm ci` then refuses the lock file, here and everywhere else. So each sibling of a platform package that
+ * is missing is written in, with the version that its parent asks for and the platform that its name tells. It is never
+ * fetched on another platform; it has no checksum, because nobody here could have computed it.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const LOCK = fileURLToPath(new URL('../package-lock.json', import.meta.url));
+const SYSTEMS = [
+  'linux',
+  'darwin',
+  'win32',
+  'android',
+  'freebsd',
+  'openharmony',
+  'openbsd',
+  'netbsd',
+  'sunos',
+  'aix',
+];
+const PROCESSORS = [
+  'x64',
+  'arm64',
+  'arm',
+  'ia32',
+  'ppc64',
+  'riscv64',
+  's390x',
+  'loong64',
+  'mips64el',
+  'wasm32',
+];
+
+const lock = JSON.parse(readFileSync(LOCK, 'utf8'));
+let added = 0;
+for (const [place, { optionalDependencies = {} }] of Object.entries(lock.packages)) {
+  if (place === '') continue;
+  for (const [name, version] of Object.entries(optionalDependencies)) {
+    const own = `node_modules/${name}`;
+    const platform = platformOf(name);
+    if (
+      platform === undefined ||
+      lock.packages[own] !== undefined ||
+      lock.packages[`${place}/${own}`] !== undefined
+    )
+      continue;
+    lock.packages[own] = { version, ...platform, optional: true, ...developmentOf(place) };
+    added += 1;
+  }
+}
+const [root, ...rest] = Object.entries(lock.packages);
+lock.packages = Object.fromEntries([root, ...rest.toSorted(([a], [b]) => a.localeCompare(b, 'en'))]);
+writeFileSync(LOCK, `${JSON.stringify(lock, undefined, 2)}\n`);
+process.stdout.write(`${added} packages of other platforms added to package-lock.json\n`);
+
+/** What a name such as `@oxlint/binding-linux-x64-musl` or `…-linux-arm-gnueabihf` says of where it runs. */
+function platformOf(name) {
+  const words = name.split(/[/-]/);
+  const os = words.find((word) => SYSTEMS.includes(word));
+  const cpu = words.find((word) => PROCESSORS.includes(word));
+  if (os === undefined || cpu === undefined) return undefined;
+  const isMusl = words.some((word) => word.startsWith('musl'));
+  const isGlibc = words.some((word) => word.startsWith('gnu'));
+  const libc = isMusl ? { libc: ['musl'] } : isGlibc && os === 'linux' ? { libc: ['glibc'] } : {};
+  return { cpu: [cpu], ...libc, os: [os] };
+}
+
+function developmentOf(place) {
+  return lock.packages[place].dev === true ? { dev: true } : {};
+}
