@@ -85,8 +85,15 @@ async function installPrograms() {
   // RUNLEVEL=1: Debian's redis-server package would start a server of its own, which nobody asked for.
   const environment = ['DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1'];
   const apt = (...args) =>
-    run(isRoot ? 'env' : 'sudo', [...(isRoot ? [] : ['env']), ...environment, 'apt-get', '-qq', ...args])
-      .status === 0;
+    run(isRoot ? 'env' : 'sudo', [
+      ...(isRoot ? [] : ['env']),
+      ...environment,
+      'apt-get',
+      '-qq',
+      '-o',
+      'Dpkg::Use-Pty=0',
+      ...args,
+    ]).status === 0;
   const isInstalled = apt('update') && apt('install', '-y', '--no-install-recommends', ...packages);
   if (!isInstalled || missing.some((program) => !isOnPath(program))) {
     fail('The packages could not be installed, for the reason above.', `Type: ${byHand}`);

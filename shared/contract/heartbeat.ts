@@ -13,7 +13,7 @@ import { NAME_PATTERN } from './blob-names.ts';
 export const WORKER_STATES = ['booting', 'idle', 'busy', 'draining', 'drained'] as const;
 export type WorkerState = (typeof WORKER_STATES)[number];
 
-export const heartbeat = z.object({
+const heartbeat = z.object({
   version: z.literal(1),
   workerId: z.string().regex(NAME_PATTERN),
   /** The machine's own id; several workers share it where a machine has several GPUs. */

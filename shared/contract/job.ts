@@ -91,7 +91,7 @@ export const jobStatus = z.object({
 });
 export type JobStatus = z.infer<typeof jobStatus>;
 
-export const jobReport = z.object({
+const jobReport = z.object({
   version: z.literal(1),
   jobId: z.string(),
   source: jobRequest.shape.source,

@@ -29,7 +29,7 @@ const range = z
   .refine(([start, end]) => start < end, { error: 'expected a range that is not empty' });
 
 /** Why a frame could not be scored. `undecodable` and `missing` are hopeless; the others may pass. */
-export const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'message'] as const;
+const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'message'] as const;
 export const failureKind = z.enum(FAILURE_KINDS);
 export type FailureKind = z.infer<typeof failureKind>;
 
@@ -118,7 +118,7 @@ export const resultMessage = z.object({
 export type ResultMessage = z.infer<typeof resultMessage>;
 
 /** What stands on the poison queue: everything needed to understand the failure and to try again. */
-export const poisonMessage = z.object({
+const poisonMessage = z.object({
   version: z.literal(MESSAGE_VERSION),
   /** The original message's id: a second copy with the same id is the same failure. */
   id: z.string().max(200),
