@@ -10,7 +10,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const LOCK = fileURLToPath(new URL('../package-lock.json', import.meta.url));
-const SYSTEMS = [
+const SYSTEMS = new Set([
   'linux',
   'darwin',
   'win32',
@@ -21,8 +21,8 @@ const SYSTEMS = [
   'netbsd',
   'sunos',
   'aix',
-];
-const PROCESSORS = [
+]);
+const PROCESSORS = new Set([
   'x64',
   'arm64',
   'arm',
@@ -33,7 +33,7 @@ const PROCESSORS = [
   'loong64',
   'mips64el',
   'wasm32',
-];
+]);
 
 const lock = JSON.parse(readFileSync(LOCK, 'utf8'));
 let added = 0;
@@ -60,8 +60,8 @@ process.stdout.write(`${added} packages of other platforms added to package-lock
 /** What a name such as `@oxlint/binding-linux-x64-musl` or `…-linux-arm-gnueabihf` says of where it runs. */
 function platformOf(name) {
   const words = name.split(/[/-]/);
-  const os = words.find((word) => SYSTEMS.includes(word));
-  const cpu = words.find((word) => PROCESSORS.includes(word));
+  const os = words.find((word) => SYSTEMS.has(word));
+  const cpu = words.find((word) => PROCESSORS.has(word));
   if (os === undefined || cpu === undefined) return undefined;
   const isMusl = words.some((word) => word.startsWith('musl'));
   const isGlibc = words.some((word) => word.startsWith('gnu'));
