@@ -119,8 +119,15 @@ export class Lease {
     this.#renewTimer = setTimeout(() => {
       this.#renewal = this.#renew();
     }, this.#timing.renewEveryMs);
-    // Looking is what finds it lost.
-    this.#deadlineTimer = setTimeout(() => this.state, this.#deadlineMs - this.#clock.monotonicMs());
+    this.#watchDeadline();
+  }
+
+  /** Looking is what finds it lost. A timer may fire a millisecond early: then it looks again. */
+  #watchDeadline(): void {
+    const leftMs = Math.max(1, Math.ceil(this.#deadlineMs - this.#clock.monotonicMs()));
+    this.#deadlineTimer = setTimeout(() => {
+      if (!this.#isLost()) this.#watchDeadline();
+    }, leftMs);
   }
 
   async #renew(): Promise<void> {

@@ -47,7 +47,6 @@ test('a lease whose renewals are never answered is lost at its deadline: the wor
   const silent: WorkQueue = { ...queue, update: () => new Promise<never>(() => undefined) };
   const heldSinceMs = systemClock.monotonicMs();
   const { lease } = await mustHoldLease(silent, { leaseSeconds: 1, renewEveryMs: 100 });
-  // `state` is not asked: asking is what finds it out today.
   await eventually('the signal is aborted', () => lease.signal.aborted, { boundMs: 10_000 });
   expect(systemClock.monotonicMs() - heldSinceMs).toBeGreaterThan(950);
 });
