@@ -86,6 +86,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       FRAMEFLEET_MEDIA_STORAGE: storage.media,
       FRAMEFLEET_SYSTEM_STORAGE: storage.system,
       FRAMEFLEET_REDIS_URL: redis.url,
+      // Each takes a free port of its own.
+      FRAMEFLEET_HTTP_PORT: '0',
     };
     const startService = async (name: 'producer' | 'scaler'): Promise<number> => {
       const part = new Part({

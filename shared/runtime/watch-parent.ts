@@ -1,6 +1,7 @@
 /**
- * Stops a program when the npm that started it has gone. npm is killed without its scripts hearing of it; without npm in
- * between, a program may well outlive its parent on purpose (nohup, a service manager), and is left alone.
+ * Stops a program when the npm that started it has gone: npm is killed without its scripts hearing of it. The scripts say
+ * `exec node …`, so that npm is the program's parent. Without npm, a program may well outlive its parent on purpose (nohup, a
+ * service manager), and is left alone.
  */
 import type { Environment } from './environment.ts';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { type RunningCommand, enqueue, startStackCommand } from '../support/commands.ts';
+import { type RunningCommand, enqueue, npmRun, startStackCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
 import { H264, ffmpeg, picture } from '../support/media-clips.ts';
 import { findProcess, processesOf } from '../support/processes.ts';
@@ -111,6 +111,13 @@ test('killing the command in the middle of a job takes everything down', async (
   await engineAtWork();
   job.child.kill('SIGKILL');
   await job.end;
+  await nothingIsLeft();
+});
+
+test('killing the npm that runs the command takes everything down', async () => {
+  const npm = remember(npmRun(['enqueue', '--', clip()], { localFolder }));
+  await engineAtWork();
+  npm.child.kill('SIGKILL');
   await nothingIsLeft();
 });
 

@@ -33,12 +33,29 @@ export function startStackCommand(options: CommandOptions): RunningCommand {
   return start('infra/local/main.ts', [], options);
 }
 
-function start(
-  program: string,
-  args: readonly string[],
+/** A room's service by itself, with the environment given and nothing else of FRAMEFLEET's. */
+export function startService(
+  room: 'producer' | 'scaler' | 'worker',
+  options: CommandOptions,
+): RunningCommand {
+  return start(`${room}/main.ts`, [], options);
+}
+
+/** As typed: `npm run …`. */
+export function npmRun(args: readonly string[], options: CommandOptions): RunningCommand {
+  return run(['npm', 'run', '--silent', ...args], options);
+}
+
+function start(program: string, args: readonly string[], options: CommandOptions): RunningCommand {
+  return run([process.execPath, `${ROOT}${program}`, ...args], options);
+}
+
+function run(
+  [command = '', ...args]: readonly string[],
   { localFolder, environment = {} }: CommandOptions,
 ): RunningCommand {
-  const child = spawn(process.execPath, [`${ROOT}${program}`, ...args], {
+  const child = spawn(command, args, {
+    cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
