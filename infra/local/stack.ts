@@ -29,6 +29,7 @@ const NEAR: Environment = {
   FRAMEFLEET_TICK_SECONDS: '0.5',
   FRAMEFLEET_DRAIN_TARGET_SECONDS: '5',
   FRAMEFLEET_IDLE_SECONDS: '20',
+  FRAMEFLEET_RESEND_SECONDS: '60',
 };
 
 export interface StackOptions {

@@ -30,7 +30,7 @@ test('however a renewal and the settling fall together, each of 200 deliveries i
       if (held === undefined) return;
       const { lease, notes } = held;
       const { text } = held.message;
-      await systemClock.sleep(RENEW_EVERY_MS - 5 + (turn % MOMENTS) * 0.5);
+      await systemClock.sleep((turn % MOMENTS) * 0.5);
       const isFirst = !text.startsWith(AGAIN);
       const isSettled = await (isFirst
         ? lease.release({ text: `${AGAIN}${text}`, delaySeconds: 0 })

@@ -77,23 +77,37 @@ test('a second fleet for the same folder is refused, and the first is none the w
   expect(JSON.parse(stdout)).toMatchObject({ state: 'submitted' });
 });
 
-test('a killed fleet leaves nothing running, and the next one goes on with its jobs', async () => {
+test('a fleet that is stopped in the middle of a job goes on with it when it is started again', async () => {
   const first = startFleet();
   await first.said(UP);
   const { stdout } = await startJob('--json', '--detach').end;
   const { jobId } = JSON.parse(stdout) as { jobId: string };
+  await engineAtWork();
+  first.child.kill('SIGTERM');
+  expect((await first.end).status).toBe(0);
+  await nothingIsLeft();
+
+  const second = startFleet();
+  await second.said(UP);
+  await eventually('the job of the first fleet is completed', async () => {
+    const log = await readFile(path.join(localFolder, 'shared', 'logs', 'producer.log'), 'utf8');
+    return log.split('\n').some((line) => line.includes('job completed') && line.includes(jobId));
+  });
+});
+
+test('a killed fleet leaves nothing running and nothing locked: the next one serves', async () => {
+  const first = startFleet();
+  await first.said(UP);
+  await startJob('--json', '--detach').end;
   await engineAtWork();
   first.child.kill('SIGKILL');
   await nothingIsLeft();
 
   const second = startFleet();
   await second.said(UP);
-  await eventually('the job of the first fleet is completed', async () => {
-    const log = path.join(localFolder, 'shared', 'logs', 'producer.log');
-    return (await readFile(log, 'utf8'))
-      .split('\n')
-      .some((line) => line.includes('job completed') && line.includes(jobId));
-  });
+  const { status, stdout } = await startJob('--json', '--out', path.join(folder, 'after.mp4')).end;
+  expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', frames: 60 });
+  expect(status).toBe(0);
 });
 
 test('Ctrl-C in the middle of a job takes everything down', async () => {
