@@ -6,7 +6,7 @@
  * by whoever says yes at a terminal; everybody else is told exactly what to type.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,7 @@ const PROGRAMS = { ffmpeg: 'ffmpeg', ffprobe: 'ffmpeg', 'redis-server': 'redis-s
 
 requireNode();
 installDependencies();
+linkNode();
 await installPrograms();
 
 function requireNode() {
@@ -43,6 +44,14 @@ function installDependencies() {
       'The dependencies could not be installed: npm ci failed, for the reason above.',
       'Check the network, then run the command again.',
     );
+}
+
+/** npm 10 installs the locked Node, but does not put it among the programs that scripts find first. */
+function linkNode() {
+  const link = path.join(ROOT, 'node_modules', '.bin', 'node');
+  const locked = path.join('..', `node-${process.platform}-${process.arch}`, 'bin', 'node');
+  if (existsSync(link) || !existsSync(path.join(path.dirname(link), locked))) return;
+  symlinkSync(locked, link);
 }
 
 /** npm keeps a copy of what it installed: every package of the lock file must be in it, but for those of other platforms. */
