@@ -16,6 +16,7 @@ import {
 } from '../shared/contract/blob-names.ts';
 import { type JobRequest, isTerminal, jobRequest, jobStatus } from '../shared/contract/job.ts';
 import { firstIssue } from '../shared/contract/messages.ts';
+import { parseJson } from '../shared/contract/parse-json.ts';
 import { toRanges } from '../shared/contract/ranges.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { Steps } from '../shared/control/steps.ts';
@@ -156,7 +157,7 @@ export class Intake {
 async function hasEnded(blobs: BlobStore, jobId: string): Promise<boolean> {
   const bytes = await blobs.get('results', statusBlob(jobId));
   if (bytes === undefined) return false;
-  const status = jobStatus.safeParse(parseJson(bytes));
+  const status = jobStatus.safeParse(parseJson(bytes.toString('utf8')));
   return status.success && isTerminal(status.data.state);
 }
 
@@ -169,20 +170,12 @@ async function readTrigger(
       hint: 'Enqueue the video again; `npm run enqueue` writes a valid trigger.',
     });
   if (sizeBytes > TRIGGER_BYTES_MAX) throw refusal(`it has ${sizeBytes} bytes`);
-  const json = parseJson((await blobs.get('incoming', triggerBlob(jobId))) ?? Buffer.of());
+  const json = parseJson(String(await blobs.get('incoming', triggerBlob(jobId))));
   if (json === undefined) throw refusal('it is not JSON');
   const parsed = jobRequest.safeParse(json);
   if (!parsed.success) throw refusal(firstIssue(parsed.error));
   if (parsed.data.jobId !== jobId) throw refusal('it names another job');
   return parsed.data;
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8')) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Half an upload never starts a job: the source is there, and is the one that the trigger speaks of. */

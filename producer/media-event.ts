@@ -4,6 +4,8 @@
  */
 import { z } from 'zod';
 
+import { parseJson } from '../shared/contract/parse-json.ts';
+
 const SUBJECT = /^\/blobServices\/default\/containers\/([^/]+)\/blobs\/(.+)$/;
 const BLOB_CREATED = 'Microsoft.Storage.BlobCreated';
 
@@ -26,12 +28,4 @@ export function createdBlobs(text: string): CreatedBlob[] | undefined {
     if ((eventType ?? type) !== BLOB_CREATED || container === undefined || name === undefined) return [];
     return [{ container, name }];
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -15,6 +15,7 @@ import {
   FRAMES_MAX,
   MESSAGE_JSON_BYTES_MAX,
 } from './limits.ts';
+import { parseJson } from './parse-json.ts';
 
 export const MESSAGE_VERSION = 1;
 
@@ -172,12 +173,4 @@ export function firstIssue(error: z.ZodError): string {
   if (issue === undefined) return 'invalid';
   const path = issue.path.map(String).join('.');
   return path === '' ? issue.message : `${path}: ${issue.message}`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

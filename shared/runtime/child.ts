@@ -2,7 +2,7 @@
  * Child processes that cannot outlive their parent.
  *
  * On Linux the kernel sends a child its signal when the parent dies, however it dies (`setpriv --pdeathsig`, util-linux);
- * elsewhere a child is tied by whatever it reads from its parent: a pipe, or Node's IPC channel (`exitWithParent`).
+ * elsewhere a child is tied by whatever it reads from its parent: a pipe, or Node's IPC channel.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
  * The environment, parsed once and completely: every bad variable is in one error, with what was expected and what was
- * found. The only reader of `process.env` outside the rooms' `config.ts` is nobody: they pass it in.
+ * found. It is handed in: only a room's `config.ts` knows where it comes from.
  */
 import { z } from 'zod';
 

@@ -113,7 +113,8 @@ async function undoAll(undoing: (() => unknown)[], log: Log | undefined): Promis
 }
 
 function announce(announcement: ServiceAnnouncement): void {
-  if (process.connected) process.send?.(announcement);
+  // With a callback, a parent that has just gone is no error of ours: `disconnect` tells of it.
+  process.send?.(announcement, undefined, undefined, () => undefined);
 }
 
 function announceFailure(error: unknown): void {

@@ -95,5 +95,6 @@ async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> 
 }
 
 function say(message: FromEngine): void {
-  process.send?.(message);
+  // With a callback, a worker that has just gone is no error: `disconnect` tells of it.
+  process.send?.(message, undefined, undefined, () => undefined);
 }
