@@ -14,7 +14,7 @@ import {
 } from '../shared/runtime/environment.ts';
 import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
 
-const EXECUTION_PROVIDERS = ['tensorrt', 'cuda', 'webgpu', 'cpu'] as const;
+export const EXECUTION_PROVIDERS = ['tensorrt', 'cuda', 'webgpu', 'cpu'] as const;
 
 const variables = z.object({
   ...serviceVariables,
@@ -45,6 +45,14 @@ const variables = z.object({
   }),
   /** Frames fetched, decoded, scored, encoded or stored at the same time: bounds memory. */
   FRAMEFLEET_FRAMES_IN_FLIGHT: wholeNumber({ min: 1, max: 64, fallback: 6 }),
+  /** An engine that computes for so long without a frame coming out is killed; ten times the usual where that is more. */
+  FRAMEFLEET_STUCK_SECONDS: secondsAsMs({ min: 1, max: 3600, fallback: 60 }),
+  /** Loading a model may take so long: a device's graph is built for minutes. */
+  FRAMEFLEET_MODEL_LOAD_SECONDS_MAX: secondsAsMs({ min: 5, max: 7200, fallback: 900 }),
+  /** Where Azure tells what will become of this machine; unset: nowhere, nobody is asked. */
+  FRAMEFLEET_SCHEDULED_EVENTS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** This machine's name in scheduled events (`<scale set>_<instance>`); unset: every event is taken to mean it. */
+  FRAMEFLEET_VM_NAME: z.string().max(128).optional(),
   FRAMEFLEET_JPEG_QUALITY: wholeNumber({ min: 50, max: 100, fallback: 95 }),
 });
 
@@ -71,6 +79,12 @@ export function workerConfig(environment: Environment = process.env) {
     executionProviders: set.FRAMEFLEET_EXECUTION_PROVIDERS,
     inferenceThreads: set.FRAMEFLEET_INFERENCE_THREADS,
     framesInFlight: set.FRAMEFLEET_FRAMES_IN_FLIGHT,
+    engineLimits: {
+      stuckMs: set.FRAMEFLEET_STUCK_SECONDS,
+      loadMs: set.FRAMEFLEET_MODEL_LOAD_SECONDS_MAX,
+    },
+    scheduledEventsUrl: set.FRAMEFLEET_SCHEDULED_EVENTS_URL,
+    vmName: set.FRAMEFLEET_VM_NAME,
     jpegQuality: set.FRAMEFLEET_JPEG_QUALITY,
     /** The engine is started with the same variables. */
     environment,

@@ -10,6 +10,15 @@ import { type Clock, rest } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { FrameStored } from './engine/protocol.ts';
 
+/** The gate: from each state, where a worker may go. */
+const MOVES: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
+  booting: ['idle', 'busy', 'draining', 'drained'],
+  idle: ['busy', 'draining', 'drained'],
+  busy: ['idle', 'draining', 'drained'],
+  draining: ['drained'],
+  drained: [],
+};
+
 export class Heart {
   readonly #blobs: BlobStore;
   readonly #workerId: string;
@@ -21,6 +30,8 @@ export class Heart {
   #sequence = 0;
   #sending: Promise<void> = Promise.resolve();
   #executionProvider: string | null = null;
+  #isTooOld = false;
+  #drainEtag: string | null = null;
   #model: string | null = null;
   #megapixelsPerSecond: number | null = null;
 
@@ -43,12 +54,28 @@ export class Heart {
     return this.#state;
   }
 
-  /** A change of state is told at once, in the order of the changes. */
+  /** A change of state is told at once, in the order of the changes. Whoever drains does not come back. */
   become(state: WorkerState): void {
-    if (state === this.#state || this.#state === 'drained') return;
+    if (!MOVES[this.#state].includes(state)) return;
     this.#state = state;
     this.#stateSince = this.#clock.now();
     void this.#beat();
+  }
+
+  /** The provider that the probe found, before any model is loaded. */
+  probed(executionProvider: string): void {
+    this.#executionProvider = executionProvider;
+  }
+
+  /** There are messages that only newer workers understand. */
+  isTooOld(): void {
+    this.#isTooOld = true;
+  }
+
+  /** Takes nothing new any more, because of the drain request with this etag where there is one. */
+  drain(etag: string | null): void {
+    this.#drainEtag ??= etag;
+    this.become('draining');
   }
 
   /** What the last delivery says of how fast this worker is. */
@@ -63,7 +90,7 @@ export class Heart {
     readonly wallSeconds: number;
     readonly executionProvider: string | null;
   }): void {
-    this.#executionProvider = executionProvider;
+    this.#executionProvider = executionProvider ?? this.#executionProvider;
     if (frames.length === 0) return;
     this.#model = `${batch.model.name}/${batch.model.version}`;
     this.#megapixelsPerSecond = frames.reduce((sum, { megapixels }) => sum + megapixels, 0) / wallSeconds;
@@ -94,6 +121,8 @@ export class Heart {
       executionProvider: this.#executionProvider,
       model: this.#model,
       megapixelsPerSecond: this.#megapixelsPerSecond,
+      isTooOld: this.#isTooOld,
+      drainEtag: this.#drainEtag,
     });
     this.#sending = this.#sending.then(async () => {
       try {

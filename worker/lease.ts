@@ -5,7 +5,8 @@
  *     └──────────┴──────▶ lost       somebody else has it, or may have: `signal` is aborted, and we touch nothing
  *
  * The deadline is monotonic time at the start of the request plus the visibility asked for, never a server's timestamp. A
- * timer renews at a third of the length. Renewing and settling never overlap, so settling always uses the newest receipt.
+ * timer renews at a third of the length, sooner after a failure. Renewing and settling never overlap, so settling always uses
+ * the newest receipt.
  */
 import assert from 'node:assert/strict';
 
@@ -13,6 +14,8 @@ import { LeaseLostError, type ReceivedMessage, type WorkQueue } from '../shared/
 import type { Clock } from '../shared/runtime/clock.ts';
 import { describeError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
+
+const RENEW_AGAIN_MS_MIN = 1_000;
 
 export interface LeaseTiming {
   readonly leaseSeconds: number;
@@ -39,7 +42,7 @@ export class Lease {
   #deadlineMs: number;
   #renewTimer: NodeJS.Timeout | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
-  #renewal: Promise<void> = Promise.resolve();
+  #renewal: Promise<boolean> = Promise.resolve(true);
 
   constructor(parts: {
     readonly queue: WorkQueue;
@@ -90,6 +93,21 @@ export class Lease {
     });
   }
 
+  /** What the next renewal will put into the message. */
+  note(text: string): void {
+    this.#message = { ...this.#message, text };
+  }
+
+  /** Puts a text into the message at once, and so renews. Returns whether it stands there. */
+  async save(text: string): Promise<boolean> {
+    this.note(text);
+    await this.#renewal;
+    if (this.state !== 'held') return false;
+    this.#stopTimers();
+    this.#renewal = this.#renew();
+    return this.#renewal;
+  }
+
   /** Stops renewing and leaves the message as it is. */
   leave(): void {
     this.#stopTimers();
@@ -114,37 +132,46 @@ export class Lease {
     }
   }
 
-  #schedule(): void {
+  #schedule(inMs = this.#timing.renewEveryMs): void {
     this.#stopTimers();
     this.#renewTimer = setTimeout(() => {
       this.#renewal = this.#renew();
-    }, this.#timing.renewEveryMs);
+    }, inMs);
     this.#watchDeadline();
   }
 
   /** Looking is what finds it lost. A timer may fire a millisecond early: then it looks again. */
   #watchDeadline(): void {
+    clearTimeout(this.#deadlineTimer);
     const leftMs = Math.max(1, Math.ceil(this.#deadlineMs - this.#clock.monotonicMs()));
     this.#deadlineTimer = setTimeout(() => {
       if (!this.#isLost()) this.#watchDeadline();
     }, leftMs);
   }
 
-  async #renew(): Promise<void> {
-    if (this.state !== 'held') return;
-    const { leaseSeconds } = this.#timing;
+  async #renew(): Promise<boolean> {
+    if (this.state !== 'held') return false;
+    this.#watchDeadline();
+    const { leaseSeconds, renewEveryMs } = this.#timing;
     const requestedAtMs = this.#clock.monotonicMs();
+    const message = this.#message;
     try {
-      const popReceipt = await this.#queue.update(this.#message, { visibilityTimeoutSeconds: leaseSeconds });
+      const popReceipt = await this.#queue.update(message, { visibilityTimeoutSeconds: leaseSeconds });
       this.#message = { ...this.#message, popReceipt };
       this.#deadlineMs = requestedAtMs + leaseSeconds * 1000;
       this.#listener.renewed();
+      if (this.state === 'held') this.#schedule();
+      return true;
     } catch (error) {
       this.#listener.renewalFailed();
       if (error instanceof LeaseLostError) this.#lose('renewing was refused');
-      else this.#log.warn({ error, messageId: this.#message.messageId }, 'lease renewal failed');
+      else this.#log.warn({ error, messageId: message.messageId }, 'lease renewal failed');
+      // Sooner than usual, and ever sooner: what is left of the lease is all there is.
+      const leftMs = this.#deadlineMs - this.#clock.monotonicMs();
+      if (this.state === 'held')
+        this.#schedule(Math.min(renewEveryMs, Math.max(RENEW_AGAIN_MS_MIN, leftMs / 3)));
+      return false;
     }
-    if (this.state === 'held') this.#schedule();
   }
 
   #lose(why: string): void {

@@ -1,18 +1,25 @@
 /**
- * The worker's loop: receive one message under a lease, and do with it what its text says. What is no batch at all goes to
- * poison; a batch for a newer release is left for it; a batch is worked.
+ * The worker's loop: look for a drain request, receive one message under a lease, and do with it what its text says. What is no
+ * batch at all goes to poison; a batch for a newer release is left for it; a batch is worked.
  */
 import type { ReceivedMessage, WorkQueue } from '../shared/azure/work-queue.ts';
 import { batchMessage, decodeMessage } from '../shared/contract/messages.ts';
 import { backoffMs } from '../shared/runtime/backoff.ts';
+import type { WorkerConfig } from './config.ts';
 import { Lease } from './lease.ts';
-import { copyToPoison } from './poison.ts';
+import { poisonMessage } from './poison.ts';
 import { type WorkParts, workBatch } from './work-batch.ts';
 
 const NEWER_DELAY_SECONDS = 60;
+/** A day of being left for newer workers: none is coming. */
+const NEWER_DELIVERIES_MAX = (24 * 3600) / NEWER_DELAY_SECONDS;
 
 export interface LoopParts extends WorkParts {
+  readonly config: Pick<WorkerConfig, 'leaseSeconds' | 'renewEveryMs' | 'idlePollMs'>;
   readonly batches: WorkQueue;
+  /** The etag of the request to drain, or null. */
+  readonly drainRequested: () => Promise<string | null>;
+  readonly onDrainRequest: (etag: string) => void;
 }
 
 export class WorkerLoop {
@@ -25,7 +32,12 @@ export class WorkerLoop {
 
   /** One receive and what follows; returns how long to rest. */
   async pass(): Promise<number> {
-    const { config, batches, clock, heart, metrics, signal } = this.#parts;
+    const { config, batches, clock, drainRequested, heart, metrics, onDrainRequest, signal } = this.#parts;
+    const etag = await drainRequested();
+    if (etag !== null) {
+      onDrainRequest(etag);
+      return 0;
+    }
     const requestedAtMs = clock.monotonicMs();
     const message = await batches.receive({ visibilityTimeoutSeconds: config.leaseSeconds, signal });
     if (message === undefined) {
@@ -64,24 +76,43 @@ export class WorkerLoop {
   }
 
   async #deliver(message: ReceivedMessage, lease: Lease): Promise<void> {
-    const { config, poison, clock, log, metrics } = this.#parts;
-    const { messageId, text } = message;
-    const decoded = decodeMessage(text, batchMessage);
+    const decoded = decodeMessage(message.text, batchMessage);
     switch (decoded.kind) {
       case 'valid':
         await workBatch({ message, lease, batch: decoded.message }, this.#parts);
         return;
       case 'malformed':
-        metrics.batches.inc({ settled: 'poison' });
-        log.warn({ messageId, reason: decoded.reason }, 'message is malformed');
-        await copyToPoison({ poison, message, reason: decoded.reason, worker: config.workerId, clock });
-        await lease.complete();
+        await this.#putAside(message, lease, { reason: 'malformed', why: decoded.reason });
         return;
       case 'newer':
-        metrics.batches.inc({ settled: 'release' });
-        log.warn({ messageId, version: decoded.version }, 'message is of a newer version');
-        await lease.release({ text, delaySeconds: NEWER_DELAY_SECONDS });
+        await this.#leaveForNewer(message, lease, decoded.version);
         return;
     }
+  }
+
+  async #leaveForNewer(message: ReceivedMessage, lease: Lease, version: number): Promise<void> {
+    const { heart, log, metrics } = this.#parts;
+    const { messageId, text, dequeueCount } = message;
+    heart.isTooOld();
+    if (dequeueCount > NEWER_DELIVERIES_MAX) {
+      const why = `it is of version ${version}, and no worker that new has come in ${dequeueCount} deliveries`;
+      await this.#putAside(message, lease, { reason: 'too-new', why });
+      return;
+    }
+    metrics.batches.inc({ settled: 'release' });
+    log.warn({ messageId, version }, 'message is of a newer version');
+    await lease.release({ text, delaySeconds: NEWER_DELAY_SECONDS });
+  }
+
+  async #putAside(
+    message: ReceivedMessage,
+    lease: Lease,
+    why: { readonly reason: 'malformed' | 'too-new'; readonly why: string },
+  ): Promise<void> {
+    const { log, metrics } = this.#parts;
+    metrics.batches.inc({ settled: 'poison' });
+    log.warn({ messageId: message.messageId, ...why }, 'message is put aside');
+    await poisonMessage(message, why, this.#parts);
+    await lease.complete();
   }
 }

@@ -43,7 +43,14 @@ await runService(
       openWorkQueue(accounts.system, QUEUES.frameBatchesPoison),
     ]);
 
-    const engine = new EngineProcess({ environment: config.environment, programPath: ENGINE_PROGRAM, log });
+    const engine = new EngineProcess({
+      environment: config.environment,
+      programPath: ENGINE_PROGRAM,
+      limits: config.engineLimits,
+      clock,
+      log,
+      onDeath: (how) => metrics.engineDeaths.inc({ how }),
+    });
     service.onStop(() => engine.stop());
     engine.start();
 
@@ -53,6 +60,10 @@ await runService(
 
     const loop = new WorkerLoop({
       config,
+      workerId: config.workerId,
+      framesInFlight: config.framesInFlight,
+      drainRequested: () => Promise.resolve(null),
+      onDrainRequest: () => undefined,
       blobs,
       batches,
       results,

@@ -1,5 +1,5 @@
 /** What the worker counts. Labels are from closed sets, never an id. */
-import { STAGES, type Stage } from '../shared/contract/messages.ts';
+import { POISON_REASONS, STAGES, type Stage } from '../shared/contract/messages.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
 
 export interface WorkerMetrics {
@@ -12,7 +12,10 @@ export interface WorkerMetrics {
   readonly batches: Counter<'settled'>;
   readonly leaseRenewals: Counter<'outcome'>;
   readonly leasesLost: Counter;
-  readonly engineDeaths: Counter;
+  readonly engineDeaths: Counter<'how'>;
+  readonly poisoned: Counter<'reason'>;
+  readonly evictions: Counter<'event'>;
+  readonly executionProvider: Gauge<'provider'>;
 }
 
 export function workerMetrics(): WorkerMetrics {
@@ -66,10 +69,30 @@ export function workerMetrics(): WorkerMetrics {
     }),
     engineDeaths: new Counter({
       name: 'framefleet_worker_engine_deaths_total',
-      help: 'Engine processes that died.',
+      help: 'Engine processes that died, or hung and were killed.',
+      labelNames: ['how'],
+      registers,
+    }),
+    poisoned: new Counter({
+      name: 'framefleet_worker_poison_total',
+      help: 'Entries put on the poison queue, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    evictions: new Counter({
+      name: 'framefleet_worker_evictions_total',
+      help: 'Notices that the machine goes, by the kind of event.',
+      labelNames: ['event'],
+      registers,
+    }),
+    executionProvider: new Gauge({
+      name: 'framefleet_worker_execution_provider_info',
+      help: '1 for the execution provider in force.',
+      labelNames: ['provider'],
       registers,
     }),
   };
   for (const stage of STAGES satisfies readonly Stage[]) metrics.stageSeconds.inc({ stage }, 0);
+  for (const reason of POISON_REASONS) metrics.poisoned.inc({ reason }, 0);
   return metrics;
 }

@@ -7,21 +7,32 @@ import pLimit from 'p-limit';
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
 import { failedFrameBlob } from '../shared/contract/blob-names.ts';
+import { encodeFailedFrame } from '../shared/contract/failed-frame.ts';
 import { encodeMessage } from '../shared/contract/messages.ts';
+import type { Clock } from '../shared/runtime/clock.ts';
 import { type ResultInputs, resultOf } from './result.ts';
+import type { GivenUp } from './settle.ts';
 
 const BLOBS_AT_ONCE = 8;
 
+export interface ReportParts {
+  readonly blobs: BlobStore;
+  readonly results: WorkQueue;
+  readonly clock: Clock;
+}
+
+/** `givenUp` by this delivery; `inputs.failed` are all that the job is told of. */
 export async function report(
-  inputs: ResultInputs,
-  { blobs, results }: { readonly blobs: BlobStore; readonly results: WorkQueue },
+  { givenUp, ...inputs }: ResultInputs & { readonly givenUp: readonly GivenUp[] },
+  { blobs, results, clock }: ReportParts,
 ): Promise<void> {
-  const { batch, worker, failed } = inputs;
-  await pLimit(BLOBS_AT_ONCE).map(failed, ({ frameIndex, kind, message }) =>
+  const { batch, worker } = inputs;
+  const failedAt = clock.now().toISOString();
+  await pLimit(BLOBS_AT_ONCE).map(givenUp, (frame) =>
     blobs.put(
       'scored',
-      failedFrameBlob(batch.jobId, frameIndex),
-      JSON.stringify({ frameIndex, kind, message, worker, model: batch.model }),
+      failedFrameBlob(batch.jobId, frame.frameIndex),
+      encodeFailedFrame({ ...frame, worker, model: batch.model, failedAt }),
       { contentType: 'application/json' },
     ),
   );

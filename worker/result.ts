@@ -9,13 +9,20 @@ import {
   type StageSeconds,
 } from '../shared/contract/messages.ts';
 import { toRanges } from '../shared/contract/ranges.ts';
-import type { FrameFailed, FrameStored } from './engine/protocol.ts';
+import type { FrameStored } from './engine/protocol.ts';
+
+/** A frame that will not be tried again. */
+export interface FailedForGood {
+  readonly frameIndex: number;
+  readonly kind: FailureKind;
+  readonly message: string;
+}
 
 export interface ResultInputs {
   readonly batch: BatchMessage;
   readonly worker: string;
   readonly scored: Iterable<number>;
-  readonly failed: readonly FrameFailed[];
+  readonly failed: readonly FailedForGood[];
   /** What this delivery stored itself. */
   readonly run: readonly FrameStored[];
   readonly wallSeconds: number;
@@ -40,7 +47,7 @@ export function resultOf({ batch, worker, scored, failed, run, wallSeconds }: Re
 }
 
 /** Frames with the same reason share an entry; beyond the bound, reasons of one kind are told together. */
-function groupFailures(failed: readonly FrameFailed[]): ResultMessage['failed'] {
+function groupFailures(failed: readonly FailedForGood[]): ResultMessage['failed'] {
   const groups = new Map<string, { kind: FailureKind; message: string; frames: number[] }>();
   for (const { frameIndex, kind, message } of failed) {
     const own = `${kind} ${message}`;

@@ -1,128 +1,171 @@
 /**
  * How a delivery ends. PURE.
  *
- * complete  every frame is stored or has failed for good: send the result, delete the message
+ * complete  every frame is stored or has failed for good: tell the job, delete the message
  * release   something is left to do: one Update Message with this delivery's history, visible now or after a delay
- * poison    deliveries get nowhere: copy to the poison queue, tell the job, delete
+ * poison    what is left will never be done: put it aside with its reason, tell the job, delete
  * leave     the lease is lost, or may be: touch nothing
  *
  * `dequeueCount` is not a failure count: evictions, crashes and lost answers raise it. What counts is whether deliveries get
- * anywhere, and how often each frame has failed.
+ * anywhere, and how often each frame has failed. Storage that gives and takes nothing at all is no failure of the batch.
  */
-import { BATCH_HISTORY_FAILURES_MAX } from '../shared/contract/limits.ts';
+import { BATCH_FRAMES_MAX } from '../shared/contract/limits.ts';
 import { type BatchMessage, type FailureKind, cutText } from '../shared/contract/messages.ts';
-import type { FrameFailed } from './engine/protocol.ts';
+import { type BatchHistory, type FrameTries, attemptsMax, failuresFrom, triesOf } from './history.ts';
 
-/** Tries of a frame whose failure may pass. */
-const FRAME_ATTEMPTS_MAX = 3;
-/** A frame may be missing once: the listing or the put may be late. */
-const MISSING_ATTEMPTS_MAX = 2;
-/** Deliveries in a row that stored nothing, after which the batch is given up. */
+/** Deliveries in a row that got nowhere, after which the batch is given up. */
 const BARREN_DELIVERIES_MAX = 8;
-/** Deliveries that ended without a word (killed workers), beyond which a batch is suspected of killing them. */
-const SILENT_DELIVERIES_MAX = 32;
+/** Deliveries that no release accounts for. Each may have stored one frame, so this is only the outermost bound. */
+const UNRELEASED_DELIVERIES_MAX = 2 * BATCH_FRAMES_MAX;
 
-const DELAY_SECONDS_BASE = 2;
-const DELAY_SECONDS_MAX = 60;
+const BARREN_DELAY_SECONDS_BASE = 2;
+const BARREN_DELAY_SECONDS_MAX = 60;
+/** So long another worker has, before the one that failed may try again. */
+const PASS_ON_SECONDS = 3;
+/** While storage is in trouble, spread out so that its first good second is not its last. */
+const STORAGE_DELAY_SECONDS_MIN = 10;
+const STORAGE_DELAY_SECONDS_SPREAD = 20;
+
+/** Why a run ended before its last frame. */
+export type Interruption =
+  | { readonly kind: 'draining' }
+  | { readonly kind: 'passing-on' }
+  | { readonly kind: 'storage' | 'engine'; readonly message: string }
+  | { readonly kind: 'model'; readonly message: string; readonly isHopeless: boolean };
+
+/** A frame that this delivery tried in vain, and how often. */
+export interface Trouble {
+  readonly frameIndex: number;
+  readonly kind: FailureKind;
+  readonly message: string;
+  readonly times: number;
+}
+
+/** A frame that is given up for good. */
+export interface GivenUp {
+  readonly frameIndex: number;
+  readonly kind: FailureKind;
+  readonly message: string;
+  readonly attempts: number;
+}
 
 export interface Delivery {
+  /** With its history as of the outset of this delivery. */
   readonly batch: BatchMessage;
   readonly worker: string;
-  /** Deliveries of this message that no release accounts for, this one included. */
-  readonly unreleased: number;
+  readonly dequeueCount: number;
   readonly leaseLost: boolean;
-  /** Why the run ended before its last frame, if it did. */
-  readonly interruption: 'draining' | { readonly engine: string } | null;
-  /** Frames of the batch whose output is stored, whoever stored it. */
+  readonly interruption: Interruption | null;
+  /** Frames that were given up before, in an earlier delivery or at the outset of this one. */
+  readonly failedBefore: ReadonlySet<number>;
+  /** Frames whose output is stored, whoever stored it. */
   readonly scored: ReadonlySet<number>;
   /** How many of them this delivery stored. */
   readonly newlyStored: number;
-  readonly failed: readonly FrameFailed[];
+  readonly troubles: readonly Trouble[];
 }
 
 export type Decision =
-  | { readonly kind: 'complete'; readonly failed: readonly FrameFailed[] }
-  | { readonly kind: 'release'; readonly delaySeconds: number; readonly history: BatchMessage['history'] }
-  | { readonly kind: 'poison'; readonly reason: string; readonly failed: readonly FrameFailed[] }
+  | { readonly kind: 'complete'; readonly givenUp: readonly GivenUp[] }
+  | {
+      readonly kind: 'release';
+      readonly givenUp: readonly GivenUp[];
+      readonly delaySeconds: number;
+      readonly history: BatchHistory;
+    }
+  | { readonly kind: 'poison'; readonly givenUp: readonly GivenUp[] }
   | { readonly kind: 'leave' };
 
 export function settle(delivery: Delivery): Decision {
-  const { batch, unreleased, leaseLost, interruption, scored, newlyStored, failed } = delivery;
+  const { batch, dequeueCount, leaseLost, interruption, scored, failedBefore, worker } = delivery;
   if (leaseLost) return { kind: 'leave' };
 
-  const attempts = countAttempts(delivery);
-  const givenUp = failed.filter(
-    ({ frameIndex, kind }) => (attempts.get(frameIndex) ?? 1) >= attemptsMax(kind),
-  );
-  const resolved = new Set([...scored, ...givenUp.map(({ frameIndex }) => frameIndex)]);
+  const charged = chargeable(delivery);
+  const tries = triesAfter(batch.history, charged, worker);
+  const givenUp = charged.flatMap(({ frameIndex, kind, message }) => {
+    const attempts = tries.get(frameIndex)?.attempts ?? 1;
+    return attempts >= attemptsMax(kind) ? [{ frameIndex, kind, message, attempts }] : [];
+  });
+  const resolved = new Set([...scored, ...failedBefore, ...givenUp.map(({ frameIndex }) => frameIndex)]);
   const left = framesOf(batch).filter((frameIndex) => !resolved.has(frameIndex));
-  if (left.length === 0) return { kind: 'complete', failed: givenUp };
+  if (left.length === 0) return { kind: 'complete', givenUp };
 
-  const history = {
-    ...batch.history,
-    releases: batch.history.releases + 1,
-    failures: failuresOf(delivery, attempts),
+  const hasProgressed = resolved.size > batch.history.resolved;
+  const barren = hasProgressed ? 0 : batch.history.barren + (isNobodysFault(delivery) ? 0 : 1);
+  const unreleased = dequeueCount - batch.history.releases;
+  const isHopeless = interruption?.kind === 'model' && interruption.isHopeless;
+  if (isHopeless || barren >= BARREN_DELIVERIES_MAX || unreleased > UNRELEASED_DELIVERIES_MAX) {
+    const rest = left.map((frameIndex) => lastWord(frameIndex, { delivery, tries }));
+    return { kind: 'poison', givenUp: [...givenUp, ...rest] };
+  }
+  return {
+    kind: 'release',
+    givenUp,
+    delaySeconds: delayOf({ delivery, barren }),
+    history: {
+      releases: batch.history.releases + 1,
+      deliveries: dequeueCount,
+      resolved: resolved.size,
+      barren,
+      failures: failuresFrom(tries, resolved),
+      carefulFrame: null,
+      passedOnBy: interruption?.kind === 'passing-on' ? worker : null,
+    },
   };
-  if (interruption === 'draining') {
-    const before = newlyStored > 0 ? 0 : batch.history.barren;
-    return { kind: 'release', delaySeconds: 0, history: { ...history, barren: before } };
+}
+
+/** What counts against frames. Where storage gave and took nothing, it is storage that has failed. */
+function chargeable({ troubles, newlyStored }: Delivery): readonly Trouble[] {
+  return newlyStored > 0 ? troubles : troubles.filter(({ kind }) => kind !== 'storage');
+}
+
+/** Whether a delivery that got nowhere says nothing against the batch. */
+function isNobodysFault(delivery: Delivery): boolean {
+  const { interruption, troubles } = delivery;
+  if (interruption?.kind === 'draining' || interruption?.kind === 'passing-on') return true;
+  if (interruption?.kind === 'storage') return true;
+  return interruption === null && troubles.length > 0 && chargeable(delivery).length === 0;
+}
+
+/** Failures so far, this delivery's included; one that fails in another way than before starts anew. */
+function triesAfter(
+  history: BatchHistory,
+  troubles: readonly Trouble[],
+  worker: string,
+): Map<number, FrameTries> {
+  const tries = triesOf(history);
+  for (const { frameIndex, kind, times } of troubles) {
+    const before = tries.get(frameIndex);
+    const attempts = (before?.kind === kind ? before.attempts : 0) + times;
+    tries.set(frameIndex, { kind, attempts, worker });
   }
-  const barren = newlyStored > 0 ? 0 : batch.history.barren + 1;
-  if (barren >= BARREN_DELIVERIES_MAX || isSuspect(unreleased)) {
-    const reason = cutText(
-      interruption === null ? (failed[0]?.message ?? 'no progress') : interruption.engine,
-    );
-    const rest = left.map((frameIndex): FrameFailed => {
-      const known = failed.find((failure) => failure.frameIndex === frameIndex);
-      return known ?? { frameIndex, kind: 'engine', message: reason };
-    });
-    return { kind: 'poison', reason, failed: [...givenUp, ...rest] };
+  return tries;
+}
+
+/** What is told of a frame that is given up because its batch is. */
+function lastWord(
+  frameIndex: number,
+  { delivery, tries }: { readonly delivery: Delivery; readonly tries: ReadonlyMap<number, FrameTries> },
+): GivenUp {
+  const { interruption, troubles, batch } = delivery;
+  const own = troubles.find((trouble) => trouble.frameIndex === frameIndex);
+  const attempts = Math.max(1, tries.get(frameIndex)?.attempts ?? 1);
+  if (own !== undefined) return { frameIndex, kind: own.kind, message: own.message, attempts };
+  const kind = interruption?.kind === 'model' ? 'model' : 'engine';
+  const said = interruption !== null && 'message' in interruption ? interruption.message : undefined;
+  const message = said ?? `${batch.history.barren} deliveries in a row got nowhere`;
+  return { frameIndex, kind, message: cutText(message), attempts };
+}
+
+function delayOf({ delivery, barren }: { readonly delivery: Delivery; readonly barren: number }): number {
+  const { interruption, batch, dequeueCount } = delivery;
+  if (interruption?.kind === 'draining') return 0;
+  if (interruption?.kind === 'passing-on') return PASS_ON_SECONDS;
+  if (isNobodysFault(delivery)) {
+    const spread = (batch.batchIndex * 7 + dequeueCount * 5) % STORAGE_DELAY_SECONDS_SPREAD;
+    return STORAGE_DELAY_SECONDS_MIN + spread;
   }
-  const delaySeconds = Math.min(DELAY_SECONDS_MAX, barren === 0 ? 0 : DELAY_SECONDS_BASE ** barren);
-  return { kind: 'release', delaySeconds, history: { ...history, barren } };
-}
-
-/** A batch that so many workers took and never spoke of again is not given to another engine. */
-export function isSuspect(unreleased: number): boolean {
-  return unreleased > SILENT_DELIVERIES_MAX;
-}
-
-function attemptsMax(kind: FailureKind): number {
-  switch (kind) {
-    case 'undecodable':
-    case 'message':
-      return 1;
-    case 'missing':
-      return MISSING_ATTEMPTS_MAX;
-    case 'inference':
-    case 'storage':
-    case 'engine':
-      return FRAME_ATTEMPTS_MAX;
-  }
-}
-
-/** Per failed frame, how often it has failed in this way, this delivery included. */
-function countAttempts({ batch, failed }: Delivery): Map<number, number> {
-  return new Map(
-    failed.map(({ frameIndex, kind }) => {
-      const before = batch.history.failures.find((one) => one.frameIndex === frameIndex && one.kind === kind);
-      return [frameIndex, (before?.attempts ?? 0) + 1];
-    }),
-  );
-}
-
-/** The history of failing frames: those of this delivery, and earlier ones of frames not tried again since. */
-function failuresOf({ batch, worker, failed, scored }: Delivery, attempts: ReadonlyMap<number, number>) {
-  const now = failed.map(({ frameIndex, kind }) => ({
-    frameIndex,
-    kind,
-    attempts: attempts.get(frameIndex) ?? 1,
-    worker,
-  }));
-  const before = batch.history.failures.filter(
-    ({ frameIndex }) => !attempts.has(frameIndex) && !scored.has(frameIndex),
-  );
-  return [...now, ...before].slice(0, BATCH_HISTORY_FAILURES_MAX);
+  return barren === 0 ? 0 : Math.min(BARREN_DELAY_SECONDS_MAX, BARREN_DELAY_SECONDS_BASE ** barren);
 }
 
 export function framesOf({ frameStart, frameEnd }: Pick<BatchMessage, 'frameStart' | 'frameEnd'>): number[] {

@@ -56,12 +56,28 @@ export const modelBlob = (
   { name, version }: { readonly name: string; readonly version: string },
   file: 'model.onnx' | 'model.json',
 ): string => `${safeName(name)}/${safeName(version)}/${file}`;
+/** A worker's log of a job's frames, a JSON line each. */
+export const frameLogBlob = (jobId: string, workerId: string): string =>
+  `${jobFolder(jobId)}${safeName(workerId)}.ndjson`;
+/** In `logs`: the body of a poison message that did not fit. No job id has an underscore. */
+export const poisonBodyBlob = (poisonId: string): string => `_poison/${safeName(poisonId)}`;
+/** In `control`: the machine is asked to finish and take nothing more. */
+export const drainBlob = (vmId: string): string => `drain/${safeName(vmId)}`;
+/** In `control`: a failure of a job is to be tried again. */
+export const redriveBlob = (jobId: string, poisonId: string): string =>
+  `redrive/${jobFolder(jobId)}${safeName(poisonId)}`;
 export const heartbeatBlob = (workerId: string): string => safeName(workerId);
 export const jobPrefix = (jobId: string): string => jobFolder(jobId);
 
 /** The index in `<jobId>/<8 digits>.<ext>`, or undefined for every other name. */
 export function frameIndexOf(blobName: string): number | undefined {
   const match = /\/(\d{8})\.(?:jpg|json)$/.exec(blobName);
+  return match?.[1] === undefined ? undefined : Number(match[1]);
+}
+
+/** The index in `<jobId>/<8 digits>.failed.json`, or undefined for every other name. */
+export function failedFrameIndexOf(blobName: string): number | undefined {
+  const match = /\/(\d{8})\.failed\.json$/.exec(blobName);
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 

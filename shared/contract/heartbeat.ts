@@ -22,10 +22,15 @@ const heartbeat = z.object({
   stateSince: z.iso.datetime(),
   sequence: z.int().min(0),
   sentAt: z.iso.datetime(),
+  /** The one in force: from the probe at the start, then from every model loaded. */
   executionProvider: z.string().nullable(),
   /** `name/version` of the model last loaded. */
   model: z.string().nullable(),
   megapixelsPerSecond: z.number().min(0).nullable(),
+  /** It left a message for workers of a newer release: it is too old for what is on the queue. */
+  isTooOld: z.boolean(),
+  /** Draining or drained because of `control/drain/<vmId>` with this etag: consent to that request and no other. */
+  drainEtag: z.string().max(100).nullable(),
 });
 export type Heartbeat = z.infer<typeof heartbeat>;
 

@@ -21,7 +21,7 @@ export const ERROR_TEXT_CHARACTERS_MAX = 120;
 /** Distinct reasons of failure told apart in one message; the rest is said to be "and others". */
 export const FAILURE_REASONS_MAX = 32;
 
-/** Entries of a batch's history of failing frames. */
+/** Groups in a batch's history of failing frames: kinds, tries and workers. */
 export const BATCH_HISTORY_FAILURES_MAX = 64;
 
 /** A batch is to take about this long: long against a receive, short against a lost machine. */
@@ -38,6 +38,10 @@ export const FAILED_FRAMES_FRACTION_MAX = 0.05;
 
 /** A frame index and two brackets, in ranges as JSON. */
 const RANGE_BYTES_MAX = 2 * FRAME_INDEX_DIGITS + 4;
+assert(
+  BATCH_FRAMES_MAX * RANGE_BYTES_MAX + BATCH_HISTORY_FAILURES_MAX * 160 + 4_096 < MESSAGE_JSON_BYTES_MAX,
+  'a batch must fit into one message with the longest history',
+);
 assert(
   (BATCH_FRAMES_MAX / 2) * RANGE_BYTES_MAX * 2 + FAILURE_REASONS_MAX * (ERROR_TEXT_CHARACTERS_MAX * 4 + 64) <
     MESSAGE_JSON_BYTES_MAX,

@@ -16,6 +16,7 @@ import {
   MESSAGE_JSON_BYTES_MAX,
 } from './limits.ts';
 import { parseJson } from './parse-json.ts';
+import { countOf } from './ranges.ts';
 
 export const MESSAGE_VERSION = 1;
 
@@ -29,8 +30,25 @@ const range = z
   .readonly()
   .refine(([start, end]) => start < end, { error: 'expected a range that is not empty' });
 
-/** Why a frame could not be scored. `undecodable` and `missing` are hopeless; the others may pass. */
-const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'message'] as const;
+/** No more frames than a batch has: whoever counts them through must come to an end. */
+const batchFrames = z
+  .array(range)
+  .max(BATCH_FRAMES_MAX)
+  .refine((ranges) => countOf(ranges) <= BATCH_FRAMES_MAX, {
+    error: `expected at most ${BATCH_FRAMES_MAX} frames`,
+  });
+
+/**
+ * Why a frame could not be scored.
+ *
+ * undecodable  its bytes are no picture: hopeless
+ * missing      it is not in storage: hopeless the second time
+ * inference    the model gave an error for it
+ * storage      storage did not give it, or did not take its result, while others came through
+ * engine       engines or whole machines died or hung of it
+ * model        the job's model cannot be had or loaded
+ */
+const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'model'] as const;
 export const failureKind = z.enum(FAILURE_KINDS);
 export type FailureKind = z.infer<typeof failureKind>;
 
@@ -45,17 +63,24 @@ export type ModelReference = z.infer<typeof modelReference>;
 export const modelParameters = z.record(plainName, z.string().max(200));
 export type ModelParameters = z.infer<typeof modelParameters>;
 
+/** What deliveries of a batch have come to: it travels in the message, so that any worker knows it. */
 const batchHistory = z.object({
-  /** Deliveries that ended in a release: they raised `dequeueCount`, but were nobody's fault. */
+  /** Deliveries that ended in a release: subtracted from `dequeueCount` wherever that is looked at. */
   releases: count,
-  /** Deliveries in a row that stored nothing new. */
+  /** This history speaks of so many deliveries: those beyond it ended without a word. */
+  deliveries: count,
+  /** Frames stored or given up when it was last written: what the next delivery compares with. */
+  resolved: count,
+  /** Deliveries in a row that got nowhere: no frame more was stored or given up. */
   barren: count,
-  /** Failures so far, per frame and kind, and the worker that saw the last one. */
+  /** Failures so far, by kind, how often, and the worker that saw the last one. Every frame once at most. */
   failures: z
-    .array(z.object({ frameIndex, kind: failureKind, attempts: count, worker: plainName }))
+    .array(z.object({ kind: failureKind, attempts: count, worker: plainName, frames: batchFrames.min(1) }))
     .max(BATCH_HISTORY_FAILURES_MAX),
   /** The one frame that is being tried carefully: whoever finds it here knows that the last worker died on it. */
   carefulFrame: frameIndex.nullable(),
+  /** Who had failed what is left, got it again, and passed it on once so that another may try. */
+  passedOnBy: plainName.nullable(),
 });
 
 export const batchMessage = z
@@ -80,9 +105,12 @@ export type BatchMessage = z.infer<typeof batchMessage>;
 
 export const NEW_BATCH_HISTORY: BatchMessage['history'] = {
   releases: 0,
+  deliveries: 0,
+  resolved: 0,
   barren: 0,
   failures: [],
   carefulFrame: null,
+  passedOnBy: null,
 };
 
 export const STAGES = ['fetch', 'decode', 'infer', 'encode', 'store'] as const;
@@ -98,10 +126,10 @@ export const resultMessage = z.object({
   epoch: count,
   worker: plainName,
   /** Frames whose output is stored, whoever stored it. */
-  scored: z.array(range).max(BATCH_FRAMES_MAX),
+  scored: batchFrames,
   /** Frames that will not be tried again, grouped by reason. */
   failed: z
-    .array(z.object({ kind: failureKind, message: errorText, frames: z.array(range).min(1) }))
+    .array(z.object({ kind: failureKind, message: errorText, frames: batchFrames.min(1) }))
     .max(FAILURE_REASONS_MAX),
   /** What this delivery did itself, for rates: 0 where it only found what was there. */
   framesRun: count,
@@ -118,19 +146,32 @@ export const resultMessage = z.object({
 });
 export type ResultMessage = z.infer<typeof resultMessage>;
 
-/** What stands on the poison queue: everything needed to understand the failure and to try again. */
-const poisonMessage = z.object({
+/** Why something stands on the poison queue: what a frame can fail of, and what a message can. */
+export const POISON_REASONS = [...FAILURE_KINDS, 'malformed', 'too-new'] as const;
+export const poisonReason = z.enum(POISON_REASONS);
+export type PoisonReason = z.infer<typeof poisonReason>;
+
+/**
+ * What stands on the poison queue: everything needed to understand the failure and to try again. One for each reason that
+ * frames of a delivery were given up for, or for a message that is no batch.
+ */
+export const poisonMessage = z.object({
   version: z.literal(MESSAGE_VERSION),
-  /** The original message's id: a second copy with the same id is the same failure. */
-  id: z.string().max(200),
-  reason: z.string().max(ERROR_TEXT_CHARACTERS_MAX),
+  /** `<message id>-<reason>`: a second copy with the same id is the same failure. */
+  id: plainName,
+  reason: poisonReason,
+  /** The first frame's error, or what is wrong with the message. */
+  message: errorText,
+  /** Null for a message that is no batch. */
+  batch: z.object({ jobId, batchIndex: count, model: modelReference, frames: batchFrames.min(1) }).nullable(),
+  /** How often the frame was tried that was tried most often. */
+  attempts: count,
   dequeueCount: count,
   worker: plainName,
   insertedAt: z.iso.datetime(),
   poisonedAt: z.iso.datetime(),
-  /** The body as it stood on the queue, cut to what fits. */
-  body: z.string(),
-  bodyTruncated: z.boolean(),
+  /** The body as it stood on the queue; null where it is too large and lies in `logs` under `poisonBodyBlob(id)`. */
+  body: z.string().nullable(),
 });
 export type PoisonMessage = z.infer<typeof poisonMessage>;
 

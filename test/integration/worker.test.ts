@@ -7,12 +7,14 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { publishModels } from '../../infra/local/publish-models.ts';
 import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
-import { failedFrameBlob, frameBlob, modelBlob } from '../../shared/contract/blob-names.ts';
+import { failedFrameBlob, frameBlob, frameLogBlob, modelBlob } from '../../shared/contract/blob-names.ts';
+import { decodeFailedFrame } from '../../shared/contract/failed-frame.ts';
 import {
   type BatchMessage,
   batchMessage,
   decodeMessage,
   encodeMessage,
+  poisonMessage,
   resultMessage,
 } from '../../shared/contract/messages.ts';
 import { countOf } from '../../shared/contract/ranges.ts';
@@ -120,8 +122,47 @@ test('a batch is scored, told and deleted, and a frame that cannot be decoded fa
     [6, 8],
   ]);
   expect(result.failed).toMatchObject([{ kind: 'undecodable', frames: [[5, 6]] }]);
-  expect(String(await storage.blobs.get('scored', failedFrameBlob(batch.jobId, 5)))).toContain('undecodable');
+  const failed = decodeFailedFrame(
+    String(await storage.blobs.get('scored', failedFrameBlob(batch.jobId, 5))),
+  );
+  expect(failed).toMatchObject({
+    frameIndex: 5,
+    kind: 'undecodable',
+    attempts: 1,
+    worker: 'test-vm-0',
+    model,
+  });
   await queueIsEmpty();
+  const entry = await eventually('an entry in poison', () =>
+    queues.poison.receive({ visibilityTimeoutSeconds: 60 }),
+  );
+  expect(decodeMessage(entry.text, poisonMessage)).toMatchObject({
+    kind: 'valid',
+    message: {
+      reason: 'undecodable',
+      batch: { jobId: batch.jobId, batchIndex: 0, model, frames: [[5, 6]] },
+      attempts: 1,
+      body: encodeMessage(batch),
+    },
+  });
+  await queues.poison.remove(entry);
+  const lines = await eventually('the frames are logged', async () => {
+    const text = await storage.blobs.get('logs', frameLogBlob(batch.jobId, 'test-vm-0'));
+    return text?.toString('utf8').trimEnd().split('\n');
+  });
+  expect(lines).toHaveLength(8);
+  expect(JSON.parse(lines[5] ?? '')).toMatchObject({
+    jobId: batch.jobId,
+    frame: 5,
+    attempt: 1,
+    outcome: 'failed',
+    kind: 'undecodable',
+  });
+  expect(JSON.parse(lines[4] ?? '')).toMatchObject({
+    frame: 4,
+    outcome: 'stored',
+    seconds: { decode: expect.any(Number) },
+  });
 });
 
 test('what is no batch goes to poison with its reason, and a batch behind it is none the worse', async () => {
@@ -141,12 +182,11 @@ test('what is no batch goes to poison with its reason, and a batch behind it is 
     const message = await eventually('a message in poison', () =>
       queues.poison.receive({ visibilityTimeoutSeconds: 60 }),
     );
-    const { reason, body } = JSON.parse(Buffer.from(message.text, 'base64').toString()) as {
-      reason: string;
-      body: string;
-    };
-    expect(reason).not.toBe('');
-    bodies.push(body);
+    const decoded = decodeMessage(message.text, poisonMessage);
+    if (decoded.kind !== 'valid') throw new Error('expected a valid entry');
+    expect(decoded.message).toMatchObject({ reason: 'malformed', batch: null, worker: 'test-vm-0' });
+    expect(decoded.message.message).not.toBe('');
+    bodies.push(decoded.message.body ?? '');
   }
   expect(bodies.toSorted()).toEqual(garbage.toSorted());
 });

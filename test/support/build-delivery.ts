@@ -1,13 +1,12 @@
 /** A delivery of a batch of four frames, 30 to 33; say only what a test is about. */
 import type { FailureKind } from '../../shared/contract/messages.ts';
-import type { FrameFailed } from '../../worker/engine/protocol.ts';
-import type { Delivery } from '../../worker/settle.ts';
+import type { Delivery, Trouble } from '../../worker/settle.ts';
 import { buildBatch } from './build-batch.ts';
 
 const FOUR_FRAMES = buildBatch({ frameStart: 30, frameEnd: 34 });
 
-export function buildFailure(frameIndex: number, kind: FailureKind = 'inference'): FrameFailed {
-  return { frameIndex, kind, message: `no ${kind}` };
+export function buildTrouble(frameIndex: number, kind: FailureKind = 'inference', times = 1): Trouble {
+  return { frameIndex, kind, message: `no ${kind}`, times };
 }
 
 /** Frames 30 to 32 were stored by this delivery, 33 is open. */
@@ -16,12 +15,13 @@ export function buildDelivery(fields: Partial<Delivery> = {}): Delivery {
   return {
     batch: FOUR_FRAMES,
     worker: 'vm-0',
-    unreleased: 1,
+    dequeueCount: 1,
     leaseLost: false,
     interruption: null,
+    failedBefore: new Set(),
     scored,
     newlyStored: scored.size,
-    failed: [],
+    troubles: [],
     ...fields,
   };
 }

@@ -14,7 +14,8 @@ export const NO_BACKLOG: Backlog = {
 function beat(vmId: string, state: WorkerState): Heartbeat {
   const [stateSince, sentAt] = ['2026-11-23T06:00:00.000Z', '2026-11-23T06:15:00.000Z'];
   const engine = { executionProvider: null, model: null, megapixelsPerSecond: null };
-  return { version: 1, workerId: `${vmId}-0`, vmId, state, stateSince, sequence: 1, sentAt, ...engine };
+  const own = { workerId: `${vmId}-0`, vmId, isTooOld: false, drainEtag: null };
+  return { version: 1, ...own, state, stateSince, sequence: 1, sentAt, ...engine };
 }
 
 /** A fleet in these states, each instance named `vm-<its index>`. */

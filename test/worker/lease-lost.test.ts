@@ -45,7 +45,9 @@ test('renewals that fail until the time is over lose the lease, without anybody 
   await vi.advanceTimersByTimeAsync(1);
   expect(lease.signal.aborted).toBe(true);
   expect(await lease.complete()).toBe(false);
-  expect(queue.update).toHaveBeenCalledTimes(2);
+  // More often towards the end, and no storm all the same.
+  expect(queue.update.mock.calls.length).toBeGreaterThan(3);
+  expect(queue.update.mock.calls.length).toBeLessThan(15);
   expect(queue.remove).not.toHaveBeenCalled();
   expect(listener.lost).toHaveBeenCalledOnce();
 });

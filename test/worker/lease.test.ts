@@ -91,3 +91,50 @@ test('a message that is left is renewed no more and not touched, and its lease d
   ]);
   expect([lease.state, lease.signal.aborted]).toEqual(['settled', false]);
 });
+
+test('what is noted goes into the message with the next renewal, and what is saved at once', async () => {
+  const { lease, queue, listener } = buildLease();
+  lease.note('noted');
+  expect(queue.update).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS);
+  expect(await lease.save('saved')).toBe(true);
+  const texts = queue.update.mock.calls.map(([{ text, popReceipt }]) => [text, popReceipt]);
+  expect(texts).toEqual([
+    ['noted', 'receipt 0'],
+    ['saved', 'receipt 1'],
+  ]);
+  // Saving renews: the next renewal comes a whole interval later.
+  await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS - 1);
+  expect(queue.update).toHaveBeenCalledTimes(2);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(listener.renewed).toHaveBeenCalledTimes(3);
+});
+
+test('saving waits for a renewal that is on its way, and fails without harm where storage does', async () => {
+  const { lease, queue } = buildLease();
+  const answer = Promise.withResolvers<string>();
+  queue.update.mockReturnValueOnce(answer.promise).mockRejectedValueOnce(new Error('ETIMEDOUT'));
+  await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS);
+  const saved = lease.save('saved');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(queue.update).toHaveBeenCalledOnce();
+  answer.resolve('receipt of the renewal');
+  expect(await saved).toBe(false);
+  expect(lease.state).toBe('held');
+  await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS);
+  expect(queue.update).toHaveBeenLastCalledWith(
+    expect.objectContaining({ popReceipt: 'receipt of the renewal', text: 'saved' }),
+    expect.anything(),
+  );
+});
+
+test('nothing is saved in a message that is lost or settled', async () => {
+  const lost = buildLease();
+  lost.queue.update.mockRejectedValueOnce(new LeaseLostError('another has it'));
+  expect([await lost.lease.save('x'), await lost.lease.save('y')]).toEqual([false, false]);
+  expect(lost.queue.update).toHaveBeenCalledOnce();
+  const settled = buildLease();
+  await settled.lease.complete();
+  expect(await settled.lease.save('x')).toBe(false);
+  expect(settled.queue.update).not.toHaveBeenCalled();
+});

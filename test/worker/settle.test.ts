@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 
 import type { BatchMessage } from '../../shared/contract/messages.ts';
-import { type Decision, type Delivery, isSuspect, settle } from '../../worker/settle.ts';
+import { type Decision, type Delivery, settle } from '../../worker/settle.ts';
 import { buildBatch } from '../support/build-batch.ts';
-import { buildDelivery, buildFailure } from '../support/build-delivery.ts';
+import { buildDelivery, buildTrouble } from '../support/build-delivery.ts';
 
 const { batch: BATCH } = buildDelivery();
-const CRASH = { engine: 'the engine ended: SIGSEGV' };
+const CRASH = { kind: 'engine', message: 'the engine died: SIGSEGV' } as const;
+const NOTHING = { scored: new Set<number>(), newlyStored: 0 };
 
 /** Delivers a batch again and again, as long as it is released; returns every decision. */
 function deliverAll(
@@ -16,7 +17,8 @@ function deliverAll(
   const decisions: Decision[] = [];
   let next = batch;
   while (decisions.length < 100) {
-    const decision = settle(buildDelivery({ batch: next, ...deliver(next, decisions.length + 1) }));
+    const dequeueCount = decisions.length + 1;
+    const decision = settle(buildDelivery({ batch: next, dequeueCount, ...deliver(next, dequeueCount) }));
     decisions.push(decision);
     if (decision.kind !== 'release') return decisions;
     next = buildBatch({ ...batch, history: decision.history });
@@ -24,118 +26,174 @@ function deliverAll(
   return decisions;
 }
 
-test('a batch whose frames are all stored is complete, whoever stored them and however the run ended', () => {
-  const scored = new Set([30, 31, 32, 33]);
-  for (const interruption of [null, 'draining', CRASH] as const) {
-    const all = buildDelivery({ scored, newlyStored: 0, interruption, unreleased: 99 });
-    expect(settle(all)).toEqual({ kind: 'complete', failed: [] });
+test('a batch whose frames are all stored or given up is complete, however the run ended', () => {
+  for (const interruption of [null, { kind: 'draining' }, CRASH] as const) {
+    const stored = { scored: new Set([30, 31, 33]), failedBefore: new Set([32]), newlyStored: 0 };
+    expect(settle(buildDelivery({ ...stored, interruption, dequeueCount: 9999 }))).toEqual({
+      kind: 'complete',
+      givenUp: [],
+    });
   }
 });
 
 test('with its lease lost a worker leaves the batch, even where all is done', () => {
-  const scored = new Set([30, 31, 32, 33]);
-  expect(settle(buildDelivery({ scored, leaseLost: true }))).toEqual({ kind: 'leave' });
-  expect(settle(buildDelivery({ unreleased: 99, interruption: CRASH, leaseLost: true }))).toEqual({
+  const all = { scored: new Set([30, 31, 32, 33]), leaseLost: true };
+  expect(settle(buildDelivery(all))).toEqual({ kind: 'leave' });
+  expect(settle(buildDelivery({ ...NOTHING, interruption: CRASH, leaseLost: true }))).toEqual({
     kind: 'leave',
   });
 });
 
 test('a worker that drains releases the rest for others at once, and that counts against nobody', () => {
-  const batch = buildBatch({ ...BATCH, history: { releases: 2, barren: 7 } });
+  const batch = buildBatch({ ...BATCH, history: { releases: 2, deliveries: 3, barren: 2 } });
   const decision = settle(
-    buildDelivery({
-      batch,
-      scored: new Set(),
-      interruption: 'draining',
-      unreleased: 99,
-      failed: [buildFailure(30, 'storage')],
-    }),
+    buildDelivery({ batch, ...NOTHING, interruption: { kind: 'draining' }, dequeueCount: 4 }),
   );
-  const failures = [{ frameIndex: 30, kind: 'storage', attempts: 1, worker: 'vm-0' }];
-  const history = { releases: 3, barren: 7, failures, carefulFrame: null };
-  expect(decision).toEqual({ kind: 'release', delaySeconds: 0, history });
+  const history = { ...batch.history, releases: 3, deliveries: 4, barren: 2 };
+  expect(decision).toEqual({ kind: 'release', givenUp: [], delaySeconds: 0, history });
+});
+
+test('ten evictions in a row, even with nothing stored, leave the batch as it was', () => {
+  const decisions = deliverAll(BATCH, () => ({ ...NOTHING, interruption: { kind: 'draining' } }));
+  expect(decisions).toHaveLength(100);
+  expect(decisions.at(-1)).toMatchObject({ kind: 'release', history: { barren: 0, releases: 100 } });
 });
 
 test('a delivery that stored something is released at once, and those before it are forgiven', () => {
-  const batch = buildBatch({ ...BATCH, history: { barren: 7 } });
+  const batch = buildBatch({ ...BATCH, history: { barren: 7, resolved: 2 } });
   const decision = settle(buildDelivery({ batch, newlyStored: 1, interruption: CRASH }));
-  expect(decision).toMatchObject({ kind: 'release', delaySeconds: 0, history: { releases: 1, barren: 0 } });
+  expect(decision).toMatchObject({
+    kind: 'release',
+    delaySeconds: 0,
+    history: { releases: 1, barren: 0, resolved: 3 },
+  });
 });
 
-test('deliveries that store nothing wait ever longer, and the eighth in a row is the last', () => {
-  const decisions = deliverAll(BATCH, () => ({ scored: new Set([30]), newlyStored: 0, interruption: CRASH }));
-  const delays = decisions.flatMap((decision) =>
-    decision.kind === 'release' ? [decision.delaySeconds] : [],
-  );
+test('deliveries that get nowhere wait ever longer, and the eighth in a row is the last', () => {
+  const batch = buildBatch({ ...BATCH, history: { resolved: 1 } });
+  const decisions = deliverAll(batch, () => ({ scored: new Set([30]), newlyStored: 0, interruption: CRASH }));
+  const delays = decisions.flatMap((one) => (one.kind === 'release' ? [one.delaySeconds] : []));
   expect(delays).toEqual([2, 4, 8, 16, 32, 60, 60]);
-  const failed = [31, 32, 33].map((frameIndex) => ({ frameIndex, kind: 'engine', message: CRASH.engine }));
-  expect(decisions.at(-1)).toEqual({ kind: 'poison', reason: CRASH.engine, failed });
-});
-
-test('one delivery that stores something starts the count anew', () => {
-  const decisions = deliverAll(BATCH, (_, round) => ({
-    newlyStored: round === 5 ? 1 : 0,
-    interruption: CRASH,
-  }));
-  expect(decisions).toHaveLength(5 + 8);
-  expect(decisions.at(-1)?.kind).toBe('poison');
+  const rest = { kind: 'engine', message: CRASH.message, attempts: 1 };
+  expect(decisions.at(-1)).toEqual({
+    kind: 'poison',
+    givenUp: [31, 32, 33].map((frameIndex) => ({ frameIndex, ...rest })),
+  });
 });
 
 test('what was read of a frame is told where the batch is given up, and the rest is told for the engine', () => {
-  const batch = buildBatch({ ...BATCH, history: { barren: 7 } });
-  const failed = [buildFailure(31, 'storage'), buildFailure(32, 'undecodable')];
-  const decision = settle(buildDelivery({ batch, scored: new Set([30]), newlyStored: 0, failed }));
-  const rest = { frameIndex: 33, kind: 'engine', message: 'no storage' };
-  expect(decision).toMatchObject({ kind: 'poison', reason: 'no storage' });
-  expect(decision).toHaveProperty('failed', expect.arrayContaining([...failed, rest]));
-  expect(decision).toHaveProperty('failed.length', 3);
+  const batch = buildBatch({ ...BATCH, history: { barren: 7, resolved: 1 } });
+  const troubles = [buildTrouble(31, 'inference')];
+  const decision = settle(buildDelivery({ batch, scored: new Set([30]), newlyStored: 0, troubles }));
+  expect(decision).toMatchObject({
+    kind: 'poison',
+    givenUp: [
+      { frameIndex: 31, kind: 'inference', message: 'no inference' },
+      { frameIndex: 32, kind: 'engine', message: '7 deliveries in a row got nowhere' },
+      { frameIndex: 33, kind: 'engine' },
+    ],
+  });
 });
 
-test('a batch that 32 workers took and never spoke of is not tried by another', () => {
-  expect([1, 32, 33].map(isSuspect)).toEqual([false, false, true]);
-  const silent = buildDelivery({ scored: new Set(), newlyStored: 0, interruption: { engine: 'refused' } });
-  expect(settle({ ...silent, unreleased: 32 }).kind).toBe('release');
-  const decision = settle({ ...silent, unreleased: 33 });
-  expect(decision).toMatchObject({ kind: 'poison', reason: 'refused' });
-  expect(decision).toHaveProperty('failed.length', 4);
+test('a model that is not what the job pinned is hopeless at once; one that does not load is tried by others', () => {
+  const interruption = { kind: 'model', message: 'another sha256', isHopeless: true } as const;
+  const hopeless = settle(buildDelivery({ ...NOTHING, interruption }));
+  expect(hopeless).toMatchObject({
+    kind: 'poison',
+    givenUp: [{ frameIndex: 30, kind: 'model' }, {}, {}, {}],
+  });
+  const decisions = deliverAll(BATCH, () => ({
+    ...NOTHING,
+    interruption: { ...interruption, isHopeless: false },
+  }));
+  expect(decisions).toHaveLength(8);
+  expect(decisions.at(-1)).toMatchObject({ kind: 'poison', givenUp: [{ kind: 'model' }, {}, {}, {}] });
+});
+
+test('while storage gives and takes nothing, a batch waits for it and is charged with nothing', () => {
+  const troubles = [30, 31, 32, 33].map((frameIndex) => buildTrouble(frameIndex, 'storage'));
+  const away = { kind: 'storage', message: 'it does not answer' } as const;
+  const decisions = deliverAll(BATCH, (_, round) =>
+    round % 2 === 0 ? { ...NOTHING, troubles } : { ...NOTHING, interruption: away },
+  );
+  expect(decisions).toHaveLength(100);
+  expect(decisions.at(-1)).toMatchObject({ kind: 'release', history: { barren: 0, failures: [] } });
+  const delays = decisions.map((one) => (one.kind === 'release' ? one.delaySeconds : 0));
+  expect(Math.min(...delays)).toBeGreaterThanOrEqual(10);
+  expect(Math.max(...delays)).toBeLessThan(60);
+  expect(new Set(delays).size).toBeGreaterThan(3);
+});
+
+test('only a batch that more deliveries took than it has frames to store is given up for their silence', () => {
+  const releases = buildBatch({ ...BATCH, history: { releases: 5000 } });
+  const one = { newlyStored: 1, interruption: CRASH };
+  expect(settle(buildDelivery({ ...one, dequeueCount: 1024 })).kind).toBe('release');
+  expect(settle(buildDelivery({ ...one, dequeueCount: 1025 })).kind).toBe('poison');
+  expect(settle(buildDelivery({ ...one, batch: releases, dequeueCount: 6024 })).kind).toBe('release');
 });
 
 test.each([
   ['undecodable', 1],
-  ['message', 1],
+  ['model', 1],
   ['missing', 2],
+  ['engine', 2],
   ['inference', 3],
   ['storage', 3],
-  ['engine', 3],
 ] as const)(
   'a frame that fails as %s is given up after %i deliveries, and the others stand',
   (kind, deliveries) => {
-    const decisions = deliverAll(BATCH, (_, round) => ({
-      newlyStored: round === 1 ? 3 : 0,
-      failed: [buildFailure(33, kind)],
-    }));
+    const decisions = deliverAll(BATCH, () => ({ newlyStored: 3, troubles: [buildTrouble(33, kind)] }));
     expect(decisions).toHaveLength(deliveries);
-    expect(decisions.at(-1)).toEqual({ kind: 'complete', failed: [buildFailure(33, kind)] });
+    const givenUp = { frameIndex: 33, kind, message: `no ${kind}`, attempts: deliveries };
+    expect(decisions.at(-1)).toEqual({ kind: 'complete', givenUp: [givenUp] });
   },
 );
+
+test('an engine that died twice of a frame in one delivery is proof enough', () => {
+  const decision = settle(buildDelivery({ troubles: [buildTrouble(33, 'engine', 2)] }));
+  expect(decision).toMatchObject({ kind: 'complete', givenUp: [{ frameIndex: 33, attempts: 2 }] });
+});
 
 test('a frame that fails each time in another way has not failed twice in one', () => {
   const kinds = ['inference', 'storage', 'inference'] as const;
   const decisions = deliverAll(BATCH, (_, round) => ({
-    newlyStored: 1,
-    failed: [buildFailure(33, kinds[round - 1] ?? 'missing')],
+    troubles: [buildTrouble(33, kinds[round - 1] ?? 'missing')],
   }));
   expect(decisions.slice(0, 3).map(({ kind }) => kind)).toEqual(['release', 'release', 'release']);
 });
 
+test('a frame is given up in mid-batch, without waiting for the others, and that is getting somewhere', () => {
+  const batch = buildBatch({ ...BATCH, history: { barren: 5 } });
+  const decision = settle(
+    buildDelivery({ batch, ...NOTHING, interruption: CRASH, troubles: [buildTrouble(31, 'undecodable')] }),
+  );
+  expect(decision).toMatchObject({
+    kind: 'release',
+    givenUp: [{ frameIndex: 31 }],
+    history: { barren: 0, resolved: 1, failures: [] },
+  });
+});
+
 test('the history keeps who failed what, and forgets frames that were stored since', () => {
-  const before = [
-    { frameIndex: 30, kind: 'inference', attempts: 2, worker: 'vm-1' },
-    { frameIndex: 32, kind: 'storage', attempts: 1, worker: 'vm-1' },
-    { frameIndex: 33, kind: 'inference', attempts: 1, worker: 'vm-1' },
-  ] as const;
-  const batch = buildBatch({ ...BATCH, history: { failures: [...before] } });
-  const decision = settle(buildDelivery({ batch, scored: new Set([30]), failed: [buildFailure(33)] }));
-  const now = { frameIndex: 33, kind: 'inference', attempts: 2, worker: 'vm-0' };
-  expect(decision).toHaveProperty('history.failures', [now, before[1]]);
+  const before = { kind: 'inference', worker: 'vm-1' } as const;
+  const failures = [
+    { ...before, attempts: 2, frames: [[30, 31] as const] },
+    { ...before, kind: 'storage' as const, attempts: 1, frames: [[32, 33] as const] },
+    { ...before, attempts: 1, frames: [[33, 34] as const] },
+  ];
+  const batch = buildBatch({ ...BATCH, history: { failures } });
+  const decision = settle(buildDelivery({ batch, scored: new Set([30]), troubles: [buildTrouble(33)] }));
+  expect(decision).toHaveProperty('history.failures', [
+    failures[1],
+    { kind: 'inference', attempts: 2, worker: 'vm-0', frames: [[33, 34]] },
+  ]);
+});
+
+test('whoever passes a batch on says so, and gives others a moment', () => {
+  const decision = settle(buildDelivery({ ...NOTHING, interruption: { kind: 'passing-on' } }));
+  expect(decision).toMatchObject({
+    kind: 'release',
+    delaySeconds: 3,
+    history: { passedOnBy: 'vm-0', barren: 0 },
+  });
 });

@@ -10,11 +10,12 @@ import { openBlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
 import { parameterWeights } from '../../shared/contract/model-manifest.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
-import { FleetError, describeError } from '../../shared/runtime/errors.ts';
+import { describeError } from '../../shared/runtime/errors.ts';
 import { workerConfig } from '../config.ts';
 import { Inference } from './inference.ts';
 import { type LocalModel, fetchModel } from './model.ts';
-import type { FromEngine, RunRequest, ToEngine } from './protocol.ts';
+import type { FromEngine, Refusal, RunRequest, ToEngine } from './protocol.ts';
+import { ModelNotLoadedError, refusalOf } from './refusal.ts';
 import { scoreFrame } from './score-frame.ts';
 
 const config = workerConfig();
@@ -28,7 +29,9 @@ const inference = new Inference({
     process.exit(1);
   },
 });
-let loaded: { readonly sha256: string; readonly model: LocalModel } | undefined;
+let loaded:
+  | { readonly sha256: string; readonly model: LocalModel; readonly executionProvider: string }
+  | undefined;
 /** What stops the run in progress; null while there is none. */
 let running: { readonly stop: AbortController; readonly discard: AbortController } | null = null;
 
@@ -43,7 +46,6 @@ process.on('message', (message: ToEngine) => {
     if (message.discard) running?.discard.abort();
   }
 });
-say({ type: 'ready', executionProvider: config.executionProviders.join(',') });
 
 async function run(request: RunRequest): Promise<void> {
   const stop = new AbortController();
@@ -58,9 +60,13 @@ async function run(request: RunRequest): Promise<void> {
       manifest: model.manifest,
       weights,
       jpegQuality: config.jpegQuality,
+      on: {
+        computing: (frameIndex: number) => say({ type: 'computing', frameIndex }),
+        computed: (frameIndex: number) => say({ type: 'computed', frameIndex }),
+      },
       signal: discard.signal,
     };
-    const limit = pLimit(config.framesInFlight);
+    const limit = pLimit(request.framesInFlight);
     await limit.map(indicesOf(request.frames), async (frameIndex) => {
       if (stop.signal.aborted || discard.signal.aborted) return;
       const scored = await scoreFrame(parts, request.jobId, frameIndex);
@@ -69,28 +75,35 @@ async function run(request: RunRequest): Promise<void> {
     });
     end(null);
   } catch (error) {
-    end({ code: error instanceof FleetError ? error.code : 'ENGINE_FAILED', message: describeError(error) });
+    end(refusalOf(error));
   }
 }
 
-function end(error: Extract<FromEngine, { type: 'ended' }>['error']): void {
+function end(refusal: Refusal | null): void {
   running = null;
-  say({ type: 'ended', error });
+  say({ type: 'ended', refusal });
 }
 
 /** The model of the last batch stays loaded: batches of a job come one after the other. */
 async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> {
-  if (loaded?.sha256 === reference.sha256) return loaded.model;
+  if (loaded?.sha256 === reference.sha256) {
+    say({ type: 'loaded', executionProvider: loaded.executionProvider });
+    return loaded.model;
+  }
   loaded = undefined;
   const model = await fetchModel({ blobs, reference, cacheFolder: config.modelCacheFolder });
-  const executionProvider = await inference.load({
-    modelPath: model.path,
-    executionProviders: config.executionProviders,
-    threads: config.inferenceThreads,
-    deviceId: config.gpu,
-  });
-  loaded = { sha256: reference.sha256, model };
-  say({ type: 'ready', executionProvider });
+  const executionProvider = await inference
+    .load({
+      modelPath: model.path,
+      executionProviders: config.executionProviders,
+      threads: config.inferenceThreads,
+      deviceId: config.gpu,
+    })
+    .catch((cause: unknown) => {
+      throw new ModelNotLoadedError(`${reference.name}/${reference.version} cannot be loaded`, { cause });
+    });
+  loaded = { sha256: reference.sha256, model, executionProvider };
+  say({ type: 'loaded', executionProvider });
   return model;
 }
 

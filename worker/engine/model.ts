@@ -6,6 +6,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { reachStorage } from '../../shared/azure/storage-errors.ts';
 import { modelBlob } from '../../shared/contract/blob-names.ts';
 import type { ModelReference } from '../../shared/contract/messages.ts';
 import { type ModelManifest, modelManifest } from '../../shared/contract/model-manifest.ts';
@@ -17,7 +18,9 @@ export interface LocalModel {
   readonly path: string;
 }
 
-/** Throws MODEL_INVALID where what is published is not what the job pinned. */
+const CONTAINER = 'the models container';
+
+/** Throws MODEL_INVALID where what is published is not what the job pinned, MODEL_UNKNOWN, and STORAGE_UNAVAILABLE. */
 export async function fetchModel({
   blobs,
   reference,
@@ -35,7 +38,10 @@ export async function fetchModel({
   await mkdir(cacheFolder, { recursive: true });
   const partial = `${cached}.${process.pid}.part`;
   try {
-    await blobs.getFile('models', modelBlob(reference, 'model.onnx'), partial);
+    const blobName = modelBlob(reference, 'model.onnx');
+    if ((await reachStorage(CONTAINER, () => blobs.stat('models', blobName))) === undefined)
+      throw unknown(reference);
+    await reachStorage(CONTAINER, () => blobs.getFile('models', blobName, partial));
     const found = await sha256OfFile(partial);
     if (found !== reference.sha256) {
       throw new PermanentError(
@@ -54,13 +60,8 @@ export async function fetchModel({
 }
 
 async function fetchManifest(blobs: BlobStore, reference: ModelReference): Promise<ModelManifest> {
-  const bytes = await blobs.get('models', modelBlob(reference, 'model.json'));
-  if (bytes === undefined) {
-    throw new TransientError(
-      'MODEL_UNKNOWN',
-      `The model ${reference.name}/${reference.version} is not in the models container.`,
-    );
-  }
+  const bytes = await reachStorage(CONTAINER, () => blobs.get('models', modelBlob(reference, 'model.json')));
+  if (bytes === undefined) throw unknown(reference);
   try {
     return modelManifest.parse(JSON.parse(bytes.toString('utf8')));
   } catch (cause) {
@@ -70,6 +71,10 @@ async function fetchManifest(blobs: BlobStore, reference: ModelReference): Promi
       { cause },
     );
   }
+}
+
+function unknown({ name, version }: ModelReference): TransientError {
+  return new TransientError('MODEL_UNKNOWN', `The model ${name}/${version} is not in the models container.`);
 }
 
 async function isFile(filePath: string): Promise<boolean> {

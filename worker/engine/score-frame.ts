@@ -19,6 +19,7 @@ export interface ScoreParts {
   readonly manifest: ModelManifest;
   readonly weights: ReadonlyMap<string, Float32Array>;
   readonly jpegQuality: number;
+  readonly on: { computing(frameIndex: number): void; computed(frameIndex: number): void };
   /** Aborted where nothing may be written any more: what is reported then is nobody's business. */
   readonly signal: AbortSignal;
 }
@@ -37,7 +38,7 @@ const KIND_OF_STAGE: Record<Stage, FailureKind> = {
 };
 
 export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: number): Promise<Scored> {
-  const { blobs, inference, manifest, weights, jpegQuality, signal } = parts;
+  const { blobs, inference, manifest, weights, jpegQuality, on, signal } = parts;
   const stageSeconds: StageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
   let stage: Stage = 'fetch';
   const timed = async <T>(name: Stage, work: () => Promise<T>): Promise<T> => {
@@ -50,12 +51,13 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
   };
   const failed = (kind: FailureKind, message: string): Scored => ({
     ok: false,
-    frame: { frameIndex, kind, message: cutText(message) },
+    frame: { frameIndex, kind, message: cutText(message), stageSeconds },
   });
 
   try {
     const jpeg = await timed('fetch', () => blobs.get('frames', frameBlob(jobId, frameIndex), { signal }));
     if (jpeg === undefined) return failed('missing', 'the frame is not in storage');
+    on.computing(frameIndex);
     const { pixels, width, height } = await timed('decode', () => decodePicture(jpeg));
     const output = await timed('infer', () =>
       inference.infer({
@@ -67,6 +69,7 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
     // Waiting for the device is no work: what counts is the run.
     stageSeconds.infer = output.seconds;
     const encoded = await timed('encode', () => encodePicture(pictureOf(output), { quality: jpegQuality }));
+    on.computed(frameIndex);
     await timed('store', () =>
       blobs.put('scored', scoredBlob(jobId, frameIndex), encoded, {
         onlyIfAbsent: true,

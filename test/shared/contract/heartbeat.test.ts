@@ -19,6 +19,8 @@ const SAMPLE: Heartbeat = {
   executionProvider: null,
   model: null,
   megapixelsPerSecond: null,
+  isTooOld: false,
+  drainEtag: null,
 };
 
 const plainNames = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,62}$/);
@@ -34,6 +36,8 @@ const beats: fc.Arbitrary<Heartbeat> = fc.record({
   executionProvider: fc.option(fc.constantFrom('cuda', 'cpu')),
   model: fc.option(plainNames.map((name) => `${name}/1`)),
   megapixelsPerSecond: fc.option(fc.float({ min: 0, noNaN: true, noDefaultInfinity: true })),
+  isTooOld: fc.boolean(),
+  drainEtag: fc.option(fc.constantFrom('"0x8D1"', '0x8DE')),
 });
 
 test('a heartbeat is read as it was written, and can be written into a header', () => {

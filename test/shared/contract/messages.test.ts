@@ -26,7 +26,7 @@ const {
 
 const names = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,62}$/);
 const failures = fc.record({
-  frameIndex: fc.nat({ max: FRAMES_MAX }),
+  frames: fc.nat({ max: FRAMES_MAX - 1 }).map((index) => [[index, index + 1] as const]),
   kind: fc.constantFrom(...failureKind.options),
   attempts: fc.nat(),
   worker: names,
@@ -93,8 +93,12 @@ test('the largest result fits into one message: every second frame, every reason
 
 test('the largest batch fits with all of its history', () => {
   const frameStart = FRAMES_MAX - BATCH_FRAMES_MAX;
-  const failed = Array.from({ length: BATCH_HISTORY_FAILURES_MAX }, (_, offset) => ({
-    frameIndex: frameStart + offset,
+  const share = BATCH_FRAMES_MAX / BATCH_HISTORY_FAILURES_MAX;
+  const failed = Array.from({ length: BATCH_HISTORY_FAILURES_MAX }, (_, group) => ({
+    frames: Array.from({ length: share / 2 }, (__, index) => {
+      const frame = frameStart + group * share + index * 2;
+      return [frame, frame + 1] as const;
+    }),
     kind: 'undecodable' as const,
     attempts: Number.MAX_SAFE_INTEGER,
     worker: 'w'.repeat(63),
