@@ -1,16 +1,23 @@
 /**
- * Two projects: `unit` runs in seconds and touches nothing outside its process; `system` starts real servers, ffmpeg and
- * worker processes. What takes minutes is in `test/faults/*.long.ts` and `test/bench`, which neither runs.
+ * `unit` runs in seconds and touches nothing outside its process; `system` starts real servers, ffmpeg and worker processes;
+ * `faults` is what of it hurts them. Its suites have a long form: `npm run test:faults`.
  */
 import { defineConfig } from 'vitest/config';
 
-const SYSTEM_TESTS = ['test/integration/**/*.test.ts', 'test/faults/**/*.test.ts'];
+const SYSTEM_TESTS = ['test/integration/**/*.test.ts'];
+const FAULT_TESTS = ['test/faults/**/*.test.ts'];
+const IS_LONG = process.env['FAULTS_FORM'] === 'long';
 
 export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: SYSTEM_TESTS, environment: 'node' },
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...SYSTEM_TESTS, ...FAULT_TESTS],
+          environment: 'node',
+        },
       },
       {
         test: {
@@ -21,6 +28,16 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: FAULT_TESTS,
+          environment: 'node',
+          testTimeout: IS_LONG ? 3_600_000 : 240_000,
+          hookTimeout: 120_000,
+          maxWorkers: IS_LONG ? 1 : 2,
         },
       },
     ],

@@ -55,6 +55,8 @@ export interface EngineParts {
   readonly log: Log;
   /** A process died, or had to be killed, that was not asked to stop. */
   readonly onDeath: (how: 'died' | 'stuck') => void;
+  /** A model is in force, on this execution provider. */
+  readonly onLoaded: (executionProvider: string) => void;
 }
 
 export class EngineProcess {
@@ -155,6 +157,7 @@ export class EngineProcess {
     switch (message.type) {
       case 'loaded':
         this.executionProvider = message.executionProvider;
+        this.#parts.onLoaded(message.executionProvider);
         run?.watch.loaded();
         break;
       case 'computing':

@@ -72,10 +72,11 @@ export class Heart {
     this.#isTooOld = true;
   }
 
-  /** Takes nothing new any more, because of the drain request with this etag where there is one. */
-  drain(etag: string | null): void {
-    this.#drainEtag ??= etag;
-    this.become('draining');
+  /** Quotes a drain request: what is said from now on is said to this request. */
+  consent(etag: string): void {
+    if (etag === this.#drainEtag) return;
+    this.#drainEtag = etag;
+    if (this.#state === 'draining' || this.#state === 'drained') void this.#beat();
   }
 
   /** What the last delivery says of how fast this worker is. */

@@ -17,9 +17,8 @@ const NEWER_DELIVERIES_MAX = (24 * 3600) / NEWER_DELAY_SECONDS;
 export interface LoopParts extends WorkParts {
   readonly config: Pick<WorkerConfig, 'leaseSeconds' | 'renewEveryMs' | 'idlePollMs'>;
   readonly batches: WorkQueue;
-  /** The etag of the request to drain, or null. */
-  readonly drainRequested: () => Promise<string | null>;
-  readonly onDrainRequest: (etag: string) => void;
+  /** Whether nothing more is to be received: looked at before each receive. */
+  readonly isDrainRequested: () => Promise<boolean>;
 }
 
 export class WorkerLoop {
@@ -32,12 +31,8 @@ export class WorkerLoop {
 
   /** One receive and what follows; returns how long to rest. */
   async pass(): Promise<number> {
-    const { config, batches, clock, drainRequested, heart, metrics, onDrainRequest, signal } = this.#parts;
-    const etag = await drainRequested();
-    if (etag !== null) {
-      onDrainRequest(etag);
-      return 0;
-    }
+    const { config, batches, clock, heart, isDrainRequested, metrics, signal } = this.#parts;
+    if (await isDrainRequested()) return 0;
     const requestedAtMs = clock.monotonicMs();
     const message = await batches.receive({ visibilityTimeoutSeconds: config.leaseSeconds, signal });
     if (message === undefined) {

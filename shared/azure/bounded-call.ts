@@ -3,7 +3,7 @@
  * a server that accepts and never answers keeps none.
  */
 import { TransientError } from '../runtime/errors.ts';
-import type { RetryPolicy } from './credentials.ts';
+import type { RetryPolicy } from './retry-policy.ts';
 
 export interface BoundedCall extends Disposable {
   readonly abortSignal: AbortSignal;

@@ -5,37 +5,18 @@
  * or the host of its blob endpoint, reached with `DefaultAzureCredential`: managed identity on a machine, `az login` at a
  * desk. No key of a real account is ever needed.
  */
-import { BlobServiceClient } from '@azure/storage-blob';
-import { QueueServiceClient } from '@azure/storage-queue';
+import { BlobServiceClient, newPipeline as newBlobPipeline } from '@azure/storage-blob';
+import { QueueServiceClient, newPipeline as newQueuePipeline } from '@azure/storage-queue';
 
 import { PermanentError, describeError } from '../runtime/errors.ts';
+import type { RetryPolicy } from './retry-policy.ts';
+import { retryingCalls } from './retrying-calls.ts';
+import { type TokenCredential, sharedTokens } from './shared-tokens.ts';
 
-export interface RetryPolicy {
-  readonly tries: number;
-  /** Of one try, as the service is asked to keep it. */
-  readonly tryTimeoutMs: number;
-  readonly delayMs: number;
-  readonly delayMaxMs: number;
-  /** Of the whole call, kept by us: a server that accepts and never answers keeps no time-out. */
-  readonly callTimeoutMs: number;
-}
+export { BRISK, PATIENT, type RetryPolicy } from './retry-policy.ts';
 
-/** For work that nobody waits for: the service may have a bad half minute. */
-export const PATIENT: RetryPolicy = {
-  tries: 6,
-  tryTimeoutMs: 60_000,
-  delayMs: 400,
-  delayMaxMs: 10_000,
-  callTimeoutMs: 180_000,
-};
-/** For a call whose answer is worthless when it is late: a lease, a person waiting, a look at the door. */
-export const BRISK: RetryPolicy = {
-  tries: 2,
-  tryTimeoutMs: 5_000,
-  delayMs: 250,
-  delayMaxMs: 500,
-  callTimeoutMs: 8_000,
-};
+/** Of the SDK's own: ours are in their place. */
+const WITHOUT_RETRIES = { retryOptions: { maxTries: 1 } };
 
 const ACCOUNT_NAME = /^[a-z0-9]{3,24}$/;
 const BLOB_HOST = /^[a-z0-9]{3,24}\.blob\.[a-z0-9.-]+$/;
@@ -59,21 +40,35 @@ export function storageAccount(setting: string): StorageAccount {
     );
   }
   const queueHost = blobHost.replace('.blob.', '.queue.');
+  let opening: Promise<TokenCredential> | undefined;
+  const identity = () => (opening ??= openIdentity());
   return {
-    blobs: async (policy) =>
-      new BlobServiceClient(`https://${blobHost}`, await credential(), pipeline(policy)),
-    queues: async (policy) =>
-      new QueueServiceClient(`https://${queueHost}`, await credential(), pipeline(policy)),
+    blobs: async (policy) => blobClient(`https://${blobHost}`, await identity(), policy),
+    queues: async (policy) => queueClient(`https://${queueHost}`, await identity(), policy),
   };
 }
 
 function emulatorAccount(connectionString: string): StorageAccount {
+  const blobs = () => BlobServiceClient.fromConnectionString(connectionString);
+  const queues = () => QueueServiceClient.fromConnectionString(connectionString);
   return {
-    blobs: (policy) =>
-      parsed(() => BlobServiceClient.fromConnectionString(connectionString, pipeline(policy))),
-    queues: (policy) =>
-      parsed(() => QueueServiceClient.fromConnectionString(connectionString, pipeline(policy))),
+    blobs: (policy) => parsed(() => blobClient(blobs().url, blobs().credential, policy)),
+    queues: (policy) => parsed(() => queueClient(queues().url, blobs().credential, policy)),
   };
+}
+
+type Credential = BlobServiceClient['credential'];
+
+function blobClient(url: string, credential: Credential, policy: RetryPolicy): BlobServiceClient {
+  const pipeline = newBlobPipeline(credential, WITHOUT_RETRIES);
+  pipeline.factories.push(retryingCalls(policy));
+  return new BlobServiceClient(url, pipeline);
+}
+
+function queueClient(url: string, credential: Credential, policy: RetryPolicy): QueueServiceClient {
+  const pipeline = newQueuePipeline(credential, WITHOUT_RETRIES);
+  pipeline.factories.push(retryingCalls(policy));
+  return new QueueServiceClient(url, pipeline);
 }
 
 function parsed<T>(client: () => T): Promise<T> {
@@ -92,18 +87,7 @@ function parsed<T>(client: () => T): Promise<T> {
 }
 
 /** Loaded only where it is needed: it takes longer to load than everything else here. */
-async function credential() {
+async function openIdentity(): Promise<TokenCredential> {
   const { DefaultAzureCredential } = await import('@azure/identity');
-  return new DefaultAzureCredential();
-}
-
-function pipeline({ tries, tryTimeoutMs, delayMs, delayMaxMs }: RetryPolicy) {
-  return {
-    retryOptions: {
-      maxTries: tries,
-      tryTimeoutInMs: tryTimeoutMs,
-      retryDelayInMs: delayMs,
-      maxRetryDelayInMs: delayMaxMs,
-    },
-  };
+  return sharedTokens(new DefaultAzureCredential());
 }

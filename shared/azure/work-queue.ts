@@ -9,7 +9,8 @@ import type { QueueClient } from '@azure/storage-queue';
 
 import type { QueueName } from '../contract/storage-layout.ts';
 import { boundedCall } from './bounded-call.ts';
-import { BRISK, PATIENT, type RetryPolicy, type StorageAccount } from './credentials.ts';
+import type { StorageAccount } from './credentials.ts';
+import { BRISK, PATIENT, type RetryPolicy } from './retry-policy.ts';
 import { isLeaseLost } from './storage-errors.ts';
 
 export interface ReceivedMessage {
@@ -52,10 +53,11 @@ export async function openWorkQueue(
   account: StorageAccount,
   name: QueueName,
   leaseCalls: RetryPolicy = BRISK,
+  sends: RetryPolicy = PATIENT,
 ): Promise<WorkQueue> {
-  const patient = (await account.queues(PATIENT)).getQueueClient(name);
+  const patient = (await account.queues(sends)).getQueueClient(name);
   const brisk = (await account.queues(leaseCalls)).getQueueClient(name);
-  return workQueue({ name, patient, brisk, leaseCalls });
+  return workQueue({ name, patient, brisk, leaseCalls, sends });
 }
 
 function workQueue({
@@ -63,16 +65,18 @@ function workQueue({
   patient,
   brisk,
   leaseCalls,
+  sends,
 }: {
   readonly name: QueueName;
   readonly patient: QueueClient;
   readonly brisk: QueueClient;
   readonly leaseCalls: RetryPolicy;
+  readonly sends: RetryPolicy;
 }): WorkQueue {
   return {
     name,
     async send(text, { visibilityTimeoutSeconds = 0 } = {}) {
-      using call = boundedCall(PATIENT);
+      using call = boundedCall(sends);
       await patient.sendMessage(text, {
         abortSignal: call.abortSignal,
         messageTimeToLive: -1,

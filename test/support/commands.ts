@@ -16,7 +16,9 @@ export interface CommandEnd {
 export interface RunningCommand {
   readonly child: ChildProcess;
   readonly end: Promise<CommandEnd>;
-  /** Resolves once standard output and error together hold this text; rejects when the command ends without it. */
+  /** Standard output and error together, so far. */
+  heard(): string;
+  /** Resolves once both together hold this text; rejects when the command ends without it. */
   said(part: string): Promise<void>;
 }
 
@@ -87,5 +89,5 @@ function run(
         reject(new Error(`the command ended without saying ${JSON.stringify(part)}: ${heard}`)),
       );
     });
-  return { child, end, said };
+  return { child, end, heard: () => heard, said };
 }

@@ -1,5 +1,6 @@
 /** What the producer's loops share, on real servers: ledger, steps, metrics and a clock that the test moves. */
 import { producerMetrics } from '../../producer/metrics.ts';
+import { FrameRetention } from '../../shared/control/frame-retention.ts';
 import { Ledger } from '../../shared/control/ledger.ts';
 import { Steps } from '../../shared/control/steps.ts';
 import { MovableClock } from './movable-clock.ts';
@@ -15,6 +16,7 @@ export async function startControlPlane(server: TestRedis) {
     redis,
     ledger: new Ledger(redis),
     steps,
+    retention: new FrameRetention(redis),
     clock: new MovableClock(),
     log: silentLog,
     metrics: producerMetrics(),

@@ -10,7 +10,7 @@ const forEver = new AbortController();
 steps.process(
   'split',
   {
-    run: (jobId) => {
+    run: ({ jobId }) => {
       process.send?.({ running: jobId });
       return new Promise<void>(() => undefined);
     },

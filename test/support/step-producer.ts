@@ -1,5 +1,5 @@
 /** A producer as far as steps go: its own connection, and a note of every run and every failure. */
-import { type Step, Steps } from '../../shared/control/steps.ts';
+import { type Step, type StepJob, Steps } from '../../shared/control/steps.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
 import { connect } from './test-redis.ts';
@@ -34,11 +34,11 @@ export async function startStepProducer(
   steps.process(
     step,
     {
-      run: (jobId, signal) => {
+      run: ({ jobId }, signal) => {
         runs.push(jobId);
         return run(jobId, signal, runs.filter((one) => one === jobId).length);
       },
-      failed: (jobId, error) => {
+      failed: ({ jobId }, error) => {
         failures.push({ jobId, error });
         return Promise.resolve();
       },
@@ -53,6 +53,9 @@ export async function startStepProducer(
   };
   return { steps, runs, failures, stop, [Symbol.asyncDispose]: stop };
 }
+
+/** Whose step a test means: most jobs here are opened once. */
+export const stepOf = (jobId: string, epoch = 1): StepJob => ({ jobId, epoch });
 
 /** Work that goes on until it is told to stop. */
 export function untilStopped(signal: AbortSignal): Promise<never> {

@@ -1,6 +1,7 @@
 /** What a user and an operator put into storage: a video with its trigger, and models. */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { modelBlob, sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
+import { failedFrameBlob, modelBlob, sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
+import { encodeFailedFrame } from '../../shared/contract/failed-frame.ts';
 import type { JobRequest } from '../../shared/contract/job.ts';
 import { buildRequest, MODEL_SHA256 } from './build-job.ts';
 
@@ -38,6 +39,20 @@ export async function uploadJob(
   const request = { ...honest, ...changes(honest) };
   await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request));
   return request;
+}
+
+/** What a worker stores of a frame that it gives up. */
+export async function putFailedFrame(blobs: BlobStore, jobId: string, frameIndex: number): Promise<void> {
+  const record = encodeFailedFrame({
+    frameIndex,
+    kind: 'undecodable',
+    message: 'no picture',
+    attempts: 1,
+    worker: 'vm-0',
+    model: { name: 'painter', version: '1', sha256: MODEL_SHA256 },
+    failedAt: '2026-11-23T06:20:00.000Z',
+  });
+  await blobs.put('scored', failedFrameBlob(jobId, frameIndex), record);
 }
 
 /** Event Grid's message about a blob. */

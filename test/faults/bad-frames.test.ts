@@ -1,0 +1,97 @@
+/** One bad frame among 32, each in another way: it fails alone, with its reason, and costs few engines. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+
+import { countOf, toRanges } from '../../shared/contract/ranges.ts';
+import { type StoredFrame, WorkerBench, countIn } from '../support/worker-bench.ts';
+
+const FRAMES = 32;
+const BAD = 17;
+
+let bench: WorkerBench;
+
+beforeAll(async () => {
+  bench = await WorkerBench.open();
+});
+afterEach(async () => {
+  await bench.stopWorkers();
+  await bench.takePoison();
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+/** `engines` is the most that may be started: one for the work, and those that it costs to prove the frame's guilt. */
+test.each<readonly [StoredFrame, { kind: string; message: RegExp; attempts: number; engines: number }]>([
+  ['undecodable', { kind: 'undecodable', message: /unsupported image format/, attempts: 1, engines: 1 }],
+  ['missing', { kind: 'missing', message: /not in storage/, attempts: 2, engines: 1 }],
+  ['error', { kind: 'inference', message: /out of (data )?bound/, attempts: 3, engines: 1 }],
+  ['crash', { kind: 'engine', message: /SIGFPE/, attempts: 2, engines: 4 }],
+  ['hang', { kind: 'engine', message: /stuck: computing/, attempts: 2, engines: 4 }],
+])('a frame that is %s fails alone with its reason, and 31 are scored', async (bad, expected) => {
+  const jobId = `job-${bad}`;
+  const frames = Array.from({ length: FRAMES }, (_, index) => (index === BAD ? bad : 'ordinary'));
+  const batch = await bench.storeBatch(jobId, frames);
+  const worker = bench.startWorker();
+  await bench.send(batch);
+
+  const results = await bench.resultsOf(batch);
+  await bench.queueIsEmpty();
+  const last = results.at(-1);
+  expect(countOf(toRanges(results.flatMap(({ scored }) => scored).flatMap(([a, b]) => range(a, b))))).toBe(
+    31,
+  );
+  expect(last?.failed).toMatchObject([{ kind: expected.kind, frames: [[BAD, BAD + 1]] }]);
+  expect(last?.failed[0]?.message).toMatch(expected.message);
+  expect((await bench.scored(jobId)).size).toBe(31);
+
+  const [entry, ...others] = await bench.takePoison();
+  expect(others).toEqual([]);
+  expect(entry).toMatchObject({
+    reason: expected.kind,
+    attempts: expected.attempts,
+    batch: { jobId, frames: [[BAD, BAD + 1]], model: batch.model },
+  });
+  expect(entry?.message).toMatch(expected.message);
+  await bench.stopWorkers();
+  const engines = countIn(worker.heard(), 'engine started');
+  expect(engines).toBeLessThanOrEqual(expected.engines);
+  // Nothing that was stored was run again: a line a frame that came out, and one for each time the bad one was tried.
+  expect(results.reduce((sum, { framesRun }) => sum + framesRun, 0)).toBe(31);
+});
+
+test('frames of every kind of badness in one batch fail each for its own reason', async () => {
+  const bad = new Map<number, StoredFrame>([
+    [0, 'crash'],
+    [3, 'undecodable'],
+    [4, 'hang'],
+    [9, 'error'],
+    [10, 'missing'],
+    [31, 'crash'],
+  ]);
+  const frames = Array.from({ length: FRAMES }, (_, index) => bad.get(index) ?? 'ordinary');
+  const batch = await bench.storeBatch('job-all-bad', frames);
+  bench.startWorker();
+  await bench.send(batch);
+  const results = await bench.resultsOf(batch);
+  await bench.queueIsEmpty();
+  expect((await bench.scored('job-all-bad')).size).toBe(FRAMES - bad.size);
+  const failed = new Map(
+    results
+      .flatMap((result) => result.failed)
+      .flatMap(({ kind, frames: ranges }) =>
+        ranges.flatMap(([a, b]) => range(a, b).map((i) => [i, kind] as const)),
+      ),
+  );
+  expect(new Map([...failed].toSorted(([a], [b]) => a - b))).toEqual(
+    new Map([
+      [0, 'engine'],
+      [3, 'undecodable'],
+      [4, 'engine'],
+      [9, 'inference'],
+      [10, 'missing'],
+      [31, 'engine'],
+    ]),
+  );
+});
+
+function range(start: number, end: number): number[] {
+  return Array.from({ length: end - start }, (_, offset) => start + offset);
+}

@@ -1,0 +1,37 @@
+/** What models of the tests have in common: they take a frame as `frames` and give one of the same size back as `same`. */
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { onnxInput, onnxOutput } from './onnx-writer.ts';
+
+const PICTURES = { type: 'uint8', dims: ['batch', 'height', 'width', 3] } as const;
+
+export const FRAMES_IN = onnxInput({ name: 'frames', ...PICTURES });
+export const FRAMES_OUT = onnxOutput({ name: 'same', ...PICTURES });
+
+/** Puts a model into `<folder>/<name>/`, as `FRAMEFLEET_LOCAL_MODELS` takes it; returns the path of its graph. */
+export async function writeFrameModel({
+  folder,
+  name,
+  model,
+}: {
+  readonly folder: string;
+  readonly name: string;
+  readonly model: Buffer;
+}): Promise<string> {
+  const pixels = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
+  const manifest = {
+    name,
+    version: '1',
+    file: `${name}.onnx`,
+    sha256: createHash('sha256').update(model).digest('hex'),
+    input: { name: 'frames', ...pixels, size: 'any' },
+    output: { name: 'same', ...pixels, scale: 1 },
+  };
+  const own = path.join(folder, name);
+  await mkdir(own, { recursive: true });
+  await writeFile(path.join(own, manifest.file), model);
+  await writeFile(path.join(own, 'model.json'), JSON.stringify(manifest));
+  return path.join(own, manifest.file);
+}

@@ -1,0 +1,35 @@
+/** A program that is killed right behind one of its calls: the call has its effect, and nothing after it happens. */
+
+export class KilledError extends Error {}
+
+/** Counts calls of the methods named, over everything it watches; behind call number `killAt` it throws for ever. */
+export class KilledAfter {
+  readonly #killAt: number;
+  #calls = 0;
+
+  constructor(killAt: number) {
+    this.#killAt = killAt;
+  }
+
+  get isKilled(): boolean {
+    return this.#calls >= this.#killAt;
+  }
+
+  watch<T extends object>(target: T, methods: readonly (keyof T & string)[]): T {
+    return new Proxy(target, {
+      get: (_, name) => {
+        const member: unknown = Reflect.get(target, name, target);
+        if (typeof member !== 'function') return member;
+        const call = member.bind(target) as (...args: unknown[]) => unknown;
+        if (!(methods as readonly (string | symbol)[]).includes(name)) return call;
+        return async (...args: unknown[]): Promise<unknown> => {
+          if (this.isKilled) throw new KilledError('killed');
+          const result = await call(...args);
+          this.#calls += 1;
+          if (this.isKilled) throw new KilledError('killed');
+          return result;
+        };
+      },
+    });
+  }
+}

@@ -1,0 +1,118 @@
+/** Jobs that have come to an end, on an intake's real servers, and requests to try their failures again. */
+import { redrivePass } from '../../producer/redrive.ts';
+import { putReport } from '../../producer/report.ts';
+import { StatusPublisher } from '../../producer/status.ts';
+import { redriveBlob, scoredBlob, statusBlob } from '../../shared/contract/blob-names.ts';
+import type { FailedFramePolicy, JobState } from '../../shared/contract/job.ts';
+import { type FrameRange, toRanges } from '../../shared/contract/ranges.ts';
+import { encodeRedriveRequest, REDRIVE_PREFIX } from '../../shared/contract/redrive-request.ts';
+import type { LedgerJob } from '../../shared/control/ledger-job.ts';
+import { startIntakeBench } from './intake-bench.ts';
+import { putFailedFrame, uploadJob } from './upload-job.ts';
+
+export const FRAMES = 10;
+const FAILURE = { kind: 'undecodable', message: 'no picture' } as const;
+
+export async function startRedriveBench() {
+  const intake = await startIntakeBench();
+  const { blobs, control } = intake;
+  const { ledger, clock } = control;
+  const parts = { ...control, blobs, scanMs: 1 };
+
+  const mustJob = async (jobId: string): Promise<LedgerJob> => {
+    const job = await ledger.job(jobId);
+    if (job === undefined) throw new Error(`expected the ledger to know ${jobId}`);
+    return job;
+  };
+  const publish = (): Promise<number> =>
+    new StatusPublisher({ ...parts, onEnded: () => Promise.resolve() }).pass();
+
+  /** What the fleet does with a job that is open: every frame that is left is scored, unless it is said to fail. */
+  async function finish(
+    jobId: string,
+    { failing = [], as = 'completed' }: { readonly failing?: readonly number[]; readonly as?: JobState } = {},
+  ): Promise<void> {
+    await ledger.move(jobId, 'running');
+    await ledger.planSplit(jobId, { batchSize: 5, framesExpected: FRAMES, megapixelsPerFrame: 1 });
+    await ledger.finishSplit(jobId, FRAMES);
+    const scored: number[] = [];
+    for (let frame = 0; frame < FRAMES; frame += 1) {
+      if (failing.includes(frame)) await putFailedFrame(blobs, jobId, frame);
+      else if ((await ledger.failure(jobId, frame)) === undefined) {
+        await blobs.put('scored', scoredBlob(jobId, frame), 'jpg', { onlyIfAbsent: true });
+        scored.push(frame);
+      }
+    }
+    const failed = failing.length === 0 ? [] : [{ ...FAILURE, frames: toRanges(failing) }];
+    const nowMs = clock.now().getTime();
+    await ledger.resolve(jobId, { batchIndex: null, scored: toRanges(scored), failed, nowMs });
+    if (as === 'completed') {
+      await putReport(parts, await mustJob(jobId), 'sha256');
+      await ledger.move(jobId, 'completed', { result: { blobName: `${jobId}/harbour.mp4`, sizeBytes: 1 } });
+    } else {
+      const error = { code: 'TOO_MANY_FAILED_FRAMES', message: 'too many', hint: null };
+      await ledger.move(jobId, 'failed', { error });
+    }
+    await publish();
+  }
+
+  return {
+    ...intake,
+    parts,
+    mustJob,
+    publish,
+    finish,
+    pass: (): Promise<number> => {
+      clock.advance(1000);
+      return redrivePass(parts);
+    },
+    /** A job that has ended, with some of its frames failed. */
+    async endedJob(
+      jobId: string,
+      {
+        onFailedFrame = 'keep-original',
+        ...end
+      }: {
+        readonly failing: readonly number[];
+        readonly as?: JobState;
+        readonly onFailedFrame?: FailedFramePolicy;
+      },
+    ): Promise<LedgerJob> {
+      await uploadJob(blobs, jobId, () => ({ onFailedFrame }));
+      await intake.scan();
+      await finish(jobId, end);
+      return mustJob(jobId);
+    },
+    /** As `npm run poison redrive` does. */
+    async request(jobId: string, ...frames: FrameRange[]): Promise<void> {
+      const poisonId = `message-${frames.join('-').replaceAll(',', '-')}`;
+      const request = encodeRedriveRequest({
+        version: 1,
+        poisonId,
+        frames: frames.map(([start, end]) => [start, end]),
+        requestedAt: clock.now().toISOString(),
+      });
+      await blobs.put('control', redriveBlob(jobId, poisonId), request);
+    },
+    /** Of all jobs. */
+    async requests(): Promise<string[]> {
+      return namesIn('control', REDRIVE_PREFIX);
+    },
+    recordsOf: async (jobId: string): Promise<string[]> =>
+      (await namesIn('scored', `${jobId}/`)).filter((name) => name.endsWith('.failed.json')),
+    async reset(): Promise<void> {
+      await control.redis.flushall();
+      for (const name of await namesIn('control', REDRIVE_PREFIX)) await blobs.remove('control', name);
+    },
+    async forgetStatus(jobId: string): Promise<void> {
+      await blobs.remove('results', statusBlob(jobId));
+    },
+  };
+
+  async function namesIn(container: 'control' | 'scored', prefix: string): Promise<string[]> {
+    const names: string[] = [];
+    for await (const { name } of blobs.list(container, { prefix })) names.push(name);
+    return names;
+  }
+}
+export type RedriveBench = Awaited<ReturnType<typeof startRedriveBench>>;

@@ -1,0 +1,46 @@
+/**
+ * A process that runs a model on the CPU over one frame: `node run-model.ts <model> <r> <g> <b>`. The frame is plain, and has been
+ * a JPEG, as the fleet's frames have. Says `running`, and then how it went; to be killed where it does not.
+ */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import sharp from 'sharp';
+
+import { describeError } from '../../shared/runtime/errors.ts';
+import { decodePicture, encodePicture } from '../../worker/engine/picture.ts';
+
+export type FromRunModel =
+  | { readonly type: 'running' }
+  | { readonly type: 'ran'; readonly isSame: boolean; readonly seconds: number }
+  | { readonly type: 'failed'; readonly message: string };
+
+const [model = '', ...levels] = process.argv.slice(2);
+const [r = 0, g = 0, b = 0] = levels.map(Number);
+const create = { width: 67, height: 31, channels: 3, background: { r, g, b } } as const;
+const plain = await decodePicture(await sharp({ create }).png().toBuffer());
+const { pixels, width, height } = await decodePicture(await encodePicture(plain, { quality: 95 }));
+
+const session = await InferenceSession.create(model, {
+  executionProviders: ['cpu'],
+  graphOptimizationLevel: 'all',
+  logSeverityLevel: 4,
+});
+await say({ type: 'running' });
+await say(await run());
+process.disconnect();
+
+async function run(): Promise<FromRunModel> {
+  const startedAt = performance.now();
+  try {
+    const { same } = await session.run({ frames: new Tensor('uint8', pixels, [1, height, width, 3]) });
+    const seconds = (performance.now() - startedAt) / 1000;
+    const isSame = same?.data instanceof Uint8Array && Buffer.compare(same.data, pixels) === 0;
+    return { type: 'ran', isSame, seconds };
+  } catch (error) {
+    return { type: 'failed', message: describeError(error) };
+  }
+}
+
+/** Resolves when it has been heard: a run blocks this thread, and what waits to be sent. */
+function say(message: FromRunModel): Promise<void> {
+  return new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
+}

@@ -1,0 +1,139 @@
+/**
+ * Azure's metadata service as far as Scheduled Events go, with what a test wants to happen to the machine.
+ *
+ * An event is Scheduled, and Started once it was acknowledged or its time has come: then it has no time any more. The
+ * document's incarnation rises with every change. The service can also be made to fail, to hang, and to talk nonsense.
+ */
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+
+import { z } from 'zod';
+
+import { parseJson } from '../../shared/contract/parse-json.ts';
+
+const PATH = '/metadata/scheduledevents';
+const startRequests = z.object({ StartRequests: z.array(z.object({ EventId: z.string() })).min(1) });
+
+type Answering = 'well' | 'fails' | 'hangs' | 'babbles';
+
+interface ScheduledEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly resources: readonly string[];
+  readonly notBeforeAt: Date;
+  isStarted: boolean;
+}
+
+export class ScheduledEventsServer implements AsyncDisposable {
+  /** Ids of events, in the order in which they were acknowledged. */
+  readonly acknowledged: string[] = [];
+  /** Requests for the document, however they were answered. */
+  polls = 0;
+  #answering: Answering = 'well';
+  #events: ScheduledEvent[] = [];
+  #incarnation = 1;
+  #scheduled = 0;
+  readonly #server = createServer((request, response) => {
+    void this.#answer(request, response);
+  });
+
+  get url(): string {
+    const { port } = this.#server.address() as AddressInfo;
+    return `http://127.0.0.1:${port}${PATH}?api-version=2020-07-01`;
+  }
+
+  async start(): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return this;
+  }
+
+  /** Returns the new event's id. Without notice it is Started at once, as when hardware fails. */
+  schedule({
+    eventType,
+    resources,
+    noticeSeconds,
+  }: {
+    readonly eventType: string;
+    readonly resources: readonly string[];
+    readonly noticeSeconds: number;
+  }): string {
+    this.#scheduled += 1;
+    const id = `event-${this.#scheduled}`;
+    const notBeforeAt = new Date(Date.now() + noticeSeconds * 1000);
+    this.#events.push({ id, type: eventType, resources, notBeforeAt, isStarted: false });
+    this.#incarnation += 1;
+    return id;
+  }
+
+  /** Every event is over. */
+  clear(): void {
+    this.#events = [];
+    this.#incarnation += 1;
+  }
+
+  /** From the next request on. */
+  answer(how: Answering): void {
+    this.#answering = how;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://127.0.0.1');
+    const body = await text(request);
+    if (request.method === 'GET') this.polls += 1;
+    const end = (status: number, content = ''): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(content);
+    };
+    if (this.#answering === 'hangs') return;
+    if (this.#answering === 'fails') end(500, '{"error":"Internal Server Error"}');
+    else if (this.#answering === 'babbles') end(200, '<html>Please sign in</html>');
+    else if (pathname !== PATH) end(404);
+    else if (request.headers['metadata'] !== 'true') end(400, '{"error":"Bad request"}');
+    else if (!searchParams.has('api-version')) end(400, '{"error":"Bad request"}');
+    else if (request.method === 'GET') end(200, JSON.stringify(this.#document()));
+    else if (request.method === 'POST') end(this.#acknowledge(body) ? 200 : 400);
+    else end(405);
+  }
+
+  #document() {
+    for (const event of this.#events) if (event.notBeforeAt.getTime() <= Date.now()) this.#begin(event);
+    return {
+      DocumentIncarnation: this.#incarnation,
+      Events: this.#events.map(({ id, type, resources, notBeforeAt, isStarted }) => ({
+        EventId: id,
+        EventType: type,
+        ResourceType: 'VirtualMachine',
+        Resources: resources,
+        EventStatus: isStarted ? 'Started' : 'Scheduled',
+        NotBefore: isStarted ? '' : notBeforeAt.toUTCString(),
+        Description: '',
+        EventSource: 'Platform',
+        DurationInSeconds: -1,
+      })),
+    };
+  }
+
+  /** For all the resources of the events at once. */
+  #acknowledge(body: string): boolean {
+    const parsed = startRequests.safeParse(parseJson(body));
+    if (!parsed.success) return false;
+    const ids = parsed.data.StartRequests.map(({ EventId }) => EventId);
+    const events = ids.flatMap((id) => this.#events.find((event) => event.id === id) ?? []);
+    if (events.length < ids.length) return false;
+    this.acknowledged.push(...ids);
+    for (const event of events) this.#begin(event);
+    return true;
+  }
+
+  #begin(event: ScheduledEvent): void {
+    if (event.isStarted) return;
+    event.isStarted = true;
+    this.#incarnation += 1;
+  }
+}

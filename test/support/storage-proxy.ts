@@ -1,0 +1,236 @@
+/**
+ * A proxy in front of a test storage that makes a bad minute: it stalls, resets, loses answers, is busy. A test says what
+ * happens to which request, and reads afterwards what was asked. Without faults it changes nothing.
+ */
+import {
+  Agent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  createServer,
+  request,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+
+import { storageAccount } from '../../shared/azure/credentials.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
+import { seededRandom } from './seeded-random.ts';
+import type { TestStorage } from './servers.ts';
+import {
+  type StorageRequest,
+  StorageRequests,
+  type StorageService,
+  storageRequest,
+} from './storage-request.ts';
+
+export type Fault =
+  /** Taken, and never answered, until the client goes. */
+  | { readonly kind: 'stall' }
+  /** Carried out; half of the answer's body, then nothing. Where it has none, nothing at all. */
+  | { readonly kind: 'stall-body' }
+  /** The connection breaks before anything is carried out. */
+  | { readonly kind: 'reset' }
+  /** Carried out; the connection breaks after half of the answer's body. */
+  | { readonly kind: 'reset-body' }
+  /** Carried out; the connection breaks before the answer. */
+  | { readonly kind: 'lose-answer' }
+  /** 503 ServerBusy; nothing is carried out. */
+  | { readonly kind: 'busy'; readonly retryAfterSeconds?: number }
+  /** Late. */
+  | { readonly kind: 'delay'; readonly delayMs: number }
+  /** What is sent goes no faster than this; nothing fails. */
+  | { readonly kind: 'slow'; readonly bytesPerSecond: number };
+
+export type Faults = (request: StorageRequest) => Fault | undefined;
+
+export interface StorageProxy extends AsyncDisposable {
+  /** Through the proxy. */
+  readonly connection: TestStorage['connection'];
+  readonly accounts: TestStorage['accounts'];
+  readonly requests: StorageRequests;
+  /** May be set at any time. */
+  faults: Faults;
+}
+
+const NO_FAULTS: Faults = () => undefined;
+const ENDPOINT = /(Blob|Queue)Endpoint=http:\/\/127\.0\.0\.1:(\d+)\//g;
+/** Between a client and the proxy, and between the proxy and the storage: each has its own. */
+const HOP_HEADERS: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding']);
+
+export async function startStorageProxy(
+  { connection }: Pick<TestStorage, 'connection'>,
+  { faults = NO_FAULTS }: { readonly faults?: Faults } = {},
+): Promise<StorageProxy> {
+  const agent = new Agent({ keepAlive: true });
+  const requests = new StorageRequests();
+  const served = new Map<string, { readonly server: Server; readonly port: number }>();
+  for (const [, name = '', port = ''] of connection.media.matchAll(ENDPOINT)) {
+    const service: StorageService = name === 'Blob' ? 'blob' : 'queue';
+    const server = createServer((incoming, answer) => {
+      const { method = '', url = '' } = incoming;
+      const asked = storageRequest({ service, method, url, number: requests.total + 1 });
+      requests.note(asked);
+      const exchange: Exchange = { incoming, answer, port: Number(port), agent };
+      serve(exchange, proxy.faults(asked)).catch(() => incoming.socket.destroy());
+    });
+    // A client's idle connection is never closed under its hands: only faults are faults.
+    server.keepAliveTimeout = 0;
+    server.requestTimeout = 0;
+    served.set(name, { server, port: await listening(server) });
+  }
+  const through = (setting: string): string =>
+    setting.replaceAll(ENDPOINT, (_all, name: string) => {
+      return `${name}Endpoint=http://127.0.0.1:${served.get(name)?.port}/`;
+    });
+  const [media, system] = [through(connection.media), through(connection.system)];
+  const proxy: StorageProxy = {
+    connection: { media, system },
+    accounts: { media: storageAccount(media), system: storageAccount(system) },
+    requests,
+    faults,
+    [Symbol.asyncDispose]: async () => {
+      for (const { server } of served.values()) {
+        const closed = new Promise((resolve) => server.close(resolve));
+        server.closeAllConnections();
+        await closed;
+      }
+      agent.destroy();
+    },
+  };
+  return proxy;
+}
+
+/** Faults picked by a seed: of all requests that `concerns` takes, a share of `rate` meets one of `kinds`. */
+export function seededFaults({
+  seed,
+  rate,
+  kinds,
+  concerns = () => true,
+}: {
+  readonly seed: number;
+  /** From 0 to 1. */
+  readonly rate: number;
+  readonly kinds: readonly Fault[];
+  readonly concerns?: (request: StorageRequest) => boolean;
+}): Faults {
+  const random = seededRandom(seed);
+  return (asked) => {
+    if (!concerns(asked)) return undefined;
+    const [hits, kind] = [random() < rate, kinds[Math.floor(random() * kinds.length)]];
+    return hits ? kind : undefined;
+  };
+}
+
+interface Exchange {
+  readonly incoming: IncomingMessage;
+  readonly answer: ServerResponse;
+  readonly port: number;
+  readonly agent: Agent;
+  readonly bytesPerSecond?: number;
+}
+
+async function serve(exchange: Exchange, fault: Fault | undefined): Promise<void> {
+  const { incoming, answer } = exchange;
+  switch (fault?.kind) {
+    case 'stall':
+      incoming.resume();
+      return;
+    case 'reset':
+      incoming.socket.resetAndDestroy();
+      return;
+    case 'busy':
+      await buffer(incoming);
+      answerBusy(answer, fault.retryAfterSeconds);
+      return;
+    case 'lose-answer':
+      await buffer(await forward(exchange));
+      incoming.socket.destroy();
+      return;
+    case 'stall-body':
+      await answerHalf(exchange);
+      return;
+    case 'reset-body':
+      await answerHalf(exchange);
+      incoming.socket.destroy();
+      return;
+    case 'delay':
+      await systemClock.sleep(fault.delayMs);
+      await answerAll(exchange);
+      return;
+    case 'slow':
+      await answerAll({ ...exchange, bytesPerSecond: fault.bytesPerSecond });
+      return;
+    case undefined:
+      await answerAll(exchange);
+  }
+}
+
+/** The storage's answer. Once it has the whole request, it is let finish, whether the client stays or not. */
+function forward({ incoming, port, agent, bytesPerSecond = Infinity }: Exchange): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const { method, url, headers } = incoming;
+    const onward = request(
+      { host: '127.0.0.1', port, agent, method, path: url, headers: passedOn(headers) },
+      resolve,
+    );
+    onward.once('error', reject);
+    incoming.once('close', () => {
+      if (!incoming.complete) onward.destroy();
+    });
+    if (bytesPerSecond === Infinity) incoming.pipe(onward);
+    else Readable.from(slowed(incoming, bytesPerSecond)).once('error', reject).pipe(onward);
+  });
+}
+
+async function* slowed(incoming: IncomingMessage, bytesPerSecond: number): AsyncGenerator<Buffer> {
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    await systemClock.sleep((chunk.length / bytesPerSecond) * 1000);
+    yield chunk;
+  }
+}
+
+async function answerAll(exchange: Exchange): Promise<void> {
+  const { answer } = exchange;
+  const source = await forward(exchange);
+  writeHead(answer, source);
+  source.once('error', () => answer.destroy());
+  source.pipe(answer);
+}
+
+/** Resolves when the first half is on its way. */
+async function answerHalf(exchange: Exchange): Promise<void> {
+  const { answer } = exchange;
+  const source = await forward(exchange);
+  const body = await buffer(source);
+  if (body.length === 0) return;
+  writeHead(answer, source);
+  const half = body.subarray(0, Math.floor(body.length / 2));
+  await new Promise((resolve) => answer.write(half, resolve));
+}
+
+function writeHead(answer: ServerResponse, { statusCode = 0, headers }: IncomingMessage): void {
+  answer.writeHead(statusCode, passedOn(headers));
+}
+
+function passedOn(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_HEADERS.has(name)));
+}
+
+function answerBusy(answer: ServerResponse, retryAfterSeconds: number | undefined): void {
+  answer.writeHead(503, {
+    'content-type': 'application/xml',
+    'x-ms-error-code': 'ServerBusy',
+    ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+  });
+  answer.end(
+    '<?xml version="1.0" encoding="utf-8"?><Error><Code>ServerBusy</Code><Message>The server is busy.</Message></Error>',
+  );
+}
+
+async function listening(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}

@@ -1,0 +1,50 @@
+/**
+ * Whether an execution provider works here: `node probe.ts <provider> <device id>`, for example `node probe.ts cuda 0`.
+ *
+ * A program of its own, because a driver or a library that is missing, or the wrong one, may take the process down or never come
+ * back. Prints one line of JSON, `{"ok": true, …}` or `{"ok": false, "message": …}`, and exits with 0 or 1. An operator may run it
+ * by hand: what the runtime has to say is on stderr.
+ */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+
+import { describeError } from '../../shared/runtime/errors.ts';
+import { PROBE_INPUT, PROBE_MODEL, PROBE_OUTPUT, isProbeOutput } from './probe-model.ts';
+
+const [provider = '', deviceId = '0'] = process.argv.slice(2);
+try {
+  const startedAt = performance.now();
+  const values = await calculate();
+  const seconds = (performance.now() - startedAt) / 1000;
+  if (!isProbeOutput(values)) {
+    throw new Error(`it calculates wrong: expected ${PROBE_OUTPUT.join(' ')}, received ${values.join(' ')}`);
+  }
+  print({ ok: true, provider, seconds });
+} catch (error) {
+  print({ ok: false, provider, message: describeError(error) });
+  process.exitCode = 1;
+}
+
+async function calculate(): Promise<number[]> {
+  const session = await InferenceSession.create(PROBE_MODEL, {
+    executionProviders: [
+      provider === 'cuda' || provider === 'tensorrt'
+        ? { name: provider, deviceId: Number(deviceId) }
+        : provider,
+    ],
+    intraOpNumThreads: 1,
+    logSeverityLevel: 3,
+    // Left alone, the runtime gives what a provider does not take to the CPU, and says nothing.
+    ...(provider === 'cpu' ? {} : { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+  });
+  const { output } = await session.run({
+    input: new Tensor('float32', PROBE_INPUT.values, PROBE_INPUT.dims),
+  });
+  if (!(output?.data instanceof Float32Array)) throw new TypeError('expected float32 as output');
+  const values = [...output.data];
+  await session.release();
+  return values;
+}
+
+function print(answer: object): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
