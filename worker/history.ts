@@ -33,6 +33,8 @@ export interface Outset {
    * pass-on    this worker has failed all that is left: another may do better
    */
   readonly approach: 'at-once' | 'carefully' | 'pass-on';
+  /** Frames to be tried alone, and last: all of them where it is done carefully, else those that somebody died of. */
+  readonly suspects: readonly number[];
   /** Frames that are given up without another try: whoever tried them died of it, or failed too often. */
   readonly givenUp: ReadonlyMap<number, FrameTries>;
 }
@@ -70,6 +72,7 @@ export function outset({ history, dequeueCount, frames, resolved, worker }: Arri
     open.length > 0 &&
     history.passedOnBy !== worker &&
     open.every((frameIndex) => tries.get(frameIndex)?.worker === worker);
+  const carefully = barren >= CAREFUL_FROM_BARREN;
   return {
     history: {
       ...history,
@@ -80,7 +83,8 @@ export function outset({ history, dequeueCount, frames, resolved, worker }: Arri
       carefulFrame: null,
     },
     mustSave: silent > 0,
-    approach: barren >= CAREFUL_FROM_BARREN ? 'carefully' : isOurFault ? 'pass-on' : 'at-once',
+    approach: carefully ? 'carefully' : isOurFault ? 'pass-on' : 'at-once',
+    suspects: carefully ? open : open.filter((frameIndex) => tries.get(frameIndex)?.kind === 'engine'),
     givenUp,
   };
 }

@@ -34,13 +34,10 @@ export type NextRun =
   | { readonly kind: 'give-up' }
   | { readonly kind: 'done' };
 
-export function beginPursuit(
-  frames: readonly number[],
-  { carefully }: { readonly carefully: boolean },
-): Pursuit {
+export function beginPursuit(frames: readonly number[], suspects: readonly number[] = []): Pursuit {
   return {
     open: frames,
-    suspects: carefully ? frames : [],
+    suspects,
     deathsOf: new Map(),
     deaths: 0,
     unexplainedDeaths: 0,

@@ -38,7 +38,8 @@ export async function runFrames(
     readonly batch: BatchMessage;
     readonly history: BatchHistory;
     readonly frames: readonly number[];
-    readonly carefully: boolean;
+    /** Of the frames, those to be tried alone. */
+    readonly suspects: readonly number[];
     readonly lease: Lease;
     readonly progress: Progress;
   },
@@ -63,7 +64,7 @@ export async function runFrames(
       { stop: signal, discard: lease.signal },
     );
 
-  let pursuit = beginPursuit(frames, { carefully: work.carefully });
+  let pursuit = beginPursuit(frames, work.suspects);
   for (;;) {
     pursuit = resolve(pursuit, isOpen);
     for (const [frameIndex, deaths] of pursuit.deathsOf) progress.deathsOf.set(frameIndex, deaths);
@@ -91,6 +92,10 @@ export async function runFrames(
             ? { kind: 'storage', message: 'the lease could not be renewed' }
             : null;
         }
+        log.info(
+          { jobId: batch.jobId, batchIndex: batch.batchIndex, frame: next.frameIndex },
+          'trying a frame alone',
+        );
         end = await run(tried, 1);
         lease.note(textWith(null));
         break;

@@ -25,7 +25,7 @@ export async function workBatch(
   { message, lease, batch: received }: Received,
   parts: WorkParts,
 ): Promise<void> {
-  const { clock, workerId, blobs } = parts;
+  const { clock, workerId, blobs, log } = parts;
   const startedAtMs = clock.monotonicMs();
   const stock = await takeStock(received, blobs);
   const frames = framesOf(received);
@@ -40,6 +40,17 @@ export async function workBatch(
   const progress: Progress = { stored: new Map(), failed: new Map(), deathsOf: new Map(), lastDeath: null };
   const failedBefore = new Set([...stock.failed, ...begin.givenUp.keys()]);
 
+  log.info(
+    {
+      jobId: batch.jobId,
+      batchIndex: batch.batchIndex,
+      attempt: message.dequeueCount,
+      approach: begin.approach,
+      frames: frames.length,
+      found: stock.scored.size + stock.failed.size,
+    },
+    'batch received',
+  );
   if (begin.mustSave) await lease.save(encodeMessage(batch));
   if (lease.state === 'held') await giveUpAtOnce({ message, batch, stock, begin }, parts);
   const open = frames.filter((frameIndex) => !stock.scored.has(frameIndex) && !failedBefore.has(frameIndex));
@@ -88,8 +99,8 @@ async function interruptionOf(
 ): Promise<Interruption | null> {
   if (open.length === 0 || lease.state !== 'held') return null;
   if (begin.approach === 'pass-on') return { kind: 'passing-on' };
-  const carefully = begin.approach === 'carefully';
-  return runFrames({ batch, history: begin.history, frames: open, carefully, lease, progress }, parts);
+  const { history, suspects } = begin;
+  return runFrames({ batch, history, frames: open, suspects, lease, progress }, parts);
 }
 
 /** Frames that are given up without another try are told before anything else may kill this worker too. */

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await bench.stopWorkers();
-  await bench.takePoison();
+  await bench.clear();
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 

@@ -55,7 +55,7 @@ export interface StorageProxy extends AsyncDisposable {
   faults: Faults;
 }
 
-const NO_FAULTS: Faults = () => undefined;
+export const NO_FAULTS: Faults = () => undefined;
 const ENDPOINT = /(Blob|Queue)Endpoint=http:\/\/127\.0\.0\.1:(\d+)\//g;
 /** Between a client and the proxy, and between the proxy and the storage: each has its own. */
 const HOP_HEADERS: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding']);

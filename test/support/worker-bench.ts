@@ -170,6 +170,14 @@ export class WorkerBench implements AsyncDisposable {
     return hashes;
   }
 
+  /** What tells whether a scored frame was written again, by its name. */
+  async etags(jobId: string): Promise<Map<string, string>> {
+    const etags = new Map<string, string>();
+    for await (const { name, etag } of this.storage.blobs.list('scored', { prefix: `${jobId}/` }))
+      etags.set(name, etag);
+    return etags;
+  }
+
   /** How many frames of a job are scored: cheaper than all their hashes. */
   async countScored(jobId: string): Promise<number> {
     let count = 0;
@@ -191,6 +199,17 @@ export class WorkerBench implements AsyncDisposable {
     }
   }
 
+  /** Takes everything off the queues: the next test begins with nothing. */
+  async clear(): Promise<void> {
+    for (const queue of [this.batches, this.results, this.poison]) {
+      for (;;) {
+        const message = await queue.receive({ visibilityTimeoutSeconds: 60 });
+        if (message === undefined) break;
+        await queue.remove(message);
+      }
+    }
+  }
+
   async stopWorkers(): Promise<void> {
     const workers = this.#workers.filter(({ child }) => child.exitCode === null && child.signalCode === null);
     for (const { child } of workers) child.kill('SIGTERM');
@@ -202,6 +221,16 @@ export class WorkerBench implements AsyncDisposable {
     await this.storage[Symbol.asyncDispose]();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** The process of the engine that a worker started last. */
+export function enginePid(worker: RunningCommand): number {
+  const pids = [...worker.heard().matchAll(/"pid":(\d+),"msg":"engine started"/g)].map(([, pid]) =>
+    Number(pid),
+  );
+  const pid = pids.at(-1);
+  if (pid === undefined) throw new Error('expected the worker to have started an engine');
+  return pid;
 }
 
 /** How often a text stands in another. */

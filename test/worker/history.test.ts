@@ -28,7 +28,13 @@ function arrive(fields: Partial<Omit<Arrival, 'history'>> & { history?: Partial<
 }
 
 test('a batch that comes for the first time is run at once, and nothing needs saving', () => {
-  expect(arrive()).toEqual({ history: FRESH, mustSave: false, approach: 'at-once', givenUp: new Map() });
+  expect(arrive()).toEqual({
+    history: FRESH,
+    mustSave: false,
+    approach: 'at-once',
+    suspects: [],
+    givenUp: new Map(),
+  });
 });
 
 test('a delivery after a release knows how that ended, and charges nobody', () => {
@@ -65,9 +71,15 @@ test('a worker that was killed with a frame saved speaks against the frame, and 
     barren: 4,
     failures: [{ kind: 'engine', attempts: 1, worker: KILLED_WORKER, frames: [[31, 32]] }],
   });
-  expect(once.givenUp.size).toBe(0);
+  expect([once.givenUp.size, once.approach, once.suspects]).toEqual([0, 'carefully', FRAMES]);
   const twice = arrive({ history: { ...once.history, carefulFrame: 31 }, dequeueCount: 6 });
   expect([...twice.givenUp]).toEqual([[31, { kind: 'engine', attempts: 2, worker: KILLED_WORKER }]]);
+});
+
+test('a frame that a worker died of is tried alone, even where the batch gets on again', () => {
+  const history = { carefulFrame: 31, deliveries: 3, barren: 3 };
+  const arrived = arrive({ history, dequeueCount: 5, resolved: new Set([30]) });
+  expect([arrived.approach, arrived.suspects, arrived.history.barren]).toEqual(['at-once', [31], 0]);
 });
 
 test('a frame that is stored by now, or that was saved by a worker that spoke, is not suspected', () => {

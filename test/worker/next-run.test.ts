@@ -12,7 +12,7 @@ function pursue(frames: readonly number[], kills: (frame: number) => boolean, ca
   const blamed = new Map<number, number>();
   let deaths = 0;
   let runs = 0;
-  let pursuit: Pursuit = beginPursuit(frames, { carefully });
+  let pursuit: Pursuit = beginPursuit(frames, carefully ? frames : []);
   for (;;) {
     pursuit = resolve(pursuit, (frame) => !stored.has(frame) && !blamed.has(frame));
     const next = nextRun(pursuit);
@@ -42,7 +42,7 @@ test('a frame that kills the engine is found with three deaths, and the other 31
 });
 
 test('frames that were in the engine with it are tried alone, the others together', () => {
-  let pursuit = beginPursuit(FRAMES, { carefully: false });
+  let pursuit = beginPursuit(FRAMES);
   expect(nextRun(pursuit)).toEqual({ kind: 'together', frames: FRAMES });
   pursuit = afterDeath(pursuit, [3, 4, 5]);
   const others = FRAMES.filter((frame) => frame < 3 || frame > 5);
@@ -51,8 +51,15 @@ test('frames that were in the engine with it are tried alone, the others togethe
   expect(nextRun(pursuit)).toEqual({ kind: 'alone', frameIndex: 3 });
 });
 
+test('a frame that somebody died of before is tried alone, when all others are done', () => {
+  let pursuit = beginPursuit([1, 2, 3], [1]);
+  expect(nextRun(pursuit)).toEqual({ kind: 'together', frames: [2, 3] });
+  pursuit = resolve(pursuit, (frame) => frame === 1);
+  expect(nextRun(pursuit)).toEqual({ kind: 'alone', frameIndex: 1 });
+});
+
 test('an engine that died with several frames in it is no proof against any; with one, it is half', () => {
-  let pursuit = afterDeath(afterDeath(beginPursuit([1, 2], { carefully: false }), [1, 2]), [1, 2]);
+  let pursuit = afterDeath(afterDeath(beginPursuit([1, 2]), [1, 2]), [1, 2]);
   expect([...pursuit.deathsOf]).toEqual([]);
   pursuit = afterDeath(pursuit, [2]);
   expect([...pursuit.deathsOf]).toEqual([[2, 1]]);
@@ -60,7 +67,7 @@ test('an engine that died with several frames in it is no proof against any; wit
 });
 
 test('an engine that dies without computing anything is given up after three times, and no frame is blamed', () => {
-  let pursuit = beginPursuit(FRAMES, { carefully: false });
+  let pursuit = beginPursuit(FRAMES);
   for (const _ of [1, 2]) {
     pursuit = afterDeath(pursuit, []);
     expect(nextRun(pursuit).kind).toBe('together');

@@ -2,11 +2,12 @@
 import { expect, test } from 'vitest';
 
 import { systemClock } from '../../shared/runtime/clock.ts';
+import { inForm } from '../support/fault-form.ts';
 import { holdLease } from '../support/hold-lease.ts';
 import { startTestStorage } from '../support/servers.ts';
 import { openTestQueue } from '../support/test-queue.ts';
 
-const MESSAGES = 100;
+const MESSAGES = inForm({ short: 100, long: 500 });
 const HOLDERS = 8;
 const AGAIN = 'again-';
 /** Long against a settling, so that only one renewal meets it. */
@@ -14,7 +15,7 @@ const RENEW_EVERY_MS = 3;
 /** Half a millisecond apart, from before the renewal to behind its answer. */
 const MOMENTS = 40;
 
-test('however a renewal and the settling fall together, each of 200 deliveries is settled once', async () => {
+test('however a renewal and the settling fall together, each delivery is settled once, and no message is worked twice at a time', async () => {
   await using storage = await startTestStorage();
   const { queue } = await openTestQueue(storage, 'frame-batches');
   const texts = Array.from({ length: MESSAGES }, (_, index) => `message-${index}`);
