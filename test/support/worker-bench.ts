@@ -9,6 +9,7 @@ import path from 'node:path';
 import sharp from 'sharp';
 
 import { publishModels } from '../../infra/local/publish-models.ts';
+import { PATIENT } from '../../shared/azure/credentials.ts';
 import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
 import { frameBlob, modelBlob } from '../../shared/contract/blob-names.ts';
 import {
@@ -199,15 +200,11 @@ export class WorkerBench implements AsyncDisposable {
     }
   }
 
-  /** Takes everything off the queues: the next test begins with nothing. */
+  /** Takes everything off the queues, in flight or not: the next test begins with nothing. */
   async clear(): Promise<void> {
-    for (const queue of [this.batches, this.results, this.poison]) {
-      for (;;) {
-        const message = await queue.receive({ visibilityTimeoutSeconds: 60 });
-        if (message === undefined) break;
-        await queue.remove(message);
-      }
-    }
+    const queues = await this.storage.accounts.system.queues(PATIENT);
+    for (const { name } of [this.batches, this.results, this.poison])
+      await queues.getQueueClient(name).clearMessages();
   }
 
   async stopWorkers(): Promise<void> {
