@@ -106,7 +106,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const failure = Promise.race(parts.map((part) => part.failure()));
     failure.catch(() => undefined); // Looked at by the owner of the stack.
     return {
-      clientEnvironment: { FRAMEFLEET_MEDIA_STORAGE: storage.media },
+      clientEnvironment: {
+        FRAMEFLEET_MEDIA_STORAGE: storage.media,
+        FRAMEFLEET_SYSTEM_STORAGE: storage.system,
+      },
       ports: { producer, scaler },
       failure,
       stop,

@@ -31,6 +31,10 @@ export function enqueue(args: readonly string[], options: CommandOptions): Runni
   return start('producer/enqueue.ts', args, options);
 }
 
+export function poison(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/poison.ts', args, options);
+}
+
 export function startStackCommand(options: CommandOptions): RunningCommand {
   return start('infra/local/main.ts', [], options);
 }
