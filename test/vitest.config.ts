@@ -1,11 +1,13 @@
 /**
  * `unit` runs in seconds and touches nothing outside its process; `system` starts real servers, ffmpeg and worker processes;
- * `faults` is what of it hurts them. Its suites have a long form: `npm run test:faults`.
+ * `faults` is what of it hurts them. Its suites have a long form: `npm run test:faults`. `terraform` runs the real one against
+ * stub providers, where they are: `npm run test:terraform`.
  */
 import { defineConfig } from 'vitest/config';
 
 const SYSTEM_TESTS = ['test/integration/**/*.test.ts'];
 const FAULT_TESTS = ['test/faults/**/*.test.ts'];
+const TERRAFORM_TESTS = ['test/terraform/**/*.test.ts'];
 const IS_LONG = process.env['FAULTS_FORM'] === 'long';
 
 export default defineConfig({
@@ -15,7 +17,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...SYSTEM_TESTS, ...FAULT_TESTS],
+          exclude: [...SYSTEM_TESTS, ...FAULT_TESTS, ...TERRAFORM_TESTS],
           environment: 'node',
         },
       },
@@ -38,6 +40,16 @@ export default defineConfig({
           testTimeout: IS_LONG ? 3_600_000 : 240_000,
           hookTimeout: 120_000,
           maxWorkers: IS_LONG ? 1 : 2,
+        },
+      },
+      {
+        test: {
+          name: 'terraform',
+          include: TERRAFORM_TESTS,
+          environment: 'node',
+          globalSetup: ['test/terraform/setup.ts'],
+          testTimeout: 240_000,
+          maxWorkers: 2,
         },
       },
     ],

@@ -1,0 +1,181 @@
+# Where the programs' logs go, and who hears of trouble: mail, for whoever gives an address. Without one there is no alert,
+# no log of storage, and no budget.
+
+resource "azurerm_log_analytics_workspace" "fleet" {
+  name                         = "${var.name}-${local.suffix}"
+  resource_group_name          = azurerm_resource_group.fleet.name
+  location                     = local.location
+  sku                          = "PerGB2018"
+  retention_in_days            = 30
+  local_authentication_enabled = false
+  # A loop that logs is stopped by this, not by the bill.
+  daily_quota_gb = 1
+  tags           = local.tags
+}
+
+resource "azurerm_monitor_diagnostic_setting" "apps" {
+  name                       = "logs"
+  target_resource_id         = azurerm_container_app_environment.fleet.id
+  log_analytics_workspace_id = azurerm_log_analytics_workspace.fleet.id
+
+  enabled_log {
+    category = "ContainerAppConsoleLogs"
+  }
+  enabled_log {
+    category = "ContainerAppSystemLogs"
+  }
+}
+
+locals {
+  has_alerts = length(var.alert_emails) > 0
+  alerts     = local.has_alerts ? local.alert_queries : {}
+
+  # Of a program's log: a JSON line each, with its sentence in `msg`.
+  console = "ContainerAppConsoleLogs | where ContainerAppName == '%s' | extend line = parse_json(Log)"
+
+  # Each query's rows are counted over the window; any row is trouble.
+  alert_queries = {
+    poison = {
+      severity = 2
+      minutes  = 15
+      summary  = "Frames were given up, or messages could not be read: `npm run poison -- list`."
+      query    = "StorageQueueLogs | where OperationName == 'PutMessage' and StatusText == 'Success' and Uri contains '/frame-batches-poison/'"
+    }
+    stuck = {
+      severity = 2
+      minutes  = 15
+      summary  = "Batches got no further and were sent again: are there workers, and do they score anything?"
+      query    = "${format(local.console, "producer")} | where tostring(line.msg) == 'batches got no further and are sent again'"
+    }
+    machines = {
+      severity = 2
+      minutes  = 15
+      summary  = "There is work, and machines do not come, do not report, or cannot be afforded: `npm run explain`."
+      query    = "${format(local.console, "scaler")} | where tostring(line.msg) == 'decision' and tostring(line.reason) in ('boots-fail', 'fleet-silent', 'fleet-unknown', 'pools-blocked', 'spending-reached', 'workers-unknown')"
+    }
+    failures = {
+      severity = 3
+      minutes  = 15
+      summary  = "A program has ended on an error and was started again."
+      query    = "ContainerAppConsoleLogs | extend line = parse_json(Log) | where tostring(line.msg) == 'service failed'"
+    }
+  }
+
+  # Of the platform: they need no word of the program itself, which may be the one that is silent.
+  silence = {
+    gone       = { metric = "Replicas", aggregation = "Maximum", operator = "LessThan", threshold = 1, window = "PT5M" }
+    restarting = { metric = "RestartCount", aggregation = "Maximum", operator = "GreaterThan", threshold = 3, window = "PT15M" }
+  }
+  silences = local.has_alerts ? {
+    for pair in setproduct(["producer", "scaler"], keys(local.silence)) :
+    "${pair[0]}-${pair[1]}" => merge(local.silence[pair[1]], { app = pair[0] })
+  } : {}
+  apps = {
+    producer = azurerm_container_app.producer.id
+    scaler   = azurerm_container_app.scaler.id
+  }
+}
+
+resource "azurerm_monitor_action_group" "operators" {
+  count               = local.has_alerts ? 1 : 0
+  name                = "operators"
+  resource_group_name = azurerm_resource_group.fleet.name
+  short_name          = "operators"
+  tags                = local.tags
+
+  dynamic "email_receiver" {
+    for_each = var.alert_emails
+    content {
+      name                    = "operator-${email_receiver.key + 1}"
+      email_address           = email_receiver.value
+      use_common_alert_schema = true
+    }
+  }
+}
+
+# What is written to the queues is logged for as long as somebody is to hear of poison.
+resource "azurerm_monitor_diagnostic_setting" "queues" {
+  count                      = local.has_alerts ? 1 : 0
+  name                       = "logs"
+  target_resource_id         = "${azurerm_storage_account.system.id}/queueServices/default"
+  log_analytics_workspace_id = azurerm_log_analytics_workspace.fleet.id
+
+  enabled_log {
+    category = "StorageWrite"
+  }
+}
+
+resource "azurerm_monitor_scheduled_query_rules_alert_v2" "trouble" {
+  for_each             = local.alerts
+  name                 = each.key
+  resource_group_name  = azurerm_resource_group.fleet.name
+  location             = local.location
+  description          = each.value.summary
+  severity             = each.value.severity
+  scopes               = [azurerm_log_analytics_workspace.fleet.id]
+  evaluation_frequency = "PT${each.value.minutes}M"
+  window_duration      = "PT${each.value.minutes}M"
+  tags                 = local.tags
+  # Its tables come with their first line.
+  skip_query_validation   = true
+  auto_mitigation_enabled = true
+
+  criteria {
+    query                   = each.value.query
+    time_aggregation_method = "Count"
+    operator                = "GreaterThan"
+    threshold               = 0
+  }
+  action {
+    action_groups = [azurerm_monitor_action_group.operators[0].id]
+  }
+}
+
+resource "azurerm_monitor_metric_alert" "silent" {
+  for_each            = local.silences
+  name                = each.key
+  resource_group_name = azurerm_resource_group.fleet.name
+  description         = "The ${each.value.app} is gone, or starts again and again: look at its log."
+  scopes              = [local.apps[each.value.app]]
+  severity            = 1
+  frequency           = "PT5M"
+  window_size         = each.value.window
+  tags                = local.tags
+
+  criteria {
+    metric_namespace = "Microsoft.App/containerApps"
+    metric_name      = each.value.metric
+    aggregation      = each.value.aggregation
+    operator         = each.value.operator
+    threshold        = each.value.threshold
+  }
+  action {
+    action_group_id = azurerm_monitor_action_group.operators[0].id
+  }
+}
+
+resource "azurerm_consumption_budget_resource_group" "month" {
+  count             = local.has_alerts ? 1 : 0
+  name              = "month"
+  resource_group_id = azurerm_resource_group.fleet.id
+  amount            = var.budget_per_month
+  time_grain        = "Monthly"
+
+  time_period {
+    start_date = formatdate("YYYY-MM-01'T'00:00:00'Z'", plantimestamp())
+  }
+
+  dynamic "notification" {
+    for_each = [["Actual", 80], ["Actual", 100], ["Forecasted", 100]]
+    content {
+      threshold_type = notification.value[0]
+      threshold      = notification.value[1]
+      operator       = "GreaterThan"
+      contact_emails = var.alert_emails
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [time_period]
+  }
+}

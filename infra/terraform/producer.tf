@@ -1,0 +1,117 @@
+# The producer: one replica. While a new one comes, there are two, which is what it can bear.
+
+locals {
+  # Every variable that producer/config.ts reads. Null: as the program has it.
+  producer_env = merge(local.app_env, {
+    FRAMEFLEET_WORK_FOLDER                = "/work"
+    FRAMEFLEET_INTAKE_SCAN_SECONDS        = var.producer_settings.intake_scan_seconds
+    FRAMEFLEET_RESEND_SECONDS             = var.producer_settings.resend_seconds
+    FRAMEFLEET_KEEP_FRAMES_SECONDS        = var.producer_settings.keep_frames_seconds
+    FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS = var.producer_settings.keep_failed_frames_seconds
+    FRAMEFLEET_DURATION_SECONDS_MAX       = var.producer_settings.duration_seconds_max
+    FRAMEFLEET_PIXELS_MAX                 = var.producer_settings.pixels_max
+    AZURE_CLIENT_ID                       = azurerm_user_assigned_identity.room["producer"].client_id
+  })
+
+  producer_secrets = local.redis_secrets
+}
+
+resource "azurerm_container_app" "producer" {
+  name                         = "producer"
+  resource_group_name          = azurerm_resource_group.fleet.name
+  container_app_environment_id = azurerm_container_app_environment.fleet.id
+  workload_profile_name        = "Consumption"
+  revision_mode                = "Single"
+  tags                         = local.tags
+
+  identity {
+    type         = "UserAssigned"
+    identity_ids = [azurerm_user_assigned_identity.room["producer"].id]
+  }
+  registry {
+    server   = azurerm_container_registry.fleet.login_server
+    identity = azurerm_user_assigned_identity.room["producer"].id
+  }
+
+  # By reference: the value goes from the vault to the program, and is in no state.
+  dynamic "secret" {
+    for_each = local.producer_secrets
+    content {
+      name                = secret.value.name
+      identity            = azurerm_user_assigned_identity.room["producer"].id
+      key_vault_secret_id = secret.value.id
+    }
+  }
+
+  # For whoever gathers metrics in this environment.
+  ingress {
+    external_enabled = false
+    target_port      = local.app_port
+    transport        = "http"
+    traffic_weight {
+      latest_revision = true
+      percentage      = 100
+    }
+  }
+
+  template {
+    min_replicas                     = 1
+    max_replicas                     = 1
+    termination_grace_period_seconds = 30
+
+    container {
+      name   = "producer"
+      image  = local.images["producer"]
+      cpu    = var.producer_size.cpu
+      memory = "${var.producer_size.memory}Gi"
+
+      dynamic "env" {
+        for_each = { for name, value in local.producer_env : name => tostring(value) if value != null }
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+      dynamic "env" {
+        for_each = local.producer_secrets
+        content {
+          name        = env.key
+          secret_name = env.value.name
+        }
+      }
+      volume_mounts {
+        name = "work"
+        path = "/work"
+      }
+
+      # It waits for nobody while it starts: where storage or Redis is away, it ends and is started again.
+      startup_probe {
+        transport               = "HTTP"
+        port                    = local.app_port
+        path                    = "/health/live"
+        interval_seconds        = 10
+        failure_count_threshold = 10
+      }
+      liveness_probe {
+        transport               = "HTTP"
+        port                    = local.app_port
+        path                    = "/health/live"
+        interval_seconds        = 10
+        failure_count_threshold = 6
+      }
+      readiness_probe {
+        transport        = "HTTP"
+        port             = local.app_port
+        path             = "/health/ready"
+        interval_seconds = 10
+      }
+    }
+
+    volume {
+      name         = "work"
+      storage_type = "EmptyDir"
+    }
+  }
+
+  depends_on = [terraform_data.image, time_sleep.roles_known, time_sleep.redis_url_readable]
+}

@@ -1,0 +1,147 @@
+# Azure Managed Redis in place of our own, behind `managed_redis`: it survives a host, and costs money at rest.
+#
+# It is not simple, for one reason: ioredis cannot log in with an identity, so there has to be a key, and the key must not be in
+# the state. So the cluster is made with azapi, which reads no keys; Azure itself copies the key into the vault, by a
+# template whose `listKeys` is evaluated over there; and the programs get it from the vault.
+
+locals {
+  redis_api      = "2025-07-01"
+  redis_tls_port = 10000
+  redis_secret   = "redis-url"
+  redis_users    = var.managed_redis ? ["producer", "scaler"] : []
+
+  # In place of the variable that says where our own is.
+  redis_secrets = var.managed_redis ? {
+    FRAMEFLEET_REDIS_URL = { name = local.redis_secret, id = "${azurerm_key_vault.fleet.vault_uri}secrets/${local.redis_secret}" }
+  } : {}
+}
+
+resource "azapi_resource" "managed_redis" {
+  count                     = var.managed_redis ? 1 : 0
+  type                      = "Microsoft.Cache/redisEnterprise@${local.redis_api}"
+  name                      = "${var.name}-${local.suffix}"
+  parent_id                 = azurerm_resource_group.fleet.id
+  location                  = local.location
+  tags                      = local.tags
+  schema_validation_enabled = false
+  response_export_values    = ["properties.hostName"]
+
+  body = {
+    sku = { name = var.managed_redis_size }
+    properties = {
+      minimumTlsVersion   = "1.2"
+      highAvailability    = "Enabled"
+      publicNetworkAccess = "Disabled"
+    }
+  }
+}
+
+resource "azapi_resource" "managed_redis_database" {
+  count                     = var.managed_redis ? 1 : 0
+  type                      = "Microsoft.Cache/redisEnterprise/databases@${local.redis_api}"
+  name                      = "default"
+  parent_id                 = azapi_resource.managed_redis[0].id
+  schema_validation_enabled = false
+  response_export_values    = []
+
+  # One endpoint for a client that knows no cluster; and what is full must say so, or BullMQ loses jobs.
+  body = {
+    properties = {
+      port                     = local.redis_tls_port
+      clientProtocol           = "Encrypted"
+      clusteringPolicy         = "EnterpriseCluster"
+      evictionPolicy           = "NoEviction"
+      accessKeysAuthentication = "Enabled"
+    }
+  }
+}
+
+# From Azure's side of the wall: neither the state nor this desk ever sees the key.
+resource "azurerm_resource_group_template_deployment" "redis_url" {
+  count               = var.managed_redis ? 1 : 0
+  name                = local.redis_secret
+  resource_group_name = azurerm_resource_group.fleet.name
+  deployment_mode     = "Incremental"
+  tags                = local.tags
+
+  template_content = jsonencode({
+    "$schema"      = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+    contentVersion = "1.0.0.0"
+    parameters     = { for name in ["vault", "secret", "database", "host"] : name => { type = "string" } }
+    resources = [{
+      type       = "Microsoft.KeyVault/vaults/secrets"
+      apiVersion = "2023-07-01"
+      name       = "[concat(parameters('vault'), '/', parameters('secret'))]"
+      properties = {
+        contentType = "text/plain"
+        value       = "[concat('rediss://:', uriComponent(listKeys(parameters('database'), '${local.redis_api}').primaryKey), '@', parameters('host'), ':${local.redis_tls_port}')]"
+      }
+    }]
+  })
+  parameters_content = jsonencode({
+    vault    = { value = azurerm_key_vault.fleet.name }
+    secret   = { value = local.redis_secret }
+    database = { value = azapi_resource.managed_redis_database[0].id }
+    host     = { value = azapi_resource.managed_redis[0].output.properties.hostName }
+  })
+}
+
+resource "azurerm_role_assignment" "read_redis_url" {
+  for_each             = toset(local.redis_users)
+  scope                = "${azurerm_key_vault.fleet.id}/secrets/${local.redis_secret}"
+  principal_id         = local.principals[each.key].id
+  principal_type       = "ServicePrincipal"
+  role_definition_name = "Key Vault Secrets User"
+
+  depends_on = [azurerm_resource_group_template_deployment.redis_url]
+}
+
+resource "time_sleep" "redis_url_readable" {
+  create_duration = local.role_spread
+  triggers        = { assignments = join(",", sort([for one in azurerm_role_assignment.read_redis_url : one.id])) }
+}
+
+# Its only door, and its name behind it.
+resource "azurerm_subnet" "doors" {
+  count                = var.managed_redis ? 1 : 0
+  name                 = "doors"
+  resource_group_name  = azurerm_resource_group.fleet.name
+  virtual_network_name = azurerm_virtual_network.fleet.name
+  address_prefixes     = ["10.42.6.0/27"]
+}
+
+resource "azurerm_private_dns_zone" "redis" {
+  count               = var.managed_redis ? 1 : 0
+  name                = "privatelink.redis.azure.net"
+  resource_group_name = azurerm_resource_group.fleet.name
+  tags                = local.tags
+}
+
+resource "azurerm_private_dns_zone_virtual_network_link" "redis" {
+  count                 = var.managed_redis ? 1 : 0
+  name                  = "fleet"
+  resource_group_name   = azurerm_resource_group.fleet.name
+  private_dns_zone_name = azurerm_private_dns_zone.redis[0].name
+  virtual_network_id    = azurerm_virtual_network.fleet.id
+  tags                  = local.tags
+}
+
+resource "azurerm_private_endpoint" "redis" {
+  count               = var.managed_redis ? 1 : 0
+  name                = "redis"
+  resource_group_name = azurerm_resource_group.fleet.name
+  location            = local.location
+  subnet_id           = azurerm_subnet.doors[0].id
+  tags                = local.tags
+
+  private_service_connection {
+    name                           = "redis"
+    private_connection_resource_id = azapi_resource.managed_redis[0].id
+    subresource_names              = ["redisEnterprise"]
+    is_manual_connection           = false
+  }
+  private_dns_zone_group {
+    name                 = "redis"
+    private_dns_zone_ids = [azurerm_private_dns_zone.redis[0].id]
+  }
+}

@@ -1,0 +1,68 @@
+# The one secret there is: the token that the scaler asks for. It is made here and put into the key vault without ever being
+# in the state: an ephemeral value into a write-only argument. A new one: raise `token_version`.
+
+locals {
+  token_version = 1
+}
+
+resource "azurerm_key_vault" "fleet" {
+  name                       = "${var.name}-${local.suffix}"
+  resource_group_name        = azurerm_resource_group.fleet.name
+  location                   = local.location
+  tenant_id                  = data.azurerm_client_config.current.tenant_id
+  sku_name                   = "standard"
+  rbac_authorization_enabled = true
+  soft_delete_retention_days = 7
+  # Destroy is to leave nothing, and a lost token is made again.
+  purge_protection_enabled = false
+  tags                     = local.tags
+
+  network_acls {
+    default_action             = "Deny"
+    bypass                     = "None"
+    ip_rules                   = concat(local.operator_ranges, [for way_out in azurerm_public_ip.nat : "${way_out.ip_address}/32"])
+    virtual_network_subnet_ids = [azurerm_subnet.apps.id]
+  }
+}
+
+# Whoever applies this puts the token in.
+resource "azurerm_role_assignment" "put_secrets" {
+  scope                = azurerm_key_vault.fleet.id
+  principal_id         = data.azurerm_client_config.current.object_id
+  role_definition_name = "Key Vault Secrets Officer"
+}
+
+resource "time_sleep" "secrets_known" {
+  create_duration = local.role_spread
+  triggers        = { assignment = azurerm_role_assignment.put_secrets.id }
+}
+
+ephemeral "random_password" "scaler_token" {
+  length  = 48
+  special = false
+}
+
+resource "azurerm_key_vault_secret" "scaler_token" {
+  name             = "scaler-token"
+  key_vault_id     = azurerm_key_vault.fleet.id
+  content_type     = "text/plain"
+  value_wo         = ephemeral.random_password.scaler_token.result
+  value_wo_version = local.token_version
+  tags             = local.tags
+
+  depends_on = [time_sleep.secrets_known]
+}
+
+# The scaler reads this one, and operators, who have to show it.
+resource "azurerm_role_assignment" "read_token" {
+  for_each             = { for who, principal in local.principals : who => principal if who == "scaler" || startswith(who, "operator-") }
+  scope                = azurerm_key_vault_secret.scaler_token.resource_versionless_id
+  principal_id         = each.value.id
+  principal_type       = each.value.type
+  role_definition_name = "Key Vault Secrets User"
+}
+
+resource "time_sleep" "token_readable" {
+  create_duration = local.role_spread
+  triggers        = { assignment = azurerm_role_assignment.read_token["scaler"].id }
+}

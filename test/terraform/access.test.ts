@@ -1,0 +1,194 @@
+/** Who may touch what: the table of the architecture, and nothing more. */
+import { expect, test } from 'vitest';
+
+import { type Ground, type Resource, at, ground, list } from './ground.ts';
+
+const READ = 'Storage Blob Data Reader';
+const WRITE = 'Storage Blob Data Contributor';
+const SEND = 'Storage Queue Data Message Sender';
+const COUNT = 'Storage Queue Data Reader';
+
+const PRODUCER = [
+  `${WRITE}: control`,
+  `${WRITE}: frames`,
+  `${WRITE}: incoming`,
+  `${WRITE}: logs`,
+  `${WRITE}: results`,
+  `${WRITE}: scored`,
+  `${READ}: models`,
+  `${SEND}: frame-batches`,
+  `${COUNT}: frame-batches`,
+  `${COUNT}: frame-batches-poison`,
+  'hold leases: batch-results',
+  'hold leases: media-events',
+  'AcrPull: the registry',
+];
+const WORKER = [
+  `${READ}: control`,
+  `${READ}: frames`,
+  `${READ}: models`,
+  `${WRITE}: logs`,
+  `${WRITE}: scored`,
+  `${WRITE}: workers`,
+  `${SEND}: batch-results`,
+  `${SEND}: frame-batches-poison`,
+  'hold leases: frame-batches',
+  'AcrPull: the registry',
+];
+const SCALER = [
+  `${WRITE}: control`,
+  `${WRITE}: logs`,
+  `${WRITE}: workers`,
+  `${COUNT}: frame-batches`,
+  'make machines: subnet workers',
+  'make machines: identity worker',
+  'Key Vault Secrets User: scaler-token',
+  'AcrPull: the registry',
+];
+const EVENTS = [`${SEND}: media-events`];
+const OPERATOR = [
+  `${WRITE}: control`,
+  `${WRITE}: incoming`,
+  `${WRITE}: logs`,
+  `${WRITE}: models`,
+  `${WRITE}: results`,
+  `${SEND}: frame-batches`,
+  'hold leases: frame-batches-poison',
+  'Storage Blob Delegator: the media account',
+  'Key Vault Secrets User: scaler-token',
+];
+const WHO_APPLIES = ['Key Vault Secrets Officer: the vault'];
+const UPLOADER = [`${WRITE}: incoming`, `${READ}: results`];
+
+test('in the small ground everybody may touch what the architecture says, and nothing more', () => {
+  expect(accessIn(ground('small'))).toEqual({
+    producer: PRODUCER.toSorted(),
+    worker: WORKER.toSorted(),
+    scaler: [...SCALER, 'scale: scale set gpu', 'scale: scale set gpu-spot'].toSorted(),
+    events: EVENTS,
+    // Nobody is named, so that it is whoever applies it.
+    somebody: [...OPERATOR, ...WHO_APPLIES].toSorted(),
+  });
+});
+
+test('in the full ground each operator and each outsider has the same, and programs read where Redis is', () => {
+  const scaleSets = ['gpu-spot', 'gpu-spot-2', 'gpu-spot-3', 'gpu', 'gpu-2', 'gpu-3'];
+  const redis = 'Key Vault Secrets User: redis-url';
+  expect(accessIn(ground('full'))).toEqual({
+    producer: [...PRODUCER, redis].toSorted(),
+    worker: WORKER.toSorted(),
+    scaler: [...SCALER, redis, ...scaleSets.map((name) => `scale: scale set ${name}`)].toSorted(),
+    events: EVENTS,
+    'aaaaaaaa-0000-0000-0000-000000000001': OPERATOR.toSorted(),
+    'aaaaaaaa-0000-0000-0000-000000000002': OPERATOR.toSorted(),
+    'bbbbbbbb-0000-0000-0000-000000000001': UPLOADER.toSorted(),
+    somebody: WHO_APPLIES,
+  });
+});
+
+test('our own roles allow what their names say, and are of no use outside the resource group', () => {
+  const roles = ground('small').ofType('azurerm_role_definition');
+  const queue = 'Microsoft.Storage/storageAccounts/queueServices/queues';
+  const scaleSet = 'Microsoft.Compute/virtualMachineScaleSets';
+  const allowed = Object.fromEntries(
+    roles.map(({ name, values }) => [
+      name,
+      [
+        ...list(at(values, 'permissions', 0, 'actions')),
+        ...list(at(values, 'permissions', 0, 'data_actions')),
+      ]
+        .map(String)
+        .toSorted(),
+    ]),
+  );
+  expect(allowed).toEqual({
+    hold_leases: [
+      `${queue}/messages/delete`,
+      `${queue}/messages/process/action`,
+      `${queue}/messages/read`,
+      `${queue}/messages/write`,
+      `${queue}/read`,
+    ],
+    scale: [
+      `${scaleSet}/delete/action`,
+      `${scaleSet}/instanceView/read`,
+      `${scaleSet}/read`,
+      `${scaleSet}/virtualMachines/instanceView/read`,
+      `${scaleSet}/virtualMachines/read`,
+      `${scaleSet}/write`,
+    ],
+    make_machines: [
+      'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action',
+      'Microsoft.ManagedIdentity/userAssignedIdentities/read',
+      'Microsoft.Network/virtualNetworks/subnets/join/action',
+    ],
+  });
+  expect(new Set(roles.map(({ values }) => values['scope']))).toEqual(
+    new Set([ground('small').only('azurerm_resource_group', 'fleet').values['id']]),
+  );
+});
+
+test('machines reach storage and the registry, and nobody reaches machines', () => {
+  const rules = list(
+    ground('small').only('azurerm_network_security_group', 'workers').values['security_rule'],
+  );
+  const lines = rules
+    .map((rule) =>
+      ['priority', 'direction', 'access', 'destination_address_prefix', 'destination_port_range']
+        .map((field) => String(at(rule, field)))
+        .join(' '),
+    )
+    .toSorted();
+  expect(lines).toEqual([
+    '100 Inbound Deny * *',
+    '100 Outbound Allow Storage 443',
+    '101 Outbound Allow AzureContainerRegistry 443',
+    '200 Outbound Deny * *',
+  ]);
+});
+
+/** Everybody's lines, `role: what`. */
+function accessIn(all: Ground): Readonly<Record<string, readonly string[]>> {
+  const identities = new Map(
+    all
+      .ofType('azurerm_user_assigned_identity')
+      .map(({ values }) => [values['principal_id'], String(values['name'])]),
+  );
+  const roles = new Map(
+    all
+      .ofType('azurerm_role_definition')
+      .map(({ name, values }) => [values['role_definition_resource_id'], name.replaceAll('_', ' ')]),
+  );
+  const named = /^[ab]{8}-/;
+  const lines = all.ofType('azurerm_role_assignment').map(({ values }) => {
+    const principal = String(values['principal_id']);
+    const who = identities.get(principal) ?? (named.test(principal) ? principal : 'somebody');
+    const role = roles.get(values['role_definition_id']) ?? String(values['role_definition_name']);
+    return { who, line: `${role}: ${placeOf(all, String(values['scope']))}` };
+  });
+  const everybody = [...new Set(lines.map(({ who }) => who))];
+  return Object.fromEntries(
+    everybody.map((who) => [
+      who,
+      lines
+        .filter((one) => one.who === who)
+        .map(({ line }) => line)
+        .toSorted(),
+    ]),
+  );
+}
+
+function placeOf(all: Ground, scope: string): string {
+  const is = (resource: Resource | undefined): boolean => resource?.values['id'] === scope;
+  if (is(all.only('azurerm_container_registry', 'fleet'))) return 'the registry';
+  if (is(all.only('azurerm_storage_account', 'media'))) return 'the media account';
+  if (is(all.only('azurerm_key_vault', 'fleet'))) return 'the vault';
+  const token = all.only('azurerm_key_vault_secret', 'scaler_token');
+  if (token.values['resource_versionless_id'] === scope) return 'scaler-token';
+  const last = scope.slice(scope.lastIndexOf('/') + 1);
+  if (scope.includes('/virtualMachineScaleSets/')) return `scale set ${last}`;
+  if (scope.includes('/subnets/')) return `subnet ${last}`;
+  if (scope.includes('/userAssignedIdentities/')) return `identity ${last}`;
+  if (/\/(containers|queues|secrets)\/[^/]+$/.test(scope)) return last;
+  return scope;
+}

@@ -1,0 +1,112 @@
+/** A machine's start, run for real with stand-ins for Azure's metadata service, the registry and Docker. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { bootTextOf, ground } from './ground.ts';
+
+const CURL = `#!/usr/bin/env bash
+printf 'curl %s\\n' "$*" >> "$SAID"
+case "$*" in
+  *identity/oauth2/token*) echo '{"access_token": "for-azure"}' ;;
+  *oauth2/exchange*) cat >> "$SAID"; echo >> "$SAID"; echo '{"refresh_token": "for-the-registry"}' ;;
+  *compute/vmId*) printf '0A1B2C3D-0000-4000-8000-00000000000F' ;;
+  *compute/name*) printf 'gpu-spot_17' ;;
+esac
+`;
+const DOCKER = `#!/usr/bin/env bash
+printf 'docker %s\\n' "$*" >> "$SAID"
+[[ $1 == login ]] && { printf 'password %s\\n' "$(cat)" >> "$SAID"; }
+[[ $1 == image ]] && exit "$HAS_IMAGE"
+exit 0
+`;
+
+describe('a machine that starts', () => {
+  let folder = '';
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'framefleet-boot-'));
+    writeFileSync(path.join(folder, 'framefleet-worker'), fileOf('/usr/local/bin/framefleet-worker'), {
+      mode: 0o755,
+    });
+    writeFileSync(path.join(folder, 'curl'), CURL, { mode: 0o755 });
+    writeFileSync(path.join(folder, 'docker'), DOCKER, { mode: 0o755 });
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  function start({ hasImage }: { readonly hasImage: boolean }): string {
+    const said = path.join(folder, 'said');
+    execFileSync(path.join(folder, 'framefleet-worker'), ['3'], {
+      env: {
+        PATH: `${folder}:${process.env['PATH'] ?? ''}`,
+        RUNTIME_DIRECTORY: folder,
+        SAID: said,
+        HAS_IMAGE: hasImage ? '0' : '1',
+      },
+    });
+    return readFileSync(said, 'utf8');
+  }
+
+  test('logs in to the registry with its own identity, fetches the image, and forgets the login', () => {
+    const said = start({ hasImage: false });
+    expect(said).toContain('access_token=for-azure');
+    expect(said).toContain('password for-the-registry');
+    expect(said).toMatch(/docker pull --quiet \S+\/framefleet\/worker:\S+/);
+    expect(said).toContain('docker logout');
+    expect(said).not.toMatch(/^(curl|docker) .*for-(azure|the-registry)/m);
+  });
+
+  test('asks nobody for an image that it has', () => {
+    const said = start({ hasImage: true });
+    expect(said).not.toContain('oauth2');
+    expect(said).not.toContain('docker pull');
+  });
+
+  test('runs the worker of its GPU by its own name, with no more rights than that takes', () => {
+    const line = start({ hasImage: true })
+      .split('\n')
+      .find((one) => one.startsWith('docker run'));
+    expect(line).toContain('--env FRAMEFLEET_VM_ID=0a1b2c3d-0000-4000-8000-00000000000f');
+    expect(line).toContain('--env FRAMEFLEET_VM_NAME=gpu-spot_17');
+    expect(line).toContain('--env FRAMEFLEET_GPU=3');
+    expect(line).toContain('--gpus all');
+    expect(line).toContain('--network host');
+    expect(line).toContain('--read-only');
+    expect(line).toContain('--user 65532:65532 --cap-drop ALL --security-opt no-new-privileges');
+  });
+});
+
+test('a machine has a unit for each of its GPUs, which drains before Azure takes it', () => {
+  const unit = fileOf('/etc/systemd/system/framefleet-worker@.service');
+  expect(unit).toContain('ExecStop=/usr/bin/docker stop --time 25');
+  expect(unit).toContain('TimeoutStopSec=30');
+  expect(unit).toContain('Restart=always');
+  expect(bootText()).toContain('"framefleet-worker@0.service"');
+  expect(bootText()).not.toContain('"framefleet-worker@1.service"');
+});
+
+test('the script is one that bash understands', () => {
+  const { status, stderr } = spawnSync('bash', ['-n'], {
+    input: fileOf('/usr/local/bin/framefleet-worker'),
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+});
+
+function bootText(): string {
+  const [scaleSet] = ground('small').ofType('azurerm_linux_virtual_machine_scale_set');
+  if (scaleSet === undefined) throw new Error('expected a scale set');
+  return bootTextOf(scaleSet);
+}
+
+/** A file that the machine writes before anything else: a block of YAML, its text indented by four. */
+function fileOf(place: string): string {
+  const blocks = bootText().split(/^- "content": \|\n/m);
+  const block = blocks.find((one) => one.includes(`\n  "path": "${place}"\n`)) ?? '';
+  const end = block.indexOf('\n  "path":');
+  return `${block.slice(0, end)}\n`.replaceAll(/^ {4}/gm, '');
+}

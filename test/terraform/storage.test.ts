@@ -1,0 +1,117 @@
+/** The two accounts, what is in them, and what Azure tells of them. */
+import { describe, expect, test } from 'vitest';
+
+import { CONTAINERS, CONTAINER_NAMES, QUEUE_NAMES } from '../../shared/contract/storage-layout.ts';
+import { SIZES, at, ground, list } from './ground.ts';
+
+const ACCOUNTS = ['media', 'system'] as const;
+
+describe.each(SIZES)('the %s ground', (size) => {
+  test.each(ACCOUNTS)('has the containers of the layout in the %s account, and no other', (account) => {
+    const { values } = ground(size).only('azurerm_storage_account', account);
+    const made = ground(size)
+      .ofType('azurerm_storage_container')
+      .filter((one) => one.values['storage_account_id'] === values['id'])
+      .map((one) => String(one.values['name']));
+    expect(made.toSorted()).toEqual(
+      CONTAINER_NAMES.filter((name) => CONTAINERS[name] === account).toSorted(),
+    );
+  });
+
+  test('has the queues of the layout, all in the system account', () => {
+    const { values } = ground(size).only('azurerm_storage_account', 'system');
+    const queues = ground(size).ofType('azurerm_storage_queue');
+    expect(queues.map((one) => String(one.values['name'])).toSorted()).toEqual([...QUEUE_NAMES].toSorted());
+    expect(new Set(queues.map((one) => one.values['storage_account_id']))).toEqual(new Set([values['id']]));
+  });
+
+  test.each(ACCOUNTS)('has a %s account without keys, public blobs or open doors', (account) => {
+    const { values } = ground(size).only('azurerm_storage_account', account);
+    expect(values).toMatchObject({
+      shared_access_key_enabled: false,
+      default_to_oauth_authentication: true,
+      local_user_enabled: false,
+      allow_nested_items_to_be_public: false,
+      cross_tenant_replication_enabled: false,
+      https_traffic_only_enabled: true,
+      min_tls_version: 'TLS1_2',
+      infrastructure_encryption_enabled: true,
+      account_kind: 'StorageV2',
+    });
+    expect(at(values, 'network_rules', 0, 'default_action')).toBe('Deny');
+    expect(list(at(values, 'network_rules', 0, 'virtual_network_subnet_ids'))).toHaveLength(2);
+    expect(at(values, 'blob_properties', 0, 'container_delete_retention_policy', 0, 'days')).toBe(7);
+    expect(at(values, 'sas_policy', 0, 'expiration_action')).toBe('Block');
+  });
+
+  test('has no container that anybody may read', () => {
+    const containers = ground(size).ofType('azurerm_storage_container');
+    expect(new Set(containers.map(({ values }) => values['container_access_type']))).toEqual(
+      new Set(['private']),
+    );
+  });
+});
+
+test('a heartbeat that overwrites itself is not kept for days', () => {
+  const { values } = ground('small').only('azurerm_storage_account', 'system');
+  expect(list(at(values, 'blob_properties', 0, 'delete_retention_policy'))).toEqual([]);
+});
+
+test('outsiders come through the door of the media account only', () => {
+  const doors = (account: string) =>
+    list(at(ground('full').only('azurerm_storage_account', account).values, 'network_rules', 0, 'ip_rules'));
+  expect(doors('media')).toContain('192.0.2.44');
+  expect(doors('system')).not.toContain('192.0.2.44');
+  expect(doors('system')).toEqual(expect.arrayContaining(['203.0.113.7', '198.51.100.16/28']));
+});
+
+test('what the producer has forgotten is removed by age, and sources only where it is asked for', () => {
+  const removals = (size: 'small' | 'full') =>
+    Object.fromEntries(
+      ground(size)
+        .ofType('azurerm_storage_management_policy')
+        .flatMap(({ values }) => list(values['rule']))
+        .map((rule) => [
+          String(at(rule, 'filters', 0, 'prefix_match', 0)),
+          at(rule, 'actions', 0, 'base_blob', 0, 'delete_after_days_since_modification_greater_than'),
+        ]),
+    );
+  const small = {
+    'frames/': 30,
+    'scored/': 30,
+    'incoming/drop/': 30,
+    'logs/': 90,
+    'workers/': 7,
+    'control/drain/': 7,
+  };
+  expect(removals('small')).toEqual(small);
+  expect(removals('full')).toEqual({
+    ...small,
+    'frames/': 20,
+    'scored/': 20,
+    'logs/': 400,
+    'incoming/drop/': 60,
+    'incoming/': 60,
+    'results/': 60,
+  });
+});
+
+test('Azure tells of triggers and of bare videos, and of nothing else', () => {
+  const subscriptions = ground('small').ofType('azurerm_eventgrid_system_topic_event_subscription');
+  const begins = '/blobServices/default/containers/incoming/blobs/';
+  const told = subscriptions.map(({ values }) => ({
+    types: values['included_event_types'],
+    begins: at(values, 'subject_filter', 0, 'subject_begins_with'),
+    ends: at(values, 'subject_filter', 0, 'subject_ends_with') ?? null,
+    queue: at(values, 'storage_queue_endpoint', 0, 'queue_name'),
+    as: at(values, 'delivery_identity', 0, 'type'),
+  }));
+  const all = { types: ['Microsoft.Storage.BlobCreated'], queue: 'media-events', as: 'UserAssigned' };
+  expect(told).toHaveLength(2);
+  expect(told).toEqual(
+    expect.arrayContaining([
+      { ...all, begins, ends: '/job.json' },
+      { ...all, begins: `${begins}drop/`, ends: null },
+    ]),
+  );
+});
