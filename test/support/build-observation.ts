@@ -14,7 +14,7 @@ export const NO_BACKLOG: Backlog = {
 function beat(vmId: string, state: WorkerState): Heartbeat {
   const [stateSince, sentAt] = ['2026-11-23T06:00:00.000Z', '2026-11-23T06:15:00.000Z'];
   const engine = { executionProvider: null, model: null, megapixelsPerSecond: null };
-  const own = { workerId: `${vmId}-0`, vmId, isTooOld: false, drainEtag: null };
+  const own = { workerId: `${vmId}-0`, vmId, recentStored: 0, recentFailed: 0, isTooOld: false, drainEtag: null };
   return { version: 1, ...own, state, stateSince, sequence: 1, sentAt, ...engine };
 }
 
