@@ -5,7 +5,7 @@
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
 import { type ResultMessage, decodeMessage, resultMessage } from '../shared/contract/messages.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
-import type { Steps } from '../shared/control/steps.ts';
+import type { StepJob, Steps } from '../shared/control/steps.ts';
 import { backoffMs } from '../shared/runtime/backoff.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
@@ -65,12 +65,15 @@ export class Collector {
 
   async #take(result: ResultMessage): Promise<void> {
     const { ledger, steps, clock, log, metrics } = this.#parts;
-    const { jobId, batchIndex, scored, failed } = result;
+    const { jobId, batchIndex, scored } = result;
     const job = await ledger.job(jobId);
     if (job === undefined) {
       log.warn({ jobId, batchIndex }, 'result of a job that is not known');
       return;
     }
+    const { epoch } = job.definition;
+    // What is scored is stored. What had failed before the job was opened again may be tried again by now.
+    const failed = result.epoch < epoch ? [] : result.failed;
     const { newlyScored, newlyFailed, newlyFailedByGroup } = await ledger.resolve(jobId, {
       batchIndex,
       scored,
@@ -88,16 +91,16 @@ export class Collector {
       { jobId, batchIndex, worker: result.worker, newlyScored, newlyFailed, wallSeconds: result.wallSeconds },
       'result taken',
     );
-    if (newlyFailed > 0) await this.#judge(jobId);
-    if (newlyScored + newlyFailed > 0) await steps.add('stitch', jobId);
+    if (newlyFailed > 0) await this.#judge({ jobId, epoch });
+    if (newlyScored + newlyFailed > 0) await steps.add('stitch', { jobId, epoch });
   }
 
   /** Ends a job that can no longer become the video its owner asked for. */
-  async #judge(jobId: string): Promise<void> {
+  async #judge(opened: StepJob): Promise<void> {
     const { ledger } = this.#parts;
-    const job = await ledger.job(jobId);
+    const job = await ledger.job(opened.jobId);
     if (job === undefined) return;
-    const verdict = judge(job, await ledger.failures(jobId));
-    if (verdict !== null) await failJob(this.#parts, jobId, verdict);
+    const verdict = judge(job, await ledger.failures(opened.jobId));
+    if (verdict !== null) await failJob(this.#parts, opened, verdict);
   }
 }

@@ -12,6 +12,8 @@ import {
 } from '../shared/runtime/environment.ts';
 import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
 
+const KEEP_SECONDS_MAX = 10 * 365 * 86_400;
+
 const variables = z.object({
   ...serviceVariables,
   FRAMEFLEET_MEDIA_STORAGE: storageSetting,
@@ -19,10 +21,14 @@ const variables = z.object({
   FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
   /** Room for the source and the result of each job in progress. */
   FRAMEFLEET_WORK_FOLDER: z.string().default(path.join(tmpdir(), 'framefleet')),
-  /** How often incoming is scanned for triggers that no event told of. */
+  /** How often incoming is scanned for triggers that no event told of, and `control` for failures to try again. */
   FRAMEFLEET_INTAKE_SCAN_SECONDS: secondsAsMs({ min: 0.2, max: 3600, fallback: 30 }),
   /** A batch without progress for so long is sent again, whatever became of its message: ten times its target. */
   FRAMEFLEET_RESEND_SECONDS: secondsAsMs({ min: 5, max: 86_400, fallback: 300 }),
+  /** The frames of a job that completed without failures are kept for so long. */
+  FRAMEFLEET_KEEP_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 86_400 }),
+  /** Those of a job with failures: time to look at them, and to try them again. */
+  FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 604_800 }),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
   /** Width times height of a frame: 8K by default. */
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
@@ -40,6 +46,8 @@ export function producerConfig(environment: Environment = process.env) {
     workFolder: set.FRAMEFLEET_WORK_FOLDER,
     intakeScanMs: set.FRAMEFLEET_INTAKE_SCAN_SECONDS,
     resendMs: set.FRAMEFLEET_RESEND_SECONDS,
+    keepFramesMs: set.FRAMEFLEET_KEEP_FRAMES_SECONDS,
+    keepFailedFramesMs: set.FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS,
     sourceLimits: {
       durationSecondsMax: set.FRAMEFLEET_DURATION_SECONDS_MAX,
       pixelsMax: set.FRAMEFLEET_PIXELS_MAX,

@@ -10,7 +10,8 @@ import {
   NEW_BATCH_HISTORY,
   encodeMessage,
 } from '../shared/contract/messages.ts';
-import type { ClaimedBatch, Ledger, LedgerJob } from '../shared/control/ledger.ts';
+import type { ClaimedBatch, LedgerJob } from '../shared/control/ledger-job.ts';
+import type { Ledger } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { ProducerMetrics } from './metrics.ts';
@@ -18,6 +19,8 @@ import { nextInTurn, windowSize } from './take-turns.ts';
 
 const PASS_MS = 200;
 const PASS_IDLE_MS = 1_000;
+/** So many times as long a batch may wait whose message seems to be there. */
+const PATIENCE = 10;
 
 export interface DispatchParts {
   readonly ledger: Ledger;
@@ -39,16 +42,19 @@ export async function dispatchPass(parts: DispatchParts): Promise<number> {
 
 /**
  * Makes batches ready again that nobody has got any further with. While the queue holds as many messages as were sent, none
- * has vanished, and a fleet that has not come yet is not helped by more of them.
+ * seems to have vanished, and a fleet that has not come yet is not helped by more of them. But what stands there may be others':
+ * after a much longer time a batch is sent again all the same.
  */
 async function sendAgain(
   { ledger, batches, resendMs, clock, log, metrics }: DispatchParts,
   jobs: readonly LedgerJob[],
 ): Promise<void> {
   const sent = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
-  if (sent === 0 || (await batches.countApprox()) >= sent) return;
+  if (sent === 0) return;
+  const seemsWhole = (await batches.countApprox()) >= sent;
+  const staleMs = seemsWhole ? resendMs * PATIENCE : resendMs;
   for (const { jobId } of jobs) {
-    const stale = await ledger.requeueStale(jobId, clock.now().getTime() - resendMs);
+    const stale = await ledger.requeueStale(jobId, clock.now().getTime() - staleMs);
     if (stale === 0) continue;
     metrics.batchesResent.inc(stale);
     log.warn({ jobId, batches: stale }, 'batches got no further and are sent again');

@@ -1,11 +1,12 @@
 /** Ends a job that cannot be completed, with the sentence its owner will read. */
 import type { Ledger } from '../shared/control/ledger.ts';
+import type { StepJob } from '../shared/control/steps.ts';
 import { FleetError, describeError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 
 export async function failJob(
   { ledger, log }: { readonly ledger: Ledger; readonly log: Log },
-  jobId: string,
+  { jobId, epoch }: StepJob,
   error: unknown,
 ): Promise<void> {
   const reason =
@@ -16,5 +17,6 @@ export async function failJob(
           message: `Something went wrong that should not have: ${describeError(error)}`,
           hint: 'Look at the log of the producer for this job, then enqueue the video again.',
         };
-  if (await ledger.move(jobId, 'failed', { error: reason })) log.warn({ jobId, ...reason }, 'job failed');
+  if (await ledger.move(jobId, 'failed', { error: reason, epoch }))
+    log.warn({ jobId, ...reason }, 'job failed');
 }

@@ -9,7 +9,8 @@ import { frameBlob, scoredBlob } from '../shared/contract/blob-names.ts';
 import type { FailedFramePolicy } from '../shared/contract/job.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
-import { TransientError } from '../shared/runtime/errors.ts';
+import { PermanentError, TransientError } from '../shared/runtime/errors.ts';
+import { isWholeJpeg } from './media/jpeg-size.ts';
 
 const FETCHES_AT_ONCE = 16;
 const WAIT_MS = 250;
@@ -22,6 +23,8 @@ export interface FrameOrder {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly jobId: string;
+  /** Of the job as it was opened: opened again, it is another's to put in order. */
+  readonly epoch: number;
   readonly frameCount: number;
   readonly onFailedFrame: FailedFramePolicy;
   readonly signal: AbortSignal;
@@ -61,13 +64,15 @@ async function scoredFrame(
   return blobs.get('scored', scoredBlob(jobId, frameIndex), { signal });
 }
 
+/** What stands in for a frame that was given up: never nothing, and never bytes that are no picture. */
 async function replacement(
   order: FrameOrder,
   frameIndex: number,
   previous: Buffer | undefined,
 ): Promise<Buffer> {
   const { blobs, ledger, jobId, onFailedFrame, signal } = order;
-  if ((await ledger.failure(jobId, frameIndex)) === undefined) {
+  const failure = await ledger.failure(jobId, frameIndex);
+  if (failure === undefined) {
     throw new TransientError(
       'STORAGE_UNAVAILABLE',
       `Frame ${frameIndex} is said to be scored, but its picture is not there.`,
@@ -76,16 +81,28 @@ async function replacement(
   await refuseEnded(order);
   if (onFailedFrame === 'repeat-previous' && previous !== undefined) return previous;
   const original = await blobs.get('frames', frameBlob(jobId, frameIndex), { signal });
-  const frame = original ?? previous;
-  if (frame === undefined) {
-    throw new TransientError(
-      'STORAGE_UNAVAILABLE',
-      `Frame ${frameIndex} failed, and its original is not there to stand in for it.`,
-    );
-  }
-  return frame;
+  if (original !== undefined && failure.kind !== 'undecodable' && isWholeJpeg(original)) return original;
+  return previous ?? (await nextScored(order, frameIndex));
 }
 
-async function refuseEnded({ ledger, jobId }: FrameOrder): Promise<void> {
-  if ((await ledger.job(jobId))?.state !== 'running') throw new JobEndedError(`the job ${jobId} has ended`);
+/** The first frame behind that is scored: for a video whose first frames are all bad. */
+async function nextScored(order: FrameOrder, frameIndex: number): Promise<Buffer> {
+  const { ledger, clock, jobId, frameCount, signal } = order;
+  for (let next = frameIndex + 1; next < frameCount; next += 1) {
+    while ((await ledger.resolvedUpTo(jobId, next)) <= next) {
+      await refuseEnded(order);
+      await clock.sleep(WAIT_MS, signal);
+    }
+    const frame = await scoredFrame(order, next);
+    if (frame !== undefined) return frame;
+  }
+  throw new PermanentError('TOO_MANY_FAILED_FRAMES', `No frame from ${frameIndex} on could be scored.`, {
+    hint: 'Each reason stands in scored/<job>/<frame>.failed.json. Look at the first of these frames in the source.',
+  });
+}
+
+async function refuseEnded({ ledger, jobId, epoch }: FrameOrder): Promise<void> {
+  const job = await ledger.job(jobId);
+  if (job?.state !== 'running' || job.definition.epoch !== epoch)
+    throw new JobEndedError(`the job ${jobId} has ended`);
 }

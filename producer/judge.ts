@@ -1,10 +1,11 @@
 /**
  * Whether a job with failed frames can still become the video its owner asked for. PURE.
  *
- * A share can be told only once all frames are counted: before that, one failure would be all there is.
+ * A share can be told only once all frames are counted: before that, one failure would be all there is. A number can be told
+ * at once.
  */
 import { tooManyFailed } from '../shared/contract/job.ts';
-import type { FrameFailure, LedgerJob } from '../shared/control/ledger.ts';
+import type { FrameFailure, LedgerJob } from '../shared/control/ledger-job.ts';
 import { PermanentError } from '../shared/runtime/errors.ts';
 
 /** Reasons told in the error; all of them stand in storage. */
@@ -18,8 +19,10 @@ export function judge(
   failures: readonly FrameFailure[],
 ): PermanentError | null {
   if (framesFailed === 0) return null;
-  const isStrict = definition.request.onFailedFrame === 'fail';
-  const isTooMany = splitFinished && tooManyFailed({ failed: framesFailed, frameCount: framesExpected });
+  const { onFailedFrame, failedFramesMax: max } = definition.request;
+  const isStrict = onFailedFrame === 'fail';
+  const canTell = splitFinished || (max !== undefined && 'frames' in max);
+  const isTooMany = canTell && tooManyFailed({ failed: framesFailed, frameCount: framesExpected, max });
   if (!isStrict && !isTooMany) return null;
   const reasons = [...new Set(failures.map(({ kind, message }) => `${kind}: ${message}`))];
   const told = reasons.slice(0, REASONS_TOLD).join('; ');
@@ -29,7 +32,7 @@ export function judge(
     {
       hint: isStrict
         ? 'To accept a few bad frames, leave --on-failed-frame fail out.'
-        : 'Each reason stands in scored/<job>/<frame>.failed.json. Look at the first of these frames in the source.',
+        : 'Each reason stands in scored/<job>/<frame>.failed.json. Look at the first of these frames in the source; to accept more of them, enqueue with --max-failed-frames.',
     },
   );
 }

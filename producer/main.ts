@@ -1,12 +1,13 @@
-/** The producer as a service: intake, split, dispatch, collect, stitch. Only composes. */
+/** The producer as a service: intake, split, dispatch, collect, stitch, redrive, retain. Only composes. */
 import { openBlobStore } from '../shared/azure/blob-store.ts';
 import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { openWorkQueue } from '../shared/azure/work-queue.ts';
 import { QUEUES } from '../shared/contract/storage-layout.ts';
+import { FrameRetention } from '../shared/control/frame-retention.ts';
 import { Ledger } from '../shared/control/ledger.ts';
 import { connectRedis } from '../shared/control/redis.ts';
-import { Steps } from '../shared/control/steps.ts';
+import { type StepJob, Steps } from '../shared/control/steps.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
 import { createLog } from '../shared/runtime/log.ts';
@@ -19,6 +20,9 @@ import { failJob } from './fail-job.ts';
 import { Intake } from './intake.ts';
 import { JobFolders } from './job-folders.ts';
 import { producerMetrics } from './metrics.ts';
+import { poisonDepthPass } from './poison-depth.ts';
+import { redrivePass } from './redrive.ts';
+import { keepForAWhile, retainPass } from './retain.ts';
 import { split } from './split.ts';
 import { StatusPublisher } from './status.ts';
 import { stitch } from './stitch.ts';
@@ -42,10 +46,11 @@ await runService(
     await reachStorage('the media storage', () => door.stat('incoming', 'reachable'));
     await reachStorage('the system storage', () => door.stat('models', 'reachable'));
     const blobs = await openBlobStore(accounts, PATIENT);
-    const [batches, results, events] = await Promise.all([
+    const [batches, results, events, poison] = await Promise.all([
       openWorkQueue(accounts.system, QUEUES.frameBatches),
       openWorkQueue(accounts.system, QUEUES.batchResults),
       openWorkQueue(accounts.system, QUEUES.mediaEvents),
+      openWorkQueue(accounts.system, QUEUES.frameBatchesPoison),
     ]);
 
     const redis = await connectRedis({ url: config.redisUrl, log });
@@ -56,29 +61,41 @@ await runService(
     const steps = new Steps({ redis, log });
     service.onStop(() => steps.close());
 
-    const shared = { blobs, ledger, steps, folders, clock, log, metrics };
-    const failed = (jobId: string, error: unknown) => failJob(shared, jobId, error);
+    const retention = new FrameRetention(redis);
+    const shared = { blobs, ledger, steps, folders, retention, clock, log, metrics };
+    const failed = (job: StepJob, error: unknown) => failJob(shared, job, error);
     const splitParts = { ...shared, sourceLimits: config.sourceLimits };
     steps.process(
       'split',
-      { run: (jobId, stop) => split(splitParts, jobId, stop), failed },
+      { run: (job, stop) => split(splitParts, job, stop), failed },
       { concurrency: SPLITS_AT_ONCE, signal },
     );
     steps.process(
       'stitch',
-      { run: (jobId, stop) => stitch(shared, jobId, stop), failed },
+      { run: (job, stop) => stitch(shared, job, stop), failed },
       { concurrency: STITCHES_AT_ONCE, signal },
     );
 
     const intake = new Intake({ ...shared, events, scanMs: config.intakeScanMs });
     const collector = new Collector({ ...shared, results });
-    const status = new StatusPublisher({ ...shared, onEnded: (jobId) => folders.remove(jobId) });
+    const { keepFramesMs, keepFailedFramesMs } = config;
+    const retainParts = { ...shared, keepFramesMs, keepFailedFramesMs };
+    const status = new StatusPublisher({
+      ...shared,
+      onEnded: async (job) => {
+        await folders.remove(job.jobId);
+        await keepForAWhile(retainParts, job);
+      },
+    });
     const loop = (name: string, pass: () => Promise<number>) =>
       service.run(name, () => repeat({ name, clock, log, signal, pass }));
     loop('intake', () => intake.pass());
     loop('dispatch', () => dispatchPass({ ...shared, batches, resendMs: config.resendMs }));
     loop('collect', () => collector.pass());
     loop('status', () => status.pass());
+    loop('redrive', () => redrivePass({ ...shared, scanMs: config.intakeScanMs }));
+    loop('retain', () => retainPass(retainParts));
+    loop('poison depth', () => poisonDepthPass({ poison, metrics }));
 
     const isReady = () => !signal.aborted && redis.status === 'ready';
     const http = createHttp({ registry: metrics.registry, isLive: () => true, isReady });

@@ -12,6 +12,8 @@ export interface ProducerMetrics {
   readonly batchesSent: Counter;
   readonly batchesResent: Counter;
   readonly messagesRefused: Counter<'queue'>;
+  readonly poisonMessages: Gauge;
+  readonly redrives: Counter;
 }
 
 export function producerMetrics(): ProducerMetrics {
@@ -60,5 +62,11 @@ export function producerMetrics(): ProducerMetrics {
       labelNames: ['queue'],
       registers,
     }),
+    poisonMessages: new Gauge({
+      name: 'framefleet_producer_poison_messages',
+      help: 'Entries on the poison queue, about.',
+      registers,
+    }),
+    redrives: counter('framefleet_producer_redrives_total', 'Failures of ended jobs tried again on request.'),
   };
 }

@@ -7,7 +7,9 @@
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import { frameBlob, frameIndexOf, jobPrefix, timelineBlob } from '../shared/contract/blob-names.ts';
 import { isTerminal } from '../shared/contract/job.ts';
-import type { Ledger, LedgerJob } from '../shared/control/ledger.ts';
+import type { LedgerJob } from '../shared/control/ledger-job.ts';
+import type { Ledger } from '../shared/control/ledger.ts';
+import type { StepJob } from '../shared/control/steps.ts';
 import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
 import { PermanentError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
@@ -29,11 +31,15 @@ export interface SplitParts {
   readonly metrics: ProducerMetrics;
 }
 
-export async function split(parts: SplitParts, jobId: string, signal: AbortSignal): Promise<void> {
+export async function split(
+  parts: SplitParts,
+  { jobId, epoch }: StepJob,
+  signal: AbortSignal,
+): Promise<void> {
   const { blobs, ledger, folders, log } = parts;
   const job = await ledger.job(jobId);
-  if (job === undefined || isTerminal(job.state) || job.splitFinished) return;
-  await ledger.move(jobId, 'running');
+  if (job?.definition.epoch !== epoch || isTerminal(job.state) || job.splitFinished) return;
+  await ledger.move(jobId, 'running', { epoch });
 
   const sourcePath = await folders.source(job.definition.request, signal);
   const video = await probeVideo(sourcePath);

@@ -6,11 +6,14 @@
  */
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import { statusBlob } from '../shared/contract/blob-names.ts';
-import { type JobStatus, isTerminal } from '../shared/contract/job.ts';
-import type { Ledger, LedgerJob } from '../shared/control/ledger.ts';
+import { type JobStatus, isTerminal, jobStatus } from '../shared/contract/job.ts';
+import { parseJson } from '../shared/contract/parse-json.ts';
+import type { LedgerJob } from '../shared/control/ledger-job.ts';
+import type { Ledger } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { FleetError } from '../shared/runtime/errors.ts';
 import type { ProducerMetrics } from './metrics.ts';
+import { putReport } from './report.ts';
 
 const PASS_MS = 500;
 
@@ -19,8 +22,8 @@ export interface StatusParts {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly metrics: ProducerMetrics;
-  /** Called once for a job that has come to its end, before it is closed. */
-  readonly onEnded: (jobId: string) => Promise<void>;
+  /** Called for a job that has come to its end, before it is closed: once, unless a producer dies. */
+  readonly onEnded: (job: LedgerJob) => Promise<void>;
 }
 
 export class StatusPublisher {
@@ -43,17 +46,23 @@ export class StatusPublisher {
     const { blobs, ledger, clock, metrics, onEnded } = this.#parts;
     const content = JSON.stringify(statusOf(job, new Date(0)));
     if (this.#published.get(job.jobId) !== content) {
+      if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#parts, job, null);
       await putStatus(blobs, statusOf(job, clock.now()));
       this.#published.set(job.jobId, content);
     }
     const now = await ledger.job(job.jobId);
-    if (now !== undefined && now.state !== job.state) return this.#publish(now);
-    if (!isTerminal(job.state)) return;
+    if (now !== undefined && !isSame(now, job)) return this.#publish(now);
+    if (now === undefined || !isTerminal(job.state)) return;
     metrics.jobsEnded.inc({ state: job.state });
-    await onEnded(job.jobId);
-    await ledger.close(job.jobId);
+    await onEnded(job);
+    await ledger.close(job.jobId, job.definition.epoch);
     this.#published.delete(job.jobId);
   }
+}
+
+/** Whether a job still is where it was: in the same state, and not opened again. */
+function isSame(now: LedgerJob, before: LedgerJob): boolean {
+  return now.state === before.state && now.definition.epoch === before.definition.epoch;
 }
 
 function statusOf(job: LedgerJob, updatedAt: Date): JobStatus {
@@ -92,6 +101,27 @@ export async function publishRefusal(
     result: null,
     error: { code: error.code, message: error.message, hint: error.hint ?? null },
   });
+}
+
+/** A job that ended is to be opened again: until it is, its status says that it waits. */
+export async function publishReopening(
+  blobs: BlobStore,
+  status: JobStatus,
+  { now }: { readonly now: Date },
+): Promise<void> {
+  await putStatus(blobs, {
+    ...status,
+    state: 'waiting',
+    updatedAt: now.toISOString(),
+    result: null,
+    error: null,
+  });
+}
+
+/** Undefined where there is none, or it cannot be read. */
+export async function readStatus(blobs: BlobStore, jobId: string): Promise<JobStatus | undefined> {
+  const bytes = await blobs.get('results', statusBlob(jobId));
+  return jobStatus.safeParse(parseJson(String(bytes))).data;
 }
 
 async function putStatus(blobs: BlobStore, status: JobStatus): Promise<void> {

@@ -6,9 +6,11 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { BlobStore } from '../shared/azure/blob-store.ts';
-import { reportBlob, resultBlob, timelineBlob } from '../shared/contract/blob-names.ts';
-import { type JobReport, isTerminal } from '../shared/contract/job.ts';
-import type { Ledger, LedgerJob } from '../shared/control/ledger.ts';
+import { resultBlob, timelineBlob } from '../shared/contract/blob-names.ts';
+import { isTerminal } from '../shared/contract/job.ts';
+import type { LedgerJob } from '../shared/control/ledger-job.ts';
+import type { Ledger } from '../shared/control/ledger.ts';
+import type { StepJob } from '../shared/control/steps.ts';
 import { probeVideo } from '../shared/media/probe.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
@@ -21,6 +23,7 @@ import { encodeVideo } from './media/encode-video.ts';
 import { jpegSize } from './media/jpeg-size.ts';
 import { type Timeline, timelineSchema } from './media/timeline.ts';
 import type { ProducerMetrics } from './metrics.ts';
+import { putReport } from './report.ts';
 
 const WAIT_MS = 300;
 /** The ledger is told of progress every so many frames. */
@@ -36,13 +39,14 @@ export interface StitchParts {
   readonly metrics: ProducerMetrics;
 }
 
-export async function stitch(parts: StitchParts, jobId: string, signal: AbortSignal): Promise<void> {
+export async function stitch(parts: StitchParts, step: StepJob, signal: AbortSignal): Promise<void> {
   const { ledger, log } = parts;
+  const { jobId, epoch } = step;
   try {
-    const job = await splitJob(parts, jobId, signal);
-    const published = await publish(parts, job, signal);
-    await ledger.move(jobId, 'completed', { result: published });
-    log.info({ jobId, ...published }, 'job completed');
+    const job = await splitJob(parts, step, signal);
+    const result = await publish(parts, job, signal);
+    await ledger.move(jobId, 'completed', { result, epoch });
+    log.info({ jobId, ...result }, 'job completed');
   } catch (error) {
     if (!(error instanceof JobEndedError)) throw error;
     log.info({ jobId }, 'stitch given up: the job has ended');
@@ -52,12 +56,12 @@ export async function stitch(parts: StitchParts, jobId: string, signal: AbortSig
 /** The job, once all its frames and timestamps are known. */
 async function splitJob(
   { ledger, clock }: StitchParts,
-  jobId: string,
+  { jobId, epoch }: StepJob,
   signal: AbortSignal,
 ): Promise<LedgerJob> {
   for (;;) {
-    const job = await ledger.job(jobId);
-    if (job === undefined || isTerminal(job.state)) throw new JobEndedError(`the job ${jobId} has ended`);
+    const job = await openedAt(ledger, { jobId, epoch });
+    if (isTerminal(job.state)) throw new JobEndedError(`the job ${jobId} has ended`);
     if (job.splitFinished) return job;
     await clock.sleep(WAIT_MS, signal);
   }
@@ -70,7 +74,7 @@ async function publish(
 ): Promise<{ blobName: string; sizeBytes: number }> {
   const { blobs, ledger, folders } = parts;
   const { jobId } = job;
-  const { request } = job.definition;
+  const { request, epoch } = job.definition;
   const timeline = await readTimeline(blobs, jobId);
   const sourcePath = await folders.source(request, signal);
   const video = await probeVideo(sourcePath);
@@ -83,6 +87,7 @@ async function publish(
     framesInOrder({
       ...parts,
       jobId,
+      epoch,
       frameCount: timeline.pts.length,
       onFailedFrame: request.onFailedFrame,
       signal,
@@ -100,7 +105,7 @@ async function publish(
     signal,
   });
   for (const warning of warnings) await ledger.warn(jobId, warning);
-  await refuseFailed(ledger, jobId);
+  await refuseFailed(ledger, { jobId, epoch });
   await assertSameLength({ resultPath, timeline, video });
 
   const stem = path.parse(request.source.name).name;
@@ -109,18 +114,21 @@ async function publish(
     contentType: CONTENT_TYPES[video.container],
     signal,
   });
-  await putReport(parts, jobId, {
-    resultSha256: await sha256OfFile(resultPath),
-    frameCount: timeline.pts.length,
-  });
+  await putReport(parts, await openedAt(ledger, { jobId, epoch }), await sha256OfFile(resultPath));
   return { blobName, sizeBytes: (await stat(resultPath)).size };
 }
 
 /** The last word on failed frames: some may have failed before all were counted. */
-async function refuseFailed(ledger: Ledger, jobId: string): Promise<void> {
-  const job = await ledger.job(jobId);
-  const verdict = job === undefined ? null : judge(job, await ledger.failures(jobId));
+async function refuseFailed(ledger: Ledger, step: StepJob): Promise<void> {
+  const verdict = judge(await openedAt(ledger, step), await ledger.failures(step.jobId));
   if (verdict !== null) throw verdict;
+}
+
+/** The job as it stands, unless it has been forgotten, or opened again, since the step began. */
+async function openedAt(ledger: Ledger, { jobId, epoch }: StepJob): Promise<LedgerJob> {
+  const job = await ledger.job(jobId);
+  if (job?.definition.epoch !== epoch) throw new JobEndedError(`the job ${jobId} has been opened again`);
+  return job;
 }
 
 async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> {
@@ -145,30 +153,4 @@ async function* counted(
 async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
   yield first;
   yield* rest;
-}
-
-async function putReport(
-  { blobs, ledger, clock }: StitchParts,
-  jobId: string,
-  { resultSha256, frameCount }: Pick<JobReport, 'resultSha256' | 'frameCount'>,
-): Promise<void> {
-  const job = await ledger.job(jobId);
-  if (job === undefined) throw new JobEndedError(`the job ${jobId} is not known`);
-  const { request, model } = job.definition;
-  const report: JobReport = {
-    version: 1,
-    jobId,
-    source: request.source,
-    model,
-    parameters: request.parameters,
-    frameCount,
-    failedFrames: await ledger.failures(jobId),
-    warnings: [...job.warnings],
-    resultSha256,
-    createdAt: request.createdAt,
-    completedAt: clock.now().toISOString(),
-  };
-  await blobs.put('results', reportBlob(jobId), JSON.stringify(report, undefined, 2), {
-    contentType: 'application/json',
-  });
 }

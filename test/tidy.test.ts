@@ -143,6 +143,8 @@ describe('files', () => {
 });
 
 describe('documents', () => {
+  const metricsIn = (text: string): string[] =>
+    [...new Set(text.match(/framefleet_[a-z_]+/g) ?? [])].toSorted();
   const variablesIn = (text: string): string[] =>
     [...new Set(text.match(/FRAMEFLEET_[A-Z_]+/g) ?? [])].toSorted();
 
@@ -159,13 +161,18 @@ describe('documents', () => {
   test.each(['producer', 'worker', 'scaler'])(
     'every metric of %s is in its README, and the other way round',
     (room) => {
-      const metricsIn = (text: string): string[] =>
-        [...new Set(text.match(/framefleet_[a-z_]+/g) ?? [])].toSorted();
       const metrics = sources.find(({ name }) => name === `${room}/metrics.ts`)?.text ?? '';
       expect(metricsIn(metrics).length).toBeGreaterThan(5);
       expect(metricsIn(readme(room))).toEqual(metricsIn(metrics));
     },
   );
+
+  test('every metric that an alert names exists', () => {
+    const known = new Set(['producer', 'worker', 'scaler'].flatMap((room) => metricsIn(readme(room))));
+    const named = metricsIn(readFileSync('infra/monitoring/alerts.yml', 'utf8'));
+    expect(named.length).toBeGreaterThan(1);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
 
   test('every error code is in the README with its exit status, and the other way round', () => {
     const rows = [...readme('.').matchAll(/^\| `([A-Z_]+)` \| (\d+) \|/gm)].map(([, code, status]) => [

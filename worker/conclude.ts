@@ -3,7 +3,6 @@
  * deleted or released; whoever is killed in between tells it twice, which harms nobody.
  */
 import type { ReceivedMessage } from '../shared/azure/work-queue.ts';
-import type { FailedFrame } from '../shared/contract/failed-frame.ts';
 import { encodeMessage } from '../shared/contract/messages.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { EngineProcess } from './engine-process.ts';
@@ -12,6 +11,7 @@ import type { Heart } from './heartbeat.ts';
 import type { Lease } from './lease.ts';
 import { type PoisonParts, poisonFrames } from './poison.ts';
 import { type ReportParts, report } from './report.ts';
+import type { FailedForGood } from './result.ts';
 import type { Progress } from './run-frames.ts';
 import { type Delivery, type GivenUp, settle } from './settle.ts';
 
@@ -27,7 +27,7 @@ export interface Ended {
   readonly delivery: Delivery;
   readonly progress: Progress;
   /** Frames that were given up before, as storage tells of them: the job is told again, in case it never heard. */
-  readonly failures: readonly FailedFrame[];
+  readonly failures: readonly FailedForGood[];
   readonly wallSeconds: number;
 }
 

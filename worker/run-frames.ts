@@ -14,6 +14,9 @@ import type { WorkerMetrics } from './metrics.ts';
 import { type Pursuit, afterDeath, beginPursuit, nextRun, resolve } from './next-run.ts';
 import type { Interruption } from './settle.ts';
 
+/** Frames in a row, of which storage did not give or take one: in the end, that is no matter of frames any more. */
+const STORAGE_MISSES_MIN = 2;
+
 /** What a delivery has come to so far. */
 export interface Progress {
   readonly stored: Map<number, FrameStored>;
@@ -21,7 +24,17 @@ export interface Progress {
   /** Frames that were proven to kill the engine, or that one death speaks against: how often it died of each. */
   readonly deathsOf: Map<number, number>;
   lastDeath: string | null;
+  /** Frames that failed for storage since the last one was stored. */
+  storageMisses: number;
 }
+
+export const noProgress = (): Progress => ({
+  stored: new Map(),
+  failed: new Map(),
+  deathsOf: new Map(),
+  lastDeath: null,
+  storageMisses: 0,
+});
 
 export interface RunParts {
   readonly engine: EngineProcess;
@@ -31,6 +44,8 @@ export interface RunParts {
   /** Aborted when the worker is to drain. */
   readonly signal: AbortSignal;
 }
+
+const STORAGE_AWAY: Interruption = { kind: 'storage', message: 'storage gives and takes nothing' };
 
 /** Returns why it ended before the last frame, or null. `progress` is written as frames come. */
 export async function runFrames(
@@ -51,6 +66,11 @@ export async function runFrames(
     encodeMessage({ ...batch, history: { ...history, carefulFrame } });
   const isOpen = (frameIndex: number): boolean =>
     !progress.stored.has(frameIndex) && !progress.failed.has(frameIndex);
+  // Storage is away when all that was in flight has failed for it and nothing came through: the rest need not be tried.
+  const away = new AbortController();
+  const onMissed = (): void => {
+    if (progress.storageMisses >= Math.max(STORAGE_MISSES_MIN, framesInFlight)) away.abort();
+  };
   const run = (some: readonly number[], atOnce: number): Promise<RunEnd> =>
     engine.run(
       {
@@ -60,8 +80,8 @@ export async function runFrames(
         model: batch.model,
         parameters: batch.parameters,
       },
-      listener(progress, metrics),
-      { stop: signal, discard: lease.signal },
+      listener(progress, metrics, onMissed),
+      { stop: signal, discard: AbortSignal.any([lease.signal, away.signal]) },
     );
 
   let pursuit = beginPursuit(frames, work.suspects);
@@ -70,12 +90,13 @@ export async function runFrames(
     for (const [frameIndex, deaths] of pursuit.deathsOf) progress.deathsOf.set(frameIndex, deaths);
     if (signal.aborted) return pursuit.open.length > 0 ? { kind: 'draining' } : null;
     if (lease.state !== 'held') return null;
+    if (away.signal.aborted) return STORAGE_AWAY;
     const next = nextRun(pursuit);
     let end: RunEnd;
     let tried: readonly number[];
     switch (next.kind) {
       case 'done':
-        return null;
+        return progress.storageMisses >= STORAGE_MISSES_MIN ? STORAGE_AWAY : null;
       case 'give-up':
         return { kind: 'engine', message: progress.lastDeath ?? 'the engine cannot run it' };
       case 'blame':
@@ -102,13 +123,13 @@ export async function runFrames(
     }
     if (end.kind === 'refused') return { ...end.refusal };
     if (end.kind === 'died') {
-      if (signal.aborted || lease.state !== 'held') continue;
+      if (signal.aborted || away.signal.aborted || lease.state !== 'held') continue;
       pursuit = sufferedDeath(pursuit, end, { progress, isOpen });
       log.warn(
         { jobId: batch.jobId, batchIndex: batch.batchIndex, suspects: pursuit.suspects, why: end.message },
         'engine died in mid-batch: going on carefully',
       );
-    } else if (!signal.aborted && lease.state === 'held' && tried.some(isOpen)) {
+    } else if (!signal.aborted && !away.signal.aborted && lease.state === 'held' && tried.some(isOpen)) {
       return { kind: 'engine', message: 'the engine ended its run without a word on some frames' };
     }
   }
@@ -132,10 +153,12 @@ function blamed(frameIndex: number, lastDeath: string | null): FrameFailed {
   };
 }
 
-function listener({ stored, failed }: Progress, metrics: WorkerMetrics) {
+function listener(progress: Progress, metrics: WorkerMetrics, onMissed: () => void) {
+  const { stored, failed } = progress;
   return {
     stored(frame: FrameStored): void {
       stored.set(frame.frameIndex, frame);
+      progress.storageMisses = 0;
       metrics.framesStored.inc();
       metrics.megapixels.inc(frame.megapixels);
       for (const [stage, seconds] of Object.entries(frame.stageSeconds))
@@ -144,6 +167,9 @@ function listener({ stored, failed }: Progress, metrics: WorkerMetrics) {
     failed(frame: FrameFailed): void {
       failed.set(frame.frameIndex, frame);
       metrics.framesFailed.inc({ kind: frame.kind });
+      if (frame.kind !== 'storage') return;
+      progress.storageMisses += 1;
+      onMissed();
     },
   };
 }

@@ -18,6 +18,9 @@ const BARREN_DELIVERIES_MAX = 8;
 /** Deliveries that no release accounts for. Each may have stored one frame, so this is only the outermost bound. */
 const UNRELEASED_DELIVERIES_MAX = 2 * BATCH_FRAMES_MAX;
 
+/** A day of being released for storage that never gives what is left: then it is no outage any more. */
+const DELIVERIES_MAX = 4_320;
+
 const BARREN_DELAY_SECONDS_BASE = 2;
 const BARREN_DELAY_SECONDS_MAX = 60;
 /** So long another worker has, before the one that failed may try again. */
@@ -94,7 +97,9 @@ export function settle(delivery: Delivery): Decision {
   const barren = hasProgressed ? 0 : batch.history.barren + (isNobodysFault(delivery) ? 0 : 1);
   const unreleased = dequeueCount - batch.history.releases;
   const isHopeless = interruption?.kind === 'model' && interruption.isHopeless;
-  if (isHopeless || barren >= BARREN_DELIVERIES_MAX || unreleased > UNRELEASED_DELIVERIES_MAX) {
+  const isBarren = barren >= BARREN_DELIVERIES_MAX && !isNobodysFault(delivery);
+  const isEndless = unreleased > UNRELEASED_DELIVERIES_MAX || dequeueCount > DELIVERIES_MAX;
+  if (isHopeless || isBarren || isEndless) {
     const rest = left.map((frameIndex) => lastWord(frameIndex, { delivery, tries }));
     return { kind: 'poison', givenUp: [...givenUp, ...rest] };
   }
@@ -114,9 +119,25 @@ export function settle(delivery: Delivery): Decision {
   };
 }
 
-/** What counts against frames. Where storage gave and took nothing, it is storage that has failed. */
-function chargeable({ troubles, newlyStored }: Delivery): readonly Trouble[] {
-  return newlyStored > 0 ? troubles : troubles.filter(({ kind }) => kind !== 'storage');
+/**
+ * Of a delivery that ended before it began, because storage would not even say what it holds. It vouches for itself, and says
+ * nothing about those before it.
+ */
+export function unbegun({ batch, dequeueCount }: Pick<Delivery, 'batch' | 'dequeueCount'>): {
+  readonly delaySeconds: number;
+  readonly history: BatchHistory;
+} {
+  const { history } = batch;
+  return {
+    delaySeconds: storageDelaySeconds({ batch, dequeueCount }),
+    history: { ...history, releases: history.releases + 1, deliveries: history.deliveries + 1 },
+  };
+}
+
+/** What counts against frames. Where storage gave and took nothing, or went away, it is storage that has failed. */
+function chargeable({ troubles, newlyStored, interruption }: Delivery): readonly Trouble[] {
+  const wasThere = newlyStored > 0 && interruption?.kind !== 'storage';
+  return wasThere ? troubles : troubles.filter(({ kind }) => kind !== 'storage');
 }
 
 /** Whether a delivery that got nowhere says nothing against the batch. */
@@ -158,14 +179,16 @@ function lastWord(
 }
 
 function delayOf({ delivery, barren }: { readonly delivery: Delivery; readonly barren: number }): number {
-  const { interruption, batch, dequeueCount } = delivery;
+  const { interruption } = delivery;
   if (interruption?.kind === 'draining') return 0;
   if (interruption?.kind === 'passing-on') return PASS_ON_SECONDS;
-  if (isNobodysFault(delivery)) {
-    const spread = (batch.batchIndex * 7 + dequeueCount * 5) % STORAGE_DELAY_SECONDS_SPREAD;
-    return STORAGE_DELAY_SECONDS_MIN + spread;
-  }
+  if (isNobodysFault(delivery)) return storageDelaySeconds(delivery);
   return barren === 0 ? 0 : Math.min(BARREN_DELAY_SECONDS_MAX, BARREN_DELAY_SECONDS_BASE ** barren);
+}
+
+function storageDelaySeconds({ batch, dequeueCount }: Pick<Delivery, 'batch' | 'dequeueCount'>): number {
+  const spread = (batch.batchIndex * 7 + dequeueCount * 5) % STORAGE_DELAY_SECONDS_SPREAD;
+  return STORAGE_DELAY_SECONDS_MIN + spread;
 }
 
 export function framesOf({ frameStart, frameEnd }: Pick<BatchMessage, 'frameStart' | 'frameEnd'>): number[] {

@@ -6,8 +6,12 @@ import {
   frameIndexOf,
   framesPrefix,
 } from '../shared/contract/blob-names.ts';
-import { type FailedFrame, decodeFailedFrame } from '../shared/contract/failed-frame.ts';
+import { decodeFailedFrame } from '../shared/contract/failed-frame.ts';
 import type { BatchMessage } from '../shared/contract/messages.ts';
+import type { FailedForGood } from './result.ts';
+
+/** As the producer counts it, too. */
+const UNREADABLE = { kind: 'storage', message: 'the record of its failure cannot be read' } as const;
 
 export interface Stock {
   readonly scored: ReadonlySet<number>;
@@ -39,12 +43,13 @@ export async function readFailures(
   jobId: string,
   frameIndices: Iterable<number>,
   blobs: BlobStore,
-): Promise<FailedFrame[]> {
-  const found: FailedFrame[] = [];
+): Promise<FailedForGood[]> {
+  const found: FailedForGood[] = [];
   for (const frameIndex of frameIndices) {
     const bytes = await blobs.get('scored', failedFrameBlob(jobId, frameIndex));
-    const frame = bytes === undefined ? undefined : decodeFailedFrame(bytes.toString('utf8'));
-    if (frame !== undefined) found.push(frame);
+    if (bytes === undefined) continue;
+    const { kind, message } = decodeFailedFrame(bytes.toString('utf8')) ?? UNREADABLE;
+    found.push({ frameIndex, kind, message });
   }
   return found;
 }

@@ -9,8 +9,8 @@ import { type FrameTries, type Outset, outset } from './history.ts';
 import type { Lease } from './lease.ts';
 import { poisonFrames } from './poison.ts';
 import { report } from './report.ts';
-import { type Progress, type RunParts, runFrames } from './run-frames.ts';
-import { type GivenUp, type Interruption, type Trouble, framesOf } from './settle.ts';
+import { type Progress, type RunParts, noProgress, runFrames } from './run-frames.ts';
+import { type GivenUp, type Interruption, type Trouble, framesOf, unbegun } from './settle.ts';
 import { type Stock, readFailures, takeStock } from './stock.ts';
 
 export interface WorkParts extends ConcludeParts, RunParts {}
@@ -19,15 +19,20 @@ export interface Received {
   readonly message: ReceivedMessage;
   readonly lease: Lease;
   readonly batch: BatchMessage;
+  /** The delivery of it that this worker had before, if any. */
+  readonly livedThrough: number | undefined;
 }
 
 export async function workBatch(
-  { message, lease, batch: received }: Received,
+  { message, lease, batch: received, livedThrough }: Received,
   parts: WorkParts,
 ): Promise<void> {
   const { clock, workerId, blobs, log } = parts;
   const startedAtMs = clock.monotonicMs();
-  const stock = await takeStock(received, blobs);
+  const stock = await takeStock(received, blobs).catch(async (error: unknown) => {
+    await releaseUnbegun({ message, lease, batch: received }, parts);
+    throw error;
+  });
   const frames = framesOf(received);
   const begin = outset({
     history: received.history,
@@ -35,9 +40,10 @@ export async function workBatch(
     frames,
     resolved: new Set([...stock.scored, ...stock.failed]),
     worker: workerId,
+    livedThrough,
   });
   const batch = { ...received, history: begin.history };
-  const progress: Progress = { stored: new Map(), failed: new Map(), deathsOf: new Map(), lastDeath: null };
+  const progress = noProgress();
   const failedBefore = new Set([...stock.failed, ...begin.givenUp.keys()]);
 
   log.info(
@@ -79,6 +85,16 @@ export async function workBatch(
     },
     parts,
   );
+}
+
+/** Storage does not say what it holds: others may try later. Whoever rests after this error is spared the next batch, too. */
+async function releaseUnbegun(
+  { message: { dequeueCount }, lease, batch }: Omit<Received, 'livedThrough'>,
+  { metrics }: WorkParts,
+): Promise<void> {
+  metrics.batches.inc({ settled: 'release' });
+  const { delaySeconds, history } = unbegun({ batch, dequeueCount });
+  await lease.release({ text: encodeMessage({ ...batch, history }), delaySeconds });
 }
 
 async function interruptionOf(

@@ -116,6 +116,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         FRAMEFLEET_MEDIA_STORAGE: storage.media,
         FRAMEFLEET_SCALER_URL: `http://127.0.0.1:${scaler}`,
         FRAMEFLEET_SCALER_TOKEN: token,
+        FRAMEFLEET_SYSTEM_STORAGE: storage.system,
       },
       ports: { producer, scaler },
       failure,

@@ -10,7 +10,7 @@ import {
   secondsAsMs,
   wholeNumber,
 } from '../../shared/runtime/environment.ts';
-import { errnoOf } from '../../shared/runtime/errors.ts';
+import { loadDotEnv } from '../dot-env.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -27,18 +27,9 @@ const variables = z.object({
 
 export type EnqueueConfig = Readonly<ReturnType<typeof enqueueConfig>>;
 
-/** `.env` in the project's folder, where there is one, fills in what is not set: `terraform output -raw env > .env`. */
-function loadDotEnv(): void {
-  try {
-    process.loadEnvFile(path.join(ROOT, '.env'));
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
-}
-
 /** Throws CONFIG_INVALID. */
 export function enqueueConfig() {
-  loadDotEnv();
+  loadDotEnv(ROOT);
   const environment: Environment = process.env;
   const set = parseEnvironment(variables, environment);
   return {

@@ -6,11 +6,13 @@ import {
   DEFAULT_MODEL,
   FAILED_FRAME_POLICIES,
   type FailedFramePolicy,
+  type FailedFramesMax,
   PRIORITIES,
   type Priority,
+  failedFramesMax,
 } from '../../shared/contract/job.ts';
 import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
-import { PermanentError } from '../../shared/runtime/errors.ts';
+import { usageError } from '../usage-error.ts';
 
 export interface EnqueueOptions {
   readonly videoPath: string;
@@ -20,6 +22,7 @@ export interface EnqueueOptions {
   readonly outputPath: string | undefined;
   readonly priority: Priority;
   readonly onFailedFrame: FailedFramePolicy;
+  readonly failedFramesMax: FailedFramesMax | undefined;
   readonly asJson: boolean;
   readonly isDetached: boolean;
 }
@@ -61,6 +64,11 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
         .choices(FAILED_FRAME_POLICIES)
         .default('keep-original'),
     )
+    .option(
+      '--max-failed-frames <frames>',
+      'so many frames, or so many percent (5%), may fail before the job does (default: 5%, but always one)',
+      parseFailedFramesMax,
+    )
     .option('--json', 'print one JSON object, and no progress', false)
     .option('--detach', 'do not wait: needs a fleet that stays up (npm start, or Azure)', false)
     .addHelpText('after', EXAMPLES)
@@ -71,10 +79,10 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed') return null;
-    throw new PermanentError('USAGE', sentence(error.message), {
-      hint: 'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help',
-      cause: error,
-    });
+    throw usageError(
+      error,
+      'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help',
+    );
   }
   const set = command.opts<{
     style?: string;
@@ -83,6 +91,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     out?: string;
     priority: Priority;
     onFailedFrame: FailedFramePolicy;
+    maxFailedFrames?: FailedFramesMax;
     json: boolean;
     detach: boolean;
   }>();
@@ -94,15 +103,10 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     outputPath: set.out,
     priority: set.priority,
     onFailedFrame: set.onFailedFrame,
+    failedFramesMax: set.maxFailedFrames,
     asJson: set.json,
     isDetached: set.detach,
   };
-}
-
-/** Commander's message as a sentence. */
-function sentence(message: string): string {
-  const text = message.replace(/^error: /, '').replace(/\.?$/, '.');
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function parseModel(text: string): EnqueueOptions['model'] {
@@ -120,4 +124,13 @@ function parseBatch(text: string): number {
     throw new InvalidArgumentError(`Expected a whole number from 1 to ${BATCH_FRAMES_MAX}.`);
   }
   return frames;
+}
+
+function parseFailedFramesMax(text: string): FailedFramesMax {
+  const [, digits, unit] = /^(\d{1,8}(?:\.\d{1,6})?)(%?)$/.exec(text) ?? [];
+  const max = unit === '%' ? { percent: Number(digits) } : { frames: Number(digits) };
+  const parsed = failedFramesMax.safeParse(max);
+  if (!parsed.success)
+    throw new InvalidArgumentError('Expected a number of frames such as 12, or a share such as 5%.');
+  return parsed.data;
 }

@@ -6,15 +6,12 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
 import { exited, spawnNode, stopChild } from '../../shared/runtime/child.ts';
-import { systemClock } from '../../shared/runtime/clock.ts';
 import { type ErrorCode, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
-import { findStack } from '../../shared/runtime/rendezvous.ts';
 import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';
+import { findReadyStack } from '../local-stack.ts';
 import type { EnqueueConfig } from './config.ts';
 
 const STACK_STOP_GRACE_MS = 45_000;
-const STARTING_TRIES = 300;
-const STARTING_REST_MS = 200;
 
 export interface ReachedFleet extends AsyncDisposable {
   readonly kind: 'configured' | 'shared' | 'private';
@@ -35,7 +32,7 @@ export async function reachFleet(
   { mayStart }: { readonly mayStart: boolean },
 ): Promise<ReachedFleet> {
   if (config.mediaStorage !== undefined) return external('configured', config.mediaStorage);
-  const shared = await findReadyStack(config.localFolder);
+  const shared = (await findReadyStack(config.localFolder))?.['FRAMEFLEET_MEDIA_STORAGE'];
   if (shared !== undefined) return external('shared', shared);
   if (!mayStart) {
     throw new PermanentError(
@@ -51,24 +48,6 @@ export async function reachFleet(
 
 function external(kind: 'configured' | 'shared', mediaStorage: string): ReachedFleet {
   return { kind, mediaStorage, failure: NEVER, [Symbol.asyncDispose]: () => Promise.resolve() };
-}
-
-/** The media storage of the stack that runs for this folder; waits while it is starting. */
-async function findReadyStack(folder: string): Promise<string | undefined> {
-  for (let attempt = 0; attempt < STARTING_TRIES; attempt += 1) {
-    const card = await findStack(folder);
-    if (card === undefined) return undefined;
-    const mediaStorage = card.environment['FRAMEFLEET_MEDIA_STORAGE'];
-    if (mediaStorage !== undefined) return mediaStorage;
-    await systemClock.sleep(STARTING_REST_MS);
-  }
-  throw new TransientError(
-    'STACK_FAILED',
-    'The local fleet of this folder is starting, but does not come up.',
-    {
-      hint: 'Look at the shell where `npm start` runs; stop it and start it again.',
-    },
-  );
 }
 
 /** In a process group of its own: Ctrl-C reaches us, and we stop it in order. */

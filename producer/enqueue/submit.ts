@@ -42,6 +42,7 @@ export async function submit({
     ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
     priority: options.priority,
     onFailedFrame: options.onFailedFrame,
+    ...(options.failedFramesMax === undefined ? {} : { failedFramesMax: options.failedFramesMax }),
     createdAt: now.toISOString(),
   };
   await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request, undefined, 2), {

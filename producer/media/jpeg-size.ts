@@ -1,5 +1,6 @@
 /** PURE. The size of a JPEG picture, from its frame header (ISO/IEC 10918-1, B.2.2). */
 const START_OF_IMAGE = 0xffd8;
+const END_OF_IMAGE = 0xffd9;
 /** Start-of-frame markers are 0xC0 to 0xCF but for three that mean other things. */
 const NOT_FRAMES = new Set([0xc4, 0xc8, 0xcc]);
 
@@ -16,4 +17,15 @@ export function jpegSize(jpeg: Buffer): { readonly width: number; readonly heigh
     offset += 2 + jpeg.readUInt16BE(offset + 2);
   }
   throw new RangeError('expected a JPEG picture with a frame header');
+}
+
+/** Whether it begins and ends as a JPEG does, and says its size: not that every decoder likes it. */
+export function isWholeJpeg(bytes: Buffer): boolean {
+  if (bytes.length < 4 || bytes.readUInt16BE(bytes.length - 2) !== END_OF_IMAGE) return false;
+  try {
+    const { width, height } = jpegSize(bytes);
+    return width > 0 && height > 0;
+  } catch {
+    return false;
+  }
 }

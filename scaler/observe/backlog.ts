@@ -1,6 +1,7 @@
 /** What is left to do of every open job, from the ledger, and how fast each of their models is known to be. */
 import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
-import type { Ledger, LedgerJob } from '../../shared/control/ledger.ts';
+import type { LedgerJob } from '../../shared/control/ledger-job.ts';
+import type { Ledger } from '../../shared/control/ledger.ts';
 import type { Spending } from '../../shared/control/spending.ts';
 import type { JobBacklog } from '../observation.ts';
 

@@ -3,7 +3,7 @@
  * `credentials.ts`.
  *
  * Texts are sent as they are: our messages are base64 already, which keeps characters that XML cannot hold off the wire.
- * One message a receive: a batch is much work, and one unreadable neighbour would hide the others.
+ * Work is received one message at a time: a batch is much work, and one unreadable neighbour would hide the others.
  */
 import type { QueueClient } from '@azure/storage-queue';
 
@@ -37,6 +37,10 @@ export interface WorkQueue {
   receive(
     options: { readonly visibilityTimeoutSeconds: number } & LeaseCall,
   ): Promise<ReceivedMessage | undefined>;
+  /** Up to `max` messages, 32 at most, under one lease each: for whoever looks through a queue. Empty where none is visible. */
+  receiveSeveral(
+    options: { readonly max: number; readonly visibilityTimeoutSeconds: number } & LeaseCall,
+  ): Promise<ReceivedMessage[]>;
   /** Sets visibility and text in one call; returns the new pop receipt. Throws LeaseLostError. */
   update(
     message: Pick<ReceivedMessage, 'messageId' | 'popReceipt' | 'text'>,
@@ -73,6 +77,23 @@ function workQueue({
   readonly leaseCalls: RetryPolicy;
   readonly sends: RetryPolicy;
 }): WorkQueue {
+  const receiveUpTo = async (
+    max: number,
+    visibilityTimeoutSeconds: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ReceivedMessage[]> => {
+    using call = boundedCall(leaseCalls, signal);
+    const { receivedMessageItems } = await brisk.receiveMessages({
+      abortSignal: call.abortSignal,
+      numberOfMessages: max,
+      visibilityTimeout: visibilityTimeoutSeconds,
+    });
+    return receivedMessageItems.map((item) => ({
+      ...item,
+      insertedAt: item.insertedOn,
+      text: item.messageText,
+    }));
+  };
   return {
     name,
     async send(text, { visibilityTimeoutSeconds = 0 } = {}) {
@@ -84,15 +105,10 @@ function workQueue({
       });
     },
     async receive({ visibilityTimeoutSeconds, signal }) {
-      using call = boundedCall(leaseCalls, signal);
-      const { receivedMessageItems } = await brisk.receiveMessages({
-        abortSignal: call.abortSignal,
-        numberOfMessages: 1,
-        visibilityTimeout: visibilityTimeoutSeconds,
-      });
-      const [item] = receivedMessageItems;
-      return item && { ...item, insertedAt: item.insertedOn, text: item.messageText };
+      return (await receiveUpTo(1, visibilityTimeoutSeconds, signal))[0];
     },
+    receiveSeveral: ({ max, visibilityTimeoutSeconds, signal }) =>
+      receiveUpTo(max, visibilityTimeoutSeconds, signal),
     async update({ messageId, popReceipt, text }, { visibilityTimeoutSeconds, signal }) {
       using call = boundedCall(leaseCalls, signal);
       const answer = await unlessLost(

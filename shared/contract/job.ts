@@ -6,7 +6,7 @@
 import { z } from 'zod';
 
 import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
-import { BATCH_FRAMES_MAX, FAILED_FRAMES_FRACTION_MAX } from './limits.ts';
+import { BATCH_FRAMES_MAX, FAILED_FRAMES_FRACTION_MAX, FRAMES_MAX } from './limits.ts';
 import { failureKind, modelParameters } from './messages.ts';
 
 export const PRIORITIES = ['low', 'normal', 'high'] as const;
@@ -15,6 +15,13 @@ export type Priority = (typeof PRIORITIES)[number];
 /** What a frame that cannot be scored means for the video. */
 export const FAILED_FRAME_POLICIES = ['fail', 'keep-original', 'repeat-previous'] as const;
 export type FailedFramePolicy = (typeof FAILED_FRAME_POLICIES)[number];
+
+/** How many frames may fail before the job does: so many, or so many of a hundred. */
+export const failedFramesMax = z.union([
+  z.object({ frames: z.int().min(0).max(FRAMES_MAX) }),
+  z.object({ percent: z.number().min(0).max(100) }),
+]);
+export type FailedFramesMax = z.infer<typeof failedFramesMax>;
 
 export const DEFAULT_MODEL = 'painter';
 
@@ -39,6 +46,8 @@ export const jobRequest = z.object({
   batchSize: z.int().min(1).max(BATCH_FRAMES_MAX).optional(),
   priority: z.enum(PRIORITIES),
   onFailedFrame: z.enum(FAILED_FRAME_POLICIES),
+  /** Unless it is said: a twentieth of the frames, but always one, and never all. */
+  failedFramesMax: failedFramesMax.optional(),
   createdAt: z.iso.datetime(),
 });
 export type JobRequest = z.infer<typeof jobRequest>;
@@ -48,6 +57,8 @@ export type JobRequest = z.infer<typeof jobRequest>;
  * running    frames are being split, scored or stitched
  * completed  the result is published: terminal
  * failed     it will never be: terminal
+ *
+ * A job whose failures are tried again does not move on from its end: it is opened anew, and waits.
  */
 export const JOB_STATES = ['waiting', 'running', 'completed', 'failed'] as const;
 export type JobState = (typeof JOB_STATES)[number];
@@ -91,7 +102,7 @@ export const jobStatus = z.object({
 });
 export type JobStatus = z.infer<typeof jobStatus>;
 
-const jobReport = z.object({
+export const jobReport = z.object({
   version: z.literal(1),
   jobId: z.string(),
   source: jobRequest.shape.source,
@@ -101,7 +112,8 @@ const jobReport = z.object({
   /** Frames that could not be scored, and why. */
   failedFrames: z.array(z.object({ frameIndex: count, kind: failureKind, message: z.string() })),
   warnings: z.array(z.string()),
-  resultSha256: z.string(),
+  /** Null where there is no result: the job failed. */
+  resultSha256: z.string().nullable(),
   createdAt: z.iso.datetime(),
   completedAt: z.iso.datetime(),
 });
@@ -131,10 +143,16 @@ export function newJobId({
 export function tooManyFailed({
   failed,
   frameCount,
+  max,
 }: {
   readonly failed: number;
   readonly frameCount: number;
+  /** What the job's owner said of it. */
+  readonly max?: FailedFramesMax | undefined;
 }): boolean {
   if (failed === 0) return false;
+  if (max !== undefined) {
+    return 'frames' in max ? failed > max.frames : failed * 100 > frameCount * max.percent;
+  }
   return failed >= frameCount || failed > Math.max(1, frameCount * FAILED_FRAMES_FRACTION_MAX);
 }

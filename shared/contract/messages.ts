@@ -148,7 +148,7 @@ export type ResultMessage = z.infer<typeof resultMessage>;
 
 /** Why something stands on the poison queue: what a frame can fail of, and what a message can. */
 export const POISON_REASONS = [...FAILURE_KINDS, 'malformed', 'too-new'] as const;
-export const poisonReason = z.enum(POISON_REASONS);
+const poisonReason = z.enum(POISON_REASONS);
 export type PoisonReason = z.infer<typeof poisonReason>;
 
 /**

@@ -5,22 +5,53 @@
  * frame to reason; `:dispatched`, batches on the queue by the time of their last progress; `:again`, batches to send again.
  */
 
-/** Opens a job unless it is known. KEYS job, open. ARGV jobId, definition, epoch. Returns 1 where it was new. */
+/**
+ * Opens a job unless it is known; what late words had left of it goes. KEYS open, then the job's. ARGV jobId, definition,
+ * epoch. Returns 1 where it was new.
+ */
 export const OPEN = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'definition', ARGV[2], 'state', 'waiting')
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+if redis.call('HEXISTS', KEYS[2], 'definition') == 1 then return 0 end
+redis.call('DEL', unpack(KEYS, 2))
+redis.call('HSET', KEYS[2], 'definition', ARGV[2], 'state', 'waiting')
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 return 1`;
 
-/** Moves a job. KEYS job. ARGV to, then pairs of fields to set, then '--', then the states it may come from. Returns 1 or 0. */
+/**
+ * Closes a job that is in a terminal state. KEYS open, then the job's. ARGV jobId, epoch, seconds until it is forgotten, then
+ * the terminal states. Returns 1 or 0.
+ */
+export const CLOSE = `
+local fields = redis.call('HMGET', KEYS[2], 'state', 'definition')
+if not fields[2] or cjson.decode(fields[2]).epoch ~= tonumber(ARGV[2]) then return 0 end
+for i = 4, #ARGV do
+  if ARGV[i] == fields[1] then
+    redis.call('ZREM', KEYS[1], ARGV[1])
+    for key = 2, #KEYS do redis.call('EXPIRE', KEYS[key], ARGV[3]) end
+    return 1
+  end
+end
+return 0`;
+
+/** Forgets a job that is not open. KEYS open, then the job's. ARGV jobId. Returns 0 where it is open. */
+export const FORGET = `
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+redis.call('DEL', unpack(KEYS, 2))
+return 1`;
+
+/**
+ * Moves a job. KEYS job. ARGV epoch (or '' for any), to, then pairs of fields to set, then '--', then the states it may come
+ * from. Returns 1 or 0.
+ */
 export const MOVE = `
 local from = redis.call('HGET', KEYS[1], 'state')
-local separator = 2
+if not from then return 0 end
+if ARGV[1] ~= '' and cjson.decode(redis.call('HGET', KEYS[1], 'definition')).epoch ~= tonumber(ARGV[1]) then return 0 end
+local separator = 3
 while ARGV[separator] ~= '--' do separator = separator + 1 end
 for i = separator + 1, #ARGV do
   if ARGV[i] == from then
-    redis.call('HSET', KEYS[1], 'state', ARGV[1])
-    for field = 2, separator - 1, 2 do redis.call('HSET', KEYS[1], ARGV[field], ARGV[field + 1]) end
+    redis.call('HSET', KEYS[1], 'state', ARGV[2])
+    for field = 3, separator - 1, 2 do redis.call('HSET', KEYS[1], ARGV[field], ARGV[field + 1]) end
     return 1
   end
 end
@@ -61,7 +92,7 @@ end`;
  * newly failed of each group. A job that is closed keeps nothing.
  */
 export const RESOLVE = `
-if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('TTL', KEYS[1]) >= 0 then return {0, 0} end
+if redis.call('HEXISTS', KEYS[1], 'definition') == 0 or redis.call('TTL', KEYS[1]) >= 0 then return {0, 0} end
 local scored, corrected, failed = 0, 0, 0
 local answer = {}
 for _, range in ipairs(cjson.decode(ARGV[3])) do

@@ -5,12 +5,21 @@
  * through one gate (`mayMove` of the contract), held in Redis, so that two producers cannot disagree.
  */
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
 
-import { type JobState, JOB_STATES, jobRequest, mayMove } from '../contract/job.ts';
-import { type FailureKind, failureKind, modelReference } from '../contract/messages.ts';
-import type { FrameRange } from '../contract/ranges.ts';
-import { CLAIM, MOVE, OPEN, REQUEUE_STALE, RESOLVE } from './ledger-scripts.ts';
+import { type JobState, JOB_STATES, isTerminal, mayMove } from '../contract/job.ts';
+import {
+  type ClaimedBatch,
+  type FrameFailure,
+  type FrameOutcomes,
+  type JobDefinition,
+  type JobError,
+  type JobResult,
+  type LedgerJob,
+  type Resolved,
+  frameFailure,
+  jobFields,
+} from './ledger-job.ts';
+import { CLAIM, CLOSE, FORGET, MOVE, OPEN, REQUEUE_STALE, RESOLVE } from './ledger-scripts.ts';
 
 const PREFIX = 'framefleet:';
 const OPEN_JOBS = `${PREFIX}open-jobs`;
@@ -23,80 +32,6 @@ const ENGINES_SECONDS = 60;
 /** Weight of the newest measurement in a rate: follows a change within some ten batches. */
 const RATE_SMOOTHING = 0.2;
 
-/** What was asked, with the model resolved: never changes. */
-const jobDefinition = z.object({
-  request: jobRequest,
-  model: modelReference,
-  /** When this index was built, Unix time in ms. */
-  epoch: z.int(),
-});
-export type JobDefinition = z.infer<typeof jobDefinition>;
-
-const jobError = z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() });
-export type JobError = z.infer<typeof jobError>;
-const jobResult = z.object({ blobName: z.string(), sizeBytes: z.int() });
-export type JobResult = z.infer<typeof jobResult>;
-
-const json = <T>(schema: z.ZodType<T>) => z.string().transform((text) => schema.parse(JSON.parse(text)));
-const counter = z.coerce.number().int().default(0);
-
-const jobFields = z.object({
-  definition: json(jobDefinition),
-  state: z.enum(JOB_STATES),
-  framesExpected: counter,
-  framesSplit: counter,
-  splitFinished: z
-    .literal('1')
-    .optional()
-    .transform((flag) => flag === '1'),
-  batchSize: z.coerce.number().int().optional(),
-  megapixelsPerFrame: z.coerce.number().default(0),
-  nextBatch: counter,
-  framesScored: counter,
-  framesFailed: counter,
-  framesStitched: counter,
-  scoringSinceMs: z.coerce.number().optional(),
-  lastDispatchedAt: counter,
-  error: json(jobError).optional(),
-  result: json(jobResult).optional(),
-});
-
-export type LedgerJob = z.infer<typeof jobFields> & {
-  readonly jobId: string;
-  readonly batchesOutstanding: number;
-  readonly batchesToSendAgain: number;
-  readonly warnings: readonly string[];
-};
-
-/** What became of frames: as result messages tell it. */
-export interface FrameOutcomes {
-  readonly scored: readonly FrameRange[];
-  readonly failed: readonly (FrameFailure & { readonly frames: readonly FrameRange[] })[];
-}
-
-/** Half-open: frames `frameStart` to `frameEnd - 1`. */
-export interface ClaimedBatch {
-  readonly batchIndex: number;
-  readonly frameStart: number;
-  readonly frameEnd: number;
-}
-
-/** What a result changed. */
-export interface Resolved {
-  readonly newlyScored: number;
-  /** How many of them had been given up before. */
-  readonly corrected: number;
-  readonly newlyFailed: number;
-  /** In the order of the result's groups. */
-  readonly newlyFailedByGroup: readonly number[];
-}
-
-export interface FrameFailure {
-  readonly kind: FailureKind;
-  readonly message: string;
-}
-const frameFailure = z.object({ kind: failureKind, message: z.string() });
-
 export class Ledger {
   readonly #redis: Redis;
 
@@ -107,13 +42,19 @@ export class Ledger {
   /** Returns false where the job was known already. */
   async open(definition: JobDefinition): Promise<boolean> {
     const { jobId } = definition.request;
-    const keys = [jobKey(jobId), OPEN_JOBS];
+    const keys = [OPEN_JOBS, ...keysOf(jobId)];
     const args = [jobId, JSON.stringify(definition), String(definition.epoch)];
-    return (await this.#redis.eval(OPEN, 2, ...keys, ...args)) === 1;
+    return (await this.#redis.eval(OPEN, keys.length, ...keys, ...args)) === 1;
   }
 
+  /** Open or closed. */
   async isKnown(jobId: string): Promise<boolean> {
-    return (await this.#redis.exists(jobKey(jobId))) === 1;
+    return (await this.#redis.hexists(jobKey(jobId), 'definition')) === 1;
+  }
+
+  /** Whether the job is not closed: its end, if it has come to one, is not told yet. */
+  async isOpen(jobId: string): Promise<boolean> {
+    return (await this.#redis.zscore(OPEN_JOBS, jobId)) !== null;
   }
 
   async job(jobId: string): Promise<LedgerJob | undefined> {
@@ -128,7 +69,8 @@ export class Ledger {
       if (error !== null) throw error;
       return value;
     });
-    if (fields === undefined || Object.keys(fields as object).length === 0) return undefined;
+    // Late words about a job that was forgotten are no job.
+    if (fields === undefined || !('definition' in (fields as object))) return undefined;
     return {
       jobId,
       ...jobFields.parse(fields),
@@ -145,25 +87,35 @@ export class Ledger {
     return jobs.filter((job) => job !== undefined);
   }
 
-  /** Returns false where the job is in a state that does not allow it: another producer was quicker. */
+  /**
+   * Returns false where the job is in a state that does not allow it: another producer was quicker. With an epoch, also where
+   * the job has been opened again since.
+   */
   async move(
     jobId: string,
     to: JobState,
-    fields: { readonly error?: JobError; readonly result?: JobResult } = {},
+    {
+      epoch,
+      ...fields
+    }: { readonly error?: JobError; readonly result?: JobResult; readonly epoch?: number } = {},
   ): Promise<boolean> {
     const set = Object.entries(fields).flatMap(([name, value]) => [name, JSON.stringify(value)]);
     const from = JOB_STATES.filter((state) => mayMove(state, to));
-    return (await this.#redis.eval(MOVE, 1, jobKey(jobId), to, ...set, '--', ...from)) === 1;
+    const args = [epoch ?? '', to, ...set, '--', ...from];
+    return (await this.#redis.eval(MOVE, 1, jobKey(jobId), ...args)) === 1;
   }
 
-  /** Forgets a terminal job after a while, and lists it no longer. */
-  async close(jobId: string): Promise<void> {
-    const keys = ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings'].map((part) =>
-      jobKey(jobId, part),
-    );
-    const transaction = this.#redis.multi().zrem(OPEN_JOBS, jobId);
-    for (const key of keys) transaction.expire(key, CLOSED_JOB_SECONDS);
-    await transaction.exec();
+  /** Forgets a terminal job after a while, and lists it no longer. Nothing where it has been opened again since. */
+  async close(jobId: string, epoch: number): Promise<void> {
+    const terminal = JOB_STATES.filter(isTerminal);
+    const keys = [OPEN_JOBS, ...keysOf(jobId)];
+    await this.#redis.eval(CLOSE, keys.length, ...keys, jobId, epoch, CLOSED_JOB_SECONDS, ...terminal);
+  }
+
+  /** Forgets a closed job at once, so that it may be opened again. Returns false where it is open. */
+  async forget(jobId: string): Promise<boolean> {
+    const keys = [OPEN_JOBS, ...keysOf(jobId)];
+    return (await this.#redis.eval(FORGET, keys.length, ...keys, jobId)) === 1;
   }
 
   /** The batch size is fixed by the first to say it: a batch's index must mean the same frames for ever. */
@@ -291,6 +243,11 @@ export class Ledger {
   async engines(): Promise<number> {
     return Number((await this.#redis.get(ENGINES)) ?? 0);
   }
+}
+
+/** All that is kept of a job, the hash of its fields first. */
+function keysOf(jobId: string): string[] {
+  return ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings'].map((part) => jobKey(jobId, part));
 }
 
 function jobKey(jobId: string, part = ''): string {

@@ -2,6 +2,9 @@
  * A job's steps on the producer, `split` and `stitch`, as BullMQ jobs: each runs once per job at a time, is taken over when
  * its producer dies, and is tried again when it fails. The only importer of BullMQ.
  *
+ * BullMQ remembers a step that has ended, so that it is not run twice. A job that is opened again has another epoch, and with it
+ * steps of its own.
+ *
  * A step is idempotent: BullMQ may run it again from the start. A PermanentError is not tried again.
  */
 import { type Job, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
@@ -20,27 +23,29 @@ const RETRY_DELAY_MS = 2_000;
 const LOCK_MS = 10_000;
 const LOOK_FOR_STALLED_MS = 5_000;
 
-interface StepData {
+/** Whose step it is: a job, as opened at one time. */
+export interface StepJob {
   readonly jobId: string;
+  readonly epoch: number;
 }
 
 export interface StepHandler {
-  run(jobId: string, signal: AbortSignal): Promise<void>;
+  run(job: StepJob, signal: AbortSignal): Promise<void>;
   /** The step failed for the last time. */
-  failed(jobId: string, error: unknown): Promise<void>;
+  failed(job: StepJob, error: unknown): Promise<void>;
 }
 
 export class Steps {
   readonly #redis: Redis;
   readonly #log: Log;
-  readonly #queues: Record<Step, Queue<StepData>>;
-  readonly #workers: Worker<StepData>[] = [];
+  readonly #queues: Record<Step, Queue<StepJob>>;
+  readonly #workers: Worker<StepJob>[] = [];
 
   constructor({ redis, log }: { readonly redis: Redis; readonly log: Log }) {
     this.#redis = redis;
     this.#log = log;
     const queue = (step: Step) => {
-      const opened = new Queue<StepData>(queueName(step), {
+      const opened = new Queue<StepJob>(queueName(step), {
         connection: redis,
         defaultJobOptions: {
           attempts: ATTEMPTS_MAX,
@@ -55,9 +60,9 @@ export class Steps {
     this.#queues = { split: queue('split'), stitch: queue('stitch') };
   }
 
-  /** Starts a step of a job. A second call for the same job changes nothing. */
-  async add(step: Step, jobId: string): Promise<void> {
-    await this.#queues[step].add(step, { jobId }, { jobId: `${step}-${jobId}` });
+  /** Starts a step of a job. A second call for the same job and epoch changes nothing. */
+  async add(step: Step, { jobId, epoch }: StepJob): Promise<void> {
+    await this.#queues[step].add(step, { jobId, epoch }, { jobId: `${step}-${jobId}-${epoch}` });
   }
 
   /** Begins to process a step, at most `concurrency` jobs at once. */
@@ -66,7 +71,7 @@ export class Steps {
     handler: StepHandler,
     { concurrency, signal }: { readonly concurrency: number; readonly signal: AbortSignal },
   ): void {
-    const worker = new Worker<StepData>(
+    const worker = new Worker<StepJob>(
       queueName(step),
       (job, token) => this.#attempt({ step, handler, job, token, signal }),
       {
@@ -94,14 +99,14 @@ export class Steps {
   }: {
     step: Step;
     handler: StepHandler;
-    job: Job<StepData>;
+    job: Job<StepJob>;
     token: string | undefined;
     signal: AbortSignal;
   }): Promise<void> {
     const { jobId } = job.data;
     this.#log.info({ step, jobId, attempt: job.attemptsMade + 1 }, 'step started');
     try {
-      await handler.run(jobId, signal);
+      await handler.run(job.data, signal);
     } catch (error) {
       if (signal.aborted) {
         // Stopping is no failure: the step goes back untouched, for the next producer.
@@ -112,18 +117,18 @@ export class Steps {
       const isLast = error instanceof PermanentError || attempt >= ATTEMPTS_MAX;
       this.#log.warn({ error, step, jobId, attempt, isLast }, 'step failed');
       if (!isLast) throw error;
-      await handler.failed(jobId, error);
+      await handler.failed(job.data, error);
       throw new UnrecoverableError(error instanceof Error ? error.message : String(error));
     }
   }
 
   async #endStalled(
-    job: Job<StepData> | undefined,
+    job: Job<StepJob> | undefined,
     { handler, error }: { readonly handler: StepHandler; readonly error: Error },
   ): Promise<void> {
     try {
       if (job === undefined || error instanceof UnrecoverableError) return; // Told already, in the attempt.
-      if (await job.isFailed()) await handler.failed(job.data.jobId, error);
+      if (await job.isFailed()) await handler.failed(job.data, error);
     } catch (failure) {
       this.#log.warn({ error: failure }, 'the end of a step could not be told');
     }

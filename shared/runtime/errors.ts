@@ -34,6 +34,7 @@ export const ERROR_EXITS = {
   MODEL_INVALID: EXIT.badInput,
   STYLE_UNKNOWN: EXIT.badInput,
   JOB_INVALID: EXIT.badInput,
+  POISON_NOT_FOUND: EXIT.noInput,
   TOO_MANY_FAILED_FRAMES: EXIT.failed,
   STORAGE_UNAVAILABLE: EXIT.unavailable,
   REDIS_UNAVAILABLE: EXIT.unavailable,

@@ -100,6 +100,7 @@ test('a worker that sleeps past its lease wakes up to a batch that is done, and 
   const { etags, other } = await completedByAnother(batch);
   for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
   await worker.said('"settled":"leave"');
+  expect(countIn(worker.heard(), 'lease lost')).toBe(1);
   await nothingMoreWasSaid(batch, etags);
   await worksOn('job-asleep-next', worker, other);
 });

@@ -1,7 +1,8 @@
 /** Which batch of a job is sent next, and which is sent again. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { type ClaimedBatch, Ledger } from '../../shared/control/ledger.ts';
+import type { ClaimedBatch } from '../../shared/control/ledger-job.ts';
+import { Ledger } from '../../shared/control/ledger.ts';
 import { buildDefinition, openSplitJob } from '../support/build-job.ts';
 import { type TestRedis, startTestRedis } from '../support/servers.ts';
 import { type Connections, connect } from '../support/test-redis.ts';

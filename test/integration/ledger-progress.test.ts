@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Ledger } from '../../shared/control/ledger.ts';
-import { openSplitJob } from '../support/build-job.ts';
+import { buildDefinition, openSplitJob } from '../support/build-job.ts';
 import { type TestRedis, startTestRedis } from '../support/servers.ts';
 import { type Connections, connect } from '../support/test-redis.ts';
 
@@ -142,7 +142,7 @@ test('a closed job is listed no longer, is known for a while, and leaves nothing
   await ledger.resolve('job-1', { batchIndex: 0, scored: [[0, 3]], failed, nowMs: 4 });
   await ledger.warn('job-1', 'no chapters');
   await ledger.move('job-1', 'failed');
-  await ledger.close('job-1');
+  await ledger.close('job-1', buildDefinition('job-1').epoch);
 
   expect((await ledger.openJobs()).map(({ jobId }) => jobId)).toEqual(['job-2']);
   expect(await ledger.job('job-1')).toMatchObject({ state: 'failed', warnings: ['no chapters'] });

@@ -79,6 +79,17 @@ test('a result that comes twice, or late, changes nothing', async () => {
   expect(await results.queue.countApprox()).toBe(0);
 });
 
+test('of a result from before the job was opened again, what is scored counts, and what had failed does not', async () => {
+  const epoch = Date.parse('2026-11-23T06:15:02.000Z');
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
+  await send('job-1', { epoch: epoch - 1, scored: [[0, 3]], failed: failed([3, 5]) });
+  await collect();
+  expect(await control.ledger.job('job-1')).toMatchObject({ framesScored: 3, framesFailed: 0 });
+  await send('job-1', { epoch, failed: failed([3, 5]) });
+  await collect();
+  expect(await control.ledger.job('job-1')).toMatchObject({ framesScored: 3, framesFailed: 2 });
+});
+
 test('a result that only found what was there says nothing of speed', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
   await send('job-1', { scored: [[0, 10]], framesRun: 0, wallSeconds: 0.1 });

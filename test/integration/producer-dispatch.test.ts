@@ -1,7 +1,7 @@
 /** Which batches go to the queue, and in whose turn; `producer-resend.test.ts` has those that go again. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import type { BatchMessage } from '../../shared/contract/messages.ts';
+import { type BatchMessage, NEW_BATCH_HISTORY } from '../../shared/contract/messages.ts';
 import { buildDefinition, openSplitJob } from '../support/build-job.ts';
 import { type DispatchBench, namesOf, startDispatchBench } from '../support/dispatch-bench.ts';
 
@@ -45,7 +45,7 @@ test('a batch says everything that a worker needs, and nothing of a history', as
       model,
       parameters: { style: 'great-wave' },
       frameFormat: 'jpg',
-      history: { releases: 0, barren: 0, failures: [], carefulFrame: null },
+      history: NEW_BATCH_HISTORY,
     },
   ]);
 });

@@ -12,8 +12,8 @@ import type { JobStatus } from '../../shared/contract/job.ts';
 import { countOfMetric } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 import { type IntakeBench, startIntakeBench } from '../support/intake-bench.ts';
-import { startStepProducer } from '../support/step-producer.ts';
-import { blobCreatedEvent, uploadJob } from '../support/upload-job.ts';
+import { startStepProducer, stepOf } from '../support/step-producer.ts';
+import { blobCreatedEvent, putFailedFrame, uploadJob } from '../support/upload-job.ts';
 
 let bench: IntakeBench;
 
@@ -38,7 +38,7 @@ test('a job whose trigger is told three times and scanned besides is opened once
   const [mine, others] = [bench.newIntake(), bench.newIntake()];
   await Promise.all([bench.scan(mine), bench.scan(others)]);
   await bench.scan(others);
-  await splitter.steps.add('split', 'job-marker');
+  await splitter.steps.add('split', stepOf('job-marker'));
   await eventually('the marker is split', () => splitter.runs.includes('job-marker'));
 
   const jobs = (await control.ledger.openJobs()).filter(({ jobId }) => jobId === 'job-once');
@@ -84,23 +84,29 @@ test('a message that is no event is removed and counted, and one about something
   expect(await control.ledger.isKnown('job-not-there')).toBe(false);
 });
 
-test('a ledger that was lost finds the frames that are scored, and those that had failed are tried again', async () => {
+test('a ledger that was lost finds the frames that are scored, and those that had failed with their reasons', async () => {
   const { blobs, control } = bench;
   const jobId = 'job-recovered';
   await uploadJob(blobs, jobId);
   await bench.scan();
   const before = await control.ledger.job(jobId);
   for (const frameIndex of [0, 1, 2, 3, 9]) await blobs.put('scored', scoredBlob(jobId, frameIndex), 'jpg');
-  await blobs.put('scored', failedFrameBlob(jobId, 4), '{}');
+  for (const frameIndex of [3, 5]) await putFailedFrame(blobs, jobId, frameIndex);
+  await blobs.put('scored', failedFrameBlob(jobId, 6), 'no record');
   await blobs.put('scored', scoredBlob('job-recovered-not', 5), 'jpg');
   await control.redis.flushall();
   await bench.scan();
 
   const after = await control.ledger.job(jobId);
-  expect(after).toMatchObject({ state: 'waiting', framesScored: 5, framesFailed: 0 });
+  expect(after).toMatchObject({ state: 'waiting', framesScored: 5, framesFailed: 2 });
   expect(after?.definition.request).toEqual(before?.definition.request);
   expect(after?.definition.epoch).toBeGreaterThan(before?.definition.epoch ?? Infinity);
   expect(await control.ledger.resolvedUpTo(jobId, 0)).toBe(4);
+  // Frame 3 was scored after all.
+  expect(await control.ledger.failures(jobId)).toEqual([
+    { frameIndex: 5, kind: 'undecodable', message: 'no picture' },
+    { frameIndex: 6, kind: 'storage', message: 'the record of its failure cannot be read' },
+  ]);
   expect(await control.ledger.resolvedUpTo(jobId, 9)).toBe(10);
 });
 

@@ -52,6 +52,27 @@ test('nor one whose split runs, and whose container does not say how many there 
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });
 });
 
+test('a number of frames is judged at once, however many there will be', async () => {
+  await control.ledger.open(buildDefinition('job-1', { failedFramesMax: { frames: 1 } }));
+  await control.ledger.move('job-1', 'running');
+  await collectFailed([3, 4]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });
+  await collectFailed([7, 8]);
+  expect(await control.ledger.job('job-1')).toMatchObject({
+    state: 'failed',
+    error: { code: 'TOO_MANY_FAILED_FRAMES' },
+  });
+});
+
+test('a share of its owner’s own takes the place of ours', async () => {
+  const failedFramesMax = { percent: 50 };
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 10, batchSize: 10, failedFramesMax });
+  await collectFailed([0, 5]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 5 });
+  await collectFailed([5, 6]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'failed' });
+});
+
 test('the metric counts a failed frame once, even where a result tells of it together with others', async () => {
   control.metrics.registry.resetMetrics();
   await openSplitJob(control.ledger, 'job-1', { frameCount: 1000, batchSize: 10 });

@@ -57,6 +57,19 @@ test('a batch that gets on is not sent again, and neither is one that is finishe
   expect(await dispatchTwice()).toEqual(['job-1/0', 'job-1/1', 'job-1/4']);
 });
 
+test('what others put on the queue hides a vanished message for a while, and not for ever', async () => {
+  await bench.batches.clear();
+  for (let junk = 0; junk < FIRST_FOUR.length; junk += 1) await bench.batches.queue.send('anything');
+  bench.clock.advance(10 * RESEND_MS - 1000);
+  await bench.dispatch();
+  await bench.dispatch();
+  expect(await bench.batches.queue.countApprox()).toBe(FIRST_FOUR.length);
+  bench.clock.advance(2000);
+  await bench.dispatch();
+  await bench.dispatch();
+  expect(await bench.batches.queue.countApprox()).toBe(2 * FIRST_FOUR.length);
+});
+
 test('two producers send a stale batch again once', async () => {
   await bench.batches.clear();
   bench.clock.advance(RESEND_MS + 1000);

@@ -29,7 +29,7 @@ async function finishJob(jobId: string): Promise<void> {
   const scored = [[0, job?.framesExpected ?? 0]] as const;
   await bench.ledger.resolve(jobId, { batchIndex: null, scored, failed: [], nowMs: Date.now() });
   await bench.ledger.move(jobId, 'completed');
-  await bench.ledger.close(jobId);
+  await bench.ledger.close(jobId, job?.definition.epoch ?? 0);
 }
 
 async function leading(changes: Parameters<ScalerBench['scaler']>[0] = {}) {

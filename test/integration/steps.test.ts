@@ -6,7 +6,7 @@ import { exited, spawnNode } from '../../shared/runtime/child.ts';
 import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import { eventually } from '../support/eventually.ts';
 import { type TestRedis, startTestRedis } from '../support/servers.ts';
-import { type StepProducer, startStepProducer, untilStopped } from '../support/step-producer.ts';
+import { type StepProducer, startStepProducer, stepOf, untilStopped } from '../support/step-producer.ts';
 import { type Connections, connect } from '../support/test-redis.ts';
 
 const HOLD_STEP = fileURLToPath(new URL('../support/hold-step.ts', import.meta.url));
@@ -28,7 +28,7 @@ beforeEach(async () => {
 
 /** Steps are taken in turn, one at a time: once the marker has run, everything before it has, and will not again. */
 async function runMarker(producer: StepProducer, jobId: string): Promise<void> {
-  await producer.steps.add('split', jobId);
+  await producer.steps.add('split', stepOf(jobId));
   await eventually(`the step of ${jobId} has run`, () => producer.runs.includes(jobId));
 }
 
@@ -36,7 +36,8 @@ test('a step that is added again and again runs once: before, while and after it
   const go = Promise.withResolvers<void>();
   await using producer = await startStepProducer(server, { run: () => go.promise });
   await using other = await startStepProducer(server, { step: 'stitch' });
-  const add = () => Promise.all([producer, other, producer].map(({ steps }) => steps.add('split', 'job-1')));
+  const add = () =>
+    Promise.all([producer, other, producer].map(({ steps }) => steps.add('split', stepOf('job-1'))));
   await add();
   await eventually('it runs', () => producer.runs.length > 0);
   await add();
@@ -53,8 +54,8 @@ test('of two producers one runs a step, and the two steps of a job are two', asy
   await using splitterToo = await startStepProducer(server);
   await using stitcher = await startStepProducer(server, { step: 'stitch' });
   const jobIds = Array.from({ length: 20 }, (_, index) => `job-${index}`);
-  for (const jobId of jobIds) await splitter.steps.add('split', jobId);
-  await splitter.steps.add('stitch', 'job-0');
+  for (const jobId of jobIds) await splitter.steps.add('split', stepOf(jobId));
+  await splitter.steps.add('stitch', stepOf('job-0'));
   await eventually('all have run', () => splitter.runs.length + splitterToo.runs.length >= jobIds.length);
   await eventually('the stitch has run', () => stitcher.runs.length > 0);
   expect([...splitter.runs, ...splitterToo.runs].toSorted()).toEqual(jobIds.toSorted());
@@ -68,7 +69,7 @@ test('what may pass is tried again, and is no failure of the step', async () => 
         ? Promise.reject(new TransientError('STORAGE_UNAVAILABLE', 'a bad moment'))
         : Promise.resolve(),
   });
-  await producer.steps.add('split', 'job-1');
+  await producer.steps.add('split', stepOf('job-1'));
   await eventually('it is tried again', () => producer.runs.length === 2);
   expect(producer.failures).toEqual([]);
 });
@@ -78,15 +79,15 @@ test('what cannot get better is told once and not tried again', async () => {
   await using producer = await startStepProducer(server, {
     run: (jobId) => (jobId === 'job-1' ? Promise.reject(error) : Promise.resolve()),
   });
-  await producer.steps.add('split', 'job-1');
+  await producer.steps.add('split', stepOf('job-1'));
   await eventually('the failure is told', () => producer.failures.length > 0);
-  await producer.steps.add('split', 'job-1');
+  await producer.steps.add('split', stepOf('job-1'));
   // A second try would come after two seconds: the marker's own second try comes then.
   await using slow = await startStepProducer(server, {
     step: 'stitch',
     run: (_jobId, _signal, times) => (times === 1 ? Promise.reject(new Error('once')) : Promise.resolve()),
   });
-  await slow.steps.add('stitch', 'job-marker');
+  await slow.steps.add('stitch', stepOf('job-marker'));
   await eventually('another step was tried again', () => slow.runs.length === 2);
   await runMarker(producer, 'job-marker');
   expect(producer.runs).toEqual(['job-1', 'job-marker']);
@@ -97,7 +98,7 @@ test('a step whose producer stops is run by the next, and being handed on is no 
   // As many times as a step may be tried: were one of them an attempt, the failure below would be the last.
   for (let handed = 0; handed < 4; handed += 1) {
     await using stopping = await startStepProducer(server, { run: (_jobId, signal) => untilStopped(signal) });
-    await stopping.steps.add('split', 'job-1');
+    await stopping.steps.add('split', stepOf('job-1'));
     await eventually(`producer ${handed} has it`, () => stopping.runs.length > 0);
     await stopping.stop();
     expect(stopping.failures).toEqual([]);
@@ -113,7 +114,7 @@ test('a step whose producer is killed is taken over', async () => {
   const killed = spawnNode(HOLD_STEP, [server.url], { env: {} });
   const holds = new Promise((resolve) => killed.once('message', resolve));
   await using next = await startStepProducer(server, { step: 'stitch' });
-  await next.steps.add('split', 'job-1');
+  await next.steps.add('split', stepOf('job-1'));
   expect(await holds).toEqual({ running: 'job-1' });
   killed.kill('SIGKILL');
   await exited(killed);

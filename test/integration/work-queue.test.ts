@@ -136,3 +136,15 @@ test('every character of base64 comes through, in a message as long as they may 
   await queue.update(message, { visibilityTimeoutSeconds: 0 });
   expect((await mustReceive(queue)).text).toBe(longest);
 });
+
+test('several are received at once, 32 at most, each under a lease of its own', async () => {
+  for (let count = 0; count < 40; count += 1) await queue.send(TEXT);
+  const receive = () => queue.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 600 });
+  const [first, second, third] = [await receive(), await receive(), await receive()];
+  expect([first, second, third].map(({ length }) => length)).toEqual([32, 8, 0]);
+  const [one, other] = first;
+  if (one === undefined || other === undefined) throw new Error('expected two messages');
+  await queue.remove(one);
+  await queue.update(other, { visibilityTimeoutSeconds: 0 });
+  expect(await receive()).toMatchObject([{ messageId: other.messageId, text: TEXT, dequeueCount: 2 }]);
+});

@@ -14,6 +14,7 @@ test('a video alone is a job with defaults', () => {
     outputPath: undefined,
     priority: 'normal',
     onFailedFrame: 'keep-original',
+    failedFramesMax: undefined,
     asJson: false,
     isDetached: false,
   });
@@ -22,7 +23,7 @@ test('a video alone is a job with defaults', () => {
 test('everything that can be said is heard, before the video or behind it', () => {
   const options =
     '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
-  const more = ['--on-failed-frame', 'repeat-previous', '--json', '--detach'];
+  const more = '--on-failed-frame repeat-previous --max-failed-frames 12 --json --detach'.split(' ');
   const expected = {
     videoPath: 'a.mp4',
     model: { name: 'other', version: '2.1' },
@@ -31,6 +32,7 @@ test('everything that can be said is heard, before the video or behind it', () =
     outputPath: 'b/',
     priority: 'high',
     onFailedFrame: 'repeat-previous',
+    failedFramesMax: { frames: 12 },
     asJson: true,
     isDetached: true,
   };
@@ -41,6 +43,16 @@ test('everything that can be said is heard, before the video or behind it', () =
 test('behind -- a name may begin with a dash, and look like an option', () => {
   expect(parseOptions(['--', '-odd-name.mp4'])?.videoPath).toBe('-odd-name.mp4');
   expect(parseOptions(['--json', '--', '--help'])).toMatchObject({ videoPath: '--help', asJson: true });
+});
+
+test.each([
+  ['0', { frames: 0 }],
+  ['250', { frames: 250 }],
+  ['0%', { percent: 0 }],
+  ['2.5%', { percent: 2.5 }],
+  ['100%', { percent: 100 }],
+])('%s failed frames may be the most', (text, failedFramesMax) => {
+  expect(parseOptions(['a.mp4', '--max-failed-frames', text])).toMatchObject({ failedFramesMax });
 });
 
 test.each(['1', '512'])('a batch may be of %s frames', (frames) => {
@@ -57,11 +69,13 @@ const REFUSED: readonly (readonly [why: string, argv: readonly string[], named: 
   ['a policy that there is not', ['a.mp4', '--on-failed-frame', 'skip'], 'repeat-previous'],
 ];
 const BAD_BATCHES = ['0', '513', '-1', '1.5', 'many', ''];
+const BAD_FAILED_MAX = ['-1', '1.5', '101%', '5 %', '%', 'few', ''];
 const BAD_MODELS = ['Painter', 'a/b', '../a', '@1', 'a@', 'a@1@2'];
 
 test.each([
   ...REFUSED,
   ...BAD_BATCHES.map((batch) => ['a bad batch', ['a.mp4', '--batch', batch], '1 to 512'] as const),
+  ...BAD_FAILED_MAX.map((max) => ['a bad bound', ['a.mp4', '--max-failed-frames', max], '5%'] as const),
   ...BAD_MODELS.map((model) => ['a bad model', ['a.mp4', '--model', model], 'painter@1'] as const),
 ])('%s is refused: %j', (_, argv, named) => {
   const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
@@ -81,7 +95,10 @@ test.each(['--help', '-h'])('%s tells of every option on standard output, and th
   const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   expect(parseOptions([help])).toBeNull();
   const said = stdout.mock.calls.map(([text]) => String(text)).join('');
-  const options = '--style --model --batch --out --priority --on-failed-frame --json --detach'.split(' ');
+  const options =
+    '--style --model --batch --out --priority --on-failed-frame --max-failed-frames --json --detach'.split(
+      ' ',
+    );
   for (const option of options) expect(said).toContain(`  ${option}`);
   const exits = said.slice(said.indexOf('Exit status:'));
   for (const status of new Set(Object.values(EXIT))) expect(exits).toMatch(new RegExp(`\\s${status} `));

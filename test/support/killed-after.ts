@@ -1,6 +1,6 @@
 /** A program that is killed right behind one of its calls: the call has its effect, and nothing after it happens. */
 
-export class KilledError extends Error {}
+class KilledError extends Error {}
 
 /** Counts calls of the methods named, over everything it watches; behind call number `killAt` it throws for ever. */
 export class KilledAfter {

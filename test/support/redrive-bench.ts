@@ -2,7 +2,7 @@
 import { redrivePass } from '../../producer/redrive.ts';
 import { putReport } from '../../producer/report.ts';
 import { StatusPublisher } from '../../producer/status.ts';
-import { redriveBlob, scoredBlob, statusBlob } from '../../shared/contract/blob-names.ts';
+import { redriveBlob, scoredBlob } from '../../shared/contract/blob-names.ts';
 import type { FailedFramePolicy, JobState } from '../../shared/contract/job.ts';
 import { type FrameRange, toRanges } from '../../shared/contract/ranges.ts';
 import { encodeRedriveRequest, REDRIVE_PREFIX } from '../../shared/contract/redrive-request.ts';
@@ -103,9 +103,6 @@ export async function startRedriveBench() {
     async reset(): Promise<void> {
       await control.redis.flushall();
       for (const name of await namesIn('control', REDRIVE_PREFIX)) await blobs.remove('control', name);
-    },
-    async forgetStatus(jobId: string): Promise<void> {
-      await blobs.remove('results', statusBlob(jobId));
     },
   };
 

@@ -129,9 +129,11 @@ export class WorkerBench implements AsyncDisposable {
   }
 
   /** The next result that a worker sends, whoever's job. */
-  async nextResult(): Promise<ResultMessage> {
-    const message = await eventually('a result comes', () =>
-      this.results.receive({ visibilityTimeoutSeconds: 60 }),
+  async nextResult(bound: { readonly boundMs?: number } = {}): Promise<ResultMessage> {
+    const message = await eventually(
+      'a result comes',
+      () => this.results.receive({ visibilityTimeoutSeconds: 60 }),
+      bound,
     );
     await this.results.remove(message);
     const decoded = decodeMessage(message.text, resultMessage);

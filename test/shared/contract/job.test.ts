@@ -65,6 +65,7 @@ const REQUEST: JobRequest = {
   batchSize: 1,
   priority: 'normal',
   onFailedFrame: 'keep-original',
+  failedFramesMax: { percent: 2.5 },
   createdAt: '2026-11-23T06:15:02.987Z',
 };
 
@@ -121,4 +122,17 @@ test.each([
   { failed: 1, frameCount: 0, tooMany: true },
 ])('$failed failed frames of $frameCount: too many is $tooMany', ({ tooMany, ...frames }) => {
   expect(tooManyFailed(frames)).toBe(tooMany);
+});
+
+test.each([
+  { failed: 0, max: { frames: 0 }, tooMany: false },
+  { failed: 1, max: { frames: 0 }, tooMany: true },
+  { failed: 12, max: { frames: 12 }, tooMany: false },
+  { failed: 13, max: { frames: 12 }, tooMany: true },
+  { failed: 29, max: { percent: 29 }, tooMany: false },
+  { failed: 30, max: { percent: 29 }, tooMany: true },
+  { failed: 1, max: { percent: 0 }, tooMany: true },
+  { failed: 100, max: { percent: 100 }, tooMany: false },
+])('$failed failed frames of 100, where $max are allowed: too many is $tooMany', ({ tooMany, ...frames }) => {
+  expect(tooManyFailed({ ...frames, frameCount: 100 })).toBe(tooMany);
 });

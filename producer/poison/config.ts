@@ -1,0 +1,54 @@
+/** Every variable `npm run poison` reads, and the storage that they lead to. */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { z } from 'zod';
+
+import { type Environment, parseEnvironment } from '../../shared/runtime/environment.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
+import { storageSetting } from '../../shared/runtime/service-variables.ts';
+import { loadDotEnv } from '../dot-env.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+const variables = z.object({
+  /** Both unset: the local fleet of this folder. */
+  FRAMEFLEET_MEDIA_STORAGE: storageSetting.optional(),
+  FRAMEFLEET_SYSTEM_STORAGE: storageSetting.optional(),
+  FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
+});
+
+export interface PoisonConfig {
+  /** Undefined where neither is set. */
+  readonly storage: { readonly media: string; readonly system: string } | undefined;
+  readonly localFolder: string;
+  readonly environment: Environment;
+}
+
+/** Throws CONFIG_INVALID. */
+export function poisonConfig(): PoisonConfig {
+  loadDotEnv(ROOT);
+  const environment: Environment = process.env;
+  const set = parseEnvironment(variables, environment);
+  return {
+    storage: storageOf(set),
+    localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
+    environment,
+  };
+}
+
+function storageOf({
+  FRAMEFLEET_MEDIA_STORAGE: media,
+  FRAMEFLEET_SYSTEM_STORAGE: system,
+}: z.infer<typeof variables>): PoisonConfig['storage'] {
+  if (media === undefined && system === undefined) return undefined;
+  if (media !== undefined && system !== undefined) return { media, system };
+  const missing = media === undefined ? 'FRAMEFLEET_MEDIA_STORAGE' : 'FRAMEFLEET_SYSTEM_STORAGE';
+  throw new PermanentError(
+    'CONFIG_INVALID',
+    `The variable ${missing} is not set, but the other account is.`,
+    {
+      hint: 'Set both, or neither for the local fleet of this folder.',
+    },
+  );
+}
