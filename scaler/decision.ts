@@ -58,6 +58,7 @@ export type Reason = (typeof REASONS)[number];
  * never-reported  no heartbeat ever
  * never-ready     it beats, but its engine never came up
  * failed          the cloud could not make it, or says so
+ * by-itself       it drained for a notice or a signal, and the machine stayed
  */
 export const DRAIN_WHYS = [
   'idle',
@@ -67,6 +68,7 @@ export const DRAIN_WHYS = [
   'never-reported',
   'never-ready',
   'failed',
+  'by-itself',
 ] as const;
 export type DrainWhy = (typeof DRAIN_WHYS)[number];
 

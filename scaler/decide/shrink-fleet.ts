@@ -44,16 +44,25 @@ export function shrinkFleet({
   readonly isGrowing: boolean;
   readonly isZeroDoubted: boolean;
 }): Shrink {
-  const nothing: Shrink = { asked: [], surplusNow: 0, due: 0, dueInMs: null, surplus: null };
-  if (workers === null || drainRequests === null || isGrowing) return nothing;
+  const nothing: Shrink = { asked: [], surplusNow: 0, due: 0, dueInMs: null, surplus: memory.surplus };
+  if (isGrowing) return { ...nothing, surplus: null };
+  if (workers === null || drainRequests === null) return nothing;
 
   if (bounds.isCeilingAsked && picture.aliveCount > bounds.ceiling) {
     const excess = excessWhoGo({ picture, ceiling: bounds.ceiling, policy });
     return { ...nothing, asked: asked(excess, 'override'), surplusNow: picture.aliveCount - bounds.ceiling };
   }
   if (!demand.isComplete || picture.isFleetSilent || isZeroDoubted) return nothing;
-  const { surplus } = memory;
-  const { going, ...rest } = idleWhoGo({ picture, desired, windowMs, policy, surplus, atMs });
+  const wanted = Math.max(bounds.floor, demand.wanted);
+  const { going, ...rest } = idleWhoGo({
+    picture,
+    desired,
+    wanted,
+    windowMs,
+    policy,
+    surplus: memory.surplus,
+    atMs,
+  });
   return { ...rest, asked: asked(going, 'idle') };
 }
 

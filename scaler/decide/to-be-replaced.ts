@@ -1,7 +1,8 @@
 /**
  * Who is asked to drain though there is work for him: at fault, silent, or never came up. PURE.
  *
- * He is no capacity from then on, so another is started at once. A request that could not be written is decided on again.
+ * He is no capacity from then on, so another is started at once. A request that could not be written is decided on again. A machine
+ * that drained for a notice (an eviction, a reboot) and is there long after it is asked as well: it takes nothing any more, and costs.
  */
 import type { DrainWhy } from '../decision.ts';
 import type { Memory } from '../memory.ts';
@@ -10,6 +11,9 @@ import { keyOf } from './failing-boots.ts';
 import { faultyAmong } from './faulty-workers.ts';
 import type { Picture } from './fleet-picture.ts';
 import type { Standing } from './standing.ts';
+
+/** Longer than any notice and the reboot after it. */
+const NOTICE_MS_MAX = 1_200_000;
 
 export interface Asked {
   readonly standing: Standing;
@@ -39,7 +43,9 @@ export function toBeReplaced(
     if (standing.life === 'failed') return 'failed';
     if (standing.life === 'unready') return 'never-ready';
     if (silent.has(standing)) return 'silent';
-    return faulty.has(standing) ? 'faulty' : null;
+    if (faulty.has(standing)) return 'faulty';
+    const { draining, life, idleMs } = standing;
+    return draining === 'by-itself' && life === 'idle' && idleMs > NOTICE_MS_MAX ? 'by-itself' : null;
   };
   return picture.standings.flatMap((standing) => {
     const { draining, instance } = standing;

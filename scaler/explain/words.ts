@@ -41,6 +41,7 @@ const WHY_WORDS: Readonly<Record<RemoveWhy, string>> = {
   silent: 'silent for longer than any lease',
   'never-reported': 'never heard of',
   'never-ready': 'never ready',
+  'by-itself': 'drained by itself',
   asked: 'asked to go',
   stopped: 'not running',
   failed: 'never made',

@@ -65,6 +65,8 @@ export class SimulatedCloud {
     if (victim === undefined) return;
     const hasNotice = this.#dice.chance(0.7);
     if (hasNotice) victim.notice(atMs);
+    // Now and then the machine stays after all.
+    if (hasNotice && this.#dice.chance(0.1)) return;
     victim.takenAtMs = Math.min(victim.takenAtMs, atMs + (hasNotice ? NOTICE_MS : 0));
   }
 

@@ -230,7 +230,7 @@ class Simulation {
   }
 
   #request(vmId: string): void {
-    if (this.#storage.requests.has(vmId) || this.#dice.chance(0.01)) return;
+    if (this.#storage.requests.has(vmId) || this.#dice.chance(this.#scenario.requestsLost)) return;
     this.#etags += 1;
     this.#storage.requests.set(vmId, `"${this.#etags}"`);
   }

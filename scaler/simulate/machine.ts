@@ -169,13 +169,14 @@ export class Machine {
     }
   }
 
-  /** Who is asked at work says so at once, quoting the request, and holds his batch to its end. */
+  /** Who is asked at work says so at once, quoting the request, and holds his batch to its end; who is drained quotes the newest. */
   #hearRequest(atMs: number, { dice, drainEtag }: Surroundings): void {
-    if (this.state !== 'busy' || dice.chance(LOOKS_UNANSWERED)) return;
+    const isWorking = this.state === 'busy';
+    if ((!isWorking && this.state !== 'drained') || dice.chance(LOOKS_UNANSWERED)) return;
     const etag = drainEtag(this.vmId);
     if (etag === undefined) return;
     this.drainEtag = etag;
-    this.#become('draining', atMs);
+    if (isWorking) this.#become('draining', atMs);
   }
 
   #receive(atMs: number, { work, dice, drainEtag }: Surroundings): void {

@@ -90,6 +90,8 @@ export interface Scenario {
   readonly skewMs: number;
   /** At each tick: that the scaler is another process, with nothing remembered. */
   readonly forgets: number;
+  /** Of drain requests: that it does not get written. */
+  readonly requestsLost: number;
   /** From deciding to acting, at most. */
   readonly actLagMs: number;
 }
@@ -135,6 +137,7 @@ export function drawScenario(dice: Dice): Scenario {
     scalers: dice.chance(0.3) ? 2 : 1,
     skewMs: dice.between(-4_000, 4_000),
     forgets: dice.chance(0.3) ? 0.02 : 0,
+    requestsLost: 0.01,
     actLagMs: dice.chance(0.7) ? dice.between(0, 4_000) : 0,
   };
 }

@@ -90,6 +90,20 @@ describe('who is removed', () => {
     expect(inARow([buildObservation([{ ...BUSY, phase: 'failed' }], WORK)])).toEqual(['out local 2']);
   });
 
+  test('one that drained for a notice of its own and stays all the same, when it has answered', () => {
+    const stays = (sinceMs: number, quotes: string | null = null): SeenMachine => ({
+      says: 'drained',
+      sinceMs,
+      quotes,
+    });
+    expect(inARow([buildObservation([stays(1_200_000)])])).toEqual(['hold']);
+    const asked = buildObservation([stays(1_300_000, '"vm-0"')], { drainRequests: asks('vm-0') });
+    expect(inARow([buildObservation([stays(1_201_000)]), asked])).toEqual([
+      'drain by-itself vm-0',
+      'remove by-itself vm-0',
+    ]);
+  });
+
   test('nobody while heartbeats or requests cannot be read', () => {
     const seen = buildObservation([drained('"vm-0"'), { says: 'none', phase: 'stopped' }], {
       drainRequests: asks('vm-0'),

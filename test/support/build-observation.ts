@@ -1,8 +1,8 @@
+/** What the scaler sees of a fleet with nothing to do; say only what a test is about. */
 import type { Action, Decision } from '../../scaler/decision.ts';
 import type { FleetView, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
 import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
-/** What the scaler sees of a fleet with nothing to do; say only what a test is about. */
 import type { Heartbeat, WorkerState } from '../../shared/contract/heartbeat.ts';
 
 /** Of every observation that says nothing else. */

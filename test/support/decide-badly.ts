@@ -54,6 +54,10 @@ export const decideBadly: Readonly<Record<string, BadDecide>> = {
     decide: removing((vmId, seen) => seen.drainRequests?.has(vmId) === true),
     violates: 'busy-removed',
   },
+  'takes one that drains for one that is drained': {
+    decide: removing((vmId, seen) => lastSaid(seen, vmId) === 'draining'),
+    violates: 'busy-removed',
+  },
   'believes the cloud that a machine has failed': {
     decide: removing(
       (vmId, { fleet }) => fleet?.instances.find((one) => one.vmId === vmId)?.phase === 'failed',
