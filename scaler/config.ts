@@ -1,4 +1,6 @@
 /** Every variable the scaler reads, with its unit, its default and its bounds. */
+import { AssertionError } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 
 import { z } from 'zod';
@@ -9,53 +11,216 @@ import {
   secondsAsMs,
   wholeNumber,
 } from '../shared/runtime/environment.ts';
+import { PermanentError, describeError } from '../shared/runtime/errors.ts';
 import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
+import { POLICY_DEFAULTS, type Policy, checkedPolicy } from './policy.ts';
 
 /** What a worker with its engine takes at work, on the CPU. */
 const WORKER_BYTES = 1.5 * 2 ** 30;
 const LOCAL_WORKERS_MAX = 4;
+const TOKEN_CHARACTERS_MIN = 16;
+/** As Azure names scale sets, and as a price list may name any pool. */
+const POOL_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/;
+const seconds = (ms: number): number => ms / 1000;
 
-const variables = z.object({
-  ...serviceVariables,
-  FRAMEFLEET_MEDIA_STORAGE: storageSetting,
-  FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
-  FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
-  FRAMEFLEET_TICK_SECONDS: secondsAsMs({ min: 0.2, max: 300, fallback: 5 }),
-  /** Never more instances than this. The default is what this machine bears: two at least, so that there is a fleet. */
-  FRAMEFLEET_CAPACITY_MAX: wholeNumber({ min: 0, max: 1000, fallback: capacityOfThisMachine() }),
-  /** The backlog is to be worked off within this time, as far as the capacity allows. */
-  FRAMEFLEET_DRAIN_TARGET_SECONDS: secondsAsMs({ min: 1, max: 86_400, fallback: 300 }),
-  /** With nothing left to do, instances are kept for so long: about what starting one costs. */
-  FRAMEFLEET_IDLE_SECONDS: secondsAsMs({ min: 0, max: 86_400, fallback: 300 }),
-});
+const scaleSets = list((item) => {
+  const [name = '', kind = ''] = item.split(':');
+  return POOL_NAME.test(name) && (kind === 'spot' || kind === 'on-demand')
+    ? ({ name, kind } as const)
+    : undefined;
+}, 'expected a list such as gpu-spot:spot,gpu:on-demand');
+
+const prices = list((item) => {
+  const [name = '', price = ''] = item.split('=');
+  const perHour = Number(price);
+  return POOL_NAME.test(name) && price !== '' && perHour >= 0 ? ([name, perHour] as const) : undefined;
+}, 'expected a list such as gpu-spot=0.09,gpu=0.75');
+
+const variables = z
+  .object({
+    ...serviceVariables,
+    FRAMEFLEET_MEDIA_STORAGE: storageSetting,
+    FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
+    FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+    FRAMEFLEET_TICK_SECONDS: secondsAsMs({ min: 0.2, max: 300, fallback: 5 }),
+    /** One of several scalers acts. When it is lost, another does after this long. */
+    FRAMEFLEET_LEADER_SECONDS: secondsAsMs({ min: 3, max: 300, fallback: 15 }),
+    /** Who may tell the scaler anything: the secret itself, or a file that holds it. */
+    FRAMEFLEET_SCALER_TOKEN: z.string().min(TOKEN_CHARACTERS_MIN).max(1000).optional(),
+    FRAMEFLEET_SCALER_TOKEN_FILE: z.string().optional(),
+
+    FRAMEFLEET_FLEET: z.enum(['local', 'azure']).default('local'),
+    FRAMEFLEET_SUBSCRIPTION_ID: z.string().min(1).optional(),
+    FRAMEFLEET_RESOURCE_GROUP: z.string().min(1).optional(),
+    /** In the order in which they are to be filled. */
+    FRAMEFLEET_SCALE_SETS: scaleSets.optional(),
+    /** Money an hour for one instance, by pool, in any one currency. */
+    FRAMEFLEET_PRICES: prices.default([]),
+
+    /** Never more instances than this. On one machine what it bears: two at least, so that there is a fleet. */
+    FRAMEFLEET_CAPACITY_MAX: z.coerce.number().int().min(0).max(1000).optional(),
+    FRAMEFLEET_CAPACITY_MIN: wholeNumber({ min: 0, max: 1000, fallback: POLICY_DEFAULTS.capacityMin }),
+    FRAMEFLEET_ON_DEMAND_BASE: wholeNumber({ min: 0, max: 1000, fallback: POLICY_DEFAULTS.onDemandBase }),
+    FRAMEFLEET_SPENDING_PER_HOUR_MAX: z.coerce.number().min(0).optional(),
+    /** The backlog is to be worked off within this time, as far as the bounds allow. */
+    FRAMEFLEET_DRAIN_TARGET_SECONDS: secondsAsMs({
+      min: 1,
+      max: 86_400,
+      fallback: seconds(POLICY_DEFAULTS.drainTargetMs),
+    }),
+    FRAMEFLEET_ENGINES_PER_INSTANCE: wholeNumber({
+      min: 1,
+      max: 64,
+      fallback: POLICY_DEFAULTS.enginesPerInstance,
+    }),
+    /** An idle instance is kept for as long as a cold start was measured to take; for this long where none was. */
+    FRAMEFLEET_IDLE_SECONDS: secondsAsMs({
+      min: 0,
+      max: 86_400,
+      fallback: seconds(POLICY_DEFAULTS.idleMsUnmeasured),
+    }),
+    FRAMEFLEET_BOOT_TIMEOUT_SECONDS: secondsAsMs({
+      min: 10,
+      max: 7200,
+      fallback: seconds(POLICY_DEFAULTS.bootTimeoutMs),
+    }),
+    FRAMEFLEET_HEARTBEAT_STALE_SECONDS: secondsAsMs({
+      min: 5,
+      max: 3600,
+      fallback: seconds(POLICY_DEFAULTS.heartbeatStaleMs),
+    }),
+    /** As the workers have it: who has been silent for many of them holds nothing. */
+    FRAMEFLEET_LEASE_SECONDS: secondsAsMs({ min: 6, max: 3600, fallback: seconds(POLICY_DEFAULTS.leaseMs) }),
+  })
+  .superRefine((set, context) => {
+    const missing = (name: string) =>
+      context.addIssue({ code: 'custom', path: [name], message: 'expected for FRAMEFLEET_FLEET=azure' });
+    if (set.FRAMEFLEET_FLEET !== 'azure') return;
+    if (set.FRAMEFLEET_SUBSCRIPTION_ID === undefined) missing('FRAMEFLEET_SUBSCRIPTION_ID');
+    if (set.FRAMEFLEET_RESOURCE_GROUP === undefined) missing('FRAMEFLEET_RESOURCE_GROUP');
+    if (set.FRAMEFLEET_SCALE_SETS === undefined) missing('FRAMEFLEET_SCALE_SETS');
+  });
+type Variables = z.infer<typeof variables>;
+
+export type ScalerConfig = Readonly<ReturnType<typeof scalerConfig>>;
 
 /** Throws CONFIG_INVALID. */
 export function scalerConfig(environment: Environment = process.env) {
   const set = parseEnvironment(variables, environment);
+  const policy = policyFrom(set);
   return {
     logLevel: set.FRAMEFLEET_LOG_LEVEL,
     http: { host: set.FRAMEFLEET_HTTP_HOST, port: set.FRAMEFLEET_HTTP_PORT },
-    mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
     systemStorage: set.FRAMEFLEET_SYSTEM_STORAGE,
     redisUrl: set.FRAMEFLEET_REDIS_URL,
     tickMs: set.FRAMEFLEET_TICK_SECONDS,
-    policy: {
-      capacityMax: set.FRAMEFLEET_CAPACITY_MAX,
-      drainTargetMs: set.FRAMEFLEET_DRAIN_TARGET_SECONDS,
-      idleMs: set.FRAMEFLEET_IDLE_SECONDS,
+    leaderLeaseMs: set.FRAMEFLEET_LEADER_SECONDS,
+    token: tokenFrom(set),
+    fleet: fleetFrom(set),
+    policy,
+    /** Threads of one inference of a local worker: the machine's cores, shared out. */
+    inferenceThreads: Math.max(1, Math.floor(availableParallelism() / Math.max(1, policy.capacityMax))),
+    /** Local workers are started with these: ours, but for what no worker may hold. */
+    workerEnvironment: {
+      ...environment,
+      FRAMEFLEET_REDIS_URL: undefined,
+      FRAMEFLEET_SCALER_TOKEN: undefined,
+      FRAMEFLEET_SCALER_TOKEN_FILE: undefined,
     },
-    /** Threads of one inference: the machine's cores, shared out. */
-    inferenceThreads: Math.max(
-      1,
-      Math.floor(availableParallelism() / Math.max(1, set.FRAMEFLEET_CAPACITY_MAX)),
-    ),
-    /** Local workers are started with the same variables. */
-    environment,
   };
+}
+
+type FleetSettings =
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'azure';
+      readonly subscriptionId: string;
+      readonly resourceGroup: string;
+      readonly scaleSets: readonly { readonly name: string; readonly kind: 'spot' | 'on-demand' }[];
+    };
+
+function fleetFrom(set: Variables): FleetSettings {
+  if (set.FRAMEFLEET_FLEET === 'local') return { kind: 'local' };
+  return {
+    kind: 'azure',
+    subscriptionId: set.FRAMEFLEET_SUBSCRIPTION_ID ?? '',
+    resourceGroup: set.FRAMEFLEET_RESOURCE_GROUP ?? '',
+    scaleSets: set.FRAMEFLEET_SCALE_SETS ?? [],
+  };
+}
+
+function policyFrom(set: Variables): Policy {
+  const isLocal = set.FRAMEFLEET_FLEET === 'local';
+  const idleMs = set.FRAMEFLEET_IDLE_SECONDS;
+  const leaseMs = set.FRAMEFLEET_LEASE_SECONDS;
+  try {
+    return checkedPolicy({
+      ...POLICY_DEFAULTS,
+      capacityMax:
+        set.FRAMEFLEET_CAPACITY_MAX ?? (isLocal ? capacityOfThisMachine() : POLICY_DEFAULTS.capacityMax),
+      capacityMin: set.FRAMEFLEET_CAPACITY_MIN,
+      onDemandBase: set.FRAMEFLEET_ON_DEMAND_BASE,
+      spendingPerHourMax: set.FRAMEFLEET_SPENDING_PER_HOUR_MAX ?? null,
+      pricePerHour: Object.fromEntries(set.FRAMEFLEET_PRICES),
+      drainTargetMs: set.FRAMEFLEET_DRAIN_TARGET_SECONDS,
+      enginesPerInstance: set.FRAMEFLEET_ENGINES_PER_INSTANCE,
+      idleMsUnmeasured: idleMs,
+      idleMsMin: Math.min(idleMs, POLICY_DEFAULTS.idleMsMin),
+      idleMsMax: Math.max(idleMs, POLICY_DEFAULTS.idleMsMax),
+      bootTimeoutMs: set.FRAMEFLEET_BOOT_TIMEOUT_SECONDS,
+      heartbeatStaleMs: set.FRAMEFLEET_HEARTBEAT_STALE_SECONDS,
+      leaseMs,
+      silentRemoveMs: Math.max(
+        POLICY_DEFAULTS.silentRemoveMs,
+        5 * leaseMs,
+        2 * set.FRAMEFLEET_HEARTBEAT_STALE_SECONDS,
+      ),
+      // Processes of this machine cost no call that anybody counts.
+      writeEveryMs: isLocal ? 0 : POLICY_DEFAULTS.writeEveryMs,
+    });
+  } catch (cause) {
+    if (!(cause instanceof AssertionError)) throw cause;
+    throw new PermanentError('CONFIG_INVALID', `The environment contradicts itself: ${cause.message}.`, {
+      hint: 'The knobs in scaler/README.md say what each is for.',
+      cause,
+    });
+  }
+}
+
+/** Null where there is none: then nobody may tell the scaler anything. */
+function tokenFrom({ FRAMEFLEET_SCALER_TOKEN: token, FRAMEFLEET_SCALER_TOKEN_FILE: file }: Variables) {
+  if (file === undefined) return token ?? null;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new PermanentError(
+      'CONFIG_INVALID',
+      `FRAMEFLEET_SCALER_TOKEN_FILE cannot be read: ${describeError(cause)}.`,
+      { hint: 'Give the path of a file that the scaler may read and nobody else.', cause },
+    );
+  }
+  if (text.length >= TOKEN_CHARACTERS_MIN) return text;
+  throw new PermanentError(
+    'CONFIG_INVALID',
+    `The token in FRAMEFLEET_SCALER_TOKEN_FILE has ${text.length} characters: expected ${TOKEN_CHARACTERS_MIN} or more.`,
+    { hint: 'Make one with `openssl rand -hex 24`.' },
+  );
 }
 
 function capacityOfThisMachine(): number {
   const byCores = Math.min(LOCAL_WORKERS_MAX, Math.max(2, Math.floor(availableParallelism() / 2)));
   const byMemory = Math.max(1, Math.floor((totalmem() * 0.75) / WORKER_BYTES));
   return Math.min(byCores, byMemory);
+}
+
+/** Items between commas, each read by `read`: undefined is a fault. */
+function list<T>(read: (item: string) => T | undefined, expectation: string) {
+  return z.string().transform((text, context) => {
+    const items = text.split(',').map((item) => read(item.trim()));
+    const good = items.filter((item) => item !== undefined);
+    if (good.length === items.length) return good;
+    context.addIssue({ code: 'custom', message: expectation });
+    return z.NEVER;
+  });
 }

@@ -1,131 +1,134 @@
 /**
- * How large the fleet should be. PURE: an observation, the policy and what was remembered give a decision with its reason
- * and the numbers that led to it. The same function answers in production, in tests and in simulation.
+ * How large the fleet should be, and who goes. PURE: an observation, the policy and what was remembered give a decision with its
+ * reason and every number that led to it. The same function answers in production, in `explain` and in simulation.
  *
- *   work there is            → enough instances to drain it within the target time, never more than there are batches to
- *                              share, in one call                                             (scale-out, or hold)
- *   a reading is missing     → hold: an unknown is never taken for zero
- *   nothing, twice in a row  → after the idle time, remove the instances that do not say they are busy
+ *   1. wanted    what the work wants: engine-seconds / drain target            `decide/capacity-wanted.ts`
+ *   2. desired   not fewer than are busy, within the bounds, the override      `decide/bounds.ts`
+ *   3. standing  where each instance is in its life                            `decide/standing.ts`, `decide/fleet-picture.ts`
+ *   4. replaced  who is faulty, silent, or never came up is asked to drain     `decide/faulty-workers.ts`, `decide/failing-boots.ts`
+ *   5. out       what is missing, in one call a pool                           `decide/pool-choice.ts`
+ *   6. in        who has been idle for a cold start's length is asked to drain `decide/who-goes.ts`
+ *   7. removed   who consented, or holds nothing because it does not run       `decide/who-is-removed.ts`
+ *
+ * A reading that is missing is never taken for zero. Without the fleet nothing is done; without the heartbeats or the drain requests
+ * nobody goes; without the queue or the ledger the other may grow the fleet and never shrink it; zero is believed when both read it
+ * twice and nobody is busy. Capacity is never lowered: named instances are removed, after they have said that they hold nothing.
+ *
+ * Sources: the bounds and the clean split of signals after KEDA's issues 1615, 2385 and 4478 (one number for both directions kills
+ * busy workers) and Azure Functions' (an empty peek is not an empty queue); removal by name and consent after the GitHub runner
+ * scalers (5085: killed 13 s after its job began; PR 5228: fourteen in one incident); the rest in the files.
  */
-import type { Backlog, Observation } from './observe.ts';
+import { followPools } from './decide/blocked-pools.ts';
+import { boundsOf, overrideInForce } from './decide/bounds.ts';
+import { capacityWanted } from './decide/capacity-wanted.ts';
+import { conclude, fleetUnknown } from './decide/conclude.ts';
+import { desiredOf } from './decide/desired.ts';
+import { followBoots } from './decide/failing-boots.ts';
+import { pictureOf } from './decide/fleet-picture.ts';
+import { growFleet } from './decide/grow-fleet.ts';
+import { bootTimeMs, idleWindowMs } from './decide/idle-window.ts';
+import type { Plan } from './decide/plan.ts';
+import { followDrains, followUnready, withDrains } from './decide/remembered-drains.ts';
+import { shrinkFleet } from './decide/shrink-fleet.ts';
+import { standingOf } from './decide/standing.ts';
+import { toBeReplaced } from './decide/to-be-replaced.ts';
+import { removals } from './decide/who-is-removed.ts';
+import type { Decision } from './decision.ts';
+import type { Memory } from './memory.ts';
+import type { Observation } from './observation.ts';
 import type { Policy } from './policy.ts';
 
-export const REASONS = [
-  'work-waits',
-  'enough-at-work',
-  'capacity-reached',
-  'observation-incomplete',
-  'zero-not-confirmed',
-  'idle-window',
-  'idle-too-long',
-  'nothing-to-do',
-] as const;
-export type Reason = (typeof REASONS)[number];
-
-type Action =
-  | { readonly kind: 'hold' }
-  | { readonly kind: 'scale-out'; readonly total: number }
-  | { readonly kind: 'remove'; readonly vmIds: readonly string[] };
-
-export interface Decision {
-  readonly action: Action;
-  readonly reason: Reason;
-  readonly capacityDesired: number;
-  /** What led to it, for logs and metrics. */
-  readonly numbers: Readonly<Record<string, number | null>>;
+export interface Decided {
+  readonly decision: Decision;
+  readonly memory: Memory;
 }
 
-export interface Memory {
-  /** Readings in a row in which there was nothing to do. */
-  readonly zeroReadings: number;
-  /** Since when, in monotonic ms; null while there is work. */
-  readonly idleSinceMs: number | null;
-}
-
-export const NOTHING_REMEMBERED: Memory = { zeroReadings: 0, idleSinceMs: null };
-
-/** Zero is believed when it was read this often. */
-const ZERO_READINGS_MIN = 2;
-
-export function decide(
-  { atMs, messagesApprox, backlog, instances, heartbeats }: Observation,
-  policy: Policy,
-  memory: Memory,
-): { readonly decision: Decision; readonly memory: Memory } {
-  const running = instances?.length ?? null;
-  const numbers = {
-    messagesApprox,
-    framesRemaining: backlog?.framesRemaining ?? null,
-    engineSecondsRemaining: backlog?.engineSecondsRemaining ?? null,
-    jobsOpen: backlog?.jobsOpen ?? null,
-    instances: running,
-    idleMs: memory.idleSinceMs === null ? 0 : atMs - memory.idleSinceMs,
-  };
-  const hold = (reason: Reason, remembered: Memory, capacityDesired = running ?? 0) => ({
-    decision: { action: { kind: 'hold' } as const, reason, capacityDesired, numbers },
-    memory: remembered,
-  });
-
-  if (running === null || instances === null) return hold('observation-incomplete', memory);
-
-  // Any sign of work will do to grow; only all signs together will do to shrink.
-  const signs = [messagesApprox ?? 0, backlog?.framesRemaining ?? 0, backlog?.jobsOpen ?? 0];
-  if (signs.some((sign) => sign > 0)) {
-    const wanted = capacityFor({ messagesApprox, backlog, policy });
-    const total = Math.min(wanted, policy.capacityMax);
-    if (total <= running) {
-      const reason = wanted > policy.capacityMax ? 'capacity-reached' : 'enough-at-work';
-      return hold(reason, NOTHING_REMEMBERED, total);
-    }
+export function decide(observation: Observation, policy: Policy, memory: Memory): Decided {
+  const { fleet, atMs, now, drainRequests } = observation;
+  const override = overrideInForce(observation, memory);
+  const bounds = boundsOf(override, policy);
+  const windowMs = idleWindowMs(observation.bootMs, policy);
+  const bootMs = bootTimeMs(observation.bootMs, policy);
+  const demand = capacityWanted(observation, { policy, bootMs });
+  if (fleet === null) {
     return {
-      decision: {
-        action: { kind: 'scale-out', total },
-        reason: 'work-waits',
-        capacityDesired: total,
-        numbers,
-      },
-      memory: NOTHING_REMEMBERED,
+      decision: fleetUnknown({ demand, bounds, observation, memory }),
+      memory: { ...memory, zeroReadings: 0, override },
     };
   }
-  if (messagesApprox === null || backlog === null || heartbeats === null) {
-    return hold('observation-incomplete', memory);
-  }
 
+  const pools = followPools(memory, fleet, atMs);
+  const seen = fleet.instances.map((one) => standingOf(one, observation, { now, atMs, policy, memory }));
+  const unreadySinceMs = followUnready(memory.unreadySinceMs, seen, atMs);
+  const drains = followDrains(memory.drains, seen, { drainRequests, atMs });
+  const before = pictureOf(fleet, seen, { policy, atMs, askedAtMs: memory.askedAtMs });
+  const boots =
+    observation.workers === null || before.isFleetSilent
+      ? memory.boots
+      : followBoots({ boots: memory.boots, drains }, seen, { atMs, policy });
+
+  const replaced = toBeReplaced(before, { observation, drains });
+  const going = new Set(replaced.map(({ standing }) => standing));
+  const standings = seen.map((one) =>
+    going.has(one) && one.draining !== 'consented' ? { ...one, draining: 'asked' as const } : one,
+  );
+  const picture = pictureOf(fleet, standings, { policy, atMs, askedAtMs: memory.askedAtMs });
+
+  const { desired, zeroReadings, isZeroDoubted } = desiredOf({
+    observation,
+    demand,
+    bounds,
+    picture,
+    policy,
+    memory,
+  });
+  const known: Memory = {
+    ...pools,
+    zeroReadings,
+    unreadySinceMs,
+    drains: withDrains(drains, replaced),
+    boots,
+    override,
+  };
+  const growth = growFleet({ observation, demand, desired, picture, policy, memory: known });
+  const shrink = shrinkFleet({
+    observation,
+    demand,
+    bounds,
+    desired,
+    windowMs,
+    picture,
+    policy,
+    memory: known,
+    isGrowing: growth.need > 0,
+    isZeroDoubted,
+  });
+  const taken = new Set(growth.actions.map(({ pool }) => pool));
+  const removed =
+    observation.workers === null || drainRequests === null
+      ? []
+      : removals({ picture, memory: known, policy, atMs, taken });
+
+  const plan: Plan = {
+    observation,
+    policy,
+    demand,
+    bounds,
+    windowMs,
+    picture,
+    desired,
+    replaced,
+    growth,
+    shrink,
+    removed,
+  };
+  const written = [...taken, ...removed.map(({ pool }) => pool)];
   const remembered: Memory = {
-    zeroReadings: memory.zeroReadings + 1,
-    idleSinceMs: memory.idleSinceMs ?? atMs,
+    ...known,
+    surplus: shrink.surplus,
+    drains: withDrains(known.drains, shrink.asked),
+    askedAtMs: { ...memory.askedAtMs, ...Object.fromEntries(written.map((pool) => [pool, atMs])) },
   };
-  if (running === 0) return hold('nothing-to-do', remembered, 0);
-  if (remembered.zeroReadings < ZERO_READINGS_MIN) return hold('zero-not-confirmed', remembered);
-  if (atMs - (remembered.idleSinceMs ?? atMs) < policy.idleMs) return hold('idle-window', remembered);
-  const idle = instances.filter(({ vmId }) => heartbeats.get(vmId)?.state !== 'busy').map(({ vmId }) => vmId);
-  if (idle.length === 0) return hold('zero-not-confirmed', remembered);
-  return {
-    decision: {
-      action: { kind: 'remove', vmIds: idle },
-      reason: 'idle-too-long',
-      capacityDesired: running - idle.length,
-      numbers,
-    },
-    memory: remembered,
-  };
-}
-
-/**
- * Instances that drain the backlog within the target time at the measured rate: at least one, never more than there are
- * batches to share out. Without the ledger the queue alone must do: an instance a message.
- */
-function capacityFor({
-  messagesApprox,
-  backlog,
-  policy,
-}: {
-  readonly messagesApprox: number | null;
-  readonly backlog: Backlog | null;
-  readonly policy: Policy;
-}): number {
-  const messages = messagesApprox ?? 0;
-  if (backlog === null) return Math.max(1, messages);
-  const inTime = Math.ceil((backlog.engineSecondsRemaining * 1000) / policy.drainTargetMs);
-  return Math.max(1, Math.min(inTime, Math.max(backlog.batchesRemaining, messages)));
+  const decision = conclude(plan, remembered);
+  return { decision, memory: { ...remembered, capacityDesired: decision.capacityDesired } };
 }

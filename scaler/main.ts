@@ -1,24 +1,29 @@
 /** The scaler: observe, decide, act, once per tick. Only composes. */
-import { fileURLToPath } from 'node:url';
-
 import { openBlobStore } from '../shared/azure/blob-store.ts';
 import { BRISK, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { openWorkQueue } from '../shared/azure/work-queue.ts';
 import { QUEUES } from '../shared/contract/storage-layout.ts';
+import { Leadership } from '../shared/control/leader.ts';
 import { Ledger } from '../shared/control/ledger.ts';
 import { connectRedis } from '../shared/control/redis.ts';
+import { ScalerState } from '../shared/control/scaler-state.ts';
+import { Spending } from '../shared/control/spending.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
 import { createLog } from '../shared/runtime/log.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
 import { scalerConfig } from './config.ts';
-import { LocalProcesses, REMOVE_GRACE_MS } from './fleet/local-processes.ts';
+import { controlApi } from './control-api.ts';
+import { REMOVE_GRACE_MS } from './fleet/local-processes.ts';
+import { addGuarded } from './guarded-http.ts';
 import { ScalerLoop } from './loop.ts';
 import { scalerMetrics } from './metrics.ts';
-
-const WORKER_PROGRAM = fileURLToPath(new URL('../worker/main.ts', import.meta.url));
+import { BootTimes } from './observe/boot-times.ts';
+import { StorageClock } from './observe/storage-clock.ts';
+import { openFleet } from './open-fleet.ts';
+import { OverrideStore } from './override/store.ts';
 
 await runService(
   {
@@ -28,6 +33,7 @@ await runService(
   async (service, log) => {
     const config = scalerConfig();
     const { signal } = service;
+    const { policy, tickMs } = config;
     const metrics = scalerMetrics();
 
     const accounts = { media: null, system: storageAccount(config.systemStorage) };
@@ -36,26 +42,33 @@ await runService(
     const batches = await openWorkQueue(accounts.system, QUEUES.frameBatches);
     const redis = await connectRedis({ url: config.redisUrl, log });
     service.onStop(() => redis.disconnect());
-    const ledger = new Ledger(redis);
+    const state = new ScalerState(redis);
+    const overrides = new OverrideStore({ blobs, clock, log });
+    const { fleet, close } = await openFleet(config, { clock, log });
+    service.onStop(close);
 
-    const fleet = new LocalProcesses({
-      programPath: WORKER_PROGRAM,
-      environment: { ...config.environment, FRAMEFLEET_INFERENCE_THREADS: String(config.inferenceThreads) },
-      clock,
-      log,
-    });
-    service.onStop(() => fleet.removeAll());
+    const leader = new Leadership({ redis, name: 'scaler', leaseMs: config.leaderLeaseMs, clock, log });
+    // Known before the first tick, so that it acts.
+    await leader.take();
+    service.run('leadership', () => leader.run(signal));
 
     const loop = new ScalerLoop({
       batches,
       blobs,
-      ledger,
+      ledger: new Ledger(redis),
+      spending: new Spending(redis),
+      bootTimes: new BootTimes(state),
+      storageClock: new StorageClock({ blobs, clock }),
+      overrides,
+      state,
+      leader,
       fleet,
       clock,
       log,
+      signal,
       metrics,
-      policy: config.policy,
-      tickMs: config.tickMs,
+      policy,
+      tickMs,
     });
     service.run('tick', () => repeat({ name: 'tick', clock, log, signal, pass: () => loop.pass() }));
 
@@ -64,6 +77,7 @@ await runService(
       isLive: () => loop.isTurning(),
       isReady: () => !signal.aborted && redis.status === 'ready',
     });
+    await addGuarded(http, { token: config.token, log, routes: controlApi({ loop, overrides, policy }) });
     service.onStop(() => http.close());
     service.announceReady(await listen(http, config.http));
   },

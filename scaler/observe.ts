@@ -1,96 +1,78 @@
 /**
- * Everything the scaler knows at one tick, gathered at once. A number that could not be had is null, never a guess: `decide`
- * holds on it.
+ * Everything the scaler knows at one tick, gathered at once, each part within a bound of its own. What could not be had is null,
+ * never a guess: `decide` holds on it.
  */
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
-import { type Heartbeat, heartbeatFrom } from '../shared/contract/heartbeat.ts';
-import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
+import type { Spending } from '../shared/control/spending.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
-import type { Fleet, Instance } from './fleet/fleet.ts';
+import { within } from '../shared/runtime/within.ts';
+import type { Fleet } from './fleet/fleet.ts';
+import type { Observation } from './observation.ts';
+import { readBacklog } from './observe/backlog.ts';
+import type { BootTimes } from './observe/boot-times.ts';
+import type { StorageClock } from './observe/storage-clock.ts';
+import { readDrainRequests, readWorkers } from './observe/workers.ts';
+import type { OverrideStore } from './override/store.ts';
 
-export interface Backlog {
-  /** Frames of open jobs that are neither scored nor given up, on the queue or not. */
-  readonly framesRemaining: number;
-  readonly batchesRemaining: number;
-  /** What one engine would need for all of it, at the rate measured for each model. */
-  readonly engineSecondsRemaining: number;
-  readonly jobsOpen: number;
-}
-
-export interface Observation {
-  readonly atMs: number;
-  /** Messages on the queue, visible and in flight: never too low, sometimes too high. */
-  readonly messagesApprox: number | null;
-  readonly backlog: Backlog | null;
-  readonly instances: readonly Instance[] | null;
-  /** What each instance last said; of several workers on one, the busy one counts. */
-  readonly heartbeats: ReadonlyMap<string, Heartbeat> | null;
-}
+/** A call to Redis waits for a lost connection for ever, and a listing may be long. */
+const PART_MS = 20_000;
 
 export interface ObserveParts {
-  readonly batches: WorkQueue;
+  readonly batches: Pick<WorkQueue, 'countApprox'>;
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
+  readonly spending: Spending;
+  readonly bootTimes: BootTimes;
+  readonly storageClock: StorageClock;
+  readonly overrides: OverrideStore;
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Each part is given up after so long; less in tests. */
+  readonly partMs?: number;
 }
 
 export async function observe(parts: ObserveParts): Promise<Observation> {
-  const { batches, blobs, ledger, fleet, clock, log } = parts;
-  const known = async <T>(what: string, ask: () => Promise<T>): Promise<T | null> => {
+  const { batches, blobs, ledger, spending, bootTimes, storageClock, overrides, fleet, clock } = parts;
+  const { log, signal, partMs = PART_MS } = parts;
+  const known = async <T>(what: string, ask: (bound: AbortSignal) => Promise<T>): Promise<T | null> => {
     try {
-      return await ask();
+      return await within(ask, { clock, boundMs: partMs, signal });
     } catch (error) {
-      log.warn({ error, what }, 'could not be observed');
+      if (!signal.aborted) log.warn({ error, what }, 'could not be observed');
       return null;
     }
   };
-  const [messagesApprox, backlog, instances, heartbeats] = await Promise.all([
+
+  const [messagesApprox, work, view, workers, drainRequests, override, now] = await Promise.all([
     known('queue', () => batches.countApprox()),
-    known('ledger', () => readBacklog(ledger)),
-    known('fleet', () => fleet.list()),
-    known('heartbeats', () => readHeartbeats(blobs)),
+    known('ledger', () => readBacklog({ ledger, spending })),
+    known('fleet', (bound) => fleet.look(bound)),
+    known('heartbeats', (bound) => readWorkers(blobs, bound)),
+    known('drain requests', (bound) => readDrainRequests(blobs, bound)),
+    known('override', async (bound) => ({ stands: await overrides.read(bound) })),
+    known('storage clock', () => storageClock.now()),
   ]);
+  // Where Redis has not answered once, it need not be waited for twice.
+  const bootMs =
+    work &&
+    (await known('boot times', () =>
+      bootTimes.follow({ instances: view?.instances ?? [], workers: workers ?? new Map() }),
+    ));
   return {
-    atMs: clock.monotonicMs(),
+    now: now ?? clock.now(),
+    atMs: storageClock.steadyMs(),
     messagesApprox,
-    backlog,
-    instances,
-    heartbeats: heartbeats ?? new Map(),
+    backlog: work?.backlog ?? null,
+    fleet: view,
+    workers,
+    drainRequests,
+    ratesByModel: work?.ratesByModel ?? new Map(),
+    bootMs,
+    override: override === null ? 'unknown' : override.stands,
   };
-}
-
-async function readBacklog(ledger: Ledger): Promise<Backlog> {
-  const jobs = await ledger.openJobs();
-  const open = jobs.filter(({ state }) => state === 'waiting' || state === 'running');
-  const sum = { framesRemaining: 0, batchesRemaining: 0, engineSecondsRemaining: 0, jobsOpen: open.length };
-  for (const {
-    framesExpected,
-    framesScored,
-    framesFailed,
-    batchSize,
-    megapixelsPerFrame,
-    definition,
-  } of open) {
-    const frames = Math.max(0, framesExpected - framesScored - framesFailed);
-    const rate = (await ledger.rate(definition.model.name)) ?? MEGAPIXELS_PER_SECOND_ASSUMED;
-    sum.framesRemaining += frames;
-    sum.batchesRemaining += Math.ceil(frames / (batchSize ?? 1));
-    sum.engineSecondsRemaining += (frames * megapixelsPerFrame) / rate;
-  }
-  return sum;
-}
-
-async function readHeartbeats(blobs: BlobStore): Promise<Map<string, Heartbeat>> {
-  const byInstance = new Map<string, Heartbeat>();
-  for await (const { metadata } of blobs.list('workers', { withMetadata: true })) {
-    const beat = heartbeatFrom(metadata);
-    if (beat === undefined || byInstance.get(beat.vmId)?.state === 'busy') continue;
-    byInstance.set(beat.vmId, beat);
-  }
-  return byInstance;
 }

@@ -11,13 +11,16 @@ const LINES_MAX = 300;
 
 /** The one file or folder that may import a package. A dependency is a guest. */
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
+  '@azure/arm-compute': ['scaler/fleet/'],
   '@azure/identity': ['shared/azure/credentials.ts'],
   '@azure/storage-blob': ['shared/azure/'],
   '@azure/storage-queue': ['shared/azure/'],
+  '@fastify/bearer-auth': ['scaler/guarded-http.ts'],
+  '@fastify/rate-limit': ['scaler/guarded-http.ts'],
   azurite: ['infra/local/azurite.ts'],
   bullmq: ['shared/control/steps.ts'],
   'cli-progress': ['producer/enqueue/progress.ts'],
-  commander: ['producer/enqueue/options.ts', 'producer/poison/options.ts'],
+  commander: ['producer/enqueue/options.ts', 'producer/poison/options.ts', 'scaler/commands/'],
   fastify: ['shared/runtime/http.ts'],
   'fluent-ffmpeg': ['shared/media/ffmpeg.ts'],
   ioredis: ['shared/control/'],

@@ -38,7 +38,13 @@ export async function conclude(ended: Ended, parts: ConcludeParts): Promise<void
   const decision = settle(delivery);
   const frames = [...progress.stored.values()];
   metrics.batches.inc({ settled: decision.kind });
-  heart.worked({ batch, frames, wallSeconds, executionProvider: engine.executionProvider });
+  heart.worked({
+    batch,
+    frames,
+    failedAs: delivery.troubles.map(({ kind }) => kind),
+    wallSeconds,
+    executionProvider: engine.executionProvider,
+  });
   const tell = async (givenUp: readonly GivenUp[]): Promise<void> => {
     await poisonFrames(message, { batch, givenUp }, parts);
     const failed = [...failures, ...givenUp];

@@ -5,10 +5,11 @@
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import { heartbeatBlob } from '../shared/contract/blob-names.ts';
 import { type WorkerState, heartbeatMetadata } from '../shared/contract/heartbeat.ts';
-import type { BatchMessage } from '../shared/contract/messages.ts';
+import type { BatchMessage, FailureKind } from '../shared/contract/messages.ts';
 import { type Clock, rest } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { FrameStored } from './engine/protocol.ts';
+import { RecentTries } from './recent-tries.ts';
 
 /** The gate: from each state, where a worker may go. */
 const MOVES: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
@@ -30,6 +31,7 @@ export class Heart {
   #sequence = 0;
   #sending: Promise<void> = Promise.resolve();
   #executionProvider: string | null = null;
+  readonly #tries: RecentTries;
   #isTooOld = false;
   #drainEtag: string | null = null;
   #model: string | null = null;
@@ -48,6 +50,7 @@ export class Heart {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#stateSince = parts.clock.now();
+    this.#tries = new RecentTries(parts.clock);
   }
 
   get state(): WorkerState {
@@ -83,14 +86,17 @@ export class Heart {
   worked({
     batch,
     frames,
+    failedAs,
     wallSeconds,
     executionProvider,
   }: {
     readonly batch: BatchMessage;
     readonly frames: readonly FrameStored[];
+    readonly failedAs: readonly FailureKind[];
     readonly wallSeconds: number;
     readonly executionProvider: string | null;
   }): void {
+    this.#tries.record({ stored: frames.length, failedAs });
     this.#executionProvider = executionProvider ?? this.#executionProvider;
     if (frames.length === 0) return;
     this.#model = `${batch.model.name}/${batch.model.version}`;
@@ -111,6 +117,7 @@ export class Heart {
 
   #beat(): Promise<void> {
     this.#sequence += 1;
+    const { stored, failed } = this.#tries.counts();
     const metadata = heartbeatMetadata({
       version: 1,
       workerId: this.#workerId,
@@ -122,6 +129,8 @@ export class Heart {
       executionProvider: this.#executionProvider,
       model: this.#model,
       megapixelsPerSecond: this.#megapixelsPerSecond,
+      recentStored: stored,
+      recentFailed: failed,
       isTooOld: this.#isTooOld,
       drainEtag: this.#drainEtag,
     });

@@ -46,14 +46,17 @@ export interface Arrival {
   readonly frames: readonly number[];
   readonly resolved: ReadonlySet<number>;
   readonly worker: string;
+  /** The delivery that this worker had before, and lived to see the end of: what it left in the message proves no death. */
+  readonly livedThrough?: number | undefined;
 }
 
-export function outset({ history, dequeueCount, frames, resolved, worker }: Arrival): Outset {
+export function outset({ history, dequeueCount, frames, resolved, worker, livedThrough }: Arrival): Outset {
   const silent = Math.max(0, dequeueCount - 1 - history.deliveries);
   const hasProgressed = resolved.size > history.resolved;
   const tries = triesOf(history);
   const { carefulFrame } = history;
-  if (silent > 0 && carefulFrame !== null && !resolved.has(carefulFrame)) {
+  const writtenBy = history.deliveries + 1;
+  if (silent > 0 && writtenBy !== livedThrough && carefulFrame !== null && !resolved.has(carefulFrame)) {
     const before = tries.get(carefulFrame);
     const deaths = before?.kind === 'engine' ? before.attempts : 0;
     tries.set(carefulFrame, { kind: 'engine', attempts: deaths + 1, worker: KILLED_WORKER });

@@ -14,6 +14,9 @@ const NEWER_DELAY_SECONDS = 60;
 /** A day of being left for newer workers: none is coming. */
 const NEWER_DELIVERIES_MAX = (24 * 3600) / NEWER_DELAY_SECONDS;
 
+/** Messages that this worker had last. */
+const REMEMBERED_MAX = 64;
+
 export interface LoopParts extends WorkParts {
   readonly config: Pick<WorkerConfig, 'leaseSeconds' | 'renewEveryMs' | 'idlePollMs'>;
   readonly batches: WorkQueue;
@@ -23,6 +26,7 @@ export interface LoopParts extends WorkParts {
 
 export class WorkerLoop {
   readonly #parts: LoopParts;
+  readonly #livedThrough = new Map<string, number>();
   #misses = 0;
 
   constructor(parts: LoopParts) {
@@ -47,6 +51,7 @@ export class WorkerLoop {
     try {
       await this.#deliver(message, lease);
     } finally {
+      this.#remember(message);
       lease.leave();
       metrics.busy.set(0);
     }
@@ -70,11 +75,27 @@ export class WorkerLoop {
     });
   }
 
+  /** A lease may be lost with a frame's number saved. Whoever gets the message again is to know that nobody died of it. */
+  #remember({ messageId, dequeueCount }: ReceivedMessage): void {
+    this.#livedThrough.delete(messageId);
+    this.#livedThrough.set(messageId, dequeueCount);
+    const [oldest] = this.#livedThrough.keys();
+    if (this.#livedThrough.size > REMEMBERED_MAX && oldest !== undefined) this.#livedThrough.delete(oldest);
+  }
+
   async #deliver(message: ReceivedMessage, lease: Lease): Promise<void> {
     const decoded = decodeMessage(message.text, batchMessage);
     switch (decoded.kind) {
       case 'valid':
-        await workBatch({ message, lease, batch: decoded.message }, this.#parts);
+        await workBatch(
+          {
+            message,
+            lease,
+            batch: decoded.message,
+            livedThrough: this.#livedThrough.get(message.messageId),
+          },
+          this.#parts,
+        );
         return;
       case 'malformed':
         await this.#putAside(message, lease, { reason: 'malformed', why: decoded.reason });

@@ -18,6 +18,9 @@ const BARREN_DELIVERIES_MAX = 8;
 /** Deliveries that no release accounts for. Each may have stored one frame, so this is only the outermost bound. */
 const UNRELEASED_DELIVERIES_MAX = 2 * BATCH_FRAMES_MAX;
 
+/** A day of being released for storage that never gives what is left: then it is no outage any more. */
+const DELIVERIES_MAX = 4_320;
+
 const BARREN_DELAY_SECONDS_BASE = 2;
 const BARREN_DELAY_SECONDS_MAX = 60;
 /** So long another worker has, before the one that failed may try again. */
@@ -95,7 +98,8 @@ export function settle(delivery: Delivery): Decision {
   const unreleased = dequeueCount - batch.history.releases;
   const isHopeless = interruption?.kind === 'model' && interruption.isHopeless;
   const isBarren = barren >= BARREN_DELIVERIES_MAX && !isNobodysFault(delivery);
-  if (isHopeless || isBarren || unreleased > UNRELEASED_DELIVERIES_MAX) {
+  const isEndless = unreleased > UNRELEASED_DELIVERIES_MAX || dequeueCount > DELIVERIES_MAX;
+  if (isHopeless || isBarren || isEndless) {
     const rest = left.map((frameIndex) => lastWord(frameIndex, { delivery, tries }));
     return { kind: 'poison', givenUp: [...givenUp, ...rest] };
   }

@@ -19,10 +19,12 @@ export interface Received {
   readonly message: ReceivedMessage;
   readonly lease: Lease;
   readonly batch: BatchMessage;
+  /** The delivery of it that this worker had before, if any. */
+  readonly livedThrough: number | undefined;
 }
 
 export async function workBatch(
-  { message, lease, batch: received }: Received,
+  { message, lease, batch: received, livedThrough }: Received,
   parts: WorkParts,
 ): Promise<void> {
   const { clock, workerId, blobs, log } = parts;
@@ -38,6 +40,7 @@ export async function workBatch(
     frames,
     resolved: new Set([...stock.scored, ...stock.failed]),
     worker: workerId,
+    livedThrough,
   });
   const batch = { ...received, history: begin.history };
   const progress = noProgress();
@@ -86,7 +89,7 @@ export async function workBatch(
 
 /** Storage does not say what it holds: others may try later. Whoever rests after this error is spared the next batch, too. */
 async function releaseUnbegun(
-  { message: { dequeueCount }, lease, batch }: Received,
+  { message: { dequeueCount }, lease, batch }: Omit<Received, 'livedThrough'>,
   { metrics }: WorkParts,
 ): Promise<void> {
   metrics.batches.inc({ settled: 'release' });

@@ -60,6 +60,7 @@ await runService(
     clientEnvironment = stack.clientEnvironment;
     say(`The local fleet is up: jobs and results stay in ${folder}`);
     say(`  npm run enqueue VIDEO          in another shell of this folder`);
+    say(`  npm run explain                why there are as many workers as there are`);
     say(`  npm run poison -- list         what could not be worked, and why`);
     say(`  http://127.0.0.1:${stack.ports.producer}/metrics  producer`);
     say(`  http://127.0.0.1:${stack.ports.scaler}/metrics  scaler`);

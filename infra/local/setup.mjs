@@ -1,6 +1,6 @@
 /**
- * Makes this machine ready: the locked dependencies, ffmpeg, ffprobe and redis-server. Runs before the README's commands, on
- * any Node from 20, before anything is installed: so plain JavaScript on Node's own modules.
+ * Makes this machine ready: the locked dependencies, ffmpeg, ffprobe and redis-server; for the tests Prometheus, too. Runs before
+ * the README's commands, on any Node from 20, before anything is installed: so plain JavaScript on Node's own modules.
  *
  * Where everything is there it reads two files and looks along the PATH. System packages are installed with apt by root, or
  * by whoever says yes at a terminal; everybody else is told exactly what to type.
@@ -16,8 +16,19 @@ const NODE_MAJOR_MIN = 20;
 /** As in sysexits(3): something that is needed is not there. */
 const EXIT_UNAVAILABLE = 69;
 
+/** What only the tests run: `npm test` is what this runs before then. */
+const TEST_PROGRAMS = { prometheus: 'prometheus', promtool: 'prometheus' };
 /** Programs we run, and the Debian packages they are in. */
-const PROGRAMS = { ffmpeg: 'ffmpeg', ffprobe: 'ffmpeg', 'redis-server': 'redis-server' };
+const PROGRAMS = {
+  ffmpeg: 'ffmpeg',
+  ffprobe: 'ffmpeg',
+  'redis-server': 'redis-server',
+  ...(process.env['npm_lifecycle_event'] === 'pretest' ? TEST_PROGRAMS : {}),
+};
+/** Packages that come with a service of their own name. */
+const SERVERS = new Set(['redis-server', 'prometheus']);
+/** There while systemd runs this machine, as sd_booted(3) has it. */
+const SYSTEMD = '/run/systemd/system';
 
 requireNode();
 installDependencies();
@@ -84,29 +95,26 @@ async function installPrograms() {
   if (!isOnPath('apt-get')) {
     fail(
       `These programs are needed and not here: ${missing.join(', ')}.`,
-      'Install ffmpeg and redis with the package manager of this system.',
+      `Install ${packages.join(', ')} with the package manager of this system.`,
     );
   }
   if (!isRoot && !(await agrees(`${missing.join(', ')} must be installed. Do it now with sudo apt-get?`))) {
     fail(`These programs are needed and not here: ${missing.join(', ')}.`, `Type: ${byHand}`);
   }
   say(`Installing ${packages.join(' and ')} with apt…`);
-  // RUNLEVEL=1: Debian's redis-server package would start a server of its own, which nobody asked for.
+  const asRoot = (command, ...args) =>
+    run(isRoot ? command : 'sudo', isRoot ? args : [command, ...args]).status === 0;
+  // RUNLEVEL=1: Debian's packages would start servers of their own, which nobody asked for.
   const environment = ['DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1'];
-  const apt = (...args) =>
-    run(isRoot ? 'env' : 'sudo', [
-      ...(isRoot ? [] : ['env']),
-      ...environment,
-      'apt-get',
-      '-qq',
-      '-o',
-      'Dpkg::Use-Pty=0',
-      ...args,
-    ]).status === 0;
+  const apt = (...args) => asRoot('env', ...environment, 'apt-get', '-qq', '-o', 'Dpkg::Use-Pty=0', ...args);
   const isInstalled = apt('update') && apt('install', '-y', '--no-install-recommends', ...packages);
   if (!isInstalled || missing.some((program) => !isOnPath(program))) {
     fail('The packages could not be installed, for the reason above.', `Type: ${byHand}`);
   }
+  // Where systemd runs, it starts them all the same.
+  const servers = packages.filter((name) => SERVERS.has(name));
+  if (servers.length > 0 && existsSync(SYSTEMD))
+    asRoot('systemctl', 'disable', '--now', '--quiet', ...servers);
 }
 
 function isOnPath(program) {

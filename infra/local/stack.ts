@@ -2,6 +2,7 @@
  * The whole system on one machine: Redis, Azurite, producer and scaler, brought up in that order and taken down in reverse.
  * The scaler starts the workers. The programs are the ones that run on Azure; only the addresses differ.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +28,7 @@ const NEAR: Environment = {
   FRAMEFLEET_IDLE_POLL_SECONDS_MAX: '1',
   FRAMEFLEET_HEARTBEAT_SECONDS: '1',
   FRAMEFLEET_TICK_SECONDS: '0.5',
+  FRAMEFLEET_LEADER_SECONDS: '3',
   FRAMEFLEET_DRAIN_TARGET_SECONDS: '5',
   FRAMEFLEET_IDLE_SECONDS: '20',
   FRAMEFLEET_RESEND_SECONDS: '60',
@@ -89,12 +91,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       FRAMEFLEET_REDIS_URL: redis.url,
       // Each takes a free port of its own.
       FRAMEFLEET_HTTP_PORT: '0',
+      FRAMEFLEET_SCALER_TOKEN: undefined,
+      FRAMEFLEET_SCALER_TOKEN_FILE: undefined,
     };
+    const token = randomBytes(24).toString('hex');
+    const scalerOnly = { FRAMEFLEET_FLEET: 'local', FRAMEFLEET_SCALER_TOKEN: token };
     const startService = async (name: 'producer' | 'scaler'): Promise<number> => {
       const part = new Part({
         name,
         program: { script: path.join(ROOT, name, 'main.ts') },
-        env: serviceEnvironment,
+        env: { ...serviceEnvironment, ...(name === 'scaler' ? scalerOnly : {}) },
         cwd: ROOT,
         logPath: logPath(name),
         stopGraceMs: SERVICE_STOP_GRACE_MS,
@@ -108,6 +114,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return {
       clientEnvironment: {
         FRAMEFLEET_MEDIA_STORAGE: storage.media,
+        FRAMEFLEET_SCALER_URL: `http://127.0.0.1:${scaler}`,
+        FRAMEFLEET_SCALER_TOKEN: token,
         FRAMEFLEET_SYSTEM_STORAGE: storage.system,
       },
       ports: { producer, scaler },

@@ -37,7 +37,7 @@ Examples:
 
 Without FRAMEFLEET_MEDIA_STORAGE the work is done on this machine; with it, by the fleet behind that storage account.
 Exit status: 0 done, 1 the job failed, 64 usage, 65 the input cannot be used, 66 no such input, 69 something needed is
-not reachable, 70 an internal error, 73 the output cannot be written, 130 interrupted.`;
+not reachable, 70 an internal error, 73 the output cannot be written, 77 not allowed, 130 interrupted.`;
 
 /** The options, or null where help was asked for and printed. Throws USAGE. */
 export function parseOptions(argv: readonly string[]): EnqueueOptions | null {

@@ -69,7 +69,8 @@ export interface BlobStore {
   ): AsyncIterable<BlobInfo>;
   /** The first parts of names, as in a folder: `<jobId>/` gives `<jobId>`. */
   listFolders(container: ContainerName, options?: Cancellable): AsyncIterable<string>;
-  remove(container: ContainerName, name: string): Promise<void>;
+  /** With `onlyIfEtag`, one that has been written since stays. */
+  remove(container: ContainerName, name: string, options?: { readonly onlyIfEtag?: string }): Promise<void>;
 }
 
 /** `null` for an account that this room may not touch: a blob in it is then a mistake of ours, and throws. */
@@ -192,9 +193,18 @@ function blobStore(open: (container: ContainerName) => ContainerClient, policy: 
         if (item.kind === 'prefix') yield item.name.replace(/\/$/, '');
       }
     },
-    async remove(container, name) {
+    async remove(container, name, { onlyIfEtag } = {}) {
       using call = boundedCall(policy);
-      await open(container).getBlobClient(name).deleteIfExists({ abortSignal: call.abortSignal });
+      try {
+        await open(container)
+          .getBlobClient(name)
+          .deleteIfExists({
+            ...(onlyIfEtag === undefined ? {} : { conditions: { ifMatch: onlyIfEtag } }),
+            abortSignal: call.abortSignal,
+          });
+      } catch (error) {
+        if (onlyIfEtag === undefined || !isAlreadyThere(error)) throw error;
+      }
     },
   };
 }

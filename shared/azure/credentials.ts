@@ -41,7 +41,7 @@ export function storageAccount(setting: string): StorageAccount {
   }
   const queueHost = blobHost.replace('.blob.', '.queue.');
   let opening: Promise<TokenCredential> | undefined;
-  const identity = () => (opening ??= openIdentity());
+  const identity = () => (opening ??= azureIdentity());
   return {
     blobs: async (policy) => blobClient(`https://${blobHost}`, await identity(), policy),
     queues: async (policy) => queueClient(`https://${queueHost}`, await identity(), policy),
@@ -86,8 +86,8 @@ function parsed<T>(client: () => T): Promise<T> {
   }
 }
 
-/** Loaded only where it is needed: it takes longer to load than everything else here. */
-async function openIdentity(): Promise<TokenCredential> {
+/** Who we are on Azure. Loaded only where it is needed: it takes longer to load than everything else here. */
+export async function azureIdentity(): Promise<TokenCredential> {
   const { DefaultAzureCredential } = await import('@azure/identity');
   return sharedTokens(new DefaultAzureCredential());
 }

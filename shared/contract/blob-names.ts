@@ -17,6 +17,9 @@ const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f/\\?#%*:|"<>]|[. ]+$/gu;
 /** Names that a job's folder has already. */
 const OUR_OWN = /^(?:\.*|(?:job|status|report|timeline)\.json)$/;
 
+/** In `control`: every drain request, and nothing else, begins with it. */
+export const DRAIN_PREFIX = 'drain/';
+
 export type ScoredExtension = 'jpg' | 'json';
 
 function frameNumber(frameIndex: number): string {
@@ -62,12 +65,24 @@ export const frameLogBlob = (jobId: string, workerId: string): string =>
 /** In `logs`: the body of a poison message that did not fit. No job id has an underscore. */
 export const poisonBodyBlob = (poisonId: string): string => `_poison/${safeName(poisonId)}`;
 /** In `control`: the machine is asked to finish and take nothing more. */
-export const drainBlob = (vmId: string): string => `drain/${safeName(vmId)}`;
+export const drainBlob = (vmId: string): string => `${DRAIN_PREFIX}${safeName(vmId)}`;
+/** In `control`: what a person has told the scaler. */
+export const OVERRIDE_BLOB = 'override';
+/** In `logs`: every change of the override, a JSON line each. No job id has an underscore. */
+export const OVERRIDE_AUDIT_BLOB = '_audit/override.ndjson';
+/** In `control`: written to learn storage's time. */
+export const CLOCK_BLOB = 'clock';
 /** In `control`: a failure of a job is to be tried again. */
 export const redriveBlob = (jobId: string, poisonId: string): string =>
   `redrive/${jobFolder(jobId)}${safeName(poisonId)}`;
 export const heartbeatBlob = (workerId: string): string => safeName(workerId);
 export const jobPrefix = (jobId: string): string => jobFolder(jobId);
+
+/** The machine of a drain request, or undefined for every other name. */
+export function vmIdOfDrain(blobName: string): string | undefined {
+  const vmId = blobName.startsWith(DRAIN_PREFIX) ? blobName.slice(DRAIN_PREFIX.length) : '';
+  return NAME_PATTERN.test(vmId) ? vmId : undefined;
+}
 
 /** The index in `<jobId>/<8 digits>.<ext>`, or undefined for every other name. */
 export function frameIndexOf(blobName: string): number | undefined {

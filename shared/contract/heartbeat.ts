@@ -27,6 +27,9 @@ const heartbeat = z.object({
   /** `name/version` of the model last loaded. */
   model: z.string().nullable(),
   megapixelsPerSecond: z.number().min(0).nullable(),
+  /** Tries of frames in the last ten minutes that were stored, and that failed in a way that may be the worker's fault. */
+  recentStored: z.int().min(0),
+  recentFailed: z.int().min(0),
   /** It left a message for workers of a newer release: it is too old for what is on the queue. */
   isTooOld: z.boolean(),
   /** Draining or drained because of `control/drain/<vmId>` with this etag: consent to that request and no other. */

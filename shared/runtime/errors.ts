@@ -15,6 +15,7 @@ export const EXIT = {
   unavailable: 69,
   internal: 70,
   cannotCreate: 73,
+  noPermission: 77,
   interrupted: 130,
 } as const;
 
@@ -40,6 +41,12 @@ export const ERROR_EXITS = {
   PROGRAM_MISSING: EXIT.unavailable,
   STACK_FAILED: EXIT.unavailable,
   STACK_ALREADY_RUNNING: EXIT.unavailable,
+  SCALER_UNREACHABLE: EXIT.unavailable,
+  TOKEN_REFUSED: EXIT.noPermission,
+  TOKEN_NOT_SET: EXIT.unavailable,
+  TOO_MANY_REQUESTS: EXIT.unavailable,
+  REQUEST_INVALID: EXIT.usage,
+  ROUTE_UNKNOWN: EXIT.usage,
   OUTPUT_NOT_WRITABLE: EXIT.cannotCreate,
   INTERRUPTED: EXIT.interrupted,
   MEDIA_TOOL_FAILED: EXIT.internal,

@@ -1,35 +1,148 @@
-import type { Backlog, Observation } from '../../scaler/observe.ts';
-import type { Policy } from '../../scaler/policy.ts';
 /** What the scaler sees of a fleet with nothing to do; say only what a test is about. */
-import { type Heartbeat, type WorkerState } from '../../shared/contract/heartbeat.ts';
+import type { Action, Decision } from '../../scaler/decision.ts';
+import type { FleetView, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
+import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observation.ts';
+import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
+import type { Heartbeat, WorkerState } from '../../shared/contract/heartbeat.ts';
 
-export const POLICY: Policy = { capacityMax: 10, drainTargetMs: 300_000, idleMs: 60_000 };
-export const NO_BACKLOG: Backlog = {
-  framesRemaining: 0,
-  batchesRemaining: 0,
-  engineSecondsRemaining: 0,
-  jobsOpen: 0,
-};
+/** Of every observation that says nothing else. */
+const NOW = new Date('2026-11-23T06:00:00.000Z');
+export const AT_MS = NOW.getTime();
+/** Nobody has measured a boot: an instance is idle for five minutes before it goes. */
+export const POLICY: Policy = { ...POLICY_DEFAULTS };
+/** The megapixels of a frame that an engine nobody has measured scores in one second. */
+const MEGAPIXELS_A_SECOND = 4;
 
-function beat(vmId: string, state: WorkerState): Heartbeat {
-  const [stateSince, sentAt] = ['2026-11-23T06:00:00.000Z', '2026-11-23T06:15:00.000Z'];
-  const engine = { executionProvider: null, model: null, megapixelsPerSecond: null };
-  const own = { workerId: `${vmId}-0`, vmId, isTooOld: false, drainEtag: null };
-  return { version: 1, ...own, state, stateSince, sequence: 1, sentAt, ...engine };
+export interface SeenMachine {
+  readonly vmId?: string;
+  readonly pool?: string;
+  /** What its worker says; `none`: it was never heard. */
+  readonly says?: WorkerState | 'none';
+  /** For how long it has said so. */
+  readonly sinceMs?: number;
+  /** How long ago it was heard. */
+  readonly heardMs?: number;
+  readonly ageMs?: number;
+  readonly phase?: InstancePhase;
+  /** The etag that its worker quotes. */
+  readonly quotes?: string | null;
+  readonly beat?: Partial<Heartbeat>;
 }
 
-/** A fleet in these states, each instance named `vm-<its index>`. */
-export function buildObservation(
-  states: readonly WorkerState[] = [],
-  fields: Partial<Observation> = {},
-): Observation {
-  const beats = states.map((state, index) => beat(`vm-${index}`, state));
+/** A job of so many seconds for one engine, in batches of half a minute. */
+export function buildJob(engineSeconds: number, fields: Partial<JobBacklog> = {}): JobBacklog {
   return {
-    atMs: 1_000_000,
-    messagesApprox: 0,
-    backlog: NO_BACKLOG,
-    instances: beats.map(({ vmId }) => ({ vmId, startedAt: new Date(0) })),
-    heartbeats: new Map(beats.map((one) => [one.vmId, one])),
+    jobId: 'job',
+    model: 'painter',
+    priority: 'normal',
+    framesRemaining: engineSeconds,
+    batchesRemaining: Math.ceil(engineSeconds / 30),
+    megapixelsPerFrame: MEGAPIXELS_A_SECOND,
+    isSplitting: false,
+    spent: 0,
+    spendingMax: null,
     ...fields,
   };
+}
+
+function reportOf(vmId: string, machine: SeenMachine): readonly WorkerReport[] {
+  const { says = 'idle', sinceMs = 0, heardMs = 2_000, quotes = null, beat = {} } = machine;
+  if (says === 'none') return [];
+  const writtenAt = new Date(AT_MS - heardMs);
+  return [
+    {
+      beat: {
+        version: 1,
+        workerId: `${vmId}-0`,
+        vmId,
+        state: says,
+        stateSince: new Date(AT_MS - sinceMs).toISOString(),
+        sequence: 1,
+        sentAt: writtenAt.toISOString(),
+        executionProvider: null,
+        model: null,
+        megapixelsPerSecond: null,
+        recentStored: 0,
+        recentFailed: 0,
+        isTooOld: false,
+        drainEtag: quotes,
+        ...beat,
+      },
+      writtenAt,
+    },
+  ];
+}
+
+function instanceOf(vmId: string, index: number, machine: SeenMachine): Instance {
+  const { pool = 'local', ageMs = 3_600_000, phase = 'running' } = machine;
+  return { pool, instanceId: String(index), vmId, phase, createdAt: new Date(AT_MS - ageMs) };
+}
+
+/** Pools as they are when all of their machines are listed. */
+function buildPools(machines: readonly SeenMachine[], pools: readonly Partial<Pool>[]): Pool[] {
+  return pools.map((fields) => {
+    const name = fields.name ?? 'local';
+    const capacity = machines.filter((one) => (one.pool ?? 'local') === name).length;
+    return { name, kind: 'local', capacity, isChanging: false, refusal: null, ...fields };
+  });
+}
+
+/** A fleet of these machines, each named `vm-<its index>`. */
+export function buildObservation(
+  machines: readonly SeenMachine[] = [],
+  { pools = [{}], ...fields }: Partial<Observation> & { readonly pools?: readonly Partial<Pool>[] } = {},
+): Observation {
+  const named = machines.map((machine, index) => ({ ...machine, vmId: machine.vmId ?? `vm-${index}` }));
+  const fleet: FleetView = {
+    pools: buildPools(machines, pools),
+    instances: named.map((machine, index) => instanceOf(machine.vmId, index, machine)),
+  };
+  return {
+    now: NOW,
+    atMs: AT_MS,
+    messagesApprox: 0,
+    backlog: [],
+    fleet,
+    workers: new Map(named.map((machine) => [machine.vmId, reportOf(machine.vmId, machine)])),
+    drainRequests: new Map(),
+    ratesByModel: new Map(),
+    bootMs: null,
+    override: null,
+    ...fields,
+  };
+}
+
+/** The same fleet, so much later: everybody goes on saying what he said. */
+export function later(seen: Observation, byMs: number): Observation {
+  const [now, atMs] = [new Date(seen.now.getTime() + byMs), seen.atMs + byMs];
+  if (seen.workers === null) return { ...seen, now, atMs };
+  const heardAgain = (report: WorkerReport): WorkerReport => ({
+    ...report,
+    writtenAt: new Date(report.writtenAt.getTime() + byMs),
+  });
+  const workers = new Map(
+    [...seen.workers].map(([vmId, reports]) => [vmId, reports.map(heardAgain)] as const),
+  );
+  return { ...seen, now, atMs, workers };
+}
+
+export function buildOverride(mode: Override['mode'], capacity: number | null, forMs = 600_000): Override {
+  const expiresAt = new Date(AT_MS + forMs);
+  return { mode, capacity, reason: 'a test', author: 'somebody', setAt: NOW, expiresAt };
+}
+
+/** What is done, in words short enough for a table: `out local 3`, `drain idle vm-0 vm-1`, `remove idle vm-0`. */
+export function inWords({ actions }: Pick<Decision, 'actions'>): string {
+  return actions.map(actionInWords).join(', ') || 'hold';
+}
+
+function actionInWords(action: Action): string {
+  switch (action.kind) {
+    case 'scale-out':
+      return `out ${action.pool} ${action.total}`;
+    case 'drain':
+      return `drain ${action.why} ${action.vmIds.join(' ')}`;
+    case 'remove':
+      return `remove ${action.why} ${action.vmIds.map((vmId) => vmId ?? 'nobody').join(' ')}`;
+  }
 }

@@ -31,6 +31,14 @@ export function enqueue(args: readonly string[], options: CommandOptions): Runni
   return start('producer/enqueue.ts', args, options);
 }
 
+export function scale(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('scaler/scale.ts', args, options);
+}
+
+export function explain(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('scaler/explain.ts', args, options);
+}
+
 export function poison(args: readonly string[], options: CommandOptions): RunningCommand {
   return start('producer/poison.ts', args, options);
 }

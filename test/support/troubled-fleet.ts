@@ -120,16 +120,18 @@ export async function undisturbed(shape: {
 }
 
 /**
- * Requests of a worker while up to a third of its calls fails, at most. A call takes at most 1.5 tries on average. What a good day
- * takes may be asked twice: tries, and deliveries that are lost and begun again. By the second, however long it takes, there is
- * a heartbeat, and two looks at the queue and for a drain request while there is nothing to do.
+ * Requests of the workers while up to a third of its calls fails, at most. A call takes at most 1.5 tries on average. What a good day
+ * takes may be asked twice: tries, and deliveries that are lost and begun again. By the second and the
+ * worker, however long it takes, there is a heartbeat, and two looks at the queue and for a drain request while there is nothing to do.
  */
 export function requestsMax({
   undisturbed: onGoodDay,
+  workers,
   wallSeconds,
 }: {
   readonly undisturbed: number;
+  readonly workers: number;
   readonly wallSeconds: number;
 }): number {
-  return 2 * onGoodDay + Math.ceil(1.5 * (1 + 2 * 2) * wallSeconds);
+  return 2 * onGoodDay + Math.ceil(1.5 * (1 + 2 * 2) * workers * wallSeconds);
 }

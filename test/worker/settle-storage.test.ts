@@ -53,3 +53,11 @@ test('deliveries that storage did not let begin count as none, and hide none tha
   });
   expect(begin.history).toMatchObject({ barren: killed, failures: [{ kind: 'engine', frames: [[31, 32]] }] });
 });
+
+test('a worker that lost a lease with a frame’s number saved knows that nobody died of it; another cannot', () => {
+  const history = { ...buildBatch().history, deliveries: 4, carefulFrame: 31 };
+  const arrival = { history, dequeueCount: 7, frames: [30, 31], resolved: new Set<number>(), worker: 'vm-0' };
+  expect(outset({ ...arrival, livedThrough: 5 }).history.failures).toEqual([]);
+  for (const livedThrough of [undefined, 4])
+    expect(outset({ ...arrival, livedThrough }).history.failures).toMatchObject([{ frames: [[31, 32]] }]);
+});

@@ -125,11 +125,18 @@ test('while storage gives and takes nothing, a batch waits for it and is charged
 });
 
 test('only a batch that more deliveries took than it has frames to store is given up for their silence', () => {
-  const releases = buildBatch({ ...BATCH, history: { releases: 5000 } });
+  const releases = buildBatch({ ...BATCH, history: { releases: 3000 } });
   const one = { newlyStored: 1, interruption: CRASH };
   expect(settle(buildDelivery({ ...one, dequeueCount: 1024 })).kind).toBe('release');
   expect(settle(buildDelivery({ ...one, dequeueCount: 1025 })).kind).toBe('poison');
-  expect(settle(buildDelivery({ ...one, batch: releases, dequeueCount: 6024 })).kind).toBe('release');
+  expect(settle(buildDelivery({ ...one, batch: releases, dequeueCount: 4024 })).kind).toBe('release');
+});
+
+test('a frame that storage never gives, all day long, is given up in the end', () => {
+  const away = { ...NOTHING, interruption: { kind: 'storage', message: 'gone' } } as const;
+  const batch = buildBatch({ ...BATCH, history: { releases: 4_319, deliveries: 4_319 } });
+  expect(settle(buildDelivery({ ...away, batch, dequeueCount: 4_320 })).kind).toBe('release');
+  expect(settle(buildDelivery({ ...away, batch, dequeueCount: 4_321 })).kind).toBe('poison');
 });
 
 test.each([

@@ -19,6 +19,8 @@ const SAMPLE: Heartbeat = {
   executionProvider: null,
   model: null,
   megapixelsPerSecond: null,
+  recentStored: 10,
+  recentFailed: 0,
   isTooOld: false,
   drainEtag: null,
 };
@@ -36,6 +38,8 @@ const beats: fc.Arbitrary<Heartbeat> = fc.record({
   executionProvider: fc.option(fc.constantFrom('cuda', 'cpu')),
   model: fc.option(plainNames.map((name) => `${name}/1`)),
   megapixelsPerSecond: fc.option(fc.float({ min: 0, noNaN: true, noDefaultInfinity: true })),
+  recentStored: fc.nat(),
+  recentFailed: fc.nat(),
   isTooOld: fc.boolean(),
   drainEtag: fc.option(fc.constantFrom('"0x8D1"', '0x8DE')),
 });

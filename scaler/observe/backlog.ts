@@ -1,0 +1,46 @@
+/** What is left to do of every open job, from the ledger, and how fast each of their models is known to be. */
+import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
+import type { LedgerJob } from '../../shared/control/ledger-job.ts';
+import type { Ledger } from '../../shared/control/ledger.ts';
+import type { Spending } from '../../shared/control/spending.ts';
+import type { JobBacklog } from '../observation.ts';
+
+export interface Work {
+  readonly backlog: readonly JobBacklog[];
+  /** Megapixels per second of one engine. */
+  readonly ratesByModel: ReadonlyMap<string, number>;
+}
+
+export async function readBacklog({
+  ledger,
+  spending,
+}: {
+  readonly ledger: Pick<Ledger, 'openJobs' | 'rate'>;
+  readonly spending: Pick<Spending, 'read'>;
+}): Promise<Work> {
+  const [jobs, spent] = await Promise.all([ledger.openJobs(), spending.read()]);
+  const open = jobs.filter(({ state }) => state === 'waiting' || state === 'running');
+  const models = [...new Set(open.map(({ definition }) => definition.model.name))];
+  const rates = await Promise.all(models.map(async (model) => [model, await ledger.rate(model)] as const));
+  return {
+    backlog: open.map((job) => backlogOf(job, (spent.byJob.get(job.jobId)?.micros ?? 0) / 1e6)),
+    ratesByModel: new Map(rates.flatMap(([model, rate]) => (rate === undefined ? [] : [[model, rate]]))),
+  };
+}
+
+function backlogOf(job: LedgerJob, spent: number): JobBacklog {
+  const { jobId, definition, framesExpected, framesScored, framesFailed, batchSize, splitFinished } = job;
+  const framesRemaining = Math.max(0, framesExpected - framesScored - framesFailed);
+  return {
+    jobId,
+    model: definition.model.name,
+    priority: definition.request.priority,
+    framesRemaining,
+    // Before the split has planned them there are as few as there can be.
+    batchesRemaining: Math.ceil(framesRemaining / (batchSize ?? BATCH_FRAMES_MAX)),
+    megapixelsPerFrame: job.megapixelsPerFrame,
+    isSplitting: !splitFinished,
+    spent,
+    spendingMax: null,
+  };
+}

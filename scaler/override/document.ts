@@ -1,0 +1,121 @@
+/**
+ * What a person tells the scaler to do in place of what it would decide, and for how long. PURE.
+ *
+ *   fixed  so many instances, whatever there is to do
+ *   min    at least so many
+ *   max    at most so many
+ *   pause  nothing is started; who is there finishes and goes
+ *
+ * It says who, why and until when, always: an override that nobody remembers is how fleets burn money.
+ */
+import { z } from 'zod';
+
+import { parseJson } from '../../shared/contract/parse-json.ts';
+import type { Override } from '../observation.ts';
+
+export const OVERRIDE_MODES = ['fixed', 'min', 'max', 'pause'] as const satisfies readonly Override['mode'][];
+/** Shorter than a boot is of no use; longer than a week is a policy, and belongs into the configuration. */
+export const TTL_SECONDS = { min: 60, max: 7 * 24 * 3600 } as const;
+const REASON_CHARACTERS_MAX = 200;
+const AUTHOR_CHARACTERS_MAX = 100;
+export const CAPACITY_MAX = 1000;
+
+/** A line of text that can be printed as it is. */
+const line = (charactersMax: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(charactersMax)
+    .refine((text) => !/\p{Cc}/u.test(text) && text.isWellFormed(), { error: 'expected one line of text' });
+
+const signature = { author: line(AUTHOR_CHARACTERS_MAX), reason: line(REASON_CHARACTERS_MAX) };
+const capacity = z.int().min(0).max(CAPACITY_MAX);
+
+/** The body of `PUT /override`. */
+export const overrideRequest = z.discriminatedUnion('mode', [
+  z.strictObject({
+    mode: z.enum(['fixed', 'min', 'max']),
+    capacity,
+    ttlSeconds: z.int().min(TTL_SECONDS.min).max(TTL_SECONDS.max),
+    ...signature,
+  }),
+  z.strictObject({
+    mode: z.literal('pause'),
+    capacity: z.null().optional(),
+    ttlSeconds: z.int().min(TTL_SECONDS.min).max(TTL_SECONDS.max),
+    ...signature,
+  }),
+]);
+export type OverrideRequest = z.infer<typeof overrideRequest>;
+
+/** The body of `DELETE /override`. */
+export const overrideEnd = z.strictObject(signature);
+export type OverrideEnd = z.infer<typeof overrideEnd>;
+
+const instant = z.iso.datetime().transform((text) => new Date(text));
+
+/** The blob. */
+const overrideDocument = z.object({
+  version: z.literal(1),
+  mode: z.enum(OVERRIDE_MODES),
+  capacity: capacity.nullable(),
+  ...signature,
+  setAt: instant,
+  expiresAt: instant,
+});
+
+export function overrideFrom(request: OverrideRequest, now: Date): Override {
+  const { mode, ttlSeconds, reason, author } = request;
+  return {
+    mode,
+    capacity: request.capacity ?? null,
+    reason,
+    author,
+    setAt: now,
+    expiresAt: new Date(now.getTime() + ttlSeconds * 1000),
+  };
+}
+
+export function encodeOverride(override: Override): string {
+  return JSON.stringify({ version: 1, ...override });
+}
+
+/** Undefined where the blob is not one of ours: then nobody knows what was meant. */
+export function decodeOverride(text: string): Override | undefined {
+  const parsed = overrideDocument.safeParse(parseJson(text));
+  if (!parsed.success) return undefined;
+  const { version: _, ...override } = parsed.data;
+  const hasCapacity = override.capacity !== null;
+  return hasCapacity === (override.mode !== 'pause') ? override : undefined;
+}
+
+export function isExpired({ expiresAt }: Pick<Override, 'expiresAt'>, now: Date): boolean {
+  return expiresAt.getTime() <= now.getTime();
+}
+
+/** In a person's words: `4 instances, no more and no fewer`. */
+export function describeOverride({ mode, capacity: wanted }: Pick<Override, 'mode' | 'capacity'>): string {
+  const instances = `${wanted} instance${wanted === 1 ? '' : 's'}`;
+  switch (mode) {
+    case 'fixed':
+      return `exactly ${instances}`;
+    case 'min':
+      return `at least ${instances}`;
+    case 'max':
+      return `at most ${instances}`;
+    case 'pause':
+      return 'paused: nothing is started, and who is there finishes and goes';
+  }
+}
+
+/** As JSON, with its meaning in words. */
+export function shown(override: Override | null | 'unknown') {
+  if (override === null || override === 'unknown') return override;
+  return {
+    ...override,
+    setAt: override.setAt.toISOString(),
+    expiresAt: override.expiresAt.toISOString(),
+    meaning: describeOverride(override),
+  };
+}

@@ -1,0 +1,35 @@
+/** What a scenario draws with. PURE in itself: all randomness is the sequence it is given, so a seed replays it. */
+export class Dice {
+  readonly #next: () => number;
+
+  /** `next` gives numbers from 0 up to 1. */
+  constructor(next: () => number) {
+    this.#next = next;
+  }
+
+  chance(probability: number): boolean {
+    return this.#next() < probability;
+  }
+
+  between(min: number, max: number): number {
+    return min + this.#next() * (max - min);
+  }
+
+  whole(min: number, max: number): number {
+    return Math.floor(this.between(min, max + 1));
+  }
+
+  /** Short ones mostly, long ones sometimes: even over orders of magnitude. */
+  spread(min: number, max: number): number {
+    return min * (max / min) ** this.#next();
+  }
+
+  /** A duration with this mean, as of things that happen at any time alike. */
+  wait(mean: number): number {
+    return -mean * Math.log(1 - this.#next());
+  }
+
+  pick<const T>(items: readonly [T, ...T[]]): T {
+    return items[Math.min(items.length - 1, Math.floor(this.#next() * items.length))] ?? items[0];
+  }
+}

@@ -1,0 +1,73 @@
+/** Figures of one tick, for metrics and status. PURE. */
+import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
+import type { BlockReason } from './fleet/fleet.ts';
+import type { Memory } from './memory.ts';
+import type { Observation, Override, WorkerReport } from './observation.ts';
+import { isExpired } from './override/document.ts';
+import type { Policy } from './policy.ts';
+
+/** As workers name them; whatever else one says is `other`. */
+const PROVIDERS: ReadonlySet<string> = new Set(['tensorrt', 'cuda', 'webgpu', 'cpu']);
+/** More models at once are counted together: a label must not grow with what workers say. */
+const MODELS_MAX = 20;
+const OTHER = 'other';
+
+/** Workers of machines that there are, heard within the time that a heartbeat counts for. */
+export function freshReports(
+  { now, fleet, workers }: Pick<Observation, 'now' | 'fleet' | 'workers'>,
+  { heartbeatStaleMs }: Pick<Policy, 'heartbeatStaleMs'>,
+): readonly WorkerReport[] {
+  const there = fleet && new Set(fleet.instances.map(({ vmId }) => vmId));
+  return [...(workers ?? new Map<string, readonly WorkerReport[]>())]
+    .filter(([vmId]) => there === null || there.has(vmId))
+    .flatMap(([, reports]) => reports)
+    .filter(({ writtenAt }) => now.getTime() - writtenAt.getTime() <= heartbeatStaleMs);
+}
+
+/** Null where the ledger cannot be read. */
+export function engineSecondsOf({
+  backlog,
+  ratesByModel,
+}: Pick<Observation, 'backlog' | 'ratesByModel'>): number | null {
+  if (backlog === null) return null;
+  return backlog.reduce((sum, { model, framesRemaining, megapixelsPerFrame }) => {
+    const rate = ratesByModel.get(model) ?? MEGAPIXELS_PER_SECOND_ASSUMED;
+    return sum + (framesRemaining * megapixelsPerFrame) / rate;
+  }, 0);
+}
+
+/** Pools that give nothing more at the moment. */
+export function blocksOf(
+  { blocked }: Pick<Memory, 'blocked'>,
+  now: Date,
+): readonly { readonly pool: string; readonly reason: BlockReason }[] {
+  return Object.entries(blocked)
+    .filter(([, { untilMs }]) => untilMs > now.getTime())
+    .map(([pool, { reason }]) => ({ pool, reason }));
+}
+
+export function overrideInForce({ override, now }: Pick<Observation, 'override' | 'now'>): Override | null {
+  return override === null || override === 'unknown' || isExpired(override, now) ? null : override;
+}
+
+export interface WorkerFigure {
+  /** `name/version`; null where it has loaded none. */
+  readonly model: string | null;
+  readonly provider: string;
+  readonly megapixelsPerSecond: number;
+}
+
+/** Of each worker, with labels that are safe to show. */
+export function fleetFigures(reports: readonly WorkerReport[]): readonly WorkerFigure[] {
+  const known = new Set<string>();
+  return reports.map(({ beat }) => {
+    const { model, executionProvider } = beat;
+    if (model !== null && known.size < MODELS_MAX) known.add(model);
+    const provider = executionProvider ?? 'none';
+    return {
+      model: model === null || known.has(model) ? model : OTHER,
+      provider: provider === 'none' || PROVIDERS.has(provider) ? provider : OTHER,
+      megapixelsPerSecond: beat.megapixelsPerSecond ?? 0,
+    };
+  });
+}

@@ -1,0 +1,146 @@
+/** What may be typed, and what it means. */
+import { describe, expect, test } from 'vitest';
+
+import { parseDuration } from '../../scaler/commands/duration.ts';
+import { parseExplainOptions } from '../../scaler/commands/explain-options.ts';
+import { parseScaleOptions } from '../../scaler/commands/scale-options.ts';
+import { scalerConfig } from '../../scaler/config.ts';
+
+const parse = (...argv: string[]) => parseScaleOptions(argv, 'ada@desk');
+const WHY = ['--because', 'demo at ten'];
+const SIGNED = { reason: 'demo at ten', author: 'ada@desk' };
+
+test.each([
+  ['90s', 90],
+  ['30m', 1800],
+  ['2h', 7200],
+  ['7d', 604_800],
+  [' 5m ', 300],
+])('%s is %i s', (text, seconds) => {
+  expect(parseDuration(text)).toBe(seconds);
+});
+
+test.each(['', '30', 'm', '-5m', '1.5h', '2 h', '5w', '1h30m', '9999999s'])('%j is no duration', (text) => {
+  expect(parseDuration(text)).toBeUndefined();
+});
+
+describe('npm run scale', () => {
+  test.each([
+    ['a number', ['4', '--for', '30m'], { mode: 'fixed', capacity: 4, ttlSeconds: 1800 }],
+    ['none at all', ['0', '--for', '30m'], { mode: 'fixed', capacity: 0, ttlSeconds: 1800 }],
+    ['--min', ['--min', '2', '--for', '2h'], { mode: 'min', capacity: 2, ttlSeconds: 7200 }],
+    ['--max', ['--max', '8', '--for', '7d'], { mode: 'max', capacity: 8, ttlSeconds: 604_800 }],
+    ['--pause', ['--pause', '--for', '60s'], { mode: 'pause', ttlSeconds: 60 }],
+  ])('%s asks for it', (_, argv, request) => {
+    expect(parse(...argv, ...WHY)).toEqual({
+      kind: 'set',
+      request: { ...request, ...SIGNED },
+      asJson: false,
+    });
+  });
+
+  test('--end takes it back, nothing at all shows it, --author signs for somebody else', () => {
+    expect(parse('--end', ...WHY)).toEqual({ kind: 'end', request: SIGNED, asJson: false });
+    expect(parse()).toEqual({ kind: 'show', asJson: false });
+    expect(parse('--json')).toEqual({ kind: 'show', asJson: true });
+    expect(parse('--end', ...WHY, '--author', 'bob')).toMatchObject({ request: { author: 'bob' } });
+  });
+
+  test.each([
+    ['two wishes at once', ['4', '--min', '2', '--for', '1h', ...WHY], /Only one/],
+    ['no end', ['4', ...WHY], /--for is missing/],
+    ['no reason', ['4', '--for', '1h'], /--because is missing/],
+    ['an empty reason', ['--end', '--because', ' '], /--because is missing/],
+    ['a reason for nothing', [...WHY], /Nothing is asked for/],
+    ['half an instance', ['1.5', '--for', '1h', ...WHY], /whole number/],
+    ['a negative number', ['--min=-2', '--for', '1h', ...WHY], /whole number/],
+    ['too short a time', ['4', '--for', '59s', ...WHY], /from 1 minute to 7 days/],
+    ['too long a time', ['4', '--for', '8d', ...WHY], /from 1 minute to 7 days/],
+    ['an unknown option', ['4', '--force'], /[Uu]nknown option/],
+    ['a second number', ['4', '5'], /[Tt]oo many arguments/],
+  ])('%s is refused with what to do', (_, argv, sentence) => {
+    expect(() => parse(...argv)).toThrow(
+      expect.objectContaining({
+        code: 'USAGE',
+        message: expect.stringMatching(sentence) as string,
+        hint: expect.stringContaining('npm run scale') as string,
+      }),
+    );
+  });
+});
+
+describe('npm run explain', () => {
+  test('supposes what is said, several things at once', () => {
+    expect(parseExplainOptions([])).toEqual({ whatIf: {}, asJson: false });
+    const argv = ['--what-if', 'backlog=100000', '--what-if', 'capacityMax=40', '--json'];
+    expect(parseExplainOptions(argv)).toEqual({
+      whatIf: { backlog: '100000', capacityMax: '40' },
+      asJson: true,
+    });
+  });
+
+  test.each([['backlog'], ['backlog='], ['frames=5'], ['=5']])('--what-if %s is refused', (text) => {
+    expect(() => parseExplainOptions(['--what-if', text])).toThrow(/Expected one of backlog/);
+  });
+});
+
+describe('the configuration', () => {
+  const BASE = {
+    FRAMEFLEET_MEDIA_STORAGE: 'mediaaccount',
+    FRAMEFLEET_SYSTEM_STORAGE: 'systemaccount',
+    FRAMEFLEET_REDIS_URL: 'redis://127.0.0.1:6379',
+  };
+  const AZURE = {
+    ...BASE,
+    FRAMEFLEET_FLEET: 'azure',
+    FRAMEFLEET_SUBSCRIPTION_ID: 's',
+    FRAMEFLEET_RESOURCE_GROUP: 'g',
+    FRAMEFLEET_SCALE_SETS: 'gpu-spot:spot, gpu:on-demand',
+    FRAMEFLEET_PRICES: 'gpu-spot=0.09,gpu=0.75',
+  };
+
+  test('names scale sets in order, with their prices', () => {
+    expect(scalerConfig(AZURE)).toMatchObject({
+      fleet: {
+        kind: 'azure',
+        scaleSets: [
+          { name: 'gpu-spot', kind: 'spot' },
+          { name: 'gpu', kind: 'on-demand' },
+        ],
+      },
+      policy: { pricePerHour: { 'gpu-spot': 0.09, gpu: 0.75 }, capacityMax: 10 },
+      token: null,
+    });
+  });
+
+  test('gives workers no key to the control plane', () => {
+    const { workerEnvironment, token } = scalerConfig({
+      ...BASE,
+      FRAMEFLEET_SCALER_TOKEN: 'a-very-secret-token',
+    });
+    expect(token).toBe('a-very-secret-token');
+    expect(JSON.stringify(workerEnvironment)).not.toMatch(/secret|redis:/);
+  });
+
+  test.each([
+    ['scale sets without a kind', { ...AZURE, FRAMEFLEET_SCALE_SETS: 'gpu' }, /FRAMEFLEET_SCALE_SETS/],
+    ['no scale sets', { ...AZURE, FRAMEFLEET_SCALE_SETS: '' }, /FRAMEFLEET_SCALE_SETS/],
+    ['no subscription', { ...AZURE, FRAMEFLEET_SUBSCRIPTION_ID: undefined }, /FRAMEFLEET_SUBSCRIPTION_ID/],
+    ['a price that is none', { ...AZURE, FRAMEFLEET_PRICES: 'gpu=cheap' }, /FRAMEFLEET_PRICES/],
+    ['a short token', { ...BASE, FRAMEFLEET_SCALER_TOKEN: 'short' }, /FRAMEFLEET_SCALER_TOKEN/],
+    ['a token file that is not there', { ...BASE, FRAMEFLEET_SCALER_TOKEN_FILE: '/no/where' }, /TOKEN_FILE/],
+    [
+      'a least above the most',
+      { ...BASE, FRAMEFLEET_CAPACITY_MIN: '9', FRAMEFLEET_CAPACITY_MAX: '2' },
+      /least/,
+    ],
+  ])('with %s is refused by name, and without showing it', (_, environment, sentence) => {
+    expect(() => scalerConfig(environment)).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        message: expect.stringMatching(sentence) as string,
+      }),
+    );
+    expect(() => scalerConfig(environment)).not.toThrow(/found "short"/);
+  });
+});

@@ -1,0 +1,255 @@
+/** What holds for everything the scaler may ever see, however unlikely. */
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import { decide } from '../../scaler/decide.ts';
+import { DRAIN_WHYS, sentenceOf } from '../../scaler/decision.ts';
+import { BLOCK_REASONS, INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
+import type { Observation } from '../../scaler/observation.ts';
+import type { Policy } from '../../scaler/policy.ts';
+import { WORKER_STATES } from '../../shared/contract/heartbeat.ts';
+import {
+  AT_MS,
+  POLICY,
+  type SeenMachine,
+  buildJob,
+  buildObservation,
+  buildOverride,
+} from '../support/build-observation.ts';
+
+const POOLS = [
+  { name: 'spot', kind: 'spot' },
+  { name: 'on-demand', kind: 'on-demand' },
+] as const;
+const MONEY = { spot: 1, 'on-demand': 4 };
+const ageMs = fc.constantFrom(0, 2_000, 59_000, 61_000, 299_000, 301_000, 700_000, 4_000_000, -5_000);
+
+const machines: fc.Arbitrary<SeenMachine> = fc.record({
+  pool: fc.constantFrom('spot', 'on-demand'),
+  says: fc.constantFrom('none' as const, ...WORKER_STATES),
+  sinceMs: ageMs,
+  heardMs: ageMs,
+  ageMs,
+  phase: fc.constantFrom('running' as const, 'running' as const, ...INSTANCE_PHASES),
+  quotes: fc.constantFrom(null, '"a"', '"b"'),
+  beat: fc.record({
+    recentStored: fc.constantFrom(0, 5, 100),
+    recentFailed: fc.constantFrom(0, 0, 10, 80),
+    isTooOld: fc.boolean(),
+  }),
+});
+const backlogs = fc.array(
+  fc
+    .record({ seconds: fc.nat({ max: 5_000 }), isSplitting: fc.boolean(), spent: fc.nat({ max: 2 }) })
+    .map(({ seconds, ...rest }) => buildJob(seconds, { ...rest, spendingMax: 2 })),
+  { maxLength: 3 },
+);
+const overrides = fc
+  .tuple(
+    fc.constantFrom('fixed' as const, 'min' as const, 'max' as const, 'pause' as const),
+    fc.nat({ max: 12 }),
+    fc.integer({ min: -10, max: 10_000 }),
+  )
+  .map(([mode, capacity, forMs]) => buildOverride(mode, capacity, forMs));
+
+const observations: fc.Arbitrary<Observation> = fc
+  .record({
+    seen: fc.array(machines, { maxLength: 10 }),
+    asked: fc.array(fc.tuple(fc.nat({ max: 9 }), fc.constantFrom('"a"', '"b"')), { maxLength: 6 }),
+    extra: fc.array(fc.nat({ max: 3 }), { minLength: 2, maxLength: 2 }),
+    isChanging: fc.array(fc.boolean(), { minLength: 2, maxLength: 2 }),
+    messagesApprox: fc.option(fc.nat({ max: 300 })),
+    backlog: fc.option(backlogs),
+    override: fc.oneof(fc.constant(null), fc.constant('unknown' as const), overrides),
+    bootMs: fc.option(fc.nat({ max: 2_000_000 })),
+    unread: fc.subarray(['fleet', 'workers', 'drainRequests'] as const, { maxLength: 1 }),
+  })
+  .map(({ seen, asked, extra, isChanging, unread, ...rest }) => {
+    const pools = POOLS.map((pool, index) => ({
+      ...pool,
+      capacity: seen.filter((one) => one.pool === pool.name).length + (extra[index] ?? 0),
+      isChanging: isChanging[index] === true,
+    }));
+    const drainRequests = new Map(asked.map(([index, etag]) => [`vm-${index}`, etag] as const));
+    const all = buildObservation(seen, { pools, drainRequests, ...rest });
+    return Object.assign(all, Object.fromEntries(unread.map((key) => [key, null])));
+  });
+
+const policies: fc.Arbitrary<Policy> = fc
+  .record({
+    capacityMax: fc.nat({ max: 14 }),
+    spendingPerHourMax: fc.option(fc.nat({ max: 30 })),
+    onDemandBase: fc.nat({ max: 2 }),
+    enginesPerInstance: fc.integer({ min: 1, max: 2 }),
+  })
+  .map((fields) => ({ ...POLICY, pricePerHour: MONEY, ...fields }));
+
+const memories: fc.Arbitrary<Memory> = fc
+  .record({
+    zeroReadings: fc.nat({ max: 3 }),
+    surplus: fc.option(
+      fc.record({
+        sinceMs: fc.constantFrom(AT_MS - 900_000, AT_MS, AT_MS + 1_000),
+        least: fc.nat({ max: 5 }),
+      }),
+    ),
+    drains: fc.dictionary(
+      fc.nat({ max: 9 }).map((index) => `vm-${index}`),
+      fc.record({
+        why: fc.constantFrom(...DRAIN_WHYS, 'asked' as const),
+        standsSinceMs: fc.constantFrom(null, AT_MS - 700_000, AT_MS),
+      }),
+      { maxKeys: 5 },
+    ),
+    boots: fc.record({
+      failures: fc.nat({ max: 5 }),
+      rounds: fc.nat({ max: 40 }),
+      sinceMs: fc.option(fc.constant(AT_MS - 800_000)),
+      lastFailureAtMs: fc.option(fc.constantFrom(AT_MS - 700_000, AT_MS)),
+    }),
+    blocked: fc.dictionary(
+      fc.constantFrom('spot', 'on-demand'),
+      fc.record({
+        reason: fc.constantFrom(...BLOCK_REASONS),
+        message: fc.constant('no'),
+        attempts: fc.nat({ max: 50 }),
+        refusedAtMs: fc.constant(AT_MS - 5_000),
+        untilMs: fc.constantFrom(AT_MS - 1, AT_MS + 60_000, AT_MS + 1e9),
+        capacityThatFits: fc.option(fc.nat({ max: 12 })),
+        capacitySeen: fc.option(fc.nat({ max: 12 })),
+      }),
+      { maxKeys: 2 },
+    ),
+    askedAtMs: fc.dictionary(
+      fc.constantFrom('spot', 'on-demand'),
+      fc.constantFrom(AT_MS - 5_000, AT_MS - 20_000),
+      { maxKeys: 2 },
+    ),
+  })
+  .map((fields) => ({ ...NOTHING_REMEMBERED, ...fields }));
+
+/** A bound for a hang: others may share the cores. */
+const SLOWLY = { timeout: 60_000 };
+const RUNS = { numRuns: 1_000 };
+
+test('growth is growth, in pools that are not changing, within every bound, once a pool', SLOWLY, () => {
+  fc.assert(
+    fc.property(observations, policies, memories, (seen, policy, memory) => {
+      const { actions } = decide(seen, policy, memory).decision;
+      const pools = seen.fleet?.pools ?? [];
+      const written = actions.flatMap((action) => (action.kind === 'drain' ? [] : [action.pool]));
+      expect(new Set(written).size).toBe(written.length);
+      expect(pools.filter(({ name, isChanging }) => isChanging && written.includes(name))).toEqual([]);
+      const growths = actions.filter((action) => action.kind === 'scale-out');
+      for (const { pool, total } of growths) {
+        expect(total).toBeGreaterThan(pools.find(({ name }) => name === pool)?.capacity ?? Infinity);
+      }
+      const totals = pools.map(({ name, capacity }) => ({
+        name,
+        total: growths.find(({ pool }) => pool === name)?.total ?? capacity,
+      }));
+      // What was there before may be more than may be: then nothing is added.
+      const isGrowing = growths.length > 0;
+      const sum = totals.reduce((all, { total }) => all + total, 0);
+      expect(isGrowing && sum > policy.capacityMax).toBe(false);
+      const perHour = totals.reduce(
+        (money, { name, total }) => money + total * (policy.pricePerHour[name] ?? 0),
+        0,
+      );
+      expect(isGrowing && perHour > (policy.spendingPerHourMax ?? Infinity) + 1e-6).toBe(false);
+    }),
+    RUNS,
+  );
+});
+
+test('nobody who is heard, and has not consented to the request that stands, is removed', SLOWLY, () => {
+  fc.assert(
+    fc.property(observations, policies, memories, (seen, policy, memory) => {
+      const { actions } = decide(seen, policy, memory).decision;
+      const removed = actions.filter((action) => action.kind === 'remove');
+      const vmIds = removed.flatMap((action) => action.vmIds);
+      for (const vmId of vmIds.filter((one) => one !== null)) {
+        const reports = seen.workers?.get(vmId) ?? [];
+        const isHeard = reports.some(
+          ({ writtenAt }) => seen.now.getTime() - writtenAt.getTime() <= policy.heartbeatStaleMs,
+        );
+        const hasConsented = reports.every(
+          ({ beat }) => beat.state === 'drained' && beat.drainEtag === seen.drainRequests?.get(vmId),
+        );
+        const isUnready = reports.every(({ beat }) => beat.state === 'booting');
+        expect([vmId, isHeard && !hasConsented && !isUnready]).toEqual([vmId, false]);
+      }
+      const isAllRead = seen.workers !== null && seen.drainRequests !== null && seen.fleet !== null;
+      expect(isAllRead || removed.length === 0).toBe(true);
+    }),
+    RUNS,
+  );
+});
+
+test('nobody at work is asked to drain but by a person, for silence, or for his own failures', SLOWLY, () => {
+  fc.assert(
+    fc.property(observations, policies, memories, (seen, policy, memory) => {
+      const { actions } = decide(seen, policy, memory).decision;
+      const idle = actions.flatMap((action) =>
+        action.kind === 'drain' && action.why === 'idle' ? action.vmIds : [],
+      );
+      const states = idle.flatMap((vmId) => (seen.workers?.get(vmId) ?? []).map(({ beat }) => beat.state));
+      expect(states.filter((state) => state !== 'idle')).toEqual([]);
+    }),
+    RUNS,
+  );
+});
+
+test('more to do never asks for fewer, whatever else is seen', SLOWLY, () => {
+  fc.assert(
+    fc.property(
+      observations,
+      policies,
+      memories,
+      backlogs,
+      fc.nat({ max: 200 }),
+      (seen, policy, memory, more, messages) => {
+        fc.pre(seen.backlog !== null && seen.messagesApprox !== null);
+        const larger: Observation = {
+          ...seen,
+          backlog: [...(seen.backlog ?? []), ...more.map((job) => ({ ...job, spent: 0 }))],
+          messagesApprox: (seen.messagesApprox ?? 0) + messages,
+        };
+        expect(decide(larger, policy, memory).decision.capacityDesired).toBeGreaterThanOrEqual(
+          decide(seen, policy, memory).decision.capacityDesired,
+        );
+      },
+    ),
+    RUNS,
+  );
+});
+
+test('a little more to do asks for one more at most', SLOWLY, () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 20_000 }), fc.option(fc.nat({ max: 900_000 })), (seconds, bootMs) => {
+      const desired = (more: number): number => {
+        const seen = buildObservation([], { backlog: [buildJob(seconds + more)], bootMs });
+        return decide(seen, { ...POLICY, capacityMax: 1_000 }, NOTHING_REMEMBERED).decision.capacityDesired;
+      };
+      expect(desired(30) - desired(0)).toBeLessThanOrEqual(1);
+    }),
+    RUNS,
+  );
+});
+
+test('the same in gives the same out, nothing given is changed, and every step is a sentence', SLOWLY, () => {
+  fc.assert(
+    fc.property(observations, policies, memories, (seen, policy, memory) => {
+      const before = structuredClone([seen, memory]);
+      const decided = decide(seen, policy, memory);
+      expect(decide(seen, policy, memory)).toEqual(decided);
+      expect([seen, memory]).toEqual(before);
+      expect(JSON.parse(JSON.stringify(decided.memory))).toEqual(decided.memory);
+      expect(
+        decided.decision.steps.map(sentenceOf).filter((text) => /[{}]|undefined|NaN/.test(text)),
+      ).toEqual([]);
+    }),
+    { numRuns: 500 },
+  );
+});

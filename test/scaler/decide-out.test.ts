@@ -1,0 +1,172 @@
+/** When the fleet grows, by how much, and in which pool. */
+import { describe, expect, test } from 'vitest';
+
+import { decide } from '../../scaler/decide.ts';
+import { remember } from '../../scaler/decide/blocked-pools.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
+import type { Observation } from '../../scaler/observation.ts';
+import type { Policy } from '../../scaler/policy.ts';
+import {
+  AT_MS,
+  POLICY,
+  type SeenMachine,
+  buildJob,
+  buildObservation,
+  inWords,
+  later,
+} from '../support/build-observation.ts';
+
+const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY.zeroReadingsMin };
+const BUSY: SeenMachine = { says: 'busy' };
+/** An hour of one engine's work: twelve instances do it in the target time. */
+const AN_HOUR = [buildJob(3600)];
+
+function outcome(seen: Observation, policy: Partial<Policy> = {}, memory = ZERO_BELIEVED): unknown[] {
+  const { decision } = decide(seen, { ...POLICY, ...policy }, memory);
+  return [inWords(decision), decision.reason, decision.capacityDesired];
+}
+
+describe('out', () => {
+  const FROM_NOTHING: readonly (readonly [string, Partial<Observation>, Partial<Policy>, number])[] = [
+    ['enough to be done in time', { backlog: AN_HOUR }, { capacityMax: 20 }, 12],
+    ['within a time that is longer', { backlog: AN_HOUR }, { drainTargetMs: 400_000 }, 9],
+    ['never more than there may be', { backlog: AN_HOUR }, {}, 10],
+    ['none that would work for less than it takes to boot', { backlog: AN_HOUR, bootMs: 450_000 }, {}, 8],
+    ['never more than there are batches', { backlog: [buildJob(3600, { batchesRemaining: 3 })] }, {}, 3],
+    [
+      'by the rate of the model, where one is known',
+      { backlog: AN_HOUR, ratesByModel: new Map([['painter', 8]]) },
+      {},
+      6,
+    ],
+    ['one, for a job of ten frames', { backlog: [buildJob(10)] }, {}, 1],
+    [
+      'one, for a job that was opened and is not split',
+      { backlog: [buildJob(0, { isSplitting: true })] },
+      {},
+      1,
+    ],
+    ['one, where only the queue knows of work', { messagesApprox: 700 }, {}, 1],
+    [
+      'what the ledger says, where the queue cannot be read',
+      { backlog: AN_HOUR, messagesApprox: null },
+      {},
+      10,
+    ],
+    ['by the messages, where the ledger cannot be read', { backlog: null, messagesApprox: 40 }, {}, 4],
+    ['two engines an instance', { backlog: AN_HOUR }, { enginesPerInstance: 2 }, 6],
+    [
+      'of what remains when one job has spent what it may',
+      { backlog: [buildJob(3600, { spent: 5, spendingMax: 5 }), buildJob(600)] },
+      {},
+      2,
+    ],
+  ];
+
+  test.each(FROM_NOTHING)('from zero in one call: %s', (_, fields, policy, total) => {
+    const words = [`out local ${total}`, 'work-waits', total];
+    expect(outcome(buildObservation([], fields), policy)).toEqual(words);
+  });
+
+  test('those that are booting, and those that were asked for and are not listed yet, are there already', () => {
+    const booting: SeenMachine = { says: 'none', ageMs: 30_000 };
+    const seen = buildObservation([booting, booting], { backlog: [buildJob(1200)] });
+    expect(outcome(seen)).toEqual(['out local 4', 'work-waits', 4]);
+    const changing = { backlog: [buildJob(1200)], pools: [{ capacity: 4, isChanging: true }] };
+    expect(outcome(buildObservation([booting], changing))).toEqual(['hold', 'enough-at-work', 4]);
+  });
+
+  test('those that go are not: work that comes back is given to new ones', () => {
+    const drainRequests = new Map([['vm-0', '"1"']]);
+    const seen = buildObservation([BUSY, BUSY], { backlog: [buildJob(600)], drainRequests });
+    expect(outcome(seen)).toEqual(['out local 3', 'work-waits', 2]);
+  });
+
+  test('a job at its cap asks for nobody, and neither do its messages', () => {
+    const backlog = [buildJob(3600, { spent: 5, spendingMax: 5, batchesRemaining: 120 })];
+    expect(outcome(buildObservation([], { backlog, messagesApprox: 120 }))).toMatchObject([
+      'hold',
+      'nothing-to-do',
+      0,
+    ]);
+    expect(outcome(buildObservation([], { backlog, messagesApprox: 121 }))).toMatchObject([
+      'out local 1',
+      'work-waits',
+      1,
+    ]);
+  });
+});
+
+describe('spot first', () => {
+  const POOLS = [
+    { name: 'spot', kind: 'spot' },
+    { name: 'on-demand', kind: 'on-demand' },
+  ] as const;
+  const MONEY = { pricePerHour: { spot: 1, 'on-demand': 4 } };
+  const waits = (fields: Partial<Observation> = {}, machines: readonly SeenMachine[] = []): Observation =>
+    buildObservation(machines, { pools: POOLS, backlog: [buildJob(1800)], ...fields });
+
+  test('all of them are spot, but for the base on demand', () => {
+    expect(outcome(waits(), MONEY)[0]).toBe('out spot 6');
+    expect(outcome(waits(), { ...MONEY, onDemandBase: 2 })[0]).toBe('out spot 4, out on-demand 2');
+  });
+
+  test('no more than the money an hour is enough for', () => {
+    expect(outcome(waits(), { ...MONEY, spendingPerHourMax: 3.5 })).toEqual(['out spot 3', 'work-waits', 3]);
+    const three = Array.from({ length: 3 }, () => ({ ...BUSY, pool: 'spot' }));
+    expect(outcome(waits({}, three), { ...MONEY, spendingPerHourMax: 3.5 })).toEqual([
+      'hold',
+      'spending-reached',
+      3,
+    ]);
+  });
+
+  const refusal = {
+    kind: 'refused',
+    reason: 'capacity',
+    message: 'none',
+    capacityThatFits: null,
+    retryAfterMs: null,
+  } as const;
+
+  test('where spot is blocked, what is missing is on demand; and spot again when its time is over', () => {
+    const blocked = remember(NOTHING_REMEMBERED, 'spot', refusal, AT_MS);
+    expect(outcome(waits(), MONEY, blocked)[0]).toBe('out on-demand 6');
+    expect(outcome(later(waits(), 61_000), MONEY, blocked)[0]).toBe('out spot 6');
+  });
+
+  test('what fits is taken at once, the rest elsewhere', () => {
+    const fits = { ...refusal, reason: 'quota', capacityThatFits: 2 } as const;
+    const blocked = remember(NOTHING_REMEMBERED, 'spot', fits, AT_MS);
+    expect(outcome(waits(), MONEY, blocked)[0]).toBe('out spot 2, out on-demand 4');
+  });
+
+  test('a refusal that comes with the look counts like one that came at once', () => {
+    const pools = [{ ...POOLS[0], refusal }, POOLS[1]];
+    const { decision, memory } = decide(
+      waits({ pools } as Partial<Observation>),
+      { ...POLICY, ...MONEY },
+      NOTHING_REMEMBERED,
+    );
+    expect(inWords(decision)).toBe('out on-demand 6');
+    expect(decision.blockers).toMatchObject([{ kind: 'pool-blocked', pool: 'spot' }]);
+    expect(memory.blocked['spot']).toMatchObject({ reason: 'capacity', attempts: 1 });
+  });
+
+  test('where spot machines are taken as fast as they come, what is missing is on demand', () => {
+    const gone: readonly SeenMachine[] = [BUSY, BUSY].map((one) => ({
+      ...one,
+      pool: 'spot',
+      heardMs: 30_000,
+    }));
+    const seen = waits();
+    const lastWords = buildObservation(gone).workers;
+    expect(outcome({ ...seen, workers: lastWords }, MONEY)[0]).toBe('out on-demand 6');
+  });
+
+  test('a pool in the middle of a change is waited for', () => {
+    const pools = [{ ...POOLS[0], capacity: 1, isChanging: true }, POOLS[1]];
+    const seen = buildObservation([], { pools, backlog: [buildJob(1800)] });
+    expect(outcome(seen, MONEY)).toMatchObject(['hold', 'asked-already', 6]);
+  });
+});

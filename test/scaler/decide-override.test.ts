@@ -1,0 +1,117 @@
+/** What a person asks for, against what the scaler would have decided; and how a decision explains itself. */
+import { describe, expect, test } from 'vitest';
+
+import { decide } from '../../scaler/decide.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
+import type { Observation } from '../../scaler/observation.ts';
+import type { Policy } from '../../scaler/policy.ts';
+import {
+  AT_MS,
+  POLICY,
+  type SeenMachine,
+  buildJob,
+  buildObservation,
+  buildOverride,
+  inWords,
+  later,
+} from '../support/build-observation.ts';
+
+const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY.zeroReadingsMin };
+const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
+const BUSY: SeenMachine = { says: 'busy' };
+/** An hour of one engine's work: twelve instances do it in the target time. */
+const AN_HOUR = [buildJob(3600)];
+
+function outcome(seen: Observation, policy: Partial<Policy> = {}, memory = ZERO_BELIEVED): unknown[] {
+  const { decision } = decide(seen, { ...POLICY, ...policy }, memory);
+  return [inWords(decision), decision.reason, decision.capacityDesired];
+}
+
+describe('an override', () => {
+  const asked = (mode: 'fixed' | 'min' | 'max' | 'pause', capacity: number | null, forMs?: number) => ({
+    override: buildOverride(mode, capacity, forMs),
+  });
+
+  test('is a floor, a ceiling, or both, and never above the greatest capacity', () => {
+    const none = buildObservation([], asked('fixed', 3));
+    expect(outcome(none)).toEqual(['out local 3', 'override', 3]);
+    expect(outcome(buildObservation([], asked('min', 2)))).toEqual(['out local 2', 'override', 2]);
+    expect(outcome(buildObservation([], asked('min', 99)))).toEqual(['out local 10', 'override', 10]);
+    const limited = buildObservation([], { ...asked('max', 2), backlog: AN_HOUR });
+    expect(outcome(limited)).toEqual(['out local 2', 'work-waits', 2]);
+    const paused = buildObservation([], { ...asked('pause', null), backlog: AN_HOUR });
+    expect(outcome(paused)).toEqual(['hold', 'override', 0]);
+  });
+
+  test('drains at once who is above it: idle ones, then those that boot, then the busy', () => {
+    const machines: readonly SeenMachine[] = [BUSY, { says: 'none', ageMs: 1_000 }, { says: 'idle' }];
+    const words = (mode: 'fixed' | 'pause', capacity: number | null) =>
+      outcome(buildObservation(machines, { ...asked(mode, capacity), backlog: AN_HOUR }))[0];
+    expect([words('fixed', 2), words('fixed', 1), words('pause', null)]).toEqual([
+      'drain override vm-2',
+      'drain override vm-2 vm-1',
+      'drain override vm-2 vm-1 vm-0',
+    ]);
+  });
+
+  test('holds where queue and ledger cannot be read', () => {
+    const unread = { messagesApprox: null, backlog: null };
+    expect(outcome(buildObservation([], { ...asked('fixed', 2), ...unread }))[0]).toBe('out local 2');
+    expect(outcome(buildObservation([BUSY], { ...asked('pause', null), ...unread }))[0]).toBe(
+      'drain override vm-0',
+    );
+  });
+
+  test('that is over is none', () => {
+    expect(outcome(buildObservation([LONG_IDLE], asked('min', 1, -1)))[0]).toBe('drain idle vm-0');
+  });
+
+  test('that cannot be read is the last one known, until its end', () => {
+    const { memory } = decide(buildObservation([LONG_IDLE], asked('min', 1)), POLICY, ZERO_BELIEVED);
+    const unread = buildObservation([LONG_IDLE], { override: 'unknown' });
+    expect(decide(unread, POLICY, memory).decision.reason).toBe('minimum');
+    expect(inWords(decide(later(unread, 600_000), POLICY, memory).decision)).toBe('drain idle vm-0');
+  });
+});
+
+test('a decision carries its sum, and what comes next', () => {
+  const seen = buildObservation([{ says: 'idle', sinceMs: 100_000 }, BUSY], {
+    backlog: [buildJob(600)],
+    messagesApprox: 5,
+  });
+  const { decision } = decide(seen, POLICY, NOTHING_REMEMBERED);
+  expect(decision.steps.map(({ name }) => name)).toEqual([
+    'backlog',
+    'queue',
+    'in-time',
+    'worth-booting',
+    'batches',
+    'wanted',
+    'busy',
+    'bounds',
+    'alive',
+  ]);
+  expect(decision.numbers).toMatchObject({
+    framesRemaining: 600,
+    wanted: 2,
+    alive: 2,
+    idle: 1,
+    busy: 1,
+    missing: 0,
+  });
+  expect(decision.next).toEqual({ kind: 'next-tick', at: null });
+  const idle = decide(buildObservation([{ says: 'idle', sinceMs: 100_000 }]), POLICY, ZERO_BELIEVED).decision;
+  expect(idle.next).toEqual({ kind: 'idle-drained', at: new Date(AT_MS + 200_000) });
+});
+
+test('what is remembered goes through JSON unchanged, and losing it asks for nothing unsafe', () => {
+  const seen = buildObservation(
+    [BUSY, { says: 'idle', heardMs: 100_000 }, { says: 'none', ageMs: 700_000 }, BUSY],
+    {
+      override: buildOverride('max', 3),
+      backlog: AN_HOUR,
+    },
+  );
+  const { memory } = decide(seen, POLICY, NOTHING_REMEMBERED);
+  expect(JSON.parse(JSON.stringify(memory))).toEqual(memory);
+});

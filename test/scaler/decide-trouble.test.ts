@@ -1,0 +1,255 @@
+/** Instances that are at fault, silent, or never came up; and who is removed in the end. */
+import { describe, expect, test } from 'vitest';
+
+import { decide } from '../../scaler/decide.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
+import type { Observation } from '../../scaler/observation.ts';
+import type { Policy } from '../../scaler/policy.ts';
+import {
+  POLICY,
+  type SeenMachine,
+  buildJob,
+  buildObservation,
+  inWords,
+  later,
+} from '../support/build-observation.ts';
+
+const BUSY: SeenMachine = { says: 'busy' };
+const SILENT: SeenMachine = { says: 'busy', heardMs: 70_000 };
+const NEVER_HEARD: SeenMachine = { says: 'none', ageMs: 601_000 };
+const WORK = { backlog: [buildJob(600)] };
+const asks = (...vmIds: readonly string[]): ReadonlyMap<string, string> =>
+  new Map(vmIds.map((vmId) => [vmId, `"${vmId}"`]));
+
+/** What is decided at each of a row of observations, by one scaler with its memory. */
+function inARow(
+  seen: readonly Observation[],
+  policy: Partial<Policy> = {},
+  memory = NOTHING_REMEMBERED,
+): readonly string[] {
+  let remembered: Memory = memory;
+  return seen.map((one) => {
+    const decided = decide(one, { ...POLICY, ...policy }, remembered);
+    remembered = decided.memory;
+    return inWords(decided.decision);
+  });
+}
+
+describe('who is removed', () => {
+  const drained = (quotes: string | null): SeenMachine => ({ says: 'drained', quotes });
+
+  test('who said drained to the request that stands, and nobody else', () => {
+    const drainRequests = asks('vm-0', 'vm-1', 'vm-2', 'vm-3');
+    const machines = [
+      drained('"vm-0"'),
+      drained('"an older one"'),
+      drained(null),
+      { says: 'draining', quotes: '"vm-3"' },
+    ] as const;
+    expect(inARow([buildObservation(machines, { drainRequests })])).toEqual(['remove asked vm-0']);
+    expect(inARow([buildObservation([drained('"vm-0"')])])).toEqual(['hold']);
+  });
+
+  test('for the reason it was asked for, by whoever remembers', () => {
+    const idle = buildObservation([{ says: 'idle', sinceMs: 400_000 }]);
+    const gone = buildObservation([drained('"vm-0"')], { drainRequests: asks('vm-0') });
+    expect(inARow([idle, idle, gone])).toEqual(['hold', 'drain idle vm-0', 'remove idle vm-0']);
+  });
+
+  test('not before every worker on the machine has said so', () => {
+    const seen = buildObservation([drained('"vm-0"')], { drainRequests: asks('vm-0') });
+    const [first] = seen.workers?.get('vm-0') ?? [];
+    const second = first && { ...first, beat: { ...first.beat, workerId: 'vm-0-1', state: 'busy' as const } };
+    const workers = new Map([['vm-0', [first, second].filter((one) => one !== undefined)]]);
+    expect(inARow([{ ...seen, workers }])).toEqual(['hold']);
+    expect(inARow([seen], { enginesPerInstance: 2 })).toEqual(['remove asked vm-0']);
+    const young = buildObservation([{ ...drained('"vm-0"'), ageMs: 60_000 }], {
+      drainRequests: asks('vm-0'),
+    });
+    expect(inARow([young], { enginesPerInstance: 2 })).toEqual(['hold']);
+  });
+
+  test('one that stopped, at once; but not while it is heard', () => {
+    const stopped = (heardMs: number) =>
+      inARow([buildObservation([{ says: 'busy', phase: 'stopped', heardMs }, BUSY], WORK)]);
+    expect(stopped(2_000)).toEqual(['hold']);
+    expect(stopped(61_000)).toEqual(['out local 3']);
+    const idle = buildObservation([{ says: 'none', phase: 'stopped' }]);
+    expect(inARow([idle])).toEqual(['remove stopped vm-0']);
+  });
+
+  test('one that the cloud calls failed is asked first, for it may be at work', () => {
+    const failed: SeenMachine = { says: 'none', phase: 'failed' };
+    const seen = buildObservation([BUSY, failed], { backlog: [buildJob(300)] });
+    const asked = { ...seen, drainRequests: asks('vm-1') };
+    expect(inARow([seen, asked, later(asked, 300_000)])).toEqual([
+      'drain failed vm-1',
+      'hold',
+      'remove failed vm-1',
+    ]);
+    expect(inARow([buildObservation([{ ...BUSY, phase: 'failed' }], WORK)])).toEqual(['out local 2']);
+  });
+
+  test('one that drained for a notice of its own and stays all the same, when it has answered', () => {
+    const stays = (sinceMs: number, quotes: string | null = null): SeenMachine => ({
+      says: 'drained',
+      sinceMs,
+      quotes,
+    });
+    expect(inARow([buildObservation([stays(1_200_000)])])).toEqual(['hold']);
+    const asked = buildObservation([stays(1_300_000, '"vm-0"')], { drainRequests: asks('vm-0') });
+    expect(inARow([buildObservation([stays(1_201_000)]), asked])).toEqual([
+      'drain by-itself vm-0',
+      'remove by-itself vm-0',
+    ]);
+  });
+
+  test('nobody while heartbeats or requests cannot be read', () => {
+    const seen = buildObservation([drained('"vm-0"'), { says: 'none', phase: 'stopped' }], {
+      drainRequests: asks('vm-0'),
+    });
+    expect(
+      inARow([
+        { ...seen, workers: null },
+        { ...seen, drainRequests: null },
+      ]),
+    ).toEqual(['hold', 'hold']);
+  });
+});
+
+describe('silence', () => {
+  test('of one is its own: asked to drain, replaced, and removed when no lease can be left', () => {
+    const seen = buildObservation([BUSY, SILENT], WORK);
+    const asked = buildObservation([BUSY, SILENT, BUSY], { ...WORK, drainRequests: asks('vm-1') });
+    const silentStill = (byMs: number): Observation => {
+      const after = later(asked, byMs);
+      const word = asked.workers?.get('vm-1') ?? [];
+      return { ...after, workers: new Map(after.workers).set('vm-1', word) };
+    };
+    expect(inARow([seen, asked, silentStill(299_000), silentStill(300_000)])).toEqual([
+      'out local 3, drain silent vm-1',
+      'hold',
+      'hold',
+      'remove silent vm-1',
+    ]);
+  });
+
+  test('of all is ours: nobody is replaced and nobody goes', () => {
+    const seen = buildObservation([SILENT, SILENT, SILENT], WORK);
+    const { decision } = decide(seen, POLICY, NOTHING_REMEMBERED);
+    expect([inWords(decision), decision.reason]).toEqual(['hold', 'fleet-silent']);
+    expect(decision.blockers).toMatchObject([{ kind: 'fleet-silent' }]);
+    const more = buildObservation([SILENT, SILENT], { backlog: [buildJob(1500)] });
+    expect(inARow([more])).toEqual(['out local 5']);
+  });
+
+  test('of most is ours too, until some have spoken all the while', () => {
+    const long: SeenMachine = { says: 'busy', heardMs: 600_000 };
+    const most = (silent: SeenMachine) => inARow([buildObservation([silent, silent, BUSY], WORK)]);
+    expect(most(SILENT)).toEqual(['hold']);
+    expect(most(long)).toEqual(['out local 4, drain silent vm-0 vm-1']);
+  });
+
+  test('of all for as long as a boot takes sends one scout, which tells whose it is', () => {
+    const long: SeenMachine = { says: 'busy', heardMs: 600_000 };
+    expect(inARow([buildObservation([long], { backlog: [buildJob(300)] })])).toEqual(['out local 2']);
+    const scout: SeenMachine = { says: 'none', ageMs: 5_000 };
+    expect(inARow([buildObservation([long, scout], { backlog: [buildJob(300)] })])).toEqual(['hold']);
+    expect(inARow([buildObservation([long])])).toEqual(['hold']);
+  });
+});
+
+describe('boots', () => {
+  test('one that was never heard within its time is asked to drain and replaced', () => {
+    const seen = buildObservation([BUSY, NEVER_HEARD], WORK);
+    const asked = buildObservation([BUSY, NEVER_HEARD, BUSY], { ...WORK, drainRequests: asks('vm-1') });
+    expect(inARow([seen, asked, later(asked, 300_000)])).toEqual([
+      'out local 3, drain never-reported vm-1',
+      'hold',
+      'remove never-reported vm-1',
+    ]);
+    expect(inARow([buildObservation([BUSY, { ...NEVER_HEARD, ageMs: 599_000 }], WORK)])).toEqual(['hold']);
+  });
+
+  test('one that beats and never gets ready goes the same way', () => {
+    const booting: SeenMachine = { says: 'booting' };
+    const seen = buildObservation([BUSY, booting], WORK);
+    const replaced = buildObservation([BUSY, booting, BUSY], { ...WORK, drainRequests: asks('vm-1') });
+    const asked = later(replaced, 605_000);
+    expect(inARow([seen, later(seen, 600_000), later(seen, 601_000), asked, later(asked, 600_000)])).toEqual([
+      'hold',
+      'hold',
+      'out local 3, drain never-ready vm-1',
+      'hold',
+      'remove never-ready vm-1',
+    ]);
+  });
+
+  test('three in a row that fail stop the spending: one is tried at a time, ever more rarely', () => {
+    const failed = [NEVER_HEARD, NEVER_HEARD, NEVER_HEARD];
+    const seen = buildObservation(failed, { backlog: [buildJob(1500)] });
+    const first = decide(seen, POLICY, NOTHING_REMEMBERED);
+    expect(first.decision).toMatchObject({
+      reason: 'replacing',
+      numbers: { failedBoots: 3, missing: 5, added: 0 },
+    });
+    expect(first.decision.blockers).toMatchObject([{ kind: 'boots-fail' }]);
+    const gone = buildObservation([], { backlog: [buildJob(1500)] });
+    const waiting = decide(later(gone, 599_000), POLICY, first.memory);
+    expect([inWords(waiting.decision), waiting.decision.reason, waiting.decision.next.kind]).toEqual([
+      'hold',
+      'boots-fail',
+      'boot-tried-again',
+    ]);
+    const tried = decide(later(gone, 600_000), POLICY, waiting.memory);
+    expect(inWords(tried.decision)).toBe('out local 1');
+    const booting = buildObservation([{ says: 'none', ageMs: -600_000 }], { backlog: [buildJob(1500)] });
+    expect(inWords(decide(later(booting, 620_000), POLICY, tried.memory).decision)).toBe('hold');
+    // The one that comes up proves that it is mended.
+    const mended = buildObservation([{ ...BUSY, ageMs: 100_000 }], { backlog: [buildJob(1500)] });
+    const after = { ...tried.memory, askedAtMs: {} };
+    expect(inWords(decide(mended, POLICY, after).decision)).toBe('out local 5');
+  });
+
+  test('of some that fail while others asked for with them come up, nothing is made', () => {
+    const young: SeenMachine = { ...BUSY, ageMs: 600_000 };
+    const seen = buildObservation([NEVER_HEARD, NEVER_HEARD, NEVER_HEARD, young], {
+      backlog: [buildJob(1500)],
+    });
+    const { memory } = decide(seen, POLICY, NOTHING_REMEMBERED);
+    const asked = { ...later(seen, 20_000), drainRequests: asks('vm-0', 'vm-1', 'vm-2') };
+    expect(decide(asked, POLICY, memory).memory.boots.failures).toBe(0);
+  });
+});
+
+describe('a worker at fault', () => {
+  const scores = (recentStored: number, recentFailed: number): SeenMachine => ({
+    says: 'busy',
+    beat: { recentStored, recentFailed },
+  });
+  const good = scores(100, 2);
+  const words = (machines: readonly SeenMachine[]) =>
+    inARow([buildObservation(machines, { backlog: [buildJob(300 * machines.length)] })])[0];
+
+  test('fails what others score: it is drained and replaced', () => {
+    expect(words([good, good, scores(3, 10)])).toBe('out local 4, drain faulty vm-2');
+  });
+
+  test('is one of a few at most, the worst first', () => {
+    expect(words([good, good, good, scores(9, 10), scores(0, 40)])).toBe('out local 6, drain faulty vm-4');
+  });
+
+  const NOT_AT_FAULT: readonly (readonly [string, readonly SeenMachine[]])[] = [
+    ['where all fail, it is the job', [scores(0, 50), scores(0, 40), scores(1, 30)]],
+    ['where the others fail one in five', [scores(40, 10), scores(40, 10), scores(0, 50)]],
+    ['where the others have not tried', [scores(2, 0), scores(3, 0), scores(0, 50)]],
+    ['where it has failed a few times only', [good, good, scores(0, 9)]],
+    ['where it scores as many as it fails', [good, good, scores(20, 20)]],
+    ['where it is alone', [scores(0, 50)]],
+    ['where most are', [good, scores(0, 50), scores(0, 50)]],
+  ];
+
+  test.each(NOT_AT_FAULT)('%s, nobody goes', (_, machines) => {
+    expect(words(machines)).toBe('hold');
+  });
+});

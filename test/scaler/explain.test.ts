@@ -1,0 +1,192 @@
+/** Explaining: the same decision as the loop's, in words; and what it would be if things were otherwise. */
+import { describe, expect, test } from 'vitest';
+
+import { decide } from '../../scaler/decide.ts';
+import { REASONS } from '../../scaler/decision.ts';
+import { explanationOf } from '../../scaler/explain/explanation.ts';
+import { supposing, whatIfQuery } from '../../scaler/explain/what-if.ts';
+import { REASON_SENTENCES, when } from '../../scaler/explain/words.ts';
+import type { Tick } from '../../scaler/loop.ts';
+import { NOTHING_REMEMBERED } from '../../scaler/memory.ts';
+import type { Observation } from '../../scaler/observation.ts';
+import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
+import { statusOf } from '../../scaler/status.ts';
+import {
+  NOW,
+  ago,
+  buildBacklog,
+  buildInstance,
+  buildReport,
+  buildSight,
+  fleetOf,
+  workersOf,
+} from '../support/scaler-tick.ts';
+
+const POLICY = { ...POLICY_DEFAULTS, pricePerHour: { gpu: 0.5 } };
+const OVERRIDE = {
+  mode: 'fixed',
+  capacity: 3,
+  reason: 'demo at ten',
+  author: 'ada@desk',
+  setAt: ago(60),
+  expiresAt: ago(-600),
+} as const;
+
+function buildTick(fields: Partial<Observation> = {}): Tick {
+  const observation = buildSight(fields);
+  const { decision, memory } = decide(observation, POLICY, NOTHING_REMEMBERED);
+  return {
+    observation,
+    decision,
+    memory: NOTHING_REMEMBERED,
+    remembered: memory,
+    spending: null,
+    isLeading: true,
+  };
+}
+const WORK = { backlog: [buildBacklog('job-1', { framesRemaining: 9000, batchesRemaining: 90 })] };
+
+test('it says how many there are and should be, why, every step of the sum, and what is done now', () => {
+  const tick = buildTick(WORK);
+  const said = explanationOf(tick, POLICY, {});
+  expect(said).toMatchObject({
+    at: NOW.toISOString(),
+    isLeading: true,
+    whatIf: null,
+    instances: 0,
+    capacityDesired: tick.decision.capacityDesired,
+    reason: 'work-waits',
+    actions: [{ kind: 'scale-out', pool: 'gpu', total: tick.decision.capacityDesired }],
+  });
+  const words = said.words.join('\n');
+  expect(words).toContain(`There are 0 instances. There should be ${tick.decision.capacityDesired}.`);
+  expect(words).toContain('9000 frames in 90 batches are left');
+  expect(words).toContain(`ask gpu for ${tick.decision.capacityDesired} in all`);
+  expect(words).toMatch(/Next: /);
+  expect(words).not.toMatch(/undefined|NaN|\[object|\{\w+\}/);
+});
+
+test('it says who set an override, why, and until when', () => {
+  const words = explanationOf(buildTick({ override: OVERRIDE }), POLICY, {}).words.join('\n');
+  expect(words).toContain('Override: exactly 3 instances, by ada@desk: “demo at ten”');
+  expect(words).toContain('until 2026-11-23T06:25:00.000Z (in 10 min)');
+});
+
+test('it says what cannot be known', () => {
+  const words = explanationOf(buildTick({ fleet: null, override: 'unknown' }), POLICY, {}).words.join('\n');
+  expect(words).toContain('Nobody knows how many instances there are.');
+  expect(words).toContain('The fleet cannot be read');
+  expect(words).toContain('cannot be read');
+});
+
+test('a scaler that does not lead says so, and whose work the rest is', () => {
+  const { words } = explanationOf({ ...buildTick(WORK), isLeading: false }, POLICY, {});
+  expect(words).toContain('The scaler that leads will, now:');
+  expect(words.at(-1)).toBe('This scaler is not leading: it only watches.');
+});
+
+test('every reason has a sentence', () => {
+  expect(Object.keys(REASON_SENTENCES).toSorted()).toEqual([...REASONS].toSorted());
+});
+
+describe('what if', () => {
+  test('there were so many frames: the same function answers, and nothing is changed by the question', () => {
+    const tick = buildTick();
+    const before = structuredClone(tick);
+    const said = explanationOf(tick, POLICY, whatIfQuery.parse({ backlog: '100000' }));
+    expect(said).toMatchObject({ reason: 'work-waits', whatIf: { backlog: 100_000 } });
+    expect(said.capacityDesired).toBe(POLICY.capacityMax);
+    expect(said.words.join('\n')).toContain('There would be 10.');
+    expect(tick).toEqual(before);
+  });
+
+  test('more frames never ask for fewer instances', () => {
+    const desired = [0, 10, 1000, 10_000, 100_000].map(
+      (backlog) => explanationOf(buildTick(), POLICY, { backlog }).capacityDesired,
+    );
+    expect(desired).toEqual(desired.toSorted((a, b) => a - b));
+    expect(desired[0]).toBe(0);
+  });
+
+  test('the bounds were others', () => {
+    const wide = explanationOf(buildTick(), POLICY, { backlog: 1_000_000, capacityMax: 40 });
+    expect(wide.capacityDesired).toBe(40);
+    const slow = explanationOf(buildTick(), POLICY, { backlog: 10_000, drainTargetSeconds: 86_400 });
+    expect(slow.capacityDesired).toBe(1);
+  });
+
+  test('the job is of the model and size that is open, unless it is said', () => {
+    const observation = buildSight({
+      backlog: [buildBacklog('job-1', { model: 'upscaler', megapixelsPerFrame: 8 })],
+      ratesByModel: new Map([['upscaler', 16]]),
+    });
+    const supposed = (query: object) =>
+      supposing(whatIfQuery.parse(query), { observation, policy: POLICY }).observation.backlog;
+    expect(supposed({ backlog: 600 })).toMatchObject([
+      { model: 'upscaler', megapixelsPerFrame: 8, framesRemaining: 600, batchesRemaining: 10 },
+    ]);
+    expect(supposed({ backlog: 600, megapixelsPerFrame: 4 })).toMatchObject([{ batchesRemaining: 5 }]);
+    expect(supposed({ backlog: 0 })).toEqual([]);
+    expect(supposed({ messages: 5 })).toBe(observation.backlog);
+  });
+
+  test.each([
+    { backlog: '-1' },
+    { backlog: 'many' },
+    { backlog: '1e300' },
+    { frames: '5' },
+    { capacityMax: '1.5' },
+  ])('%j is refused', (query) => {
+    expect(whatIfQuery.safeParse(query).success).toBe(false);
+  });
+});
+
+test.each([
+  [-5, 'now'],
+  [0, 'now'],
+  [12, 'in 12 s'],
+  [119, 'in 119 s'],
+  [240, 'in 4 min'],
+  [7199, 'in 120 min'],
+  [86_400, 'in 24 h'],
+])('%i s ahead is %s', (seconds, text) => {
+  expect(when(ago(-seconds), NOW)).toBe(text);
+});
+
+test('the status is the fleet, its work and its cost, as JSON', () => {
+  const instances = [buildInstance('vm-1'), buildInstance('vm-2', { phase: 'creating' })];
+  const tick = buildTick({
+    ...WORK,
+    fleet: fleetOf(...instances),
+    workers: workersOf(buildReport('vm-1', { state: 'busy' }), buildReport('vm-9', { state: 'idle' })),
+    bootMs: 240_000,
+  });
+  const byJob = new Map([
+    ['job-1', { machineMs: 5000, micros: 1_500_000 }],
+    ['unattributed', { machineMs: 1000, micros: 500_000 }],
+  ]);
+  const spending = { total: { machineMs: 6000, micros: 2_000_000 }, byJob, chargedUpToMs: 0 };
+  expect(JSON.parse(JSON.stringify(statusOf({ ...tick, spending }, POLICY)))).toMatchObject({
+    isLeading: true,
+    capacity: { max: 10, min: 0 },
+    pools: [{ name: 'gpu', kind: 'spot', capacity: 2, instances: { running: 1, creating: 1 } }],
+    instances: [
+      { vmId: 'vm-1', phase: 'running', workers: ['busy'] },
+      { vmId: 'vm-2', phase: 'creating', workers: [] },
+    ],
+    workers: { busy: 1 },
+    backlog: { framesRemaining: 9000, engineSeconds: 4500, jobs: [{ jobId: 'job-1' }] },
+    bootSeconds: 240,
+    override: null,
+    spending: {
+      perHour: 1,
+      total: { machineSeconds: 6, spent: 2 },
+      byJob: { 'job-1': { spent: 1.5 }, unattributed: { spent: 0.5 } },
+    },
+  });
+  const blind = statusOf(
+    buildTick({ fleet: null, workers: null, backlog: null, drainRequests: null }),
+    POLICY,
+  );
+  expect(blind).toMatchObject({ pools: null, instances: null, workers: null, backlog: null });
+});

@@ -1,0 +1,95 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { costOf, shareCost, spendingPerHour } from '../../scaler/share-cost.ts';
+import { UNATTRIBUTED } from '../../shared/control/spending.ts';
+import { NOW, ago, buildBacklog, buildInstance } from '../support/scaler-tick.ts';
+
+const HOUR = 3_600_000;
+const PRICES = { spot: 0.09, gpu: 0.75 };
+const cost = (instances: readonly ReturnType<typeof buildInstance>[], sinceSeconds = 60) =>
+  costOf({
+    instances,
+    pricePerHour: PRICES,
+    sinceMs: ago(sinceSeconds).getTime(),
+    upToMs: NOW.getTime(),
+  });
+
+describe('what machines cost', () => {
+  test('is by the hour and by the pool, from the last time they were paid for', () => {
+    expect(cost([buildInstance('a'), buildInstance('b', { pool: 'spot' })], 360)).toEqual({
+      machineMs: 720_000,
+      micros: 75_000 + 9_000,
+    });
+  });
+
+  test('begins when a machine was asked for: booting costs, too', () => {
+    const young = buildInstance('a', { createdAt: ago(20), phase: 'creating' });
+    expect(cost([young])).toEqual({ machineMs: 20_000, micros: Math.round((20_000 / HOUR) * 0.75e6) });
+  });
+
+  test('is nothing for who is stopped, failed, or on its way out', () => {
+    const phases = ['stopped', 'failed', 'deleting'] as const;
+    expect(cost(phases.map((phase) => buildInstance(phase, { phase })))).toEqual({ machineMs: 0, micros: 0 });
+    expect(spendingPerHour([buildInstance('a', { phase: 'stopped' }), buildInstance('b')], PRICES)).toBe(
+      0.75,
+    );
+  });
+
+  test('after a gap in which nobody looked, is that of its last quarter of an hour', () => {
+    expect(cost([buildInstance('a', { createdAt: ago(90_000) })], 86_400).machineMs).toBe(900_000);
+  });
+
+  test('of a pool without a price is time, and no money', () => {
+    expect(cost([buildInstance('a', { pool: 'local' })])).toEqual({ machineMs: 60_000, micros: 0 });
+  });
+});
+
+describe('who pays', () => {
+  const amount = { machineMs: 60_000, micros: 1_000 };
+
+  test('nobody, while there is nothing to do', () => {
+    expect(shareCost(amount, [], new Map())).toEqual(new Map([[UNATTRIBUTED, amount]]));
+    const done = buildBacklog('job-1', { framesRemaining: 0 });
+    expect(shareCost(amount, [done], new Map())).toEqual(new Map([[UNATTRIBUTED, amount]]));
+  });
+
+  test('jobs, by what is left of each in engine-seconds', () => {
+    const backlog = [
+      buildBacklog('slow', { model: 'slow', framesRemaining: 100 }),
+      buildBacklog('fast', { model: 'fast', framesRemaining: 100 }),
+    ];
+    const rates = new Map([
+      ['slow', 1],
+      ['fast', 3],
+    ]);
+    expect(shareCost(amount, backlog, rates)).toEqual(
+      new Map([
+        ['slow', { machineMs: 45_000, micros: 750 }],
+        ['fast', { machineMs: 15_000, micros: 250 }],
+      ]),
+    );
+  });
+
+  test('a job that has only been opened, for the machine that boots for it', () => {
+    const opened = buildBacklog('job-1', { framesRemaining: 0, isSplitting: true });
+    expect(shareCost(amount, [opened], new Map())).toEqual(new Map([['job-1', amount]]));
+  });
+
+  test('the parts add up to the whole, whatever the jobs', () => {
+    const job = fc.record({
+      framesRemaining: fc.nat(1_000_000),
+      megapixelsPerFrame: fc.double({ min: 0, max: 100, noNaN: true }),
+      isSplitting: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(job, { maxLength: 20 }), fc.nat(1e9), fc.nat(1e9), (jobs, machineMs, micros) => {
+        const backlog = jobs.map((fields, index) => buildBacklog(`job-${index}`, fields));
+        const shares = [...shareCost({ machineMs, micros }, backlog, new Map()).values()];
+        expect(shares.reduce((sum, share) => sum + share.machineMs, 0)).toBe(machineMs);
+        expect(shares.reduce((sum, share) => sum + share.micros, 0)).toBe(micros);
+        expect(shares.every((share) => share.machineMs >= 0 && share.micros >= 0)).toBe(true);
+      }),
+    );
+  });
+});

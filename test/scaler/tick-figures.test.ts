@@ -1,0 +1,107 @@
+/** Figures of a tick, and what machines leave behind. */
+import { describe, expect, test } from 'vitest';
+
+import { NOTHING_REMEMBERED } from '../../scaler/memory.ts';
+import { scalerMetrics } from '../../scaler/metrics.ts';
+import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
+import { savedMemory } from '../../scaler/saved-memory.ts';
+import { fleetFigures, freshReports } from '../../scaler/tick-figures.ts';
+import { leftovers } from '../../scaler/tidy.ts';
+import { ago, buildInstance, buildReport, buildSight, fleetOf, workersOf } from '../support/scaler-tick.ts';
+
+describe('figures of workers', () => {
+  test('are of those that were heard lately, on machines that there are', () => {
+    const observation = buildSight({
+      fleet: fleetOf(buildInstance('vm-1'), buildInstance('vm-2')),
+      workers: workersOf(
+        buildReport('vm-1', {}, ago(60)),
+        buildReport('vm-2', {}, ago(61)),
+        buildReport('vm-3', {}, ago(1)),
+      ),
+    });
+    expect(freshReports(observation, POLICY_DEFAULTS).map(({ beat }) => beat.vmId)).toEqual(['vm-1']);
+    const unseen = { ...observation, fleet: null };
+    expect(freshReports(unseen, POLICY_DEFAULTS)).toHaveLength(2);
+  });
+
+  test('have labels from closed sets, whatever a worker says', () => {
+    const hostile = Array.from({ length: 1000 }, (_, index) =>
+      buildReport(`vm-${index}`, { model: `model-${index}/1`, executionProvider: `gpu-${index}` }),
+    );
+    const figures = fleetFigures([...hostile, buildReport('vm-x', { executionProvider: null })]);
+    expect(figures).toHaveLength(1001);
+    expect(new Set(figures.map(({ model }) => model)).size).toBeLessThanOrEqual(22);
+    expect(new Set(figures.map(({ provider }) => provider))).toEqual(new Set(['other', 'none']));
+  });
+
+  test('are summed by model and provider, and gone when the workers are', async () => {
+    const metrics = scalerMetrics();
+    const decision = {
+      actions: [],
+      reason: 'nothing-to-do',
+      capacityDesired: 0,
+      steps: [],
+      blockers: [],
+      next: { kind: 'next-tick', at: null },
+      numbers: {},
+    } as const;
+    const tick = (observation: ReturnType<typeof buildSight>) =>
+      metrics.tick(
+        {
+          observation,
+          decision,
+          memory: NOTHING_REMEMBERED,
+          remembered: NOTHING_REMEMBERED,
+          spending: null,
+          isLeading: true,
+        },
+        POLICY_DEFAULTS,
+      );
+    const scored = { model: 'painter/1', megapixelsPerSecond: 40 };
+    tick(
+      buildSight({
+        fleet: fleetOf(buildInstance('vm-1'), buildInstance('vm-2')),
+        workers: workersOf(buildReport('vm-1', scored), buildReport('vm-2', scored)),
+      }),
+    );
+    const line = 'framefleet_fleet_megapixels_per_second{model="painter/1",provider="cuda"}';
+    expect(await metrics.registry.metrics()).toContain(`${line} 80`);
+    tick(buildSight());
+    expect(await metrics.registry.metrics()).not.toContain(line);
+  });
+});
+
+describe('what machines leave behind', () => {
+  const sight = buildSight({
+    fleet: fleetOf(buildInstance('vm-1')),
+    drainRequests: new Map([
+      ['vm-1', 'e1'],
+      ['vm-2', 'e2'],
+    ]),
+    workers: workersOf(
+      buildReport('vm-1', {}, ago(100_000)),
+      buildReport('vm-2', {}, ago(86_399)),
+      buildReport('vm-3', {}, ago(86_401)),
+    ),
+  });
+
+  test('are drain requests at once, and heartbeats after a day', () => {
+    expect(leftovers(sight)).toEqual({ drainRequests: ['vm-2'], heartbeats: ['vm-3-0'] });
+  });
+
+  test('is nothing where the fleet is not known, or not by name', () => {
+    expect(leftovers({ ...sight, fleet: null })).toEqual({ drainRequests: [], heartbeats: [] });
+    const fleet = fleetOf(buildInstance('vm-1'), buildInstance(null));
+    expect(leftovers({ ...sight, fleet })).toEqual({ drainRequests: [], heartbeats: [] });
+  });
+});
+
+test('a saved memory is taken as it is, and one of another shape not at all', () => {
+  const memory = { ...NOTHING_REMEMBERED, zeroReadings: 3, surplus: { sinceMs: 5, least: 1 } };
+  expect(savedMemory(JSON.parse(JSON.stringify(memory)))).toEqual(memory);
+  expect(savedMemory(undefined)).toBeUndefined();
+  expect(savedMemory('zero')).toBeUndefined();
+  expect(savedMemory({})).toBeUndefined();
+  expect(savedMemory({ ...memory, zeroReadings: 'three' })).toBeUndefined();
+  expect(savedMemory({ ...memory, blocked: undefined })).toBeUndefined();
+});

@@ -1,0 +1,91 @@
+/** Square waves of load, in virtual time with the real `decide`: how often the fleet is scaled in, and that it keeps up. */
+import { expect, test } from 'vitest';
+
+import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
+import { type Episode, runEpisode } from '../../scaler/simulate/episode.ts';
+import type { ArrivingJob, Scenario } from '../../scaler/simulate/scenario.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+
+const MINUTE_MS = 60_000;
+
+function job(atMs: number, fields: Partial<ArrivingJob> = {}): ArrivingJob {
+  return { atMs, batches: 60, batchMs: 20_000, framesPerBatch: 32, splitMs: 5_000, ...fields };
+}
+
+/** All is well. */
+function calm(jobs: readonly ArrivingJob[], fields: Partial<Scenario> = {}): Episode {
+  const scenario: Scenario = {
+    policy: { ...POLICY_DEFAULTS, capacityMax: 30 },
+    tickMs: 5_000,
+    calmAtMs: 0,
+    endAtMs: 24 * 60 * MINUTE_MS,
+    jobs,
+    troubles: [],
+    overrides: [],
+    pools: [{ name: 'local', kind: 'local' }],
+    bootMs: 120_000,
+    neverBoots: 0,
+    hangs: 0,
+    faulty: 0,
+    calledFailed: 0,
+    quota: 0,
+    isDeallocated: false,
+    scalers: 1,
+    skewMs: 0,
+    forgets: 0,
+    requestsLost: 0,
+    actLagMs: 0,
+    ...fields,
+  };
+  return runEpisode({ random: seededRandom(3), scenario });
+}
+
+function wave(periodMs: number, periods: number): readonly ArrivingJob[] {
+  return Array.from({ length: periods }, (_, index) => job(index * periodMs));
+}
+
+/** Scale-ins in each period. */
+function perPeriod({ scaleIns }: Episode, periodMs: number, periods: number): readonly number[] {
+  return Array.from(
+    { length: periods },
+    (_, index) => scaleIns.filter(({ atMs }) => Math.floor(atMs / periodMs) === index).length,
+  );
+}
+
+test.each([20, 30, 45, 60])('a wave of load every %i minutes is scaled in once a period', (minutes) => {
+  const periodMs = minutes * MINUTE_MS;
+  const run = calm(wave(periodMs, 8));
+  expect(run.violations).toEqual([]);
+  expect(perPeriod(run, periodMs, 8)).toEqual([1, 1, 1, 1, 1, 1, 1, 1]);
+});
+
+test('a wave that comes again within the idle window finds the fleet still there: nobody is booted again', () => {
+  const periodMs = 6 * MINUTE_MS;
+  const run = calm(wave(periodMs, 10), { bootMs: 300_000 });
+  expect(run.violations).toEqual([]);
+  expect(Math.max(...perPeriod(run, periodMs, 12))).toBeLessThanOrEqual(1);
+  expect(run.removed).toBe(run.machinesMax);
+});
+
+test('a wave on top of steady work leaves what the steady work needs, and is scaled in once a period', () => {
+  const periodMs = 60 * MINUTE_MS;
+  const steady = job(0, { batches: 1_600, batchMs: 20_000 });
+  const policy = { ...POLICY_DEFAULTS, capacityMax: 30, drainTargetMs: 3_600_000 };
+  const run = calm([steady, ...wave(periodMs, 4)], { policy });
+  expect(run.violations).toEqual([]);
+  expect(Math.max(...perPeriod(run, periodMs, 6))).toBeLessThanOrEqual(1);
+});
+
+test.each([4, 10, 18])(
+  'a trickle of batches of %i s, of which every worker gets a bit, is left to a few',
+  (seconds) => {
+    const little = Array.from({ length: 30 }, (_, index) =>
+      job((1 + 2 * index) * MINUTE_MS, { batches: 16, batchMs: seconds * 1_000 }),
+    );
+    const run = calm([job(0, { batches: 300 }), ...little]);
+    expect(run.violations).toEqual([]);
+    expect(run.machinesMax).toBeGreaterThanOrEqual(20);
+    const early = run.scaleIns.filter(({ atMs }) => atMs < 45 * MINUTE_MS);
+    expect(early.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(run.machinesMax - 6);
+  },
+);

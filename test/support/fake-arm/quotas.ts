@@ -1,0 +1,72 @@
+/**
+ * A subscription's quotas in one region, in virtual cores: one for each family of sizes, one for all of them together, and
+ * one for everything that is spot.
+ */
+import { type Answer, quotaExceeded } from './answers.ts';
+
+export const SPOT_QUOTA = 'lowPriorityCores';
+export const REGION_QUOTA = 'cores';
+
+interface Quota {
+  /** As the usages tell it, and as a refusal does. */
+  readonly localName: string;
+  readonly refusalName: string;
+  limit: number;
+  /** By others than the scale sets here. */
+  usedElsewhere: number;
+}
+
+export interface Wanted {
+  readonly kind: 'spot' | 'on-demand';
+  /** Such as `standardNCASv3_T4Family`. */
+  readonly family: string;
+  readonly cores: number;
+}
+
+export class Quotas {
+  readonly #location: string;
+  readonly #quotas = new Map<string, Quota>();
+
+  constructor(location: string) {
+    this.#location = location;
+    this.set(SPOT_QUOTA, 10_000);
+    this.set(REGION_QUOTA, 10_000);
+  }
+
+  set(name: string, limit: number, usedElsewhere = 0): void {
+    const names =
+      name === SPOT_QUOTA
+        ? { localName: 'Total Regional Low-priority vCPUs', refusalName: 'LowPriorityCores' }
+        : name === REGION_QUOTA
+          ? { localName: 'Total Regional vCPUs', refusalName: 'Total Regional Cores' }
+          : { localName: `${name} vCPUs`, refusalName: `${name.replace(/ ?Family$/, '')} Family Cores` };
+    this.#quotas.set(name, { ...names, limit, usedElsewhere });
+  }
+
+  /** Null where there is room for more. `used` is what the scale sets here use of a quota. */
+  check({ kind, family, cores }: Wanted, used: (quota: string) => number): Answer | null {
+    for (const name of kind === 'spot' ? [SPOT_QUOTA] : [family, REGION_QUOTA]) {
+      const quota = this.#quotas.get(name);
+      if (quota === undefined) continue;
+      const usage = quota.usedElsewhere + used(name);
+      if (usage + cores > quota.limit)
+        return quotaExceeded({
+          quota: quota.refusalName,
+          location: this.#location,
+          limit: quota.limit,
+          usage,
+          more: cores,
+        });
+    }
+    return null;
+  }
+
+  usages(used: (quota: string) => number) {
+    return [...this.#quotas].map(([name, { localName, limit, usedElsewhere }]) => ({
+      unit: 'Count',
+      currentValue: usedElsewhere + used(name),
+      limit,
+      name: { value: name, localizedValue: localName },
+    }));
+  }
+}

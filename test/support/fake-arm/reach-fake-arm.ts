@@ -1,0 +1,43 @@
+/**
+ * How the real SDK reaches the fake: it is told an https address, so that it sends its token, and the very last step of its
+ * pipeline goes to the plain one.
+ */
+import type { ComputeParts } from '../../../scaler/fleet/compute-calls.ts';
+import type { FakeArm } from './fake-arm.ts';
+import { RESOURCE_GROUP, SUBSCRIPTION_ID } from './fake-region.ts';
+import { ENDPOINT } from './routes.ts';
+
+const HOUR_MS = 3_600_000;
+
+export function reachFakeArm(
+  arm: FakeArm,
+  { callTimeoutMs }: { readonly callTimeoutMs?: number } = {},
+): ComputeParts {
+  return {
+    subscriptionId: SUBSCRIPTION_ID,
+    resourceGroup: RESOURCE_GROUP,
+    endpoint: ENDPOINT,
+    credential: {
+      getToken: () => Promise.resolve({ token: 'a-token', expiresOnTimestamp: Date.now() + HOUR_MS }),
+    },
+    ...(callTimeoutMs === undefined ? {} : { callTimeoutMs }),
+    policies: [
+      {
+        position: 'perRetry',
+        policy: {
+          name: 'reachFakeArm',
+          sendRequest: async (request, next) => {
+            const { url } = request;
+            const { pathname, search } = new URL(url);
+            request.url = `http://127.0.0.1:${arm.port}${pathname}${search}`;
+            request.allowInsecureConnection = true;
+            const answer = await next(request);
+            // The SDK remembers where it sent a change, to read from there when it is done.
+            request.url = url;
+            return answer;
+          },
+        },
+      },
+    ],
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * A fleet of nothing but names, that keeps the contract of fleets: for tests of what is done with one. An instance is created by
+ * one look and runs by the next; it is deleted likewise.
+ */
+import type { Fleet, FleetView, Instance, Outcome, Refusal } from '../../scaler/fleet/fleet.ts';
+import type { Clock } from '../../shared/runtime/clock.ts';
+
+type Kept = { -readonly [K in keyof Instance]: Instance[K] };
+
+export class MemoryFleet implements Fleet {
+  readonly #pool: string;
+  readonly #clock: Clock;
+  #instances: Kept[] = [];
+  #made = 0;
+  /** What was asked of it, in order. */
+  readonly calls: string[] = [];
+  /** In place of the next change. */
+  refusal: Refusal | null = null;
+  /** In place of the next look. */
+  unreadable: Error | null = null;
+
+  constructor({ pool = 'gpu', clock }: { readonly pool?: string; readonly clock: Clock }) {
+    this.#pool = pool;
+    this.#clock = clock;
+  }
+
+  async look(signal?: AbortSignal): Promise<FleetView> {
+    await Promise.resolve();
+    signal?.throwIfAborted();
+    if (this.unreadable !== null) throw this.unreadable;
+    const view: FleetView = {
+      pools: [
+        { name: this.#pool, kind: 'spot', capacity: this.#capacity(), isChanging: false, refusal: null },
+      ],
+      instances: this.#instances.map((one) => ({ ...one })),
+    };
+    this.#instances = this.#instances.filter(({ phase }) => phase !== 'deleting');
+    for (const one of this.#instances) if (one.phase === 'creating') one.phase = 'running';
+    return view;
+  }
+
+  async scaleOut(pool: string, total: number): Promise<Outcome> {
+    await Promise.resolve();
+    this.#assertPool(pool);
+    this.calls.push(`scale-out ${total}`);
+    if (this.refusal !== null) return { kind: 'refused', ...this.refusal };
+    if (total <= this.#capacity()) {
+      const message = 'never lowered';
+      return { kind: 'refused', reason: 'conflict', message, capacityThatFits: null, retryAfterMs: null };
+    }
+    while (this.#capacity() < total) this.#make();
+    return { kind: 'accepted' };
+  }
+
+  async remove(pool: string, instanceIds: readonly string[]): Promise<Outcome> {
+    await Promise.resolve();
+    this.#assertPool(pool);
+    this.calls.push(`remove ${instanceIds.join(' ')}`);
+    if (this.refusal !== null) return { kind: 'refused', ...this.refusal };
+    for (const one of this.#instances) if (instanceIds.includes(one.instanceId)) one.phase = 'deleting';
+    return { kind: 'accepted' };
+  }
+
+  #make(): void {
+    const vmId = `vm-${(this.#made += 1)}`;
+    const createdAt = this.#clock.now();
+    // The lowest id that is free, as a scale set gives them.
+    let id = 0;
+    while (this.#instances.some(({ instanceId }) => instanceId === String(id))) id += 1;
+    this.#instances.push({ pool: this.#pool, instanceId: String(id), vmId, phase: 'creating', createdAt });
+  }
+
+  #capacity(): number {
+    return this.#instances.filter(({ phase }) => phase !== 'deleting').length;
+  }
+
+  #assertPool(pool: string): void {
+    if (pool !== this.#pool) throw new Error(`there is no pool named ${pool}`);
+  }
+}
