@@ -47,7 +47,9 @@ const sources: SourceFile[] = globSync('{producer,worker,scaler,shared,infra}/**
   return { name, text, imports: [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? '') };
 });
 
-const roomOf = (file: string): string | undefined => ROOMS.find((room) => file.startsWith(`${room}/`));
+/** What prepares an emulator in a container is the local fleet's, in another place. */
+const roomOf = (file: string): string | undefined =>
+  ROOMS.find((room) => file.replace('infra/docker/', 'infra/local/').startsWith(`${room}/`));
 const targetOf = (file: string, imported: string): string => path.join(path.dirname(file), imported);
 const packageOf = (imported: string): string =>
   imported
@@ -167,11 +169,15 @@ describe('documents', () => {
     },
   );
 
-  test('every metric that an alert names exists', () => {
+  test('every metric that an alert, a rule or a dashboard names exists, and so does every figure that rules record', () => {
     const known = new Set(['producer', 'worker', 'scaler'].flatMap((room) => metricsIn(readme(room))));
-    const named = metricsIn(readFileSync('infra/monitoring/alerts.yml', 'utf8'));
-    expect(named.length).toBeGreaterThan(1);
+    const texts = globSync('infra/monitoring/**/*.{yml,json}').map((name) => readFileSync(name, 'utf8'));
+    const named = metricsIn(texts.join('\n').replaceAll('framefleet_fleet_…', ''));
+    expect(named.length).toBeGreaterThan(20);
     expect(named.filter((name) => !known.has(name))).toEqual([]);
+    const recorded = readFileSync('infra/monitoring/rules.yml', 'utf8').matchAll(/record: (\S+)/g);
+    const used = new Set(texts.flatMap((text) => text.match(/(?<!record: )framefleet:[a-z_]+/g) ?? []));
+    expect([...used].toSorted()).toEqual([...recorded].map(([, name]) => name ?? '').toSorted());
   });
 
   test('every error code is in the README with its exit status, and the other way round', () => {

@@ -19,12 +19,15 @@ export interface Prometheus extends AsyncDisposable {
 export async function startPrometheus(
   folder: string,
   targets: Readonly<Record<string, string>>,
+  ruleFiles: readonly string[] = [],
 ): Promise<Prometheus> {
   const config = path.join(folder, 'prometheus.yml');
   const jobs = Object.entries(targets).map(
     ([job, target]) => `  - job_name: ${job}\n    static_configs: [{ targets: ['${target}'] }]`,
   );
-  await writeFile(config, ['global: { scrape_interval: 1s }', 'scrape_configs:', ...jobs].join('\n'));
+  const rules = `rule_files: ${JSON.stringify(ruleFiles)}`;
+  const global = 'global: { scrape_interval: 1s, evaluation_interval: 1s }';
+  await writeFile(config, [global, rules, 'scrape_configs:', ...jobs].join('\n'));
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawnTied(
     'prometheus',
@@ -69,14 +72,22 @@ export async function startPrometheus(
   };
 }
 
+export interface Verdict {
+  readonly status: number;
+  readonly said: string;
+}
+
 /** What `promtool check metrics` says of a page of metrics: nothing where all is well. */
-export async function checkMetrics(
-  page: string,
-): Promise<{ readonly status: number; readonly said: string }> {
-  const child = spawn('promtool', ['check', 'metrics'], { stdio: 'pipe' });
+export async function checkMetrics(page: string): Promise<Verdict> {
+  return promtool(['check', 'metrics'], page);
+}
+
+/** Prometheus' own tool: its exit status is 0 where it has nothing against what it was shown. */
+export async function promtool(args: readonly string[], input = ''): Promise<Verdict> {
+  const child = spawn('promtool', [...args], { stdio: 'pipe' });
   const said = Promise.all([text(child.stdout), text(child.stderr)]);
   const end = once(child, 'exit');
-  child.stdin.end(page);
+  child.stdin.end(input);
   const [status] = (await end) as [number];
   return { status, said: (await said).join('') };
 }
