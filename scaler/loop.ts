@@ -114,7 +114,7 @@ export class ScalerLoop {
     await act(decision, observation, {
       ...this.#parts,
       onOutcome: (pool, outcome) => {
-        this.#memory = remember(this.#memory ?? NOTHING_REMEMBERED, pool, outcome, observation.now.getTime());
+        this.#memory = remember(this.#memory ?? NOTHING_REMEMBERED, pool, outcome, observation.atMs);
       },
       onRemoved: metrics.removed,
     });

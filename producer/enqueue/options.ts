@@ -23,6 +23,7 @@ export interface EnqueueOptions {
   readonly priority: Priority;
   readonly onFailedFrame: FailedFramePolicy;
   readonly failedFramesMax: FailedFramesMax | undefined;
+  readonly spendingMax: number | undefined;
   readonly asJson: boolean;
   readonly isDetached: boolean;
 }
@@ -69,6 +70,11 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
       'so many frames, or so many percent (5%), may fail before the job does (default: 5%, but always one)',
       parseFailedFramesMax,
     )
+    .option(
+      '--max-cost <amount>',
+      'in the currency of the fleet’s prices: beyond it, no machine is started for this job (default: no limit)',
+      parseAmount,
+    )
     .option('--json', 'print one JSON object, and no progress', false)
     .option('--detach', 'do not wait: needs a fleet that stays up (npm start, or Azure)', false)
     .addHelpText('after', EXAMPLES)
@@ -91,6 +97,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     out?: string;
     priority: Priority;
     onFailedFrame: FailedFramePolicy;
+    maxCost?: number;
     maxFailedFrames?: FailedFramesMax;
     json: boolean;
     detach: boolean;
@@ -104,6 +111,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     priority: set.priority,
     onFailedFrame: set.onFailedFrame,
     failedFramesMax: set.maxFailedFrames,
+    spendingMax: set.maxCost,
     asJson: set.json,
     isDetached: set.detach,
   };
@@ -116,6 +124,13 @@ function parseModel(text: string): EnqueueOptions['model'] {
     throw new InvalidArgumentError('Expected a name such as painter, or painter@1.');
   }
   return version === undefined ? { name } : { name, version };
+}
+
+function parseAmount(text: string): number {
+  const amount = Number(text);
+  if (!(amount > 0 && amount <= 1e9))
+    throw new InvalidArgumentError('Expected an amount above 0, such as 2.50.');
+  return amount;
 }
 
 function parseBatch(text: string): number {

@@ -43,6 +43,7 @@ export async function submit({
     priority: options.priority,
     onFailedFrame: options.onFailedFrame,
     ...(options.failedFramesMax === undefined ? {} : { failedFramesMax: options.failedFramesMax }),
+    ...(options.spendingMax === undefined ? {} : { spendingMax: options.spendingMax }),
     createdAt: now.toISOString(),
   };
   await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request, undefined, 2), {

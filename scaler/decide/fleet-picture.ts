@@ -18,6 +18,8 @@ export interface PoolPicture {
   readonly pool: Pool;
   /** What is there or was asked for, whatever became of it: what a total is counted from, and what is paid for. */
   readonly committed: number;
+  /** Of those, what the cloud was asked for and could not give: asking again costs nothing more. */
+  readonly missing: number;
   readonly alive: number;
 }
 
@@ -28,6 +30,7 @@ export interface Picture {
   readonly aliveCount: number;
   readonly coming: number;
   readonly committed: number;
+  readonly missing: number;
   readonly pools: readonly PoolPicture[];
   readonly spendingPerHour: number;
   /** Those silent ones whose own trouble it is. */
@@ -62,10 +65,12 @@ export function pictureOf(
     const listed = own.filter(({ life }) => life !== 'leaving').length;
     const askedMs = Object.hasOwn(askedAtMs, pool.name) ? atMs - (askedAtMs[pool.name] ?? 0) : Infinity;
     const mayLag = pool.isChanging || (askedMs >= 0 && askedMs < LISTING_LAG_MS);
-    const coming = mayLag ? Math.max(0, pool.capacity - listed) : 0;
+    const unlisted = Math.max(0, pool.capacity - listed);
+    const coming = mayLag ? unlisted : 0;
     return {
       pool,
       committed: Math.max(pool.capacity, listed),
+      missing: unlisted - coming,
       coming,
       alive: coming + alive.filter(({ instance }) => instance.pool === pool.name).length,
     };
@@ -77,6 +82,7 @@ export function pictureOf(
     aliveCount: alive.length + coming,
     coming,
     committed: pictures.reduce((sum, one) => sum + one.committed, 0),
+    missing: pictures.reduce((sum, one) => sum + one.missing, 0),
     pools: pictures,
     spendingPerHour: pictures.reduce((sum, one) => sum + one.committed * priceOf(one.pool.name, policy), 0),
     silent,

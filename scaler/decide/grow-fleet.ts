@@ -4,7 +4,7 @@
  *   missing      desired, less those alive
  *   silent fleet nobody is heard for as long as a boot takes, and there is work: one scout, which will tell whose trouble it is
  *   boots fail   one at a time, when its turn has come
- *   room         the greatest capacity, less all machines there are
+ *   room         the greatest capacity, less all machines there are or were promised; what the cloud could not give is room
  */
 import type { Memory } from '../memory.ts';
 import type { Observation } from '../observation.ts';
@@ -18,7 +18,7 @@ import { type Growth, growPools } from './pool-choice.ts';
 export interface FleetGrowth extends Pick<Growth, 'actions' | 'added'> {
   /** Missing, before what may be added. */
   readonly need: number;
-  readonly heldBy: Growth['heldBy'] | 'boots-fail' | 'capacity';
+  readonly heldBy: Growth['heldBy'] | 'boots-fail';
   readonly isSpotEvicting: boolean;
 }
 
@@ -49,24 +49,24 @@ export function growFleet({
 
   const mayBoot = bootsAllowed({ picture, policy, memory, atMs });
   if (mayBoot === 0) return { ...nothing, heldBy: 'boots-fail' };
-  const room = Math.max(0, policy.capacityMax - picture.committed);
-  if (room === 0) return { ...nothing, heldBy: 'capacity' };
-  const asked = Math.min(need, mayBoot, room);
+  const room = policy.capacityMax - picture.committed;
+  if (room < 0 || (room === 0 && picture.missing === 0)) return { ...nothing, heldBy: 'capacity' };
+  const asked = Math.min(need, mayBoot);
   const growth = growPools({
     picture,
     need: asked,
+    room,
     onDemandMin: Math.min(policy.onDemandBase, desired),
     isSpotEvicting,
     memory,
     policy,
     atMs,
   });
-  const ownHold = asked === need ? null : asked === room ? 'capacity' : 'boots-fail';
   return {
     need,
     actions: growth.actions,
     added: growth.added,
-    heldBy: growth.heldBy ?? ownHold,
+    heldBy: growth.heldBy ?? (asked < need ? 'boots-fail' : null),
     isSpotEvicting,
   };
 }

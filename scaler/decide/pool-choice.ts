@@ -3,7 +3,8 @@
  *
  * Pools are filled in their order, spot before on demand, because the same machine costs a third there. On demand come first the
  * base that an eviction wave shall leave, and then whatever a spot pool cannot give: because it is blocked, or because it takes
- * machines as fast as it gives them. What fits is taken at once. A pool in the middle of a change is waited for.
+ * machines as fast as it gives them. What fits is taken at once. A pool in the middle of a change is waited for. One whose capacity
+ * is more than its machines could not be given them all: those are asked for again by the same total.
  *
  * Three bounds, checked for every instance added: machines in all, money an hour, and what refusals have told. All of them count
  * what has been asked for, whatever became of it.
@@ -18,13 +19,15 @@ export interface Growth {
   readonly actions: readonly Extract<Action, { kind: 'scale-out' }>[];
   readonly added: number;
   /** What kept it from being more, nearest first; null where nothing did. */
-  readonly heldBy: 'spending' | 'blocked' | 'asked-already' | null;
+  readonly heldBy: 'spending' | 'blocked' | 'asked-already' | 'capacity' | null;
 }
 
 export interface GrowthInputs {
   readonly picture: Picture;
-  /** Instances to be added; within the greatest capacity already. */
+  /** Instances to be added. */
   readonly need: number;
+  /** Of them, how many may be new: what was promised before is within the greatest capacity already. */
+  readonly room: number;
   /** How many of the fleet are to be on demand, at least. */
   readonly onDemandMin: number;
   readonly isSpotEvicting: boolean;
@@ -34,16 +37,17 @@ export interface GrowthInputs {
 }
 
 export function growPools(inputs: GrowthInputs): Growth {
-  const { picture, need, onDemandMin, isSpotEvicting, memory, policy, atMs } = inputs;
+  const { picture, need, room, onDemandMin, isSpotEvicting, memory, policy, atMs } = inputs;
   const onDemand = picture.pools.filter(({ pool }) => pool.kind === 'on-demand');
   const hasOnDemand = onDemand.length > 0;
   const missingBase = Math.max(0, onDemandMin - onDemand.reduce((sum, { alive }) => sum + alive, 0));
   const added = new Map<string, number>();
   let left = need;
+  let roomLeft = room;
   let money = (policy.spendingPerHourMax ?? Infinity) - picture.spendingPerHour;
   let heldBy: Growth['heldBy'] = null;
 
-  const add = ({ pool, committed }: PoolPicture, wanted: number): void => {
+  const add = ({ pool, committed, missing }: PoolPicture, wanted: number): void => {
     if (wanted <= 0) return;
     const block = blockOf(memory, pool.name);
     if (growthMax(block, committed, atMs) <= committed) {
@@ -55,15 +59,19 @@ export function growPools(inputs: GrowthInputs): Growth {
       return;
     }
     const before = added.get(pool.name) ?? 0;
-    const fits = growthMax(block, committed, atMs) - committed - before;
+    // What was asked for and not given is asked for again: it is in the total, and paid for in the guard, already.
+    const promised = Math.max(0, missing - before);
+    const fits = growthMax(block, committed, atMs) - committed - Math.max(0, before - missing) + promised;
     const price = priceOf(pool.name, policy);
-    const affordable = price > 0 ? Math.floor(money / price + 1e-9) : Infinity;
-    const granted = Math.max(0, Math.min(wanted, fits, affordable));
-    if (granted < wanted) heldBy ??= affordable < fits ? 'spending' : 'blocked';
+    const affordable = price === 0 ? Infinity : money < 0 ? 0 : Math.floor(money / price + 1e-9) + promised;
+    const bounds = { blocked: fits, spending: affordable, capacity: roomLeft + promised } as const;
+    const granted = Math.max(0, Math.min(wanted, ...Object.values(bounds)));
+    if (granted < wanted) heldBy ??= tightest(bounds);
     if (granted === 0) return;
     added.set(pool.name, before + granted);
     left -= granted;
-    money -= granted * price;
+    roomLeft -= Math.max(0, granted - promised);
+    money -= Math.max(0, granted - promised) * price;
   };
 
   for (const one of onDemand) add(one, Math.min(left, missingBase - sumOf(added)));
@@ -77,11 +85,17 @@ export function growPools(inputs: GrowthInputs): Growth {
     }
     add(one, left);
   }
-  const actions = picture.pools.flatMap(({ pool, committed }) => {
+  const actions = picture.pools.flatMap(({ pool, committed, missing }) => {
     const more = added.get(pool.name) ?? 0;
-    return more > 0 ? [{ kind: 'scale-out' as const, pool: pool.name, total: committed + more }] : [];
+    const total = committed + Math.max(0, more - missing);
+    return more > 0 ? [{ kind: 'scale-out' as const, pool: pool.name, total }] : [];
   });
   return { actions, added: need - left, heldBy: left > 0 ? heldBy : null };
+}
+
+function tightest(bounds: Readonly<Record<'blocked' | 'spending' | 'capacity', number>>) {
+  const names = ['capacity', 'blocked', 'spending'] as const;
+  return names.reduce((least, name) => (bounds[name] < bounds[least] ? name : least));
 }
 
 /** Whether a pool may be written to at all: it is not changing, and was not written to a moment ago. */

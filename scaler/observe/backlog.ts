@@ -41,6 +41,6 @@ function backlogOf(job: LedgerJob, spent: number): JobBacklog {
     megapixelsPerFrame: job.megapixelsPerFrame,
     isSplitting: !splitFinished,
     spent,
-    spendingMax: null,
+    spendingMax: definition.request.spendingMax ?? null,
   };
 }

@@ -48,6 +48,8 @@ export const jobRequest = z.object({
   onFailedFrame: z.enum(FAILED_FRAME_POLICIES),
   /** Unless it is said: a twentieth of the frames, but always one, and never all. */
   failedFramesMax: failedFramesMax.optional(),
+  /** What it may cost, in the currency of the scaler's prices: beyond it, no machine is started for this job. */
+  spendingMax: z.number().positive().max(1e9).optional(),
   createdAt: z.iso.datetime(),
 });
 export type JobRequest = z.infer<typeof jobRequest>;

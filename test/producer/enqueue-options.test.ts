@@ -15,6 +15,7 @@ test('a video alone is a job with defaults', () => {
     priority: 'normal',
     onFailedFrame: 'keep-original',
     failedFramesMax: undefined,
+    spendingMax: undefined,
     asJson: false,
     isDetached: false,
   });
@@ -23,7 +24,8 @@ test('a video alone is a job with defaults', () => {
 test('everything that can be said is heard, before the video or behind it', () => {
   const options =
     '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
-  const more = '--on-failed-frame repeat-previous --max-failed-frames 12 --json --detach'.split(' ');
+  const more =
+    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --json --detach'.split(' ');
   const expected = {
     videoPath: 'a.mp4',
     model: { name: 'other', version: '2.1' },
@@ -33,6 +35,7 @@ test('everything that can be said is heard, before the video or behind it', () =
     priority: 'high',
     onFailedFrame: 'repeat-previous',
     failedFramesMax: { frames: 12 },
+    spendingMax: 2.5,
     asJson: true,
     isDetached: true,
   };
@@ -53,6 +56,10 @@ test.each([
   ['100%', { percent: 100 }],
 ])('%s failed frames may be the most', (text, failedFramesMax) => {
   expect(parseOptions(['a.mp4', '--max-failed-frames', text])).toMatchObject({ failedFramesMax });
+});
+
+test.each(['0', '-1', 'five', '1e12', ''])('a job may not cost %j', (amount) => {
+  expect(() => parseOptions(['a.mp4', '--max-cost', amount])).toThrow(PermanentError);
 });
 
 test.each(['1', '512'])('a batch may be of %s frames', (frames) => {

@@ -169,4 +169,16 @@ describe('spot first', () => {
     const seen = buildObservation([], { pools, backlog: [buildJob(1800)] });
     expect(outcome(seen, MONEY)).toMatchObject(['hold', 'asked-already', 6]);
   });
+
+  test('what a pool was asked for and could not give is asked for again by the same total, and nothing more', () => {
+    const two: readonly SeenMachine[] = [BUSY, BUSY].map((one) => ({ ...one, pool: 'spot' }));
+    const pools = [{ ...POOLS[0], capacity: 5 }, POOLS[1]];
+    const wants = (engineSeconds: number) =>
+      buildObservation(two, { pools, backlog: [buildJob(engineSeconds)] });
+    expect(outcome(wants(1500), MONEY)[0]).toBe('out spot 5');
+    expect(outcome(wants(1800), MONEY)[0]).toBe('out spot 6');
+    // The greatest capacity is no bar to what was promised within it.
+    expect(outcome(wants(1500), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
+    expect(outcome(wants(3000), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
+  });
 });

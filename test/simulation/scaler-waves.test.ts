@@ -59,6 +59,24 @@ test.each([20, 30, 45, 60])('a wave of load every %i minutes is scaled in once a
   expect(perPeriod(run, periodMs, 8)).toEqual([1, 1, 1, 1, 1, 1, 1, 1]);
 });
 
+test(
+  'no wave is scaled in twice in a period, however long, however much, however slow the boots',
+  { timeout: 60_000 },
+  () => {
+    const flapping = [15, 20, 30, 60].flatMap((minutes) =>
+      [60_000, 120_000, 300_000].flatMap((bootMs) =>
+        [10, 60, 200].flatMap((batches) => {
+          const periodMs = minutes * MINUTE_MS;
+          const jobs = Array.from({ length: 6 }, (_, index) => job(index * periodMs, { batches }));
+          const most = Math.max(...perPeriod(calm(jobs, { bootMs }), periodMs, 7));
+          return most > 1 ? [{ minutes, bootMs, batches, most }] : [];
+        }),
+      ),
+    );
+    expect(flapping).toEqual([]);
+  },
+);
+
 test('a wave that comes again within the idle window finds the fleet still there: nobody is booted again', () => {
   const periodMs = 6 * MINUTE_MS;
   const run = calm(wave(periodMs, 10), { bootMs: 300_000 });

@@ -27,8 +27,6 @@ const SCALER_LEAVES = ['FRAMEFLEET_SCALER_TOKEN_FILE'];
 const AZURE_READS = 'AZURE_CLIENT_ID';
 
 const scalerText = readFileSync('scaler/config.ts', 'utf8');
-/** One that knows local processes only has none of the variables for Azure. */
-const KNOWS_SCALE_SETS = scalerText.includes('FRAMEFLEET_SCALE_SETS');
 
 function variablesOf(...files: readonly string[]): readonly string[] {
   const text = files.map((file) => readFileSync(file, 'utf8')).join('\n');
@@ -62,7 +60,7 @@ test('a worker is told every variable it reads, and no other', () => {
   expect(told.toSorted()).toEqual([AZURE_READS, ...readBy('worker')]);
 });
 
-test.skipIf(!KNOWS_SCALE_SETS)('the scaler is told every variable it reads, and where it is itself', () => {
+test('the scaler is told every variable it reads, and where it is itself', () => {
   const { plain, secret } = passedTo('scaler', 'full');
   const read = [AZURE_READS, ...readBy('scaler'), 'FRAMEFLEET_SCALER_URL'];
   expect([...Object.keys(plain), ...secret, ...SCALER_LEAVES].toSorted()).toEqual(read.toSorted());
