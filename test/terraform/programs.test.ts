@@ -26,8 +26,6 @@ const SCALER_LEAVES = ['FRAMEFLEET_SCALER_TOKEN_FILE'];
 /** Who is meant, for Azure's own libraries. */
 const AZURE_READS = 'AZURE_CLIENT_ID';
 
-const scalerText = readFileSync('scaler/config.ts', 'utf8');
-
 function variablesOf(...files: readonly string[]): readonly string[] {
   const text = files.map((file) => readFileSync(file, 'utf8')).join('\n');
   return [...new Set(text.match(/FRAMEFLEET_[A-Z_]*[A-Z]/g) ?? [])].toSorted();
