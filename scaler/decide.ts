@@ -90,7 +90,7 @@ export function decide(observation: Observation, policy: Policy, memory: Memory)
     boots,
     override,
   };
-  const growth = growFleet({ observation, demand, desired, picture, policy, memory: known });
+  const growth = growFleet({ observation, demand, desired, bootMs, picture, policy, memory: known });
   const shrink = shrinkFleet({
     observation,
     demand,

@@ -135,6 +135,7 @@ type StepName = keyof typeof STEP_SENTENCES;
 const BLOCKERS = [
   'pool-blocked',
   'spot-evicting',
+  'deadline-at-risk',
   'boots-fail',
   'capacity-max',
   'spending-max',

@@ -19,6 +19,8 @@ export interface JobBacklog {
   /** Spent so far, in the currency of the pools' prices; and what may be spent, where the job has a cap. */
   readonly spent: number;
   readonly spendingMax: number | null;
+  /** When it should be done; null where nobody said. */
+  readonly deadlineAt: Date | null;
 }
 
 /** The last word of a worker, and when it was read from storage: by the service's clock on both sides. */

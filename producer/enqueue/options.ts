@@ -24,6 +24,7 @@ export interface EnqueueOptions {
   readonly onFailedFrame: FailedFramePolicy;
   readonly failedFramesMax: FailedFramesMax | undefined;
   readonly spendingMax: number | undefined;
+  readonly deadline: { readonly at: string } | { readonly afterMs: number } | undefined;
   readonly asJson: boolean;
   readonly isDetached: boolean;
 }
@@ -75,6 +76,11 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
       'in the currency of the fleet’s prices: beyond it, no machine is started for this job (default: no limit)',
       parseAmount,
     )
+    .option(
+      '--deadline <when>',
+      'in 2h or 90m, or at 2026-12-01T18:00Z: where it is at risk, machines that nobody takes away come first',
+      parseDeadline,
+    )
     .option('--json', 'print one JSON object, and no progress', false)
     .option('--detach', 'do not wait: needs a fleet that stays up (npm start, or Azure)', false)
     .addHelpText('after', EXAMPLES)
@@ -98,6 +104,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     priority: Priority;
     onFailedFrame: FailedFramePolicy;
     maxCost?: number;
+    deadline?: EnqueueOptions['deadline'];
     maxFailedFrames?: FailedFramesMax;
     json: boolean;
     detach: boolean;
@@ -112,6 +119,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     onFailedFrame: set.onFailedFrame,
     failedFramesMax: set.maxFailedFrames,
     spendingMax: set.maxCost,
+    deadline: set.deadline,
     asJson: set.json,
     isDetached: set.detach,
   };
@@ -124,6 +132,15 @@ function parseModel(text: string): EnqueueOptions['model'] {
     throw new InvalidArgumentError('Expected a name such as painter, or painter@1.');
   }
   return version === undefined ? { name } : { name, version };
+}
+
+function parseDeadline(text: string): NonNullable<EnqueueOptions['deadline']> {
+  const [, count, unit] = /^(\d{1,4})(m|h)$/.exec(text) ?? [];
+  if (count !== undefined && Number(count) > 0)
+    return { afterMs: Number(count) * (unit === 'h' ? 3_600_000 : 60_000) };
+  const at = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/.test(text) ? new Date(text) : new Date(NaN);
+  if (Number.isNaN(at.getTime())) throw new InvalidArgumentError('Expected 2h, 90m, or 2026-12-01T18:00Z.');
+  return { at: at.toISOString() };
 }
 
 function parseAmount(text: string): number {

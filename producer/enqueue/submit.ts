@@ -44,6 +44,7 @@ export async function submit({
     onFailedFrame: options.onFailedFrame,
     ...(options.failedFramesMax === undefined ? {} : { failedFramesMax: options.failedFramesMax }),
     ...(options.spendingMax === undefined ? {} : { spendingMax: options.spendingMax }),
+    ...(options.deadline === undefined ? {} : { deadlineAt: deadlineAt(options.deadline, now) }),
     createdAt: now.toISOString(),
   };
   await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request, undefined, 2), {
@@ -51,4 +52,8 @@ export async function submit({
     signal,
   });
   return jobId;
+}
+
+function deadlineAt(deadline: NonNullable<EnqueueOptions['deadline']>, now: Date): string {
+  return 'at' in deadline ? deadline.at : new Date(now.getTime() + deadline.afterMs).toISOString();
 }

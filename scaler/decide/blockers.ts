@@ -23,6 +23,7 @@ export function blockersOf(plan: Plan, memory: Memory): readonly Blocker[] {
     const detail = `${block.reason}, refused ${block.attempts} times: ${block.message}`;
     say('pool-blocked', detail, { pool: pool.name, until: instant(block.untilMs) });
   }
+  if (growth.isDeadlineAtRisk) say('deadline-at-risk', 'a job may miss its deadline: on demand comes first');
   if (growth.isSpotEvicting) say('spot-evicting', 'spot machines are taken as fast as they are given');
   if (isFailing(memory.boots, policy)) {
     const detail = `${memory.boots.failures} instances in a row never came up`;

@@ -10,6 +10,7 @@ import type { Memory } from '../memory.ts';
 import type { Observation } from '../observation.ts';
 import type { Policy } from '../policy.ts';
 import type { Demand } from './capacity-wanted.ts';
+import { isDeadlineAtRisk } from './deadline.ts';
 import { evictionsLately, isEvicting } from './evictions.ts';
 import { bootRetryAtMs, isFailing } from './failing-boots.ts';
 import type { Picture } from './fleet-picture.ts';
@@ -20,12 +21,14 @@ export interface FleetGrowth extends Pick<Growth, 'actions' | 'added'> {
   readonly need: number;
   readonly heldBy: Growth['heldBy'] | 'boots-fail';
   readonly isSpotEvicting: boolean;
+  readonly isDeadlineAtRisk: boolean;
 }
 
 export function growFleet({
   observation,
   demand,
   desired,
+  bootMs,
   picture,
   policy,
   memory,
@@ -33,6 +36,7 @@ export function growFleet({
   readonly observation: Observation;
   readonly demand: Demand;
   readonly desired: number;
+  readonly bootMs: number;
   readonly picture: Picture;
   readonly policy: Policy;
   readonly memory: Memory;
@@ -44,7 +48,8 @@ export function growFleet({
     .filter(({ pool }) => pool.kind === 'spot')
     .reduce((sum, { alive }) => sum + alive, 0);
   const isSpotEvicting = fleet !== null && isEvicting(evictionsLately(fleet, observation), spotAlive);
-  const nothing = { need, actions: [], added: 0, isSpotEvicting };
+  const isLate = isDeadlineAtRisk(observation, { desired, bootMs, policy });
+  const nothing = { need, actions: [], added: 0, isSpotEvicting, isDeadlineAtRisk: isLate };
   if (need === 0) return { ...nothing, heldBy: null };
 
   const mayBoot = bootsAllowed({ picture, policy, memory, atMs });
@@ -58,6 +63,7 @@ export function growFleet({
     room,
     onDemandMin: Math.min(policy.onDemandBase, desired),
     isSpotEvicting,
+    isDeadlineAtRisk: isLate,
     memory,
     policy,
     atMs,
@@ -68,6 +74,7 @@ export function growFleet({
     added: growth.added,
     heldBy: growth.heldBy ?? (asked < need ? 'boots-fail' : null),
     isSpotEvicting,
+    isDeadlineAtRisk: isLate,
   };
 }
 

@@ -2,7 +2,8 @@
  * Which pools grow, and to what totals. PURE.
  *
  * Pools are filled in their order, spot before on demand, because the same machine costs a third there. On demand come first the
- * base that an eviction wave shall leave, and then whatever a spot pool cannot give: because it is blocked, or because it takes
+ * base that an eviction wave shall leave, all of it while a deadline is at risk, and then whatever a spot pool cannot give: because
+ * it is blocked, or because it takes
  * machines as fast as it gives them. What fits is taken at once. A pool in the middle of a change is waited for. One whose capacity
  * is more than its machines could not be given them all: those are asked for again by the same total.
  *
@@ -31,13 +32,15 @@ export interface GrowthInputs {
   /** How many of the fleet are to be on demand, at least. */
   readonly onDemandMin: number;
   readonly isSpotEvicting: boolean;
+  /** A job may be late: on demand first. */
+  readonly isDeadlineAtRisk: boolean;
   readonly memory: Memory;
   readonly policy: Policy;
   readonly atMs: number;
 }
 
 export function growPools(inputs: GrowthInputs): Growth {
-  const { picture, need, room, onDemandMin, isSpotEvicting, memory, policy, atMs } = inputs;
+  const { picture, need, room, onDemandMin, isSpotEvicting, isDeadlineAtRisk, memory, policy, atMs } = inputs;
   const onDemand = picture.pools.filter(({ pool }) => pool.kind === 'on-demand');
   const hasOnDemand = onDemand.length > 0;
   const missingBase = Math.max(0, onDemandMin - onDemand.reduce((sum, { alive }) => sum + alive, 0));
@@ -75,7 +78,9 @@ export function growPools(inputs: GrowthInputs): Growth {
   };
 
   for (const one of onDemand) add(one, Math.min(left, missingBase - sumOf(added)));
-  for (const one of picture.pools) {
+  const others = picture.pools.filter((one) => !onDemand.includes(one));
+  const inOrder = isDeadlineAtRisk ? [...onDemand, ...others] : picture.pools;
+  for (const one of inOrder) {
     const isShunned = hasOnDemand && isSpotEvicting && one.pool.kind === 'spot';
     if (isShunned) continue;
     // A pool in the middle of a change is waited for: the next one would be asked for the same machines.

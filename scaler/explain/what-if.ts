@@ -73,6 +73,7 @@ function supposedBacklog(
       isSplitting: false,
       spent: 0,
       spendingMax: null,
+      deadlineAt: null,
     },
   ];
 }

@@ -42,5 +42,6 @@ function backlogOf(job: LedgerJob, spent: number): JobBacklog {
     isSplitting: !splitFinished,
     spent,
     spendingMax: definition.request.spendingMax ?? null,
+    deadlineAt: definition.request.deadlineAt === undefined ? null : new Date(definition.request.deadlineAt),
   };
 }

@@ -43,6 +43,7 @@ export function viewOf(inputs: ViewInputs): Observation {
     isSplitting: unsplit > 0,
     spent: 0,
     spendingMax: null,
+    deadlineAt: null,
   }));
   return {
     now: new Date(atMs + skewMs),

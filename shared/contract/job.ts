@@ -50,6 +50,8 @@ export const jobRequest = z.object({
   failedFramesMax: failedFramesMax.optional(),
   /** What it may cost, in the currency of the scaler's prices: beyond it, no machine is started for this job. */
   spendingMax: z.number().positive().max(1e9).optional(),
+  /** When it should be done: where that is at risk, machines that nobody takes away are preferred. */
+  deadlineAt: z.iso.datetime().optional(),
   createdAt: z.iso.datetime(),
 });
 export type JobRequest = z.infer<typeof jobRequest>;

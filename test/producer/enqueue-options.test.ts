@@ -16,6 +16,7 @@ test('a video alone is a job with defaults', () => {
     onFailedFrame: 'keep-original',
     failedFramesMax: undefined,
     spendingMax: undefined,
+    deadline: undefined,
     asJson: false,
     isDetached: false,
   });
@@ -25,7 +26,9 @@ test('everything that can be said is heard, before the video or behind it', () =
   const options =
     '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
   const more =
-    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --json --detach'.split(' ');
+    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --json --detach'.split(
+      ' ',
+    );
   const expected = {
     videoPath: 'a.mp4',
     model: { name: 'other', version: '2.1' },
@@ -36,6 +39,7 @@ test('everything that can be said is heard, before the video or behind it', () =
     onFailedFrame: 'repeat-previous',
     failedFramesMax: { frames: 12 },
     spendingMax: 2.5,
+    deadline: { afterMs: 7_200_000 },
     asJson: true,
     isDetached: true,
   };
@@ -60,6 +64,18 @@ test.each([
 
 test.each(['0', '-1', 'five', '1e12', ''])('a job may not cost %j', (amount) => {
   expect(() => parseOptions(['a.mp4', '--max-cost', amount])).toThrow(PermanentError);
+});
+
+test.each([
+  ['90m', { afterMs: 5_400_000 }],
+  ['2026-12-01T18:00Z', { at: '2026-12-01T18:00:00.000Z' }],
+  ['2026-12-01T18:00:00+01:00', { at: '2026-12-01T17:00:00.000Z' }],
+])('a job may be due %s', (text, deadline) => {
+  expect(parseOptions(['a.mp4', '--deadline', text])).toMatchObject({ deadline });
+});
+
+test.each(['0h', '2', 'soon', '2026-13-01T18:00Z', '18:00'])('a job cannot be due %s', (text) => {
+  expect(() => parseOptions(['a.mp4', '--deadline', text])).toThrow(PermanentError);
 });
 
 test.each(['1', '512'])('a batch may be of %s frames', (frames) => {

@@ -41,7 +41,12 @@ const machines: fc.Arbitrary<SeenMachine> = fc.record({
 });
 const backlogs = fc.array(
   fc
-    .record({ seconds: fc.nat({ max: 5_000 }), isSplitting: fc.boolean(), spent: fc.nat({ max: 2 }) })
+    .record({
+      seconds: fc.nat({ max: 5_000 }),
+      isSplitting: fc.boolean(),
+      spent: fc.nat({ max: 2 }),
+      deadlineAt: fc.option(fc.integer({ min: -60_000, max: 3_600_000 }).map((ms) => new Date(AT_MS + ms))),
+    })
     .map(({ seconds, ...rest }) => buildJob(seconds, { ...rest, spendingMax: 2 })),
   { maxLength: 3 },
 );

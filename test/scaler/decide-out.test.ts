@@ -181,4 +181,16 @@ describe('spot first', () => {
     expect(outcome(wants(1500), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
     expect(outcome(wants(3000), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
   });
+
+  test('while a job may miss its deadline, on demand comes first, and spot gets what is left', () => {
+    const due = (inMs: number) => [buildJob(1800, { deadlineAt: new Date(AT_MS + inMs) })];
+    // Six instances need 300 s, and 300 s to boot: twice that is 20 minutes.
+    expect(outcome(waits({ backlog: due(1_201_000) }), MONEY)[0]).toBe('out spot 6');
+    expect(outcome(waits({ backlog: due(1_199_000) }), MONEY)[0]).toBe('out on-demand 6');
+    expect(outcome(waits({ backlog: due(-1) }), MONEY)[0]).toBe('out spot 6');
+    const blocked = remember(NOTHING_REMEMBERED, 'on-demand', refusal, AT_MS);
+    expect(outcome(waits({ backlog: due(1_199_000) }), MONEY, blocked)[0]).toBe('out spot 6');
+    const { decision } = decide(waits({ backlog: due(600_000) }), { ...POLICY, ...MONEY }, ZERO_BELIEVED);
+    expect(decision.blockers).toMatchObject([{ kind: 'deadline-at-risk' }]);
+  });
 });

@@ -41,6 +41,7 @@ export function buildJob(engineSeconds: number, fields: Partial<JobBacklog> = {}
     isSplitting: false,
     spent: 0,
     spendingMax: null,
+    deadlineAt: null,
     ...fields,
   };
 }

@@ -85,6 +85,7 @@ export function buildBacklog(jobId: string, fields: Partial<JobBacklog> = {}): J
     isSplitting: false,
     spent: 0,
     spendingMax: null,
+    deadlineAt: null,
     ...fields,
   };
 }
