@@ -7,11 +7,11 @@ import path from 'node:path';
 import { type BlobStore, openBlobStore } from '../shared/azure/blob-store.ts';
 import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
+import { onInterrupt, print, runCommand } from '../shared/command/run-command.ts';
 import type { JobStatus } from '../shared/contract/job.ts';
 import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
-import { complain, complaintOf } from '../shared/runtime/complain.ts';
-import { EXIT, ERROR_EXITS, type ErrorCode, PermanentError, exitStatusOf } from '../shared/runtime/errors.ts';
+import { EXIT, PermanentError, errorCodeFrom } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
@@ -31,34 +31,20 @@ interface Outcome {
   readonly wallSeconds: number;
 }
 
-const interrupting = new AbortController();
-/** The first time in order; the second time at once: what we started is tied to us and goes too. */
-const interrupt = (): void => {
-  if (interrupting.signal.aborted) process.exit(EXIT.interrupted);
-  interrupting.abort(new PermanentError('INTERRUPTED', 'Interrupted.'));
-};
-process.on('SIGINT', interrupt);
-process.on('SIGTERM', interrupt);
-process.exitCode = await main(process.argv.slice(2));
+const argv = process.argv.slice(2);
+const { signal: interruption, interrupt } = onInterrupt();
+process.exitCode = await runCommand(argv, main, interruption);
 // What a library still keeps open (connections, timers) must not keep the shell waiting.
 process.exit();
 
-async function main(argv: readonly string[]): Promise<number> {
-  const wantsJson = argv.includes('--json');
-  try {
-    const options = parseOptions(argv);
-    if (options === null) return EXIT.ok;
-    const outcome = await enqueue(options, interrupting.signal);
-    if (options.asJson) print(JSON.stringify(outcome));
-    else if (outcome.output !== null) print(outcome.output);
-    else print(outcome.jobId);
-    return EXIT.ok;
-  } catch (thrown) {
-    const error: unknown = interrupting.signal.aborted ? interrupting.signal.reason : thrown;
-    if (wantsJson) print(JSON.stringify({ error: complaintOf(error) }));
-    else complain(error);
-    return exitStatusOf(error);
-  }
+async function main(): Promise<number> {
+  const options = parseOptions(argv);
+  if (options === null) return EXIT.ok;
+  const outcome = await enqueue(options, interruption);
+  if (options.asJson) print(JSON.stringify(outcome));
+  else if (outcome.output !== null) print(outcome.output);
+  else print(outcome.jobId);
+  return EXIT.ok;
 }
 
 async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Outcome> {
@@ -157,10 +143,8 @@ async function openStorage(mediaStorage: string, signal: AbortSignal): Promise<B
 
 /** What the job's status says, as this command's own failure. */
 function failureOf({ error }: JobStatus): Error {
-  const code = error?.code ?? 'INTERNAL';
-  const known: ErrorCode = code in ERROR_EXITS ? (code as ErrorCode) : 'INTERNAL';
   return new PermanentError(
-    known,
+    errorCodeFrom(error?.code ?? 'INTERNAL'),
     error?.message ?? 'The job failed.',
     typeof error?.hint === 'string' ? { hint: error.hint } : {},
   );
@@ -172,8 +156,4 @@ async function interruptible(coming: Promise<ReachedFleet>, signal: AbortSignal)
   if (!signal.aborted) return fleet;
   await fleet[Symbol.asyncDispose]();
   throw signal.reason;
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -4,9 +4,9 @@
  */
 import pLimit from 'p-limit';
 
+import { onInterrupt, print, runCommand } from '../shared/command/run-command.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
-import { complain, complaintOf } from '../shared/runtime/complain.ts';
-import { EXIT, PermanentError, exitStatusOf } from '../shared/runtime/errors.ts';
+import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
 import { type Browsing, LEASE_SECONDS, browse } from './poison/browse.ts';
 import { poisonConfig } from './poison/config.ts';
@@ -19,36 +19,21 @@ import { entryTable } from './poison/table.ts';
 
 const ENTRIES_AT_ONCE = 16;
 
-const interrupting = new AbortController();
-/** The first time in order: what is held is given back. The second time at once: it comes back by itself. */
-const interrupt = (): void => {
-  if (interrupting.signal.aborted) process.exit(EXIT.interrupted);
-  interrupting.abort(new PermanentError('INTERRUPTED', 'Interrupted.'));
-};
-process.on('SIGINT', interrupt);
-process.on('SIGTERM', interrupt);
-process.exitCode = await main(process.argv.slice(2));
+const argv = process.argv.slice(2);
+/** Interrupted, what is held is given back; the second time it comes back by itself. */
+const { signal: interruption, interrupt } = onInterrupt();
+process.exitCode = await runCommand(argv, main, interruption);
 // What a library still keeps open (connections, timers) must not keep the shell waiting.
 process.exit();
 
-async function main(argv: readonly string[]): Promise<number> {
-  try {
-    const options = parseOptions(argv);
-    if (options === null) return EXIT.ok;
-    const config = poisonConfig();
-    watchParent({ environment: config.environment, onGone: interrupt });
-    const storage = await reachPoison(config);
-    await using browsing = await browse(storage.poison, {
-      clock,
-      signal: interrupting.signal,
-    });
-    return await obey(options, storage, browsing);
-  } catch (thrown) {
-    const error: unknown = interrupting.signal.aborted ? interrupting.signal.reason : thrown;
-    if (argv.includes('--json')) print(JSON.stringify({ error: complaintOf(error) }));
-    else complain(error);
-    return exitStatusOf(error);
-  }
+async function main(): Promise<number> {
+  const options = parseOptions(argv);
+  if (options === null) return EXIT.ok;
+  const config = poisonConfig();
+  watchParent({ environment: config.environment, onGone: interrupt });
+  const storage = await reachPoison(config);
+  await using browsing = await browse(storage.poison, { clock, signal: interruption });
+  return await obey(options, storage, browsing);
 }
 
 /** Returns the exit status. */
@@ -146,16 +131,12 @@ async function forEach<T>(
   const limit = pLimit(ENTRIES_AT_ONCE);
   const acting = entries.map((entry) =>
     limit(() => {
-      interrupting.signal.throwIfAborted();
+      interruption.throwIfAborted();
       return act(entry);
     }),
   );
   await Promise.allSettled(acting);
   return Promise.all(acting);
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }
 
 function say(sentence: string): void {

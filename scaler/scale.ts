@@ -4,9 +4,10 @@
  */
 import { z } from 'zod';
 
+import { print, runCommand } from '../shared/command/run-command.ts';
+import { EXIT } from '../shared/runtime/errors.ts';
 import { type Asked, askScaler } from './commands/ask-scaler.ts';
 import { commandConfig } from './commands/config.ts';
-import { runCommand } from './commands/run-command.ts';
 import { type ScaleOptions, parseScaleOptions } from './commands/scale-options.ts';
 
 const override = z
@@ -28,9 +29,10 @@ const argv = process.argv.slice(2);
 process.exitCode = await runCommand(argv, async () => {
   const config = commandConfig();
   const options = parseScaleOptions(argv, config.author);
-  if (options === null) return null;
+  if (options === null) return EXIT.ok;
   const said = await askScaler(requestOf(options), answer, config);
-  return options.asJson ? [JSON.stringify(said)] : inWords(said);
+  print(options.asJson ? JSON.stringify(said) : inWords(said).join('\n'));
+  return EXIT.ok;
 });
 
 function requestOf(options: ScaleOptions): Asked {

@@ -20,7 +20,12 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
   azurite: ['infra/local/azurite.ts'],
   bullmq: ['shared/control/steps.ts'],
   'cli-progress': ['producer/enqueue/progress.ts'],
-  commander: ['producer/enqueue/options.ts', 'producer/poison/options.ts', 'scaler/commands/'],
+  commander: [
+    'shared/command/',
+    'producer/enqueue/options.ts',
+    'producer/poison/options.ts',
+    'scaler/commands/',
+  ],
   fastify: ['shared/runtime/http.ts'],
   'fluent-ffmpeg': ['shared/media/ffmpeg.ts'],
   ioredis: ['shared/control/'],

@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 
 import { z } from 'zod';
 
+import { loadDotEnv } from '../../shared/command/dot-env.ts';
 import {
   type Environment,
   parseEnvironment,
   secondsAsMs,
   wholeNumber,
 } from '../../shared/runtime/environment.ts';
-import { loadDotEnv } from '../dot-env.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 

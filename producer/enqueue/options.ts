@@ -1,6 +1,7 @@
 /** What may be said on the command line of `npm run enqueue`, and what it means. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
+import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { NAME_PATTERN } from '../../shared/contract/blob-names.ts';
 import {
   DEFAULT_MODEL,
@@ -12,7 +13,6 @@ import {
   failedFramesMax,
 } from '../../shared/contract/job.ts';
 import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
-import { usageError } from '../usage-error.ts';
 
 export interface EnqueueOptions {
   readonly videoPath: string;
@@ -43,7 +43,7 @@ not reachable, 70 an internal error, 73 the output cannot be written, 77 not all
 
 /** The options, or null where help was asked for and printed. Throws USAGE. */
 export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
-  const command = new Command('npm run enqueue')
+  const command = newCommand('npm run enqueue')
     .usage('VIDEO -- [options]')
     .description('Runs a model over every frame of a video, and puts the result beside it.')
     .argument('<video>', 'the file')
@@ -83,19 +83,9 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     )
     .option('--json', 'print one JSON object, and no progress', false)
     .option('--detach', 'do not wait: needs a fleet that stays up (npm start, or Azure)', false)
-    .addHelpText('after', EXAMPLES)
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
-  try {
-    command.parse(argv, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.code === 'commander.helpDisplayed') return null;
-    throw usageError(
-      error,
-      'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help',
-    );
-  }
+    .addHelpText('after', EXAMPLES);
+  const hint = 'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help';
+  if (!parseCommand(command, argv, hint)) return null;
   const set = command.opts<{
     style?: string;
     model?: EnqueueOptions['model'];

@@ -5,10 +5,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
+import { findReadyStack } from '../../shared/command/local-stack.ts';
 import { exited, spawnNode, stopChild } from '../../shared/runtime/child.ts';
 import { type ErrorCode, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';
-import { findReadyStack } from '../local-stack.ts';
 import type { EnqueueConfig } from './config.ts';
 
 const STACK_STOP_GRACE_MS = 45_000;

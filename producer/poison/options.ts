@@ -1,10 +1,10 @@
 /** What may be said on the command line of `npm run poison`, and what it means. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
+import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { JOB_ID_PATTERN } from '../../shared/contract/blob-names.ts';
 import { POISON_REASONS, type PoisonReason } from '../../shared/contract/messages.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
-import { usageError } from '../usage-error.ts';
 import type { EntryFilter } from './entry.ts';
 
 const USAGE =
@@ -41,12 +41,10 @@ interface Said {
 /** The options, or null where help was asked for and printed. Throws USAGE. */
 export function parseOptions(argv: readonly string[]): PoisonOptions | null {
   let options: PoisonOptions | undefined;
-  const program = new Command('npm run poison')
+  const program = newCommand('npm run poison')
     .usage('-- list|show|redrive|drop [options]')
     .description('Looks at what could not be worked, tries it again, or throws it away.')
-    .addHelpText('after', EXAMPLES)
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
+    .addHelpText('after', EXAMPLES);
 
   const filtered = (verb: 'list' | 'redrive' | 'drop', description: string): Command =>
     program
@@ -81,15 +79,8 @@ export function parseOptions(argv: readonly string[]): PoisonOptions | null {
   filtered('redrive', 'try failures again').option(...all);
   filtered('drop', 'throw failures away: their frames stay as they are').option(...all);
 
-  try {
-    program.parse(argv, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return null;
-    if (error.code !== 'commander.help') throw usageError(error, USAGE);
-  }
-  if (options === undefined) throw usageError(new Error('Nothing is said to be done'), USAGE);
-  return options;
+  if (!parseCommand(program, argv, USAGE)) return null;
+  return options ?? null;
 }
 
 function parseJob(text: string): string {

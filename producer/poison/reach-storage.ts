@@ -3,9 +3,9 @@ import { type BlobStore, openBlobStore } from '../../shared/azure/blob-store.ts'
 import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
 import { reachStorage } from '../../shared/azure/storage-errors.ts';
 import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
+import { findReadyStack } from '../../shared/command/local-stack.ts';
 import { QUEUES } from '../../shared/contract/storage-layout.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
-import { findReadyStack } from '../local-stack.ts';
 import type { PoisonConfig } from './config.ts';
 
 export interface PoisonStorage {

@@ -4,15 +4,9 @@
  */
 import { z } from 'zod';
 
+import { findReadyStack } from '../../shared/command/local-stack.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
-import {
-  ERROR_EXITS,
-  type ErrorCode,
-  PermanentError,
-  TransientError,
-  describeError,
-} from '../../shared/runtime/errors.ts';
-import { findStack } from '../../shared/runtime/rendezvous.ts';
+import { PermanentError, TransientError, describeError, errorCodeFrom } from '../../shared/runtime/errors.ts';
 import type { CommandConfig } from './config.ts';
 
 const ANSWER_MS = 30_000;
@@ -51,8 +45,7 @@ export async function askScaler<S extends z.ZodType>(
   const { success, data } = refusal.safeParse(answer.json);
   if (!success) throw unreachable(url, `it answered ${answer.status}`);
   const { code, message, hint } = data.error;
-  const known: ErrorCode = code in ERROR_EXITS ? (code as ErrorCode) : 'INTERNAL';
-  throw new PermanentError(known, message, hint === null ? {} : { hint });
+  throw new PermanentError(errorCodeFrom(code), message, hint === null ? {} : { hint });
 }
 
 async function reach(url: URL, init: RequestInit) {
@@ -67,7 +60,7 @@ async function reach(url: URL, init: RequestInit) {
 
 async function findScaler({ url, token, localFolder }: CommandConfig) {
   if (url !== undefined) return { url, token };
-  const environment = (await findStack(localFolder))?.environment;
+  const environment = await findReadyStack(localFolder);
   const localUrl = environment?.['FRAMEFLEET_SCALER_URL'];
   if (localUrl !== undefined) return { url: localUrl, token: environment?.['FRAMEFLEET_SCALER_TOKEN'] };
   throw new TransientError(

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 import { z } from 'zod';
 
+import { loadDotEnv } from '../../shared/command/dot-env.ts';
 import { type Environment, parseEnvironment } from '../../shared/runtime/environment.ts';
-import { errnoOf } from '../../shared/runtime/errors.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -17,18 +17,9 @@ const variables = z.object({
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
 });
 
-/** `.env` in the project's folder, where there is one, fills in what is not set: `terraform output -raw env > .env`. */
-function loadDotEnv(): void {
-  try {
-    process.loadEnvFile(path.join(ROOT, '.env'));
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
-}
-
 /** Throws CONFIG_INVALID. */
 export function commandConfig() {
-  loadDotEnv();
+  loadDotEnv(ROOT);
   const environment: Environment = process.env;
   const set = parseEnvironment(variables, environment);
   return {

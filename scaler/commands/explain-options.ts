@@ -1,8 +1,8 @@
 /** What may be said on the command line of `npm run explain`, and what it means. */
-import { Command, InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from 'commander';
 
+import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { whatIfQuery } from '../explain/what-if.ts';
-import { parseCommand } from './parse-command.ts';
 
 export interface ExplainOptions {
   /** By name, as the scaler's query has them. */
@@ -23,7 +23,7 @@ Exit status: 0 done, 64 usage, 69 the scaler is not reachable, 70 an internal er
 
 /** The options, or null where help was asked for and printed. Throws USAGE. */
 export function parseExplainOptions(argv: readonly string[]): ExplainOptions | null {
-  const command = new Command('npm run explain')
+  const command = newCommand('npm run explain')
     .usage('-- [options]')
     .description('Says why the fleet is the size it is, what is in the way, and what comes next.')
     .option('--what-if <name=value>', 'suppose that it were so; may be said several times', parseSupposed, {})

@@ -1,10 +1,10 @@
 /** What may be said on the command line of `npm run scale`, and what it means. */
-import { Command, InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from 'commander';
 
+import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { CAPACITY_MAX, type OverrideEnd, type OverrideRequest, TTL_SECONDS } from '../override/document.ts';
 import { parseDuration } from './duration.ts';
-import { parseCommand } from './parse-command.ts';
 
 export type ScaleOptions = { readonly asJson: boolean } & (
   | { readonly kind: 'show' }
@@ -28,7 +28,7 @@ const HINT = 'Usage: npm run scale -- 4 --for 30m --because "why". All of it: np
 
 /** The options, or null where help was asked for and printed. Throws USAGE. */
 export function parseScaleOptions(argv: readonly string[], author: string): ScaleOptions | null {
-  const command = new Command('npm run scale')
+  const command = newCommand('npm run scale')
     .usage('[instances] -- [options]')
     .description(
       'Tells the scaler how many instances there are to be, for a while; or shows what it was told.',

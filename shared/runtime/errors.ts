@@ -56,6 +56,11 @@ export const ERROR_EXITS = {
 
 export type ErrorCode = keyof typeof ERROR_EXITS;
 
+/** A code that another program, maybe of another release, has told. */
+export function errorCodeFrom(told: string): ErrorCode {
+  return Object.hasOwn(ERROR_EXITS, told) ? (told as ErrorCode) : 'INTERNAL';
+}
+
 interface FleetErrorOptions {
   /** What to do next, as a full sentence. */
   readonly hint?: string;

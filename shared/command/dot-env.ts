@@ -1,7 +1,7 @@
 /** Settings that a person keeps in a file: for the commands, not for the service. */
 import path from 'node:path';
 
-import { errnoOf } from '../shared/runtime/errors.ts';
+import { errnoOf } from '../runtime/errors.ts';
 
 /** `.env` in the project's folder, where there is one, fills in what is not set: `terraform output -raw env > .env`. */
 export function loadDotEnv(projectFolder: string): void {

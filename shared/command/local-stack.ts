@@ -1,7 +1,7 @@
 /** The local fleet that `npm start` keeps up for a folder, as the commands find it. */
-import { systemClock } from '../shared/runtime/clock.ts';
-import { TransientError } from '../shared/runtime/errors.ts';
-import { findStack } from '../shared/runtime/rendezvous.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { TransientError } from '../runtime/errors.ts';
+import { findStack } from '../runtime/rendezvous.ts';
 
 const STARTING_TRIES = 300;
 const STARTING_REST_MS = 200;
