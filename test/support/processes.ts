@@ -7,14 +7,17 @@ import path from 'node:path';
 
 export interface FoundProcess {
   readonly pid: number;
+  readonly parent: number;
   readonly command: string;
 }
 
-/** Linux only, as the tests are. */
+/** Linux only, as the tests are. A fork that is still a copy of its parent is not a process of its own yet. */
 export async function processesOf(localFolder: string): Promise<FoundProcess[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(pids.map((pid) => look(Number(pid), localFolder)));
-  return found.filter((one) => one !== undefined);
+  const processes = found.filter((one) => one !== undefined);
+  const commandOf = new Map(processes.map(({ pid, command }) => [pid, command]));
+  return processes.filter(({ parent, command }) => commandOf.get(parent) !== command);
 }
 
 export async function findProcess(
@@ -27,15 +30,17 @@ export async function findProcess(
 
 async function look(pid: number, localFolder: string): Promise<FoundProcess | undefined> {
   try {
-    const [environment, command, workFolder] = await Promise.all([
+    const [environment, command, status, workFolder] = await Promise.all([
       readFile(`/proc/${pid}/environ`, 'utf8'),
       readFile(`/proc/${pid}/cmdline`, 'utf8'),
+      readFile(`/proc/${pid}/status`, 'utf8'),
       readlink(`/proc/${pid}/cwd`),
     ]);
     const isInside = workFolder.startsWith(`${localFolder}${path.sep}`);
     if (!isInside && !environment.split('\0').includes(`FRAMEFLEET_LOCAL_FOLDER=${localFolder}`))
       return undefined;
-    return { pid, command: command.replaceAll('\0', ' ').trim() };
+    const parent = Number(/^PPid:\t(?<parent>\d+)$/m.exec(status)?.groups?.['parent']);
+    return { pid, parent, command: command.replaceAll('\0', ' ').trim() };
   } catch {
     return undefined; // Gone, or a zombie.
   }
