@@ -8,12 +8,11 @@ import {
   frameIndexOf,
   jobPrefix,
 } from '../shared/contract/blob-names.ts';
-import { decodeFailedFrame } from '../shared/contract/failed-frame.ts';
+import { failureIn } from '../shared/contract/failed-frame.ts';
 import { toRanges } from '../shared/contract/ranges.ts';
 import type { FrameFailure, FrameOutcomes } from '../shared/control/ledger-job.ts';
 
 const FETCHES_AT_ONCE = 16;
-const UNREADABLE: FrameFailure = { kind: 'storage', message: 'the record of its failure cannot be read' };
 
 export interface StoredFrames {
   readonly scored: ReadonlySet<number>;
@@ -41,7 +40,7 @@ export async function storedOutcomes(blobs: BlobStore, jobId: string): Promise<F
   const read = async (frameIndex: number): Promise<void> => {
     const bytes = await blobs.get('scored', failedFrameBlob(jobId, frameIndex));
     if (bytes === undefined) return;
-    const { kind, message } = decodeFailedFrame(bytes.toString('utf8')) ?? UNREADABLE;
+    const { kind, message } = failureIn(bytes.toString('utf8'));
     const key = `${kind}: ${message}`;
     const reason = reasons.get(key) ?? { kind, message, frameIndices: [] };
     reason.frameIndices.push(frameIndex);

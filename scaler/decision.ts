@@ -80,7 +80,7 @@ export const REMOVE_WHYS = [...DRAIN_WHYS, 'asked', 'stopped'] as const;
 export type RemoveWhy = (typeof REMOVE_WHYS)[number];
 
 /**
- * On what a removal rests: to be looked at again just before it (`removalStands` in `decide/who-is-removed.ts`).
+ * On what a removal rests: to be looked at again just before it (`who-may-go.ts`).
  *
  * consent      every worker on it said drained, quoting the request that stands
  * silence      nobody on it has been heard for longer than any lease, nor has answered the request

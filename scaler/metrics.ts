@@ -11,7 +11,7 @@ import type { Tick } from './loop.ts';
 import { OVERRIDE_MODES } from './override/document.ts';
 import type { Policy } from './policy.ts';
 import { spendingPerHour } from './share-cost.ts';
-import { blocksOf, engineSecondsOf, fleetFigures, freshReports, overrideInForce } from './tick-figures.ts';
+import { blocksOf, engineSecondsLeft, fleetFigures, freshReports, overrideInForce } from './tick-figures.ts';
 
 export interface ScalerMetrics {
   readonly registry: Registry;
@@ -124,7 +124,7 @@ export function scalerMetrics(): ScalerMetrics {
         backlog === null ? Number.NaN : backlog.reduce((sum, job) => sum + job.framesRemaining, 0),
       );
       messages.set(messagesApprox ?? Number.NaN);
-      engineSeconds.set(engineSecondsOf(observation) ?? Number.NaN);
+      engineSeconds.set(engineSecondsLeft(observation) ?? Number.NaN);
       instances.reset();
       for (const { name } of fleet?.pools ?? [])
         for (const phase of INSTANCE_PHASES) instances.set({ pool: name, phase }, 0);
@@ -137,7 +137,7 @@ export function scalerMetrics(): ScalerMetrics {
       most.set(policy.capacityMax);
       decisions.inc({ reason: decision.reason });
       blocked.reset();
-      for (const { pool, reason } of blocksOf(remembered, observation.now)) blocked.set({ pool, reason }, 1);
+      for (const { pool, reason } of blocksOf(remembered, observation)) blocked.set({ pool, reason }, 1);
       const inForce = overrideInForce(observation);
       for (const mode of OVERRIDE_MODES) override.set({ mode }, inForce?.mode === mode ? 1 : 0);
       perHour.set(fleet === null ? Number.NaN : spendingPerHour(fleet.instances, policy.pricePerHour));

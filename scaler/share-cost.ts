@@ -5,8 +5,8 @@
  * engine-seconds, because that is what the fleet was sized for; with nothing open it is nobody's. Whole numbers throughout, so
  * that the parts add up to the whole.
  */
-import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
 import { type Amount, UNATTRIBUTED } from '../shared/control/spending.ts';
+import { engineSecondsOf } from './engine-seconds.ts';
 import type { Instance } from './fleet/fleet.ts';
 import type { JobBacklog } from './observation.ts';
 
@@ -55,11 +55,11 @@ export function shareCost(
   backlog: readonly JobBacklog[],
   ratesByModel: ReadonlyMap<string, number>,
 ): Map<string, Amount> {
-  const weights = backlog.map(({ jobId, model, framesRemaining, megapixelsPerFrame, isSplitting }) => {
-    const rate = ratesByModel.get(model) ?? MEGAPIXELS_PER_SECOND_ASSUMED;
+  const weights = backlog.map((job) => {
+    const { jobId, framesRemaining, isSplitting } = job;
     // A job that has only been opened brings a machine all the same.
     const leastSeconds = isSplitting || framesRemaining > 0 ? 1e-6 : 0;
-    return { jobId, weight: Math.max(leastSeconds, (framesRemaining * megapixelsPerFrame) / rate) };
+    return { jobId, weight: Math.max(leastSeconds, engineSecondsOf(job, ratesByModel)) };
   });
   const whole = weights.reduce((sum, { weight }) => sum + weight, 0);
   if (whole === 0) return new Map([[UNATTRIBUTED, { machineMs, micros }]]);

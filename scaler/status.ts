@@ -5,7 +5,7 @@ import type { Tick } from './loop.ts';
 import { shown } from './override/document.ts';
 import type { Policy } from './policy.ts';
 import { spendingPerHour } from './share-cost.ts';
-import { blocksOf, engineSecondsOf, freshReports, overrideInForce } from './tick-figures.ts';
+import { blocksOf, engineSecondsLeft, freshReports, overrideInForce } from './tick-figures.ts';
 
 export function statusOf({ observation, decision, remembered, spending, isLeading }: Tick, policy: Policy) {
   const { now, fleet, backlog, messagesApprox, bootMs, override, drainRequests, workers } = observation;
@@ -31,7 +31,7 @@ export function statusOf({ observation, decision, remembered, spending, isLeadin
     messagesApprox,
     backlog: backlog && {
       framesRemaining: backlog.reduce((sum, job) => sum + job.framesRemaining, 0),
-      engineSeconds: engineSecondsOf(observation),
+      engineSeconds: engineSecondsLeft(observation),
       jobs: backlog.map(({ jobId, model, framesRemaining, isSplitting }) => ({
         jobId,
         model,
@@ -40,7 +40,7 @@ export function statusOf({ observation, decision, remembered, spending, isLeadin
       })),
     },
     bootSeconds: bootMs === null ? null : bootMs / 1000,
-    blocked: blocksOf(remembered, now),
+    blocked: blocksOf(remembered, observation),
     override: shown(override === 'unknown' ? override : overrideInForce(observation)),
     spending: {
       perHour: fleet && spendingPerHour(fleet.instances, policy.pricePerHour),

@@ -1,5 +1,6 @@
 /** Figures of one tick, for metrics and status. PURE. */
-import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
+import { isOn } from './decide/blocked-pools.ts';
+import { engineSecondsOf } from './engine-seconds.ts';
 import type { BlockReason } from './fleet/fleet.ts';
 import type { Memory } from './memory.ts';
 import type { Observation, Override, WorkerReport } from './observation.ts';
@@ -25,24 +26,20 @@ export function freshReports(
 }
 
 /** Null where the ledger cannot be read. */
-export function engineSecondsOf({
+export function engineSecondsLeft({
   backlog,
   ratesByModel,
 }: Pick<Observation, 'backlog' | 'ratesByModel'>): number | null {
-  if (backlog === null) return null;
-  return backlog.reduce((sum, { model, framesRemaining, megapixelsPerFrame }) => {
-    const rate = ratesByModel.get(model) ?? MEGAPIXELS_PER_SECOND_ASSUMED;
-    return sum + (framesRemaining * megapixelsPerFrame) / rate;
-  }, 0);
+  return backlog && backlog.reduce((sum, job) => sum + engineSecondsOf(job, ratesByModel), 0);
 }
 
 /** Pools that give nothing more at the moment. */
 export function blocksOf(
   { blocked }: Pick<Memory, 'blocked'>,
-  now: Date,
+  { atMs }: Pick<Observation, 'atMs'>,
 ): readonly { readonly pool: string; readonly reason: BlockReason }[] {
   return Object.entries(blocked)
-    .filter(([, { untilMs }]) => untilMs > now.getTime())
+    .filter(([, block]) => isOn(block, atMs))
     .map(([pool, { reason }]) => ({ pool, reason }));
 }
 

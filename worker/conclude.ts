@@ -11,9 +11,9 @@ import type { Heart } from './heartbeat.ts';
 import type { Lease } from './lease.ts';
 import { type PoisonParts, poisonFrames } from './poison.ts';
 import { type ReportParts, report } from './report.ts';
-import type { FailedForGood } from './result.ts';
 import type { Progress } from './run-frames.ts';
 import { type Delivery, type GivenUp, settle } from './settle.ts';
+import { readFailures } from './stock.ts';
 
 export interface ConcludeParts extends PoisonParts, ReportParts {
   readonly engine: EngineProcess;
@@ -26,15 +26,13 @@ export interface Ended {
   readonly lease: Lease;
   readonly delivery: Delivery;
   readonly progress: Progress;
-  /** Frames that were given up before, as storage tells of them: the job is told again, in case it never heard. */
-  readonly failures: readonly FailedForGood[];
   readonly wallSeconds: number;
 }
 
 export async function conclude(ended: Ended, parts: ConcludeParts): Promise<void> {
-  const { message, lease, delivery, progress, failures, wallSeconds } = ended;
+  const { message, lease, delivery, progress, wallSeconds } = ended;
   const { engine, heart, log, metrics } = parts;
-  const { batch, worker, dequeueCount } = delivery;
+  const { batch, worker, dequeueCount, failedBefore } = delivery;
   const decision = settle(delivery);
   const frames = [...progress.stored.values()];
   metrics.batches.inc({ settled: decision.kind });
@@ -46,8 +44,9 @@ export async function conclude(ended: Ended, parts: ConcludeParts): Promise<void
     executionProvider: engine.executionProvider,
   });
   const tell = async (givenUp: readonly GivenUp[]): Promise<void> => {
+    // Those given up before are told again, in case the job never heard.
+    const failed = [...(await readFailures(batch.jobId, failedBefore, parts.blobs)), ...givenUp];
     await poisonFrames(message, { batch, givenUp }, parts);
-    const failed = [...failures, ...givenUp];
     await report(
       { batch, worker, scored: delivery.scored, failed, givenUp, run: frames, wallSeconds },
       parts,

@@ -100,12 +100,12 @@ export class ScheduledEvents {
    * to its time: whoever acknowledges it does so for all of them.
    */
   async acknowledge(eventId: string): Promise<void> {
-    const { url, log } = this.#parts;
+    const { url, clock, log } = this.#parts;
     if (this.#told.get(eventId)?.isShared === true) return;
     const body = { StartRequests: [{ EventId: eventId }] };
     for (let attempt = 1; attempt <= ACKNOWLEDGE_TRIES; attempt += 1) {
       try {
-        await askMetadataService({ url, timeoutMs: this.#timing.acknowledgeTimeoutMs, body });
+        await askMetadataService({ url, clock, timeoutMs: this.#timing.acknowledgeTimeoutMs, body });
         log.info({ eventId }, 'eviction acknowledged');
         return;
       } catch (error) {
@@ -115,10 +115,11 @@ export class ScheduledEvents {
   }
 
   async #poll(): Promise<void> {
-    const { url, vmName, signal } = this.#parts;
+    const { url, clock, vmName, signal } = this.#parts;
     const { timeoutMs, firstTimeoutMs } = this.#timing;
     const text = await askMetadataService({
       url,
+      clock,
       timeoutMs: this.#wasAnswered ? timeoutMs : firstTimeoutMs,
       signal,
     });

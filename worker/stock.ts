@@ -1,4 +1,6 @@
 /** What is known of a batch's frames in storage, from one listing: whoever stored them, and whatever became of the messages. */
+import pLimit from 'p-limit';
+
 import type { BlobStore } from '../shared/azure/blob-store.ts';
 import {
   failedFrameBlob,
@@ -6,12 +8,11 @@ import {
   frameIndexOf,
   framesPrefix,
 } from '../shared/contract/blob-names.ts';
-import { decodeFailedFrame } from '../shared/contract/failed-frame.ts';
+import { failureIn } from '../shared/contract/failed-frame.ts';
 import type { BatchMessage } from '../shared/contract/messages.ts';
 import type { FailedForGood } from './result.ts';
 
-/** As the producer counts it, too. */
-const UNREADABLE = { kind: 'storage', message: 'the record of its failure cannot be read' } as const;
+const BLOBS_AT_ONCE = 8;
 
 export interface Stock {
   readonly scored: ReadonlySet<number>;
@@ -44,12 +45,11 @@ export async function readFailures(
   frameIndices: Iterable<number>,
   blobs: BlobStore,
 ): Promise<FailedForGood[]> {
-  const found: FailedForGood[] = [];
-  for (const frameIndex of frameIndices) {
+  const found = await pLimit(BLOBS_AT_ONCE).map(frameIndices, async (frameIndex) => {
     const bytes = await blobs.get('scored', failedFrameBlob(jobId, frameIndex));
-    if (bytes === undefined) continue;
-    const { kind, message } = decodeFailedFrame(bytes.toString('utf8')) ?? UNREADABLE;
-    found.push({ frameIndex, kind, message });
-  }
-  return found;
+    if (bytes === undefined) return [];
+    const { kind, message } = failureIn(bytes.toString('utf8'));
+    return [{ frameIndex, kind, message }];
+  });
+  return found.flat();
 }

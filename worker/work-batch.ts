@@ -11,7 +11,7 @@ import { poisonFrames } from './poison.ts';
 import { report } from './report.ts';
 import { type Progress, type RunParts, noProgress, runFrames } from './run-frames.ts';
 import { type GivenUp, type Interruption, type Trouble, framesOf, unbegun } from './settle.ts';
-import { type Stock, readFailures, takeStock } from './stock.ts';
+import { type Stock, takeStock } from './stock.ts';
 
 export interface WorkParts extends ConcludeParts, RunParts {}
 
@@ -81,7 +81,6 @@ export async function workBatch(
         newlyStored: progress.stored.size,
         troubles: troublesOf(progress),
       },
-      failures: await readFailures(batch.jobId, failedBefore, blobs),
     },
     parts,
   );

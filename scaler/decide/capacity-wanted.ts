@@ -13,8 +13,9 @@
  * The form is argo-dataflow's and KEDA's "enough to drain it within the target time" (their issues 243 and 647), with the cold
  * start as a second bound: the reference this descends from started twenty machines for ten frames.
  */
-import { BATCH_TARGET_SECONDS, MEGAPIXELS_PER_SECOND_ASSUMED } from '../../shared/contract/limits.ts';
+import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
 import type { Step } from '../decision.ts';
+import { engineSecondsOf } from '../engine-seconds.ts';
 import type { JobBacklog, Observation } from '../observation.ts';
 import type { Policy } from '../policy.ts';
 
@@ -87,12 +88,6 @@ export function capacityWanted(
       { name: 'wanted', numbers: { instances: wanted } },
     ],
   };
-}
-
-function engineSecondsOf(job: JobBacklog, ratesByModel: ReadonlyMap<string, number>): number {
-  const rate = ratesByModel.get(job.model);
-  const megapixels = job.framesRemaining * job.megapixelsPerFrame;
-  return megapixels / (rate !== undefined && rate > 0 ? rate : MEGAPIXELS_PER_SECOND_ASSUMED);
 }
 
 function isAtItsCap({ spent, spendingMax }: JobBacklog): boolean {

@@ -122,8 +122,10 @@ function stepsOf(plan: Plan, drains: readonly Extract<Action, { kind: 'drain' }>
     steps.push({ name: 'spending', numbers: { perHour, perHourMax: policy.spendingPerHourMax } });
   }
   for (const { pool, total } of growth.actions) {
-    const committed = picture.pools.find((one) => one.pool.name === pool)?.committed ?? 0;
-    steps.push({ name: 'grow', numbers: { added: total - committed, pool, total } });
+    const found = picture.pools.find((one) => one.pool.name === pool);
+    // Machines that were asked for and never came are asked for again.
+    const standing = found === undefined ? 0 : found.committed - found.missing;
+    steps.push({ name: 'grow', numbers: { added: total - standing, pool, total } });
   }
   if (shrink.surplusNow > 0) {
     const { surplusNow: surplus, due } = shrink;

@@ -6,8 +6,8 @@
  * Twice, because a spot machine that is taken half-way costs another boot, and its share of the work goes on late. A deadline that
  * is past is no risk any more: what is late is not made good by dearer machines.
  */
-import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../../shared/contract/limits.ts';
-import type { JobBacklog, Observation } from '../observation.ts';
+import { engineSecondsOf } from '../engine-seconds.ts';
+import type { Observation } from '../observation.ts';
 import type { Policy } from '../policy.ts';
 
 const MARGIN = 2;
@@ -20,11 +20,7 @@ export function isDeadlineAtRisk(
   return (backlog ?? []).some((job) => {
     if (job.deadlineAt === null || job.framesRemaining === 0) return false;
     const leftMs = job.deadlineAt.getTime() - now.getTime();
-    return leftMs > 0 && leftMs < MARGIN * (bootMs + engineMs(job, ratesByModel) / engines);
+    const workMs = (engineSecondsOf(job, ratesByModel) * 1000) / engines;
+    return leftMs > 0 && leftMs < MARGIN * (bootMs + workMs);
   });
-}
-
-function engineMs(job: JobBacklog, ratesByModel: ReadonlyMap<string, number>): number {
-  const rate = ratesByModel.get(job.model) ?? MEGAPIXELS_PER_SECOND_ASSUMED;
-  return (job.framesRemaining * job.megapixelsPerFrame * 1000) / Math.max(rate, 1e-9);
 }

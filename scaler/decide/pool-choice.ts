@@ -3,9 +3,9 @@
  *
  * Pools are filled in their order, spot before on demand, because the same machine costs a third there. On demand come first the
  * base that an eviction wave shall leave, all of it while a deadline is at risk, and then whatever a spot pool cannot give: because
- * it is blocked, or because it takes
- * machines as fast as it gives them. What fits is taken at once. A pool in the middle of a change is waited for. One whose capacity
- * is more than its machines could not be given them all: those are asked for again by the same total.
+ * it is blocked, or because it takes machines as fast as it gives them. What fits is taken at once. A pool in the middle of a change
+ * is waited for. One whose capacity is more than its machines could not be given them all: those are asked for again by the same
+ * total.
  *
  * Three bounds, checked for every instance added: machines in all, money an hour, and what refusals have told. All of them count
  * what has been asked for, whatever became of it.

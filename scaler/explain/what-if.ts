@@ -1,11 +1,8 @@
 /** The fleet as it would be seen if things were otherwise: what `explain` asks `decide` about. Changes nothing. PURE. */
 import { z } from 'zod';
 
-import {
-  BATCH_FRAMES_MAX,
-  BATCH_TARGET_SECONDS,
-  MEGAPIXELS_PER_SECOND_ASSUMED,
-} from '../../shared/contract/limits.ts';
+import { BATCH_FRAMES_MAX, BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
+import { rateOf } from '../engine-seconds.ts';
 import type { JobBacklog, Observation } from '../observation.ts';
 import type { Policy } from '../policy.ts';
 
@@ -60,7 +57,7 @@ function supposedBacklog(
   const [open] = backlog ?? [];
   const name = model ?? open?.model ?? [...ratesByModel.keys()][0] ?? 'any';
   const size = megapixelsPerFrame ?? (open?.megapixelsPerFrame || MEGAPIXELS_PER_FRAME);
-  const rate = ratesByModel.get(name) ?? MEGAPIXELS_PER_SECOND_ASSUMED;
+  const rate = rateOf(name, ratesByModel);
   const batchFrames = Math.round((BATCH_TARGET_SECONDS * rate) / size);
   return [
     {

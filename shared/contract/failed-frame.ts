@@ -20,6 +20,8 @@ const failedFrame = z.object({
 });
 export type FailedFrame = z.infer<typeof failedFrame>;
 
+const UNREADABLE = { kind: 'storage', message: 'the record of its failure cannot be read' } as const;
+
 export function encodeFailedFrame(frame: FailedFrame): string {
   return JSON.stringify(frame);
 }
@@ -28,4 +30,9 @@ export function encodeFailedFrame(frame: FailedFrame): string {
 export function decodeFailedFrame(text: string): FailedFrame | undefined {
   const parsed = failedFrame.safeParse(parseJson(text));
   return parsed.success ? parsed.data : undefined;
+}
+
+/** Why it was given up. It stays so where its record cannot be read. */
+export function failureIn(text: string): Pick<FailedFrame, 'kind' | 'message'> {
+  return decodeFailedFrame(text) ?? UNREADABLE;
 }

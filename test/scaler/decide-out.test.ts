@@ -179,6 +179,8 @@ describe('spot first', () => {
     expect(outcome(wants(1800), MONEY)[0]).toBe('out spot 6');
     // The greatest capacity is no bar to what was promised within it.
     expect(outcome(wants(1500), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
+    const { steps } = decide(wants(1500), { ...POLICY, ...MONEY }, ZERO_BELIEVED).decision;
+    expect(steps.find(({ name }) => name === 'grow')?.numbers).toEqual({ added: 3, pool: 'spot', total: 5 });
     expect(outcome(wants(3000), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
   });
 

@@ -1,11 +1,12 @@
 /** Figures of a tick, and what machines leave behind. */
 import { describe, expect, test } from 'vitest';
 
+import { remember } from '../../scaler/decide/blocked-pools.ts';
 import { NOTHING_REMEMBERED } from '../../scaler/memory.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import { savedMemory } from '../../scaler/saved-memory.ts';
-import { fleetFigures, freshReports } from '../../scaler/tick-figures.ts';
+import { blocksOf, fleetFigures, freshReports } from '../../scaler/tick-figures.ts';
 import { leftovers } from '../../scaler/tidy.ts';
 import { ago, buildInstance, buildReport, buildSight, fleetOf, workersOf } from '../support/scaler-tick.ts';
 
@@ -69,6 +70,20 @@ describe('figures of workers', () => {
     tick(buildSight());
     expect(await metrics.registry.metrics()).not.toContain(line);
   });
+});
+
+test('a pool is shown as blocked as long as the decision takes it for blocked, by the same clock', () => {
+  const refusal = {
+    reason: 'quota',
+    message: 'full',
+    capacityThatFits: null,
+    retryAfterMs: 600_000,
+  } as const;
+  const memory = remember(NOTHING_REMEMBERED, 'gpu', { kind: 'refused', ...refusal }, 1_000_000);
+  expect(blocksOf(memory, { atMs: 1_599_999 })).toEqual([{ pool: 'gpu', reason: 'quota' }]);
+  expect(blocksOf(memory, { atMs: 1_600_000 })).toEqual([]);
+  // A clock that jumped back: further ahead than any block could last.
+  expect(blocksOf(memory, { atMs: -3_000_000 })).toEqual([]);
 });
 
 describe('what machines leave behind', () => {

@@ -15,6 +15,7 @@ import type {
   InferenceRequest,
   LoadRequest,
 } from './inference-protocol.ts';
+import { providerOption } from './provider-option.ts';
 
 if (parentPort === null) throw new TypeError('expected to run as a worker thread');
 const port = parentPort;
@@ -51,7 +52,7 @@ async function load({ modelPath, executionProviders, threads, deviceId }: LoadRe
   for (const name of executionProviders) {
     try {
       session = await InferenceSession.create(modelPath, {
-        executionProviders: [provider(name, deviceId)],
+        executionProviders: [providerOption(name, deviceId)],
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
         graphOptimizationLevel: 'all',
@@ -65,10 +66,6 @@ async function load({ modelPath, executionProviders, threads, deviceId }: LoadRe
     }
   }
   throw new Error(`no execution provider takes the model (${refusals.join('; ')})`);
-}
-
-function provider(name: string, deviceId: number): InferenceSession.ExecutionProviderConfig {
-  return name === 'cuda' || name === 'tensorrt' ? { name, deviceId } : name;
 }
 
 async function infer({ input, weights, outputName }: InferRequest): Promise<InferAnswer> {

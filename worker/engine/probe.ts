@@ -9,6 +9,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 import { describeError } from '../../shared/runtime/errors.ts';
 import { PROBE_INPUT, PROBE_MODEL, PROBE_OUTPUT, isProbeOutput } from './probe-model.ts';
+import { providerOption } from './provider-option.ts';
 
 const [provider = '', deviceId = '0'] = process.argv.slice(2);
 try {
@@ -26,11 +27,7 @@ try {
 
 async function calculate(): Promise<number[]> {
   const session = await InferenceSession.create(PROBE_MODEL, {
-    executionProviders: [
-      provider === 'cuda' || provider === 'tensorrt'
-        ? { name: provider, deviceId: Number(deviceId) }
-        : provider,
-    ],
+    executionProviders: [providerOption(provider, Number(deviceId))],
     intraOpNumThreads: 1,
     logSeverityLevel: 3,
     // Left alone, the runtime gives what a provider does not take to the CPU, and says nothing.

@@ -1,0 +1,23 @@
+/** The unit of work: seconds of one engine. PURE. */
+import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
+import type { JobBacklog, Observation } from './observation.ts';
+
+type Rates = Observation['ratesByModel'];
+
+/** Megapixels a second of one engine with the model. One that nobody has run is taken for slow. */
+export function rateOf(model: string, ratesByModel: Rates): number {
+  const rate = ratesByModel.get(model);
+  return rate !== undefined && rate > 0 ? rate : MEGAPIXELS_PER_SECOND_ASSUMED;
+}
+
+/** What is left of a job. */
+export function engineSecondsOf(
+  {
+    model,
+    framesRemaining,
+    megapixelsPerFrame,
+  }: Pick<JobBacklog, 'model' | 'framesRemaining' | 'megapixelsPerFrame'>,
+  ratesByModel: Rates,
+): number {
+  return (framesRemaining * megapixelsPerFrame) / rateOf(model, ratesByModel);
+}
