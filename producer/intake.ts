@@ -1,5 +1,5 @@
 /**
- * Sees triggers and opens jobs: from Event Grid's messages, and from a scan of what no message told of.
+ * Sees triggers and bare videos, and opens jobs: from Event Grid's messages, and from a scan of what no message told of.
  *
  * A job is opened once, however often its trigger is seen. One that cannot be opened (no such model, half an upload) gets a
  * status that says why. What storage already holds of a job counts: a lost ledger is rebuilt here.
@@ -12,7 +12,8 @@ import type { Ledger } from '../shared/control/ledger.ts';
 import type { Steps } from '../shared/control/steps.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
-import { createdBlobs } from './media-event.ts';
+import { type Drop, Drops, dropOf } from './drops.ts';
+import { type CreatedBlob, createdBlobs } from './media-event.ts';
 import type { ProducerMetrics } from './metrics.ts';
 import { openJob } from './open-job.ts';
 import { readStatus } from './status.ts';
@@ -34,12 +35,14 @@ export interface IntakeParts {
 
 export class Intake {
   readonly #parts: IntakeParts;
+  readonly #drops: Drops;
   /** Jobs that ended before this ledger knew them: looked at once. */
   readonly #ended = new Set<string>();
   #nextScanAtMs = 0;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.#drops = new Drops(parts);
   }
 
   /** One event, or a scan where one is due; returns how long to rest. */
@@ -62,17 +65,23 @@ export class Intake {
       metrics.messagesRefused.inc({ queue: events.name });
       log.warn({ messageId: message.messageId }, 'media event refused: not an event');
     }
-    const opened = (created ?? []).map(async ({ container, name }) => {
-      const jobId = container === 'incoming' ? jobIdOfTrigger(name) : undefined;
-      return jobId === undefined || this.#tryToOpen(jobId);
-    });
+    const followed = await Promise.all((created ?? []).map((blob) => this.#follow(blob)));
     // An event that could not be followed comes back after its lease.
-    if ((await Promise.all(opened)).every(Boolean)) await events.remove(message);
+    if (followed.every(Boolean)) await events.remove(message);
     return true;
+  }
+
+  /** Returns whether the blob need not be looked at again. */
+  async #follow({ container, name }: CreatedBlob): Promise<boolean> {
+    const drop = dropOf(container, name);
+    if (drop !== undefined) return this.#tryToTake(drop);
+    const jobId = container === 'incoming' ? jobIdOfTrigger(name) : undefined;
+    return jobId === undefined || this.#tryToOpen(jobId);
   }
 
   async #scan(): Promise<void> {
     const { blobs, ledger, steps } = this.#parts;
+    for await (const drop of this.#drops.waiting()) await this.#tryToTake(drop);
     for await (const folder of blobs.listFolders('incoming')) {
       const jobId = jobIdOfTrigger(`${folder}/job.json`);
       if (jobId !== undefined) await this.#tryToOpen(jobId);
@@ -84,6 +93,18 @@ export class Intake {
       if (state === 'running' && framesScored + framesFailed > 0) await steps.add('stitch', { jobId, epoch });
       // It may have been opened again: were its ledger lost now, it would have to be opened once more.
       this.#ended.delete(jobId);
+    }
+  }
+
+  /** Returns whether it need not be tried again. */
+  async #tryToTake(drop: Drop): Promise<boolean> {
+    try {
+      const taking = await this.#drops.take(drop);
+      if (taking.kind === 'taken') return await this.#tryToOpen(taking.jobId);
+      return taking.kind === 'left';
+    } catch (error) {
+      this.#parts.log.warn({ ...drop, error }, 'dropped video could not be taken: it will be tried again');
+      return false;
     }
   }
 

@@ -7,16 +7,24 @@ import { buffer } from 'node:stream/consumers';
 
 import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 
-import { type AccountName, CONTAINERS, type ContainerName } from '../contract/storage-layout.ts';
+import {
+  type AccountName,
+  type ContainerName,
+  type ShareContainer,
+  accountOf,
+} from '../contract/storage-layout.ts';
 import { boundedCall } from './bounded-call.ts';
+import { type CopyOutcome, copyBlob, isWhole } from './copy-blob.ts';
 import type { RetryPolicy, StorageAccount } from './credentials.ts';
-import { isAlreadyThere, isNotFound } from './storage-errors.ts';
+import { isAlreadyThere, isConditionNotMet, isNotFound } from './storage-errors.ts';
 
 export interface BlobInfo {
   readonly name: string;
   readonly sizeBytes: number;
   readonly etag: string;
   readonly lastModifiedAt: Date;
+  /** Whether all of it is there: false while a copy is under way, and for what can still grow. */
+  readonly isWhole: boolean;
   /** Only where the listing asked for it. */
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -24,6 +32,8 @@ export interface BlobInfo {
 interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
+
+type AnyContainer = ContainerName | ShareContainer;
 
 interface PutOptions extends Cancellable {
   readonly contentType?: string;
@@ -34,43 +44,48 @@ interface PutOptions extends Cancellable {
 export interface BlobStore {
   /** `exists` only where `onlyIfAbsent` was asked and something was there. */
   put(
-    container: ContainerName,
+    container: AnyContainer,
     name: string,
     body: Uint8Array | string,
     options?: PutOptions,
   ): Promise<'created' | 'exists'>;
   /** Adds to the end of an append blob, which is made where there is none: 4 MiB a call, 50,000 calls a blob. */
-  append(container: ContainerName, name: string, text: string, options?: Cancellable): Promise<void>;
+  append(container: AnyContainer, name: string, text: string, options?: Cancellable): Promise<void>;
   /** In blocks, with bounded memory; returns the new blob's etag. `onProgress` gets bytes sent so far. */
   putFile(
-    container: ContainerName,
+    container: AnyContainer,
     name: string,
     path: string,
     options?: Cancellable & { readonly contentType?: string; readonly onProgress?: (bytes: number) => void },
   ): Promise<string>;
   /** The whole blob in memory, or undefined where there is none. One request. */
-  get(container: ContainerName, name: string, options?: Cancellable): Promise<Buffer | undefined>;
+  get(container: AnyContainer, name: string, options?: Cancellable): Promise<Buffer | undefined>;
   /** Throws where there is none. */
   getFile(
-    container: ContainerName,
+    container: AnyContainer,
     name: string,
     path: string,
     options?: Cancellable & { readonly onProgress?: (bytes: number) => void },
   ): Promise<void>;
   stat(
-    container: ContainerName,
+    container: AnyContainer,
     name: string,
     options?: Cancellable,
   ): Promise<Omit<BlobInfo, 'name'> | undefined>;
   /** Ascending by name; 5,000 a request. */
   list(
-    container: ContainerName,
+    container: AnyContainer,
     options: Cancellable & { readonly prefix?: string; readonly withMetadata?: boolean },
   ): AsyncIterable<BlobInfo>;
   /** The first parts of names, as in a folder: `<jobId>/` gives `<jobId>`. */
-  listFolders(container: ContainerName, options?: Cancellable): AsyncIterable<string>;
-  /** With `onlyIfEtag`, one that has been written since stays. */
-  remove(container: ContainerName, name: string, options?: { readonly onlyIfEtag?: string }): Promise<void>;
+  listFolders(container: AnyContainer, options?: Cancellable): AsyncIterable<string>;
+  /** Within an account, by the service itself, if the source is still the one with that etag and nothing is there yet. */
+  copy(
+    from: { readonly container: AnyContainer; readonly name: string; readonly etag: string },
+    to: { readonly container: AnyContainer; readonly name: string },
+  ): Promise<CopyOutcome>;
+  /** With its snapshots. With `onlyIfEtag`, one that has been written since stays. */
+  remove(container: AnyContainer, name: string, options?: { readonly onlyIfEtag?: string }): Promise<void>;
 }
 
 /** `null` for an account that this room may not touch: a blob in it is then a mistake of ours, and throws. */
@@ -82,14 +97,14 @@ export async function openBlobStore(accounts: Accounts, policy: RetryPolicy): Pr
     system: await accounts.system?.blobs(policy),
   };
   return blobStore((container) => {
-    const service = services[CONTAINERS[container]];
+    const service = services[accountOf(container)];
     if (service === undefined) throw new TypeError(`the container ${container} is not for this room`);
     return service.getContainerClient(container);
   }, policy);
 }
 
 /** Files may take long, however long: only what is small is bounded. */
-function blobStore(open: (container: ContainerName) => ContainerClient, policy: RetryPolicy): BlobStore {
+function blobStore(open: (container: AnyContainer) => ContainerClient, policy: RetryPolicy): BlobStore {
   return {
     async put(container, name, body, { contentType, onlyIfAbsent = false, metadata, signal } = {}) {
       using call = boundedCall(policy, signal);
@@ -154,13 +169,15 @@ function blobStore(open: (container: ContainerName) => ContainerClient, policy: 
     async stat(container, name, { signal } = {}) {
       using call = boundedCall(policy, signal);
       try {
-        const { contentLength, etag, lastModified, metadata } = await open(container)
+        const found = await open(container)
           .getBlobClient(name)
           .getProperties({ abortSignal: call.abortSignal });
+        const { contentLength, etag, lastModified, metadata } = found;
         return {
           sizeBytes: contentLength ?? 0,
           etag: etag ?? '',
           lastModifiedAt: lastModified ?? new Date(0),
+          isWhole: isWhole(found),
           metadata: metadata ?? {},
         };
       } catch (error) {
@@ -172,6 +189,7 @@ function blobStore(open: (container: ContainerName) => ContainerClient, policy: 
       using call = boundedCall(policy, signal);
       const blobs = open(container).listBlobsFlat({
         prefix,
+        includeCopy: true,
         includeMetadata: withMetadata,
         abortSignal: call.abortSignal,
       });
@@ -180,8 +198,10 @@ function blobStore(open: (container: ContainerName) => ContainerClient, policy: 
         yield {
           name,
           sizeBytes: properties.contentLength ?? 0,
-          etag: properties.etag,
+          // A listing leaves the quotes out that every other answer has.
+          etag: `"${properties.etag.replaceAll('"', '')}"`,
           lastModifiedAt: properties.lastModified,
+          isWhole: isWhole(properties),
           metadata: metadata ?? {},
         };
       }
@@ -193,17 +213,27 @@ function blobStore(open: (container: ContainerName) => ContainerClient, policy: 
         if (item.kind === 'prefix') yield item.name.replace(/\/$/, '');
       }
     },
+    async copy(from, to) {
+      using call = boundedCall(policy);
+      return copyBlob({
+        source: open(from.container).getBlobClient(from.name),
+        target: open(to.container).getBlobClient(to.name),
+        etag: from.etag,
+        abortSignal: call.abortSignal,
+      });
+    },
     async remove(container, name, { onlyIfEtag } = {}) {
       using call = boundedCall(policy);
       try {
         await open(container)
           .getBlobClient(name)
           .deleteIfExists({
+            deleteSnapshots: 'include',
             ...(onlyIfEtag === undefined ? {} : { conditions: { ifMatch: onlyIfEtag } }),
             abortSignal: call.abortSignal,
           });
       } catch (error) {
-        if (onlyIfEtag === undefined || !isAlreadyThere(error)) throw error;
+        if (onlyIfEtag === undefined || !isConditionNotMet(error)) throw error;
       }
     },
   };

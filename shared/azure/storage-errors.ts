@@ -31,6 +31,12 @@ export function isAlreadyThere(error: unknown): boolean {
   return (statusCode === 409 && errorCode === 'BlobAlreadyExists') || statusCode === 412;
 }
 
+/** An etag that is another by now. Not: a blob that somebody holds a lease of, which is 412, too. */
+export function isConditionNotMet(error: unknown): boolean {
+  const { statusCode, errorCode } = storageFailure(error);
+  return statusCode === 412 && errorCode === 'ConditionNotMet';
+}
+
 /**
  * Whether a lease call was answered "this is no longer yours": 404 where the message is gone, 400 where the receipt is
  * stale. The service uses both; so does Azurite.

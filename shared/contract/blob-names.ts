@@ -19,6 +19,10 @@ const OUR_OWN = /^(?:\.*|(?:job|status|report|timeline)\.json)$/;
 
 /** In `control`: every drain request, and nothing else, begins with it. */
 export const DRAIN_PREFIX = 'drain/';
+/** In `control`: what is agreed with each partner. */
+export const SHARES_PREFIX = 'shares/';
+/** In `incoming`: bare videos, which become jobs by themselves. */
+export const DROP_PREFIX = 'drop/';
 
 export type ScoredExtension = 'jpg' | 'json';
 
@@ -75,6 +79,8 @@ export const CLOCK_BLOB = 'clock';
 /** In `control`: a failure of a job is to be tried again. */
 export const redriveBlob = (jobId: string, poisonId: string): string =>
   `redrive/${jobFolder(jobId)}${safeName(poisonId)}`;
+/** In `control`: what becomes of what a partner sends. */
+export const shareBlob = (partner: string): string => `${SHARES_PREFIX}${safeName(partner)}`;
 export const heartbeatBlob = (workerId: string): string => safeName(workerId);
 export const jobPrefix = (jobId: string): string => jobFolder(jobId);
 
@@ -100,6 +106,11 @@ export function failedFrameIndexOf(blobName: string): number | undefined {
 export function jobIdOfTrigger(blobName: string): string | undefined {
   const [jobId = '', file, ...rest] = blobName.split('/');
   return file === 'job.json' && rest.length === 0 && JOB_ID_PATTERN.test(jobId) ? jobId : undefined;
+}
+
+/** The last part of a blob's name, as a file's: never empty. */
+export function leafOf(blobName: string): string {
+  return blobName.split('/').findLast((part) => part !== '') ?? 'video';
 }
 
 /** The shortest listing that holds every frame of `[frameStart, frameEnd)`: the digits all of them share. */

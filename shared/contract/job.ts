@@ -56,6 +56,26 @@ export const jobRequest = z.object({
 });
 export type JobRequest = z.infer<typeof jobRequest>;
 
+/** What is to be done, whichever video it is done with. */
+export const jobSettings = jobRequest.pick({
+  model: true,
+  parameters: true,
+  batchSize: true,
+  priority: true,
+  onFailedFrame: true,
+  failedFramesMax: true,
+  spendingMax: true,
+});
+export type JobSettings = z.infer<typeof jobSettings>;
+
+/** For a video that comes without a word. */
+export const DEFAULT_SETTINGS: JobSettings = {
+  model: { name: DEFAULT_MODEL },
+  parameters: {},
+  priority: 'normal',
+  onFailedFrame: 'keep-original',
+};
+
 /**
  * waiting    the trigger was seen; nothing has been done
  * running    frames are being split, scored or stitched

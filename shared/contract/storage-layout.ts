@@ -18,6 +18,17 @@ export const CONTAINERS = {
 
 export type ContainerName = keyof typeof CONTAINERS;
 
+/** A partner's own, beside them in the media account: whoever is given its address may write there, and nothing else. */
+export type ShareContainer = `share-${string}`;
+
+export function accountOf(container: ContainerName | ShareContainer): AccountName {
+  return isShare(container) ? 'media' : CONTAINERS[container];
+}
+
+export function isShare(container: string): container is ShareContainer {
+  return container.startsWith('share-');
+}
+
 /** All in the system account. `<queue>-poison` holds what could not be worked. */
 export const QUEUES = {
   frameBatches: 'frame-batches',

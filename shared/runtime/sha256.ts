@@ -8,3 +8,7 @@ export async function sha256OfFile(path: string): Promise<string> {
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
+
+export function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import type { BlobInfo, BlobStore } from '../../shared/azure/blob-store.ts';
+import { PATIENT } from '../../shared/azure/credentials.ts';
 import { type TestStorage, startTestStorage, testFolder } from '../support/servers.ts';
 
 let storage: TestStorage;
@@ -156,4 +157,35 @@ test('names in any script and with any sign round-trip', async () => {
     await blobs.remove('incoming', name);
   }
   expect(await namesOf(blobs.list('incoming', { prefix: 'job-names/' }))).toEqual([]);
+});
+
+test('a copy is made once, and changes nothing that is there', async () => {
+  await blobs.put('incoming', 'drop/clip.mp4', 'the video', { metadata: { from: 'somebody' } });
+  const etag = (await blobs.stat('incoming', 'drop/clip.mp4'))?.etag ?? '';
+  const from = { container: 'incoming', name: 'drop/clip.mp4', etag } as const;
+  const to = { container: 'incoming', name: 'job-copy/clip.mp4' } as const;
+  expect(await blobs.copy(from, to)).toBe('copied');
+  const copied = await blobs.stat('incoming', to.name);
+  expect(copied).toMatchObject({ sizeBytes: 9, isWhole: true });
+  expect(await blobs.copy(from, to)).toBe('copied');
+  expect(await blobs.stat('incoming', to.name)).toEqual(copied);
+  expect(String(await blobs.get('incoming', to.name))).toBe('the video');
+});
+
+test('what is no longer the source that was meant is not copied', async () => {
+  await blobs.put('incoming', 'drop/other.mp4', 'first');
+  const { etag = '' } = (await blobs.stat('incoming', 'drop/other.mp4')) ?? {};
+  await blobs.put('incoming', 'drop/other.mp4', 'second');
+  const to = { container: 'incoming', name: 'job-other/clip.mp4' } as const;
+  expect(await blobs.copy({ container: 'incoming', name: 'drop/other.mp4', etag }, to)).toBe('changed');
+  expect(await blobs.copy({ container: 'incoming', name: 'drop/nowhere.mp4', etag }, to)).toBe('changed');
+  expect(await blobs.stat('incoming', to.name)).toBeUndefined();
+});
+
+test('a blob with a snapshot is removed with it', async () => {
+  await blobs.put('incoming', 'drop/kept.mp4', 'x');
+  const media = await storage.accounts.media.blobs(PATIENT);
+  await media.getContainerClient('incoming').getBlobClient('drop/kept.mp4').createSnapshot();
+  await blobs.remove('incoming', 'drop/kept.mp4');
+  expect(await blobs.stat('incoming', 'drop/kept.mp4')).toBeUndefined();
 });

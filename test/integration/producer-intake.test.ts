@@ -62,7 +62,7 @@ test('a trigger that no event told of is found by a scan, and other files start 
   const { blobs, control } = bench;
   await uploadJob(blobs, 'job-silent');
   await blobs.put('incoming', sourceBlob('job-half', 'harbour.mp4'), 'the trigger is still to come');
-  await blobs.put('incoming', 'drop/holiday.mp4', 'bare');
+  await blobs.put('incoming', 'holiday.mp4', 'of no job');
   await bench.scan();
   expect(await control.ledger.isKnown('job-silent')).toBe(true);
   expect(await control.ledger.isKnown('job-half')).toBe(false);

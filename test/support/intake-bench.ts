@@ -1,5 +1,7 @@
 /** An intake on real servers, with models published, and what people see of the jobs it was given. */
 import { Intake } from '../../producer/intake.ts';
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { PATIENT } from '../../shared/azure/credentials.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, jobStatus } from '../../shared/contract/job.ts';
 import { passUntilRest, startControlPlane } from './control-plane.ts';
@@ -17,11 +19,14 @@ export async function startIntakeBench() {
 
   return {
     blobs,
+    /** For what no room of ours does. */
+    media: await storage.accounts.media.blobs(PATIENT),
     server,
     control,
     events,
-    /** Each is another producer's, or a restarted one's. */
-    newIntake: (): Intake => new Intake({ ...control, blobs, events, scanMs: 1 }),
+    /** Each is another producer's, or a restarted one's; `trouble` is what storage does otherwise than it should. */
+    newIntake: (trouble: Partial<BlobStore> = {}): Intake =>
+      new Intake({ ...control, blobs: { ...blobs, ...trouble }, events, scanMs: 1 }),
     /** Takes every event, then scans. */
     async scan(intake?: Intake): Promise<void> {
       const scanning = intake ?? this.newIntake();
