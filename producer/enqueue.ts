@@ -54,7 +54,8 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
   const sourcePath = path.resolve(config.callerFolder, options.videoPath);
   const video = await probeVideo(sourcePath);
   checkLimits(video, config.sourceLimits);
-  const label = options.style?.replace(/[^a-z0-9-]+/g, '-') ?? options.model.name;
+  const { model, parameters } = options.settings;
+  const label = parameters['style']?.replace(/[^a-z0-9-]+/g, '-') ?? model.name;
   const outputPath = await planOutput({
     sourcePath,
     outputPath:
@@ -122,7 +123,9 @@ async function run(work: {
   if (status.state !== 'completed' || status.result === null) throw failureOf(status);
   for (const warning of status.warnings) progress.say(`Note: ${warning}`);
   if (status.frames.failed > 0)
-    progress.say(`Note: ${status.frames.failed} frames could not be scored (${options.onFailedFrame}).`);
+    progress.say(
+      `Note: ${status.frames.failed} frames could not be scored (${options.settings.onFailedFrame}).`,
+    );
   await download({ blobs, blobName: status.result.blobName, outputPath, signal });
   return {
     jobId,

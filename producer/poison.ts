@@ -8,8 +8,8 @@ import { onInterrupt, print, runCommand } from '../shared/command/run-command.ts
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
+import { commandConfig } from './commands/config.ts';
 import { type Browsing, LEASE_SECONDS, browse } from './poison/browse.ts';
-import { poisonConfig } from './poison/config.ts';
 import { type PoisonEntry, matches, toEntries } from './poison/entry.ts';
 import { type PoisonOptions, parseOptions } from './poison/options.ts';
 import { type PoisonStorage, reachPoison } from './poison/reach-storage.ts';
@@ -29,7 +29,7 @@ process.exit();
 async function main(): Promise<number> {
   const options = parseOptions(argv);
   if (options === null) return EXIT.ok;
-  const config = poisonConfig();
+  const config = commandConfig();
   watchParent({ environment: config.environment, onGone: interrupt });
   const storage = await reachPoison(config);
   await using browsing = await browse(storage.poison, { clock, signal: interruption });

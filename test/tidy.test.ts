@@ -22,8 +22,10 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['producer/enqueue/progress.ts'],
   commander: [
     'shared/command/',
+    'producer/commands/',
     'producer/enqueue/options.ts',
     'producer/poison/options.ts',
+    'producer/share/options.ts',
     'scaler/commands/',
   ],
   fastify: ['shared/runtime/http.ts'],

@@ -1,9 +1,10 @@
-/** One failure, with all that is known of it and the message itself. */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
+/** One failure, with all that is known of it and the message itself. */
+import { instantText, safeText } from '../../shared/command/text.ts';
 import { poisonBodyBlob } from '../../shared/contract/blob-names.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
 import { type PoisonEntry, bodyOf } from './entry.ts';
-import { framesText, instantText, safeText } from './table.ts';
+import { framesText } from './table.ts';
 
 /** The message as it stood on `frame-batches`, from the entry or from where it was laid; undefined where it is gone. */
 export async function bodyText(blobs: BlobStore, entry: PoisonEntry): Promise<string | undefined> {

@@ -1,10 +1,10 @@
 /** What may be said on the command line of `npm run scale`, and what it means. */
 import { InvalidArgumentError } from 'commander';
 
+import { parseDuration } from '../../shared/command/duration.ts';
 import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { CAPACITY_MAX, type OverrideEnd, type OverrideRequest, TTL_SECONDS } from '../override/document.ts';
-import { parseDuration } from './duration.ts';
 
 export type ScaleOptions = { readonly asJson: boolean } & (
   | { readonly kind: 'show' }

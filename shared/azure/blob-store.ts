@@ -215,7 +215,7 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
     },
     async copy(from, to) {
       using call = boundedCall(policy);
-      return copyBlob({
+      return await copyBlob({
         source: open(from.container).getBlobClient(from.name),
         target: open(to.container).getBlobClient(to.name),
         etag: from.etag,

@@ -37,6 +37,11 @@ export function isConditionNotMet(error: unknown): boolean {
   return statusCode === 412 && errorCode === 'ConditionNotMet';
 }
 
+/** A container whose name cannot be used again yet. */
+export function isBeingDeleted(error: unknown): boolean {
+  return storageFailure(error).errorCode === 'ContainerBeingDeleted';
+}
+
 /**
  * Whether a lease call was answered "this is no longer yours": 404 where the message is gone, 400 where the receipt is
  * stale. The service uses both; so does Azurite.

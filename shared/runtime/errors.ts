@@ -35,6 +35,8 @@ export const ERROR_EXITS = {
   STYLE_UNKNOWN: EXIT.badInput,
   JOB_INVALID: EXIT.badInput,
   POISON_NOT_FOUND: EXIT.noInput,
+  SHARE_UNKNOWN: EXIT.noInput,
+  SHARE_NOT_EMPTY: EXIT.failed,
   TOO_MANY_FAILED_FRAMES: EXIT.failed,
   STORAGE_UNAVAILABLE: EXIT.unavailable,
   REDIS_UNAVAILABLE: EXIT.unavailable,

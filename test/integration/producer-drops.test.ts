@@ -61,7 +61,7 @@ test('a bare video that is told of three times and scanned besides is one job, b
 
   const jobs = await openJobs();
   expect(jobs).toHaveLength(1);
-  const [{ jobId = '', definition } = {}] = jobs;
+  const { jobId = '', definition } = jobs[0] ?? {};
   expect(jobId).toMatch(/^\d{8}-\d{6}-k-se-wein-[0-9a-f]{12}$/);
   const createdAt = uploaded?.lastModifiedAt.toISOString();
   expect(definition?.request).toMatchObject({
@@ -155,8 +155,9 @@ test('a video that is replaced while it is being taken is one job, of what is th
   await bench.scan(intake);
   expect(await openJobs()).toEqual([]);
   await bench.scan(intake);
-  const [{ jobId = '' } = {}, ...others] = await openJobs();
-  expect(others).toEqual([]);
+  const jobs = await openJobs();
+  expect(jobs).toHaveLength(1);
+  const jobId = jobs[0]?.jobId ?? '';
   expect(String(await blobs.get('incoming', sourceBlob(jobId, 'clip.mp4')))).toBe('second');
 });
 

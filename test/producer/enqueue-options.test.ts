@@ -8,14 +8,13 @@ afterEach(() => vi.restoreAllMocks());
 test('a video alone is a job with defaults', () => {
   expect(parseOptions(['holiday.mp4'])).toEqual({
     videoPath: 'holiday.mp4',
-    model: { name: 'painter' },
-    style: undefined,
-    batchSize: undefined,
+    settings: {
+      model: { name: 'painter' },
+      parameters: {},
+      priority: 'normal',
+      onFailedFrame: 'keep-original',
+    },
     outputPath: undefined,
-    priority: 'normal',
-    onFailedFrame: 'keep-original',
-    failedFramesMax: undefined,
-    spendingMax: undefined,
     deadline: undefined,
     asJson: false,
     isDetached: false,
@@ -31,14 +30,16 @@ test('everything that can be said is heard, before the video or behind it', () =
     );
   const expected = {
     videoPath: 'a.mp4',
-    model: { name: 'other', version: '2.1' },
-    style: 'starry-night:2,udnie:1',
-    batchSize: 12,
+    settings: {
+      model: { name: 'other', version: '2.1' },
+      parameters: { style: 'starry-night:2,udnie:1' },
+      batchSize: 12,
+      priority: 'high',
+      onFailedFrame: 'repeat-previous',
+      failedFramesMax: { frames: 12 },
+      spendingMax: 2.5,
+    },
     outputPath: 'b/',
-    priority: 'high',
-    onFailedFrame: 'repeat-previous',
-    failedFramesMax: { frames: 12 },
-    spendingMax: 2.5,
     deadline: { afterMs: 7_200_000 },
     asJson: true,
     isDetached: true,
@@ -59,7 +60,9 @@ test.each([
   ['2.5%', { percent: 2.5 }],
   ['100%', { percent: 100 }],
 ])('%s failed frames may be the most', (text, failedFramesMax) => {
-  expect(parseOptions(['a.mp4', '--max-failed-frames', text])).toMatchObject({ failedFramesMax });
+  expect(parseOptions(['a.mp4', '--max-failed-frames', text])).toMatchObject({
+    settings: { failedFramesMax },
+  });
 });
 
 test.each(['0', '-1', 'five', '1e12', ''])('a job may not cost %j', (amount) => {
@@ -79,7 +82,7 @@ test.each(['0h', '2', 'soon', '2026-13-01T18:00Z', '18:00'])('a job cannot be du
 });
 
 test.each(['1', '512'])('a batch may be of %s frames', (frames) => {
-  expect(parseOptions(['a.mp4', '--batch', frames])?.batchSize).toBe(Number(frames));
+  expect(parseOptions(['a.mp4', '--batch', frames])?.settings.batchSize).toBe(Number(frames));
 });
 
 const REFUSED: readonly (readonly [why: string, argv: readonly string[], named: string])[] = [

@@ -1,10 +1,10 @@
 /** What may be typed, and what it means. */
 import { describe, expect, test } from 'vitest';
 
-import { parseDuration } from '../../scaler/commands/duration.ts';
 import { parseExplainOptions } from '../../scaler/commands/explain-options.ts';
 import { parseScaleOptions } from '../../scaler/commands/scale-options.ts';
 import { scalerConfig } from '../../scaler/config.ts';
+import { parseDuration } from '../../shared/command/duration.ts';
 
 const parse = (...argv: string[]) => parseScaleOptions(argv, 'ada@desk');
 const WHY = ['--because', 'demo at ten'];

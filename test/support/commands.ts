@@ -43,6 +43,10 @@ export function poison(args: readonly string[], options: CommandOptions): Runnin
   return start('producer/poison.ts', args, options);
 }
 
+export function share(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/share.ts', args, options);
+}
+
 export function startStackCommand(options: CommandOptions): RunningCommand {
   return start('infra/local/main.ts', [], options);
 }

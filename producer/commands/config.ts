@@ -1,4 +1,4 @@
-/** Every variable `npm run poison` reads, and the storage that they lead to. */
+/** Every variable `npm run poison` and `npm run share` read, and the storage that they lead to. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,7 +18,7 @@ const variables = z.object({
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
 });
 
-export interface PoisonConfig {
+export interface CommandConfig {
   /** Undefined where neither is set. */
   readonly storage: { readonly media: string; readonly system: string } | undefined;
   readonly localFolder: string;
@@ -26,7 +26,7 @@ export interface PoisonConfig {
 }
 
 /** Throws CONFIG_INVALID. */
-export function poisonConfig(): PoisonConfig {
+export function commandConfig(): CommandConfig {
   loadDotEnv(ROOT);
   const environment: Environment = process.env;
   const set = parseEnvironment(variables, environment);
@@ -40,7 +40,7 @@ export function poisonConfig(): PoisonConfig {
 function storageOf({
   FRAMEFLEET_MEDIA_STORAGE: media,
   FRAMEFLEET_SYSTEM_STORAGE: system,
-}: z.infer<typeof variables>): PoisonConfig['storage'] {
+}: z.infer<typeof variables>): CommandConfig['storage'] {
   if (media === undefined && system === undefined) return undefined;
   if (media !== undefined && system !== undefined) return { media, system };
   const missing = media === undefined ? 'FRAMEFLEET_MEDIA_STORAGE' : 'FRAMEFLEET_SYSTEM_STORAGE';

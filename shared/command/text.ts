@@ -1,0 +1,25 @@
+/**
+ * Text for a terminal. PURE.
+ *
+ * Names and reasons come from strangers' files: what a terminal would take for a command is shown as a dot.
+ */
+
+/** Columns as wide as what is in them. */
+export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]): string =>
+    safeText(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).trimEnd();
+  return [header, ...rows].map(line).join('\n');
+}
+
+/** `2026-11-23 06:15:02Z`. */
+export function instantText(iso: string): string {
+  return iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
+}
+
+export function safeText(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/gu, '·');
+}
