@@ -1,5 +1,5 @@
-import type { BlobStore } from '../../shared/azure/blob-store.ts';
 /** One failure, with all that is known of it and the message itself. */
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { instantText, safeText } from '../../shared/command/text.ts';
 import { poisonBodyBlob } from '../../shared/contract/blob-names.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
