@@ -5,6 +5,7 @@ locals {
   media_events = {
     triggers = { begins = "/blobServices/default/containers/incoming/blobs/", ends = "/job.json" }
     drop     = { begins = "/blobServices/default/containers/incoming/blobs/drop/", ends = "" }
+    shares   = { begins = "/blobServices/default/containers/share-", ends = "" }
   }
 }
 

@@ -8,7 +8,9 @@ locals {
     {
       frames = { prefix = "frames/", days = var.keep_frames_days_max }
       scored = { prefix = "scored/", days = var.keep_frames_days_max }
+      # What became no job: it is empty, or nothing is agreed with whoever sent it.
       drop   = { prefix = "incoming/drop/", days = coalesce(var.keep_sources_days, var.keep_frames_days_max) }
+      shares = { prefix = "share-", days = coalesce(var.keep_sources_days, var.keep_frames_days_max) }
     },
     var.keep_sources_days == null ? {} : {
       incoming = { prefix = "incoming/", days = var.keep_sources_days }
@@ -36,9 +38,9 @@ resource "azurerm_storage_account" "media" {
   min_tls_version                   = "TLS1_2"
   infrastructure_encryption_enabled = true
 
-  # A person who may upload can be given a SAS, by somebody's own identity, for a day at most.
+  # A partner is given an address, signed by somebody's own identity, for so long at most.
   sas_policy {
-    expiration_period = "01.00:00:00"
+    expiration_period = format("%02d.00:00:00", var.share_days_max)
     expiration_action = "Block"
   }
 

@@ -88,7 +88,7 @@ variable "uploaders" {
 }
 
 variable "uploader_addresses" {
-  description = "Public addresses that may reach the media account and nothing else."
+  description = "Public addresses, of outsiders and of partners, that may reach the media account and nothing else."
   type        = list(string)
   default     = []
 
@@ -98,6 +98,17 @@ variable "uploader_addresses" {
       can(cidrhost(strcontains(address, "/") ? address : "${address}/32", 0)) && !can(regex("/(3[12]|[0-7])$", address))
     ])
     error_message = "Expected IPv4 addresses or ranges up to /30, such as 203.0.113.7 or 203.0.113.0/28."
+  }
+}
+
+variable "share_days_max" {
+  description = "The address that `npm run share` makes for a partner works for so many days at most; Azure allows seven."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = contains([1, 2, 3, 4, 5, 6, 7], var.share_days_max)
+    error_message = "Expected 1 to 7 whole days."
   }
 }
 

@@ -21,6 +21,7 @@ const PRODUCER = [
   `${COUNT}: frame-batches-poison`,
   'hold leases: batch-results',
   'hold leases: media-events',
+  'take from partners: the media account, in shares',
   'AcrPull: the registry',
 ];
 const WORKER = [
@@ -55,6 +56,7 @@ const OPERATOR = [
   `${SEND}: frame-batches`,
   'hold leases: frame-batches-poison',
   'Storage Blob Delegator: the media account',
+  `${WRITE}: the media account, in shares`,
   'Key Vault Secrets User: scaler-token',
 ];
 const WHO_APPLIES = ['Key Vault Secrets Officer: the vault'];
@@ -90,6 +92,7 @@ test('our own roles allow what their names say, and are of no use outside the re
   const roles = ground('small').ofType('azurerm_role_definition');
   const queue = 'Microsoft.Storage/storageAccounts/queueServices/queues';
   const scaleSet = 'Microsoft.Compute/virtualMachineScaleSets';
+  const blobs = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs';
   const allowed = Object.fromEntries(
     roles.map(({ name, values }) => [
       name,
@@ -109,6 +112,7 @@ test('our own roles allow what their names say, and are of no use outside the re
       `${queue}/messages/write`,
       `${queue}/read`,
     ],
+    take_from_partners: [`${blobs}/delete`, `${blobs}/read`],
     scale: [
       `${scaleSet}/delete/action`,
       `${scaleSet}/instanceView/read`,
@@ -164,7 +168,8 @@ function accessIn(all: Ground): Readonly<Record<string, readonly string[]>> {
     const principal = String(values['principal_id']);
     const who = identities.get(principal) ?? (named.test(principal) ? principal : 'somebody');
     const role = roles.get(values['role_definition_id']) ?? String(values['role_definition_name']);
-    return { who, line: `${role}: ${placeOf(all, String(values['scope']))}` };
+    const place = placeOf(all, String(values['scope']));
+    return { who, line: `${role}: ${place}${placeWithin(values['condition'])}` };
   });
   const everybody = [...new Set(lines.map(({ who }) => who))];
   return Object.fromEntries(
@@ -176,6 +181,19 @@ function accessIn(all: Ground): Readonly<Record<string, readonly string[]>> {
         .toSorted(),
     ]),
   );
+}
+
+/** A condition that says nothing of one of the actions does not hold for it. */
+function placeWithin(condition: unknown): string {
+  if (typeof condition !== 'string') return '';
+  const blobs = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs';
+  const none = ['read', 'write', 'add/action', 'delete', 'move/action'].map(
+    (action) => `!(ActionMatches{'${blobs}/${action}'})`,
+  );
+  const named =
+    "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringStartsWith 'share-'";
+  expect(condition).toBe(`((${none.join(' AND ')}) OR (${named}))`);
+  return ', in shares';
 }
 
 function placeOf(all: Ground, scope: string): string {

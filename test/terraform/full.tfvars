@@ -10,6 +10,7 @@ tags     = { team = "restoration" }
 operators          = ["aaaaaaaa-0000-0000-0000-000000000001", "aaaaaaaa-0000-0000-0000-000000000002"]
 uploaders          = ["bbbbbbbb-0000-0000-0000-000000000001"]
 uploader_addresses = ["192.0.2.44"]
+share_days_max     = 2
 
 build_images         = false
 image_tag            = "1.4.0"

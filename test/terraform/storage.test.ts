@@ -41,7 +41,10 @@ describe.each(SIZES)('the %s ground', (size) => {
     expect(at(values, 'network_rules', 0, 'default_action')).toBe('Deny');
     expect(list(at(values, 'network_rules', 0, 'virtual_network_subnet_ids'))).toHaveLength(2);
     expect(at(values, 'blob_properties', 0, 'container_delete_retention_policy', 0, 'days')).toBe(7);
-    expect(at(values, 'sas_policy', 0, 'expiration_action')).toBe('Block');
+    const sas = at(values, 'sas_policy', 0);
+    expect(at(sas, 'expiration_action')).toBe('Block');
+    const days = { small: '07', full: '02' }[size];
+    expect(at(sas, 'expiration_period')).toBe(account === 'media' ? `${days}.00:00:00` : '01.00:00:00');
   });
 
   test('has no container that anybody may read', () => {
@@ -80,6 +83,7 @@ test('what the producer has forgotten is removed by age, and sources only where 
     'frames/': 30,
     'scored/': 30,
     'incoming/drop/': 30,
+    'share-': 30,
     'logs/': 90,
     'workers/': 7,
     'control/drain/': 7,
@@ -91,12 +95,13 @@ test('what the producer has forgotten is removed by age, and sources only where 
     'scored/': 20,
     'logs/': 400,
     'incoming/drop/': 60,
+    'share-': 60,
     'incoming/': 60,
     'results/': 60,
   });
 });
 
-test('Azure tells of triggers and of bare videos, and of nothing else', () => {
+test('Azure tells of triggers, of bare videos and of what partners send, and of nothing else', () => {
   const subscriptions = ground('small').ofType('azurerm_eventgrid_system_topic_event_subscription');
   const begins = '/blobServices/default/containers/incoming/blobs/';
   const told = subscriptions.map(({ values }) => ({
@@ -107,11 +112,12 @@ test('Azure tells of triggers and of bare videos, and of nothing else', () => {
     as: at(values, 'delivery_identity', 0, 'type'),
   }));
   const all = { types: ['Microsoft.Storage.BlobCreated'], queue: 'media-events', as: 'UserAssigned' };
-  expect(told).toHaveLength(2);
+  expect(told).toHaveLength(3);
   expect(told).toEqual(
     expect.arrayContaining([
       { ...all, begins, ends: '/job.json' },
       { ...all, begins: `${begins}drop/`, ends: null },
+      { ...all, begins: '/blobServices/default/containers/share-', ends: null },
     ]),
   );
 });
