@@ -29,6 +29,8 @@ const variables = z.object({
   FRAMEFLEET_KEEP_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 86_400 }),
   /** Those of a job with failures: time to look at them, and to try them again. */
   FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 604_800 }),
+  /** Its disk must hold the source and the result of each job in progress. */
+  FRAMEFLEET_SOURCE_BYTES_MAX: wholeNumber({ min: 1, max: 2 ** 50, fallback: 100e9 }),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
   /** Width times height of a frame: 8K by default. */
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
@@ -48,6 +50,7 @@ export function producerConfig(environment: Environment = process.env) {
     resendMs: set.FRAMEFLEET_RESEND_SECONDS,
     keepFramesMs: set.FRAMEFLEET_KEEP_FRAMES_SECONDS,
     keepFailedFramesMs: set.FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS,
+    sourceBytesMax: set.FRAMEFLEET_SOURCE_BYTES_MAX,
     sourceLimits: {
       durationSecondsMax: set.FRAMEFLEET_DURATION_SECONDS_MAX,
       pixelsMax: set.FRAMEFLEET_PIXELS_MAX,

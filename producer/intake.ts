@@ -28,6 +28,7 @@ export interface IntakeParts {
   readonly ledger: Ledger;
   readonly steps: Steps;
   readonly scanMs: number;
+  readonly sourceBytesMax: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: ProducerMetrics;

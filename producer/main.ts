@@ -62,7 +62,8 @@ await runService(
     service.onStop(() => steps.close());
 
     const retention = new FrameRetention(redis);
-    const shared = { blobs, ledger, steps, folders, retention, clock, log, metrics };
+    const { sourceBytesMax } = config;
+    const shared = { blobs, ledger, steps, folders, retention, sourceBytesMax, clock, log, metrics };
     const failed = (job: StepJob, error: unknown) => failJob(shared, job, error);
     const splitParts = { ...shared, sourceLimits: config.sourceLimits };
     steps.process(

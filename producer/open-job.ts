@@ -26,6 +26,8 @@ export interface OpenJobParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly steps: Steps;
+  /** A source is downloaded whole: a larger one would fill the disk of everybody's jobs. */
+  readonly sourceBytesMax: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -50,7 +52,7 @@ export async function openJob(
   const epoch = clock.now().getTime();
   try {
     const request = await readTrigger(blobs, { jobId, sizeBytes: trigger.sizeBytes });
-    await checkSource(blobs, request);
+    await checkSource(blobs, request, parts.sourceBytesMax);
     const model = await resolveModel(blobs, { ...request, model: modelBefore ?? request.model });
     const { scored, failed } = await storedOutcomes(blobs, jobId);
     if (!(await ledger.open({ request, model, epoch }))) return 'known';
@@ -88,8 +90,21 @@ async function readTrigger(
 }
 
 /** Half an upload never starts a job: the source is there, and is the one that the trigger speaks of. */
-async function checkSource(blobs: BlobStore, { jobId, source }: JobRequest): Promise<void> {
+async function checkSource(
+  blobs: BlobStore,
+  { jobId, source }: JobRequest,
+  sizeBytesMax: number,
+): Promise<void> {
   const found = await blobs.stat('incoming', sourceBlob(jobId, source.name));
+  if (found !== undefined && found.sizeBytes > sizeBytesMax) {
+    throw new PermanentError(
+      'SOURCE_TOO_LARGE',
+      `The video ${JSON.stringify(source.name)} is too large: ${sizeText(found.sizeBytes)}, of ${sizeText(sizeBytesMax)} at most.`,
+      {
+        hint: 'Cut it, or encode it smaller. The limit is FRAMEFLEET_SOURCE_BYTES_MAX of the producer, whose disk it must fit.',
+      },
+    );
+  }
   if (found?.etag === source.etag && found.sizeBytes === source.sizeBytes) return;
   const why = found === undefined ? 'it is not there' : 'it is not the file that the trigger speaks of';
   throw new PermanentError(
@@ -99,4 +114,8 @@ async function checkSource(blobs: BlobStore, { jobId, source }: JobRequest): Pro
       hint: 'Enqueue it again, and leave the upload alone until it is done.',
     },
   );
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(3)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }

@@ -42,6 +42,26 @@ test('half an upload, or another one since, is refused with SOURCE_CHANGED', asy
   );
 });
 
+test('a source that would fill the disk is refused, however it came', async () => {
+  const { blobs } = bench;
+  await uploadJob(blobs, 'job-large');
+  const large = 'x'.repeat(1001);
+  const etag = await blobs.put('incoming', sourceBlob('job-large', 'harbour.mp4'), large);
+  expect(etag).toBe('created');
+  const refusal = {
+    code: 'SOURCE_TOO_LARGE',
+    message: expect.stringMatching(/: 0\.001 MB, of 0\.001 MB at most\.$/),
+    hint: expect.stringContaining('FRAMEFLEET_SOURCE_BYTES_MAX'),
+  };
+  expect(await refusalOf('job-large')).toMatchObject(refusal);
+  await blobs.put('incoming', 'drop/large.mp4', large);
+  await bench.scan();
+  const [trigger = ''] = (await Array.fromAsync(blobs.list('incoming', {})))
+    .map(({ name }) => name)
+    .filter((name) => /-large-[0-9a-f]{12}\/job\.json$/.test(name));
+  expect(await refusalOf(trigger.replace('/job.json', ''))).toMatchObject(refusal);
+});
+
 test('an unknown model is MODEL_UNKNOWN, and the hint names what is published', async () => {
   await uploadJob(bench.blobs, 'job-model', () => ({ model: { name: 'sculptor' } }));
   await uploadJob(bench.blobs, 'job-version', () => ({ model: { name: 'painter', version: '3' } }));

@@ -26,7 +26,7 @@ export async function startIntakeBench() {
     events,
     /** Each is another producer's, or a restarted one's; `trouble` is what storage does otherwise than it should. */
     newIntake: (trouble: Partial<BlobStore> = {}): Intake =>
-      new Intake({ ...control, blobs: { ...blobs, ...trouble }, events, scanMs: 1 }),
+      new Intake({ ...control, blobs: { ...blobs, ...trouble }, events, scanMs: 1, sourceBytesMax: 1000 }),
     /** Takes every event, then scans. */
     async scan(intake?: Intake): Promise<void> {
       const scanning = intake ?? this.newIntake();

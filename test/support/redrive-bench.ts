@@ -17,7 +17,7 @@ export async function startRedriveBench() {
   const intake = await startIntakeBench();
   const { blobs, control } = intake;
   const { ledger, clock } = control;
-  const parts = { ...control, blobs, scanMs: 1 };
+  const parts = { ...control, blobs, sourceBytesMax: 1e9, scanMs: 1 };
 
   const mustJob = async (jobId: string): Promise<LedgerJob> => {
     const job = await ledger.job(jobId);
