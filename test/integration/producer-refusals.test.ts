@@ -56,9 +56,8 @@ test('a source that would fill the disk is refused, however it came', async () =
   expect(await refusalOf('job-large')).toMatchObject(refusal);
   await blobs.put('incoming', 'drop/large.mp4', large);
   await bench.scan();
-  const [trigger = ''] = (await Array.fromAsync(blobs.list('incoming', {})))
-    .map(({ name }) => name)
-    .filter((name) => /-large-[0-9a-f]{12}\/job\.json$/.test(name));
+  const triggers = await Array.fromAsync(blobs.list('incoming', {}));
+  const trigger = triggers.find(({ name }) => /-large-[0-9a-f]{12}\/job\.json$/.test(name))?.name ?? '';
   expect(await refusalOf(trigger.replace('/job.json', ''))).toMatchObject(refusal);
 });
 
