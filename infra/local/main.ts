@@ -62,6 +62,7 @@ await runService(
     say(`  npm run enqueue VIDEO          in another shell of this folder`);
     say(`  npm run explain                why there are as many workers as there are`);
     say(`  npm run poison -- list         what could not be worked, and why`);
+    say(`  npm run share -- open NAME     lets somebody send videos, and nothing else`);
     say(`  http://127.0.0.1:${stack.ports.producer}/metrics  producer`);
     say(`  http://127.0.0.1:${stack.ports.scaler}/metrics  scaler`);
     say('Ctrl-C takes it down.');
