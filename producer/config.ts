@@ -21,6 +21,13 @@ const variables = z.object({
   FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
   /** Room for the source and the result of each job in progress. */
   FRAMEFLEET_WORK_FOLDER: z.string().default(path.join(tmpdir(), 'framefleet')),
+  /** How much of it may be used; unset: what is free at the start. */
+  FRAMEFLEET_WORK_BYTES_MAX: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 50)
+    .optional(),
   /** How often incoming is scanned for triggers that no event told of, and `control` for failures to try again. */
   FRAMEFLEET_INTAKE_SCAN_SECONDS: secondsAsMs({ min: 0.2, max: 3600, fallback: 30 }),
   /** A batch without progress for so long is sent again, whatever became of its message: ten times its target. */
@@ -29,8 +36,6 @@ const variables = z.object({
   FRAMEFLEET_KEEP_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 86_400 }),
   /** Those of a job with failures: time to look at them, and to try them again. */
   FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 604_800 }),
-  /** Its disk must hold the source and the result of each job in progress. */
-  FRAMEFLEET_SOURCE_BYTES_MAX: wholeNumber({ min: 1, max: 2 ** 50, fallback: 100e9 }),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
   /** Width times height of a frame: 8K by default. */
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
@@ -46,11 +51,11 @@ export function producerConfig(environment: Environment = process.env) {
     systemStorage: set.FRAMEFLEET_SYSTEM_STORAGE,
     redisUrl: set.FRAMEFLEET_REDIS_URL,
     workFolder: set.FRAMEFLEET_WORK_FOLDER,
+    workBytesMax: set.FRAMEFLEET_WORK_BYTES_MAX,
     intakeScanMs: set.FRAMEFLEET_INTAKE_SCAN_SECONDS,
     resendMs: set.FRAMEFLEET_RESEND_SECONDS,
     keepFramesMs: set.FRAMEFLEET_KEEP_FRAMES_SECONDS,
     keepFailedFramesMs: set.FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS,
-    sourceBytesMax: set.FRAMEFLEET_SOURCE_BYTES_MAX,
     sourceLimits: {
       durationSecondsMax: set.FRAMEFLEET_DURATION_SECONDS_MAX,
       pixelsMax: set.FRAMEFLEET_PIXELS_MAX,

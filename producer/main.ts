@@ -36,6 +36,7 @@ await runService(
   async (service, log) => {
     const config = producerConfig();
     const { signal } = service;
+    const { workFolder, workBytesMax } = config;
     const metrics = producerMetrics();
 
     const accounts = {
@@ -56,13 +57,13 @@ await runService(
     const redis = await connectRedis({ url: config.redisUrl, log });
     service.onStop(() => redis.disconnect());
     const ledger = new Ledger(redis);
-    const folders = await JobFolders.open({ workFolder: config.workFolder, blobs });
+    const folders = await JobFolders.open({ workFolder, workBytesMax, blobs });
     service.onStop(() => folders.removeAll());
     const steps = new Steps({ redis, log });
     service.onStop(() => steps.close());
 
     const retention = new FrameRetention(redis);
-    const { sourceBytesMax } = config;
+    const { sourceBytesMax } = folders;
     const shared = { blobs, ledger, steps, folders, retention, sourceBytesMax, clock, log, metrics };
     const failed = (job: StepJob, error: unknown) => failJob(shared, job, error);
     const splitParts = { ...shared, sourceLimits: config.sourceLimits };

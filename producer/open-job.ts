@@ -101,7 +101,7 @@ async function checkSource(
       'SOURCE_TOO_LARGE',
       `The video ${JSON.stringify(source.name)} is too large: ${sizeText(found.sizeBytes)}, of ${sizeText(sizeBytesMax)} at most.`,
       {
-        hint: 'Cut it, or encode it smaller. The limit is FRAMEFLEET_SOURCE_BYTES_MAX of the producer, whose disk it must fit.',
+        hint: 'Cut it, or encode it smaller. It must fit the producer’s disk, with its result and other jobs: FRAMEFLEET_WORK_BYTES_MAX.',
       },
     );
   }

@@ -39,14 +39,14 @@ export async function split(
   const { blobs, ledger, folders, log } = parts;
   const job = await ledger.job(jobId);
   if (job?.definition.epoch !== epoch || isTerminal(job.state) || job.splitFinished) return;
+  await using room = await folders.enter(job.definition.request, 'split');
   await ledger.move(jobId, 'running', { epoch });
-
-  const sourcePath = await folders.source(job.definition.request, signal);
+  const sourcePath = await room.source(signal);
   const video = await probeVideo(sourcePath);
   checkLimits(video, parts.sourceLimits);
   await plan(parts, job, video);
 
-  const timeline = await storeFrames(parts, { jobId, sourcePath, video, signal });
+  const timeline = await storeFrames(parts, { jobId, sourcePath, workDir: room.folder, video, signal });
   refuseTruncated(timeline, video);
   await blobs.put('frames', timelineBlob(jobId), JSON.stringify(timeline), {
     contentType: 'application/json',
@@ -73,15 +73,15 @@ async function plan(
 }
 
 async function storeFrames(
-  { blobs, ledger, folders, log, metrics }: SplitParts,
+  { blobs, ledger, log, metrics }: SplitParts,
   {
     jobId,
     sourcePath,
+    workDir,
     video,
     signal,
-  }: { jobId: string; sourcePath: string; video: VideoInfo; signal: AbortSignal },
+  }: { jobId: string; sourcePath: string; workDir: string; video: VideoInfo; signal: AbortSignal },
 ): Promise<Timeline> {
-  const workDir = await folders.stepFolder(jobId, 'split');
   const stored = await storedFrames(blobs, jobId);
   const store = async (frameIndex: number, jpeg: Buffer): Promise<void> => {
     if (stored.has(frameIndex)) return;

@@ -76,10 +76,10 @@ async function publish(
   const { jobId } = job;
   const { request, epoch } = job.definition;
   const timeline = await readTimeline(blobs, jobId);
-  const sourcePath = await folders.source(request, signal);
+  await using room = await folders.enter(request, 'stitch');
+  const sourcePath = await room.source(signal);
   const video = await probeVideo(sourcePath);
-  const folder = await folders.stepFolder(jobId, 'stitch');
-  const resultPath = path.join(folder, `result.${video.container}`);
+  const resultPath = path.join(room.folder, `result.${video.container}`);
 
   const frames = counted(
     parts,

@@ -4,17 +4,17 @@ locals {
   # Every variable that producer/config.ts reads. Null: as the program has it.
   producer_env = merge(local.app_env, {
     FRAMEFLEET_WORK_FOLDER                = "/work"
+    FRAMEFLEET_WORK_BYTES_MAX             = coalesce(var.producer_settings.work_bytes_max, floor(local.producer_disk_bytes * 0.9))
     FRAMEFLEET_INTAKE_SCAN_SECONDS        = var.producer_settings.intake_scan_seconds
     FRAMEFLEET_RESEND_SECONDS             = var.producer_settings.resend_seconds
     FRAMEFLEET_KEEP_FRAMES_SECONDS        = var.producer_settings.keep_frames_seconds
     FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS = var.producer_settings.keep_failed_frames_seconds
-    FRAMEFLEET_SOURCE_BYTES_MAX           = coalesce(var.producer_settings.source_bytes_max, floor(local.producer_disk_bytes * 0.4))
     FRAMEFLEET_DURATION_SECONDS_MAX       = var.producer_settings.duration_seconds_max
     FRAMEFLEET_PIXELS_MAX                 = var.producer_settings.pixels_max
     AZURE_CLIENT_ID                       = azurerm_user_assigned_identity.room["producer"].client_id
   })
 
-  # Of a container app, by its processors: it must hold a source, its result, and what else there is.
+  # Of a container app, by its processors; it is ended when it uses more.
   producer_disk_bytes = pow(2, 30) * (var.producer_size.cpu > 1 ? 8 : var.producer_size.cpu > 0.5 ? 4 : 2)
 
   producer_secrets = local.redis_secrets

@@ -23,7 +23,7 @@ variable "lease_seconds" {
 }
 
 variable "producer_size" {
-  description = "Of the producer, which runs ffmpeg: vCPUs and GiB. Its disk holds the source and the result of each job in progress: 2 GiB with half a vCPU, 4 with one, 8 with more; a source may have two fifths of it."
+  description = "Of the producer, which runs ffmpeg: vCPUs and GiB. Its disk holds the source and the result of each job in progress: 2 GiB with half a vCPU, 4 with one, 8 with more; a source may have a third of it."
   type = object({
     cpu    = number
     memory = number
@@ -39,11 +39,11 @@ variable "producer_size" {
 variable "producer_settings" {
   description = "See producer/README.md."
   type = object({
+    work_bytes_max             = optional(number)
     intake_scan_seconds        = optional(number)
     resend_seconds             = optional(number)
     keep_frames_seconds        = optional(number)
     keep_failed_frames_seconds = optional(number)
-    source_bytes_max           = optional(number)
     duration_seconds_max       = optional(number)
     pixels_max                 = optional(number)
   })

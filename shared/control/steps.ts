@@ -5,9 +5,9 @@
  * BullMQ remembers a step that has ended, so that it is not run twice. A job that is opened again has another epoch, and with it
  * steps of its own.
  *
- * A step is idempotent: BullMQ may run it again from the start. A PermanentError is not tried again.
+ * A step is idempotent: BullMQ may run it again from the start. A PermanentError is not tried again; a NotNowError is no attempt.
  */
-import { type Job, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { DelayedError, type Job, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 
 import { PermanentError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
@@ -27,6 +27,17 @@ const LOOK_FOR_STALLED_MS = 5_000;
 export interface StepJob {
   readonly jobId: string;
   readonly epoch: number;
+}
+
+/** Thrown by a step that has to wait for something: others go first, and it comes again. */
+export class NotNowError extends Error {
+  readonly restMs: number;
+
+  constructor(message: string, { restMs }: { readonly restMs: number }) {
+    super(message);
+    this.name = 'NotNowError';
+    this.restMs = restMs;
+  }
 }
 
 export interface StepHandler {
@@ -104,7 +115,7 @@ export class Steps {
     signal: AbortSignal;
   }): Promise<void> {
     const { jobId } = job.data;
-    this.#log.info({ step, jobId, attempt: job.attemptsMade + 1 }, 'step started');
+    this.#log.debug({ step, jobId, attempt: job.attemptsMade + 1 }, 'step started');
     try {
       await handler.run(job.data, signal);
     } catch (error) {
@@ -112,6 +123,11 @@ export class Steps {
         // Stopping is no failure: the step goes back untouched, for the next producer.
         await job.moveToWait(token);
         throw new WaitingError('the producer is stopping');
+      }
+      if (error instanceof NotNowError) {
+        this.#log.debug({ error, step, jobId }, 'step waits');
+        await job.moveToDelayed(Date.now() + error.restMs, token);
+        throw new DelayedError(error.message);
       }
       const attempt = job.attemptsMade + 1;
       const isLast = error instanceof PermanentError || attempt >= ATTEMPTS_MAX;

@@ -54,7 +54,8 @@ const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
     'FRAMEFLEET_KEEP_FRAMES_SECONDS',
     'FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS',
     // What a source may be: the same everywhere.
-    'FRAMEFLEET_SOURCE_BYTES_MAX',
+    // What is free: a volume has no bound of its own.
+    'FRAMEFLEET_WORK_BYTES_MAX',
     'FRAMEFLEET_DURATION_SECONDS_MAX',
     'FRAMEFLEET_PIXELS_MAX',
   ],

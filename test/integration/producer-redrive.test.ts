@@ -239,7 +239,7 @@ test('a step of the job as it was before its redrive does nothing to it', async 
   await bench.pass();
   await control.ledger.move('job-steps', 'running');
   const workFolder = await testFolder();
-  const folders = await JobFolders.open({ workFolder, blobs });
+  const folders = await JobFolders.open({ workFolder, workBytesMax: undefined, blobs });
   const parts = { ...bench.parts, folders };
   const step = { jobId: 'job-steps', epoch: before.definition.epoch };
   const { signal } = new AbortController();

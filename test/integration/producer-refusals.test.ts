@@ -51,7 +51,7 @@ test('a source that would fill the disk is refused, however it came', async () =
   const refusal = {
     code: 'SOURCE_TOO_LARGE',
     message: expect.stringMatching(/: 0\.001 MB, of 0\.001 MB at most\.$/),
-    hint: expect.stringContaining('FRAMEFLEET_SOURCE_BYTES_MAX'),
+    hint: expect.stringContaining('FRAMEFLEET_WORK_BYTES_MAX'),
   };
   expect(await refusalOf('job-large')).toMatchObject(refusal);
   await blobs.put('incoming', 'drop/large.mp4', large);

@@ -25,10 +25,12 @@ beforeAll(async () => {
   const clip = path.join(folder, 'clip.mp4');
   await ffmpeg([...picture({ rate: '10' }), ...H264, clip]);
   video = await readFile(clip);
-  fleet = startStackCommand({ localFolder, environment: { FRAMEFLEET_CAPACITY_MAX: '1' } });
+  // Room on the disk for one job at a time.
+  const environment = { FRAMEFLEET_CAPACITY_MAX: '1', FRAMEFLEET_WORK_BYTES_MAX: String(3 * video.length) };
+  fleet = startStackCommand({ localFolder, environment });
   await fleet.said('The local fleet is up');
-  const environment = await findReadyStack(localFolder);
-  const account = (name: string) => storageAccount(environment?.[`FRAMEFLEET_${name}_STORAGE`] ?? '');
+  const found = await findReadyStack(localFolder);
+  const account = (name: string) => storageAccount(found?.[`FRAMEFLEET_${name}_STORAGE`] ?? '');
   blobs = await openBlobStore({ media: account('MEDIA'), system: account('SYSTEM') }, PATIENT);
 });
 afterAll(async () => {
@@ -96,6 +98,17 @@ test('what a partner sends becomes a job with the partner’s settings, and what
 
   expect((await share(['list'], { localFolder }).end).stdout).toMatch(/^acme .* 0$/m);
   expect((await share(['close', 'acme'], { localFolder }).end).status).toBe(0);
+});
+
+test('jobs that do not fit on the disk together go one after the other', async () => {
+  const names = ['one', 'two', 'three'];
+  await Promise.all(names.map((name) => blobs.put('incoming', `drop/${name}.mp4`, video)));
+  const jobIds = await Promise.all(
+    names.map((name) => jobIdLike(new RegExp(`-${name}-[0-9a-f]{12}/job\\.json$`))),
+  );
+  await Promise.all(jobIds.map(ended));
+  for (const jobId of jobIds)
+    expect(await parsed(jobStatus, 'results', `${jobId}/status.json`)).toMatchObject({ state: 'completed' });
 });
 
 test('a file that is no video is refused as one, and the next is a job', async () => {

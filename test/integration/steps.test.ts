@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
+import { NotNowError } from '../../shared/control/steps.ts';
 import { exited, spawnNode } from '../../shared/runtime/child.ts';
 import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import { eventually } from '../support/eventually.ts';
@@ -124,4 +125,22 @@ test('a step whose producer is killed is taken over', async () => {
   await runMarker(heir, 'job-marker');
   expect(heir.runs).toEqual(['job-1', 'job-marker']);
   expect(heir.failures).toEqual([]);
+});
+
+test('a step that has to wait lets others go first, and waiting is no attempt', async () => {
+  // More often than a step may be tried.
+  const waits = 6;
+  await using producer = await startStepProducer(server, {
+    run: (jobId, _signal, times) => {
+      if (jobId !== 'job-1') return Promise.resolve();
+      if (times <= waits) return Promise.reject(new NotNowError('no room', { restMs: 20 }));
+      return times === waits + 1 ? Promise.reject(new Error('once')) : Promise.resolve();
+    },
+  });
+  await producer.steps.add('split', stepOf('job-1'));
+  await producer.steps.add('split', stepOf('job-2'));
+  const ofFirst = () => producer.runs.filter((jobId) => jobId === 'job-1').length;
+  await eventually('it is tried again after its one failure', () => ofFirst() === waits + 2);
+  expect(producer.runs.slice(0, 2)).toEqual(['job-1', 'job-2']);
+  expect(producer.failures).toEqual([]);
 });

@@ -41,7 +41,7 @@ producer_settings = {
   keep_frames_seconds        = 3600
   keep_failed_frames_seconds = 86400
   duration_seconds_max       = 7200
-  source_bytes_max           = 2000000000
+  work_bytes_max             = 6000000000
   pixels_max                 = 8294400
 }
 worker_settings = {
