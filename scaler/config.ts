@@ -7,30 +7,27 @@ import { z } from 'zod';
 
 import {
   type Environment,
+  listSetting,
   parseEnvironment,
   secondsAsMs,
   wholeNumber,
 } from '../shared/runtime/environment.ts';
 import { PermanentError, describeError } from '../shared/runtime/errors.ts';
-import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
+import {
+  POOL_NAME,
+  scaleSetsSetting,
+  serviceVariables,
+  storageSetting,
+} from '../shared/runtime/service-variables.ts';
 import { POLICY_DEFAULTS, type Policy, checkedPolicy } from './policy.ts';
 
 /** What a worker with its engine takes at work, on the CPU. */
 const WORKER_BYTES = 1.5 * 2 ** 30;
 const LOCAL_WORKERS_MAX = 4;
 const TOKEN_CHARACTERS_MIN = 16;
-/** As Azure names scale sets, and as a price list may name any pool. */
-const POOL_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/;
 const seconds = (ms: number): number => ms / 1000;
 
-const scaleSets = list((item) => {
-  const [name = '', kind = ''] = item.split(':');
-  return POOL_NAME.test(name) && (kind === 'spot' || kind === 'on-demand')
-    ? ({ name, kind } as const)
-    : undefined;
-}, 'expected a list such as gpu-spot:spot,gpu:on-demand');
-
-const prices = list((item) => {
+const prices = listSetting((item) => {
   const [name = '', price = ''] = item.split('=');
   const perHour = Number(price);
   return POOL_NAME.test(name) && price !== '' && perHour >= 0 ? ([name, perHour] as const) : undefined;
@@ -53,7 +50,7 @@ const variables = z
     FRAMEFLEET_SUBSCRIPTION_ID: z.string().min(1).optional(),
     FRAMEFLEET_RESOURCE_GROUP: z.string().min(1).optional(),
     /** In the order in which they are to be filled. */
-    FRAMEFLEET_SCALE_SETS: scaleSets.optional(),
+    FRAMEFLEET_SCALE_SETS: scaleSetsSetting.optional(),
     /** Money an hour for one instance, by pool, in any one currency. */
     FRAMEFLEET_PRICES: prices.default([]),
 
@@ -212,15 +209,4 @@ function capacityOfThisMachine(): number {
   const byCores = Math.min(LOCAL_WORKERS_MAX, Math.max(2, Math.floor(availableParallelism() / 2)));
   const byMemory = Math.max(1, Math.floor((totalmem() * 0.75) / WORKER_BYTES));
   return Math.min(byCores, byMemory);
-}
-
-/** Items between commas, each read by `read`: undefined is a fault. */
-function list<T>(read: (item: string) => T | undefined, expectation: string) {
-  return z.string().transform((text, context) => {
-    const items = text.split(',').map((item) => read(item.trim()));
-    const good = items.filter((item) => item !== undefined);
-    if (good.length === items.length) return good;
-    context.addIssue({ code: 'custom', message: expectation });
-    return z.NEVER;
-  });
 }

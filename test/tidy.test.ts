@@ -6,12 +6,13 @@ import { describe, expect, test } from 'vitest';
 
 import { ERROR_EXITS } from '../shared/runtime/errors.ts';
 
-const ROOMS = ['producer', 'worker', 'scaler', 'infra/local'];
+const ROOMS = ['producer', 'worker', 'scaler', 'infra/local', 'infra/doctor'];
 const LINES_MAX = 300;
 
 /** The one file or folder that may import a package. A dependency is a guest. */
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
-  '@azure/arm-compute': ['scaler/fleet/'],
+  '@azure/arm-compute': ['scaler/fleet/', 'infra/doctor/azure/ask-arm.ts'],
+  '@azure/arm-resources': ['infra/doctor/azure/ask-arm.ts'],
   '@azure/identity': ['shared/azure/credentials.ts'],
   '@azure/storage-blob': ['shared/azure/'],
   '@azure/storage-queue': ['shared/azure/'],
@@ -27,6 +28,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
     'producer/poison/options.ts',
     'producer/share/options.ts',
     'scaler/commands/',
+    'infra/doctor/options.ts',
   ],
   fastify: ['shared/runtime/http.ts'],
   'fluent-ffmpeg': ['shared/media/ffmpeg.ts'],
@@ -161,8 +163,9 @@ describe('documents', () => {
     const configs = sources.filter(
       ({ name }) => name.startsWith(`${room}/`) && path.basename(name) === 'config.ts',
     );
-    const service =
-      room === 'infra/local' ? [] : sources.filter(({ name }) => name.endsWith('service-variables.ts'));
+    const service = room.startsWith('infra/')
+      ? []
+      : sources.filter(({ name }) => name.endsWith('service-variables.ts'));
     const read = [...configs, ...service].map(({ text }) => text).join('\n');
     expect(variablesIn(readme(room))).toEqual(variablesIn(read));
   });

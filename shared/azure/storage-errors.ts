@@ -6,7 +6,8 @@ interface StorageFailure {
   readonly errorCode: string | undefined;
 }
 
-function storageFailure(error: unknown): StorageFailure {
+/** What of an error is storage's answer. */
+export function storageFailure(error: unknown): StorageFailure {
   if (typeof error !== 'object' || error === null) return { statusCode: undefined, errorCode: undefined };
   const { statusCode, code, details } = error as {
     statusCode?: unknown;

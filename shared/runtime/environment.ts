@@ -46,3 +46,14 @@ export function secondsAsMs({ min, max, fallback }: { min: number; max: number; 
     .default(fallback)
     .transform((value) => Math.round(value * 1000));
 }
+
+/** Items between commas, each read by `read`: undefined is a fault. */
+export function listSetting<T>(read: (item: string) => T | undefined, expectation: string) {
+  return z.string().transform((text, context) => {
+    const items = text.split(',').map((item) => read(item.trim()));
+    const good = items.filter((item) => item !== undefined);
+    if (good.length === items.length) return good;
+    context.addIssue({ code: 'custom', message: expectation });
+    return z.NEVER;
+  });
+}

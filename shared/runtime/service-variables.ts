@@ -1,7 +1,7 @@
 /** The variables that every service of ours understands, for the rooms' `config.ts`. */
 import { z } from 'zod';
 
-import { wholeNumber } from './environment.ts';
+import { listSetting, wholeNumber } from './environment.ts';
 import { LOG_LEVELS } from './log.ts';
 
 export const serviceVariables = {
@@ -14,3 +14,14 @@ export const serviceVariables = {
 
 /** An account name, its blob host, or an emulator's connection string: see `shared/azure/credentials.ts`. */
 export const storageSetting = z.string().min(3);
+
+/** As Azure names scale sets, and as a price list may name any pool. */
+export const POOL_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/;
+
+/** `gpu-spot:spot,gpu:on-demand`, in the order in which they are filled. */
+export const scaleSetsSetting = listSetting((item) => {
+  const [name = '', kind = ''] = item.split(':');
+  return POOL_NAME.test(name) && (kind === 'spot' || kind === 'on-demand')
+    ? ({ name, kind } as const)
+    : undefined;
+}, 'expected a list such as gpu-spot:spot,gpu:on-demand');

@@ -1,0 +1,45 @@
+/** Every variable `npm run doctor` reads: those that say which fleet is meant, and where it is. */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { z } from 'zod';
+
+import { loadDotEnv } from '../../shared/command/dot-env.ts';
+import { parseEnvironment } from '../../shared/runtime/environment.ts';
+import { scaleSetsSetting, storageSetting } from '../../shared/runtime/service-variables.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+const variables = z.object({
+  /** Unset: the local fleet of this folder. */
+  FRAMEFLEET_MEDIA_STORAGE: storageSetting.optional(),
+  /** Unset: whoever asks only uploads. */
+  FRAMEFLEET_SYSTEM_STORAGE: storageSetting.optional(),
+  FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
+  FRAMEFLEET_SCALER_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** Of the scale sets; unset: they are not looked at. */
+  FRAMEFLEET_SUBSCRIPTION_ID: z.guid().optional(),
+  FRAMEFLEET_RESOURCE_GROUP: z.string().min(1).max(90).optional(),
+  FRAMEFLEET_SCALE_SETS: scaleSetsSetting.optional(),
+  /** How many machines are wanted of the quota. */
+  FRAMEFLEET_CAPACITY_MAX: z.coerce.number().int().min(1).max(1000).default(1),
+});
+
+/** Throws CONFIG_INVALID. */
+export function doctorConfig() {
+  loadDotEnv(ROOT);
+  const environment = process.env;
+  const set = parseEnvironment(variables, environment);
+  return {
+    mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
+    systemStorage: set.FRAMEFLEET_SYSTEM_STORAGE,
+    localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
+    scalerUrl: set.FRAMEFLEET_SCALER_URL,
+    subscriptionId: set.FRAMEFLEET_SUBSCRIPTION_ID,
+    resourceGroup: set.FRAMEFLEET_RESOURCE_GROUP,
+    scaleSets: set.FRAMEFLEET_SCALE_SETS,
+    machines: set.FRAMEFLEET_CAPACITY_MAX,
+    environment,
+  };
+}
+export type DoctorConfig = Readonly<ReturnType<typeof doctorConfig>>;

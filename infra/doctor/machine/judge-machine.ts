@@ -1,0 +1,68 @@
+/** PURE. Whether this machine has what the local fleet takes: thresholds with their reasons. */
+import { type Finding, right, warning, wrong } from '../finding.ts';
+
+const GIB = 2 ** 30;
+
+/** What a worker with its engine takes at work, on the CPU; the rest of the fleet takes about half of that. */
+const WORKER_BYTES = 1.5 * GIB;
+const FLEET_BYTES = 0.75 * GIB;
+/** A minute of full HD at 30 frames a second is about 1 GB: frames of 300 KB, as they were and as they become. */
+const DISK_BYTES_MIN = 1 * GIB;
+const DISK_BYTES_EASY = 10 * GIB;
+
+export interface MachineReading {
+  readonly cores: number;
+  readonly memoryFreeBytes: number;
+  readonly diskFreeBytes: number;
+  /** Where it was looked. */
+  readonly folder: string;
+}
+
+export function judgeMachine({ cores, memoryFreeBytes, diskFreeBytes, folder }: MachineReading): Finding[] {
+  return [judgeDisk(diskFreeBytes, folder), judgeMemory(memoryFreeBytes), judgeCores(cores)];
+}
+
+function judgeDisk(freeBytes: number, folder: string): Finding {
+  const says = `${gib(freeBytes)} free for ${folder}`;
+  const todo = 'Make room there, or keep the fleet elsewhere: FRAMEFLEET_LOCAL_FOLDER=/path/with/room';
+  if (freeBytes < DISK_BYTES_MIN) return wrong('disk', `${says}: a job would fill it`, todo);
+  if (freeBytes < DISK_BYTES_EASY)
+    return warning(
+      'disk',
+      `${says}: enough for about ${Math.floor(freeBytes / GIB)} minutes of full HD`,
+      todo,
+    );
+  return right('disk', says);
+}
+
+function judgeMemory(freeBytes: number): Finding {
+  const workers = Math.floor((freeBytes - FLEET_BYTES) / WORKER_BYTES);
+  const says = `${gib(freeBytes)} free`;
+  if (workers < 1)
+    return wrong(
+      'memory',
+      `${says}: a worker takes ${gib(WORKER_BYTES)}, the rest of the fleet ${gib(FLEET_BYTES)}`,
+      'Close something, or use a machine with more memory.',
+    );
+  if (workers < 2)
+    return warning(
+      'memory',
+      `${says}: enough for one worker`,
+      'Close something; or have one worker only: FRAMEFLEET_CAPACITY_MAX=1',
+    );
+  return right('memory', `${says}: enough for ${workers} workers`);
+}
+
+function judgeCores(cores: number): Finding {
+  return cores < 2
+    ? warning(
+        'cores',
+        'one core: ffmpeg and the model take turns',
+        'It works, slowly: try a short video first.',
+      )
+    : right('cores', `${cores} cores`);
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / GIB).toFixed(1)} GiB`;
+}

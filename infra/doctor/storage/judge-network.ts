@@ -1,0 +1,60 @@
+/** PURE. What keeps this machine from a server, and what this machine's clock has to do with it. */
+import { type Finding, right, warning, wrong } from '../finding.ts';
+
+/**
+ * reached       a connection was made
+ * unresolvable  its name is not known here
+ * refused       nobody listens there
+ * silent        nothing came back in time
+ * untrusted     something answers, with a certificate that is not the server's
+ */
+export type Reach = 'reached' | 'unresolvable' | 'refused' | 'silent' | 'untrusted';
+
+export interface ReachReading {
+  readonly host: string;
+  readonly port: number;
+  readonly reach: Reach;
+}
+
+const TROUBLES: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: string, todo: string]>> = {
+  unresolvable: [
+    'its name is not known here',
+    'Look for a slip in .env; else see that this machine’s name server (and its VPN) is well.',
+  ],
+  refused: ['nobody listens there', 'Is it up? Of an emulator: docker compose up, or npm start.'],
+  silent: [
+    'nothing comes back',
+    'A firewall or proxy of your network drops it: let port 443 out to Azure, or try from another network.',
+  ],
+  untrusted: [
+    'what answers there has another certificate',
+    'A proxy of your network looks into TLS: give Node its certificate with NODE_EXTRA_CA_CERTS=/path/to.pem',
+  ],
+};
+
+export function judgeReach(readings: readonly ReachReading[]): Finding[] {
+  const troubles = readings.flatMap(({ host, port, reach }) => {
+    if (reach === 'reached') return [];
+    const [says, todo] = TROUBLES[reach];
+    return [wrong('network', `${host}:${port} cannot be reached: ${says}`, todo)];
+  });
+  return troubles.length > 0
+    ? troubles
+    : [right('network', readings.map(({ host }) => host).join(', ') || 'nothing to reach')];
+}
+
+/** Tokens and signatures are refused beyond some minutes; a lease is kept by monotonic time and does not mind. */
+const SKEW_MS_EASY = 30_000;
+const SKEW_MS_MAX = 5 * 60_000;
+
+/** `theirAt`: by the `Date` of an answer, to the second. */
+export function judgeClock({ oursAt, theirAt }: { readonly oursAt: Date; readonly theirAt: Date }): Finding {
+  const skewMs = oursAt.getTime() - theirAt.getTime();
+  const seconds = Math.round(Math.abs(skewMs) / 1000);
+  const says = `${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} storage’s`;
+  const todo = 'Set it by the network: timedatectl set-ntp true (in a virtual machine: on its host).';
+  if (Math.abs(skewMs) > SKEW_MS_MAX)
+    return wrong('clock', `${says}: tokens and addresses are refused`, todo);
+  if (Math.abs(skewMs) > SKEW_MS_EASY) return warning('clock', says, todo);
+  return right('clock', seconds < 2 ? 'as storage’s' : says);
+}

@@ -1,0 +1,127 @@
+/** Looks at the two accounts from here: whether they can be reached, what the clock says, what one may do, and what is in them. */
+import { openBlobStore } from '../../../shared/azure/blob-store.ts';
+import { BRISK, type StorageAccount } from '../../../shared/azure/credentials.ts';
+import { type Try, tryRight } from '../../../shared/azure/try-rights.ts';
+import type { Clock } from '../../../shared/runtime/clock.ts';
+import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Look } from '../look.ts';
+import { judgeClock, judgeReach } from './judge-network.ts';
+import { judgeRights } from './judge-rights.ts';
+import { type Server, reach, serversOf } from './reach.ts';
+
+export interface StorageToLookAt {
+  readonly settings: { readonly media: string; readonly system: string | undefined };
+  readonly accounts: { readonly media: StorageAccount; readonly system: StorageAccount | null };
+  readonly scalerUrl: string | undefined;
+  readonly clock: Clock;
+}
+
+/** Where tokens come from, and where scale sets are asked for. */
+const AZURE: readonly Server[] = ['login.microsoftonline.com', 'management.azure.com'].map((host) => ({
+  host,
+  port: 443,
+  isTls: true,
+}));
+
+/** What the commands at a desk do; whoever has the media account only uploads and fetches. */
+const MEDIA_TRIES: readonly Try[] = [
+  { container: 'incoming', right: 'write' },
+  { container: 'results', right: 'read' },
+];
+const SYSTEM_TRIES: readonly Try[] = [
+  { container: 'models', right: 'write' },
+  { container: 'control', right: 'write' },
+  { container: 'logs', right: 'read' },
+  { queue: 'frame-batches-poison', right: 'hold' },
+];
+const HEALTH_MS = 5_000;
+
+export function storageLooks(storage: StorageToLookAt): Look[] {
+  const { settings, clock } = storage;
+  const servers = [settings.media, ...(settings.system === undefined ? [] : [settings.system])].flatMap(
+    serversOf,
+  );
+  const isAzure = servers.some(({ isTls }) => isTls);
+  return [
+    {
+      topic: 'network',
+      find: async () => judgeReach(await Promise.all([...servers, ...(isAzure ? AZURE : [])].map(reach))),
+    },
+    { topic: 'clock', find: async (signal) => [await findClock(servers[0], clock, signal)] },
+    { topic: 'rights', find: (signal) => findRights(storage, signal) },
+    { topic: 'models', find: () => findModels(storage) },
+    ...(storage.scalerUrl === undefined ? [] : [scalerLook(storage.scalerUrl)]),
+  ];
+}
+
+/** By the `Date` of whatever it answers to somebody it does not know. */
+async function findClock(server: Server | undefined, clock: Clock, signal: AbortSignal): Promise<Finding> {
+  const url = `${server?.isTls === true ? 'https' : 'http'}://${server?.host}:${server?.port}/`;
+  const { headers } = await fetch(url, { method: 'HEAD', signal });
+  const date = headers.get('date');
+  if (date === null) throw new Error(`the answer of ${url} has no date`);
+  return judgeClock({ oursAt: clock.now(), theirAt: new Date(date) });
+}
+
+async function findRights({ accounts }: StorageToLookAt, signal: AbortSignal): Promise<Finding[]> {
+  const tries = [
+    ...MEDIA_TRIES.map((tried) => ({ account: 'media' as const, tried, at: accounts.media })),
+    ...(accounts.system === null
+      ? []
+      : SYSTEM_TRIES.map((tried) => ({
+          account: 'system' as const,
+          tried,
+          at: accounts.system as StorageAccount,
+        }))),
+  ];
+  const results = tries.map(async ({ account, tried, at }) => ({
+    account,
+    tried,
+    result: await tryRight(at, tried, signal),
+  }));
+  return judgeRights(await Promise.all(results));
+}
+
+async function findModels({ accounts }: StorageToLookAt): Promise<Finding[]> {
+  if (accounts.system === null) return [];
+  const blobs = await openBlobStore(accounts, BRISK);
+  const models: string[] = [];
+  try {
+    for await (const { name } of blobs.list('models', {}))
+      if (name.endsWith('/model.json')) models.push(name.replace('/model.json', '').replace('/', '@'));
+  } catch {
+    return []; // What the rights and the network are, is told already.
+  }
+  return models.length > 0
+    ? [right('models', models.join(', '))]
+    : [
+        wrong(
+          'models',
+          'none is published',
+          'terraform -chdir=infra/terraform output -raw next has the two commands.',
+        ),
+      ];
+}
+
+function scalerLook(url: string): Look {
+  return {
+    topic: 'scaler',
+    find: async () => {
+      try {
+        const { status } = await fetch(new URL('/health/live', url), {
+          signal: AbortSignal.timeout(HEALTH_MS),
+        });
+        if (status === 200) return [right('scaler', `${url} is alive`)];
+        return [warning('scaler', `${url} answers ${status}`, 'See its log; jobs wait until it is well.')];
+      } catch {
+        return [
+          warning(
+            'scaler',
+            `${url} cannot be reached from here`,
+            'Jobs do not need that; npm run scale and explain do: scaler_endpoint_public and operator_addresses of infra/terraform.',
+          ),
+        ];
+      }
+    },
+  };
+}
