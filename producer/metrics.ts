@@ -73,5 +73,7 @@ export function producerMetrics(): ProducerMetrics {
   // Prometheus does not see the first of what it has never seen at 0.
   for (const state of ['completed', 'failed'] as const) metrics.jobsEnded.inc({ state }, 0);
   for (const kind of failureKind.options) metrics.framesFailed.inc({ kind }, 0);
+  // Not shown before it was counted: a restart is no burst of poison.
+  metrics.poisonMessages.remove({});
   return metrics;
 }
