@@ -75,7 +75,8 @@ async function runWaves(prometheus: Prometheus): Promise<void> {
       await enqueue([SAMPLE, '--style', style, '--detach', '--json'], { localFolder }).end;
     }
     if (wave % TROUBLE_EVERY_WAVES === 0) await makeTrouble();
-    while (!stopping.signal.aborted && !(await isAtRest(prometheus))) await restFor(LOOK_EVERY_MS);
+    await seen(async () => (await prometheus.value('framefleet:backlog_frames > 0')) !== undefined);
+    await seen(() => isAtRest(prometheus));
     await restFor(REST_MS);
   }
 }
@@ -89,6 +90,10 @@ async function fleetGone(): Promise<never> {
 async function isAtRest(prometheus: Prometheus): Promise<boolean> {
   const figures = ['framefleet:backlog_frames', 'sum(framefleet:instances)'];
   return (await Promise.all(figures.map((one) => prometheus.value(one)))).every((value) => value === 0);
+}
+
+async function seen(isSo: () => Promise<boolean>): Promise<void> {
+  while (!stopping.signal.aborted && !(await isSo())) await restFor(LOOK_EVERY_MS);
 }
 
 async function makeTrouble(): Promise<void> {
