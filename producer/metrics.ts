@@ -1,4 +1,5 @@
 /** What the producer counts. Labels are from closed sets, never an id. */
+import { failureKind } from '../shared/contract/messages.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
 
 export interface ProducerMetrics {
@@ -20,7 +21,7 @@ export function producerMetrics(): ProducerMetrics {
   const registry = createRegistry();
   const registers = [registry];
   const counter = (name: string, help: string) => new Counter({ name, help, registers });
-  return {
+  const metrics: ProducerMetrics = {
     registry,
     jobsOpen: new Gauge({
       name: 'framefleet_producer_jobs_open',
@@ -69,4 +70,10 @@ export function producerMetrics(): ProducerMetrics {
     }),
     redrives: counter('framefleet_producer_redrives_total', 'Failures of ended jobs tried again on request.'),
   };
+  // Prometheus does not see the first of what it has never seen at 0.
+  for (const state of ['completed', 'failed'] as const) metrics.jobsEnded.inc({ state }, 0);
+  for (const kind of failureKind.options) metrics.framesFailed.inc({ kind }, 0);
+  // Not shown before it was counted: a restart is no burst of poison.
+  metrics.poisonMessages.remove({});
+  return metrics;
 }

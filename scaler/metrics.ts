@@ -110,6 +110,9 @@ export function scalerMetrics(): ScalerMetrics {
 
   for (const reason of REASONS) decisions.inc({ reason }, 0);
   for (const why of REMOVE_WHYS) removed.inc({ why }, 0);
+  // Not shown before Redis was asked: a 0 that becomes the total of a month reads as a month's money spent now.
+  spent.remove({});
+  machineSeconds.remove({});
   /** What the counters have said: Redis knows the totals, across restarts. */
   const told = { micros: 0, machineMs: 0 };
 

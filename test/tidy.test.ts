@@ -112,6 +112,13 @@ describe('imports', () => {
     expect(strays).toEqual([]);
   });
 
+  test('the library for charts is imported where the dashboard is drawn, and nowhere else', () => {
+    const importers = globSync('{producer,worker,scaler,shared,infra,test}/**/*.ts').filter((name) =>
+      [...readFileSync(name, 'utf8').matchAll(IMPORT)].some(([, imported]) => imported === 'echarts'),
+    );
+    expect(importers).toEqual(['test/bench/dashboard/draw-timeseries.ts']);
+  });
+
   test('the worker proper loads nothing native and no Redis', () => {
     const native = sources
       .filter(({ name }) => name.startsWith('worker/') && !name.startsWith('worker/engine/'))

@@ -1,6 +1,7 @@
 /** What the worker counts. Labels are from closed sets, never an id. */
 import { POISON_REASONS, STAGES, type Stage } from '../shared/contract/messages.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
+import { EVICTION_TYPES } from './scheduled-events-document.ts';
 
 export interface WorkerMetrics {
   readonly registry: Registry;
@@ -92,7 +93,10 @@ export function workerMetrics(): WorkerMetrics {
       registers,
     }),
   };
+  // Prometheus does not see the first of what it has never seen at 0.
   for (const stage of STAGES satisfies readonly Stage[]) metrics.stageSeconds.inc({ stage }, 0);
   for (const reason of POISON_REASONS) metrics.poisoned.inc({ reason }, 0);
+  for (const how of ['died', 'stuck'] as const) metrics.engineDeaths.inc({ how }, 0);
+  for (const event of EVICTION_TYPES) metrics.evictions.inc({ event }, 0);
   return metrics;
 }

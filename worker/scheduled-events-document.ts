@@ -17,7 +17,7 @@ import { parseJson } from '../shared/contract/parse-json.ts';
  *
  * Freeze, a pause of some seconds, is not among them: a lease outlives it, or is lost as any other.
  */
-const EVICTION_TYPES = ['Preempt', 'Terminate', 'Reboot', 'Redeploy'] as const;
+export const EVICTION_TYPES = ['Preempt', 'Terminate', 'Reboot', 'Redeploy'] as const;
 
 export interface EvictionNotice {
   readonly eventId: string;

@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { REASONS } from '../../scaler/decision.ts';
 import { INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
 import { POISON_REASONS, STAGES } from '../../shared/contract/messages.ts';
+import { dashboard } from '../bench/dashboard/dashboard.ts';
 
 const MONITORING = 'infra/monitoring';
 const yaml = (name: string): unknown =>
@@ -23,17 +24,13 @@ interface Rule {
 const alerts = (yaml('alerts.yml') as { groups: { rules: Rule[] }[] }).groups.flatMap(({ rules }) => rules);
 const trials = readFileSync(`${MONITORING}/alerts.test.yml`, 'utf8');
 
-interface Panel {
-  readonly id: number;
-  readonly title: string;
-  readonly description: string;
-  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-  readonly datasource: { readonly uid: string };
-  readonly targets: readonly { readonly expr: string; readonly datasource: { readonly uid: string } }[];
-}
-
+/** Of 30 pixels, 8 apart, in the 1,080 of a screen. */
+const WALL_ROWS = 28;
 const DASHBOARD = `${MONITORING}/grafana/dashboards/framefleet.json`;
-const { panels } = JSON.parse(readFileSync(DASHBOARD, 'utf8')) as { panels: Panel[] };
+// Parsed as what can be drawn: see `npm run draw:dashboard`.
+const shipped = dashboard.parse(JSON.parse(readFileSync(DASHBOARD, 'utf8')));
+const { panels: all } = shipped;
+const panels = all.filter((panel) => panel.type !== 'row');
 const compose = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true }) as {
   services: Record<string, { volumes?: string[]; environment?: Record<string, string | number> }>;
 };
@@ -124,11 +121,51 @@ describe('Grafana', () => {
     expect(
       panels.filter(({ description, targets }) => description.length < 10 || targets.length === 0),
     ).toEqual([]);
-    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+  });
+
+  test('panels overlap nowhere, and leave no hole in the 24 columns', () => {
+    const cells = all.flatMap(({ gridPos: { x, y, w, h } }) =>
       Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`),
     );
     expect(new Set(cells).size).toBe(cells.length);
-    expect(Math.max(...panels.map(({ gridPos }) => gridPos.x + gridPos.w))).toBe(24);
+    const rows = Math.max(...all.map(({ gridPos }) => gridPos.y + gridPos.h));
+    expect(cells.length).toBe(24 * rows);
+  });
+
+  test('the wall is one screen: what is above the first row title is seen without scrolling', () => {
+    const closer = all.findIndex(({ type }) => type === 'row');
+    const wall = all.slice(0, closer);
+    expect(Math.max(...wall.map(({ gridPos }) => gridPos.y + gridPos.h))).toBeLessThanOrEqual(WALL_ROWS);
+    const shown = wall.map(({ title }) => title).join('\n');
+    for (const word of [/Frames left/, /Done in/, /by phase/, /by stage/, /Device busy/, /Money/, /Poison/])
+      expect(shown).toMatch(word);
+  });
+
+  test('a panel without data says why it has none', () => {
+    const silent = panels.filter(
+      ({ title, fieldConfig }) => fieldConfig.defaults.noValue === undefined && title !== 'Alerts',
+    );
+    expect(silent.map(({ title }) => title)).toEqual([]);
+  });
+
+  test('what cannot be drawn is refused, and not left out of the picture', () => {
+    const isDrawn = (change: object) =>
+      dashboard.safeParse({ ...shipped, panels: [{ ...all[0], ...change }] }).success;
+    const [{ fieldConfig, options } = {}] = panels;
+    const defaults = fieldConfig?.defaults;
+    expect(isDrawn({})).toBe(true);
+    expect(isDrawn({ type: 'gauge' })).toBe(false);
+    expect(isDrawn({ options: { ...options, wideLayout: true } })).toBe(false);
+    expect(isDrawn({ fieldConfig: { ...fieldConfig, defaults: { ...defaults, unit: 'bytes' } } })).toBe(
+      false,
+    );
+  });
+
+  test('every reason of a decision has a colour by its meaning', () => {
+    const why = panels.find(({ title }) => title.startsWith('Why'));
+    const patterns = (why?.fieldConfig.overrides ?? []).map(({ matcher }) => matcher.options.slice(1, -1));
+    const matching = (reason: string) => patterns.filter((pattern) => new RegExp(pattern).test(reason));
+    expect(REASONS.filter((reason) => matching(reason).length !== 1)).toEqual([]);
   });
 
   test('looks for dashboards where the compose file puts them', () => {

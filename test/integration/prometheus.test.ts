@@ -4,6 +4,8 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { dashboard } from '../bench/dashboard/dashboard.ts';
+import { drawPage } from '../bench/dashboard/page.ts';
 import { type RunningCommand, enqueue, scale, startStackCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
 import { H264, ffmpeg, picture } from '../support/media-clips.ts';
@@ -37,7 +39,8 @@ beforeAll(async () => {
     return /"port":(\d+)/.exec(ready ?? '')?.[1];
   });
   targets.worker = `127.0.0.1:${port}`;
-  prometheus = await startPrometheus(folder, targets);
+  const rules = ['rules.yml', 'alerts.yml'].map((name) => path.resolve('infra/monitoring', name));
+  prometheus = await startPrometheus(folder, targets, rules);
 });
 afterAll(async () => {
   await prometheus[Symbol.asyncDispose]();
@@ -93,4 +96,33 @@ test('what an operator asks for has an answer: who leads, how many there are, wh
     'time is counted',
     async () => ((await prometheus.value('rate(framefleet_scaler_machine_seconds_total[5s])')) ?? 0) > 0,
   );
+});
+
+test('everything on the wall has something to show', async () => {
+  const json = await readFile('infra/monitoring/grafana/dashboards/framefleet.json', 'utf8');
+  const shown = dashboard.parse(JSON.parse(json));
+  const closer = shown.panels.findIndex(({ type }) => type === 'row');
+  const wall = { ...shown, panels: shown.panels.slice(0, closer) };
+  const excuses = wall.panels.flatMap((panel) =>
+    panel.type === 'row' ? [] : [panel.fieldConfig.defaults.noValue ?? 'No data'],
+  );
+  const lines = wall.panels.flatMap((panel) => (panel.type === 'timeseries' ? panel.targets : []));
+  // One instance runs and is wanted, nothing is left and nothing is poison.
+  const figures = ['running', 'wanted', '00:00:00', 'nothing to look at'];
+  const wanted = [
+    ...wall.panels.map(({ title }) => title),
+    ...lines.map(({ legendFormat }) => legendFormat),
+    ...figures,
+  ];
+  let wrong: string[] = [];
+  await eventually('everything is drawn, and no panel excuses itself', async () => {
+    const toSeconds = Date.now() / 1_000;
+    const span = { fromSeconds: toSeconds - 300, toSeconds };
+    const drawn = await drawPage(wall, { prometheusUrl: prometheus.url, span, width: 1920 });
+    const isDrawn = (text: string): boolean => drawn.includes(`>${text}<`);
+    wrong = [...wanted.filter((text) => !isDrawn(text)), ...excuses.filter(isDrawn)];
+    return wrong.length === 0;
+  }).catch((error: unknown) => {
+    throw new Error(`missing, or excused: ${wrong.join(', ')}`, { cause: error });
+  });
 });

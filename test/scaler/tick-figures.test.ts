@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { remember } from '../../scaler/decide/blocked-pools.ts';
+import type { Tick } from '../../scaler/loop.ts';
 import { NOTHING_REMEMBERED } from '../../scaler/memory.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
@@ -9,6 +10,23 @@ import { savedMemory } from '../../scaler/saved-memory.ts';
 import { blocksOf, fleetFigures, freshReports } from '../../scaler/tick-figures.ts';
 import { leftovers } from '../../scaler/tidy.ts';
 import { ago, buildInstance, buildReport, buildSight, fleetOf, workersOf } from '../support/scaler-tick.ts';
+
+const QUIET_TICK: Tick = {
+  observation: buildSight(),
+  decision: {
+    actions: [],
+    reason: 'nothing-to-do',
+    capacityDesired: 0,
+    steps: [],
+    blockers: [],
+    next: { kind: 'next-tick', at: null },
+    numbers: {},
+  },
+  memory: NOTHING_REMEMBERED,
+  remembered: NOTHING_REMEMBERED,
+  spending: null,
+  isLeading: true,
+};
 
 describe('figures of workers', () => {
   test('are of those that were heard lately, on machines that there are', () => {
@@ -37,27 +55,8 @@ describe('figures of workers', () => {
 
   test('are summed by model and provider, and gone when the workers are', async () => {
     const metrics = scalerMetrics();
-    const decision = {
-      actions: [],
-      reason: 'nothing-to-do',
-      capacityDesired: 0,
-      steps: [],
-      blockers: [],
-      next: { kind: 'next-tick', at: null },
-      numbers: {},
-    } as const;
     const tick = (observation: ReturnType<typeof buildSight>) =>
-      metrics.tick(
-        {
-          observation,
-          decision,
-          memory: NOTHING_REMEMBERED,
-          remembered: NOTHING_REMEMBERED,
-          spending: null,
-          isLeading: true,
-        },
-        POLICY_DEFAULTS,
-      );
+      metrics.tick({ ...QUIET_TICK, observation }, POLICY_DEFAULTS);
     const scored = { model: 'painter/1', megapixelsPerSecond: 40 };
     tick(
       buildSight({
@@ -70,6 +69,20 @@ describe('figures of workers', () => {
     tick(buildSight());
     expect(await metrics.registry.metrics()).not.toContain(line);
   });
+});
+
+test('what was spent is not shown before it is known: a scaler that starts has not spent nothing', async () => {
+  const metrics = scalerMetrics();
+  const shown = async () =>
+    (await metrics.registry.metrics()).match(/^framefleet_scaler_(?:spending|machine_seconds)_total .*$/gm);
+  metrics.tick(QUIET_TICK, POLICY_DEFAULTS);
+  expect(await shown()).toBeNull();
+  const total = { micros: 2_500_000, machineMs: 9_000 };
+  metrics.tick({ ...QUIET_TICK, spending: { total, byJob: new Map(), chargedUpToMs: 0 } }, POLICY_DEFAULTS);
+  expect(await shown()).toEqual([
+    'framefleet_scaler_spending_total 2.5',
+    'framefleet_scaler_machine_seconds_total 9',
+  ]);
 });
 
 test('a pool is shown as blocked as long as the decision takes it for blocked, by the same clock', () => {

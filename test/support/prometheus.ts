@@ -10,23 +10,32 @@ import { exited, spawnTied, stopChild } from '../../shared/runtime/child.ts';
 import { eventually } from './eventually.ts';
 
 export interface Prometheus extends AsyncDisposable {
+  readonly url: string;
   /** Names of series of this job that have been stored, sorted. */
   series(job: string): Promise<string[]>;
   /** The value of the one series that an expression gives; undefined while there is none. */
   value(expression: string): Promise<number | undefined>;
 }
 
+/** A job's one address, or a file that lists addresses as they come and go (`file_sd_configs`). */
+type Target = string | { readonly file: string };
+
 export async function startPrometheus(
   folder: string,
-  targets: Readonly<Record<string, string>>,
+  targets: Readonly<Record<string, Target>>,
   ruleFiles: readonly string[] = [],
+  { everySeconds = 1 }: { readonly everySeconds?: number } = {},
 ): Promise<Prometheus> {
   const config = path.join(folder, 'prometheus.yml');
   const jobs = Object.entries(targets).map(
-    ([job, target]) => `  - job_name: ${job}\n    static_configs: [{ targets: ['${target}'] }]`,
+    ([job, target]) =>
+      `  - job_name: ${job}\n    ` +
+      (typeof target === 'string'
+        ? `static_configs: [{ targets: ['${target}'] }]`
+        : `file_sd_configs: [{ files: ['${target.file}'] }]`),
   );
   const rules = `rule_files: ${JSON.stringify(ruleFiles)}`;
-  const global = 'global: { scrape_interval: 1s, evaluation_interval: 1s }';
+  const global = `global: { scrape_interval: ${everySeconds}s, evaluation_interval: ${everySeconds}s }`;
   await writeFile(config, [global, rules, 'scrape_configs:', ...jobs].join('\n'));
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawnTied(
@@ -54,6 +63,7 @@ export async function startPrometheus(
     ),
   ]);
   return {
+    url: `http://${address}`,
     series: async (job) => {
       const match = encodeURIComponent(`{job="${job}"}`);
       const { data } = (await get(`/api/v1/label/__name__/values?match[]=${match}`)) as { data: string[] };

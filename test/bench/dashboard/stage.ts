@@ -1,0 +1,137 @@
+/**
+ * A fleet at work for the dashboard to show: `npm start`'s, small, paid and scraped as in docker-compose.yml, with waves of jobs and rests
+ * between them, and in each second wave a message that nobody can read and an engine killed at its work. It goes on until Ctrl-C.
+ *
+ *   npm run stage:dashboard                                       says where its Prometheus is
+ *   npm run draw:dashboard -- --prometheus URL --range 20m        in another shell
+ *
+ * A wave takes some four minutes. Alerts wait as long as they are shipped to.
+ */
+import { globSync } from 'node:fs';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { storageAccount } from '../../../shared/azure/credentials.ts';
+import { openWorkQueue } from '../../../shared/azure/work-queue.ts';
+import { rest, systemClock } from '../../../shared/runtime/clock.ts';
+import { findStack } from '../../../shared/runtime/rendezvous.ts';
+import { enqueue, startStackCommand } from '../../support/commands.ts';
+import { findProcess } from '../../support/processes.ts';
+import { type Prometheus, startPrometheus } from '../../support/prometheus.ts';
+import { testFolder } from '../../support/servers.ts';
+
+const SAMPLE = 'infra/sample/harbour.mp4';
+const STYLES = ['starry-night', 'great-wave', 'udnie'] as const;
+/** Of 100 frames each: a few minutes for two workers on a processor. */
+const JOBS_IN_WAVE = 8;
+const FIRST_REST_MS = 60_000;
+const REST_MS = 60_000;
+const TROUBLE_EVERY_WAVES = 2;
+/** As docker-compose.yml's. */
+const SCRAPE_EVERY_SECONDS = 5;
+const LOOK_EVERY_MS = 2_000;
+
+const folder = await testFolder();
+const localFolder = path.join(folder, 'fleet');
+const workersFile = path.join(folder, 'workers.json');
+const stopping = new AbortController();
+process.once('SIGINT', () => stopping.abort());
+process.once('SIGTERM', () => stopping.abort());
+const restFor = (ms: number): Promise<void> => rest(systemClock, ms, stopping.signal);
+
+const fleet = startStackCommand({
+  localFolder,
+  environment: {
+    FRAMEFLEET_CAPACITY_MAX: '2',
+    FRAMEFLEET_IDLE_SECONDS: '60',
+    FRAMEFLEET_PRICES: 'local=0.10',
+  },
+});
+try {
+  await fleet.said('Ctrl-C takes it down');
+  const addressOf = (room: string): string =>
+    new RegExp(`http://(\\S+)/metrics {2}${room}`).exec(fleet.heard())?.[1] ?? '';
+  await tell([]);
+  await using prometheus = await startPrometheus(
+    folder,
+    { producer: addressOf('producer'), scaler: addressOf('scaler'), worker: { file: workersFile } },
+    globSync(path.resolve('infra/monitoring/{rules,alerts}.yml')),
+    { everySeconds: SCRAPE_EVERY_SECONDS },
+  );
+  print(`Prometheus is at ${prometheus.url}. Ctrl-C ends it all.`);
+  await Promise.race([Promise.all([followWorkers(), runWaves(prometheus)]), fleetGone()]);
+} finally {
+  fleet.child.kill('SIGTERM');
+  await fleet.end;
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function runWaves(prometheus: Prometheus): Promise<void> {
+  await restFor(FIRST_REST_MS);
+  for (let wave = 1; !stopping.signal.aborted; wave += 1) {
+    print(`wave ${wave}: ${JOBS_IN_WAVE} jobs`);
+    for (let job = 0; job < JOBS_IN_WAVE; job += 1) {
+      const style = STYLES[job % STYLES.length] ?? STYLES[0];
+      await enqueue([SAMPLE, '--style', style, '--detach', '--json'], { localFolder }).end;
+    }
+    if (wave % TROUBLE_EVERY_WAVES === 0) await makeTrouble();
+    await seen(async () => (await prometheus.value('framefleet:backlog_frames > 0')) !== undefined);
+    await seen(() => isAtRest(prometheus));
+    await restFor(REST_MS);
+  }
+}
+
+async function fleetGone(): Promise<never> {
+  const { status, signal } = await fleet.end;
+  throw new Error(`the fleet ended (${status ?? signal}): ${fleet.heard()}`);
+}
+
+/** Everything is worked, and everybody has gone. */
+async function isAtRest(prometheus: Prometheus): Promise<boolean> {
+  const figures = ['framefleet:backlog_frames', 'sum(framefleet:instances)'];
+  return (await Promise.all(figures.map((one) => prometheus.value(one)))).every((value) => value === 0);
+}
+
+async function seen(isSo: () => Promise<boolean>): Promise<void> {
+  while (!stopping.signal.aborted && !(await isSo())) await restFor(LOOK_EVERY_MS);
+}
+
+async function makeTrouble(): Promise<void> {
+  const card = await findStack(localFolder);
+  const system = storageAccount(card?.environment['FRAMEFLEET_SYSTEM_STORAGE'] ?? '');
+  await (await openWorkQueue(system, 'frame-batches')).send('not a batch');
+  const engine = await findProcess(localFolder, 'worker/engine/main.ts');
+  if (engine !== undefined) process.kill(engine.pid, 'SIGKILL');
+  print('a message that nobody can read, and an engine killed');
+}
+
+/** Workers come and go, each on a port of its own, which its log tells. */
+async function followWorkers(): Promise<void> {
+  const log = path.join(localFolder, 'shared', 'logs', 'scaler.log');
+  while (!stopping.signal.aborted) {
+    const lines = (await readFile(log, 'utf8')).split('\n');
+    const ready = lines.filter((line) => line.includes('"room":"worker"') && line.includes('service ready'));
+    const addresses = ready.map((line) => `127.0.0.1:${/"port":(\d+)/.exec(line)?.[1]}`);
+    const answering = await Promise.all(
+      addresses.map((address) =>
+        fetch(`http://${address}/metrics`).then(
+          ({ ok }) => ok,
+          () => false,
+        ),
+      ),
+    );
+    const targets = addresses.filter((_, index) => answering[index]);
+    await tell(targets);
+    await restFor(LOOK_EVERY_MS);
+  }
+}
+
+/** As one step: Prometheus may read at any moment. */
+async function tell(targets: readonly string[]): Promise<void> {
+  await writeFile(`${workersFile}.new`, JSON.stringify([{ targets }]));
+  await rename(`${workersFile}.new`, workersFile);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
