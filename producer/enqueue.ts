@@ -13,6 +13,7 @@ import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.t
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { EXIT, PermanentError, errorCodeFrom } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
+import { checkFleet } from './enqueue/check-fleet.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
 import { type EnqueueOptions, parseOptions } from './enqueue/options.ts';
@@ -66,6 +67,8 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
 
   const progress = options.asJson ? NO_PROGRESS : showProgress();
   try {
+    if (options.looksFirst)
+      await checkFleet(config, { now: clock.now(), say: (note) => progress.say(note), signal });
     if (config.mediaStorage === undefined && !options.isDetached)
       progress.say('Starting the fleet on this machine…');
     await using fleet = await interruptible(reachFleet(config, { mayStart: !options.isDetached }), signal);

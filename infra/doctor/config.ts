@@ -22,7 +22,7 @@ const variables = z.object({
   FRAMEFLEET_RESOURCE_GROUP: z.string().min(1).max(90).optional(),
   FRAMEFLEET_SCALE_SETS: scaleSetsSetting.optional(),
   /** How many machines are wanted of the quota. */
-  FRAMEFLEET_CAPACITY_MAX: z.coerce.number().int().min(1).max(1000).default(1),
+  FRAMEFLEET_CAPACITY_MAX: z.coerce.number().int().min(0).max(1000).default(1),
 });
 
 /** Throws CONFIG_INVALID. */
@@ -38,7 +38,7 @@ export function doctorConfig() {
     subscriptionId: set.FRAMEFLEET_SUBSCRIPTION_ID,
     resourceGroup: set.FRAMEFLEET_RESOURCE_GROUP,
     scaleSets: set.FRAMEFLEET_SCALE_SETS,
-    machines: set.FRAMEFLEET_CAPACITY_MAX,
+    machines: Math.max(1, set.FRAMEFLEET_CAPACITY_MAX),
     environment,
   };
 }

@@ -1,11 +1,11 @@
 /** What a look at one thing found. PURE. */
-export const VERDICTS = ['right', 'warning', 'wrong'] as const;
+const VERDICTS = ['right', 'warning', 'wrong'] as const;
 /**
  * right    nothing to do
  * warning  jobs run, with less than they could have, or it could not be found out
  * wrong    no job would get through
  */
-export type Verdict = (typeof VERDICTS)[number];
+type Verdict = (typeof VERDICTS)[number];
 
 export interface Finding {
   /** What was looked at, in a word: `quota`. */

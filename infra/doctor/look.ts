@@ -15,13 +15,13 @@ export interface Look {
 /** In the order of the looks. */
 export async function lookAt(looks: readonly Look[], clock: Clock): Promise<Finding[]> {
   const found = await Promise.all(
-    looks.map(async ({ topic, find }) => {
+    looks.map(async (look) => {
       try {
-        return await within(find, { clock, boundMs: LOOK_MS });
+        return await within((signal) => look.find(signal), { clock, boundMs: LOOK_MS });
       } catch (error) {
         return [
           warning(
-            topic,
+            look.topic,
             `It could not be found out: ${describeError(error)}`,
             'Run `npm run doctor` again in a minute.',
           ),

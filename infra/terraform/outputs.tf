@@ -16,6 +16,11 @@ output "env" {
     "# Made by terraform: where the fleet is. Who you are, `az login` says.\n",
     "FRAMEFLEET_MEDIA_STORAGE=${azurerm_storage_account.media.name}\n",
     "FRAMEFLEET_SYSTEM_STORAGE=${azurerm_storage_account.system.name}\n",
+    "# For npm run doctor.\n",
+    "FRAMEFLEET_SUBSCRIPTION_ID=${var.subscription_id}\n",
+    "FRAMEFLEET_RESOURCE_GROUP=${azurerm_resource_group.fleet.name}\n",
+    "FRAMEFLEET_SCALE_SETS=${local.scale_sets}\n",
+    "FRAMEFLEET_CAPACITY_MAX=${var.capacity_max}\n",
     var.scaler_endpoint_public ? "FRAMEFLEET_SCALER_URL=${local.scaler_url}\n" : "",
   ])
 }
@@ -25,6 +30,7 @@ output "next" {
   value = join("\n", concat(
     [
       "terraform -chdir=infra/terraform output -raw env > .env",
+      "npm run doctor",
       "${local.publish} --name painter/1/model.onnx --file worker/models/painter/painter.onnx",
       "${local.publish} --name painter/1/model.json --file worker/models/painter/model.json",
       "npm run enqueue infra/sample/harbour.mp4",

@@ -1,6 +1,7 @@
 # The scaler: one replica. It leads by a lease, so that a second one during an update only watches.
 
 locals {
+  scale_sets = join(",", [for pool in local.pools : "${pool.name}:${pool.kind}"])
   prices = [
     for pool in local.pools : "${pool.name}=${
       try(var.prices[pool.size][pool.kind], local.price_of_size[pool.size][pool.kind], local.price_unknown[pool.kind])
@@ -12,7 +13,7 @@ locals {
     FRAMEFLEET_FLEET                   = "azure"
     FRAMEFLEET_SUBSCRIPTION_ID         = var.subscription_id
     FRAMEFLEET_RESOURCE_GROUP          = azurerm_resource_group.fleet.name
-    FRAMEFLEET_SCALE_SETS              = join(",", [for pool in local.pools : "${pool.name}:${pool.kind}"])
+    FRAMEFLEET_SCALE_SETS              = local.scale_sets
     FRAMEFLEET_PRICES                  = join(",", local.prices)
     FRAMEFLEET_CAPACITY_MAX            = var.capacity_max
     FRAMEFLEET_CAPACITY_MIN            = var.capacity_min

@@ -36,6 +36,7 @@ export function enqueueConfig() {
     mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
     localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
     stackProgram: path.join(ROOT, 'infra', 'local', 'main.ts'),
+    doctorProgram: path.join(ROOT, 'infra', 'doctor', 'main.ts'),
     sourceLimits: {
       durationSecondsMax: set.FRAMEFLEET_DURATION_SECONDS_MAX,
       pixelsMax: set.FRAMEFLEET_PIXELS_MAX,

@@ -13,6 +13,8 @@ export interface EnqueueOptions {
   readonly deadline: { readonly at: string } | { readonly afterMs: number } | undefined;
   readonly asJson: boolean;
   readonly isDetached: boolean;
+  /** Whether a fleet's first job looks first whether everything is ready. */
+  readonly looksFirst: boolean;
 }
 
 const EXAMPLES = `
@@ -43,6 +45,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     )
     .option('--json', 'print one JSON object, and no progress', false)
     .option('--detach', 'do not wait: needs a fleet that stays up (npm start, or Azure)', false)
+    .option('--no-doctor', 'do not look first whether everything is ready')
     .addHelpText('after', EXAMPLES);
   const hint = 'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help';
   if (!parseCommand(command, argv, hint)) return null;
@@ -52,6 +55,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
       deadline?: EnqueueOptions['deadline'];
       json: boolean;
       detach: boolean;
+      doctor: boolean;
     }
   >();
   return {
@@ -61,6 +65,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     deadline: set.deadline,
     asJson: set.json,
     isDetached: set.detach,
+    looksFirst: set.doctor,
   };
 }
 

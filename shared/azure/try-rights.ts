@@ -1,11 +1,11 @@
-import type { ContainerName, QueueName } from '../contract/storage-layout.ts';
-import type { StorageAccount } from './credentials.ts';
-import { BRISK } from './retry-policy.ts';
 /**
  * What an identity may do with the data of the two accounts, found out by trying: each try needs the right, and none of them
  * changes anything. To write is tried with a condition that no blob meets, to hold a lease with a message that is not there: whoever
  * may, hears of the condition or of the message; whoever may not, that they may not.
  */
+import type { ContainerName, QueueName } from '../contract/storage-layout.ts';
+import type { StorageAccount } from './credentials.ts';
+import { BRISK } from './retry-policy.ts';
 import { isConditionNotMet, isNotFound, storageFailure } from './storage-errors.ts';
 
 export type Try =
@@ -20,7 +20,7 @@ export type Try =
  * nobody       no identity, or none that this account knows
  * unanswered   it does not answer
  */
-export type TryOutcome = 'allowed' | 'absent' | 'no-role' | 'no-entry' | 'nobody' | 'unanswered';
+type TryOutcome = 'allowed' | 'absent' | 'no-role' | 'no-entry' | 'nobody' | 'unanswered';
 
 /** No blob has it. */
 const NO_ETAG = '"0x0"';

@@ -18,6 +18,7 @@ test('a video alone is a job with defaults', () => {
     deadline: undefined,
     asJson: false,
     isDetached: false,
+    looksFirst: true,
   });
 });
 
@@ -25,7 +26,7 @@ test('everything that can be said is heard, before the video or behind it', () =
   const options =
     '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
   const more =
-    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --json --detach'.split(
+    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --json --detach --no-doctor'.split(
       ' ',
     );
   const expected = {
@@ -43,6 +44,7 @@ test('everything that can be said is heard, before the video or behind it', () =
     deadline: { afterMs: 7_200_000 },
     asJson: true,
     isDetached: true,
+    looksFirst: false,
   };
   expect(parseOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
   expect(parseOptions(['a.mp4', ...options, ...more])).toEqual(expected);

@@ -109,7 +109,12 @@ describe.each(SIZES)('in the %s ground', (size) => {
       `FRAMEFLEET_MEDIA_STORAGE=${String(media)}`,
       `FRAMEFLEET_SYSTEM_STORAGE=${String(system)}`,
     ]);
-    expect(lines.slice(2).map((line) => line.split('=')[0])).toEqual(
+    const { plain } = passedTo('scaler', size);
+    const same = ['SUBSCRIPTION_ID', 'RESOURCE_GROUP', 'SCALE_SETS', 'CAPACITY_MAX'].map(
+      (name) => `FRAMEFLEET_${name}=${plain[`FRAMEFLEET_${name}`]}`,
+    );
+    expect(lines.slice(2, 6)).toEqual(same);
+    expect(lines.slice(6).map((line) => line.split('=')[0])).toEqual(
       size === 'full' ? ['FRAMEFLEET_SCALER_URL'] : [],
     );
   });

@@ -135,10 +135,10 @@ async function answered<T>(ask: () => Promise<T>): Promise<Answer<T>> {
 
 function refusalOf(error: unknown): Refusal {
   const { name, code, statusCode } = error as { name?: unknown; code?: unknown; statusCode?: unknown };
-  const message = describeError(error);
   return {
     status: typeof statusCode === 'number' && statusCode >= 400 ? statusCode : null,
     code: NOBODY.has(String(name)) ? 'NoIdentity' : typeof code === 'string' ? code : null,
-    message,
+    // Of a list the SDK drops Azure's own sentence.
+    message: describeError(error),
   };
 }

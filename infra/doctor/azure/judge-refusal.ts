@@ -44,6 +44,7 @@ export function judgeRefusal(
         `cannot ${what}: it is not there`,
         'Make it: terraform -chdir=infra/terraform apply. Then: terraform -chdir=infra/terraform output -raw env > .env',
       );
+    case null:
     default:
       return warning(
         topic,

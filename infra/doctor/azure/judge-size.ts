@@ -52,7 +52,7 @@ export function judgeSize({
   }
   if (found === undefined) {
     const others = catalogue.filter(
-      ({ name, refusedBecause }) => /^Standard_NC/.test(name) && refusedBecause === null,
+      ({ name, refusedBecause }) => name.startsWith('Standard_NC') && refusedBecause === null,
     );
     const names = others.map(({ name }) => name).slice(0, OTHERS_TOLD);
     return wrong(

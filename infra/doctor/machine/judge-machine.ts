@@ -6,6 +6,8 @@ const GIB = 2 ** 30;
 /** What a worker with its engine takes at work, on the CPU; the rest of the fleet takes about half of that. */
 const WORKER_BYTES = 1.5 * GIB;
 const FLEET_BYTES = 0.75 * GIB;
+/** With less than this not even a small video gets through. */
+const MEMORY_BYTES_MIN = 1 * GIB;
 /** A minute of full HD at 30 frames a second is about 1 GB: frames of 300 KB, as they were and as they become. */
 const DISK_BYTES_MIN = 1 * GIB;
 const DISK_BYTES_EASY = 10 * GIB;
@@ -38,7 +40,7 @@ function judgeDisk(freeBytes: number, folder: string): Finding {
 function judgeMemory(freeBytes: number): Finding {
   const workers = Math.floor((freeBytes - FLEET_BYTES) / WORKER_BYTES);
   const says = `${gib(freeBytes)} free`;
-  if (workers < 1)
+  if (freeBytes < MEMORY_BYTES_MIN)
     return wrong(
       'memory',
       `${says}: a worker takes ${gib(WORKER_BYTES)}, the rest of the fleet ${gib(FLEET_BYTES)}`,
@@ -47,7 +49,7 @@ function judgeMemory(freeBytes: number): Finding {
   if (workers < 2)
     return warning(
       'memory',
-      `${says}: enough for one worker`,
+      workers < 1 ? `${says}: not enough for a worker at a large video` : `${says}: enough for one worker`,
       'Close something; or have one worker only: FRAMEFLEET_CAPACITY_MAX=1',
     );
   return right('memory', `${says}: enough for ${workers} workers`);

@@ -4,6 +4,8 @@ import { type Finding, right, warning, wrong } from '../finding.ts';
 
 export interface TriedRight {
   readonly account: 'media' | 'system';
+  /** An emulator knows keys only. */
+  readonly signedBy: 'key' | 'identity';
   readonly tried: Try;
   readonly result: TryResult;
 }
@@ -44,11 +46,20 @@ function judgeAccount(account: 'media' | 'system', tries: readonly TriedRight[])
     trouble.push(
       wrong(
         'rights',
-        `you may not ${verb(tried)} ${place(tried)} of the ${account} account`,
+        `you may not ${verb(tried)} the ${place(tried)} of the ${account} account`,
         `Ask whoever runs this fleet for the role ${ROLE[tried.right]} there: operators in infra/terraform. ${NOT_YET}`,
       ),
     );
-  if (of('no-entry').length > 0)
+  const [stranger] = of('no-entry');
+  if (stranger?.signedBy === 'key')
+    trouble.push(
+      wrong(
+        'rights',
+        `the ${account} account refuses the key`,
+        'Take the settings of the emulator that is up: of docker compose, cp infra/docker/compose.env .env',
+      ),
+    );
+  else if (stranger !== undefined)
     trouble.push(
       wrong(
         'rights',
@@ -85,11 +96,11 @@ function judgeAccount(account: 'media' | 'system', tries: readonly TriedRight[])
 }
 
 function verb({ right: kind }: Try): string {
-  return { read: 'read', write: 'write into', hold: 'receive from' }[kind];
+  return { read: 'read', write: 'write into', hold: 'receive messages of' }[kind];
 }
 
 function place(tried: Try): string {
-  return 'queue' in tried ? `the queue ${tried.queue}` : `the container ${tried.container}`;
+  return 'queue' in tried ? `queue ${tried.queue}` : `container ${tried.container}`;
 }
 
 function codesOf(tries: readonly TriedRight[]): string {

@@ -63,7 +63,8 @@ async function findClock(server: Server | undefined, clock: Clock, signal: Abort
   return judgeClock({ oursAt: clock.now(), theirAt: new Date(date) });
 }
 
-async function findRights({ accounts }: StorageToLookAt, signal: AbortSignal): Promise<Finding[]> {
+async function findRights({ accounts, settings }: StorageToLookAt, signal: AbortSignal): Promise<Finding[]> {
+  const signedBy = settings.media.includes('AccountKey=') ? ('key' as const) : ('identity' as const);
   const tries = [
     ...MEDIA_TRIES.map((tried) => ({ account: 'media' as const, tried, at: accounts.media })),
     ...(accounts.system === null
@@ -76,6 +77,7 @@ async function findRights({ accounts }: StorageToLookAt, signal: AbortSignal): P
   ];
   const results = tries.map(async ({ account, tried, at }) => ({
     account,
+    signedBy,
     tried,
     result: await tryRight(at, tried, signal),
   }));

@@ -6,6 +6,7 @@ import type { Clock } from '../../../shared/runtime/clock.ts';
 import { seededRandom } from '../seeded-random.ts';
 import { FakeScaleSet, type ScaleSetSpec } from './fake-scale-set.ts';
 import { Quotas, REGION_QUOTA, SPOT_QUOTA } from './quotas.ts';
+import type { Offer } from './skus.ts';
 import { TokenBuckets } from './token-buckets.ts';
 
 export const SUBSCRIPTION_ID = '11111111-2222-4333-8444-555555555555';
@@ -28,6 +29,10 @@ export class FakeRegion {
   readonly quotas = new Quotas(LOCATION);
   readonly buckets = new TokenBuckets();
   readonly scaleSets = new Map<string, FakeScaleSet>();
+  /** Of sizes, beside those of the scale sets or in their place. */
+  readonly offers = new Map<string, Offer | null>();
+  /** Namespaces of resource providers, with their state. */
+  readonly providers = new Map<string, string>();
   /** Of a list of machines. */
   pageSize = 50;
   readonly #clock: Clock;

@@ -8,6 +8,7 @@
  *   POST   …/virtualMachines/{id}/simulateEviction               204
  *   GET    …/locations/{location}/operations/{id}                its status; with `monitor`, 202 until it is over, then 204
  *   GET    …/locations/{location}/usages, …/skus                 quotas, and sizes on offer
+ *   GET    …/providers                                           resource providers, and whether they are registered
  */
 import { z } from 'zod';
 
@@ -51,7 +52,16 @@ export function answerOf(region: FakeRegion, request: ArmRequest): Answer {
   if (method === 'GET' && pathname === `${COMPUTE}/locations/${LOCATION}/usages`)
     return ok({ value: region.quotas.usages((quota) => region.coresUsed(quota)) });
   if (method === 'GET' && pathname === `${COMPUTE}/skus`)
-    return ok({ value: skusBody([...region.scaleSets.values()], url.searchParams.get('$filter')) });
+    return ok({
+      value: skusBody([...region.scaleSets.values()], region.offers, url.searchParams.get('$filter')),
+    });
+  if (method === 'GET' && pathname === `${SUBSCRIPTION}/providers`)
+    return ok({
+      value: [...region.providers].map(([namespace, registrationState]) => ({
+        namespace,
+        registrationState,
+      })),
+    });
   return notFound(pathname);
 }
 

@@ -1,0 +1,96 @@
+/**
+ * Before a fleet's first job: whether everything is there that one needs, as `npm run doctor` sees it. What was found right is
+ * remembered in the local folder, so that the next job does not pay for it. A doctor that breaks keeps nobody from working.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+
+import { z } from 'zod';
+
+import { findReadyStack } from '../../shared/command/local-stack.ts';
+import { parseJson } from '../../shared/contract/parse-json.ts';
+import { spawnNode } from '../../shared/runtime/child.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
+import { sha256Of } from '../../shared/runtime/sha256.ts';
+import type { EnqueueConfig } from './config.ts';
+
+/** It bounds itself: this is for one that does not. */
+const DOCTOR_MS = 90_000;
+const CHECKED_FILE = 'checked.json';
+
+const report = z.object({
+  findings: z.array(
+    z.object({
+      topic: z.string(),
+      verdict: z.enum(['right', 'warning', 'wrong']),
+      says: z.string(),
+      todo: z.string().optional(),
+    }),
+  ),
+});
+type Findings = z.infer<typeof report>['findings'];
+
+/** By fleet, when it was found right. */
+const checked = z.record(z.string(), z.iso.datetime());
+
+export interface Checking {
+  readonly now: Date;
+  readonly say: (sentence: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Throws NOT_READY where something is wrong. */
+export async function checkFleet(config: EnqueueConfig, { now, say, signal }: Checking): Promise<void> {
+  const { mediaStorage, localFolder } = config;
+  // The settings of an emulator hold a key.
+  const fleet = mediaStorage === undefined ? 'local' : sha256Of(mediaStorage).slice(0, 16);
+  const before = await readChecked(localFolder);
+  if (before[fleet] !== undefined) return;
+  // One that is up already has what it needs.
+  if (mediaStorage === undefined && (await findReadyStack(localFolder)) !== undefined) return;
+
+  const findings = await askDoctor(config, signal);
+  if (findings === undefined) {
+    say('Note: it could not be looked whether everything is ready (npm run doctor). Going on.');
+    return;
+  }
+  for (const { topic, verdict, says, todo } of findings)
+    if (verdict === 'warning') say(`Note: ${topic}: ${says}. ${todo ?? ''}`);
+  const wrong = findings.filter(({ verdict }) => verdict === 'wrong');
+  if (wrong.length > 0) throw notReady(wrong);
+  await mkdir(localFolder, { recursive: true });
+  await writeFile(
+    path.join(localFolder, CHECKED_FILE),
+    JSON.stringify({ ...before, [fleet]: now.toISOString() }, undefined, 2),
+  );
+}
+
+async function readChecked(localFolder: string): Promise<z.infer<typeof checked>> {
+  const bytes = await readFile(path.join(localFolder, CHECKED_FILE), 'utf8').catch(() => '');
+  return checked.safeParse(parseJson(bytes)).data ?? {};
+}
+
+/** Undefined where it did not say anything that could be understood. */
+async function askDoctor(
+  { doctorProgram, environment }: EnqueueConfig,
+  signal: AbortSignal,
+): Promise<Findings | undefined> {
+  signal.throwIfAborted();
+  const child = spawnNode(doctorProgram, ['--json'], {
+    env: { ...environment },
+    stdio: ['ignore', 'pipe', 'ignore'],
+    signal: AbortSignal.any([signal, AbortSignal.timeout(DOCTOR_MS)]),
+  });
+  child.on('error', () => undefined); // Shows as nothing said.
+  const said = child.stdout === null ? '' : await text(child.stdout).catch(() => '');
+  signal.throwIfAborted();
+  return report.safeParse(parseJson(said)).data?.findings;
+}
+
+function notReady(wrong: Findings): PermanentError {
+  const lines = wrong.map(({ topic, says, todo }) => `  ${topic}: ${says}\n    ${todo ?? ''}`);
+  return new PermanentError('NOT_READY', `The fleet is not ready for a job:\n${lines.join('\n')}`, {
+    hint: 'See all of it: npm run doctor. To go on all the same: -- --no-doctor',
+  });
+}
