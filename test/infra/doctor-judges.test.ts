@@ -165,6 +165,11 @@ describe('the network', () => {
     expect(text(judgeClock({ oursAt: new Date(theirAt.getTime() + skewMs), theirAt }))).toEqual(expected);
   });
 
+  test('whose answers have no date says so', () => {
+    const nobodys = judgeClock({ oursAt: new Date(), theirAt: new Date('') });
+    expect(text(nobodys)).toMatch(/^warning clock: what answers has none \|/);
+  });
+
   test('knows the servers of an account by its name, its host, and an emulator’s connection string', () => {
     const azure = ['media1.blob.core.windows.net', 'media1.queue.core.windows.net'];
     expect(serversOf('media1').map(({ host }) => host)).toEqual(azure);

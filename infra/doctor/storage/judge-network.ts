@@ -50,6 +50,12 @@ const SKEW_MS_MAX = 5 * 60_000;
 /** `theirAt`: by the `Date` of an answer, to the second. */
 export function judgeClock({ oursAt, theirAt }: { readonly oursAt: Date; readonly theirAt: Date }): Finding {
   const skewMs = oursAt.getTime() - theirAt.getTime();
+  if (Number.isNaN(skewMs))
+    return warning(
+      'clock',
+      'what answers has none',
+      'Is that storage? A proxy of your network may have answered.',
+    );
   const seconds = Math.round(Math.abs(skewMs) / 1000);
   const says = `${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} storage’s`;
   const todo = 'Set it by the network: timedatectl set-ntp true (in a virtual machine: on its host).';
