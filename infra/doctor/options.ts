@@ -37,8 +37,8 @@ export function parseOptions(argv: readonly string[]): DoctorOptions | null {
       'before a deployment: whether this Azure subscription could have a fleet',
       parseId,
     )
-    .option('--location <region>', 'in this region, such as eastus')
-    .option('--size <size>', 'of this size, such as Standard_NC4as_T4_v3')
+    .option('--location <region>', 'in this region, such as eastus', parseName)
+    .option('--size <size>', 'of this size, such as Standard_NC4as_T4_v3', parseName)
     .option('--machines <count>', 'so many of them (default: 1)', parseMachines)
     .option('--json', 'print one JSON object', false)
     .addHelpText('after', EXAMPLES);
@@ -71,6 +71,11 @@ function parseId(text: string): string {
   throw new InvalidArgumentError(
     'Expected the id of a subscription: az account show --query id --output tsv',
   );
+}
+
+function parseName(text: string): string {
+  if (/^\w{1,64}$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected a short name of letters, digits and underscores.');
 }
 
 function parseMachines(text: string): number {

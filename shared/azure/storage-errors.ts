@@ -52,6 +52,17 @@ export function isLeaseLost(error: unknown): boolean {
   return statusCode === 404 || (statusCode === 400 && errorCode === 'PopReceiptMismatch');
 }
 
+const NOBODY = new Set([
+  'CredentialUnavailableError',
+  'AggregateAuthenticationError',
+  'AuthenticationRequiredError',
+]);
+
+/** Of @azure/identity: nobody is logged in, or whoever is cannot be asked. */
+export function isNobody(error: unknown): boolean {
+  return error instanceof Error && NOBODY.has(error.name);
+}
+
 /** Runs a call at the door of a program; what cannot be reached becomes STORAGE_UNAVAILABLE with what to do. */
 export async function reachStorage<T>(what: string, call: () => Promise<T>): Promise<T> {
   try {

@@ -6,7 +6,7 @@
 import type { ContainerName, QueueName } from '../contract/storage-layout.ts';
 import type { StorageAccount } from './credentials.ts';
 import { BRISK } from './retry-policy.ts';
-import { isConditionNotMet, isNotFound, storageFailure } from './storage-errors.ts';
+import { isConditionNotMet, isNobody, isNotFound, storageFailure } from './storage-errors.ts';
 
 export type Try =
   | { readonly container: ContainerName; readonly right: 'read' | 'write' }
@@ -26,13 +26,6 @@ type TryOutcome = 'allowed' | 'absent' | 'no-role' | 'no-entry' | 'nobody' | 'un
 const NO_ETAG = '"0x0"';
 const PROBE_BLOB = 'doctor';
 const NO_MESSAGE = { id: '00000000-0000-0000-0000-000000000000', receipt: 'AgAAAAMAAAAAAAAA' };
-
-/** Of @azure/identity: nobody is logged in, or whoever is cannot be asked. */
-const NOBODY = new Set([
-  'CredentialUnavailableError',
-  'AggregateAuthenticationError',
-  'AuthenticationRequiredError',
-]);
 
 export interface TryResult {
   readonly outcome: TryOutcome;
@@ -70,10 +63,10 @@ function resultOf(error: unknown): TryResult {
   const { statusCode, errorCode = null } = storageFailure(error);
   const result = (outcome: TryOutcome): TryResult => ({ outcome, code: errorCode });
   if (errorCode === 'ContainerNotFound' || errorCode === 'QueueNotFound') return result('absent');
-  if (isConditionNotMet(error) || isNotFound(error) || errorCode === 'PopReceiptMismatch')
-    return result('allowed');
+  // Whoever may not is told so before anything else is looked at: a receipt that is none, too.
+  if (isConditionNotMet(error) || isNotFound(error) || statusCode === 400) return result('allowed');
   if (errorCode === 'AuthorizationFailure') return result('no-entry');
-  if (statusCode === 401 || (error instanceof Error && NOBODY.has(error.name))) return result('nobody');
+  if (statusCode === 401 || isNobody(error)) return result('nobody');
   if (statusCode === 403) return result(errorCode === 'InvalidAuthenticationInfo' ? 'nobody' : 'no-role');
   return result('unanswered');
 }

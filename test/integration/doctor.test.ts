@@ -108,6 +108,7 @@ test.each([
     ['--subscription', 'mine', '--location', 'x', '--size', 'y'],
     'az account show',
   ],
+  ['a region with a space', ['--location', 'West Europe'], 'letters, digits'],
   ['no machines', ['--machines', '0'], '1 to 1000'],
   ['an option that there is not', ['--fix'], '--fix'],
 ])('%s is refused', async (_, args, named) => {

@@ -9,18 +9,12 @@ import {
 } from '@azure/arm-compute';
 import { ResourceManagementClient } from '@azure/arm-resources';
 
+import { isNobody } from '../../../shared/azure/storage-errors.ts';
 import { describeError } from '../../../shared/runtime/errors.ts';
 import type { ProviderReading } from './judge-providers.ts';
 import type { UsageReading } from './judge-quota.ts';
 import type { Refusal } from './judge-refusal.ts';
 import type { SizeReading } from './judge-size.ts';
-
-/** Of @azure/identity: nobody is logged in, or whoever is cannot be asked. */
-const NOBODY = new Set([
-  'CredentialUnavailableError',
-  'AggregateAuthenticationError',
-  'AuthenticationRequiredError',
-]);
 
 export interface ArmParts {
   readonly subscriptionId: string;
@@ -134,10 +128,10 @@ async function answered<T>(ask: () => Promise<T>): Promise<Answer<T>> {
 }
 
 function refusalOf(error: unknown): Refusal {
-  const { name, code, statusCode } = error as { name?: unknown; code?: unknown; statusCode?: unknown };
+  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
   return {
     status: typeof statusCode === 'number' && statusCode >= 400 ? statusCode : null,
-    code: NOBODY.has(String(name)) ? 'NoIdentity' : typeof code === 'string' ? code : null,
+    code: isNobody(error) ? 'NoIdentity' : typeof code === 'string' ? code : null,
     // Of a list the SDK drops Azure's own sentence.
     message: describeError(error),
   };
