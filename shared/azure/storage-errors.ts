@@ -68,6 +68,12 @@ export async function reachStorage<T>(what: string, call: () => Promise<T>): Pro
   try {
     return await call();
   } catch (cause) {
+    if (isNobody(cause)) {
+      throw new TransientError('STORAGE_UNAVAILABLE', `Cannot reach ${what}: nobody is logged in to Azure.`, {
+        hint: 'az login, with --tenant TENANT where the account is in another. On a machine of Azure: give it an identity.',
+        cause,
+      });
+    }
     const { statusCode } = storageFailure(cause);
     const why = statusCode === undefined ? 'it does not answer' : `it answered ${statusCode}`;
     throw new TransientError('STORAGE_UNAVAILABLE', `Cannot reach ${what}: ${why}.`, {

@@ -134,12 +134,12 @@ describe('the network', () => {
 
   test('that reaches everything is one line', () => {
     expect(judgeReach([at('reached'), { ...at('reached'), host: 'b' }]).map(text)).toEqual([
-      'right network: media.blob.core.windows.net, b | ',
+      'right network: reached: media.blob.core.windows.net, b | ',
     ]);
   });
 
   test.each<[Exclude<Reach, 'reached'>, RegExp]>([
-    ['unresolvable', /its name is not known here \| Look for a slip in \.env/],
+    ['unresolvable', /no such name is known here \| Look for a slip in \.env/],
     ['refused', /nobody listens there \| Is it up\?/],
     ['silent', /nothing comes back \| A firewall or proxy/],
     ['untrusted', /another certificate \| .*NODE_EXTRA_CA_CERTS/],

@@ -61,7 +61,7 @@ test('where programs are missing each is named with how to get it, and the statu
 test('a fleet behind storage is looked at where it is: network, clock, rights, models', async () => {
   const before = await findings(fleetOf());
   expect(before).toEqual({
-    network: 'right: 127.0.0.1, 127.0.0.1, 127.0.0.1, 127.0.0.1',
+    network: 'right: reached: 127.0.0.1',
     clock: expect.stringMatching(/^right: /) as string,
     rights: 'right: all 6 that the commands at a desk need, by trying them',
     models: 'wrong: none is published',
@@ -76,7 +76,7 @@ test('a fleet behind storage is looked at where it is: network, clock, rights, m
 test('whoever only uploads is asked about the media account only', async () => {
   const { media } = storage.connection;
   expect(await findings({ FRAMEFLEET_MEDIA_STORAGE: media })).toMatchObject({
-    network: 'right: 127.0.0.1, 127.0.0.1',
+    network: 'right: reached: 127.0.0.1',
     rights: 'right: all 2 that the commands at a desk need, by trying them',
   });
 });
@@ -96,7 +96,7 @@ test('a storage that is away is said to be, and nothing hangs', async () => {
   const { media, system } = storage.connection;
   const away = media.replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:9');
   const found = await findings(fleetOf({ media: away, system }));
-  expect(found['network']).toBe('wrong: 127.0.0.1:9 cannot be reached: nobody listens there');
+  expect(found['network']).toBe('wrong: 127.0.0.1:9, 127.0.0.1:9 cannot be reached: nobody listens there');
   expect(found['clock']).toBeUndefined();
   expect(found['rights']).toMatch(/^warning: the media account did not answer/);
 });

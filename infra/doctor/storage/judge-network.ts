@@ -18,7 +18,7 @@ export interface ReachReading {
 
 const TROUBLES: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: string, todo: string]>> = {
   unresolvable: [
-    'its name is not known here',
+    'no such name is known here',
     'Look for a slip in .env; else see that this machine’s name server (and its VPN) is well.',
   ],
   refused: ['nobody listens there', 'Is it up? Of an emulator: docker compose up, or npm start.'],
@@ -32,15 +32,19 @@ const TROUBLES: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: strin
   ],
 };
 
+/** A line for each kind of trouble. */
 export function judgeReach(readings: readonly ReachReading[]): Finding[] {
-  const troubles = readings.flatMap(({ host, port, reach }) => {
-    if (reach === 'reached') return [];
-    const [says, todo] = TROUBLES[reach];
-    return [wrong('network', `${host}:${port} cannot be reached: ${says}`, todo)];
+  const places = (of: Reach) =>
+    readings.filter(({ reach }) => reach === of).map(({ host, port }) => `${host}:${port}`);
+  const troubles = (['unresolvable', 'refused', 'silent', 'untrusted'] as const).flatMap((kind) => {
+    const [says, todo] = TROUBLES[kind];
+    const unreached = places(kind);
+    return unreached.length === 0
+      ? []
+      : [wrong('network', `${unreached.join(', ')} cannot be reached: ${says}`, todo)];
   });
-  return troubles.length > 0
-    ? troubles
-    : [right('network', readings.map(({ host }) => host).join(', ') || 'nothing to reach')];
+  const hosts = [...new Set(readings.map(({ host }) => host))];
+  return troubles.length > 0 ? troubles : [right('network', `reached: ${hosts.join(', ')}`)];
 }
 
 /** Tokens and signatures are refused beyond some minutes; a lease is kept by monotonic time and does not mind. */
