@@ -8,6 +8,7 @@ import { DEFAULT_SETTINGS, type JobSettings } from '../../shared/contract/job.ts
 import { type ShareAgreement, shareContainer } from '../../shared/contract/share.ts';
 import type { ShareContainer } from '../../shared/contract/storage-layout.ts';
 import { type IntakeBench, startIntakeBench } from '../support/intake-bench.ts';
+import { KilledAfter } from '../support/killed-after.ts';
 import { blobCreatedEvent } from '../support/upload-job.ts';
 
 let bench: IntakeBench;
@@ -250,4 +251,34 @@ test.each([
   expect(there.every((one) => one.startsWith(`${jobId}/`))).toBe(true);
   const source = sourceBlob(jobId, definition?.request.source.name ?? '');
   expect(String(await bench.blobs.get('incoming', source))).toBe(body);
+});
+
+/** Calls that change something: copy, trigger, removal, two of the ledger, the step, and the event. */
+const CHANGES = 7;
+
+// The last one: it leaves events behind that are held for a minute.
+test('a producer that is killed behind any of its calls leaves one job, which another opens', async () => {
+  const { blobs, control } = bench;
+  let kills = 0;
+  for (let killAt = 1; killAt <= CHANGES; killAt += 1) {
+    const name = `drop/killed-${killAt}.mp4`;
+    await blobs.put('incoming', name, `video ${killAt}`);
+    await tell('incoming', name);
+    const killed = new KilledAfter(killAt);
+    await bench
+      .newKilledIntake(killed)
+      .pass()
+      .catch(() => undefined);
+    if (killed.isKilled) kills += 1;
+    await bench.scan();
+    const jobs = (await openJobs()).filter(({ jobId }) => jobId.includes(`-killed-${killAt}-`));
+    expect(jobs).toHaveLength(1);
+    const jobId = jobs[0]?.jobId ?? '';
+    expect(String(await blobs.get('incoming', sourceBlob(jobId, `killed-${killAt}.mp4`)))).toBe(
+      `video ${killAt}`,
+    );
+    expect(await namesIn('incoming', 'drop/')).toEqual([]);
+    expect(await control.ledger.job(jobId)).toMatchObject({ state: 'waiting' });
+  }
+  expect(kills).toBe(CHANGES);
 });

@@ -5,6 +5,7 @@ import { PATIENT } from '../../shared/azure/credentials.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, jobStatus } from '../../shared/contract/job.ts';
 import { passUntilRest, startControlPlane } from './control-plane.ts';
+import type { KilledAfter } from './killed-after.ts';
 import { startTestRedis, startTestStorage } from './servers.ts';
 import { openTestQueue } from './test-queue.ts';
 import { publishModel } from './upload-job.ts';
@@ -27,6 +28,17 @@ export async function startIntakeBench() {
     /** Each is another producer's, or a restarted one's; `trouble` is what storage does otherwise than it should. */
     newIntake: (trouble: Partial<BlobStore> = {}): Intake =>
       new Intake({ ...control, blobs: { ...blobs, ...trouble }, events, scanMs: 1, sourceBytesMax: 1000 }),
+    /** One that is killed in the middle of its work. */
+    newKilledIntake: (killed: KilledAfter): Intake =>
+      new Intake({
+        ...control,
+        blobs: killed.watch(blobs, ['copy', 'put', 'remove']),
+        ledger: killed.watch(control.ledger, ['open', 'resolve']),
+        steps: killed.watch(control.steps, ['add']),
+        events: killed.watch(events, ['remove']),
+        scanMs: 1,
+        sourceBytesMax: 1000,
+      }),
     /** Takes every event, then scans. */
     async scan(intake?: Intake): Promise<void> {
       const scanning = intake ?? this.newIntake();
