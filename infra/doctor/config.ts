@@ -39,6 +39,10 @@ export function doctorConfig() {
     resourceGroup: set.FRAMEFLEET_RESOURCE_GROUP,
     scaleSets: set.FRAMEFLEET_SCALE_SETS,
     machines: Math.max(1, set.FRAMEFLEET_CAPACITY_MAX),
+    /** As the SDKs of Azure read it. */
+    isProxied: ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'].some(
+      (name) => (environment[name] ?? '') !== '',
+    ),
     environment,
   };
 }

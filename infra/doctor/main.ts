@@ -8,7 +8,8 @@ import { print, runCommand } from '../../shared/command/run-command.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { Arm } from './azure/ask-arm.ts';
-import { type Plan, planLooks } from './azure/look-at-plan.ts';
+import type { Plan } from './azure/judge-pools.ts';
+import { planLooks } from './azure/look-at-plan.ts';
 import { ScaleSets } from './azure/look-at-scale-sets.ts';
 import { type DoctorConfig, doctorConfig } from './config.ts';
 import { findingText, right, summary } from './finding.ts';
@@ -38,7 +39,7 @@ async function looksFor({ planned }: DoctorOptions, config: DoctorConfig): Promi
   if (planned !== null) {
     const { subscriptionId, location, size, machines } = planned;
     const arm = new Arm({ subscriptionId, credential: await azureIdentity() });
-    const pools = (['spot', 'on-demand'] as const).map((kind) => ({ size, kind, running: 0 }));
+    const pools = (['spot', 'on-demand'] as const).map((kind) => ({ size, kind, zones: [], running: 0 }));
     const plan: Plan = { location, pools, machines };
     return planLooks(arm, () => Promise.resolve(plan), { isDeployed: false });
   }
@@ -58,7 +59,13 @@ async function fleetLooks(config: DoctorConfig, media: string): Promise<Look[]> 
     media: storageAccount(media),
     system: system === undefined ? null : storageAccount(system),
   };
-  const looks = storageLooks({ settings: { media, system }, accounts, scalerUrl, clock });
+  const looks = storageLooks({
+    settings: { media, system },
+    accounts,
+    scalerUrl,
+    isProxied: config.isProxied,
+    clock,
+  });
   if (subscriptionId === undefined || resourceGroup === undefined || scaleSets === undefined) return looks;
   const arm = new Arm({ subscriptionId, credential: await azureIdentity() });
   const seen = new ScaleSets(arm, { resourceGroup, scaleSets, machines });

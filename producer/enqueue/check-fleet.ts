@@ -43,8 +43,7 @@ export interface Checking {
 /** Throws NOT_READY where something is wrong. */
 export async function checkFleet(config: EnqueueConfig, { now, say, signal }: Checking): Promise<void> {
   const { mediaStorage, localFolder } = config;
-  // The settings of an emulator hold a key.
-  const fleet = mediaStorage === undefined ? 'local' : sha256Of(mediaStorage).slice(0, 16);
+  const fleet = fleetKey(config);
   const before = await readChecked(localFolder);
   if (before[fleet] !== undefined) return;
   // One that is up already has what it needs.
@@ -59,11 +58,25 @@ export async function checkFleet(config: EnqueueConfig, { now, say, signal }: Ch
     if (verdict === 'warning') say(`Note: ${topic}: ${says}. ${todo ?? ''}`);
   const wrong = findings.filter(({ verdict }) => verdict === 'wrong');
   if (wrong.length > 0) throw notReady(wrong);
-  await mkdir(localFolder, { recursive: true });
-  await writeFile(
-    path.join(localFolder, CHECKED_FILE),
-    JSON.stringify({ ...before, [fleet]: now.toISOString() }, undefined, 2),
-  );
+  await remember(localFolder, { ...before, [fleet]: now.toISOString() });
+}
+
+/** Of all settings: with another one it is another fleet. They may hold keys, and are not written down. */
+function fleetKey({ environment }: EnqueueConfig): string {
+  const settings = Object.entries(environment)
+    .filter(([name, value]) => name.startsWith('FRAMEFLEET_') && value !== undefined)
+    .map((setting) => setting.join('='));
+  return sha256Of(settings.toSorted().join('\n')).slice(0, 16);
+}
+
+/** Where that cannot be, it is looked again the next time. */
+async function remember(localFolder: string, all: z.infer<typeof checked>): Promise<void> {
+  try {
+    await mkdir(localFolder, { recursive: true });
+    await writeFile(path.join(localFolder, CHECKED_FILE), JSON.stringify(all, undefined, 2));
+  } catch {
+    // A folder that nobody may write to is no reason not to work.
+  }
 }
 
 async function readChecked(localFolder: string): Promise<z.infer<typeof checked>> {

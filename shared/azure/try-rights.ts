@@ -16,11 +16,12 @@ export type Try =
  * allowed      it was, or would have been, done
  * absent       there is no such container or queue
  * no-role      known, and not allowed
- * no-entry     the account's network rules do not let this address in
- * nobody       no identity, or none that this account knows
+ * no-entry     the account lets nobody in from here
+ * nobody       no identity, or a token or key that this account does not take
+ * refused      for another reason, which the code says
  * unanswered   it does not answer
  */
-type TryOutcome = 'allowed' | 'absent' | 'no-role' | 'no-entry' | 'nobody' | 'unanswered';
+type TryOutcome = 'allowed' | 'absent' | 'no-role' | 'no-entry' | 'nobody' | 'refused' | 'unanswered';
 
 /** No blob has it. */
 const NO_ETAG = '"0x0"';
@@ -38,35 +39,55 @@ export async function tryRight(
   one: Try,
   abortSignal: AbortSignal,
 ): Promise<TryResult> {
-  try {
-    if ('queue' in one) {
-      const queues = await account.queues(BRISK);
-      await queues
-        .getQueueClient(one.queue)
-        .deleteMessage(NO_MESSAGE.id, NO_MESSAGE.receipt, { abortSignal });
-    } else {
-      const container = (await account.blobs(BRISK)).getContainerClient(one.container);
-      if (one.right === 'read')
-        await container.listBlobsFlat({ abortSignal }).byPage({ maxPageSize: 1 }).next();
-      else
-        await container
-          .getBlockBlobClient(PROBE_BLOB)
-          .upload('', 0, { conditions: { ifMatch: NO_ETAG }, abortSignal });
+  let result: TryResult = { outcome: 'allowed', code: null };
+  for (const call of callsOf(account, one, abortSignal)) {
+    try {
+      await call();
+    } catch (error) {
+      result = resultOf(error, 'queue' in one);
     }
-    return { outcome: 'allowed', code: null };
-  } catch (error) {
-    return resultOf(error);
+    if (result.outcome !== 'allowed') return result;
   }
+  return result;
 }
 
-function resultOf(error: unknown): TryResult {
+/** All of them must be allowed: to hold a lease is to renew it and to delete the message. */
+function callsOf(account: StorageAccount, one: Try, abortSignal: AbortSignal): (() => Promise<unknown>)[] {
+  if ('queue' in one) {
+    const queue = async () => (await account.queues(BRISK)).getQueueClient(one.queue);
+    const { id, receipt } = NO_MESSAGE;
+    return [
+      async () => (await queue()).updateMessage(id, receipt, undefined, 0, { abortSignal }),
+      async () => (await queue()).deleteMessage(id, receipt, { abortSignal }),
+    ];
+  }
+  const container = async () => (await account.blobs(BRISK)).getContainerClient(one.container);
+  if (one.right === 'read')
+    return [async () => (await container()).listBlobsFlat({ abortSignal }).byPage({ maxPageSize: 1 }).next()];
+  const conditions = { ifMatch: NO_ETAG };
+  return [
+    async () => (await container()).getBlockBlobClient(PROBE_BLOB).upload('', 0, { conditions, abortSignal }),
+  ];
+}
+
+function resultOf(error: unknown, isQueue: boolean): TryResult {
   const { statusCode, errorCode = null } = storageFailure(error);
   const result = (outcome: TryOutcome): TryResult => ({ outcome, code: errorCode });
   if (errorCode === 'ContainerNotFound' || errorCode === 'QueueNotFound') return result('absent');
-  // Whoever may not is told so before anything else is looked at: a receipt that is none, too.
-  if (isConditionNotMet(error) || isNotFound(error) || statusCode === 400) return result('allowed');
-  if (errorCode === 'AuthorizationFailure') return result('no-entry');
-  if (statusCode === 401 || isNobody(error)) return result('nobody');
-  if (statusCode === 403) return result(errorCode === 'InvalidAuthenticationInfo' ? 'nobody' : 'no-role');
-  return result('unanswered');
+  // Whoever may not is told so before a receipt that is none is looked at.
+  if (isConditionNotMet(error) || isNotFound(error) || (isQueue && statusCode === 400))
+    return result('allowed');
+  if (isNobody(error) || statusCode === 401) return result('nobody');
+  switch (errorCode) {
+    case 'AuthorizationPermissionMismatch':
+      return result('no-role');
+    case 'AuthorizationFailure':
+      return result('no-entry');
+    case 'AuthenticationFailed':
+    case 'InvalidAuthenticationInfo':
+      return result('nobody');
+    case null:
+    default:
+      return result(statusCode === 403 ? 'refused' : 'unanswered');
+  }
 }

@@ -27,7 +27,13 @@ describe('a machine', () => {
     memoryFreeBytes: 8 * GIB,
     diskFreeBytes: 50 * GIB,
     folder: '/work/.framefleet',
+    isWritable: true,
   };
+
+  test('whose folder nobody may write to is wrong', () => {
+    const [disk] = judgeMachine({ ...machine, isWritable: false });
+    expect(text(disk as Finding)).toMatch(/^wrong disk: nothing may be written to \/work\/\.framefleet \|/);
+  });
 
   test.each([
     [50, 'right'],
@@ -130,7 +136,7 @@ describe('programs', () => {
 });
 
 describe('the network', () => {
-  const at = (reach: Reach) => ({ host: 'media.blob.core.windows.net', port: 443, reach });
+  const at = (reach: Reach) => ({ host: 'media.blob.core.windows.net', port: 443, isNeeded: true, reach });
 
   test('that reaches everything is one line', () => {
     expect(judgeReach([at('reached'), { ...at('reached'), host: 'b' }]).map(text)).toEqual([
@@ -143,6 +149,7 @@ describe('the network', () => {
     ['refused', /nobody listens there \| Is it up\?/],
     ['silent', /nothing comes back \| A firewall or proxy/],
     ['untrusted', /another certificate \| .*NODE_EXTRA_CA_CERTS/],
+    ['failed', /the connection fails \| See what this machine lets programs do/],
   ])('where a server is %s says what that means', (reach, expected) => {
     const [finding, ...others] = judgeReach([at('reached'), at(reach)]);
     expect(others).toEqual([]);
@@ -150,6 +157,16 @@ describe('the network', () => {
       /^wrong network: media\.blob\.core\.windows\.net:443 cannot be reached: /,
     );
     expect(text(finding as Finding)).toMatch(expected);
+  });
+
+  test('without what no job needs is a warning', () => {
+    const findings = judgeReach([
+      at('reached'),
+      { ...at('silent'), host: 'management.azure.com', isNeeded: false },
+    ]);
+    expect(findings.map(text)).toEqual([
+      expect.stringMatching(/^warning network: management\.azure\.com:443 /),
+    ]);
   });
 
   test.each([
@@ -177,8 +194,8 @@ describe('the network', () => {
     const string =
       'AccountName=a;AccountKey=k;BlobEndpoint=http://127.0.0.1:10000/a;QueueEndpoint=http://127.0.0.1:10001/a';
     expect(serversOf(string)).toEqual([
-      { host: '127.0.0.1', port: 10_000, isTls: false },
-      { host: '127.0.0.1', port: 10_001, isTls: false },
+      { host: '127.0.0.1', port: 10_000, isTls: false, isNeeded: true },
+      { host: '127.0.0.1', port: 10_001, isTls: false, isNeeded: true },
     ]);
   });
 });
@@ -199,7 +216,7 @@ describe('rights', () => {
 
   test('that are all there are one line', () => {
     expect(judgeRights([tried('allowed'), tried('allowed')]).map(text)).toEqual([
-      'right rights: all 2 that the commands at a desk need, by trying them | ',
+      'right rights: the 2 that were tried are there | ',
     ]);
   });
 
@@ -217,7 +234,7 @@ describe('rights', () => {
     [
       'the address is not let in',
       tried('no-entry', 'AuthorizationFailure'),
-      /^wrong rights: the media account does not let this address in \| .*operator_addresses/,
+      /^wrong rights: the media account lets nobody in from here \| .*operator_addresses/,
     ],
     [
       'an emulator has another key',
@@ -225,14 +242,19 @@ describe('rights', () => {
       /^wrong rights: the media account refuses the key \|/,
     ],
     [
+      'the account is switched off',
+      tried('refused', 'AccountIsDisabled'),
+      /^wrong rights: the media account refuses \(AccountIsDisabled\) \|/,
+    ],
+    [
       'keys are refused',
-      tried('no-role', 'KeyBasedAuthenticationNotPermitted'),
+      tried('refused', 'KeyBasedAuthenticationNotPermitted'),
       /^wrong rights: the media account takes no keys \|/,
     ],
     [
       'nobody is logged in',
-      tried('nobody'),
-      /^wrong rights: the media account does not know who you are \| az login/,
+      tried('nobody', 'AuthenticationFailed'),
+      /^wrong rights: the media account does not take who you are \(AuthenticationFailed\) \| az login/,
     ],
     [
       'there is no such container',
@@ -250,7 +272,7 @@ describe('rights', () => {
 });
 
 describe('Azure', () => {
-  const asked = { what: 'read the scale set gpu', needs: 'Reader' };
+  const asked = { what: 'read the scale set gpu', needs: 'Reader', isAll: true };
   const refusal = (status: number | null, code: string | null) => ({ status, code, message: 'Sorry.' });
 
   test.each<[number | null, string | null, RegExp]>([
@@ -259,6 +281,12 @@ describe('Azure', () => {
     [403, 'AuthorizationFailed', /^wrong x: .*you may not \| .*the role Reader\./],
     [404, 'SubscriptionNotFound', /^wrong x: .*no such subscription/],
     [404, 'ResourceGroupNotFound', /^wrong x: .*it is not there \| Make it/],
+    [
+      409,
+      'MissingSubscriptionRegistration',
+      /^wrong x: .* \| az provider register --namespace Microsoft\.Compute/,
+    ],
+    [400, 'NoRegisteredProviderFound', /^wrong x: .*no such region \| .*az account list-locations/],
     [429, 'OperationNotAllowed', /^warning x: .*Azure answered 429 OperationNotAllowed \|/],
     [503, null, /^warning x: .*Azure answered 503 \|/],
     [null, 'ENOTFOUND', /^warning x: .*Azure does not answer \(Sorry\.\) \|/],
@@ -266,10 +294,18 @@ describe('Azure', () => {
     expect(text(judgeRefusal('x', asked, refusal(status, code)))).toMatch(expected);
   });
 
+  test('that does not tell somebody who is let into the storage only keeps no job from running', () => {
+    for (const code of ['AuthorizationFailed', 'SubscriptionNotFound', 'NoIdentity'])
+      expect(judgeRefusal('x', { ...asked, isAll: false }, refusal(403, code)).verdict).toBe('warning');
+    expect(judgeRefusal('x', { ...asked, isAll: false }, refusal(404, 'ResourceNotFound')).verdict).toBe(
+      'wrong',
+    );
+  });
+
   test.each(['Standard_NC6', 'Standard_NC12_Promo', 'Standard_NC24rs_v2', 'standard_nc6s_v3'])(
     'has retired %s, and it is said with its successors',
     (size) => {
-      const said = text(judgeSize({ size, location: 'eastus', catalogue: [] }));
+      const said = text(judgeSize({ size, location: 'eastus', zones: [], catalogue: [] }));
       expect(said).toMatch(/^wrong size: .*retired.* \| .*Standard_NC40ads_H100_v5/);
     },
   );

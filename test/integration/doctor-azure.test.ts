@@ -65,21 +65,28 @@ test('where all is well each thing is said to be right, with figures', async () 
     'providers: all 12 are registered',
     `size: ${T4} can be had in ${LOCATION}, in zones 1, 2`,
     `quota: Total Regional Low-priority vCPUs: 10000 vCPUs in ${LOCATION}, 0 in use: room for 2500 ${T4} spot`,
-    `quota: ${T4_FAMILY}: 80 vCPUs in ${LOCATION}, 0 in use: room for 20 ${T4} on demand`,
+    `quota: ${T4_FAMILY} vCPUs: 80 vCPUs in ${LOCATION}, 0 in use: room for 20 ${T4} on demand`,
     `quota: Total Regional vCPUs: 10000 vCPUs in ${LOCATION}, 0 in use: room for 2500 ${T4} on demand`,
   ]);
   expect(arm.writes()).toEqual([]);
 });
 
-test('no quota for spot at all is wrong, with how much to ask for and where', async () => {
+test('no quota for spot is a warning while on demand has some, with how much to ask for and where', async () => {
   arm.region.quotas.set(SPOT_QUOTA, 0);
   expect(await troubles()).toEqual([
-    `wrong quota: Total Regional Low-priority vCPUs: 0 vCPUs in ${LOCATION}, 0 in use: no ${T4} spot at all | ` +
+    `warning quota: Total Regional Low-priority vCPUs: 0 vCPUs in ${LOCATION}, 0 in use: no ${T4} spot at all; another pool has room | ` +
       `Ask for 40 in the portal: Quotas › Compute › ${LOCATION} › Total Regional Low-priority vCPUs. It takes minutes to days.`,
   ]);
 });
 
-test('none of the family, a full region, and room for some: each in its own words', async () => {
+test('no quota for anything is wrong', async () => {
+  arm.region.quotas.set(SPOT_QUOTA, 0);
+  arm.region.quotas.set(T4_FAMILY, 0);
+  const verdicts = (await troubles()).map((one) => one.slice(0, one.indexOf(':')));
+  expect(verdicts).toEqual(['wrong quota', 'wrong quota']);
+});
+
+test('none of the family, a full region, and room for some spot: each in its own words', async () => {
   arm.region.quotas.set(T4_FAMILY, 0);
   arm.region.quotas.set(REGION_QUOTA, 50, 48);
   arm.region.quotas.set(SPOT_QUOTA, 30, 10);
@@ -88,10 +95,10 @@ test('none of the family, a full region, and room for some: each in its own word
       /^warning quota: .*Low-priority vCPUs: 30 vCPUs .*, 10 in use: room for 5 .* spot, of 10 wanted \| Ask for 50 /,
     ),
     expect.stringMatching(
-      /^wrong quota: Standard NCASv3_T4 Family: 0 vCPUs .*: no .* on demand at all \| Ask for 40 /,
+      /^warning quota: Standard NCASv3_T4 Family vCPUs: 0 vCPUs .*: no .* on demand at all; another pool has room \| Ask for 40 /,
     ),
     expect.stringMatching(
-      /^wrong quota: Total Regional vCPUs: 50 vCPUs .*, 48 in use: no room for one .*, which has 4 \| Ask for 88 /,
+      /^warning quota: Total Regional vCPUs: 50 vCPUs .*, 48 in use: no room for one .*, which has 4; .* \| Ask for 88 /,
     ),
   ]);
 });
@@ -119,17 +126,35 @@ test('a size that is not offered is wrong, with what is', async () => {
   ]);
 });
 
-test('a size that the subscription may not have, or not in every zone, is told apart', async () => {
+test('a size that the subscription may not have is told', async () => {
   arm.region.offers.set(T4, { family: T4_FAMILY, cores: 4, refused: 'NotAvailableForSubscription' });
   expect(await troubles()).toEqual([
     expect.stringMatching(
       /^wrong size: .* is offered in westeurope, but not to this subscription \(NotAvailableForSubscription\) \| Ask for it: /,
     ),
   ]);
+});
+
+test('zones that the subscription may not have matter where machines are to be in them', async () => {
   arm.region.offers.set(T4, { family: T4_FAMILY, cores: 4, zones: ['1', '2', '3'], zonesRefused: ['2'] });
+  expect(await troubles()).toEqual([]);
+  for (const { name, kind } of POOLS) arm.region.addScaleSet({ name, kind, zones: ['1', '2'] });
   expect(await troubles()).toEqual([
-    `warning size: ${T4} can be had in ${LOCATION}, but not in zone 2 | Leave zones empty, or set it to ["1","3"].`,
+    `warning size: ${T4} cannot be had in zone 2 of ${LOCATION} | Leave zones empty, or set it to ["1","3"].`,
   ]);
+  for (const { name, kind } of POOLS) arm.region.addScaleSet({ name, kind, zones: ['2'] });
+  expect((await troubles())[0]).toMatch(/^wrong size: /);
+});
+
+test('a size without spot, and one of which Azure tells too little, are warnings', async () => {
+  arm.region.offers.set(T4, { family: T4_FAMILY, cores: 4, isSpotCapable: false });
+  expect(await troubles()).toEqual([
+    `warning size: ${T4} cannot be had as spot | Leave spot out of kinds, or choose another size.`,
+  ]);
+  arm.region.offers.set(T4, { family: T4_FAMILY, cores: Number.NaN });
+  expect(await troubles()).toContainEqual(
+    expect.stringMatching(/^warning quota: Azure does not say how many vCPUs/),
+  );
 });
 
 test('a retired size is wrong with its successors, and a warning where the region still has it', async () => {
@@ -164,10 +189,10 @@ test('a role that is missing is named, with what it was needed for', async () =>
   arm.faults.add({ path: /\/usages\?/, with: forbidden });
   expect(await troubles()).toEqual([
     expect.stringMatching(
-      /^wrong machines: cannot read the scale set gpu in framefleet: you may not \(Microsoft\.\S+\) \| Ask an owner of the subscription for the role Reader on the resource group\./,
+      /^warning machines: cannot read the scale set gpu in framefleet: you may not \(Microsoft\.\S+\) \| Ask an owner of the subscription for the role Reader on the resource group\./,
     ),
     expect.stringMatching(
-      /^wrong quota: cannot read the quotas of westeurope: you may not.* \| .* Reader on the subscription\./,
+      /^warning quota: cannot read the quotas of westeurope: you may not.* \| .* Reader on the subscription\./,
     ),
   ]);
 });
@@ -178,7 +203,7 @@ test('what is not there, and a subscription of somebody else, is said with what 
     /^wrong machines: cannot read the scale set gpu-spot in framefleet: it is not there \| Make it: terraform/,
   );
   arm.faults.add({ with: failure(404, 'SubscriptionNotFound', 'The subscription could not be found.') });
-  expect((await troubles())[0]).toMatch(/there is no such subscription.* \| See yours: az account list/);
+  expect((await troubles())[0]).toMatch(/there is no such subscription, .* \| See yours: az account list/);
 });
 
 test.each([
@@ -198,7 +223,7 @@ test('whoever is not logged in is told how to log in', async () => {
   const nobody = Object.assign(new Error('Please run az login.'), { name: 'CredentialUnavailableError' });
   const all = await troubles({ credential: { getToken: () => Promise.reject(nobody) } });
   expect(all.length).toBeGreaterThan(1);
-  for (const one of all) expect(one).toMatch(/^wrong .*: you are not logged in to Azure \| az login/);
+  for (const one of all) expect(one).toMatch(/^warning .*: you are not logged in to Azure \| az login/);
 });
 
 test('an Azure that breaks off is a warning, and never a stack', async () => {

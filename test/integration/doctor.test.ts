@@ -63,7 +63,7 @@ test('a fleet behind storage is looked at where it is: network, clock, rights, m
   expect(before).toEqual({
     network: 'right: reached: 127.0.0.1',
     clock: expect.stringMatching(/^right: /) as string,
-    rights: 'right: all 6 that the commands at a desk need, by trying them',
+    rights: 'right: the 6 that were tried are there',
     models: 'wrong: none is published',
   });
   await publishModel(storage.blobs, 'painter', '1');
@@ -77,7 +77,7 @@ test('whoever only uploads is asked about the media account only', async () => {
   const { media } = storage.connection;
   expect(await findings({ FRAMEFLEET_MEDIA_STORAGE: media })).toMatchObject({
     network: 'right: reached: 127.0.0.1',
-    rights: 'right: all 2 that the commands at a desk need, by trying them',
+    rights: 'right: the 2 that were tried are there',
   });
 });
 

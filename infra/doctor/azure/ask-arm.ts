@@ -30,7 +30,8 @@ export type Answer<T> = { readonly reading: T } | { readonly refusal: Refusal };
 export interface ScaleSetReading {
   readonly size: string;
   readonly location: string;
-  readonly capacity: number;
+  /** Its machines are in these; none: wherever there is room. */
+  readonly zones: readonly string[];
 }
 
 export class Arm {
@@ -49,10 +50,14 @@ export class Arm {
 
   scaleSet(resourceGroup: string, name: string, abortSignal: AbortSignal): Promise<Answer<ScaleSetReading>> {
     return answered(async () => {
-      const { sku, location } = await this.#compute.virtualMachineScaleSets.get(resourceGroup, name, {
+      const {
+        sku,
+        location,
+        zones = [],
+      } = await this.#compute.virtualMachineScaleSets.get(resourceGroup, name, {
         abortSignal,
       });
-      return { size: sku?.name ?? '', location, capacity: sku?.capacity ?? 0 };
+      return { size: sku?.name ?? '', location, zones };
     });
   }
 
@@ -73,6 +78,7 @@ export class Arm {
       const usages = await Array.fromAsync(this.#compute.usage.list(location, { abortSignal }));
       return usages.map(({ name, currentValue, limit }) => ({
         name: name.value ?? '',
+        title: name.localizedValue ?? null,
         used: currentValue,
         limit,
       }));
@@ -106,11 +112,14 @@ function sizeReading({
   locationInfo = [],
   restrictions = [],
 }: ResourceSku): SizeReading {
+  const capability = (wanted: string) => capabilities.find((one) => one.name === wanted)?.value;
+  const cores = Number(capability('vCPUs'));
   const regional = restrictions.find(({ type }) => type === 'Location');
   return {
     name,
     family,
-    cores: Number(capabilities.find((one) => one.name === 'vCPUs')?.value),
+    cores: Number.isInteger(cores) && cores > 0 ? cores : null,
+    isSpotCapable: capability('LowPriorityCapable')?.toLowerCase() !== 'false',
     zones: locationInfo[0]?.zones ?? [],
     refusedBecause: regional === undefined ? null : (regional.reasonCode ?? 'restricted'),
     zonesRefused: restrictions

@@ -7,6 +7,8 @@ import { type Finding, right, warning, wrong } from '../finding.ts';
 export interface UsageReading {
   /** `Standard NCASv3_T4 Family`, `cores`, `lowPriorityCores`: written in more than one way. */
   readonly name: string;
+  /** As the portal shows it; null where Azure does not say. */
+  readonly title: string | null;
   readonly used: number;
   readonly limit: number;
 }
@@ -23,10 +25,6 @@ export interface WantedMachines {
 
 const SPOT = 'lowPriorityCores';
 const REGION = 'cores';
-const TITLES: Readonly<Record<string, string>> = {
-  [SPOT]: 'Total Regional Low-priority vCPUs',
-  [REGION]: 'Total Regional vCPUs',
-};
 
 export function judgeQuota({
   location,
@@ -49,16 +47,16 @@ function judgeOne(
     usages,
   }: { readonly location: string; readonly wanted: WantedMachines; readonly usages: readonly UsageReading[] },
 ): Finding {
-  const title = TITLES[name] ?? name;
   const what = `${size} ${kind === 'spot' ? 'spot' : 'on demand'}`;
   const usage = usages.find((one) => one.name.toLowerCase() === name.toLowerCase());
   if (usage === undefined)
     return warning(
       'quota',
-      `${title}: Azure does not tell of it in ${location}`,
+      `${name}: Azure does not tell of it in ${location}`,
       `See the portal: Quotas › Compute › ${location}.`,
     );
   const { used, limit } = usage;
+  const title = usage.title ?? name;
   const more = Math.max(0, Math.floor((limit - used) / coresPerMachine));
   const fits = running + more;
   const needed = used + Math.max(0, machines - running) * coresPerMachine;

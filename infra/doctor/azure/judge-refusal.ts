@@ -13,18 +13,24 @@ export interface Refusal {
 const ACTION = /perform action '([^']+)'/;
 const LOG_IN = 'az login, with --tenant TENANT where the subscription is in another; then run this again.';
 
-/** `what`: what was asked for, as in "cannot read the scale set gpu". */
-export function judgeRefusal(
-  topic: string,
-  { what, needs }: { readonly what: string; readonly needs: string },
-  { status, code, message }: Refusal,
-): Finding {
+export interface Question {
+  /** What was asked for, as in "cannot read the scale set gpu". */
+  readonly what: string;
+  /** The role that lets one ask. */
+  readonly needs: string;
+  /** Whether it is all that is asked: a job needs no such answer, and goes on without. */
+  readonly isAll: boolean;
+}
+
+export function judgeRefusal(topic: string, { what, needs, isAll }: Question, refusal: Refusal): Finding {
+  const { status, code, message } = refusal;
+  const speak = isAll ? wrong : warning;
   if (code === 'NoIdentity' || status === 401)
-    return wrong(topic, `cannot ${what}: you are not logged in to Azure`, LOG_IN);
+    return speak(topic, `cannot ${what}: you are not logged in to Azure`, LOG_IN);
   switch (code) {
     case 'AuthorizationFailed': {
       const action = ACTION.exec(message)?.[1];
-      return wrong(
+      return speak(
         topic,
         `cannot ${what}: you may not${action === undefined ? '' : ` (${action})`}`,
         `Ask an owner of the subscription for the role ${needs}. A role takes some minutes to be known everywhere.`,
@@ -32,9 +38,9 @@ export function judgeRefusal(
     }
     case 'SubscriptionNotFound':
     case 'InvalidSubscriptionId':
-      return wrong(
+      return speak(
         topic,
-        `cannot ${what}: there is no such subscription, or it is not of the tenant you are logged in to`,
+        `cannot ${what}: there is no such subscription, or none that you may see`,
         'See yours: az account list --output table. To log in to another tenant: az login --tenant TENANT',
       );
     case 'ResourceGroupNotFound':
@@ -43,6 +49,19 @@ export function judgeRefusal(
         topic,
         `cannot ${what}: it is not there`,
         'Make it: terraform -chdir=infra/terraform apply. Then: terraform -chdir=infra/terraform output -raw env > .env',
+      );
+    case 'MissingSubscriptionRegistration':
+      return wrong(
+        topic,
+        `cannot ${what}: the subscription does not use Microsoft.Compute yet`,
+        'az provider register --namespace Microsoft.Compute --wait',
+      );
+    case 'NoRegisteredProviderFound':
+    case 'LocationNotAvailableForResourceType':
+      return wrong(
+        topic,
+        `cannot ${what}: there is no such region`,
+        'See them: az account list-locations --output table',
       );
     case null:
     default:

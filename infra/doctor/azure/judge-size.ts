@@ -9,7 +9,9 @@ export interface SizeReading {
   readonly name: string;
   /** The name of its quota on demand. */
   readonly family: string;
-  readonly cores: number;
+  /** Null where Azure does not say. */
+  readonly cores: number | null;
+  readonly isSpotCapable: boolean;
   readonly zones: readonly string[];
   /** Why this subscription cannot have it in the region: `NotAvailableForSubscription`, `QuotaId`; null where it can. */
   readonly refusedBecause: string | null;
@@ -28,11 +30,14 @@ export function judgeSize({
   size,
   location,
   catalogue,
+  zones: zonesWanted,
 }: {
   readonly size: string;
   readonly location: string;
   /** Every size of the region. */
   readonly catalogue: readonly SizeReading[];
+  /** That machines are to be in; none: wherever there is room. */
+  readonly zones: readonly string[];
 }): Finding {
   const found = find(catalogue, size);
   if (RETIRED_EVERYWHERE.test(size))
@@ -70,16 +75,13 @@ export function judgeSize({
       'Ask for it: portal › Help + support › New support request › Service and subscription limits; or choose another region or size.',
     );
   const zones = found.zones.filter((zone) => !found.zonesRefused.includes(zone)).toSorted();
-  if (found.zonesRefused.length > 0)
-    return warning(
-      'size',
-      `${size} can be had in ${location}, but not in ${zonesText(found.zonesRefused.toSorted())}`,
-      zones.length === 0 ? 'Leave zones empty.' : `Leave zones empty, or set it to ${JSON.stringify(zones)}.`,
-    );
-  return right(
-    'size',
-    `${size} can be had in ${location}${zones.length === 0 ? '' : `, in ${zonesText(zones)}`}`,
-  );
+  const where = zones.length === 0 ? '' : `, in ${zonesText(zones)}`;
+  const missing = zonesWanted.filter((zone) => !zones.includes(zone));
+  if (missing.length === 0) return right('size', `${size} can be had in ${location}${where}`);
+  const says = `${size} cannot be had in ${zonesText(missing)} of ${location}`;
+  const todo =
+    zones.length === 0 ? 'Leave zones empty.' : `Leave zones empty, or set it to ${JSON.stringify(zones)}.`;
+  return missing.length === zonesWanted.length ? wrong('size', says, todo) : warning('size', says, todo);
 }
 
 /** Azure writes a size's name in more than one way. */

@@ -2,8 +2,8 @@
 import { type Finding, right } from '../finding.ts';
 import type { Look } from '../look.ts';
 import type { Arm, ScaleSetReading } from './ask-arm.ts';
-import { judgeRefusal } from './judge-refusal.ts';
-import type { Plan } from './look-at-plan.ts';
+import type { Plan } from './judge-pools.ts';
+import { type Question, judgeRefusal } from './judge-refusal.ts';
 
 export interface DeployedFleet {
   readonly resourceGroup: string;
@@ -11,7 +11,7 @@ export interface DeployedFleet {
   readonly machines: number;
 }
 
-const READER = 'Reader on the resource group';
+const asked = (what: string): Question => ({ what, needs: 'Reader on the resource group', isAll: false });
 
 export class ScaleSets {
   readonly #arm: Arm;
@@ -44,13 +44,13 @@ export class ScaleSets {
         const what = `read the scale set ${name} in ${resourceGroup}`;
         const scaleSet = await this.#arm.scaleSet(resourceGroup, name, signal);
         if ('refusal' in scaleSet)
-          return { kind, finding: judgeRefusal('machines', { what, needs: READER }, scaleSet.refusal) };
+          return { kind, finding: judgeRefusal('machines', asked(what), scaleSet.refusal) };
         const listed = await this.#arm.machines(resourceGroup, name, signal);
         if ('refusal' in listed) {
           const listing = `list the machines of ${name} in ${resourceGroup}`;
           return {
             kind,
-            finding: judgeRefusal('machines', { what: listing, needs: READER }, listed.refusal),
+            finding: judgeRefusal('machines', asked(listing), listed.refusal),
           };
         }
         const says = `${name}: ${listed.reading} of ${scaleSet.reading.size}, ${kind === 'spot' ? 'spot' : 'on demand'}`;
@@ -77,7 +77,7 @@ function planOf(
   if (location === undefined) return null;
   return {
     location,
-    pools: seen.map(({ kind, scaleSet, running }) => ({ kind, size: scaleSet.size, running })),
+    pools: seen.map(({ kind, scaleSet: { size, zones }, running }) => ({ kind, size, zones, running })),
     machines,
   };
 }

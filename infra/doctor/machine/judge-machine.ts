@@ -18,15 +18,23 @@ export interface MachineReading {
   readonly diskFreeBytes: number;
   /** Where it was looked. */
   readonly folder: string;
+  readonly isWritable: boolean;
 }
 
-export function judgeMachine({ cores, memoryFreeBytes, diskFreeBytes, folder }: MachineReading): Finding[] {
-  return [judgeDisk(diskFreeBytes, folder), judgeMemory(memoryFreeBytes), judgeCores(cores)];
+export function judgeMachine(reading: MachineReading): Finding[] {
+  const { cores, memoryFreeBytes } = reading;
+  return [judgeDisk(reading), judgeMemory(memoryFreeBytes), judgeCores(cores)];
 }
 
-function judgeDisk(freeBytes: number, folder: string): Finding {
+function judgeDisk({ diskFreeBytes: freeBytes, folder, isWritable }: MachineReading): Finding {
   const says = `${gib(freeBytes)} free for ${folder}`;
   const todo = 'Make room there, or keep the fleet elsewhere: FRAMEFLEET_LOCAL_FOLDER=/path/with/room';
+  if (!isWritable)
+    return wrong(
+      'disk',
+      `nothing may be written to ${folder}`,
+      'Keep the fleet elsewhere: FRAMEFLEET_LOCAL_FOLDER=/path/that/is/yours',
+    );
   if (freeBytes < DISK_BYTES_MIN) return wrong('disk', `${says}: a job would fill it`, todo);
   if (freeBytes < DISK_BYTES_EASY)
     return warning(

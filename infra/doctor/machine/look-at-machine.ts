@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { access, constants, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { availableParallelism, freemem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -69,12 +69,15 @@ export function machineLooks({
     {
       topic: 'machine',
       find: async () => {
-        const { bavail, bsize } = await statfs(await existing(localFolder));
+        const place = await existing(localFolder);
+        const { bavail, bsize } = await statfs(place);
         return judgeMachine({
           cores: availableParallelism(),
-          memoryFreeBytes: freemem(),
+          // Of a container: what its limit leaves.
+          memoryFreeBytes: process.availableMemory(),
           diskFreeBytes: bavail * bsize,
           folder: localFolder,
+          isWritable: await isWritable(place),
         });
       },
     },
@@ -110,5 +113,14 @@ async function existing(folder: string): Promise<string> {
     return folder;
   } catch {
     return existing(path.dirname(folder));
+  }
+}
+
+async function isWritable(folder: string): Promise<boolean> {
+  try {
+    await access(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }

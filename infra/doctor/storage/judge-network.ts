@@ -7,13 +7,16 @@ import { type Finding, right, warning, wrong } from '../finding.ts';
  * refused       nobody listens there
  * silent        nothing came back in time
  * untrusted     something answers, with a certificate that is not the server's
+ * failed        for another reason: a sandbox, say
  */
-export type Reach = 'reached' | 'unresolvable' | 'refused' | 'silent' | 'untrusted';
+export type Reach = 'reached' | 'unresolvable' | 'refused' | 'silent' | 'untrusted' | 'failed';
 
 export interface ReachReading {
   readonly host: string;
   readonly port: number;
   readonly reach: Reach;
+  /** Whether a job needs it. */
+  readonly isNeeded: boolean;
 }
 
 const TROUBLES: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: string, todo: string]>> = {
@@ -30,18 +33,24 @@ const TROUBLES: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: strin
     'what answers there has another certificate',
     'A proxy of your network looks into TLS: give Node its certificate with NODE_EXTRA_CA_CERTS=/path/to.pem',
   ],
+  failed: [
+    'the connection fails',
+    'See what this machine lets programs do: a sandbox, a firewall of its own.',
+  ],
 };
 
 /** A line for each kind of trouble. */
 export function judgeReach(readings: readonly ReachReading[]): Finding[] {
-  const places = (of: Reach) =>
-    readings.filter(({ reach }) => reach === of).map(({ host, port }) => `${host}:${port}`);
-  const troubles = (['unresolvable', 'refused', 'silent', 'untrusted'] as const).flatMap((kind) => {
+  const troubles = (Object.keys(TROUBLES) as (keyof typeof TROUBLES)[]).flatMap((kind) => {
     const [says, todo] = TROUBLES[kind];
-    const unreached = places(kind);
-    return unreached.length === 0
-      ? []
-      : [wrong('network', `${unreached.join(', ')} cannot be reached: ${says}`, todo)];
+    return [true, false].flatMap((isNeeded) => {
+      const places = readings
+        .filter((one) => one.reach === kind && one.isNeeded === isNeeded)
+        .map(({ host, port }) => `${host}:${port}`);
+      if (places.length === 0) return [];
+      const sentence = `${places.join(', ')} cannot be reached: ${says}`;
+      return [isNeeded ? wrong('network', sentence, todo) : warning('network', sentence, todo)];
+    });
   });
   const hosts = [...new Set(readings.map(({ host }) => host))];
   return troubles.length > 0 ? troubles : [right('network', `reached: ${hosts.join(', ')}`)];

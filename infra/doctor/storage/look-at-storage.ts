@@ -13,14 +13,17 @@ export interface StorageToLookAt {
   readonly settings: { readonly media: string; readonly system: string | undefined };
   readonly accounts: { readonly media: StorageAccount; readonly system: StorageAccount | null };
   readonly scalerUrl: string | undefined;
+  /** Everything goes by a proxy, which a connection of our own would not. */
+  readonly isProxied: boolean;
   readonly clock: Clock;
 }
 
-/** Where tokens come from, and where scale sets are asked for. */
+/** Where tokens come from, if there is none, and where scale sets are asked for. */
 const AZURE: readonly Server[] = ['login.microsoftonline.com', 'management.azure.com'].map((host) => ({
   host,
   port: 443,
   isTls: true,
+  isNeeded: false,
 }));
 
 /** What the commands at a desk do; whoever has the media account only uploads and fetches. */
@@ -31,7 +34,7 @@ const MEDIA_TRIES: readonly Try[] = [
 const SYSTEM_TRIES: readonly Try[] = [
   { container: 'models', right: 'write' },
   { container: 'control', right: 'write' },
-  { container: 'logs', right: 'read' },
+  { container: 'logs', right: 'write' },
   { queue: 'frame-batches-poison', right: 'hold' },
 ];
 const HEALTH_MS = 5_000;
@@ -45,7 +48,10 @@ export function storageLooks(storage: StorageToLookAt): Look[] {
   return [
     {
       topic: 'network',
-      find: async () => judgeReach(await Promise.all([...servers, ...(isAzure ? AZURE : [])].map(reach))),
+      find: async () =>
+        isAzure && storage.isProxied
+          ? [right('network', 'by the proxy of HTTPS_PROXY: what follows tells')]
+          : judgeReach(await Promise.all([...servers, ...(isAzure ? AZURE : [])].map(reach))),
     },
     { topic: 'clock', find: (signal) => findClock(servers[0], clock, signal) },
     { topic: 'rights', find: (signal) => findRights(storage, signal) },
@@ -66,7 +72,6 @@ async function findClock(server: Server | undefined, clock: Clock, signal: Abort
 }
 
 async function findRights({ accounts, settings }: StorageToLookAt, signal: AbortSignal): Promise<Finding[]> {
-  const signedBy = settings.media.includes('AccountKey=') ? ('key' as const) : ('identity' as const);
   const tries = [
     ...MEDIA_TRIES.map((tried) => ({ account: 'media' as const, tried, at: accounts.media })),
     ...(accounts.system === null
@@ -79,11 +84,15 @@ async function findRights({ accounts, settings }: StorageToLookAt, signal: Abort
   ];
   const results = tries.map(async ({ account, tried, at }) => ({
     account,
-    signedBy,
+    signedBy: signerOf(settings[account]),
     tried,
     result: await tryRight(at, tried, signal),
   }));
   return judgeRights(await Promise.all(results));
+}
+
+function signerOf(setting = ''): 'key' | 'identity' {
+  return setting.includes('AccountKey=') ? 'key' : 'identity';
 }
 
 async function findModels({ accounts }: StorageToLookAt): Promise<Finding[]> {

@@ -23,6 +23,8 @@ export interface ScaleSetSpec {
   /** Of sizes, as quotas name it. */
   readonly family: string;
   readonly coresPerMachine: number;
+  /** None: wherever there is room. */
+  readonly zones?: readonly string[];
   readonly bootMs: number;
   readonly deleteMs: number;
 }

@@ -105,6 +105,7 @@ function scaleSetBody({ spec, capacity, provisioningState, etag }: FakeScaleSet)
     location: LOCATION,
     sku: { name: spec.size, tier: 'Standard', capacity },
     etag,
+    ...(spec.zones === undefined ? {} : { zones: spec.zones }),
     properties: { provisioningState, orchestrationMode: 'Uniform', overprovision: false },
   };
 }

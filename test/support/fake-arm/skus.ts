@@ -8,6 +8,7 @@ export interface Offer {
   /** Why the subscription cannot have it in the region, or in some of its zones. */
   readonly refused?: string;
   readonly zonesRefused?: readonly string[];
+  readonly isSpotCapable?: boolean;
 }
 
 /** Null: it is not offered any more. */
@@ -25,7 +26,7 @@ export function skusBody(scaleSets: readonly FakeScaleSet[], offers: Offers, fil
 
 function skuBody(
   size: string,
-  { family, cores, zones = ['1', '2'], refused, zonesRefused = [] }: Offer,
+  { family, cores, zones = ['1', '2'], refused, zonesRefused = [], isSpotCapable = true }: Offer,
   location: string,
 ) {
   const restriction = (type: 'Location' | 'Zone', reasonCode: string) => ({
@@ -45,7 +46,7 @@ function skuBody(
     capabilities: [
       { name: 'vCPUs', value: String(cores) },
       { name: 'GPUs', value: '1' },
-      { name: 'LowPriorityCapable', value: 'True' },
+      { name: 'LowPriorityCapable', value: isSpotCapable ? 'True' : 'False' },
     ],
     restrictions: [
       ...(refused === undefined ? [] : [restriction('Location', refused)]),
