@@ -1,6 +1,7 @@
 /**
  * What can be known of the ground's text without Terraform: that it is laid out as `terraform fmt` does it, that its parts fit
- * together, and that it speaks of the containers, queues and variables of the code. `test/terraform/` has the real one.
+ * together, and that it speaks of the containers and queues of the code; of its variables, see `terraform-variables.test.ts`.
+ * `test/terraform/` has the real one.
  */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -128,14 +129,6 @@ describe('words', () => {
         CONTAINER_NAMES.filter((name) => CONTAINERS[name] === account).toSorted(),
       );
     expect(listed('system_queues')).toEqual([...QUEUE_NAMES].toSorted());
-  });
-
-  test.each(['producer', 'worker'])('every variable that the %s reads can be set here', (room) => {
-    const config = ['config.ts'].map((file) => readFileSync(`${room}/${file}`, 'utf8')).join('\n');
-    const read = [...new Set(config.match(/FRAMEFLEET_[A-Z_]*[A-Z]/g) ?? [])];
-    const ground = `${all}\n${readFileSync(`${GROUND}/templates/framefleet-worker.sh.tftpl`, 'utf8')}`;
-    expect(read.length).toBeGreaterThan(5);
-    expect(read.filter((name) => !ground.includes(name))).toEqual([]);
   });
 });
 
