@@ -132,6 +132,18 @@ describe('words', () => {
   });
 });
 
+test('what baking an image asks of the ground is an output, and no output there is for nothing', () => {
+  const script = readFileSync(`${GROUND}/bake/bake-image.sh`, 'utf8');
+  const asked = [...script.matchAll(/\bfleet ([a-z_]+)/g)].map(([, name]) => name ?? '');
+  const outputs = files.find(({ name }) => name === 'workers-image.tf')?.text.matchAll(/^output "(\w+)"/gm);
+  expect(asked.toSorted()).toEqual([...(outputs ?? [])].map(([, name]) => name).toSorted());
+});
+
+test('Redis is the one of the compose file, by an exact version', () => {
+  const image = /^ {2}default += "(?:docker\.io\/library\/)(redis:\d+\.\d+\.\d+\S*)"/m.exec(all)?.[1];
+  expect(readFileSync('docker-compose.yml', 'utf8')).toContain(`image: ${image}\n`);
+});
+
 test('no key, password or connection string is asked for, written down or handed on', () => {
   const forbidden =
     /primary_access_key|connection_string|shared_key\b|admin_password\b|account_key|client_secret/;
