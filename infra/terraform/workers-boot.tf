@@ -63,7 +63,8 @@ locals {
     runcmd = [
       ["install", "-d", "-m", "1777", "/var/lib/framefleet/models"],
       ["systemctl", "daemon-reload"],
-      concat(["systemctl", "enable", "--now"], [for gpu in range(local.gpus_per_machine) : "framefleet-worker@${gpu}.service"]),
+      # Fetching takes minutes: the start of the machine does not wait for it.
+      concat(["systemctl", "enable", "--now", "--no-block"], [for gpu in range(local.gpus_per_machine) : "framefleet-worker@${gpu}.service"]),
     ]
   }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { at, bootTextOf, ground } from './ground.ts';
+import { SIZES, at, bootTextOf, ground } from './ground.ts';
 
 /** In the order in which the unit runs them. */
 const PROGRAMS = ['framefleet-image', 'framefleet-worker'] as const;
@@ -88,6 +88,7 @@ test('a machine has a unit for each of its GPUs, which drains before Azure takes
   const programs = [...unit.matchAll(/^ExecStart(?:Pre)?=\/usr\/local\/bin\/(\S+)/gm)];
   expect(programs.map(([, program]) => program)).toEqual(PROGRAMS);
   expect(bootText()).toContain('"framefleet-worker@0.service"');
+  expect(bootText()).toContain('"--no-block"');
   expect(bootText()).not.toContain('"framefleet-worker@1.service"');
 });
 
@@ -96,6 +97,8 @@ test('the machine that an image is made of fetches the same image, and runs no w
   expect(boot).toContain(String(at(ground('small').outputs, 'worker_image', 'value')));
   expect(boot).toContain('"path": "/usr/local/bin/framefleet-image"');
   expect(boot).not.toMatch(/framefleet-worker|runcmd|worker\.env/);
+  const replicas = SIZES.map((size) => at(ground(size).outputs, 'worker_image_replicas', 'value'));
+  expect(replicas).toEqual([1, 2]);
 });
 
 test.each(PROGRAMS)('%s is one that bash understands', (program) => {

@@ -177,7 +177,7 @@ azure vm generalize --resource-group "$bakery" --name bake --output none ||
 
 step "keeping its disk as version $version, $replicas time(s)"
 make_gallery ||
-  fail 'There is no gallery to keep it in.' "If a definition with other features is in the way: az group delete --name $images"
+  fail 'There is no gallery to keep it in.' "Where a definition with other features is in the way, remove what was baked, once no scale set uses it: az group delete --name $images"
 machine=$(azure vm show --resource-group "$bakery" --name bake --query id --output tsv) ||
   fail 'The machine cannot be found any more.' 'Has somebody removed it? Bake again.'
 version_words=(--resource-group "$images" --gallery-name "$group" --gallery-image-definition worker --gallery-image-version "$version")
