@@ -49,11 +49,6 @@ output "resource_group" {
   value       = azurerm_resource_group.fleet.name
 }
 
-output "boot" {
-  description = "What a machine is told when it starts, for making an image of one."
-  value       = local.worker_cloud_init
-}
-
 output "registry" {
   description = "Where the images are."
   value       = azurerm_container_registry.fleet.login_server

@@ -17,8 +17,8 @@ locals {
     Standard_NC24rs_v3        = 4
   }
 
-  # US dollars an hour in eastus, by the retail price list of about 2025; the last spot price is of April 2026. Spot prices
-  # move: `prices` says yours. A size that is not here is taken to be as dear as the dearest.
+  # US dollars an hour in eastus, by the retail price list of 2024 to 2025; spot prices of A100 and H100 are of April 2026. Spot
+  # prices move: `prices` says yours. A size that is not here is taken to be about as dear as the dearest.
   price_of_size = {
     Standard_NC4as_T4_v3     = { on-demand = 0.526, spot = 0.063 }
     Standard_NC8as_T4_v3     = { on-demand = 0.752, spot = 0.090 }

@@ -140,7 +140,7 @@ variable "image_tag" {
 variable "redis_image" {
   description = "The ledger's Redis: 6.2 or later. By digest it cannot change under you."
   type        = string
-  default     = "docker.io/library/redis:7.4-bookworm"
+  default     = "docker.io/library/redis:7.4.2-bookworm"
 }
 
 variable "managed_redis" {

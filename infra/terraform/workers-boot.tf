@@ -1,4 +1,5 @@
-# What a machine does when it starts: a unit of systemd for each GPU, which fetches the image and runs the worker in it.
+# What a machine does when it starts: a unit of systemd for each GPU, which fetches the image and runs the worker in it. A machine
+# that an image is made of only fetches: see bake/.
 
 locals {
   # Every variable that worker/config.ts reads, but for those that a machine learns of itself: its id, its name, its GPU.
@@ -22,7 +23,21 @@ locals {
     AZURE_CLIENT_ID                   = azurerm_user_assigned_identity.room["worker"].client_id
   }
 
+  ask_azure = file("${path.module}/templates/ask-azure.sh")
+
+  image_file = {
+    path        = "/usr/local/bin/framefleet-image"
+    permissions = "0755"
+    content = templatefile("${path.module}/templates/framefleet-image.sh.tftpl", {
+      image     = local.images["worker"]
+      registry  = azurerm_container_registry.fleet.login_server
+      client_id = azurerm_user_assigned_identity.room["worker"].client_id
+      ask_azure = local.ask_azure
+    })
+  }
+
   worker_files = [
+    local.image_file,
     {
       path        = "/etc/framefleet/worker.env"
       permissions = "0644"
@@ -33,8 +48,7 @@ locals {
       permissions = "0755"
       content = templatefile("${path.module}/templates/framefleet-worker.sh.tftpl", {
         image     = local.images["worker"]
-        registry  = azurerm_container_registry.fleet.login_server
-        client_id = azurerm_user_assigned_identity.room["worker"].client_id
+        ask_azure = local.ask_azure
       })
     },
     {
@@ -49,7 +63,8 @@ locals {
     runcmd = [
       ["install", "-d", "-m", "1777", "/var/lib/framefleet/models"],
       ["systemctl", "daemon-reload"],
-      concat(["systemctl", "enable", "--now"], [for gpu in range(local.gpus_per_machine) : "framefleet-worker@${gpu}.service"]),
+      # Fetching takes minutes: the start of the machine does not wait for it.
+      concat(["systemctl", "enable", "--now", "--no-block"], [for gpu in range(local.gpus_per_machine) : "framefleet-worker@${gpu}.service"]),
     ]
   }
 

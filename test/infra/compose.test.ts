@@ -110,6 +110,11 @@ describe('variables', () => {
     },
   );
 
+  test('what prepares the emulator is told what it reads, and nothing else', () => {
+    const read = new Set(readFileSync('infra/docker/config.ts', 'utf8').match(/FRAMEFLEET_[A-Z_]+/g));
+    expect(Object.keys(environmentOf('prepare')).toSorted()).toEqual([...read].toSorted());
+  });
+
   test('each program can use what it is told', () => {
     expect(producerConfig(environmentOf('producer'))).toMatchObject({
       http: { host: '0.0.0.0', port: 8080 },
@@ -133,6 +138,8 @@ describe('variables', () => {
 
   test('the commands at a desk reach the same storage and the scaler, by the ports that are published', () => {
     const desk = parseEnv(readFileSync('infra/docker/compose.env', 'utf8'));
+    const commands = variablesOf(...globSync(['producer/*/config.ts', 'scaler/*/config.ts']));
+    expect(Object.keys(desk).filter((name) => !commands.includes(name))).toEqual([]);
     const inside = environmentOf('prepare');
     const outside = (setting = ''): string => setting.replaceAll('//azurite:', '//127.0.0.1:');
     for (const name of ['FRAMEFLEET_MEDIA_STORAGE', 'FRAMEFLEET_SYSTEM_STORAGE'])

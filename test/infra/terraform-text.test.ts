@@ -1,10 +1,13 @@
 /**
- * What can be known of the ground's text without Terraform: that it is laid out as `terraform fmt` does it, that its parts fit
- * together, and that it speaks of the containers, queues and variables of the code. `test/terraform/` has the real one.
+ * What can be known of the ground's text without Terraform, by its own parser and formatter: that every file is well formed and laid
+ * out, that its parts fit together, and that it speaks of the containers and queues of the code; of its variables, see
+ * `terraform-variables.test.ts`. `test/terraform/` has the real one.
  */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { format } from '@cdktf/hcl-tools';
+import { parse } from '@cdktf/hcl2json';
 import { describe, expect, test } from 'vitest';
 
 import { CONTAINERS, CONTAINER_NAMES, QUEUE_NAMES } from '../../shared/contract/storage-layout.ts';
@@ -24,59 +27,6 @@ const files: readonly GroundFile[] = globSync(`${GROUND}/*.tf`).map((name) => ({
 const all = files.map(({ text }) => text).join('\n');
 const readme = readFileSync(`${GROUND}/README.md`, 'utf8');
 
-/** Without comments and the insides of strings, so that brackets and words in them do not count. */
-function bare(text: string): string {
-  return text
-    .split('\n')
-    .map((line) => withoutStrings(line).replace(/#.*$/, ''))
-    .join('\n');
-}
-
-/** From the inside out: an interpolation may hold strings of its own. */
-function withoutStrings(line: string): string {
-  const shorter = line.replaceAll(/\$\{[^{}"]*\}/g, '').replaceAll(/"(?:[^"\\$]|\\.|\$(?!\{))*"/g, 'S');
-  return shorter === line ? line : withoutStrings(shorter);
-}
-
-/** Lines that are not indented by two for each line before them that left a bracket open. */
-function crookedLines({ name, text }: GroundFile): string[] {
-  /** How many brackets each such line opened. */
-  const open: number[] = [];
-  const move = (by: number): void => {
-    if (by > 0) open.push(by);
-    for (let left = -by; left > 0 && open.length > 0; left -= 1) {
-      const last = (open.pop() ?? 0) - 1;
-      if (last > 0) open.push(last);
-    }
-  };
-  const count = (line: string, brackets: RegExp): number => line.match(brackets)?.length ?? 0;
-  const crooked = bare(text)
-    .split('\n')
-    .flatMap((line, index) => {
-      const leading = /^\s*[}\])]+/.exec(line)?.[0].trim().length ?? 0;
-      move(-leading);
-      const expected = open.length * 2;
-      move(count(line, /[{[(]/g) - count(line, /[}\])]/g) + leading);
-      const isStraight = line.trim() === '' || line.search(/\S/) === expected;
-      return isStraight ? [] : [`${name}:${index + 1}`];
-    });
-  return open.length === 0 ? crooked : [...crooked, `${name}: a bracket is open at the end`];
-}
-
-/** Attributes in neighbouring lines whose `=` do not stand in one column. */
-function unalignedLines({ name, text }: GroundFile): string[] {
-  const attribute = /^( *)("?[A-Za-z_][\w-]*"?)( *)= \S/;
-  const lines = text.split('\n');
-  return lines.flatMap((line, index) => {
-    const here = attribute.exec(line);
-    const next = attribute.exec(lines[index + 1] ?? '');
-    const isPair = here !== null && next !== null && here[1] === next[1];
-    // What spans lines stands for itself.
-    if (!isPair || /[[{(]$/.test(line) || /[[{(]$/.test(lines[index + 1] ?? '')) return [];
-    return line.indexOf('= ') === (lines[index + 1] ?? '').indexOf('= ') ? [] : [`${name}:${index + 1}`];
-  });
-}
-
 describe('files', () => {
   test('there are files, one a concern, none too long, each saying at its top what it is', () => {
     expect(files.length).toBeGreaterThan(15);
@@ -86,11 +36,20 @@ describe('files', () => {
     );
   });
 
-  test('are laid out as terraform fmt does it', () => {
-    const untidy = files.filter(({ text }) => /[\t\r]| $|\n\n\n|\n\n$/m.test(text) || !text.endsWith('\n'));
-    expect(untidy.map(({ name }) => name)).toEqual([]);
-    expect(files.flatMap(crookedLines)).toEqual([]);
-    expect(files.flatMap(unalignedLines)).toEqual([]);
+  test.each(files)('$name is well formed, and laid out as terraform fmt does it', async ({ name, text }) => {
+    expect(Object.keys(await parse(name, text)).length).toBeGreaterThan(0);
+    expect(await format(text)).toBe(text);
+  });
+
+  test.each([
+    ['a bracket that is open', 'locals {\n  a = [\n}\n'],
+    ['a word that is none', 'resource "a" "b" { c d }\n'],
+  ])('%s is not', async (_, text) => {
+    await expect(parse('x.tf', text)).rejects.toThrow(/x\.tf:\d+/);
+  });
+
+  test('a line that stands askew is not laid out so', async () => {
+    expect(await format('locals {\n  a = 1\n  long = 2\n}\n')).toBe('locals {\n  a    = 1\n  long = 2\n}\n');
   });
 });
 
@@ -129,18 +88,23 @@ describe('words', () => {
       );
     expect(listed('system_queues')).toEqual([...QUEUE_NAMES].toSorted());
   });
+});
 
-  test.each(['producer', 'worker'])('every variable that the %s reads can be set here', (room) => {
-    const config = ['config.ts'].map((file) => readFileSync(`${room}/${file}`, 'utf8')).join('\n');
-    const read = [...new Set(config.match(/FRAMEFLEET_[A-Z_]*[A-Z]/g) ?? [])];
-    const ground = `${all}\n${readFileSync(`${GROUND}/templates/framefleet-worker.sh.tftpl`, 'utf8')}`;
-    expect(read.length).toBeGreaterThan(5);
-    expect(read.filter((name) => !ground.includes(name))).toEqual([]);
-  });
+test('what baking an image asks of the ground is an output, and no output there is for nothing', () => {
+  const script = readFileSync(`${GROUND}/bake/bake-image.sh`, 'utf8');
+  const asked = [...script.matchAll(/\bfleet ([a-z_]+)/g)].map(([, name]) => name ?? '');
+  const outputs = files.find(({ name }) => name === 'workers-image.tf')?.text.matchAll(/^output "(\w+)"/gm);
+  expect(asked.toSorted()).toEqual([...(outputs ?? [])].map(([, name]) => name ?? '').toSorted());
+});
+
+test('Redis is the one of the compose file, by an exact version', () => {
+  const image = /^ {2}default += "(?:docker\.io\/library\/)(redis:\d+\.\d+\.\d+\S*)"/m.exec(all)?.[1];
+  expect(readFileSync('docker-compose.yml', 'utf8')).toContain(`image: ${image}\n`);
 });
 
 test('no key, password or connection string is asked for, written down or handed on', () => {
   const forbidden =
     /primary_access_key|connection_string|shared_key\b|admin_password\b|account_key|client_secret/;
+  const bare = (text: string): string => text.replaceAll(/#.*$|"(?:[^"\\$]|\\.|\$(?!\{))*"/gm, '');
   expect(files.filter(({ text }) => forbidden.test(bare(text))).map(({ name }) => name)).toEqual([]);
 });

@@ -6,8 +6,10 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { bootTextOf, ground } from './ground.ts';
+import { SIZES, at, bootTextOf, ground } from './ground.ts';
 
+/** In the order in which the unit runs them. */
+const PROGRAMS = ['framefleet-image', 'framefleet-worker'] as const;
 const CURL = `#!/usr/bin/env bash
 printf 'curl %s\\n' "$*" >> "$SAID"
 case "$*" in
@@ -29,24 +31,23 @@ describe('a machine that starts', () => {
 
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'framefleet-boot-'));
-    writeFileSync(path.join(folder, 'framefleet-worker'), fileOf('/usr/local/bin/framefleet-worker'), {
-      mode: 0o755,
-    });
+    for (const program of PROGRAMS)
+      writeFileSync(path.join(folder, program), fileOf(`/usr/local/bin/${program}`), { mode: 0o755 });
     writeFileSync(path.join(folder, 'curl'), CURL, { mode: 0o755 });
     writeFileSync(path.join(folder, 'docker'), DOCKER, { mode: 0o755 });
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+  /** As its unit does: the image first, then the worker of the fourth GPU. */
   function start({ hasImage }: { readonly hasImage: boolean }): string {
     const said = path.join(folder, 'said');
-    execFileSync(path.join(folder, 'framefleet-worker'), ['3'], {
-      env: {
-        PATH: `${folder}:${process.env['PATH'] ?? ''}`,
-        RUNTIME_DIRECTORY: folder,
-        SAID: said,
-        HAS_IMAGE: hasImage ? '0' : '1',
-      },
-    });
+    const env = {
+      PATH: `${folder}:${process.env['PATH'] ?? ''}`,
+      RUNTIME_DIRECTORY: folder,
+      SAID: said,
+      HAS_IMAGE: hasImage ? '0' : '1',
+    };
+    for (const program of PROGRAMS) execFileSync(path.join(folder, program), ['3'], { env });
     return readFileSync(said, 'utf8');
   }
 
@@ -84,13 +85,25 @@ test('a machine has a unit for each of its GPUs, which drains before Azure takes
   expect(unit).toContain('ExecStop=/usr/bin/docker stop --time 25');
   expect(unit).toContain('TimeoutStopSec=30');
   expect(unit).toContain('Restart=always');
+  const programs = [...unit.matchAll(/^ExecStart(?:Pre)?=\/usr\/local\/bin\/(\S+)/gm)];
+  expect(programs.map(([, program]) => program)).toEqual(PROGRAMS);
   expect(bootText()).toContain('"framefleet-worker@0.service"');
+  expect(bootText()).toContain('"--no-block"');
   expect(bootText()).not.toContain('"framefleet-worker@1.service"');
 });
 
-test('the script is one that bash understands', () => {
+test('the machine that an image is made of fetches the same image, and runs no worker', () => {
+  const boot = String(at(ground('small').outputs, 'bake_boot', 'value'));
+  expect(boot).toContain(String(at(ground('small').outputs, 'worker_image', 'value')));
+  expect(boot).toContain('"path": "/usr/local/bin/framefleet-image"');
+  expect(boot).not.toMatch(/framefleet-worker|runcmd|worker\.env/);
+  const replicas = SIZES.map((size) => at(ground(size).outputs, 'worker_image_replicas', 'value'));
+  expect(replicas).toEqual([1, 2]);
+});
+
+test.each(PROGRAMS)('%s is one that bash understands', (program) => {
   const { status, stderr } = spawnSync('bash', ['-n'], {
-    input: fileOf('/usr/local/bin/framefleet-worker'),
+    input: fileOf(`/usr/local/bin/${program}`),
     encoding: 'utf8',
   });
   expect(stderr).toBe('');
