@@ -17,7 +17,12 @@ const NODE_MAJOR_MIN = 20;
 const EXIT_UNAVAILABLE = 69;
 
 /** What only the tests run: `npm test` is what this runs before then. */
-const TEST_PROGRAMS = { prometheus: 'prometheus', promtool: 'prometheus' };
+const TEST_PROGRAMS = {
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
+  openssl: 'openssl',
+  'ssh-keygen': 'openssh-client',
+};
 /** Programs we run, and the Debian packages they are in. */
 const PROGRAMS = {
   ffmpeg: 'ffmpeg',
