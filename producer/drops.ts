@@ -31,6 +31,11 @@ export interface Drop {
   readonly name: string;
 }
 
+/** By a scan. */
+interface FoundDrop extends Drop {
+  readonly etag: string;
+}
+
 /**
  * taken  it is a job now, whose trigger is in place
  * later  it is being copied: look again
@@ -44,7 +49,7 @@ export type Taking =
 export class Drops {
   readonly #blobs: BlobStore;
   readonly #log: Log;
-  /** Taken, and still there: somebody else must remove them. */
+  /** Not to be looked at again: taken, and held by whoever sent them; or of a name that no address leads to (`a/../b`). */
   readonly #kept = new Set<string>();
 
   constructor({ blobs, log }: { readonly blobs: BlobStore; readonly log: Log }) {
@@ -53,7 +58,7 @@ export class Drops {
   }
 
   /** What lies there to be taken. */
-  async *waiting(): AsyncIterable<Drop> {
+  async *waiting(): AsyncIterable<FoundDrop> {
     yield* this.#waitingIn('incoming', DROP_PREFIX);
     for await (const { name } of this.#blobs.list('control', { prefix: SHARES_PREFIX })) {
       const partner = name.slice(SHARES_PREFIX.length);
@@ -62,12 +67,12 @@ export class Drops {
   }
 
   /** A place that cannot be read does not hide the others. */
-  async *#waitingIn(container: Drop['container'], prefix: string): AsyncIterable<Drop> {
+  async *#waitingIn(container: Drop['container'], prefix: string): AsyncIterable<FoundDrop> {
     let count = 0;
     try {
       for await (const { name, sizeBytes, isWhole, etag } of this.#blobs.list(container, { prefix })) {
         if (!isWhole || sizeBytes === 0 || this.#kept.has(keyOf({ container, name }, etag))) continue;
-        yield { container, name };
+        yield { container, name, etag };
         count += 1;
         if (count === TAKEN_PER_SCAN_MAX) return;
       }
@@ -76,9 +81,10 @@ export class Drops {
     }
   }
 
-  async take(drop: Drop): Promise<Taking> {
+  async take(drop: Drop | FoundDrop): Promise<Taking> {
     const { container, name } = drop;
     const found = await this.#blobs.stat(container, name);
+    if (found === undefined && 'etag' in drop) this.#kept.add(keyOf(drop, drop.etag));
     if (found === undefined || !found.isWhole || found.sizeBytes === 0) return { kind: 'left' };
     const partner = partnerOf(container);
     const settings = partner === undefined ? DEFAULT_SETTINGS : await this.#settingsOf(partner);
@@ -92,7 +98,7 @@ export class Drops {
       random: sha256Of(keyOf(drop, etag)).slice(0, HASH_DIGITS),
     });
     const target = { container: 'incoming', name: sourceBlob(jobId, sourceName) } as const;
-    const copy = await this.#blobs.copy({ ...drop, etag }, target);
+    const copy = await this.#blobs.copy({ container, name, etag }, target);
     if (copy === 'pending') return { kind: 'later' };
     const source = copy === 'changed' ? undefined : await this.#blobs.stat(target.container, target.name);
     // Taken by another meanwhile, or replaced: that is an upload, and a job, of its own.

@@ -149,7 +149,7 @@ test('zones that the subscription may not have matter where machines are to be i
 test('a size without spot, and one of which Azure tells too little, are warnings', async () => {
   arm.region.offers.set(T4, { family: T4_FAMILY, cores: 4, isSpotCapable: false });
   expect(await troubles()).toEqual([
-    `warning size: ${T4} cannot be had as spot | Leave spot out of kinds, or choose another size.`,
+    `warning size: ${T4} cannot be had as spot; another pool has room | Leave spot out of kinds, or choose another size.`,
   ]);
   arm.region.offers.set(T4, { family: T4_FAMILY, cores: Number.NaN });
   expect(await troubles()).toContainEqual(
@@ -175,13 +175,15 @@ test('a retired size is wrong with its successors, and a warning where the regio
   expect(still).toMatch(successors);
 });
 
-test('a provider that is not registered is wrong, with the command', async () => {
+test('a provider that is not registered is told with the command, and is wrong where machines need it', async () => {
   arm.region.providers.set('Microsoft.EventGrid', 'NotRegistered');
   arm.region.providers.delete('Microsoft.App');
   expect(await troubles()).toEqual([
-    'wrong providers: not registered: Microsoft.App (NotRegistered), Microsoft.EventGrid (NotRegistered) | ' +
+    'warning providers: not registered: Microsoft.App (NotRegistered), Microsoft.EventGrid (NotRegistered) | ' +
       'az provider register --namespace Microsoft.App && az provider register --namespace Microsoft.EventGrid',
   ]);
+  arm.region.providers.set('Microsoft.Compute', 'Unregistered');
+  expect((await troubles())[0]).toMatch(/^wrong providers: .*Microsoft\.Compute \(Unregistered\)/);
 });
 
 test('a role that is missing is named, with what it was needed for', async () => {

@@ -234,6 +234,27 @@ test('a partner who sends very many files does not keep the others waiting', asy
   expect(await openJobs()).toHaveLength(131);
 });
 
+test('a name that no address leads to is looked at once, and hides nothing', async () => {
+  // The SDK makes slashes of backslashes, and a URL with `..` in it leads elsewhere.
+  await bench.blobs.put('incoming', 'drop/a\\..\\b.mp4', 'x');
+  let looks = 0;
+  const intake = bench.newIntake({
+    stat: (container, name) => {
+      if (name.includes('..')) looks += 1;
+      return bench.blobs.stat(container, name);
+    },
+  });
+  for (let scans = 0; scans < 3; scans += 1) await bench.scan(intake);
+  expect(await namesIn('incoming')).toEqual(['drop/a/../b.mp4']);
+  expect(looks).toBe(1);
+  await bench.blobs.put('incoming', 'drop/clip.mp4', 'y');
+  await bench.scan(intake);
+  expect(await openJobs()).toHaveLength(1);
+  // By the way that it came.
+  await bench.blobs.remove('incoming', 'drop/a\\..\\b.mp4');
+  expect(await namesIn('incoming', 'drop/')).toEqual([]);
+});
+
 test.each([
   ['one of our own names', 'drop/job.json'],
   ['a folder’s marker with bytes', 'drop/folder/'],

@@ -2,7 +2,7 @@
  * PURE. Whether a fleet gets machines from any of its pools: what keeps one pool from it is wrong only where it keeps all of them
  * from it. Spot without a quota on demand is a fleet, too.
  */
-import { type Finding, warning } from '../finding.ts';
+import { type Finding, warning, wrong } from '../finding.ts';
 import { type UsageReading, judgeQuota } from './judge-quota.ts';
 import { type SizeReading, find, judgeSize } from './judge-size.ts';
 
@@ -53,7 +53,7 @@ function quotaOf(
   const { name, family, cores, isSpotCapable } = found;
   if (kind === 'spot' && !isSpotCapable)
     return [
-      warning('size', `${name} cannot be had as spot`, 'Leave spot out of kinds, or choose another size.'),
+      wrong('size', `${name} cannot be had as spot`, 'Leave spot out of kinds, or choose another size.'),
     ];
   if (cores === null)
     return [

@@ -17,6 +17,9 @@ export const PROVIDERS = [
   'microsoft.insights',
 ] as const;
 
+/** Without these no machine starts; the others are for making the ground. */
+const AT_WORK = new Set<string>(['Microsoft.Compute', 'Microsoft.Network', 'Microsoft.Storage']);
+
 export interface ProviderReading {
   readonly namespace: string;
   /** `Registered`, `Registering`, `NotRegistered`, `Unregistering`, `Unregistered`. */
@@ -34,11 +37,13 @@ export function judgeProviders(
   if (missing.length === 0) return right('providers', `all ${PROVIDERS.length} are registered`);
   const says = `not registered: ${missing.map((one) => `${one} (${stateOf(one)})`).join(', ')}`;
   const byHand = missing.map((one) => `az provider register --namespace ${one}`).join(' && ');
-  return isDeployed
+  if (!isDeployed)
+    return warning(
+      'providers',
+      says,
+      `terraform apply registers them, if you may; else somebody who may: ${byHand}`,
+    );
+  return missing.some((namespace) => AT_WORK.has(namespace))
     ? wrong('providers', says, byHand)
-    : warning(
-        'providers',
-        says,
-        `terraform apply registers them, if you may; else somebody who may: ${byHand}`,
-      );
+    : warning('providers', says, byHand);
 }
