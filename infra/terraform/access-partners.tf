@@ -2,12 +2,20 @@
 # names beforehand: these rights are to the media account, on the condition that the container is such a one.
 
 locals {
-  blob_actions = [for action in ["read", "write", "add/action", "delete", "move/action"] : "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/${action}"]
+  blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+
+  # Of the producer's role, and of Azure's for those who write.
+  share_actions = {
+    take  = ["read", "delete"]
+    write = ["read", "write", "add/action", "delete", "move/action"]
+  }
 
   # Azure's form of it: whatever is none of these actions, or in a container of that name.
-  only_in_shares = format("((%s) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringStartsWith 'share-'))",
-    join(" AND ", [for action in local.blob_actions : "!(ActionMatches{'${action}'})"]),
-  )
+  only_in_shares = {
+    for role, actions in local.share_actions : role => format("((%s) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringStartsWith 'share-'))",
+      join(" AND ", [for action in actions : "!(ActionMatches{'${local.blobs}/${action}'})"]),
+    )
+  }
 
   share_openers = { for who, principal in local.principals : who => principal if startswith(who, "operator-") }
 }
@@ -19,7 +27,7 @@ resource "azurerm_role_definition" "take_from_partners" {
 
   permissions {
     actions      = []
-    data_actions = [local.blob_actions[0], local.blob_actions[3]]
+    data_actions = [for action in local.share_actions.take : "${local.blobs}/${action}"]
   }
 }
 
@@ -28,7 +36,7 @@ resource "azurerm_role_assignment" "take_from_partners" {
   principal_id       = local.principals["producer"].id
   principal_type     = "ServicePrincipal"
   role_definition_id = azurerm_role_definition.take_from_partners.role_definition_resource_id
-  condition          = local.only_in_shares
+  condition          = local.only_in_shares.take
   condition_version  = "2.0"
 }
 
@@ -39,6 +47,6 @@ resource "azurerm_role_assignment" "share" {
   scope                = azurerm_storage_account.media.id
   principal_id         = each.value.id
   role_definition_name = local.blob_write
-  condition            = local.only_in_shares
+  condition            = local.only_in_shares.write
   condition_version    = "2.0"
 }

@@ -169,7 +169,7 @@ function accessIn(all: Ground): Readonly<Record<string, readonly string[]>> {
     const who = identities.get(principal) ?? (named.test(principal) ? principal : 'somebody');
     const role = roles.get(values['role_definition_id']) ?? String(values['role_definition_name']);
     const place = placeOf(all, String(values['scope']));
-    return { who, line: `${role}: ${place}${placeWithin(values['condition'])}` };
+    return { who, line: `${role}: ${place}${placeWithin(role, values['condition'])}` };
   });
   const everybody = [...new Set(lines.map(({ who }) => who))];
   return Object.fromEntries(
@@ -183,13 +183,13 @@ function accessIn(all: Ground): Readonly<Record<string, readonly string[]>> {
   );
 }
 
-/** A condition that says nothing of one of the actions does not hold for it. */
-function placeWithin(condition: unknown): string {
+/** A condition that says nothing of one of the role's actions does not hold for it. */
+function placeWithin(role: string, condition: unknown): string {
   if (typeof condition !== 'string') return '';
   const blobs = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs';
-  const none = ['read', 'write', 'add/action', 'delete', 'move/action'].map(
-    (action) => `!(ActionMatches{'${blobs}/${action}'})`,
-  );
+  const actions =
+    role === WRITE ? ['read', 'write', 'add/action', 'delete', 'move/action'] : ['read', 'delete'];
+  const none = actions.map((action) => `!(ActionMatches{'${blobs}/${action}'})`);
   const named =
     "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringStartsWith 'share-'";
   expect(condition).toBe(`((${none.join(' AND ')}) OR (${named}))`);
