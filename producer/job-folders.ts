@@ -5,7 +5,7 @@
  * The disk has an end: a job counts with its source and a result of that size. Where there is no room for another, the folders of
  * jobs of which no step is running go first (they are fetched again); else the step waits, and jobs that fit go before it.
  */
-import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { BlobStore } from '../shared/azure/blob-store.ts';
@@ -43,8 +43,8 @@ export class JobFolders {
   readonly #bytesMax: number;
   /** In the order in which they came. */
   readonly #places = new Map<string, Place>();
-  /** Under way: whoever comes back meanwhile waits for it. */
-  readonly #removals = new Map<string, Promise<void>>();
+  /** Under way: the room is there when they are over. */
+  readonly #removals = new Set<Promise<void>>();
 
   private constructor(root: string, { blobs, bytesMax }: { blobs: BlobStore; bytesMax: number }) {
     this.#root = root;
@@ -83,32 +83,37 @@ export class JobFolders {
   /** Throws NotNowError where there is no room for the job. */
   async enter(request: JobRequest, step: Step): Promise<StepRoom> {
     const { jobId } = request;
-    await this.#removals.get(jobId);
-    const place = this.#places.get(jobId) ?? (await this.#makePlace(request));
+    // Without a pause in between: whoever comes next finds it taken.
+    const place = this.#places.get(jobId) ?? this.#makePlace(request);
     place.stepsRunning += 1;
-    const folder = path.join(this.#root, jobId, step);
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
-    return {
-      folder,
-      source: (signal) => this.#source(request, place, signal),
-      [Symbol.asyncDispose]: async () => {
-        place.stepsRunning -= 1;
-        await rm(folder, { recursive: true, force: true });
-      },
-    };
+    try {
+      await Promise.all(this.#removals);
+      const jobFolder = path.join(this.#root, jobId);
+      await mkdir(jobFolder, { recursive: true });
+      const folder = await mkdtemp(path.join(jobFolder, `${step}-`));
+      return {
+        folder,
+        source: (signal) => this.#source(request, place, signal),
+        [Symbol.asyncDispose]: async () => {
+          place.stepsRunning -= 1;
+          await rm(folder, { recursive: true, force: true });
+        },
+      };
+    } catch (error) {
+      place.stepsRunning -= 1;
+      throw error;
+    }
   }
 
-  async #makePlace({ jobId, source }: JobRequest): Promise<Place> {
+  #makePlace({ jobId, source }: JobRequest): Place {
     const bytes = Math.min(source.sizeBytes * ROOM_PER_SOURCE, this.#bytesMax);
-    const idle = this.#idleToLeave(bytes);
+    for (const other of this.#idleToLeave(bytes)) this.remove(other).catch(() => undefined); // Waited for in `enter`.
     const place = { bytes, stepsRunning: 0, download: undefined };
     this.#places.set(jobId, place);
-    for (const other of idle) await this.remove(other);
     return place;
   }
 
-  /** The jobs whose folders must go, so that there is room for so much; at once forgotten. */
+  /** The jobs whose folders must go, so that there is room for so much. */
   #idleToLeave(bytes: number): string[] {
     const used = [...this.#places.values()].reduce((sum, place) => sum + place.bytes, 0);
     let missing = used + bytes - this.#bytesMax;
@@ -119,12 +124,10 @@ export class JobFolders {
       leaving.push(jobId);
       missing -= place.bytes;
     }
-    if (missing > 0)
-      throw new NotNowError(`no room for ${bytes} bytes beside ${used} of ${this.#bytesMax}`, {
-        restMs: REST_MS,
-      });
-    for (const jobId of leaving) this.#places.delete(jobId);
-    return leaving;
+    if (missing <= 0) return leaving;
+    throw new NotNowError(`no room for ${bytes} bytes beside ${used} of ${this.#bytesMax}`, {
+      restMs: REST_MS,
+    });
   }
 
   #source(request: JobRequest, place: Place, signal: AbortSignal): Promise<string> {
@@ -162,11 +165,11 @@ export class JobFolders {
   async remove(jobId: string): Promise<void> {
     this.#places.delete(jobId);
     const removal = rm(path.join(this.#root, jobId), { recursive: true, force: true });
-    this.#removals.set(jobId, removal);
+    this.#removals.add(removal);
     try {
       await removal;
     } finally {
-      this.#removals.delete(jobId);
+      this.#removals.delete(removal);
     }
   }
 

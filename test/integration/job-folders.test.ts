@@ -83,6 +83,29 @@ test('a job of which no step is running makes room, and its source is fetched ag
   expect(await onDisk()).toEqual(['job-1', 'job-3']);
 });
 
+test('of three that come at once where there is room for two, one waits', async () => {
+  for (const index of [1, 2]) {
+    await using split = await folders.enter(request(index), 'split');
+    await split.source(signal);
+  }
+  const coming = await Promise.allSettled([3, 1, 2].map((index) => folders.enter(request(index), 'stitch')));
+  expect(coming.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+  for (const one of coming) {
+    if (one.status === 'rejected') expect(one.reason).toBeInstanceOf(NotNowError);
+    else expect(await readFile(await one.value.source(signal), 'utf8')).toMatch(/^the video of job-[13]$/);
+  }
+  expect(await onDisk()).toEqual(['job-1', 'job-3']);
+});
+
+test('a step that ends late takes nothing from another run of it', async () => {
+  const late = await folders.enter(request(1), 'split');
+  await folders.remove('job-1');
+  await using again = await folders.enter(request(1), 'split');
+  await writeFile(path.join(again.folder, 'frames.fifo'), 'x');
+  await late[Symbol.asyncDispose]();
+  expect(await readdir(again.folder)).toEqual(['frames.fifo']);
+});
+
 test('a source may have two fifths of the disk, and a job that would have it all is alone', async () => {
   expect(folders.sourceBytesMax).toBe(Math.floor(4 * request(1).source.sizeBytes * 0.4));
   const small = await openFor(0.5);
