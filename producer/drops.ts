@@ -6,20 +6,13 @@
  * it is seen, and another upload under the same name is another job. What is not whole, or has nothing in it yet, is left alone.
  */
 import type { BlobStore } from '../shared/azure/blob-store.ts';
-import {
-  DROP_PREFIX,
-  SHARES_PREFIX,
-  leafOf,
-  shareBlob,
-  sourceBlob,
-  triggerBlob,
-} from '../shared/contract/blob-names.ts';
+import { DROP_PREFIX, leafOf, sourceBlob, triggerBlob } from '../shared/contract/blob-names.ts';
 import { DEFAULT_SETTINGS, type JobRequest, type JobSettings, newJobId } from '../shared/contract/job.ts';
-import { parseJson } from '../shared/contract/parse-json.ts';
-import { PARTNER_PATTERN, partnerOf, shareAgreement, shareContainer } from '../shared/contract/share.ts';
+import { partnerOf, shareContainer } from '../shared/contract/share.ts';
 import type { ShareContainer } from '../shared/contract/storage-layout.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { sha256Of } from '../shared/runtime/sha256.ts';
+import { Agreements } from './agreements.ts';
 
 /** Of a container in one scan: whoever sends thousands of files does not keep the others waiting. */
 const TAKEN_PER_SCAN_MAX = 100;
@@ -48,22 +41,22 @@ export type Taking =
 
 export class Drops {
   readonly #blobs: BlobStore;
+  readonly #agreements: Agreements;
   readonly #log: Log;
   /** Not to be looked at again: taken, and held by whoever sent them; or of a name that no address leads to (`a/../b`). */
   readonly #kept = new Set<string>();
 
   constructor({ blobs, log }: { readonly blobs: BlobStore; readonly log: Log }) {
     this.#blobs = blobs;
+    this.#agreements = new Agreements(blobs);
     this.#log = log;
   }
 
   /** What lies there to be taken. */
   async *waiting(): AsyncIterable<FoundDrop> {
     yield* this.#waitingIn('incoming', DROP_PREFIX);
-    for await (const { name } of this.#blobs.list('control', { prefix: SHARES_PREFIX })) {
-      const partner = name.slice(SHARES_PREFIX.length);
-      if (PARTNER_PATTERN.test(partner)) yield* this.#waitingIn(shareContainer(partner), '');
-    }
+    for (const partner of await this.#agreements.partners())
+      yield* this.#waitingIn(shareContainer(partner), '');
   }
 
   /** A place that cannot be read does not hide the others. */
@@ -99,15 +92,14 @@ export class Drops {
     });
     const target = { container: 'incoming', name: sourceBlob(jobId, sourceName) } as const;
     const copy = await this.#blobs.copy({ container, name, etag }, target);
-    if (copy === 'pending') return { kind: 'later' };
-    const source = copy === 'changed' ? undefined : await this.#blobs.stat(target.container, target.name);
+    if (copy.kind === 'pending') return { kind: 'later' };
     // Taken by another meanwhile, or replaced: that is an upload, and a job, of its own.
-    if (source === undefined) return { kind: 'left' };
+    if (copy.kind === 'changed') return { kind: 'left' };
 
     const request: JobRequest = {
       version: 1,
       jobId,
-      source: { name: sourceName, sizeBytes, etag: source.etag },
+      source: { name: sourceName, sizeBytes, etag: copy.etag },
       ...settings,
       createdAt: lastModifiedAt.toISOString(),
     };
@@ -127,10 +119,8 @@ export class Drops {
 
   /** Undefined where nothing is agreed: what lies there is nobody's. */
   async #settingsOf(partner: string): Promise<JobSettings | undefined> {
-    const agreement = await this.#blobs.get('control', shareBlob(partner));
-    if (agreement === undefined) return undefined;
-    const parsed = shareAgreement.safeParse(parseJson(String(agreement)));
-    if (parsed.success && parsed.data.partner === partner) return parsed.data.settings;
+    const agreement = await this.#agreements.read(partner);
+    if (agreement !== 'unreadable') return agreement?.settings;
     this.#log.warn({ partner }, 'share left alone: its agreement cannot be read');
     return undefined;
   }

@@ -12,10 +12,10 @@ import { DEFAULT_SETTINGS } from '../shared/contract/job.ts';
 import { type ShareAgreement, shareContainer } from '../shared/contract/share.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
+import { Agreements } from './agreements.ts';
 import { commandConfig } from './commands/config.ts';
 import { storageAccounts } from './commands/storage-accounts.ts';
 import { resolveModel } from './model-catalogue.ts';
-import { Agreements } from './share/agreements.ts';
 import { type ShareOptions, parseOptions } from './share/options.ts';
 import { type Share, settingsText, shareTable, uploadExample } from './share/text.ts';
 
@@ -62,7 +62,9 @@ async function open(
   { partner, ttlMs, settings: said, asJson }: Of<'open'>,
   { blobs, containers, agreements }: Storage,
 ): Promise<void> {
-  const before = await agreements.read(partner);
+  const agreed = await agreements.read(partner);
+  // In the place of one that cannot be read a new one comes.
+  const before = agreed === 'unreadable' ? undefined : agreed;
   const settings = said ?? before?.settings ?? DEFAULT_SETTINGS;
   await resolveModel(blobs, settings);
   const container = shareContainer(partner);
@@ -95,7 +97,8 @@ async function open(
 async function list({ asJson }: Of<'list'>, { agreements }: Storage): Promise<void> {
   const shares: Share[] = [];
   for (const partner of await agreements.partners()) {
-    const agreement = (await agreements.read(partner)) ?? null;
+    const agreed = (await agreements.read(partner)) ?? null;
+    const agreement = agreed === 'unreadable' ? null : agreed;
     shares.push({ partner, agreement, waiting: await agreements.countWaiting(partner) });
   }
   if (asJson) print(JSON.stringify({ count: shares.length, shares }));
@@ -109,7 +112,7 @@ async function close(
   { containers, agreements }: Storage,
 ): Promise<void> {
   const waiting = await agreements.countWaiting(partner);
-  const isKnown = (await agreements.partners()).includes(partner);
+  const isKnown = (await agreements.read(partner)) !== undefined;
   if (waiting === null && !isKnown) {
     throw new PermanentError('SHARE_UNKNOWN', `Nothing is shared with ${partner}.`, {
       hint: 'See what there is: npm run share -- list',

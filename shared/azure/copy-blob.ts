@@ -7,11 +7,14 @@ import type { BlobClient } from '@azure/storage-blob';
 import { isAlreadyThere, isNotFound } from './storage-errors.ts';
 
 /**
- * copied   all of it is there: by this call, or by an earlier one
+ * copied   all of it is there, under this etag: by this call, or by an earlier one
  * pending  the service is at it: ask again
  * changed  the source is gone, or is another by now
  */
-export type CopyOutcome = 'copied' | 'pending' | 'changed';
+export type CopyOutcome =
+  | { readonly kind: 'copied'; readonly etag: string }
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'changed' };
 
 interface CopyState {
   readonly blobType?: string | undefined;
@@ -41,30 +44,22 @@ export async function copyBlob({
       abortSignal,
     });
   } catch (error) {
-    if (isNotFound(error)) return 'changed';
+    if (isNotFound(error)) return { kind: 'changed' };
     if (!isAlreadyThere(error)) throw error;
   }
-  // A condition was not met: the target's where it is there, else the source's.
-  const copyStatus = await statusOf(target, abortSignal);
-  switch (copyStatus) {
-    case 'absent':
-      return 'changed';
-    case 'success':
-      return 'copied';
-    case 'pending':
-      return 'pending';
-    default:
-      // It failed, and left nothing of use: room for the next try.
-      await target.deleteIfExists({ abortSignal });
-      return 'pending';
-  }
+  return outcomeAt(target, abortSignal);
 }
 
-async function statusOf(target: BlobClient, abortSignal: AbortSignal): Promise<string> {
+/** Where a condition was not met, it was the target's if that is there, else the source's. */
+async function outcomeAt(target: BlobClient, abortSignal: AbortSignal): Promise<CopyOutcome> {
   try {
-    return (await target.getProperties({ abortSignal })).copyStatus ?? 'success';
+    const { copyStatus = 'success', etag = '' } = await target.getProperties({ abortSignal });
+    if (copyStatus === 'success') return { kind: 'copied', etag };
+    // One that failed left nothing of use: room for the next try.
+    if (copyStatus !== 'pending') await target.deleteIfExists({ abortSignal });
+    return { kind: 'pending' };
   } catch (error) {
-    if (isNotFound(error)) return 'absent';
+    if (isNotFound(error)) return { kind: 'changed' };
     throw error;
   }
 }

@@ -164,10 +164,11 @@ test('a copy is made once, and changes nothing that is there', async () => {
   const etag = (await blobs.stat('incoming', 'drop/clip.mp4'))?.etag ?? '';
   const from = { container: 'incoming', name: 'drop/clip.mp4', etag } as const;
   const to = { container: 'incoming', name: 'job-copy/clip.mp4' } as const;
-  expect(await blobs.copy(from, to)).toBe('copied');
+  const first = await blobs.copy(from, to);
   const copied = await blobs.stat('incoming', to.name);
   expect(copied).toMatchObject({ sizeBytes: 9, isWhole: true });
-  expect(await blobs.copy(from, to)).toBe('copied');
+  expect(first).toEqual({ kind: 'copied', etag: copied?.etag });
+  expect(await blobs.copy(from, to)).toEqual(first);
   expect(await blobs.stat('incoming', to.name)).toEqual(copied);
   expect(String(await blobs.get('incoming', to.name))).toBe('the video');
 });
@@ -177,8 +178,12 @@ test('what is no longer the source that was meant is not copied', async () => {
   const { etag = '' } = (await blobs.stat('incoming', 'drop/other.mp4')) ?? {};
   await blobs.put('incoming', 'drop/other.mp4', 'second');
   const to = { container: 'incoming', name: 'job-other/clip.mp4' } as const;
-  expect(await blobs.copy({ container: 'incoming', name: 'drop/other.mp4', etag }, to)).toBe('changed');
-  expect(await blobs.copy({ container: 'incoming', name: 'drop/nowhere.mp4', etag }, to)).toBe('changed');
+  expect(await blobs.copy({ container: 'incoming', name: 'drop/other.mp4', etag }, to)).toEqual({
+    kind: 'changed',
+  });
+  expect(await blobs.copy({ container: 'incoming', name: 'drop/nowhere.mp4', etag }, to)).toEqual({
+    kind: 'changed',
+  });
   expect(await blobs.stat('incoming', to.name)).toBeUndefined();
 });
 

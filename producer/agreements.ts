@@ -1,14 +1,14 @@
-/** What is agreed with partners, as it stands in `control`. */
-import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { isNotFound } from '../../shared/azure/storage-errors.ts';
-import { SHARES_PREFIX, shareBlob } from '../../shared/contract/blob-names.ts';
-import { parseJson } from '../../shared/contract/parse-json.ts';
+/** What is agreed with partners, as it stands in `control`: for the service, which does as it says, and for `npm run share`. */
+import type { BlobStore } from '../shared/azure/blob-store.ts';
+import { isNotFound } from '../shared/azure/storage-errors.ts';
+import { SHARES_PREFIX, shareBlob } from '../shared/contract/blob-names.ts';
+import { parseJson } from '../shared/contract/parse-json.ts';
 import {
   PARTNER_PATTERN,
   type ShareAgreement,
   shareAgreement,
   shareContainer,
-} from '../../shared/contract/share.ts';
+} from '../shared/contract/share.ts';
 
 export class Agreements {
   readonly #blobs: BlobStore;
@@ -17,11 +17,12 @@ export class Agreements {
     this.#blobs = blobs;
   }
 
-  /** Undefined where there is none, or one that cannot be read: a new one takes its place. */
-  async read(partner: string): Promise<ShareAgreement | undefined> {
+  /** Undefined where there is none. */
+  async read(partner: string): Promise<ShareAgreement | 'unreadable' | undefined> {
     const bytes = await this.#blobs.get('control', shareBlob(partner));
+    if (bytes === undefined) return undefined;
     const agreement = shareAgreement.safeParse(parseJson(String(bytes))).data;
-    return agreement?.partner === partner ? agreement : undefined;
+    return agreement?.partner === partner ? agreement : 'unreadable';
   }
 
   async write(agreement: ShareAgreement): Promise<void> {
