@@ -5,6 +5,7 @@ import { availableParallelism, totalmem } from 'node:os';
 
 import { z } from 'zod';
 
+import { WORKER_BYTES_ON_CPU } from '../shared/contract/limits.ts';
 import {
   type Environment,
   listSetting,
@@ -21,8 +22,6 @@ import {
 } from '../shared/runtime/service-variables.ts';
 import { POLICY_DEFAULTS, type Policy, checkedPolicy } from './policy.ts';
 
-/** What a worker with its engine takes at work, on the CPU. */
-const WORKER_BYTES = 1.5 * 2 ** 30;
 const LOCAL_WORKERS_MAX = 4;
 const TOKEN_CHARACTERS_MIN = 16;
 const seconds = (ms: number): number => ms / 1000;
@@ -207,6 +206,6 @@ function tokenFrom({ FRAMEFLEET_SCALER_TOKEN: token, FRAMEFLEET_SCALER_TOKEN_FIL
 
 function capacityOfThisMachine(): number {
   const byCores = Math.min(LOCAL_WORKERS_MAX, Math.max(2, Math.floor(availableParallelism() / 2)));
-  const byMemory = Math.max(1, Math.floor((totalmem() * 0.75) / WORKER_BYTES));
+  const byMemory = Math.max(1, Math.floor((totalmem() * 0.75) / WORKER_BYTES_ON_CPU));
   return Math.min(byCores, byMemory);
 }

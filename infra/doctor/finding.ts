@@ -1,20 +1,5 @@
-/** What a look at one thing found. PURE. */
-const VERDICTS = ['right', 'warning', 'wrong'] as const;
-/**
- * right    nothing to do
- * warning  jobs run, with less than they could have, or it could not be found out
- * wrong    no job would get through
- */
-type Verdict = (typeof VERDICTS)[number];
-
-export interface Finding {
-  /** What was looked at, in a word: `quota`. */
-  readonly topic: string;
-  readonly verdict: Verdict;
-  readonly says: string;
-  /** What to do about it; undefined where all is right. */
-  readonly todo?: string;
-}
+/** Makes findings, and says them to a person. PURE. */
+import { type Finding, VERDICTS } from '../../shared/contract/finding.ts';
 
 export const right = (topic: string, says: string): Finding => ({ topic, verdict: 'right', says });
 export const warning = (topic: string, says: string, todo: string): Finding => ({

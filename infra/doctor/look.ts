@@ -1,8 +1,9 @@
 /** Looks at things at once, each within its time: whatever breaks is a finding too, and keeps no other from being made. */
+import type { Finding } from '../../shared/contract/finding.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { within } from '../../shared/runtime/within.ts';
-import { type Finding, warning } from './finding.ts';
+import { warning } from './finding.ts';
 
 /** A catalogue of sizes is some megabytes. */
 const LOOK_MS = 45_000;

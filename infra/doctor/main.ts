@@ -5,6 +5,7 @@
 import { azureIdentity, storageAccount } from '../../shared/azure/credentials.ts';
 import { findReadyStack } from '../../shared/command/local-stack.ts';
 import { print, runCommand } from '../../shared/command/run-command.ts';
+import type { DoctorReport } from '../../shared/contract/finding.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { Arm } from './azure/ask-arm.ts';
@@ -27,7 +28,7 @@ async function main(): Promise<number> {
   const options = parseOptions(argv);
   if (options === null) return EXIT.ok;
   const findings = await lookAt(await looksFor(options, doctorConfig()), clock);
-  if (options.asJson) print(JSON.stringify({ findings }));
+  if (options.asJson) print(JSON.stringify({ findings } satisfies DoctorReport));
   else {
     for (const finding of findings) print(findingText(finding));
     process.stderr.write(`${summary(findings)}\n`);

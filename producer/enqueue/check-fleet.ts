@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 
 import { findReadyStack } from '../../shared/command/local-stack.ts';
+import { type Finding, doctorReport } from '../../shared/contract/finding.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
 import { spawnNode } from '../../shared/runtime/child.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
@@ -18,18 +19,6 @@ import type { EnqueueConfig } from './config.ts';
 /** It bounds itself: this is for one that does not. */
 const DOCTOR_MS = 90_000;
 const CHECKED_FILE = 'checked.json';
-
-const report = z.object({
-  findings: z.array(
-    z.object({
-      topic: z.string(),
-      verdict: z.enum(['right', 'warning', 'wrong']),
-      says: z.string(),
-      todo: z.string().optional(),
-    }),
-  ),
-});
-type Findings = z.infer<typeof report>['findings'];
 
 /** By fleet, when it was found right. */
 const checked = z.record(z.string(), z.iso.datetime());
@@ -88,7 +77,7 @@ async function readChecked(localFolder: string): Promise<z.infer<typeof checked>
 async function askDoctor(
   { doctorProgram, environment }: EnqueueConfig,
   signal: AbortSignal,
-): Promise<Findings | undefined> {
+): Promise<readonly Finding[] | undefined> {
   signal.throwIfAborted();
   const child = spawnNode(doctorProgram, ['--json'], {
     env: { ...environment },
@@ -98,10 +87,10 @@ async function askDoctor(
   child.on('error', () => undefined); // Shows as nothing said.
   const said = child.stdout === null ? '' : await text(child.stdout).catch(() => '');
   signal.throwIfAborted();
-  return report.safeParse(parseJson(said)).data?.findings;
+  return doctorReport.safeParse(parseJson(said)).data?.findings;
 }
 
-function notReady(wrong: Findings): PermanentError {
+function notReady(wrong: readonly Finding[]): PermanentError {
   const lines = wrong.map(({ topic, says, todo }) => `  ${topic}: ${says}\n    ${todo ?? ''}`);
   return new PermanentError('NOT_READY', `The fleet is not ready for a job:\n${lines.join('\n')}`, {
     hint: 'See all of it: npm run doctor. To go on all the same: -- --no-doctor',

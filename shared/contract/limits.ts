@@ -30,6 +30,9 @@ export const BATCH_TARGET_SECONDS = 30;
 /** Of one engine, for a model nobody has run yet: a cautious GPU, a good CPU. */
 export const MEGAPIXELS_PER_SECOND_ASSUMED = 4;
 
+/** What a worker with its engine takes at work, on the CPU: how many a machine bears. */
+export const WORKER_BYTES_ON_CPU = 1.5 * 2 ** 30;
+
 /** Azure's bound on a blob name is 1,024 characters; ours leaves room for the job and the result's suffix. */
 export const SOURCE_NAME_BYTES_MAX = 200;
 

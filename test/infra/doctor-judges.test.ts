@@ -1,4 +1,3 @@
-/** What the doctor makes of what it reads: each verdict, with the sentence that helps. */
 import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
@@ -6,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { PROVIDERS } from '../../infra/doctor/azure/judge-providers.ts';
 import { judgeRefusal } from '../../infra/doctor/azure/judge-refusal.ts';
 import { judgeSize } from '../../infra/doctor/azure/judge-size.ts';
-import { type Finding, findingText, summary } from '../../infra/doctor/finding.ts';
+import { findingText, summary } from '../../infra/doctor/finding.ts';
 import { judgeMachine } from '../../infra/doctor/machine/judge-machine.ts';
 import { judgePorts } from '../../infra/doctor/machine/judge-ports.ts';
 import { type ProgramReadings, judgePrograms } from '../../infra/doctor/machine/judge-programs.ts';
@@ -14,6 +13,8 @@ import { COMPOSE_PORTS } from '../../infra/doctor/machine/look-at-machine.ts';
 import { type Reach, judgeClock, judgeReach } from '../../infra/doctor/storage/judge-network.ts';
 import { type TriedRight, judgeRights } from '../../infra/doctor/storage/judge-rights.ts';
 import { serversOf } from '../../infra/doctor/storage/reach.ts';
+/** What the doctor makes of what it reads: each verdict, with the sentence that helps. */
+import type { Finding } from '../../shared/contract/finding.ts';
 
 const GIB = 2 ** 30;
 const text = ({ topic, verdict, says, todo = '' }: Finding): string =>

@@ -1,12 +1,12 @@
-/** What the doctor says of a subscription: the real SDKs against the fake Azure Resource Manager. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { Arm } from '../../infra/doctor/azure/ask-arm.ts';
 import { PROVIDERS } from '../../infra/doctor/azure/judge-providers.ts';
 import { planLooks } from '../../infra/doctor/azure/look-at-plan.ts';
 import { ScaleSets } from '../../infra/doctor/azure/look-at-scale-sets.ts';
-import type { Finding } from '../../infra/doctor/finding.ts';
 import { lookAt } from '../../infra/doctor/look.ts';
+/** What the doctor says of a subscription: the real SDKs against the fake Azure Resource Manager. */
+import type { Finding } from '../../shared/contract/finding.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { failure, forbidden, throttled } from '../support/fake-arm/answers.ts';
 import { FakeArm } from '../support/fake-arm/fake-arm.ts';

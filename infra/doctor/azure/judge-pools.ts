@@ -2,7 +2,8 @@
  * PURE. Whether a fleet gets machines from any of its pools: what keeps one pool from it is wrong only where it keeps all of them
  * from it. Spot without a quota on demand is a fleet, too.
  */
-import { type Finding, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { warning, wrong } from '../finding.ts';
 import { type UsageReading, judgeQuota } from './judge-quota.ts';
 import { type SizeReading, find, judgeSize } from './judge-size.ts';
 

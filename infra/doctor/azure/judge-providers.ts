@@ -1,5 +1,6 @@
 /** PURE. Whether a subscription has what the ground is made of. */
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { right, warning, wrong } from '../finding.ts';
 
 /** As `infra/terraform/versions.tf` registers them; a test holds the two together. */
 export const PROVIDERS = [

@@ -2,7 +2,8 @@
  * PURE. Whether a subscription may have the machines that are wanted: on demand a family of sizes has a quota of its own, and all
  * of them together have another; spot has a single one for everything.
  */
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { right, warning, wrong } from '../finding.ts';
 
 export interface UsageReading {
   /** `Standard NCASv3_T4 Family`, `cores`, `lowPriorityCores`: written in more than one way. */

@@ -1,5 +1,6 @@
 /** PURE. What it means that Azure did not answer a question: in words for whoever asked. */
-import { type Finding, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { warning, wrong } from '../finding.ts';
 
 /** An answer that is none. */
 export interface Refusal {

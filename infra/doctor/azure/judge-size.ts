@@ -3,7 +3,8 @@
  *
  * Retired sizes: Microsoft's list of 2025-09-30; `infra/terraform/sizes.tf` refuses the same ones at plan time.
  */
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { right, warning, wrong } from '../finding.ts';
 
 export interface SizeReading {
   readonly name: string;

@@ -1,5 +1,6 @@
 /** Looks at the scale sets of a fleet that has been made: whether they are there, and whether whoever asks may see into them. */
-import { type Finding, right } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { right } from '../finding.ts';
 import type { Look } from '../look.ts';
 import type { Arm, ScaleSetReading } from './ask-arm.ts';
 import type { Plan } from './judge-pools.ts';

@@ -1,10 +1,11 @@
 /** PURE. Whether this machine has what the local fleet takes: thresholds with their reasons. */
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { WORKER_BYTES_ON_CPU } from '../../../shared/contract/limits.ts';
+import { right, warning, wrong } from '../finding.ts';
 
 const GIB = 2 ** 30;
 
-/** What a worker with its engine takes at work, on the CPU; the rest of the fleet takes about half of that. */
-const WORKER_BYTES = 1.5 * GIB;
+/** What the fleet takes beside its workers. */
 const FLEET_BYTES = 0.75 * GIB;
 /** With less than this not even a small video gets through. */
 const MEMORY_BYTES_MIN = 1 * GIB;
@@ -46,12 +47,12 @@ function judgeDisk({ diskFreeBytes: freeBytes, folder, isWritable }: MachineRead
 }
 
 function judgeMemory(freeBytes: number): Finding {
-  const workers = Math.floor((freeBytes - FLEET_BYTES) / WORKER_BYTES);
+  const workers = Math.floor((freeBytes - FLEET_BYTES) / WORKER_BYTES_ON_CPU);
   const says = `${gib(freeBytes)} free`;
   if (freeBytes < MEMORY_BYTES_MIN)
     return wrong(
       'memory',
-      `${says}: a worker takes ${gib(WORKER_BYTES)}, the rest of the fleet ${gib(FLEET_BYTES)}`,
+      `${says}: a worker takes ${gib(WORKER_BYTES_ON_CPU)}, the rest of the fleet ${gib(FLEET_BYTES)}`,
       'Close something, or use a machine with more memory.',
     );
   if (workers < 2)

@@ -1,5 +1,6 @@
 /** PURE. Whether the fleet can listen where it must. */
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { right, warning, wrong } from '../finding.ts';
 
 export interface PortReadings {
   /** Why no port of the loopback interface can be had; null where one can. */

@@ -1,5 +1,6 @@
 /** PURE. Whether the programs of the local fleet are there, and can do what is asked of them. */
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { right, warning, wrong } from '../finding.ts';
 
 /** What a program printed; null where it is not on the PATH, or could not be run. */
 export interface ProgramReadings {

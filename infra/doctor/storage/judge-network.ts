@@ -1,5 +1,6 @@
 /** PURE. What keeps this machine from a server, and what this machine's clock has to do with it. */
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { right, warning, wrong } from '../finding.ts';
 
 /**
  * reached       a connection was made

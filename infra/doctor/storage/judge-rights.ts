@@ -1,6 +1,7 @@
 /** PURE. What the tries of rights mean, and which role is missing. */
 import type { Try, TryResult } from '../../../shared/azure/try-rights.ts';
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
+import { right, warning, wrong } from '../finding.ts';
 
 export interface TriedRight {
   readonly account: 'media' | 'system';

@@ -2,8 +2,9 @@
 import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { BRISK, type StorageAccount } from '../../../shared/azure/credentials.ts';
 import { type Try, tryRight } from '../../../shared/azure/try-rights.ts';
+import type { Finding } from '../../../shared/contract/finding.ts';
 import type { Clock } from '../../../shared/runtime/clock.ts';
-import { type Finding, right, warning, wrong } from '../finding.ts';
+import { right, warning, wrong } from '../finding.ts';
 import type { Look } from '../look.ts';
 import { judgeClock, judgeReach } from './judge-network.ts';
 import { judgeRights } from './judge-rights.ts';
