@@ -47,15 +47,26 @@ const variablesOf = (...files: string[]): string[] =>
     (file) => readFileSync(file, 'utf8').match(/FRAMEFLEET_[A-Z_]+/g) ?? [],
   );
 
+/** A worker without a machine that goes, as it is by default. */
+const OF_A_WORKER = [
+  'FRAMEFLEET_VM_NAME',
+  'FRAMEFLEET_SCHEDULED_EVENTS_URL',
+  'FRAMEFLEET_INFERENCE_THREADS',
+  'FRAMEFLEET_FRAMES_IN_FLIGHT',
+  'FRAMEFLEET_STUCK_SECONDS',
+  'FRAMEFLEET_MODEL_LOAD_SECONDS_MAX',
+  'FRAMEFLEET_JPEG_QUALITY',
+];
+
 /** What each program is left to have as it is by default, and why. */
 const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
   producer: [
     // Days: the same everywhere.
     'FRAMEFLEET_KEEP_FRAMES_SECONDS',
     'FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS',
-    // What a source may be: the same everywhere.
     // What is free: a volume has no bound of its own.
     'FRAMEFLEET_WORK_BYTES_MAX',
+    // What a source may be: the same everywhere.
     'FRAMEFLEET_DURATION_SECONDS_MAX',
     'FRAMEFLEET_PIXELS_MAX',
   ],
@@ -75,24 +86,10 @@ const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
     'FRAMEFLEET_HEARTBEAT_STALE_SECONDS',
     // Its workers': each gets an id of its own and its share of the cores, and has no machine that goes.
     'FRAMEFLEET_VM_ID',
-    'FRAMEFLEET_VM_NAME',
     'FRAMEFLEET_GPU',
-    'FRAMEFLEET_SCHEDULED_EVENTS_URL',
-    'FRAMEFLEET_INFERENCE_THREADS',
-    'FRAMEFLEET_FRAMES_IN_FLIGHT',
-    'FRAMEFLEET_STUCK_SECONDS',
-    'FRAMEFLEET_MODEL_LOAD_SECONDS_MAX',
-    'FRAMEFLEET_JPEG_QUALITY',
+    ...OF_A_WORKER,
   ],
-  'worker-gpu': [
-    'FRAMEFLEET_VM_NAME',
-    'FRAMEFLEET_SCHEDULED_EVENTS_URL',
-    'FRAMEFLEET_INFERENCE_THREADS',
-    'FRAMEFLEET_FRAMES_IN_FLIGHT',
-    'FRAMEFLEET_STUCK_SECONDS',
-    'FRAMEFLEET_MODEL_LOAD_SECONDS_MAX',
-    'FRAMEFLEET_JPEG_QUALITY',
-  ],
+  'worker-gpu': OF_A_WORKER,
 };
 
 describe('variables', () => {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 
-import { right } from '../../infra/doctor/finding.ts';
-import { lookAt } from '../../infra/doctor/look.ts';
-import { MovableClock } from '../support/movable-clock.ts';
+import { right } from '../../../infra/doctor/finding.ts';
+import { lookAt } from '../../../infra/doctor/look.ts';
+import { MovableClock } from '../../support/movable-clock.ts';
 
 test('a look that breaks and one that never ends are warnings, in their places, and keep no other from being made', async () => {
   const clock = new MovableClock();
