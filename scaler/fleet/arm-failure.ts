@@ -4,6 +4,7 @@
  * A refusal is a `RestError` with a status and headers. The failure of an operation that had been accepted is a bare error of
  * which only the text tells anything (@azure/core-lro 3): its code has to be read out of it.
  */
+import { restFailure } from '../../shared/azure/rest-failure.ts';
 import { type Headers, retryAfterMs } from '../../shared/azure/retry-after.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import type { ArmFailure } from './arm-errors.ts';
@@ -11,25 +12,13 @@ import type { ArmFailure } from './arm-errors.ts';
 const OPERATION_FAILED = /^The long-running operation has failed(?:\. (\w+)\. ([\s\S]*))?/;
 const OPERATION_CANCELED = 'Operation was canceled';
 
-interface RestErrorLike {
-  readonly code?: unknown;
-  readonly statusCode?: unknown;
-  readonly response?: { readonly headers?: Headers };
-}
-
 /** The answer to a call that failed, or that there was none. */
 export function armFailureOf(error: unknown, nowMs: number): ArmFailure {
-  const message = describeError(error);
-  if (typeof error !== 'object' || error === null)
-    return { status: null, code: null, message, retryAfterMs: null };
-  const { code, statusCode, response } = error as RestErrorLike;
-  const headers = response?.headers;
+  const { response } = Object(error) as { response?: { readonly headers?: Headers } };
   return {
-    // An answer of 200 that could not be read is no answer.
-    status: typeof statusCode === 'number' && statusCode >= 400 ? statusCode : null,
-    code: typeof code === 'string' ? code : null,
-    message,
-    retryAfterMs: (headers && retryAfterMs(headers, nowMs)) ?? null,
+    ...restFailure(error),
+    message: describeError(error),
+    retryAfterMs: (response?.headers && retryAfterMs(response.headers, nowMs)) ?? null,
   };
 }
 

@@ -9,6 +9,7 @@ import {
 } from '@azure/arm-compute';
 import { ResourceManagementClient } from '@azure/arm-resources';
 
+import { restFailure } from '../../../shared/azure/rest-failure.ts';
 import { isNobody } from '../../../shared/azure/storage-errors.ts';
 import { describeError } from '../../../shared/runtime/errors.ts';
 import type { ProviderReading } from './judge-providers.ts';
@@ -137,11 +138,7 @@ async function answered<T>(ask: () => Promise<T>): Promise<Answer<T>> {
 }
 
 function refusalOf(error: unknown): Refusal {
-  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
-  return {
-    status: typeof statusCode === 'number' && statusCode >= 400 ? statusCode : null,
-    code: isNobody(error) ? 'NoIdentity' : typeof code === 'string' ? code : null,
-    // Of a list the SDK drops Azure's own sentence.
-    message: describeError(error),
-  };
+  const { status, code } = restFailure(error);
+  // Of a list the SDK drops Azure's own sentence.
+  return { status, code: isNobody(error) ? 'NoIdentity' : code, message: describeError(error) };
 }

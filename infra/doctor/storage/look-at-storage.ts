@@ -73,23 +73,20 @@ async function findClock(server: Server | undefined, clock: Clock, signal: Abort
 }
 
 async function findRights({ accounts, settings }: StorageToLookAt, signal: AbortSignal): Promise<Finding[]> {
-  const tries = [
-    ...MEDIA_TRIES.map((tried) => ({ account: 'media' as const, tried, at: accounts.media })),
-    ...(accounts.system === null
-      ? []
-      : SYSTEM_TRIES.map((tried) => ({
-          account: 'system' as const,
-          tried,
-          at: accounts.system as StorageAccount,
-        }))),
-  ];
-  const results = tries.map(async ({ account, tried, at }) => ({
-    account,
-    signedBy: signerOf(settings[account]),
-    tried,
-    result: await tryRight(at, tried, signal),
-  }));
-  return judgeRights(await Promise.all(results));
+  const inAccount = (account: 'media' | 'system', tries: readonly Try[]) => {
+    const at = accounts[account];
+    if (at === null) return [];
+    const signedBy = signerOf(settings[account]);
+    return tries.map(async (tried) => ({
+      account,
+      signedBy,
+      tried,
+      result: await tryRight(at, tried, signal),
+    }));
+  };
+  return judgeRights(
+    await Promise.all([...inAccount('media', MEDIA_TRIES), ...inAccount('system', SYSTEM_TRIES)]),
+  );
 }
 
 function signerOf(setting = ''): 'key' | 'identity' {
