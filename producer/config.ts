@@ -1,9 +1,10 @@
 /** Every variable the producer reads, with its unit, its default and its bounds. */
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { z } from 'zod';
 
+import { FRAMES_MAX } from '../shared/contract/limits.ts';
 import {
   type Environment,
   parseEnvironment,
@@ -37,6 +38,10 @@ const variables = z.object({
   /** Those of a job with failures: time to look at them, and to try them again. */
   FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 604_800 }),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
+  /** 6 hours at 120 frames/s. */
+  FRAMEFLEET_FRAMES_MAX: wholeNumber({ min: 1, max: FRAMES_MAX, fallback: 3_000_000 }),
+  /** How long a source may take to be split, and its result to be encoded: 10 frames/s for three million frames. */
+  FRAMEFLEET_STEP_SECONDS_MAX: wholeNumber({ min: 1, max: 30 * 86_400, fallback: 300_000 }),
   /** Width times height of a frame: 8K by default. */
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
 });
@@ -44,6 +49,8 @@ const variables = z.object({
 /** Throws CONFIG_INVALID. */
 export function producerConfig(environment: Environment = process.env) {
   const set = parseEnvironment(variables, environment);
+  // All cores, all the time.
+  const cpuSecondsMax = set.FRAMEFLEET_STEP_SECONDS_MAX * availableParallelism();
   return {
     logLevel: set.FRAMEFLEET_LOG_LEVEL,
     http: { host: set.FRAMEFLEET_HTTP_HOST, port: set.FRAMEFLEET_HTTP_PORT },
@@ -57,8 +64,13 @@ export function producerConfig(environment: Environment = process.env) {
     keepFramesMs: set.FRAMEFLEET_KEEP_FRAMES_SECONDS,
     keepFailedFramesMs: set.FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS,
     sourceLimits: {
+      framesMax: set.FRAMEFLEET_FRAMES_MAX,
       durationSecondsMax: set.FRAMEFLEET_DURATION_SECONDS_MAX,
       pixelsMax: set.FRAMEFLEET_PIXELS_MAX,
+      wallSecondsMax: set.FRAMEFLEET_STEP_SECONDS_MAX,
+      cpuSecondsMax,
     },
+    /** A stitch waits for its frames, but ffmpeg uses no processor time while it waits. */
+    stitchCpuSecondsMax: cpuSecondsMax,
   };
 }

@@ -67,6 +67,7 @@ await runService(
     const shared = { blobs, ledger, steps, folders, retention, sourceBytesMax, clock, log, metrics };
     const failed = (job: StepJob, error: unknown) => failJob(shared, job, error);
     const splitParts = { ...shared, sourceLimits: config.sourceLimits };
+    const stitchParts = { ...shared, stitchCpuSecondsMax: config.stitchCpuSecondsMax };
     steps.process(
       'split',
       { run: (job, stop) => split(splitParts, job, stop), failed },
@@ -74,7 +75,7 @@ await runService(
     );
     steps.process(
       'stitch',
-      { run: (job, stop) => stitch(shared, job, stop), failed },
+      { run: (job, stop) => stitch(stitchParts, job, stop), failed },
       { concurrency: STITCHES_AT_ONCE, signal },
     );
 

@@ -1,6 +1,7 @@
 /**
  * The step `split`: decodes the source once, stores frame i as `frames/<jobId>/<i>.jpg` in order, and the timestamps as
- * `timeline.json`. Batches become ready while it runs.
+ * `timeline.json`. Batches become ready while it runs. What would make the job fail at its end is found out first: a source
+ * that is cut off or too large, tracks that the result cannot hold.
  *
  * Run again after its producer died, it decodes again (the same bytes) and stores only what is not there.
  */
@@ -10,12 +11,12 @@ import { isTerminal } from '../shared/contract/job.ts';
 import type { LedgerJob } from '../shared/control/ledger-job.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { StepJob } from '../shared/control/steps.ts';
-import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
-import { PermanentError } from '../shared/runtime/errors.ts';
+import { type SourceLimits, type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { JobFolders } from './job-folders.ts';
-import { decodeFrames } from './media/decode-frames.ts';
-import { type Timeline, truncationOf } from './media/timeline.ts';
+import { type DecodeLimits, decodeFrames } from './media/decode-frames.ts';
+import { type Timeline, encodeTimeline } from './media/timeline.ts';
+import { workableTracks } from './media/try-tracks.ts';
 import type { ProducerMetrics } from './metrics.ts';
 import { planBatchSize } from './plan-batches.ts';
 
@@ -26,7 +27,7 @@ export interface SplitParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly folders: JobFolders;
-  readonly sourceLimits: { readonly durationSecondsMax: number; readonly pixelsMax: number };
+  readonly sourceLimits: SourceLimits & DecodeLimits;
   readonly log: Log;
   readonly metrics: ProducerMetrics;
 }
@@ -44,11 +45,11 @@ export async function split(
   const sourcePath = await room.source(signal);
   const video = await probeVideo(sourcePath);
   checkLimits(video, parts.sourceLimits);
+  await workableTracks({ sourcePath, video, folder: room.folder, signal });
   await plan(parts, job, video);
 
-  const timeline = await storeFrames(parts, { jobId, sourcePath, workDir: room.folder, video, signal });
-  refuseTruncated(timeline, video);
-  await blobs.put('frames', timelineBlob(jobId), JSON.stringify(timeline), {
+  const timeline = await storeFrames(parts, { jobId, sourcePath, video, signal });
+  await blobs.put('frames', timelineBlob(jobId), encodeTimeline(timeline), {
     contentType: 'application/json',
     signal,
   });
@@ -61,7 +62,7 @@ async function plan(
   { jobId, definition }: LedgerJob,
   video: VideoInfo,
 ): Promise<void> {
-  const framesExpected = video.frameCountDeclared ?? video.frameCountEstimated ?? 0;
+  const framesExpected = video.frameCountExpected ?? 0;
   const megapixelsPerFrame = (video.width * video.height) / 1e6;
   const batchSize = planBatchSize({
     framesExpected,
@@ -73,15 +74,15 @@ async function plan(
 }
 
 async function storeFrames(
-  { blobs, ledger, log, metrics }: SplitParts,
-  {
-    jobId,
-    sourcePath,
-    workDir,
-    video,
-    signal,
-  }: { jobId: string; sourcePath: string; workDir: string; video: VideoInfo; signal: AbortSignal },
+  { blobs, ledger, sourceLimits, log, metrics }: SplitParts,
+  source: {
+    readonly jobId: string;
+    readonly sourcePath: string;
+    readonly video: VideoInfo;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Timeline> {
+  const { jobId, signal } = source;
   const stored = await storedFrames(blobs, jobId);
   const store = async (frameIndex: number, jpeg: Buffer): Promise<void> => {
     if (stored.has(frameIndex)) return;
@@ -102,12 +103,10 @@ async function storeFrames(
   };
   // Disposed of on every way out: ffmpeg does not outlive an upload that failed.
   await using frames = decodeFrames({
-    sourcePath,
-    video,
-    workDir,
-    signal,
+    ...source,
+    limits: sourceLimits,
     onWarnings: (warnings) => {
-      if (warnings.length > 0) log.warn({ jobId, warnings }, 'ffmpeg complained while decoding');
+      if (warnings.length > 0) log.warn({ jobId, warnings }, 'ffmpeg reported errors while decoding');
     },
   });
   for (;;) {
@@ -131,13 +130,4 @@ async function storedFrames(blobs: BlobStore, jobId: string): Promise<Set<number
     if (frameIndex !== undefined) stored.add(frameIndex);
   }
   return stored;
-}
-
-/** The video is never silently shorter: a source that ends before it says it does is refused. */
-function refuseTruncated(timeline: Timeline, video: VideoInfo): void {
-  const truncation = truncationOf({ timeline, video });
-  if (truncation === undefined) return;
-  throw new PermanentError('SOURCE_TRUNCATED', `The video is damaged or was cut off: ${truncation}.`, {
-    hint: 'Copy or download it again. To go on with what is there, repair it first: ffmpeg -i IN -c copy OUT',
-  });
 }

@@ -21,7 +21,8 @@ import { judge } from './judge.ts';
 import { assertSameLength } from './media/check-result.ts';
 import { encodeVideo } from './media/encode-video.ts';
 import { jpegSize } from './media/jpeg-size.ts';
-import { type Timeline, timelineSchema } from './media/timeline.ts';
+import { type Timeline, decodeTimeline } from './media/timeline.ts';
+import { workableTracks } from './media/try-tracks.ts';
 import type { ProducerMetrics } from './metrics.ts';
 import { putReport } from './report.ts';
 
@@ -34,6 +35,8 @@ export interface StitchParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly folders: JobFolders;
+  /** Of ffmpeg, over all of its threads. */
+  readonly stitchCpuSecondsMax: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: ProducerMetrics;
@@ -79,6 +82,7 @@ async function publish(
   await using room = await folders.enter(request, 'stitch');
   const sourcePath = await room.source(signal);
   const video = await probeVideo(sourcePath);
+  const trackPlan = await workableTracks({ sourcePath, video, folder: room.folder, signal });
   const resultPath = path.join(room.folder, `result.${video.container}`);
 
   const frames = counted(
@@ -102,11 +106,17 @@ async function publish(
     video,
     sourcePath,
     outputPath: resultPath,
+    trackPlan,
+    cpuSecondsMax: parts.stitchCpuSecondsMax,
     signal,
   });
   for (const warning of warnings) await ledger.warn(jobId, warning);
   await refuseFailed(ledger, { jobId, epoch });
-  await assertSameLength({ resultPath, timeline, video });
+  await assertSameLength(resultPath, {
+    timeline,
+    framesPerSecond: video.framesPerSecond,
+    soundTrackCount: trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length,
+  });
 
   const stem = path.parse(request.source.name).name;
   const blobName = resultBlob(jobId, `${stem}.${video.container}`);
@@ -132,7 +142,7 @@ async function openedAt(ledger: Ledger, { jobId, epoch }: StepJob): Promise<Ledg
 }
 
 async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> {
-  return timelineSchema.parse(JSON.parse(String(await blobs.get('frames', timelineBlob(jobId)))));
+  return decodeTimeline(String(await blobs.get('frames', timelineBlob(jobId))));
 }
 
 async function* counted(

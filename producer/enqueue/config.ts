@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
 import { loadDotEnv } from '../../shared/command/dot-env.ts';
+import { FRAMES_MAX } from '../../shared/contract/limits.ts';
 import {
   type Environment,
   parseEnvironment,
@@ -20,6 +21,7 @@ const variables = z.object({
   /** Where the local fleet keeps everything. */
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
+  FRAMEFLEET_FRAMES_MAX: wholeNumber({ min: 1, max: FRAMES_MAX, fallback: 3_000_000 }),
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
   /** A job that no producer has taken after so long is given up waiting for. */
   FRAMEFLEET_PICKUP_SECONDS: secondsAsMs({ min: 1, max: 86_400, fallback: 120 }),
@@ -38,6 +40,7 @@ export function enqueueConfig() {
     stackProgram: path.join(ROOT, 'infra', 'local', 'main.ts'),
     doctorProgram: path.join(ROOT, 'infra', 'doctor', 'main.ts'),
     sourceLimits: {
+      framesMax: set.FRAMEFLEET_FRAMES_MAX,
       durationSecondsMax: set.FRAMEFLEET_DURATION_SECONDS_MAX,
       pixelsMax: set.FRAMEFLEET_PIXELS_MAX,
     },

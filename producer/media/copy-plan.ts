@@ -1,15 +1,23 @@
 /**
- * PURE. What of the source besides its picture goes into the result, and what cannot, as sentences for a person.
+ * PURE. What of the source besides its picture goes into the result and how, and what cannot, as sentences for a person.
  *
- * Sound is always copied. The rest is copied where the container of the result can hold it; the lists are what
- * ffmpeg's muxers take, kept to what is common.
+ * A track is copied where the result's container can hold it. Sound that it cannot hold is converted without loss: to PCM with
+ * the same samples, or to ALAC in .mp4. Of the rest, what cannot be held is left out with a warning. The lists are what ffmpeg's
+ * muxers take, kept to what is common; `try-tracks.ts` tries the plan before any work is done, and takes back what fails.
  */
 import type { ResultContainer, SourceTrack, VideoInfo } from '../../shared/media/video-info.ts';
-import type { Timeline } from './timeline.ts';
+import { type Timeline } from './timeline.ts';
 
-export interface CopyPlan {
-  /** ffmpeg's indices of the source's tracks, in the order of the source. */
-  readonly copied: readonly SourceTrack[];
+/** A track of the source that is in the result. */
+export interface PlannedTrack {
+  readonly track: SourceTrack;
+  /** An encoder of ffmpeg's without loss, or `copy`. */
+  readonly codec: string;
+}
+
+export interface TrackPlan {
+  /** In the order of the source. */
+  readonly tracks: readonly PlannedTrack[];
   readonly warnings: readonly string[];
 }
 
@@ -25,19 +33,36 @@ const HOLDS: Readonly<Record<ResultContainer, (track: SourceTrack) => boolean>> 
   mov: holdsInMpeg4,
 };
 
-export function planCopies({ container, tracks, trackIndex }: VideoInfo): CopyPlan {
+/** PCM with the same values, by the format of the decoded samples. */
+const PCM_CODECS: Readonly<Record<string, string>> = {
+  u8: 'pcm_s16le',
+  s16: 'pcm_s16le',
+  s32: 'pcm_s32le',
+  flt: 'pcm_f32le',
+  dbl: 'pcm_f64le',
+};
+
+/** All that may be copied. Sound is copied unless trying shows that it cannot be. */
+export function planTracks({ container, tracks, trackIndex }: VideoInfo): TrackPlan {
   const others = tracks.filter((track) => track.index !== trackIndex && !isChapterText(track));
-  const copied = others.filter((track) => track.kind === 'audio' || HOLDS[container](track));
-  const warnings = others
-    .filter((track) => !copied.includes(track))
-    .map(
-      ({ index, kind, codec = 'unknown' }) =>
-        `Track ${index} of the source (${kind}, ${codec}) is not copied: ` +
-        (kind === 'video'
-          ? 'only the first picture track is scored.'
-          : `an .${container} result cannot hold it.`),
-    );
-  return { copied, warnings };
+  const held = others.filter((track) => track.kind === 'audio' || HOLDS[container](track));
+  return {
+    tracks: held.map((track) => ({ track, codec: 'copy' })),
+    warnings: others.filter((track) => !held.includes(track)).map((track) => leftOut(track, container)),
+  };
+}
+
+/** The next best for a track that the container did not take: sound is converted, then left out; the rest is left out. */
+export function secondBest(
+  { track, codec }: PlannedTrack,
+  container: ResultContainer,
+): { readonly planned: PlannedTrack | undefined; readonly warning: string } {
+  const lossless = track.kind === 'audio' && codec === 'copy' ? losslessCodec(track, container) : undefined;
+  if (lossless === undefined) return { planned: undefined, warning: leftOut(track, container) };
+  return {
+    planned: { track, codec: lossless },
+    warning: `${nameOf(track)} is converted to ${lossless}, without loss: an .${container} result cannot hold it as it is.`,
+  };
 }
 
 /** What the result loses against its source whatever the model does. */
@@ -80,6 +105,24 @@ export function lossesOf({
 
 export function evenUp(pixels: number): number {
   return pixels + (pixels % 2);
+}
+
+function losslessCodec({ codec, sampleFormat }: SourceTrack, container: ResultContainer): string | undefined {
+  if (codec === undefined || sampleFormat === undefined) return undefined;
+  // Planar samples (fltp) have the same values.
+  return container === 'mp4' ? 'alac' : PCM_CODECS[sampleFormat.replace(/p$/, '')];
+}
+
+function leftOut(track: SourceTrack, container: ResultContainer): string {
+  const why =
+    track.kind === 'video'
+      ? 'only the main picture track is scored.'
+      : `an .${container} result cannot hold it.`;
+  return `${nameOf(track)} is not copied: ${why}`;
+}
+
+function nameOf({ index, kind, codec = 'unknown' }: SourceTrack): string {
+  return `Track ${index} of the source (${kind}, ${codec})`;
 }
 
 function holdsInMpeg4({ kind, codec = '' }: SourceTrack): boolean {

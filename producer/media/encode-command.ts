@@ -5,9 +5,9 @@
  * has. How they were found is in the comments; test/integration/media.test.ts holds them.
  */
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, fileUrl } from '../../shared/media/ffmpeg.ts';
-import type { SourceTrack, VideoInfo } from '../../shared/media/video-info.ts';
+import type { ResultContainer, VideoInfo } from '../../shared/media/video-info.ts';
 import { fromJpegColour, resultTags, subsample } from './colour.ts';
-import { evenUp } from './copy-plan.ts';
+import { type PlannedTrack, evenUp } from './copy-plan.ts';
 import { frameTimes } from './frame-times.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -30,12 +30,12 @@ export interface EncodePlan {
 /** The first input is the frames as Matroska on stdin, the second the source, for all but its picture. */
 export function encodeCommand(
   plan: EncodePlan & {
-    readonly copied: readonly SourceTrack[];
+    readonly tracks: readonly PlannedTrack[];
     /** Bitstream filters, by the track's index in the source. */
     readonly corrections: ReadonlyMap<number, string>;
   },
 ): FfmpegCommand {
-  const { timeline, video, sourcePath, outputPath, copied, corrections } = plan;
+  const { timeline, video, sourcePath, outputPath, tracks, corrections } = plan;
   const { numerator, denominator } = timeline.timeBase;
   const { shiftMicroseconds } = frameTimes(timeline);
   const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language;
@@ -49,23 +49,19 @@ export function encodeCommand(
     .output(fileUrl(outputPath))
     .outputOptions('-y', '-map', '0:v:0')
     .outputOptions(
-      ...copied.flatMap(({ index }) => ['-map', `1:${index}`]),
+      ...tracks.flatMap(({ track }) => ['-map', `1:${track.index}`]),
       '-map_metadata',
       '1',
       '-map_chapters',
       '1',
     )
-    .outputOptions('-c', 'copy', '-c:v:0', 'libx264', '-preset:v:0', 'medium', '-crf:v:0', String(CRF))
+    .outputOptions(...trackOptions({ tracks, corrections, container: video.container, first: 1 }))
+    .outputOptions('-c:v:0', 'libx264', '-preset:v:0', 'medium', '-crf:v:0', String(CRF))
     .outputOptions('-filter:v:0', filters(plan), '-pix_fmt:v:0', 'yuv420p')
     .outputOptions('-fps_mode:v:0', 'passthrough', '-enc_time_base:v:0', `${numerator}:${denominator}`)
     .outputOptions('-threads:v:0', String(X264_THREADS), '-x264-params:v:0', 'sync-lookahead=0:chromaloc=0')
     // No random ids, no version of the muxer: the same frames give the same file.
-    .outputOptions('-fflags', '+bitexact', '-flags:v:0', '+bitexact')
-    .outputOptions('-f', video.container === 'mkv' ? 'matroska' : video.container);
-  for (const [position, { index }] of copied.entries()) {
-    const filter = corrections.get(index);
-    if (filter !== undefined) command.outputOptions(`-bsf:${position + 1}`, filter);
-  }
+    .outputOptions('-fflags', '+bitexact', '-flags:v:0', '+bitexact');
   if (language !== undefined) command.outputOptions('-metadata:s:v:0', `language=${language}`);
   if (video.container === 'mkv') {
     // Sound that begins below zero is priming, which nobody shall hear: the default moves the picture for it.
@@ -75,12 +71,39 @@ export function encodeCommand(
       .outputOptions('-video_track_timescale', String(denominator))
       .outputOptions(
         '-movie_timescale',
-        String(movieTimescale(denominator, copied)),
+        String(movieTimescale(denominator, tracks)),
         '-movflags',
         '+faststart',
       );
   }
   return command;
+}
+
+/**
+ * How the tracks besides the picture are written, the first of them as track `first` of the result. Some sound that files of
+ * cameras and discs have (FLAC and TrueHD in .mp4) is experimental to ffmpeg's muxer.
+ */
+export function trackOptions(written: {
+  readonly tracks: readonly PlannedTrack[];
+  readonly corrections: ReadonlyMap<number, string>;
+  readonly container: ResultContainer;
+  readonly first: number;
+}): readonly string[] {
+  const { tracks, corrections, container, first } = written;
+  const options = [
+    '-c',
+    'copy',
+    '-strict',
+    'experimental',
+    '-f',
+    container === 'mkv' ? 'matroska' : container,
+  ];
+  for (const [position, { track, codec }] of tracks.entries()) {
+    const filter = corrections.get(track.index);
+    if (codec !== 'copy') options.push(`-c:${first + position}`, codec);
+    else if (filter !== undefined) options.push(`-bsf:${first + position}`, filter);
+  }
+  return options;
 }
 
 function filters({ video, width, height }: EncodePlan): string {
@@ -105,8 +128,8 @@ function filters({ video, width, height }: EncodePlan): string {
  * Ticks for the edit lists, in which an .mp4 says when each track begins and which priming of the sound to skip: the
  * smallest that picture and sound both fit exactly. A coarser one would move the sound by up to a frame.
  */
-function movieTimescale(videoTimescale: number, copied: readonly SourceTrack[]): number {
-  const rates = copied.map(({ sampleRateHz }) => sampleRateHz ?? 1);
+function movieTimescale(videoTimescale: number, tracks: readonly PlannedTrack[]): number {
+  const rates = tracks.map(({ track }) => track.sampleRateHz ?? 1);
   const exact = rates.reduce(
     (scale, rate) => (scale * rate) / greatestCommonDivisor(scale, rate),
     videoTimescale,

@@ -12,15 +12,25 @@ import { pipeline } from 'node:stream/promises';
 import { startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import type { ToolProcess } from '../../shared/media/tool-process.ts';
 import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
-import { lossesOf, planCopies } from './copy-plan.ts';
+import { lossesOf } from './copy-plan.ts';
 import { type EncodePlan, encodeCommand } from './encode-command.ts';
 import { frameTimes } from './frame-times.ts';
 import { matroskaFrame, matroskaHeader } from './matroska.ts';
-import { opusCorrections } from './opus-delay.ts';
 import { type Timeline, typicalFrameSeconds } from './timeline.ts';
+import type { WorkableTracks } from './try-tracks.ts';
+
+/**
+ * libavformat takes a rate of 1,000 and more for that of a clock, and gives frames no duration (compute_frame_duration). The last
+ * one would then lie behind the end of the file, where players do not show it. So its duration is a little longer there.
+ */
+const FRAME_NANOSECONDS_MIN = 1e9 / 999;
 
 /** What to encode, and the frames. */
 export interface EncodeRequest extends EncodePlan {
+  /** The tracks besides the picture: `workableTracks`. */
+  readonly trackPlan: WorkableTracks;
+  /** Over all threads of ffmpeg. */
+  readonly cpuSecondsMax: number;
   /** JPEGs of one size, one for each time of the timeline. */
   readonly frames: AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
@@ -28,20 +38,20 @@ export interface EncodeRequest extends EncodePlan {
 
 /** Warnings: what could not be kept, then what ffmpeg said. Throws MEDIA_TOOL_FAILED, or whatever `frames` threw. */
 export async function encodeVideo(request: EncodeRequest): Promise<{ readonly warnings: readonly string[] }> {
-  const copies = planCopies(request.video);
-  const corrections = await opusCorrections(request);
+  const { tracks, corrections, warnings: leftOut } = request.trackPlan;
   const stop = new AbortController();
   const ffmpeg = startFfmpeg({
-    command: encodeCommand({ ...request, copied: copies.copied, corrections }),
+    command: encodeCommand({ ...request, tracks, corrections }),
     doing: 'stitching the frames into the result',
     stdin: 'pipe',
     stdout: 'none',
+    limits: { cpuSecondsMax: request.cpuSecondsMax },
     signal: request.signal === undefined ? stop.signal : AbortSignal.any([request.signal, stop.signal]),
   });
   try {
     await feed(ffmpeg, request);
     const { warnings } = await ffmpeg.finished;
-    return { warnings: [...lossesOf(request), ...copies.warnings, ...warnings] };
+    return { warnings: [...lossesOf(request), ...leftOut, ...warnings] };
   } catch (error) {
     stop.abort(error);
     await ffmpeg.finished.catch(() => {});
@@ -70,7 +80,7 @@ async function* matroskaOf(request: EncodeRequest): AsyncGenerator<Uint8Array, v
   const { frames, timeline, video, width, height } = request;
   const times = frameTimes(timeline);
   let frameCount = 0;
-  const frameNanoseconds = typicalFrameSeconds(timeline, video) * 1e9;
+  const frameNanoseconds = Math.max(typicalFrameSeconds(timeline, video) * 1e9, FRAME_NANOSECONDS_MIN);
   yield matroskaHeader({ width, height, frameNanoseconds });
   for await (const jpeg of frames) {
     if (frameCount === timeline.pts.length) throw countsDiffer(timeline, 'more');

@@ -1,40 +1,77 @@
+import type { Ratio } from '../../shared/media/video-info.ts';
 /**
  * PURE. Reads the exact timestamps out of ffmpeg's framecrc, which has a line for each frame:
  *
  *   #tb 0: 1/25000
  *   0,       dts,       pts,  duration,  size, checksum
  *
- * Only stream 0 may be there. Timestamps are ticks of the time base.
+ * Only stream 0 may be there. Timestamps are ticks of the time base. It takes the text as it comes, in pieces of any size,
+ * and keeps 8 bytes a frame: three million frames are 24 MB.
  */
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
-export interface FrameTimestamps {
-  readonly timeBase: { readonly numerator: number; readonly denominator: number };
-  readonly pts: readonly number[];
-}
-
 const TIME_BASE = /^#tb 0: (\d+)\/(\d+)$/;
 const FRAME = /^0,\s*(?:-?\d+|NOPTS),\s*(-?\d+),/;
+/** A line has some 70 characters; a longer one is not ffmpeg's. */
+const LINE_CHARACTERS_MAX = 1_024;
+const CAPACITY_FIRST = 1_024;
 
-/** Throws MEDIA_TOOL_FAILED. No frames at all are fine, and give no timestamps. */
-export function parseFramecrc(text: string): FrameTimestamps {
-  let timeBase: FrameTimestamps['timeBase'] | undefined;
-  const pts: number[] = [];
-  for (const line of text.split('\n')) {
+export class FramecrcReader {
+  #rest = '';
+  #timeBase: Ratio | undefined;
+  #pts = new Float64Array(CAPACITY_FIRST);
+  #count = 0;
+
+  get frameCount(): number {
+    return this.#count;
+  }
+
+  /** From the first frame's time to the last one's, so far. */
+  get spanSeconds(): number {
+    if (this.#timeBase === undefined || this.#count === 0) return 0;
+    const ticks = (this.#pts[this.#count - 1] ?? 0) - (this.#pts[0] ?? 0);
+    return (ticks * this.#timeBase.numerator) / this.#timeBase.denominator;
+  }
+
+  /** Throws MEDIA_TOOL_FAILED where the text is not framecrc's. */
+  push(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    if (this.#rest.length > LINE_CHARACTERS_MAX) throw malformed('a line has no end');
+    for (const line of lines) this.#take(line);
+  }
+
+  /** All timestamps, once the text has ended. No frames at all are no error. Throws MEDIA_TOOL_FAILED. */
+  end(): { readonly timeBase: Ratio; readonly pts: Float64Array } {
+    this.#take(this.#rest);
+    this.#rest = '';
+    if (this.#timeBase === undefined) throw malformed('it names no time base');
+    return { timeBase: this.#timeBase, pts: this.#pts.slice(0, this.#count) };
+  }
+
+  #take(line: string): void {
     if (line.startsWith('#')) {
       const [, numerator, denominator] = TIME_BASE.exec(line) ?? [];
-      if (numerator !== undefined)
-        timeBase = { numerator: Number(numerator), denominator: Number(denominator) };
+      if (numerator === undefined) return;
+      const timeBase = { numerator: Number(numerator), denominator: Number(denominator) };
+      if (timeBase.numerator < 1 || timeBase.denominator < 1) throw malformed('its time base is zero');
+      this.#timeBase = timeBase;
     } else if (line.trim() !== '') {
       const ticks = Number(FRAME.exec(line)?.[1]);
       if (!Number.isSafeInteger(ticks)) throw malformed(`a line is ${JSON.stringify(line.slice(0, 80))}`);
-      pts.push(ticks);
+      this.#append(ticks);
     }
   }
-  if (timeBase === undefined || timeBase.numerator < 1 || timeBase.denominator < 1) {
-    throw malformed('it names no time base');
+
+  #append(ticks: number): void {
+    if (this.#count === this.#pts.length) {
+      const larger = new Float64Array(this.#pts.length * 2);
+      larger.set(this.#pts);
+      this.#pts = larger;
+    }
+    this.#pts[this.#count] = ticks;
+    this.#count += 1;
   }
-  return { timeBase, pts };
 }
 
 function malformed(why: string): PermanentError {
@@ -42,7 +79,7 @@ function malformed(why: string): PermanentError {
     'MEDIA_TOOL_FAILED',
     `The list of timestamps from ffmpeg cannot be read: ${why}.`,
     {
-      hint: 'See whether the disk is full, and which ffmpeg is installed (ffmpeg -version; tried with 5.1).',
+      hint: 'Check that the disk is not full, and which ffmpeg is installed (ffmpeg -version; tried with 5.1).',
     },
   );
 }

@@ -1,12 +1,13 @@
 /**
  * ffmpeg, described by fluent-ffmpeg and started by us. The only importer of fluent-ffmpeg.
  *
- * fluent builds the argument list and no more: it gives a stream only for a `pipe:` target, has no stdin with
- * backpressure, and its `run` probes the program first. So its arguments go to our own spawn.
+ * fluent only builds the argument list: it gives a stream only for a `pipe:` target, has no stdin with backpressure, and its
+ * `run` probes the program first. So its arguments go to our own spawn (`tool-process.ts`, which also confines the process).
  *
- * Everything hostile comes in through an input, so each source gets SOURCE_OPTIONS: one protocol, real containers only
- * (no playlist that names other files, no picture sequence, no scripted source), a bound on every allocation and on the
- * pixels of a frame. Paths are absolute behind `file:`, where a leading dash, a colon or a `%d` means nothing.
+ * Everything hostile comes in through an input, so each source gets SOURCE_OPTIONS: one protocol; real containers only (no
+ * playlist that names other files, no picture sequence, no scripted source); common decoders only; a bound on every
+ * allocation and on the pixels of a frame. Paths are absolute behind `file:`, where a leading dash, a colon or a `%d` has no
+ * meaning.
  *
  * fluent splits an option that holds exactly one space when it stands alone: pass option and value as two arguments.
  */
@@ -14,6 +15,7 @@ import { resolve } from 'node:path';
 
 import fluent from 'fluent-ffmpeg';
 
+import { DECODERS_ALLOWED } from './codecs.ts';
 import { type ToolProcess, type ToolRun, startTool } from './tool-process.ts';
 
 export type FfmpegCommand = fluent.FfmpegCommand;
@@ -45,6 +47,8 @@ export const SOURCE_OPTIONS = [
   'file',
   '-format_whitelist',
   SOURCE_FORMATS,
+  '-codec_whitelist',
+  DECODERS_ALLOWED,
   '-max_pixels',
   String(FRAME_PIXELS_MAX),
 ] as const;
@@ -64,15 +68,19 @@ export function fileUrl(path: string): string {
 }
 
 /** Starts ffmpeg with the command's arguments. Errors arrive through `finished`; see ToolProcess. */
-export function startFfmpeg<In extends 'none' | 'pipe', Out extends 'none' | 'pipe'>({
+export function startFfmpeg<
+  In extends 'none' | 'pipe',
+  Out extends 'none' | 'pipe',
+  Side extends 'none' | 'pipe' = 'none',
+>({
   command,
   program = 'ffmpeg',
   ...run
-}: Omit<ToolRun<In, Out>, 'args' | 'program'> & {
+}: Omit<ToolRun<In, Out, Side>, 'args' | 'program'> & {
   readonly command: FfmpegCommand;
   readonly program?: string;
-}): ToolProcess<In, Out> {
+}): ToolProcess<In, Out, Side> {
   // -nostdin: a key press on our terminal is not for ffmpeg. Data for pipe:0 still arrives.
   const args = [...PROGRAM_OPTIONS, '-nostats', '-nostdin', ...command._getArguments()];
-  return startTool<In, Out>({ ...run, program, args });
+  return startTool<In, Out, Side>({ ...run, program, args });
 }

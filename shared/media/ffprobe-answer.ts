@@ -15,9 +15,9 @@ export const QUESTION = [
     'format_tags=major_brand',
     'stream=index,codec_type,codec_name,width,height,pix_fmt,bits_per_raw_sample,field_order,sample_aspect_ratio,' +
       'color_space,color_range,color_primaries,color_transfer,' +
-      'r_frame_rate,avg_frame_rate,time_base,start_time,duration,nb_frames,sample_rate',
-    'stream_tags=DURATION,DURATION-eng,language',
-    'stream_disposition=attached_pic',
+      'r_frame_rate,avg_frame_rate,time_base,start_time,duration,nb_frames,sample_rate,sample_fmt',
+    'stream_tags=DURATION,DURATION-eng,NUMBER_OF_FRAMES,NUMBER_OF_FRAMES-eng,language',
+    'stream_disposition=default,attached_pic,timed_thumbnails,still_image',
     'stream_side_data=rotation',
   ].join(':'),
 ] as const;
@@ -48,9 +48,18 @@ const answerSchema = z.object({
         duration: z.string().optional(),
         nb_frames: z.string().optional(),
         sample_rate: z.string().optional(),
+        sample_fmt: z.string().optional(),
         nb_read_packets: z.string().optional(),
         tags,
-        disposition: z.object({ attached_pic: z.number() }).partial().default({}),
+        disposition: z
+          .object({
+            default: z.number(),
+            attached_pic: z.number(),
+            timed_thumbnails: z.number(),
+            still_image: z.number(),
+          })
+          .partial()
+          .default({}),
         side_data_list: z.array(z.object({ rotation: z.number().optional() })).default([]),
       }),
     )

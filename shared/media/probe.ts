@@ -2,16 +2,17 @@
  * Looks at a source at the door: what video it is, or why it is none.
  *
  * Promises: within PROBE_TIME_LIMIT_MS a VideoInfo, or an error that names the file, says why and what to do: permanent,
- * but for the one of a disk that does not answer in time.
- * Nothing is decoded and no other file or address is opened (see ffmpeg.ts). Leaves to others whether all of the file
- * is there: only decoding tells (producer/media/timeline.ts).
+ * but for the one of a disk that does not answer in time. Nothing is decoded and no other file or address is opened (see
+ * ffmpeg.ts). A file that was cut off is refused (missing-data.ts); damage in the middle is found only by decoding it.
  */
 import { constants } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
 
 import { PermanentError, describeError, errnoOf } from '../runtime/errors.ts';
+import { isPictureCodecAllowed } from './codecs.ts';
 import { QUESTION, readAnswer } from './ffprobe-answer.ts';
-import { askFfprobe } from './ffprobe.ts';
+import { askFfprobe, eachLineOfFfprobe } from './ffprobe.ts';
+import { missingBytes } from './missing-data.ts';
 import { findVideoStream, readVideoInfo } from './read-video-info.ts';
 import { nameOf, notVideo, refusal } from './source-refusals.ts';
 import { SIGNATURE_BYTES, type Signature, signatureOf } from './source-signature.ts';
@@ -24,16 +25,21 @@ const PROBE_TIME_LIMIT_MS = 30_000;
 /** 100 GB at 100 MB/s is 1,000 s. */
 const COUNT_TIME_LIMIT_MS = 1_800_000;
 
+/** What a source may have: looked at in its header, and held while it is decoded. */
 export interface SourceLimits {
+  readonly framesMax: number;
   readonly durationSecondsMax: number;
   /** Width times height of one frame. */
   readonly pixelsMax: number;
 }
 
-/** Throws SOURCE_MISSING, SOURCE_UNREADABLE, SOURCE_EMPTY, SOURCE_NOT_VIDEO, SOURCE_NO_PICTURE, PROGRAM_MISSING. */
+/**
+ * Throws SOURCE_MISSING, SOURCE_UNREADABLE, SOURCE_EMPTY, SOURCE_NOT_VIDEO, SOURCE_NO_PICTURE, SOURCE_TRUNCATED,
+ * PROGRAM_MISSING.
+ */
 export async function probeVideo(path: string): Promise<VideoInfo> {
   const name = nameOf(path);
-  const { fileSizeBytes, signature } = await lookAt(path);
+  const { fileSizeBytes, signature, missing } = await lookAt(path);
   if (signature !== 'unknown' && signature !== 'mp4') throw notVideo(name, signature);
   const answer = readAnswer(
     await askFfprobe({
@@ -64,34 +70,51 @@ export async function probeVideo(path: string): Promise<VideoInfo> {
       },
     );
   }
+  if (!isPictureCodecAllowed(stream.codec_name)) {
+    throw new PermanentError(
+      'SOURCE_NOT_VIDEO',
+      `The picture of ${name} is encoded as ${stream.codec_name}, which is not decoded here: its decoder is not among the common ones.`,
+      { hint: 'Convert it first: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv' },
+    );
+  }
+  if (missing > 0) throw cutOff(name, missing);
   return readVideoInfo({ answer, stream, fileSizeBytes });
 }
 
-/** How many pictures the file holds in truth, by reading all of its packets. Throws MEDIA_TOOL_FAILED. */
+/**
+ * How many frames the file holds, by reading all of its packets and decoding none. Packets that are empty, or hidden by an edit
+ * list, are no frames. Throws MEDIA_TOOL_FAILED.
+ */
 export async function countVideoPackets(
   path: string,
   { trackIndex }: Pick<VideoInfo, 'trackIndex'>,
 ): Promise<number> {
-  const answer = await askFfprobe({
-    path,
-    question: [
-      '-count_packets',
-      '-select_streams',
-      String(trackIndex),
-      '-show_entries',
-      'stream=index,nb_read_packets',
-    ],
-    doing: `counting the pictures of ${nameOf(path)}`,
-    timeLimitMs: COUNT_TIME_LIMIT_MS,
-  });
-  return Number(readAnswer(answer).streams[0]?.nb_read_packets ?? 0);
+  let count = 0;
+  await eachLineOfFfprobe(
+    {
+      path,
+      question: ['-select_streams', String(trackIndex), '-show_entries', 'packet=size,flags'],
+      doing: `counting the frames of ${nameOf(path)}`,
+      timeLimitMs: COUNT_TIME_LIMIT_MS,
+    },
+    (line) => {
+      const [size, flags = ''] = line.split(',');
+      if (Number(size) > 0 && !flags.includes('D')) count += 1;
+    },
+  );
+  return count;
 }
 
-/** PURE. Throws SOURCE_TOO_LARGE. A duration that the container does not say is not held against it. */
+/**
+ * PURE. Throws SOURCE_TOO_LARGE where the header says that the source is beyond a limit. A header that says nothing, or declares
+ * more than the file has bytes for, is not held against the source: the limits are held while it is decoded, too.
+ */
 export function checkLimits(
-  { width, height, durationSeconds }: Pick<VideoInfo, 'width' | 'height' | 'durationSeconds'>,
-  { durationSecondsMax, pixelsMax }: SourceLimits,
+  video: Pick<VideoInfo, 'width' | 'height' | 'durationSeconds' | 'framesPerSecond' | 'frameCountExpected'>,
+  limits: SourceLimits,
 ): void {
+  const { width, height, durationSeconds = 0, framesPerSecond, frameCountExpected = 0 } = video;
+  const { framesMax, durationSecondsMax, pixelsMax } = limits;
   if (width * height > pixelsMax) {
     throw new PermanentError(
       'SOURCE_TOO_LARGE',
@@ -99,16 +122,35 @@ export function checkLimits(
       { hint: 'Scale it down first: ffmpeg -i FILE -vf scale=1920:-2 NEW.mkv' },
     );
   }
-  if (durationSeconds !== undefined && durationSeconds > durationSecondsMax) {
-    throw new PermanentError(
-      'SOURCE_TOO_LARGE',
-      `The source lasts ${durationSeconds.toFixed(1)} s; at most ${durationSecondsMax} s are allowed.`,
-      { hint: 'Cut it into parts first: ffmpeg -i FILE -c copy -f segment -segment_time 600 PART%03d.mkv' },
-    );
+  const isBelievable = Math.round(durationSeconds * framesPerSecond) <= frameCountExpected;
+  if (durationSeconds > durationSecondsMax && isBelievable) {
+    throw tooLong(`lasts ${durationSeconds.toFixed(1)} s`, `${durationSecondsMax} s`);
+  }
+  if (frameCountExpected > framesMax) {
+    throw tooLong(`has ${frameCountExpected} frames`, String(framesMax));
   }
 }
 
-async function lookAt(path: string): Promise<{ fileSizeBytes: number; signature: Signature }> {
+/** A source that is longer than a limit allows, by its header or while it is decoded. */
+export function tooLong(found: string, allowed: string): PermanentError {
+  return new PermanentError('SOURCE_TOO_LARGE', `The source ${found}; at most ${allowed} are allowed.`, {
+    hint: 'Cut it into parts first, for example: ffmpeg -ss 0 -t 600 -i FILE -c:v libx264 -crf 12 PART1.mkv',
+  });
+}
+
+function cutOff(name: string, missing: number): PermanentError {
+  return new PermanentError(
+    'SOURCE_TRUNCATED',
+    `${name} was cut off: at least ${missing} bytes of its media data are missing.`,
+    {
+      hint: 'Copy or download it again. To go on with what is there: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv',
+    },
+  );
+}
+
+async function lookAt(
+  path: string,
+): Promise<{ fileSizeBytes: number; signature: Signature; missing: number }> {
   const name = nameOf(path);
   try {
     const found = await stat(path);
@@ -123,7 +165,14 @@ async function lookAt(path: string): Promise<{ fileSizeBytes: number; signature:
         hint: 'See whether its download or copy has finished, and fetch it again.',
       });
     }
-    return { fileSizeBytes: found.size, signature: signatureOf(await readHead(path)) };
+    await using file = await open(path);
+    const head = Buffer.alloc(SIGNATURE_BYTES);
+    const { bytesRead } = await file.read(head, 0, head.length, 0);
+    return {
+      fileSizeBytes: found.size,
+      signature: signatureOf(head.subarray(0, bytesRead)),
+      missing: await missingBytes(file, found.size),
+    };
   } catch (error) {
     if (error instanceof PermanentError) throw error;
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') {
@@ -136,11 +185,4 @@ async function lookAt(path: string): Promise<{ fileSizeBytes: number; signature:
       cause: error,
     });
   }
-}
-
-async function readHead(path: string): Promise<Uint8Array> {
-  await using file = await open(path);
-  const head = Buffer.alloc(SIGNATURE_BYTES);
-  const { bytesRead } = await file.read(head, 0, head.length, 0);
-  return head.subarray(0, bytesRead);
 }

@@ -11,10 +11,35 @@ import {
 import type { ResultContainer, SourceTrack, VideoInfo } from './video-info.ts';
 
 const FRAMES_PER_SECOND_UNSAID = 25;
+/** High-speed cameras play back at an ordinary rate; a header that declares more than this is wrong. */
+const FRAMES_PER_SECOND_MAX = 10_000;
+/** A frame that repeats the one before takes about 12 bytes in H.264, and a dropped frame of an .avi 8 in its index. */
+const FRAME_BYTES_MIN = 8;
 
-/** The first track that is a moving picture. */
+/** Codecs of stills, which a track of one frame may hold beside the film. */
+const STILL_CODECS = new Set(['mjpeg', 'png', 'bmp', 'gif', 'webp', 'tiff', 'jpeg2000']);
+
+/**
+ * The track that a player shows: of the moving pictures the one that is flagged as default, then the largest, then the first.
+ * Never a cover or a thumbnail, wherever it stands.
+ */
 export function findVideoStream({ streams }: FfprobeAnswer): FfprobeStream | undefined {
-  return streams.find((stream) => trackOf(stream).kind === 'video');
+  const videos = streams.filter((stream) => kindOf(stream) === 'video');
+  const moving = videos.filter((stream) => !isStill(stream));
+  const [best] = (moving.length > 0 ? moving : videos).toSorted(
+    (a, b) => flagOf(b) - flagOf(a) || b.width * b.height - a.width * a.height,
+  );
+  return best;
+}
+
+function flagOf({ disposition }: FfprobeStream): number {
+  return disposition.default ?? 0;
+}
+
+/** A single frame in a codec of stills, not flagged as a cover. */
+function isStill({ codec_name: codec = '', nb_frames: count, tags }: FfprobeStream): boolean {
+  const declared = count ?? tags['NUMBER_OF_FRAMES'] ?? tags['NUMBER_OF_FRAMES-eng'];
+  return STILL_CODECS.has(codec) && declared === '1';
 }
 
 export function readVideoInfo({
@@ -26,15 +51,17 @@ export function readVideoInfo({
   readonly stream: FfprobeStream;
   readonly fileSizeBytes: number;
 }): VideoInfo {
-  const tracks = answer.streams.map(trackOf);
+  const tracks = answer.streams.map((one) =>
+    one !== stream && isStill(one) ? { ...trackOf(one), kind: 'picture' as const } : trackOf(one),
+  );
   const rotation = stream.side_data_list.find((data) => data.rotation !== undefined)?.rotation ?? 0;
   const rotationDegrees = (((Math.round(-rotation) % 360) + 360) % 360) + 0;
   const onItsSide = rotationDegrees === 90 || rotationDegrees === 270;
   const ratio = positiveRatio(stream.sample_aspect_ratio) ?? { numerator: 1, denominator: 1 };
   const framesPerSecond =
-    rateOf(stream.avg_frame_rate) ?? rateOf(stream.r_frame_rate) ?? FRAMES_PER_SECOND_UNSAID;
+    believableRate(stream.avg_frame_rate) ?? believableRate(stream.r_frame_rate) ?? FRAMES_PER_SECOND_UNSAID;
+  const framesMax = Math.ceil(fileSizeBytes / FRAME_BYTES_MIN);
   const durationSeconds = durationOf(answer, stream);
-  const frameCountDeclared = positiveNumber(stream.nb_frames);
   const transfer = said(stream.color_transfer);
   return {
     formatName: answer.format?.format_name ?? '',
@@ -59,8 +86,11 @@ export function readVideoInfo({
     framesPerSecond,
     timeBase: positiveRatio(stream.time_base) ?? { numerator: 1, denominator: 1000 },
     durationSeconds,
-    frameCountDeclared,
-    frameCountEstimated: estimateFrames({ frameCountDeclared, durationSeconds, framesPerSecond }),
+    frameCountExpected: expectedFrames({
+      declared: positiveNumber(stream.nb_frames),
+      shown: durationSeconds === undefined ? undefined : durationSeconds * framesPerSecond,
+      framesMax,
+    }),
     audioTrackCount: tracks.filter(({ kind }) => kind === 'audio').length,
     tracks,
   };
@@ -72,30 +102,28 @@ function trackOf(stream: FfprobeStream): SourceTrack {
     kind: kindOf(stream),
     codec: stream.codec_name,
     sampleRateHz: positiveNumber(stream.sample_rate),
+    sampleFormat: said(stream.sample_fmt),
     language: said(stream.tags['language']),
   };
 }
 
 function kindOf({ codec_type: type, disposition }: FfprobeStream): SourceTrack['kind'] {
-  if (type === 'video') return disposition.attached_pic === 1 ? 'picture' : 'video';
+  if (type === 'video') {
+    const { attached_pic: cover, timed_thumbnails: thumbnails, still_image: still } = disposition;
+    return [cover, thumbnails, still].includes(1) ? 'picture' : 'video';
+  }
   return type === 'audio' || type === 'subtitle' || type === 'attachment' ? type : 'data';
 }
 
-/** What the mp4 muxer takes; other sound in an .mp4 (PCM from cameras, AMR from phones) fits a .mov. */
-const MP4_SOUND = new Set([
-  'aac',
-  'mp3',
-  'mp2',
-  'ac3',
-  'eac3',
-  'alac',
-  'flac',
-  'opus',
-  'dts',
-  'vorbis',
-  'mp4als',
-]);
+/** Sound that ffmpeg's muxer for .mp4 takes. Found by trying: `test/integration/media-sound.test.ts`. */
+const MP4_SOUND = new Set('aac mp3 mp2 mp1 ac3 eac3 alac flac opus dts vorbis mp4als truehd'.split(' '));
+/** Of this its muxer for .mov takes nothing; it takes nearly all other sound. */
+const NOT_MOV_SOUND = new Set(['opus', 'flac', 'truehd', 'vorbis', 'mp4als']);
 
+/**
+ * Files of the MP4 family stay in it: .mp4 where that holds all their sound, else .mov (PCM from cameras, AMR from phones), else
+ * .mkv. Everything else becomes .mkv, which holds nearly everything. What it cannot hold is converted without loss: `copy-plan.ts`.
+ */
 function containerOf({
   answer: { format },
   tracks,
@@ -104,10 +132,13 @@ function containerOf({
   readonly tracks: readonly SourceTrack[];
 }): ResultContainer {
   if (format?.format_name.split(',').includes('mov') !== true) return 'mkv';
+  const sound = tracks.filter(({ kind }) => kind === 'audio').map(({ codec }) => codec);
+  const fitsMov = sound.every((codec) => codec === undefined || !NOT_MOV_SOUND.has(codec));
   // No brand at all is QuickTime from before there were brands.
-  if ((format.tags['major_brand'] ?? 'qt  ').startsWith('qt')) return 'mov';
-  const sound = tracks.filter(({ kind }) => kind === 'audio');
-  return sound.every(({ codec }) => codec !== undefined && MP4_SOUND.has(codec)) ? 'mp4' : 'mov';
+  const isMov = (format.tags['major_brand'] ?? 'qt  ').startsWith('qt');
+  if (isMov && fitsMov) return 'mov';
+  if (sound.every((codec) => codec !== undefined && MP4_SOUND.has(codec))) return 'mp4';
+  return fitsMov ? 'mov' : 'mkv';
 }
 
 /** Matroska declares when the picture, or the file, ends; the others how long it lasts. */
@@ -120,18 +151,24 @@ function durationOf(
   return end === undefined ? undefined : Math.max(0, end - (Number(start) || 0));
 }
 
-/**
- * An edit list hides samples that the table of the container counts: duration times rate is then less than the table.
- */
-function estimateFrames({
-  frameCountDeclared,
-  durationSeconds,
-  framesPerSecond,
-}: Pick<VideoInfo, 'frameCountDeclared' | 'durationSeconds' | 'framesPerSecond'>): number | undefined {
-  const shown =
-    durationSeconds === undefined ? undefined : Math.max(1, Math.round(durationSeconds * framesPerSecond));
-  if (frameCountDeclared === undefined || shown === undefined) return frameCountDeclared ?? shown;
-  return Math.min(frameCountDeclared, shown);
+function believableRate(text: string | undefined): number | undefined {
+  const rate = rateOf(text);
+  return rate !== undefined && rate <= FRAMES_PER_SECOND_MAX ? rate : undefined;
+}
+
+/** An edit list hides frames that the header counts: duration times rate is then less than the count. */
+function expectedFrames({
+  declared,
+  shown,
+  framesMax,
+}: {
+  readonly declared: number | undefined;
+  readonly shown: number | undefined;
+  readonly framesMax: number;
+}): number | undefined {
+  if (declared === undefined && shown === undefined) return undefined;
+  const expected = Math.min(declared ?? Infinity, shown ?? Infinity, framesMax);
+  return Math.max(1, Math.round(expected));
 }
 
 function bitDepthOf({ pix_fmt: format, bits_per_raw_sample: raw }: FfprobeStream): number {

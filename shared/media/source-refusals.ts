@@ -2,11 +2,12 @@
 import { basename } from 'node:path';
 
 import { PermanentError } from '../runtime/errors.ts';
+import { notAllowedDecoder } from './codecs.ts';
 import type { Signature } from './source-signature.ts';
 
 const SEEMS = {
   playlist: 'is a playlist: it names other files and holds no video itself',
-  picture: 'is a single picture, not a video',
+  picture: 'is a picture or an animated picture, not a video',
   sound: 'is a sound file, not a video',
   text: 'is text, not a video',
 } as const;
@@ -16,7 +17,12 @@ export function notVideo(name: string, signature: keyof typeof SEEMS): Permanent
   return new PermanentError(
     signature === 'sound' ? 'SOURCE_NO_PICTURE' : 'SOURCE_NOT_VIDEO',
     `${name} ${SEEMS[signature]}.`,
-    { hint: 'Give a video file, such as an .mp4, .mov, .mkv, .webm, .avi or .ts.' },
+    {
+      hint:
+        signature === 'picture'
+          ? 'Give a video file. An animated picture can be converted: ffmpeg -i FILE -c:v libx264 -crf 12 -pix_fmt yuv420p NEW.mp4'
+          : 'Give a video file, such as an .mp4, .mov, .mkv, .webm, .avi or .ts.',
+    },
   );
 }
 
@@ -39,8 +45,19 @@ export function refusal(
       },
     );
   }
+  const decoder = notAllowedDecoder(error.message);
+  if (decoder !== undefined) {
+    return new PermanentError(
+      'SOURCE_NOT_VIDEO',
+      `${name} has a track in the format ${decoder}, which is not decoded here: it is not among the common ones.`,
+      {
+        hint: 'Convert it: ffmpeg -i FILE -map 0:V -map 0:a? -c:v libx264 -crf 12 -c:a flac NEW.mkv',
+        cause: error,
+      },
+    );
+  }
   return new PermanentError('SOURCE_NOT_VIDEO', `${name} is not a video that can be read here.`, {
-    hint: 'See whether it plays; if it does, put it into another container: ffmpeg -i FILE -c copy NEW.mkv',
+    hint: 'Check that it plays. If it does, convert it: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv',
     cause: error,
   });
 }

@@ -12,10 +12,12 @@ export interface Ratio {
 export interface SourceTrack {
   /** ffmpeg's index of the track in its file. */
   readonly index: number;
-  /** A picture is cover art: one still, attached. */
+  /** A picture is a cover, a thumbnail or another still that belongs to the file and is no part of the film. */
   readonly kind: 'video' | 'audio' | 'subtitle' | 'attachment' | 'picture' | 'data';
   readonly codec: string | undefined;
   readonly sampleRateHz: number | undefined;
+  /** ffmpeg's name of the samples as they are decoded, such as s16 or fltp; undefined for what is no sound. */
+  readonly sampleFormat: string | undefined;
   readonly language: string | undefined;
 }
 
@@ -50,11 +52,13 @@ export interface VideoInfo {
   /** The average; 25 where unsaid. */
   readonly framesPerSecond: number;
   readonly timeBase: Ratio;
-  /** From the first frame to the end: of the picture where the container says, else of the file. */
+  /** As declared, from the first frame to the end: of the picture where the container says, else of the file. */
   readonly durationSeconds: number | undefined;
-  readonly frameCountDeclared: number | undefined;
-  /** Declared, less what an edit list cuts away; or from duration and rate. */
-  readonly frameCountEstimated: number | undefined;
+  /**
+   * How many frames to expect: what the header declares, less what an edit list hides; or duration times rate. Never more
+   * than the bytes of the file can hold. Undefined where nothing is declared.
+   */
+  readonly frameCountExpected: number | undefined;
   readonly audioTrackCount: number;
   readonly tracks: readonly SourceTrack[];
 }

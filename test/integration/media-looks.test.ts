@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeVideo } from '../../producer/media/encode-video.ts';
 import { probeVideo } from '../../shared/media/probe.ts';
 import { H264, ffmpeg, meanColour, picture, pictureTimes } from '../support/media-clips.ts';
-import { each, useMediaFolder } from '../support/media-round-trip.ts';
+import { NO_TRACKS, each, useMediaFolder } from '../support/media-round-trip.ts';
 
 const { clip, at, decode, roundTrip } = useMediaFolder();
 
@@ -156,6 +156,8 @@ describe('the result looks like the source:', () => {
       outputPath: resultPath,
       width: 64,
       height: 48,
+      trackPlan: NO_TRACKS,
+      cpuSecondsMax: 300,
     };
     await encodeVideo(request);
     expect(await probeVideo(resultPath)).toMatchObject({

@@ -1,5 +1,5 @@
 /** Decoding and encoding that end early: by choice, by a fault of the frames, by a fault of ffmpeg. */
-import { access, readdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 
 import { beforeAll, expect, test } from 'vitest';
 
@@ -9,9 +9,11 @@ import type { Timeline } from '../../producer/media/timeline.ts';
 import { ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import { type VideoInfo, probeVideo } from '../../shared/media/probe.ts';
 import { H264, picture } from '../support/media-clips.ts';
-import { each, useMediaFolder } from '../support/media-round-trip.ts';
+import { LIMITS, NO_TRACKS, each, useMediaFolder } from '../support/media-round-trip.ts';
+import { processesOf } from '../support/processes.ts';
 
-const { clip, at, decode, workDir } = useMediaFolder();
+const { clip, at, decode } = useMediaFolder();
+const encodeWith = { trackPlan: NO_TRACKS, cpuSecondsMax: 300 };
 
 /** So long that it cannot finish by itself before the test has. */
 let endless: { readonly sourcePath: string; readonly video: VideoInfo };
@@ -21,19 +23,18 @@ beforeAll(async () => {
   endless = { sourcePath, video: await probeVideo(sourcePath) };
 });
 
-test('leaving the iteration ends ffmpeg and takes its file away', async () => {
-  const source = { ...endless, workDir: await workDir() };
-  for await (const jpeg of decodeFrames(source)) {
+test('leaving the iteration ends ffmpeg', async () => {
+  for await (const jpeg of decodeFrames({ ...endless, limits: LIMITS })) {
     expect(jpeg.subarray(0, 2).toString('hex')).toBe('ffd8');
     break;
   }
-  expect(await readdir(source.workDir)).toEqual([]);
+  expect(await processesOf(endless.sourcePath)).toEqual([]);
 });
 
 test('an aborted decoding throws the reason', async () => {
   const stop = new AbortController();
   const reason = new Error('the job was cancelled');
-  const decoding = decodeFrames({ ...endless, workDir: await workDir(), signal: stop.signal });
+  const decoding = decodeFrames({ ...endless, limits: LIMITS, signal: stop.signal });
   await decoding.next();
   stop.abort(reason);
   await expect(Array.fromAsync(decoding)).rejects.toBe(reason);
@@ -50,9 +51,8 @@ test('an aborted encoding throws the reason, even while it waits for a frame, an
     await new Promise(() => {});
   }
   const timeline: Timeline = {
-    version: 1,
     timeBase: { numerator: 1, denominator: 25 },
-    pts: Array.from({ length: 50 }, (_, i) => i),
+    pts: Float64Array.from({ length: 50 }, (_, i) => i),
   };
   const outputPath = at('aborted.mkv');
   const encoding = encodeVideo({
@@ -63,6 +63,7 @@ test('an aborted encoding throws the reason, even while it waits for a frame, an
     outputPath,
     width: 64,
     height: 48,
+    ...encodeWith,
     signal: stop.signal,
   });
   await waiting.promise;
@@ -83,6 +84,7 @@ test('frames that fail, or are too few or too many, fail the encoding and leave 
       outputPath,
       width: 64,
       height: 48,
+      ...encodeWith,
     });
   async function* failing(): AsyncGenerator<Buffer> {
     yield* frames.slice(0, 9);
@@ -106,6 +108,7 @@ test('an ffmpeg that dies is heard, not the broken pipe behind it', async () => 
     outputPath,
     width: 64,
     height: 48,
+    ...encodeWith,
   };
   await expect(encodeVideo(request)).rejects.toMatchObject({
     code: 'MEDIA_TOOL_FAILED',
@@ -120,6 +123,7 @@ test('an absent ffmpeg is called by its name', async () => {
     doing: 'testing',
     stdin: 'none',
     stdout: 'none',
+    limits: { cpuSecondsMax: 10 },
   });
   await expect(finished).rejects.toMatchObject({
     code: 'PROGRAM_MISSING',

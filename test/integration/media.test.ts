@@ -4,7 +4,6 @@ import { readFile, writeFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
 
-import { truncationOf } from '../../producer/media/timeline.ts';
 import { probeVideo } from '../../shared/media/probe.ts';
 import { H264, ffprobe, picture, pictureTimes, soundPackets, tone } from '../support/media-clips.ts';
 import { useMediaFolder } from '../support/media-round-trip.ts';
@@ -146,10 +145,9 @@ describe('a round trip keeps every time, every frame and every packet of sound o
     ['no sound, from an .avi', 'j.avi', [...picture({}), '-c:v', 'mpeg4'], 25, 0],
   ] as const)('%s', async ([, name, args, frameCount, trackCount]) => {
     const sourcePath = await clip(name, args);
-    const { frames, timeline, video, resultPath } = await roundTrip(sourcePath);
+    const { frames, timeline, resultPath } = await roundTrip(sourcePath);
     expect(timeline.pts).toHaveLength(frames.length);
     expect(frames.length).toBe(frameCount);
-    expect(truncationOf({ timeline, video })).toBeUndefined();
     await expectSameTimes(sourcePath, resultPath);
     await expectSameSound(sourcePath, resultPath, trackCount);
   });
@@ -157,10 +155,9 @@ describe('a round trip keeps every time, every frame and every packet of sound o
   test('a file that was cut without decoding, whose table counts what its edit list hides', async () => {
     const whole = await clip('whole.mp4', [...picture({ seconds: 4 }), ...H264, '-g', '100']);
     const sourcePath = await clip('trimmed.mp4', ['-ss', '2', '-i', whole, '-c', 'copy']);
-    const { video, timeline, frames, resultPath } = await roundTrip(sourcePath);
-    expect(video.frameCountDeclared).toBe(100);
+    const { video, frames, resultPath } = await roundTrip(sourcePath);
+    expect(video.frameCountExpected).toBe(50);
     expect(frames).toHaveLength(50);
-    expect(truncationOf({ timeline, video })).toBeUndefined();
     await expectSameTimes(sourcePath, resultPath);
   });
 
@@ -186,7 +183,7 @@ describe('a round trip keeps every time, every frame and every packet of sound o
     const stumble = String.raw`setts=ts=if(eq(N\,10)\,TS-40\,TS)`;
     const sourcePath = await clip('m.mkv', [...picture({}), '-c:v', 'mpeg4', '-bsf:v', stumble]);
     const { timeline, resultPath } = await roundTrip(sourcePath);
-    expect(timeline.pts.slice(8, 13)).toEqual([320, 360, 361, 440, 480]);
+    expect([...timeline.pts.slice(8, 13)]).toEqual([320, 360, 361, 440, 480]);
     expect((await pictureTimes(resultPath)).seconds).toHaveLength(25);
   });
 

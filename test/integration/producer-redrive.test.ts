@@ -243,9 +243,15 @@ test('a step of the job as it was before its redrive does nothing to it', async 
   const parts = { ...bench.parts, folders };
   const step = { jobId: 'job-steps', epoch: before.definition.epoch };
   const { signal } = new AbortController();
-  const sourceLimits = { durationSecondsMax: 1, pixelsMax: 1 };
+  const sourceLimits = {
+    framesMax: 1,
+    durationSecondsMax: 1,
+    pixelsMax: 1,
+    wallSecondsMax: 1,
+    cpuSecondsMax: 1,
+  };
   await split({ ...parts, sourceLimits }, step, signal);
-  await stitch(parts, step, signal);
+  await stitch({ ...parts, stitchCpuSecondsMax: 1 }, step, signal);
   await failJob(parts, step, new Error('late'));
   expect(await bench.mustJob('job-steps')).toMatchObject({ state: 'running', framesSplit: 0 });
   await rm(workFolder, { recursive: true });

@@ -8,11 +8,23 @@ import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 
 import { assertSameLength } from '../../producer/media/check-result.ts';
-import { decodeFrames } from '../../producer/media/decode-frames.ts';
+import { type DecodeLimits, decodeFrames } from '../../producer/media/decode-frames.ts';
 import { encodeVideo } from '../../producer/media/encode-video.ts';
 import type { Timeline } from '../../producer/media/timeline.ts';
+import { workableTracks } from '../../producer/media/try-tracks.ts';
 import { type VideoInfo, probeVideo } from '../../shared/media/probe.ts';
 import { ffmpeg } from './media-clips.ts';
+
+/** For clips of a few seconds; the times are for a machine under load. */
+export const LIMITS: DecodeLimits = {
+  framesMax: 100_000,
+  durationSecondsMax: 10_000,
+  wallSecondsMax: 300,
+  cpuSecondsMax: 300,
+};
+
+/** No tracks besides the picture. */
+export const NO_TRACKS = { tracks: [], warnings: [], corrections: new Map<number, string>() };
 
 export interface Decoded {
   readonly video: VideoInfo;
@@ -35,7 +47,6 @@ export function useMediaFolder() {
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   const at = (name: string): string => join(folder, name);
-  const workDir = (): Promise<string> => mkdtemp(join(folder, 'work-'));
 
   /** Runs ffmpeg with these arguments and the new file's path behind them. */
   async function clip(name: string, args: readonly string[]): Promise<string> {
@@ -45,7 +56,7 @@ export function useMediaFolder() {
 
   async function decode(sourcePath: string): Promise<Decoded> {
     const video = await probeVideo(sourcePath);
-    const decoding = decodeFrames({ sourcePath, video, workDir: await workDir() });
+    const decoding = decodeFrames({ sourcePath, video, limits: LIMITS });
     const frames: Buffer[] = [];
     for (;;) {
       const { done, value } = await decoding.next();
@@ -60,13 +71,15 @@ export function useMediaFolder() {
     results += 1;
     const resultPath = at(`result-${results}.${video.container}`);
     const { width, height } = video;
-    const request = { timeline, video, sourcePath, outputPath: resultPath, width, height };
-    const { warnings } = await encodeVideo({ ...request, frames: each(frames) });
-    await assertSameLength({ resultPath, timeline, video });
+    const trackPlan = await workableTracks({ sourcePath, video, folder });
+    const request = { timeline, video, sourcePath, outputPath: resultPath, width, height, trackPlan };
+    const { warnings } = await encodeVideo({ ...request, frames: each(frames), cpuSecondsMax: 300 });
+    const soundTrackCount = trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length;
+    await assertSameLength(resultPath, { timeline, framesPerSecond: video.framesPerSecond, soundTrackCount });
     return { video, timeline, frames, resultPath, warnings };
   }
 
-  return { at, workDir, clip, decode, roundTrip };
+  return { at, clip, decode, roundTrip };
 }
 
 export async function* each(frames: readonly Buffer[]): AsyncGenerator<Buffer> {

@@ -20,10 +20,18 @@ export function videoInfo(differences: Partial<VideoInfo> = {}): VideoInfo {
     framesPerSecond: 25,
     timeBase: { numerator: 1, denominator: 12_800 },
     durationSeconds: 2,
-    frameCountDeclared: 50,
-    frameCountEstimated: 50,
+    frameCountExpected: 50,
     audioTrackCount: 0,
-    tracks: [{ index: 0, kind: 'video', codec: 'h264', sampleRateHz: undefined, language: undefined }],
+    tracks: [
+      {
+        index: 0,
+        kind: 'video',
+        codec: 'h264',
+        sampleRateHz: undefined,
+        sampleFormat: undefined,
+        language: undefined,
+      },
+    ],
     ...differences,
   };
 }

@@ -4,19 +4,17 @@ import { differencesOf } from '../../../producer/media/check-result.ts';
 
 /** 50 frames of 40 ms. */
 const timeline = {
-  version: 1 as const,
   timeBase: { numerator: 1, denominator: 25 },
-  pts: Array.from({ length: 50 }, (_, index) => index),
+  pts: Float64Array.from({ length: 50 }, (_, index) => index),
 };
-const video = { audioTrackCount: 1, framesPerSecond: 25 };
-const good = { audioTrackCount: 1, durationSeconds: 2 };
+const expected = { timeline, soundTrackCount: 1, framesPerSecond: 25 };
+const good = { audioTrackCount: 1, durationSeconds: 2, packetCount: 50 };
 
 test('a result with the same frames, length and sound passes', () => {
-  expect(differencesOf({ result: good, packetCount: 50, timeline, video })).toEqual([]);
+  expect(differencesOf(good, expected)).toEqual([]);
 });
 
-const lasting = (durationSeconds: number) =>
-  differencesOf({ result: { ...good, durationSeconds }, packetCount: 50, timeline, video });
+const lasting = (durationSeconds: number) => differencesOf({ ...good, durationSeconds }, expected);
 
 test('a last frame that lasts a frame longer or shorter is no difference, two frames are', () => {
   expect(lasting(1.96)).toEqual([]);
@@ -27,15 +25,10 @@ test('a last frame that lasts a frame longer or shorter is no difference, two fr
 
 test('everything that differs is told at once', () => {
   expect(
-    differencesOf({
-      result: { audioTrackCount: 0, durationSeconds: undefined },
-      packetCount: 49,
-      timeline,
-      video,
-    }),
+    differencesOf({ audioTrackCount: 0, durationSeconds: undefined, packetCount: 49 }, expected),
   ).toEqual([
     'it has 49 pictures for 50 frames',
     'its picture lasts 0.000 s where the timeline has 2.000 s',
-    'it has 0 tracks of sound where the source has 1',
+    'it has 0 tracks of sound where 1 were to be kept',
   ]);
 });

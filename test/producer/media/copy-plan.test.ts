@@ -1,19 +1,17 @@
 import { expect, test } from 'vitest';
 
-import { lossesOf, planCopies } from '../../../producer/media/copy-plan.ts';
+import { lossesOf, planTracks, secondBest } from '../../../producer/media/copy-plan.ts';
 import type { Timeline } from '../../../producer/media/timeline.ts';
 import type { SourceTrack, VideoInfo } from '../../../shared/media/video-info.ts';
 import { videoInfo } from '../../support/video-info.ts';
 
 function track(index: number, kind: SourceTrack['kind'], codec?: string): SourceTrack {
-  return { index, kind, codec, sampleRateHz: undefined, language: undefined };
+  return { index, kind, codec, sampleRateHz: undefined, sampleFormat: 's16', language: undefined };
 }
 
 function planned(container: VideoInfo['container'], tracks: readonly SourceTrack[]) {
-  const { copied, warnings } = planCopies(
-    videoInfo({ container, tracks: [track(0, 'video', 'h264'), ...tracks] }),
-  );
-  return { copied: copied.map(({ index }) => index), warnings };
+  const plan = planTracks(videoInfo({ container, tracks: [track(0, 'video', 'h264'), ...tracks] }));
+  return { copied: plan.tracks.map((one) => one.track.index), warnings: plan.warnings };
 }
 
 test('every track of sound is copied, whatever its codec', () => {
@@ -37,7 +35,7 @@ test('what is left behind is said, one sentence for each track', () => {
     planned('mp4', [track(1, 'subtitle', 'subrip'), track(2, 'video', 'h264'), track(3, 'data')]).warnings,
   ).toEqual([
     'Track 1 of the source (subtitle, subrip) is not copied: an .mp4 result cannot hold it.',
-    'Track 2 of the source (video, h264) is not copied: only the first picture track is scored.',
+    'Track 2 of the source (video, h264) is not copied: only the main picture track is scored.',
     'Track 3 of the source (data, unknown) is not copied: an .mp4 result cannot hold it.',
   ]);
 });
@@ -46,9 +44,31 @@ test('the text track behind the chapters of an .mp4 is not missed: ffmpeg writes
   expect(planned('mp4', [track(1, 'data', 'bin_data')])).toEqual({ copied: [], warnings: [] });
 });
 
+test('sound that a container does not take is converted without loss, and left out where that fails, too', () => {
+  const planned = { track: { ...track(1, 'audio', 'pcm_dvd'), sampleFormat: 's32' }, codec: 'copy' };
+  const converted = secondBest(planned, 'mkv');
+  expect(converted).toMatchObject({
+    planned: { codec: 'pcm_s32le' },
+    warning: expect.stringContaining('is converted to pcm_s32le, without loss') as string,
+  });
+  expect(secondBest({ ...planned, codec: 'pcm_s32le' }, 'mkv')).toEqual({
+    planned: undefined,
+    warning: 'Track 1 of the source (audio, pcm_dvd) is not copied: an .mkv result cannot hold it.',
+  });
+  expect(secondBest(planned, 'mp4').planned?.codec).toBe('alac');
+});
+
+test.for([
+  ['a subtitle', track(1, 'subtitle', 'subrip')],
+  ['an attachment', track(1, 'attachment', 'ttf')],
+  ['sound of an unknown codec', track(1, 'audio')],
+] as const)('%s that a container does not take is left out', ([, left]) => {
+  expect(secondBest({ track: left, codec: 'copy' }, 'mkv').planned).toBeUndefined();
+});
+
 /** Two frames, the first at this tick. */
 function timelineFrom(first: number): Timeline {
-  return { version: 1, timeBase: { numerator: 1, denominator: 25 }, pts: [first, first + 1] };
+  return { timeBase: { numerator: 1, denominator: 25 }, pts: Float64Array.of(first, first + 1) };
 }
 
 test('an ordinary video loses nothing', () => {

@@ -1,20 +1,49 @@
 import { expect, test } from 'vitest';
 
-import { parseFramecrc } from '../../../producer/media/framecrc.ts';
+import { FramecrcReader } from '../../../producer/media/framecrc.ts';
 
 const HEADER =
   '#software: Lavf\n#tb 0: 1/25000\n#media_type 0: video\n#codec_id 0: mjpeg\n#dimensions 0: 768x432\n#sar 0: 0/1\n';
+
+/** Read in pieces of this many characters. */
+function parseFramecrc(text: string, pieceLength = 7) {
+  const reader = new FramecrcReader();
+  for (let at = 0; at < text.length; at += pieceLength) reader.push(text.slice(at, at + pieceLength));
+  const { timeBase, pts } = reader.end();
+  return { timeBase, pts: [...pts] };
+}
 
 test('the timestamps are the third column, in ticks of the stated time base', () => {
   const text =
     `${HEADER}0,          0,          0,     2000,    14291, 0xd02a425e, S=1,        8\n` +
     '0,       2000,       2040,     2000,    14934, 0x314fde6d, S=1,        8\n';
-  expect(parseFramecrc(text)).toEqual({ timeBase: { numerator: 1, denominator: 25_000 }, pts: [0, 2040] });
+  for (const pieceLength of [1, 7, text.length]) {
+    expect(parseFramecrc(text, pieceLength)).toEqual({
+      timeBase: { numerator: 1, denominator: 25_000 },
+      pts: [0, 2040],
+    });
+  }
 });
 
 test('timestamps below zero and an unknown decoding time are read', () => {
   const { pts } = parseFramecrc(`${HEADER}0, NOPTS, -512, 512, 9, 0x1\n0, 0, 0, 512, 9, 0x1\n`);
   expect(pts).toEqual([-512, 0]);
+});
+
+test('the span grows while the list is read', () => {
+  const reader = new FramecrcReader();
+  expect(reader.spanSeconds).toBe(0);
+  reader.push(`${HEADER}0, 25000, 25000, 1, 9, 0x1\n`);
+  expect(reader.spanSeconds).toBe(0);
+  reader.push('0, 75000, 75000, 1, 9, 0x1\n');
+  expect([reader.spanSeconds, reader.frameCount]).toEqual([2, 2]);
+});
+
+test('a line without an end is refused before it fills the memory', () => {
+  const reader = new FramecrcReader();
+  expect(() => reader.push('0'.repeat(100_000))).toThrow(
+    expect.objectContaining({ code: 'MEDIA_TOOL_FAILED' }),
+  );
 });
 
 test('a list without frames has no timestamps', () => {

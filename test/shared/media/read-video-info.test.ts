@@ -55,10 +55,9 @@ test('cover art is neither the video nor a second one', () => {
   ]);
 });
 
-test('an edit list that hides half of the counted frames halves the estimate', () => {
+test('an edit list that hides half of the counted frames halves the frames that are expected', () => {
   expect(read({ picture: { nb_frames: '100', duration: '2.0' } })).toMatchObject({
-    frameCountDeclared: 100,
-    frameCountEstimated: 50,
+    frameCountExpected: 50,
   });
 });
 
@@ -67,7 +66,7 @@ test('what Matroska declares is the end of the picture; less its start it is the
   expect(read({ format: MKV, picture })).toMatchObject({
     container: 'mkv',
     durationSeconds: 4,
-    frameCountEstimated: 100,
+    frameCountExpected: 100,
   });
   expect(read({ format: MKV, picture: { start_time: '0.1' } }).durationSeconds).toBeCloseTo(4);
 });
@@ -81,8 +80,7 @@ test('nothing is made of what is not said', () => {
     sample_aspect_ratio: '0:1',
   };
   expect(read({ format: { format_name: 'flv' }, picture })).toMatchObject({
-    frameCountDeclared: undefined,
-    frameCountEstimated: undefined,
+    frameCountExpected: undefined,
     durationSeconds: undefined,
     framesPerSecond: 25,
     sampleAspectRatio: { numerator: 1, denominator: 1 },
