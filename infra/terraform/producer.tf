@@ -10,7 +10,9 @@ locals {
     FRAMEFLEET_KEEP_FRAMES_SECONDS        = var.producer_settings.keep_frames_seconds
     FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS = var.producer_settings.keep_failed_frames_seconds
     FRAMEFLEET_DURATION_SECONDS_MAX       = var.producer_settings.duration_seconds_max
+    FRAMEFLEET_FRAMES_MAX                 = var.producer_settings.frames_max
     FRAMEFLEET_PIXELS_MAX                 = var.producer_settings.pixels_max
+    FRAMEFLEET_STEP_SECONDS_MAX           = var.producer_settings.step_seconds_max
     AZURE_CLIENT_ID                       = azurerm_user_assigned_identity.room["producer"].client_id
   })
 

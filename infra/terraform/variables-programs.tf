@@ -45,7 +45,9 @@ variable "producer_settings" {
     keep_frames_seconds        = optional(number)
     keep_failed_frames_seconds = optional(number)
     duration_seconds_max       = optional(number)
+    frames_max                 = optional(number)
     pixels_max                 = optional(number)
+    step_seconds_max           = optional(number)
   })
   default = {}
 

@@ -1,4 +1,3 @@
-import type { Ratio } from '../../shared/media/video-info.ts';
 /**
  * PURE. Reads the exact timestamps out of ffmpeg's framecrc, which has a line for each frame:
  *
@@ -8,6 +7,7 @@ import type { Ratio } from '../../shared/media/video-info.ts';
  * Only stream 0 may be there. Timestamps are ticks of the time base. It takes the text as it comes, in pieces of any size,
  * and keeps 8 bytes a frame: three million frames are 24 MB.
  */
+import type { Ratio } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
 const TIME_BASE = /^#tb 0: (\d+)\/(\d+)$/;

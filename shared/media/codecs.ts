@@ -6,77 +6,14 @@
  */
 
 /** By the name of the codec. A picture in another codec is refused with its name. */
-const PICTURE_CODECS = new Set([
-  ...[
-    'h264',
-    'hevc',
-    'av1',
-    'vp8',
-    'vp9',
-    'vp6',
-    'vp6a',
-    'vp6f',
-    'theora',
-    'vp3',
-    'flv1',
-    'h261',
-    'h263',
-    'h263p',
-  ],
-  ...[
-    'mpeg1video',
-    'mpeg2video',
-    'mpeg4',
-    'msmpeg4v1',
-    'msmpeg4v2',
-    'msmpeg4v3',
-    'wmv1',
-    'wmv2',
-    'wmv3',
-    'vc1',
-  ],
-  ...[
-    'mjpeg',
-    'mjpegb',
-    'jpeg2000',
-    'png',
-    'prores',
-    'dnxhd',
-    'cfhd',
-    'hap',
-    'dvvideo',
-    'svq1',
-    'svq3',
-    'cinepak',
-  ],
-  ...[
-    'ffv1',
-    'ffvhuff',
-    'huffyuv',
-    'utvideo',
-    'magicyuv',
-    'lagarith',
-    'qtrle',
-    'rpza',
-    'smc',
-    'msvideo1',
-    'msrle',
-  ],
-  ...[
-    'rawvideo',
-    'v210',
-    'v308',
-    'v408',
-    'v410',
-    'r10k',
-    'r210',
-    'ayuv',
-    'yuv4',
-    'dirac',
-    'flashsv',
-    'flashsv2',
-  ],
-]);
+const PICTURE_CODECS = new Set(
+  (
+    'h264 hevc av1 vp8 vp9 vp6 vp6a vp6f theora vp3 flv1 h261 h263 h263p mpeg1video mpeg2video mpeg4 ' +
+    'msmpeg4v1 msmpeg4v2 msmpeg4v3 wmv1 wmv2 wmv3 vc1 mjpeg mjpegb jpeg2000 png prores dnxhd cfhd hap ' +
+    'dvvideo svq1 svq3 cinepak ffv1 ffvhuff huffyuv utvideo magicyuv lagarith qtrle rpza smc msvideo1 ' +
+    'msrle rawvideo v210 v308 v408 v410 r10k r210 ayuv yuv4 dirac flashsv flashsv2'
+  ).split(' '),
+);
 
 /** Decoders whose name is not their codec's. `gif` and `webp` are no codecs of a video container. */
 const PICTURE_DECODERS = ['libdav1d', 'libaom-av1', 'flv', 'msmpeg4', 'libopenjpeg', 'libvpx', 'libvpx-vp9'];
@@ -85,135 +22,20 @@ const PICTURE_DECODERS = ['libdav1d', 'libaom-av1', 'flv', 'msmpeg4', 'libopenjp
  * Sound and subtitles are copied, but ffprobe opens a decoder for each track, and fails where it may not; and the parameters of
  * sound are often found only by decoding a little of it.
  */
-const SOUND_DECODERS = [
-  ...[
-    'aac',
-    'aac_fixed',
-    'aac_latm',
-    'ac3',
-    'ac3_fixed',
-    'eac3',
-    'dca',
-    'truehd',
-    'mlp',
-    'flac',
-    'alac',
-    'als',
-    'ape',
-  ],
-  ...[
-    'mp1',
-    'mp1float',
-    'mp2',
-    'mp2float',
-    'mp3',
-    'mp3float',
-    'mp3adu',
-    'mp3adufloat',
-    'mp3on4',
-    'mp3on4float',
-  ],
-  ...[
-    'opus',
-    'libopus',
-    'vorbis',
-    'libvorbis',
-    'speex',
-    'libspeex',
-    'nellymoser',
-    'wavpack',
-    'tta',
-    'tak',
-    's302m',
-  ],
-  ...[
-    'wmav1',
-    'wmav2',
-    'wmapro',
-    'wmalossless',
-    'wmavoice',
-    'amrnb',
-    'amrwb',
-    'libopencore_amrnb',
-    'libopencore_amrwb',
-  ],
-  ...[
-    'atrac3',
-    'atrac3al',
-    'atrac3plus',
-    'cook',
-    'real_144',
-    'real_288',
-    'sipr',
-    'ralf',
-    'qcelp',
-    'qdm2',
-    'qdmc',
-  ],
-  ...[
-    'gsm',
-    'gsm_ms',
-    'libgsm',
-    'libgsm_ms',
-    'g722',
-    'g726',
-    'g726le',
-    'g723_1',
-    'g729',
-    'evrc',
-    'ilbc',
-    'mace3',
-  ],
-  ...[
-    'mace6',
-    'comfortnoise',
-    'dvaudio',
-    'dolby_e',
-    'truespeech',
-    'sbc',
-    'adpcm_ima_qt',
-    'adpcm_ima_wav',
-    'adpcm_ms',
-  ],
-  ...['adpcm_swf', 'adpcm_yamaha', 'adpcm_ct', 'pcm_alaw', 'pcm_mulaw', 'pcm_bluray', 'pcm_dvd', 'pcm_f16le'],
-  ...['pcm_f24le', 'pcm_f32be', 'pcm_f32le', 'pcm_f64be', 'pcm_f64le', 'pcm_s8', 'pcm_s16be', 'pcm_s16le'],
-  ...[
-    'pcm_s16be_planar',
-    'pcm_s16le_planar',
-    'pcm_s24be',
-    'pcm_s24le',
-    'pcm_s24le_planar',
-    'pcm_s32be',
-    'pcm_s32le',
-  ],
-  ...[
-    'pcm_s32le_planar',
-    'pcm_s64be',
-    'pcm_s64le',
-    'pcm_u8',
-    'pcm_u16be',
-    'pcm_u16le',
-    'pcm_u24be',
-    'pcm_u24le',
-  ],
-];
-const SUBTITLE_DECODERS = [
-  ...[
-    'ass',
-    'ssa',
-    'srt',
-    'subrip',
-    'text',
-    'mov_text',
-    'webvtt',
-    'dvbsub',
-    'dvdsub',
-    'pgssub',
-    'xsub',
-    'cc_dec',
-  ],
-  'libzvbi_teletextdec',
-];
+const SOUND_DECODERS = (
+  'aac aac_fixed aac_latm ac3 ac3_fixed eac3 dca truehd mlp flac alac als ape mp1 mp1float mp2 mp2float ' +
+  'mp3 mp3float mp3adu mp3adufloat mp3on4 mp3on4float opus libopus vorbis libvorbis speex libspeex ' +
+  'nellymoser wavpack tta tak s302m wmav1 wmav2 wmapro wmalossless wmavoice amrnb amrwb ' +
+  'libopencore_amrnb libopencore_amrwb atrac3 atrac3al atrac3plus cook real_144 real_288 sipr ralf ' +
+  'qcelp qdm2 qdmc gsm gsm_ms libgsm libgsm_ms g722 g726 g726le g723_1 g729 evrc ilbc mace3 mace6 ' +
+  'comfortnoise dvaudio dolby_e truespeech sbc adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf ' +
+  'adpcm_yamaha adpcm_ct pcm_alaw pcm_mulaw pcm_bluray pcm_dvd pcm_f16le pcm_f24le pcm_f32be pcm_f32le ' +
+  'pcm_f64be pcm_f64le pcm_s8 pcm_s16be pcm_s16le pcm_s16be_planar pcm_s16le_planar pcm_s24be pcm_s24le ' +
+  'pcm_s24le_planar pcm_s32be pcm_s32le pcm_s32le_planar pcm_s64be pcm_s64le pcm_u8 pcm_u16be pcm_u16le ' +
+  'pcm_u24be pcm_u24le'
+).split(' ');
+const SUBTITLE_DECODERS =
+  'ass ssa srt subrip text mov_text webvtt dvbsub dvdsub pgssub xsub cc_dec libzvbi_teletextdec'.split(' ');
 
 /** For ffmpeg's `-codec_whitelist`. */
 export const DECODERS_ALLOWED = [

@@ -60,7 +60,6 @@ export function readVideoInfo({
   const ratio = positiveRatio(stream.sample_aspect_ratio) ?? { numerator: 1, denominator: 1 };
   const framesPerSecond =
     believableRate(stream.avg_frame_rate) ?? believableRate(stream.r_frame_rate) ?? FRAMES_PER_SECOND_UNSAID;
-  const framesMax = Math.ceil(fileSizeBytes / FRAME_BYTES_MIN);
   const durationSeconds = durationOf(answer, stream);
   const transfer = said(stream.color_transfer);
   return {
@@ -86,11 +85,13 @@ export function readVideoInfo({
     framesPerSecond,
     timeBase: positiveRatio(stream.time_base) ?? { numerator: 1, denominator: 1000 },
     durationSeconds,
-    frameCountExpected: expectedFrames({
-      declared: positiveNumber(stream.nb_frames),
-      shown: durationSeconds === undefined ? undefined : durationSeconds * framesPerSecond,
-      framesMax,
-    }),
+    frameCountExpected: expectedFrames(
+      [
+        positiveNumber(stream.nb_frames),
+        durationSeconds === undefined ? undefined : durationSeconds * framesPerSecond,
+      ],
+      Math.ceil(fileSizeBytes / FRAME_BYTES_MIN),
+    ),
     audioTrackCount: tracks.filter(({ kind }) => kind === 'audio').length,
     tracks,
   };
@@ -156,19 +157,13 @@ function believableRate(text: string | undefined): number | undefined {
   return rate !== undefined && rate <= FRAMES_PER_SECOND_MAX ? rate : undefined;
 }
 
-/** An edit list hides frames that the header counts: duration times rate is then less than the count. */
-function expectedFrames({
-  declared,
-  shown,
-  framesMax,
-}: {
-  readonly declared: number | undefined;
-  readonly shown: number | undefined;
-  readonly framesMax: number;
-}): number | undefined {
-  if (declared === undefined && shown === undefined) return undefined;
-  const expected = Math.min(declared ?? Infinity, shown ?? Infinity, framesMax);
-  return Math.max(1, Math.round(expected));
+/**
+ * An edit list hides frames that the header counts: duration times rate is then less than the count. What the file has too few
+ * bytes for says nothing.
+ */
+function expectedFrames(counts: readonly (number | undefined)[], framesMax: number): number | undefined {
+  const possible = counts.filter((count) => count !== undefined).filter((count) => count <= framesMax);
+  return possible.length === 0 ? undefined : Math.max(1, Math.round(Math.min(...possible)));
 }
 
 function bitDepthOf({ pix_fmt: format, bits_per_raw_sample: raw }: FfprobeStream): number {

@@ -55,8 +55,8 @@ export interface VideoInfo {
   /** As declared, from the first frame to the end: of the picture where the container says, else of the file. */
   readonly durationSeconds: number | undefined;
   /**
-   * How many frames to expect: what the header declares, less what an edit list hides; or duration times rate. Never more
-   * than the bytes of the file can hold. Undefined where nothing is declared.
+   * How many frames to expect: what the header declares, less what an edit list hides; or duration times rate. Undefined where
+   * nothing is declared, or more than the file has bytes for.
    */
   readonly frameCountExpected: number | undefined;
   readonly audioTrackCount: number;

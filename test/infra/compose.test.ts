@@ -68,6 +68,8 @@ const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
     'FRAMEFLEET_WORK_BYTES_MAX',
     // What a source may be: the same everywhere.
     'FRAMEFLEET_DURATION_SECONDS_MAX',
+    'FRAMEFLEET_FRAMES_MAX',
+    'FRAMEFLEET_STEP_SECONDS_MAX',
     'FRAMEFLEET_PIXELS_MAX',
   ],
   scaler: [

@@ -17,6 +17,7 @@ describe('the track that a player shows is scored', () => {
   const LARGE = picture({ size: '160x90' });
   /** One frame, larger than the film. */
   const STILL = picture({ size: '320x180', rate: '1' });
+  const MJPEG_AND_H264 = '-map 0 -map 1 -c:v:0 mjpeg -c:v:1 libx264 -pix_fmt:v:1 yuv420p'.split(' ');
   const BOTH = ['-map', '0', '-map', '1', ...H264];
 
   test.for([
@@ -31,29 +32,17 @@ describe('the track that a player shows is scored', () => {
       'the film, not the cover in front of it',
       'cover.mp4',
       [
-        ...[
-          ...STILL,
-          ...SMALL,
-          '-map',
-          '0',
-          '-map',
-          '1',
-          '-c:v:0',
-          'mjpeg',
-          '-disposition:v:0',
-          'attached_pic',
-        ],
-        ...['-c:v:1', 'libx264', '-pix_fmt:v:1', 'yuv420p', '-disposition:v:1', 'default'],
+        ...STILL,
+        ...SMALL,
+        ...MJPEG_AND_H264,
+        ...'-disposition:v:0 attached_pic -disposition:v:1 default'.split(' '),
       ],
       64,
     ],
     [
       'the film, not a still in front of it that is not flagged as one',
       'still.mov',
-      [
-        ...[...STILL, ...SMALL, '-map', '0', '-map', '1', '-c:v:0', 'mjpeg', '-disposition:v:0', 'default'],
-        ...['-c:v:1', 'libx264', '-pix_fmt:v:1', 'yuv420p', '-disposition:v:1', '0'],
-      ],
+      [...STILL, ...SMALL, ...MJPEG_AND_H264, ...'-disposition:v:0 default -disposition:v:1 0'.split(' ')],
       64,
     ],
   ] as const)('%s', async ([, name, args, width]) => {
@@ -108,7 +97,8 @@ test('sound of a codec that ffmpeg does not know is left out of an .mkv, with a 
     ...picture({}),
     ...tone({}),
     ...tone({ hertz: 880 }),
-    ...[...['-map', '0', '-map', '1', '-map', '2', ...H264, '-c:a:0', 'aac', '-c:a:1', 'mp2']],
+    ...H264,
+    ...'-map 0 -map 1 -map 2 -c:a:0 aac -c:a:1 mp2'.split(' '),
   ]);
   const bytes = (await readFile(sourcePath)).toString('latin1');
   await writeFile(at('patched.mkv'), Buffer.from(bytes.replace('A_MPEG/L2', 'A_APAC/X2'), 'latin1'));

@@ -41,6 +41,8 @@ producer_settings = {
   keep_frames_seconds        = 3600
   keep_failed_frames_seconds = 86400
   duration_seconds_max       = 7200
+  frames_max                 = 432000
+  step_seconds_max           = 86400
   work_bytes_max             = 6000000000
   pixels_max                 = 8294400
 }

@@ -45,17 +45,17 @@ test('the text track behind the chapters of an .mp4 is not missed: ffmpeg writes
 });
 
 test('sound that a container does not take is converted without loss, and left out where that fails, too', () => {
-  const planned = { track: { ...track(1, 'audio', 'pcm_dvd'), sampleFormat: 's32' }, codec: 'copy' };
-  const converted = secondBest(planned, 'mkv');
+  const copied = { track: { ...track(1, 'audio', 'pcm_dvd'), sampleFormat: 's32' }, codec: 'copy' };
+  const converted = secondBest(copied, 'mkv');
   expect(converted).toMatchObject({
     planned: { codec: 'pcm_s32le' },
     warning: expect.stringContaining('is converted to pcm_s32le, without loss') as string,
   });
-  expect(secondBest({ ...planned, codec: 'pcm_s32le' }, 'mkv')).toEqual({
+  expect(secondBest({ ...copied, codec: 'pcm_s32le' }, 'mkv')).toEqual({
     planned: undefined,
     warning: 'Track 1 of the source (audio, pcm_dvd) is not copied: an .mkv result cannot hold it.',
   });
-  expect(secondBest(planned, 'mp4').planned?.codec).toBe('alac');
+  expect(secondBest(copied, 'mp4').planned?.codec).toBe('alac');
 });
 
 test.for([
