@@ -16,6 +16,10 @@ import type { ProducerMetrics } from './metrics.ts';
 const RESULT_LEASE_SECONDS = 30;
 /** A message for a newer producer is left for it. */
 const NEWER_DELAY_SECONDS = 60;
+/** A result that cannot be taken for so many deliveries, half a minute apart, is dropped: half a day of Redis being away is not. */
+const DELIVERIES_MAX = 1_440;
+/** Where it is Redis that is away, each result fails once and then waits for its lease. */
+const AFTER_FAILURE_MS = 500;
 /** The collector stays quick while a job is open: the end of every job waits for it. */
 const REST_BUSY = { minMs: 50, maxMs: 300 };
 const REST_IDLE = { minMs: 500, maxMs: 5_000 };
@@ -49,7 +53,7 @@ export class Collector {
     const decoded = decodeMessage(message.text, resultMessage);
     switch (decoded.kind) {
       case 'valid':
-        await this.#take(decoded.message);
+        if (!(await this.#tryToTake(decoded.message, message.dequeueCount))) return AFTER_FAILURE_MS;
         break;
       case 'newer':
         await results.update(message, { visibilityTimeoutSeconds: NEWER_DELAY_SECONDS });
@@ -61,6 +65,22 @@ export class Collector {
     }
     await results.remove(message);
     return 0;
+  }
+
+  /**
+   * Returns false where the result could not be taken: it comes back after its lease, and the others are taken meanwhile. One that
+   * never can be is dropped in the end: what it tells is in storage, too.
+   */
+  async #tryToTake(result: ResultMessage, dequeueCount: number): Promise<boolean> {
+    const { jobId, batchIndex } = result;
+    try {
+      await this.#take(result);
+      return true;
+    } catch (error) {
+      const isDropped = dequeueCount >= DELIVERIES_MAX;
+      this.#parts.log.warn({ jobId, batchIndex, dequeueCount, isDropped, error }, 'result not taken');
+      return isDropped;
+    }
   }
 
   async #take(result: ResultMessage): Promise<void> {

@@ -14,6 +14,7 @@ import type { ClaimedBatch, LedgerJob } from '../shared/control/ledger-job.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
+import { eachJob } from './each-job.ts';
 import type { ProducerMetrics } from './metrics.ts';
 import { nextInTurn, windowSize } from './take-turns.ts';
 
@@ -53,12 +54,13 @@ async function sendAgain(
   if (sent === 0) return;
   const seemsWhole = (await batches.countApprox()) >= sent;
   const staleMs = seemsWhole ? resendMs * PATIENCE : resendMs;
-  for (const { jobId } of jobs) {
+  const sendStale = async ({ jobId }: LedgerJob): Promise<void> => {
     const stale = await ledger.requeueStale(jobId, clock.now().getTime() - staleMs);
-    if (stale === 0) continue;
+    if (stale === 0) return;
     metrics.batchesResent.inc(stale);
     log.warn({ jobId, batches: stale }, 'batches got no further and are sent again');
-  }
+  };
+  await eachJob(jobs, sendStale, { log, doing: 'sending stale batches again' });
 }
 
 async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Promise<void> {
@@ -82,12 +84,20 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
     const turn = jobId === undefined ? undefined : turns.get(jobId);
     if (turn === undefined) return;
     const nowMs = clock.now().getTime();
-    const claimed = await ledger.claimBatch(turn.job.jobId, nowMs);
-    if (claimed === undefined) {
+    try {
+      const claimed = await ledger.claimBatch(turn.job.jobId, nowMs);
+      if (claimed === undefined) {
+        turns.delete(turn.job.jobId);
+        continue;
+      }
+      await send(parts, turn.job, claimed);
+    } catch (error) {
+      // What is wrong with one job does not keep the others waiting; with the last of them it is the pass that fails.
       turns.delete(turn.job.jobId);
+      if (turns.size === 0) throw error;
+      parts.log.warn({ jobId: turn.job.jobId, error }, 'batch not sent: the next pass tries it again');
       continue;
     }
-    await send(parts, turn.job, claimed);
     turn.batchesReady -= 1;
     // Several turns fall into one millisecond: they keep their order all the same.
     turn.lastDispatchedAt = nowMs + turnsTaken / window / 2;

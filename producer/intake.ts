@@ -8,11 +8,13 @@ import type { BlobStore } from '../shared/azure/blob-store.ts';
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
 import { jobIdOfTrigger } from '../shared/contract/blob-names.ts';
 import { isTerminal } from '../shared/contract/job.ts';
+import type { LedgerJob } from '../shared/control/ledger-job.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { Steps } from '../shared/control/steps.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { type Drop, Drops, dropOf } from './drops.ts';
+import { eachJob } from './each-job.ts';
 import { type CreatedBlob, createdBlobs } from './media-event.ts';
 import type { ProducerMetrics } from './metrics.ts';
 import { openJob } from './open-job.ts';
@@ -81,20 +83,22 @@ export class Intake {
   }
 
   async #scan(): Promise<void> {
-    const { blobs, ledger, steps } = this.#parts;
+    const { blobs, ledger, steps, log } = this.#parts;
     for await (const drop of this.#drops.waiting()) await this.#tryToTake(drop);
     for await (const folder of blobs.listFolders('incoming')) {
       const jobId = jobIdOfTrigger(`${folder}/job.json`);
       if (jobId !== undefined) await this.#tryToOpen(jobId);
     }
     // A producer that died between opening a job, or resolving its first frame, and starting the step.
-    for (const { jobId, state, definition, framesScored, framesFailed } of await ledger.openJobs()) {
+    const startSteps = async (job: LedgerJob): Promise<void> => {
+      const { jobId, state, definition, framesScored, framesFailed } = job;
       const { epoch } = definition;
       if (!isTerminal(state)) await steps.add('split', { jobId, epoch });
       if (state === 'running' && framesScored + framesFailed > 0) await steps.add('stitch', { jobId, epoch });
       // It may have been opened again: were its ledger lost now, it would have to be opened once more.
       this.#ended.delete(jobId);
-    }
+    };
+    await eachJob(await ledger.openJobs(), startSteps, { log, doing: 'starting its steps' });
   }
 
   /** Returns whether it need not be tried again. */

@@ -11,6 +11,7 @@ import { type StepJob, Steps } from '../shared/control/steps.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
 import { createLog } from '../shared/runtime/log.ts';
+import { LoopHealth } from '../shared/runtime/loop-health.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
 import { Collector } from './collect.ts';
@@ -90,8 +91,9 @@ await runService(
         await keepForAWhile(retainParts, job);
       },
     });
+    const health = new LoopHealth(clock);
     const loop = (name: string, pass: () => Promise<number>) =>
-      service.run(name, () => repeat({ name, clock, log, signal, pass }));
+      service.run(name, () => repeat({ name, clock, log, signal, health, pass }));
     loop('intake', () => intake.pass());
     loop('dispatch', () => dispatchPass({ ...shared, batches, resendMs: config.resendMs }));
     loop('collect', () => collector.pass());
@@ -101,7 +103,7 @@ await runService(
     loop('poison depth', () => poisonDepthPass({ poison, metrics }));
 
     const isReady = () => !signal.aborted && redis.status === 'ready';
-    const http = createHttp({ registry: metrics.registry, isLive: () => true, isReady });
+    const http = createHttp({ registry: metrics.registry, health, isReady });
     service.onStop(() => http.close());
     service.announceReady(await listen(http, config.http));
   },

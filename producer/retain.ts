@@ -16,6 +16,7 @@ import type { LedgerJob } from '../shared/control/ledger-job.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
+import { eachJob } from './each-job.ts';
 
 const PASS_MS = 30_000;
 const JOBS_A_PASS = 16;
@@ -49,7 +50,10 @@ export async function keepForAWhile(
 export async function retainPass(parts: RetainParts): Promise<number> {
   const due = await parts.retention.due(parts.clock.now().getTime(), { max: JOBS_A_PASS });
   let isMore = due.length === JOBS_A_PASS;
-  for (const job of due) if (await removeSlice(parts, job)) isMore = true;
+  const remove = async (job: DueFrames): Promise<void> => {
+    if (await removeSlice(parts, job)) isMore = true;
+  };
+  await eachJob(due, remove, { log: parts.log, doing: 'removing its frames' });
   return isMore ? 0 : PASS_MS;
 }
 

@@ -8,10 +8,12 @@ import type { BlobStore } from '../shared/azure/blob-store.ts';
 import { statusBlob } from '../shared/contract/blob-names.ts';
 import { type JobStatus, isTerminal, jobStatus } from '../shared/contract/job.ts';
 import { parseJson } from '../shared/contract/parse-json.ts';
-import type { LedgerJob } from '../shared/control/ledger-job.ts';
-import type { Ledger } from '../shared/control/ledger.ts';
+import type { LedgerJob, UnreadableJob } from '../shared/control/ledger-job.ts';
+import { type Ledger, unreadable } from '../shared/control/ledger.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { FleetError } from '../shared/runtime/errors.ts';
+import type { Log } from '../shared/runtime/log.ts';
+import { eachJob } from './each-job.ts';
 import type { ProducerMetrics } from './metrics.ts';
 import { putReport } from './report.ts';
 
@@ -21,6 +23,7 @@ export interface StatusParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly clock: Clock;
+  readonly log: Log;
   readonly metrics: ProducerMetrics;
   /** Called for a job that has come to its end, before it is closed: once, unless a producer dies. */
   readonly onEnded: (job: LedgerJob) => Promise<void>;
@@ -35,11 +38,23 @@ export class StatusPublisher {
   }
 
   async pass(): Promise<number> {
-    const { ledger, metrics } = this.#parts;
+    const { ledger, metrics, log } = this.#parts;
     const jobs = await ledger.openJobs();
     metrics.jobsOpen.set(jobs.length);
-    for (const job of jobs) await this.#publish(job);
+    await eachJob(jobs, (job) => this.#publish(job), { log, doing: 'publishing the status' });
+    await eachJob(await ledger.unreadableJobs(), (job) => this.#end(job), { log, doing: 'ending the job' });
     return PASS_MS;
+  }
+
+  /** Its status is what intake goes by: a job that has failed is not opened again. */
+  async #end(job: UnreadableJob): Promise<void> {
+    const { blobs, ledger, clock, log, metrics } = this.#parts;
+    const { jobId } = job;
+    const error = unreadable(job);
+    await publishRefusal(blobs, { jobId, error, now: clock.now() });
+    await ledger.discard(jobId);
+    metrics.jobsEnded.inc({ state: 'failed' });
+    log.error({ jobId, error }, 'job failed: its record in the ledger could not be read');
   }
 
   async #publish(job: LedgerJob): Promise<void> {

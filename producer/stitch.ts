@@ -13,6 +13,7 @@ import type { Ledger } from '../shared/control/ledger.ts';
 import type { StepJob } from '../shared/control/steps.ts';
 import { probeVideo } from '../shared/media/probe.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
+import { PermanentError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { sha256OfFile } from '../shared/runtime/sha256.ts';
 import { JobEndedError, framesInOrder } from './frame-order.ts';
@@ -142,7 +143,15 @@ async function openedAt(ledger: Ledger, { jobId, epoch }: StepJob): Promise<Ledg
 }
 
 async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> {
-  return decodeTimeline(String(await blobs.get('frames', timelineBlob(jobId))));
+  const text = String(await blobs.get('frames', timelineBlob(jobId)));
+  try {
+    return decodeTimeline(text);
+  } catch (cause) {
+    throw new PermanentError('JOB_INVALID', `The timeline of the job ${jobId} cannot be read.`, {
+      hint: 'Enqueue the video again. If it happens again, keep the log of the producer and report it.',
+      cause,
+    });
+  }
 }
 
 async function* counted(

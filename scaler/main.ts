@@ -12,6 +12,7 @@ import { Spending } from '../shared/control/spending.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
 import { createLog } from '../shared/runtime/log.ts';
+import { LoopHealth } from '../shared/runtime/loop-health.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
 import { scalerConfig } from './config.ts';
@@ -52,6 +53,7 @@ await runService(
     await leader.take();
     service.run('leadership', () => leader.run(signal));
 
+    const health = new LoopHealth(clock);
     const loop = new ScalerLoop({
       batches,
       blobs,
@@ -70,10 +72,11 @@ await runService(
       policy,
       tickMs,
     });
-    service.run('tick', () => repeat({ name: 'tick', clock, log, signal, pass: () => loop.pass() }));
+    service.run('tick', () => repeat({ name: 'tick', clock, log, signal, health, pass: () => loop.pass() }));
 
     const http = createHttp({
       registry: metrics.registry,
+      health,
       isLive: () => loop.isTurning(),
       isReady: () => !signal.aborted && redis.status === 'ready',
     });

@@ -10,6 +10,7 @@ import { QUEUES } from '../shared/contract/storage-layout.ts';
 import { type Clock, systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
 import { type Log, createLog } from '../shared/runtime/log.ts';
+import { LoopHealth } from '../shared/runtime/loop-health.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
 import { type WorkerConfig, workerConfig } from './config.ts';
@@ -83,6 +84,7 @@ await runService(
     const events = watchEvictions(config, { drain, metrics, clock, log, signal });
     if (events !== null) service.run('scheduled events', () => events.run());
 
+    const health = new LoopHealth(clock);
     const loop = new WorkerLoop({
       config,
       workerId: config.workerId,
@@ -100,14 +102,14 @@ await runService(
       signal: drain.releaseSignal,
     });
     service.run('loop', async () => {
-      await repeat({ name: 'loop', clock, log, signal: drain.signal, pass: () => loop.pass() });
+      await repeat({ name: 'loop', clock, log, signal: drain.signal, health, pass: () => loop.pass() });
       await drain.finish(async (eventId) => events?.acknowledge(eventId));
       await drain.keepAnswering({ everyMs: config.heartbeatMs, signal });
     });
 
     const http = createHttp({
       registry: metrics.registry,
-      isLive: () => true,
+      health,
       isReady: () => !drain.signal.aborted,
     });
     service.onStop(() => http.close());

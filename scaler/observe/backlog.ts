@@ -1,5 +1,5 @@
 /** What is left to do of every open job, from the ledger, and how fast each of their models is known to be. */
-import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
+import { BATCH_FRAMES_MAX, FRAMES_MAX } from '../../shared/contract/limits.ts';
 import type { LedgerJob } from '../../shared/control/ledger-job.ts';
 import type { Ledger } from '../../shared/control/ledger.ts';
 import type { Spending } from '../../shared/control/spending.ts';
@@ -30,7 +30,8 @@ export async function readBacklog({
 
 function backlogOf(job: LedgerJob, spent: number): JobBacklog {
   const { jobId, definition, framesExpected, framesScored, framesFailed, batchSize, splitFinished } = job;
-  const framesRemaining = Math.max(0, framesExpected - framesScored - framesFailed);
+  // A header may declare any number of frames: what is asked of the cloud is bounded whatever stands in the ledger.
+  const framesRemaining = Math.min(FRAMES_MAX, Math.max(0, framesExpected - framesScored - framesFailed));
   return {
     jobId,
     model: definition.model.name,

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 
 import { JOB_STATES, jobRequest } from '../contract/job.ts';
-import { failureKind, type FailureKind, modelReference } from '../contract/messages.ts';
+import { failureKind, type FailureKind, firstIssue, modelReference } from '../contract/messages.ts';
+import { parseJson } from '../contract/parse-json.ts';
 import type { FrameRange } from '../contract/ranges.ts';
 
 /** What was asked, with the model resolved: never changes. */
@@ -19,7 +20,13 @@ export type JobError = z.infer<typeof jobError>;
 const jobResult = z.object({ blobName: z.string(), sizeBytes: z.int() });
 export type JobResult = z.infer<typeof jobResult>;
 
-const fromJson = <T>(schema: z.ZodType<T>) => z.string().transform((text) => schema.parse(JSON.parse(text)));
+const fromJson = <T>(schema: z.ZodType<T>) =>
+  z.string().transform((text, context) => {
+    const parsed = schema.safeParse(parseJson(text));
+    if (parsed.success) return parsed.data;
+    context.addIssue({ code: 'custom', message: firstIssue(parsed.error) });
+    return z.NEVER;
+  });
 const counter = z.coerce.number().int().default(0);
 
 export const jobFields = z.object({
@@ -49,6 +56,12 @@ export type LedgerJob = z.infer<typeof jobFields> & {
   readonly batchesToSendAgain: number;
   readonly warnings: readonly string[];
 };
+
+/** A job whose record in Redis makes no sense. Nothing can be done with it but to end it. */
+export interface UnreadableJob {
+  readonly jobId: string;
+  readonly reason: string;
+}
 
 /** What became of frames: as result messages tell it. */
 export interface FrameOutcomes {

@@ -7,6 +7,9 @@
 import type { Redis } from 'ioredis';
 
 import { type JobState, JOB_STATES, isTerminal, mayMove } from '../contract/job.ts';
+import { FRAMES_MAX } from '../contract/limits.ts';
+import { firstIssue } from '../contract/messages.ts';
+import { PermanentError } from '../runtime/errors.ts';
 import {
   type ClaimedBatch,
   type FrameFailure,
@@ -16,6 +19,7 @@ import {
   type JobResult,
   type LedgerJob,
   type Resolved,
+  type UnreadableJob,
   frameFailure,
   jobFields,
 } from './ledger-job.ts';
@@ -57,7 +61,39 @@ export class Ledger {
     return (await this.#redis.zscore(OPEN_JOBS, jobId)) !== null;
   }
 
+  /** Throws JOB_INVALID where its record cannot be read. */
   async job(jobId: string): Promise<LedgerJob | undefined> {
+    const record = await this.#record(jobId);
+    if (record === undefined || 'definition' in record) return record;
+    throw unreadable(record);
+  }
+
+  /** Jobs that are not closed, oldest first. One whose record cannot be read is not among them: see `unreadableJobs`. */
+  async openJobs(): Promise<LedgerJob[]> {
+    return (await this.#openRecords()).filter((record) => 'definition' in record);
+  }
+
+  /** Open jobs whose records cannot be read: to be ended, each by itself. */
+  async unreadableJobs(): Promise<UnreadableJob[]> {
+    return (await this.#openRecords()).filter((record) => 'reason' in record);
+  }
+
+  /** Forgets a job whatever its record holds, also where it is open. For one that cannot be read. */
+  async discard(jobId: string): Promise<void> {
+    await this.#redis
+      .multi()
+      .zrem(OPEN_JOBS, jobId)
+      .del(...keysOf(jobId))
+      .exec();
+  }
+
+  async #openRecords(): Promise<(LedgerJob | UnreadableJob)[]> {
+    const ids = await this.#redis.zrange(OPEN_JOBS, '0', '-1');
+    const records = await Promise.all(ids.map((jobId) => this.#record(jobId)));
+    return records.filter((record) => record !== undefined);
+  }
+
+  async #record(jobId: string): Promise<LedgerJob | UnreadableJob | undefined> {
     const answers = await this.#redis
       .multi()
       .hgetall(jobKey(jobId))
@@ -65,26 +101,21 @@ export class Ledger {
       .llen(jobKey(jobId, 'again'))
       .lrange(jobKey(jobId, 'warnings'), 0, -1)
       .exec();
-    const [fields, outstanding, again, warnings] = (answers ?? []).map(([error, value]) => {
-      if (error !== null) throw error;
-      return value;
-    });
+    // An answer that is an error is a key of another type: a connection that fails throws above.
+    const failure = (answers ?? []).find(([error]) => error !== null)?.[0];
+    if (failure) return { jobId, reason: failure.message };
+    const [fields, outstanding, again, warnings] = (answers ?? []).map(([, value]) => value);
     // Late words about a job that was forgotten are no job.
     if (fields === undefined || !('definition' in (fields as object))) return undefined;
+    const parsed = jobFields.safeParse(fields);
+    if (!parsed.success) return { jobId, reason: firstIssue(parsed.error) };
     return {
       jobId,
-      ...jobFields.parse(fields),
+      ...parsed.data,
       batchesOutstanding: outstanding as number,
       batchesToSendAgain: again as number,
       warnings: warnings as string[],
     };
-  }
-
-  /** Jobs that are not closed, oldest first. */
-  async openJobs(): Promise<LedgerJob[]> {
-    const ids = await this.#redis.zrange(OPEN_JOBS, '0', '-1');
-    const jobs = await Promise.all(ids.map((jobId) => this.job(jobId)));
-    return jobs.filter((job) => job !== undefined);
   }
 
   /**
@@ -126,18 +157,23 @@ export class Ledger {
       ...plan
     }: { readonly batchSize: number; readonly framesExpected: number; readonly megapixelsPerFrame: number },
   ): Promise<void> {
-    await this.#redis.multi().hsetnx(jobKey(jobId), 'batchSize', batchSize).hset(jobKey(jobId), plan).exec();
+    const fields = { ...plan, framesExpected: frameCount(plan.framesExpected) };
+    await this.#redis
+      .multi()
+      .hsetnx(jobKey(jobId), 'batchSize', frameCount(batchSize))
+      .hset(jobKey(jobId), fields)
+      .exec();
   }
 
   /** Frames 0 to `framesSplit - 1` are stored. */
   async recordSplit(jobId: string, framesSplit: number): Promise<void> {
-    await this.#redis.hset(jobKey(jobId), 'framesSplit', framesSplit);
+    await this.#redis.hset(jobKey(jobId), 'framesSplit', frameCount(framesSplit));
   }
 
-  async finishSplit(jobId: string, frameCount: number): Promise<void> {
+  async finishSplit(jobId: string, count: number): Promise<void> {
     await this.#redis.hset(jobKey(jobId), {
-      framesExpected: frameCount,
-      framesSplit: frameCount,
+      framesExpected: frameCount(count),
+      framesSplit: frameCount(count),
       splitFinished: '1',
     });
   }
@@ -243,6 +279,19 @@ export class Ledger {
   async engines(): Promise<number> {
     return Number((await this.#redis.get(ENGINES)) ?? 0);
   }
+}
+
+/** The error that ends such a job. */
+export function unreadable({ jobId, reason }: UnreadableJob): PermanentError {
+  return new PermanentError('JOB_INVALID', `The record of the job ${jobId} cannot be read: ${reason}.`, {
+    hint: 'Enqueue the video again. If it happens again, keep the log of the producer and report it.',
+  });
+}
+
+/** A number of frames as the ledger keeps it. Throws RangeError for what cannot be one: it would make the record unreadable. */
+function frameCount(count: number): number {
+  if (Number.isInteger(count) && count >= 0 && count <= FRAMES_MAX) return count;
+  throw new RangeError(`expected a number of frames up to ${FRAMES_MAX}, received ${count}`);
 }
 
 /** All that is kept of a job, the hash of its fields first. */

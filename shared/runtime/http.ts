@@ -1,11 +1,13 @@
 /**
  * What every service serves: `/health/live`, `/health/ready` and `/metrics`.
  *
- * Live means "do not restart me"; ready means "send me work". A room adds its own routes to the instance it gets back.
+ * Live means "do not restart me": its loops get somewhere. Ready means "send me work". A room adds its own routes to the
+ * instance it gets back.
  */
 import fastify, { type FastifyInstance } from 'fastify';
 
 import { PermanentError, errnoOf } from './errors.ts';
+import type { LoopHealth } from './loop-health.ts';
 import type { Registry } from './metrics.ts';
 
 export interface HttpAddress {
@@ -16,13 +18,19 @@ export interface HttpAddress {
 
 export interface HttpOptions {
   readonly registry: Registry;
-  readonly isLive: () => boolean;
+  readonly health: LoopHealth;
+  /** What else it needs to be alive. */
+  readonly isLive?: () => boolean;
   readonly isReady: () => boolean;
 }
 
-export function createHttp({ registry, isLive, isReady }: HttpOptions): FastifyInstance {
+export function createHttp({ registry, health, isLive, isReady }: HttpOptions): FastifyInstance {
   const http = fastify({ logger: false, forceCloseConnections: true });
-  http.get('/health/live', (_request, reply) => reply.code(isLive() ? 200 : 503).send({ live: isLive() }));
+  http.get('/health/live', (_request, reply) => {
+    const troubles = health.troubles();
+    const live = troubles.length === 0 && (isLive?.() ?? true);
+    return reply.code(live ? 200 : 503).send(troubles.length === 0 ? { live } : { live, troubles });
+  });
   http.get('/health/ready', (_request, reply) =>
     reply.code(isReady() ? 200 : 503).send({ ready: isReady() }),
   );

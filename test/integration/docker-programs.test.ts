@@ -5,7 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { modelBlob } from '../../shared/contract/blob-names.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import { createHttp, listen } from '../../shared/runtime/http.ts';
+import { LoopHealth } from '../../shared/runtime/loop-health.ts';
 import { createRegistry } from '../../shared/runtime/metrics.ts';
 import { type TestStorage, startTestStorage } from '../support/servers.ts';
 
@@ -67,7 +69,13 @@ describe('prepare', () => {
 
 describe('health', () => {
   let isLive = true;
-  const http = createHttp({ registry: createRegistry(), isLive: () => isLive, isReady: () => true });
+  const loops = new LoopHealth(systemClock);
+  const http = createHttp({
+    registry: createRegistry(),
+    health: loops,
+    isLive: () => isLive,
+    isReady: () => true,
+  });
   let port = 0;
   beforeAll(async () => {
     port = await listen(http, { host: '127.0.0.1', port: 0 });

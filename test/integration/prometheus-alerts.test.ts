@@ -5,7 +5,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { producerMetrics } from '../../producer/metrics.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import { createHttp, listen } from '../../shared/runtime/http.ts';
+import { LoopHealth } from '../../shared/runtime/loop-health.ts';
 import { ask, stepSeconds } from '../bench/dashboard/answers.ts';
 import { dashboard } from '../bench/dashboard/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
@@ -46,7 +48,11 @@ describe('promtool', () => {
 
 describe('a Prometheus with the shipped rules', () => {
   const metrics = producerMetrics();
-  const http = createHttp({ registry: metrics.registry, isLive: () => true, isReady: () => true });
+  const http = createHttp({
+    registry: metrics.registry,
+    health: new LoopHealth(systemClock),
+    isReady: () => true,
+  });
   let folder = '';
   let prometheus: Prometheus;
 

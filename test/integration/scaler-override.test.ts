@@ -9,8 +9,10 @@ import { scalerMetrics } from '../../scaler/metrics.ts';
 import { OverrideStore } from '../../scaler/override/store.ts';
 import { POLICY_DEFAULTS as policy } from '../../scaler/policy.ts';
 import { OVERRIDE_AUDIT_BLOB, OVERRIDE_BLOB } from '../../shared/contract/blob-names.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import { createHttp, listen } from '../../shared/runtime/http.ts';
 import { createLog } from '../../shared/runtime/log.ts';
+import { LoopHealth } from '../../shared/runtime/loop-health.ts';
 import { MovableClock } from '../support/movable-clock.ts';
 import { buildSight } from '../support/scaler-tick.ts';
 import { type TestStorage, startTestStorage } from '../support/servers.ts';
@@ -38,7 +40,11 @@ async function serve(token: string | null): Promise<void> {
   const memory = NOTHING_REMEMBERED;
   const tick = { observation, decision, memory, remembered, spending: null, isLeading: true };
   const loop = { last: () => Promise.resolve(tick) };
-  http = createHttp({ registry: scalerMetrics().registry, isLive: () => true, isReady: () => true });
+  http = createHttp({
+    registry: scalerMetrics().registry,
+    health: new LoopHealth(systemClock),
+    isReady: () => true,
+  });
   await addGuarded(http, { token, log, routes: controlApi({ loop, overrides, policy }) });
   origin = `http://127.0.0.1:${await listen(http, { host: '127.0.0.1', port: 0 })}`;
 }

@@ -19,6 +19,7 @@ export async function startIntakeBench() {
   await publishModel(blobs, 'upscaler', '1');
 
   return {
+    storage,
     blobs,
     /** For what no room of ours does. */
     media: await storage.accounts.media.blobs(PATIENT),
