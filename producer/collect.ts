@@ -100,6 +100,7 @@ export class Collector {
       failed,
       nowMs: clock.now().getTime(),
     });
+    if (result.delaySeconds !== undefined) await this.#noteDelay(result, result.delaySeconds);
     metrics.framesScored.inc(newlyScored);
     for (const [group, { kind }] of failed.entries()) {
       metrics.framesFailed.inc({ kind }, newlyFailedByGroup[group] ?? 0);
@@ -113,6 +114,13 @@ export class Collector {
     );
     if (newlyFailed > 0) await this.#judge({ jobId, epoch });
     if (newlyScored + newlyFailed > 0) await steps.add('stitch', { jobId, epoch });
+  }
+
+  /** It does not count against the window of batches on the queue while no worker can see it. */
+  async #noteDelay({ jobId, batchIndex }: ResultMessage, delaySeconds: number): Promise<void> {
+    const { ledger, clock } = this.#parts;
+    const nowMs = clock.now().getTime();
+    await ledger.delay(jobId, batchIndex, { nowMs, untilMs: nowMs + delaySeconds * 1000 });
   }
 
   /** Ends a job that can no longer become the video its owner asked for. */

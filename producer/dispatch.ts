@@ -22,6 +22,8 @@ const PASS_MS = 200;
 const PASS_IDLE_MS = 1_000;
 /** So many times as long a batch may wait whose message seems to be there. */
 const PATIENCE = 10;
+/** Batches that a job may have on the queue, delayed ones included, in windows. */
+const WINDOWS_PER_JOB = 4;
 
 export interface DispatchParts {
   readonly ledger: Ledger;
@@ -66,11 +68,12 @@ async function sendAgain(
 async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Promise<void> {
   const { ledger, clock } = parts;
   const window = windowSize(await ledger.engines());
-  let onQueue = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
+  const nowMs = clock.now().getTime();
+  let onQueue = jobs.reduce((sum, job) => sum + batchesVisible(job, nowMs), 0);
   const turns = new Map(
     jobs.map((job) => [
       job.jobId,
-      { job, batchesReady: batchesReady(job), lastDispatchedAt: job.lastDispatchedAt },
+      { job, batchesReady: batchesToSend(job, window), lastDispatchedAt: job.lastDispatchedAt },
     ]),
   );
   for (let turnsTaken = 0; onQueue < window; turnsTaken += 1) {
@@ -83,9 +86,9 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
     );
     const turn = jobId === undefined ? undefined : turns.get(jobId);
     if (turn === undefined) return;
-    const nowMs = clock.now().getTime();
+    const claimedAtMs = clock.now().getTime();
     try {
-      const claimed = await ledger.claimBatch(turn.job.jobId, nowMs);
+      const claimed = await ledger.claimBatch(turn.job.jobId, claimedAtMs);
       if (claimed === undefined) {
         turns.delete(turn.job.jobId);
         continue;
@@ -100,7 +103,7 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
     }
     turn.batchesReady -= 1;
     // Several turns fall into one millisecond: they keep their order all the same.
-    turn.lastDispatchedAt = nowMs + turnsTaken / window / 2;
+    turn.lastDispatchedAt = claimedAtMs + turnsTaken / window / 2;
     onQueue += 1;
   }
 }
@@ -126,6 +129,18 @@ async function send(
   await batches.send(encodeMessage(message));
   metrics.batchesSent.inc();
   log.debug({ jobId, batchIndex, frameStart, frameEnd }, 'batch sent');
+}
+
+/** On the queue, and not released with a delay: what an engine may receive now. */
+function batchesVisible({ batchesOutstanding, delayedUntilMs }: LedgerJob, nowMs: number): number {
+  const delayed = delayedUntilMs.filter((untilMs) => untilMs > nowMs).length;
+  return Math.max(0, batchesOutstanding - delayed);
+}
+
+/** A job whose batches are all delayed does not send the rest of them after those. */
+function batchesToSend(job: LedgerJob, window: number): number {
+  const room = WINDOWS_PER_JOB * window - job.batchesOutstanding;
+  return Math.min(batchesReady(job), Math.max(0, room));
 }
 
 /** Batches whose frames are all stored and that are not on the queue. */

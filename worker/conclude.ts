@@ -15,6 +15,9 @@ import type { Progress } from './run-frames.ts';
 import { type Delivery, type GivenUp, settle } from './settle.ts';
 import { readFailures } from './stock.ts';
 
+/** Interruptions after which others' batches may well be worked. */
+const DELAYS_TOLD = new Set<string | undefined>(['model', 'engine', 'passing-on']);
+
 export interface ConcludeParts extends PoisonParts, ReportParts {
   readonly engine: EngineProcess;
   readonly heart: Heart;
@@ -43,14 +46,12 @@ export async function conclude(ended: Ended, parts: ConcludeParts): Promise<void
     wallSeconds,
     executionProvider: engine.executionProvider,
   });
-  const tell = async (givenUp: readonly GivenUp[]): Promise<void> => {
+  const tell = async (givenUp: readonly GivenUp[], delaySeconds?: number): Promise<void> => {
     // Those given up before are told again, in case the job never heard.
     const failed = [...(await readFailures(batch.jobId, failedBefore, parts.blobs)), ...givenUp];
     await poisonFrames(message, { batch, givenUp }, parts);
-    await report(
-      { batch, worker, scored: delivery.scored, failed, givenUp, run: frames, wallSeconds },
-      parts,
-    );
+    const told = { batch, worker, scored: delivery.scored, failed, givenUp, run: frames, wallSeconds };
+    await report(delaySeconds === undefined ? told : { ...told, delaySeconds }, parts);
   };
   switch (decision.kind) {
     case 'complete':
@@ -59,7 +60,10 @@ export async function conclude(ended: Ended, parts: ConcludeParts): Promise<void
       await lease.complete();
       break;
     case 'release':
-      if (delivery.newlyStored > 0 || decision.givenUp.length > 0) await tell(decision.givenUp);
+      // A batch that is delayed must not keep others from the queue: the producer has to know. Not while storage is in trouble.
+      if (decision.delaySeconds > 0 && DELAYS_TOLD.has(delivery.interruption?.kind))
+        await tell(decision.givenUp, decision.delaySeconds);
+      else if (delivery.newlyStored > 0 || decision.givenUp.length > 0) await tell(decision.givenUp);
       await lease.release({
         text: encodeMessage({ ...batch, history: decision.history }),
         delaySeconds: decision.delaySeconds,

@@ -26,9 +26,12 @@ export interface ResultInputs {
   /** What this delivery stored itself. */
   readonly run: readonly FrameStored[];
   readonly wallSeconds: number;
+  /** Where the batch is released with a delay. */
+  readonly delaySeconds?: number;
 }
 
-export function resultOf({ batch, worker, scored, failed, run, wallSeconds }: ResultInputs): ResultMessage {
+export function resultOf(inputs: ResultInputs): ResultMessage {
+  const { batch, worker, scored, failed, run, wallSeconds, delaySeconds } = inputs;
   const stageSeconds: StageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
   for (const frame of run) for (const stage of STAGES) stageSeconds[stage] += frame.stageSeconds[stage];
   return {
@@ -43,6 +46,7 @@ export function resultOf({ batch, worker, scored, failed, run, wallSeconds }: Re
     megapixels: run.reduce((sum, { megapixels }) => sum + megapixels, 0),
     wallSeconds,
     stageSeconds,
+    ...(delaySeconds === undefined ? {} : { delaySeconds }),
   };
 }
 

@@ -21,6 +21,11 @@ const UNRELEASED_DELIVERIES_MAX = 2 * BATCH_FRAMES_MAX;
 /** A day of being released for storage that never gives what is left: then it is no outage any more. */
 const DELIVERIES_MAX = 4_320;
 
+/** So many workers that cannot load a model blame it: they do not all have the same fault. */
+const REFUSALS_TO_BLAME = 2;
+/** A fleet of one worker gives a model up after so many deliveries: 2, 4 and 8 s apart. */
+const MODEL_DELIVERIES_MAX = 4;
+
 const BARREN_DELAY_SECONDS_BASE = 2;
 const BARREN_DELAY_SECONDS_MAX = 60;
 /** So long another worker has, before the one that failed may try again. */
@@ -96,7 +101,10 @@ export function settle(delivery: Delivery): Decision {
   const hasProgressed = resolved.size > batch.history.resolved;
   const barren = hasProgressed ? 0 : batch.history.barren + (isNobodysFault(delivery) ? 0 : 1);
   const unreleased = dequeueCount - batch.history.releases;
-  const isHopeless = interruption?.kind === 'model' && interruption.isHopeless;
+  const refusedBy = refusalsAfter(delivery);
+  const isHopeless =
+    interruption?.kind === 'model' &&
+    (interruption.isHopeless || refusedBy.length >= REFUSALS_TO_BLAME || barren >= MODEL_DELIVERIES_MAX);
   const isBarren = barren >= BARREN_DELIVERIES_MAX && !isNobodysFault(delivery);
   const isEndless = unreleased > UNRELEASED_DELIVERIES_MAX || dequeueCount > DELIVERIES_MAX;
   if (isHopeless || isBarren || isEndless) {
@@ -114,6 +122,7 @@ export function settle(delivery: Delivery): Decision {
       barren,
       failures: failuresFrom(tries, resolved),
       carefulFrame: null,
+      refusedBy,
       passedOnBy: interruption?.kind === 'passing-on' ? worker : null,
     },
   };
@@ -132,6 +141,12 @@ export function unbegun({ batch, dequeueCount }: Pick<Delivery, 'batch' | 'deque
     delaySeconds: storageDelaySeconds({ batch, dequeueCount }),
     history: { ...history, releases: history.releases + 1, deliveries: history.deliveries + 1 },
   };
+}
+
+/** Workers that could not load the model, this one included where it could not. */
+function refusalsAfter({ batch, interruption, worker }: Delivery): string[] {
+  const { refusedBy } = batch.history;
+  return interruption?.kind === 'model' ? [...new Set([...refusedBy, worker])] : [...refusedBy];
 }
 
 /** What counts against frames. Where storage gave and took nothing, or went away, it is storage that has failed. */

@@ -1,15 +1,20 @@
 /**
- * Puts the models that come with the project into the `models` container: what operators do on Azure. A version that is
- * published never changes, so what is there already is left alone.
+ * Puts models from a folder into the `models` container: what operators do on Azure. Each is checked first, so that a mistake in a
+ * folder is found before a job asks for its model. A version that is published never changes: what is there already is left
+ * alone, and another model under the same version is refused.
  */
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { modelBlob } from '../../shared/contract/blob-names.ts';
-import { modelManifest } from '../../shared/contract/model-manifest.ts';
+import { firstIssue } from '../../shared/contract/messages.ts';
+import { type ModelManifest, modelManifest } from '../../shared/contract/model-manifest.ts';
+import { parseJson } from '../../shared/contract/parse-json.ts';
+import { PermanentError, describeError, errnoOf } from '../../shared/runtime/errors.ts';
+import { sha256OfFile } from '../../shared/runtime/sha256.ts';
 
-/** `folder` holds a folder a model, each with `model.json` and the file it names. */
+/** `folder` holds a folder a model, each with `model.json` and the file it names. Throws CONFIG_INVALID or MODEL_INVALID. */
 export async function publishModels({
   blobs,
   folder,
@@ -17,16 +22,64 @@ export async function publishModels({
   readonly blobs: BlobStore;
   readonly folder: string;
 }): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
+    throw new PermanentError(
+      'CONFIG_INVALID',
+      `The folder of models ${folder} cannot be read: ${describeError(cause)}.`,
+      {
+        hint: 'Set FRAMEFLEET_LOCAL_MODELS to a folder that holds a folder for each model, or unset it.',
+        cause,
+      },
+    );
+  });
+  for (const entry of entries) {
     if (entry.isDirectory()) await publishModel(blobs, path.join(folder, entry.name));
   }
 }
 
 async function publishModel(blobs: BlobStore, folder: string): Promise<void> {
-  const text = await readFile(path.join(folder, 'model.json'), 'utf8');
-  const manifest = modelManifest.parse(JSON.parse(text));
-  if ((await blobs.stat('models', modelBlob(manifest, 'model.json'))) !== undefined) return;
-  await blobs.putFile('models', modelBlob(manifest, 'model.onnx'), path.join(folder, manifest.file));
+  const text = await readFile(path.join(folder, 'model.json'), 'utf8').catch((cause: unknown) => {
+    throw invalid(folder, errnoOf(cause) === 'ENOENT' ? 'it has no model.json' : describeError(cause));
+  });
+  const manifest = manifestIn(folder, text);
+  const graph = path.join(folder, manifest.file);
+  const sha256 = await sha256OfFile(graph).catch((cause: unknown) => {
+    const isMissing = errnoOf(cause) === 'ENOENT';
+    throw invalid(
+      folder,
+      isMissing ? `the file ${manifest.file} that model.json names is missing` : describeError(cause),
+    );
+  });
+  if (sha256 !== manifest.sha256) {
+    throw invalid(
+      folder,
+      `the sha256 of ${manifest.file} is ${sha256}, but model.json says ${manifest.sha256}`,
+    );
+  }
+  const published = await blobs.get('models', modelBlob(manifest, 'model.json'));
+  if (published !== undefined) {
+    const before = modelManifest.safeParse(parseJson(String(published))).data;
+    if (before === undefined || before.sha256 === sha256) return;
+    throw invalid(
+      folder,
+      `another model is published as ${manifest.name}/${manifest.version}, which never changes; give this one a new version`,
+    );
+  }
+  await blobs.putFile('models', modelBlob(manifest, 'model.onnx'), graph);
   // Last: a model is published once its manifest is there.
   await blobs.put('models', modelBlob(manifest, 'model.json'), text, { contentType: 'application/json' });
+}
+
+function manifestIn(folder: string, text: string): ModelManifest {
+  const json = parseJson(text);
+  if (json === undefined) throw invalid(folder, 'its model.json is not JSON');
+  const parsed = modelManifest.safeParse(json);
+  if (!parsed.success) throw invalid(folder, `its model.json is not valid: ${firstIssue(parsed.error)}`);
+  return parsed.data;
+}
+
+function invalid(folder: string, why: string): PermanentError {
+  return new PermanentError('MODEL_INVALID', `The model in ${folder} cannot be published: ${why}.`, {
+    hint: 'Correct the folder, or take it out. worker/models/painter is an example of a model.json.',
+  });
 }

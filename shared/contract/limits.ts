@@ -16,7 +16,7 @@ export const BATCH_FRAMES_MAX = 512;
 export const MESSAGE_JSON_BYTES_MAX = 48 * 1024;
 
 /** Enough for a sentence; the whole text stands in the log. */
-export const ERROR_TEXT_CHARACTERS_MAX = 120;
+export const ERROR_TEXT_CHARACTERS_MAX = 240;
 
 /** Distinct reasons of failure told apart in one message; the rest is said to be "and others". */
 export const FAILURE_REASONS_MAX = 32;

@@ -64,6 +64,9 @@ export const modelParameters = z.record(plainName, z.string().max(200));
 export type ModelParameters = z.infer<typeof modelParameters>;
 
 /** What deliveries of a batch have come to: it travels in the message, so that any worker knows it. */
+/** Two are enough to blame the model. */
+const REFUSALS_MAX = 8;
+
 const batchHistory = z.object({
   /** Deliveries that ended in a release: subtracted from `dequeueCount` wherever that is looked at. */
   releases: count,
@@ -79,6 +82,8 @@ const batchHistory = z.object({
     .max(BATCH_HISTORY_FAILURES_MAX),
   /** The one frame that is being tried carefully: whoever finds it here knows that the last worker died on it. */
   carefulFrame: frameIndex.nullable(),
+  /** Workers that could not load the model, though it was not known to be the model's fault. */
+  refusedBy: z.array(plainName).max(REFUSALS_MAX).default([]),
   /** Who had failed what is left, got it again, and passed it on once so that another may try. */
   passedOnBy: plainName.nullable(),
 });
@@ -110,6 +115,7 @@ export const NEW_BATCH_HISTORY: BatchMessage['history'] = {
   barren: 0,
   failures: [],
   carefulFrame: null,
+  refusedBy: [],
   passedOnBy: null,
 };
 
@@ -135,6 +141,8 @@ export const resultMessage = z.object({
   framesRun: count,
   megapixels: z.number().min(0),
   wallSeconds: seconds,
+  /** The batch was released with a delay: its message is not visible for so long. */
+  delaySeconds: z.number().min(0).max(3600).optional(),
   /** Seconds spent in each stage, summed over frames. */
   stageSeconds: z.object({
     fetch: seconds,

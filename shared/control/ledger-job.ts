@@ -2,9 +2,11 @@
 import { z } from 'zod';
 
 import { JOB_STATES, jobRequest } from '../contract/job.ts';
+import { FRAMES_MAX } from '../contract/limits.ts';
 import { failureKind, type FailureKind, firstIssue, modelReference } from '../contract/messages.ts';
 import { parseJson } from '../contract/parse-json.ts';
 import type { FrameRange } from '../contract/ranges.ts';
+import { PermanentError } from '../runtime/errors.ts';
 
 /** What was asked, with the model resolved: never changes. */
 const jobDefinition = z.object({
@@ -29,7 +31,7 @@ const fromJson = <T>(schema: z.ZodType<T>) =>
   });
 const counter = z.coerce.number().int().default(0);
 
-export const jobFields = z.object({
+const jobFields = z.object({
   definition: fromJson(jobDefinition),
   state: z.enum(JOB_STATES),
   framesExpected: counter,
@@ -54,6 +56,8 @@ export type LedgerJob = z.infer<typeof jobFields> & {
   readonly jobId: string;
   readonly batchesOutstanding: number;
   readonly batchesToSendAgain: number;
+  /** When batches that were released with a delay are visible again; some of them may be past, or done. */
+  readonly delayedUntilMs: readonly number[];
   readonly warnings: readonly string[];
 };
 
@@ -61,6 +65,43 @@ export type LedgerJob = z.infer<typeof jobFields> & {
 export interface UnreadableJob {
   readonly jobId: string;
   readonly reason: string;
+}
+
+/** A job from what Redis answered: its fields, batches dispatched and to send again, warnings, delays. Undefined where there is none. */
+export function readRecord(
+  jobId: string,
+  answers: readonly (readonly [Error | null, unknown])[],
+): LedgerJob | UnreadableJob | undefined {
+  // A key of another type. A connection that fails has thrown before.
+  const failure = answers.find(([error]) => error !== null)?.[0];
+  if (failure) return { jobId, reason: failure.message };
+  const [fields, outstanding, again, warnings, delayed] = answers.map(([, value]) => value);
+  // Late words about a job that was forgotten are no job.
+  if (fields === undefined || !('definition' in (fields as object))) return undefined;
+  const parsed = jobFields.safeParse(fields);
+  if (!parsed.success) return { jobId, reason: firstIssue(parsed.error) };
+  return {
+    jobId,
+    ...parsed.data,
+    batchesOutstanding: outstanding as number,
+    batchesToSendAgain: again as number,
+    warnings: warnings as string[],
+    // Members and scores in turn.
+    delayedUntilMs: (delayed as string[]).filter((_, index) => index % 2 === 1).map(Number),
+  };
+}
+
+/** The error that ends such a job. */
+export function unreadable({ jobId, reason }: UnreadableJob): PermanentError {
+  return new PermanentError('JOB_INVALID', `The record of the job ${jobId} cannot be read: ${reason}.`, {
+    hint: 'Enqueue the video again. If it happens again, keep the log of the producer and report it.',
+  });
+}
+
+/** A number of frames as the ledger keeps it. Throws RangeError for what cannot be one: it would make the record unreadable. */
+export function frameCount(count: number): number {
+  if (Number.isInteger(count) && count >= 0 && count <= FRAMES_MAX) return count;
+  throw new RangeError(`expected a number of frames up to ${FRAMES_MAX}, received ${count}`);
 }
 
 /** What became of frames: as result messages tell it. */

@@ -7,9 +7,6 @@
 import type { Redis } from 'ioredis';
 
 import { type JobState, JOB_STATES, isTerminal, mayMove } from '../contract/job.ts';
-import { FRAMES_MAX } from '../contract/limits.ts';
-import { firstIssue } from '../contract/messages.ts';
-import { PermanentError } from '../runtime/errors.ts';
 import {
   type ClaimedBatch,
   type FrameFailure,
@@ -20,8 +17,10 @@ import {
   type LedgerJob,
   type Resolved,
   type UnreadableJob,
+  frameCount,
   frameFailure,
-  jobFields,
+  readRecord,
+  unreadable,
 } from './ledger-job.ts';
 import { CLAIM, CLOSE, FORGET, MOVE, OPEN, REQUEUE_STALE, RESOLVE } from './ledger-scripts.ts';
 
@@ -31,6 +30,8 @@ const RATES = `${PREFIX}rates`;
 const ENGINES = `${PREFIX}engines`;
 /** A closed job stays known for this long; after that its `status.json` still tells. */
 const CLOSED_JOB_SECONDS = 7 * 24 * 3600;
+/** Longer than any delay of a batch. */
+const DELAYED_SECONDS = 2 * 3600;
 /** A scaler that has not reported for so long is taken to run nothing. */
 const ENGINES_SECONDS = 60;
 /** Weight of the newest measurement in a rate: follows a change within some ten batches. */
@@ -100,22 +101,9 @@ export class Ledger {
       .zcard(jobKey(jobId, 'dispatched'))
       .llen(jobKey(jobId, 'again'))
       .lrange(jobKey(jobId, 'warnings'), 0, -1)
+      .zrange(jobKey(jobId, 'delayed'), '0', '-1', 'WITHSCORES')
       .exec();
-    // An answer that is an error is a key of another type: a connection that fails throws above.
-    const failure = (answers ?? []).find(([error]) => error !== null)?.[0];
-    if (failure) return { jobId, reason: failure.message };
-    const [fields, outstanding, again, warnings] = (answers ?? []).map(([, value]) => value);
-    // Late words about a job that was forgotten are no job.
-    if (fields === undefined || !('definition' in (fields as object))) return undefined;
-    const parsed = jobFields.safeParse(fields);
-    if (!parsed.success) return { jobId, reason: firstIssue(parsed.error) };
-    return {
-      jobId,
-      ...parsed.data,
-      batchesOutstanding: outstanding as number,
-      batchesToSendAgain: again as number,
-      warnings: warnings as string[],
-    };
+    return readRecord(jobId, answers ?? []);
   }
 
   /**
@@ -206,6 +194,17 @@ export class Ledger {
     return (await this.#redis.eval(REQUEUE_STALE, 2, ...keys, olderThanMs)) as number;
   }
 
+  /** A batch on the queue is not visible until then: it was released with a delay. */
+  async delay(jobId: string, batchIndex: number, delay: { nowMs: number; untilMs: number }): Promise<void> {
+    const key = jobKey(jobId, 'delayed');
+    await this.#redis
+      .multi()
+      .zremrangebyscore(key, '-inf', delay.nowMs)
+      .zadd(key, delay.untilMs, batchIndex)
+      .expire(key, DELAYED_SECONDS)
+      .exec();
+  }
+
   /** Marks frames as scored or failed; repeating it changes nothing. `batchIndex` is null where no batch told it. */
   async resolve(
     jobId: string,
@@ -281,22 +280,11 @@ export class Ledger {
   }
 }
 
-/** The error that ends such a job. */
-export function unreadable({ jobId, reason }: UnreadableJob): PermanentError {
-  return new PermanentError('JOB_INVALID', `The record of the job ${jobId} cannot be read: ${reason}.`, {
-    hint: 'Enqueue the video again. If it happens again, keep the log of the producer and report it.',
-  });
-}
-
-/** A number of frames as the ledger keeps it. Throws RangeError for what cannot be one: it would make the record unreadable. */
-function frameCount(count: number): number {
-  if (Number.isInteger(count) && count >= 0 && count <= FRAMES_MAX) return count;
-  throw new RangeError(`expected a number of frames up to ${FRAMES_MAX}, received ${count}`);
-}
-
 /** All that is kept of a job, the hash of its fields first. */
 function keysOf(jobId: string): string[] {
-  return ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings'].map((part) => jobKey(jobId, part));
+  return ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings', 'delayed'].map((part) =>
+    jobKey(jobId, part),
+  );
 }
 
 function jobKey(jobId: string, part = ''): string {

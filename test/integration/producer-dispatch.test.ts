@@ -120,3 +120,40 @@ test('an ended job sends nothing more', async () => {
   await bench.dispatch();
   expect(await bench.batches.queue.countApprox()).toBe(0);
 });
+
+test('a batch that was released with a delay makes room for others, until it is visible again', async () => {
+  const { ledger, clock } = bench;
+  await openSplitJob(ledger, 'job-1', { frameCount: 500, batchSize: 10 });
+  await bench.dispatch();
+  expect(namesOf(await bench.takeAll())).toHaveLength(WINDOW);
+  const nowMs = clock.now().getTime();
+  for (let batchIndex = 0; batchIndex < WINDOW; batchIndex += 1)
+    await ledger.delay('job-1', batchIndex, { nowMs, untilMs: nowMs + 60_000 });
+  await openSplitJob(ledger, 'job-2', { frameCount: 40, batchSize: 10 });
+  await bench.dispatch();
+  const sent = namesOf(await bench.takeAll());
+  expect(sent).toHaveLength(WINDOW);
+  expect(sent.filter((name) => name.startsWith('job-2/'))).toHaveLength(WINDOW / 2);
+  // Visible again, they count again.
+  clock.advance(120_000);
+  await bench.dispatch();
+  expect(namesOf(await bench.takeAll())).toEqual([]);
+});
+
+test('a job whose batches are all delayed does not put the rest of them on the queue, too', async () => {
+  const { ledger, clock } = bench;
+  await openSplitJob(ledger, 'job-1', { frameCount: 5_000, batchSize: 10 });
+  let sent = 0;
+  for (let pass = 0; pass < 20; pass += 1) {
+    await bench.dispatch();
+    for (const { batchIndex } of await bench.takeAll()) {
+      const nowMs = clock.now().getTime();
+      await ledger.delay('job-1', batchIndex, { nowMs, untilMs: nowMs + 60_000 });
+      sent += 1;
+    }
+  }
+  expect(sent).toBe(4 * WINDOW);
+  await openSplitJob(ledger, 'job-2', { frameCount: 40, batchSize: 10 });
+  await bench.dispatch();
+  expect(namesOf(await bench.takeAll())).toEqual(['job-2/0', 'job-2/1', 'job-2/2', 'job-2/3']);
+});

@@ -52,6 +52,19 @@ test('nor one whose split runs, and whose container does not say how many there 
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });
 });
 
+test('a model that cannot be used ends the job at once, with its reason and no advice about the video', async () => {
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 500, batchSize: 10 });
+  const message = 'The input frames is float32; by model.json it is uint8.';
+  const failed = [{ kind: 'model' as const, message, frames: [[0, 10]] as [number, number][] }];
+  await results.queue.send(encodeMessage(buildResult('job-1', { failed })));
+  const collector = new Collector({ ...control, results: results.queue });
+  await passUntilRest(() => collector.pass());
+  const { state, error } = (await control.ledger.job('job-1')) ?? {};
+  expect({ state, code: error?.code }).toEqual({ state: 'failed', code: 'MODEL_INVALID' });
+  expect(error?.message).toBe(`The model painter/1 cannot be used: ${message}`);
+  expect(error?.hint).toContain('publish it under a new version');
+});
+
 test('a number of frames is judged at once, however many there will be', async () => {
   await control.ledger.open(buildDefinition('job-1', { failedFramesMax: { frames: 1 } }));
   await control.ledger.move('job-1', 'running');

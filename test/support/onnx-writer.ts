@@ -4,7 +4,7 @@
  */
 const IR_VERSION = 8;
 
-const ELEMENT_TYPES = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
+const ELEMENT_TYPES = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10 } as const;
 const ATTRIBUTE_TYPES = { int: 2, graph: 5, ints: 7 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
@@ -79,6 +79,18 @@ interface OnnxTensor {
   readonly type: ElementType;
   /** A name for a dimension that is free. */
   readonly dims: readonly (number | string)[];
+}
+
+/** Weights in another file, which was not published with the graph. */
+export function onnxExternal(name: string, dims: readonly number[], location: string): OnnxPart {
+  return bytes(
+    5,
+    ...dims.map((dimension) => integer(1, dimension)),
+    integer(2, ELEMENT_TYPES.float32),
+    bytes(8, name),
+    bytes(13, bytes(1, 'location'), bytes(2, location)),
+    integer(14, 1),
+  );
 }
 
 export function onnxInput(tensor: OnnxTensor): OnnxPart {

@@ -3,7 +3,7 @@
  * that was started here is gone when the bench is disposed of.
  */
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import sharp from 'sharp';
@@ -40,14 +40,14 @@ export class WorkerBench implements AsyncDisposable {
   readonly batches: WorkQueue;
   readonly results: WorkQueue;
   readonly poison: WorkQueue;
-  readonly #models: ReadonlyMap<string, BatchMessage['model']>;
+  readonly #models: Map<string, BatchMessage['model']>;
   readonly #workers: RunningCommand[] = [];
 
   private constructor(parts: {
     readonly storage: TestStorage;
     readonly folder: string;
     readonly queues: readonly [WorkQueue, WorkQueue, WorkQueue];
-    readonly models: ReadonlyMap<string, BatchMessage['model']>;
+    readonly models: Map<string, BatchMessage['model']>;
   }) {
     this.storage = parts.storage;
     this.folder = parts.folder;
@@ -67,14 +67,20 @@ export class WorkerBench implements AsyncDisposable {
     const modelFolder = path.join(folder, 'models');
     await writeIdentityModel(modelFolder);
     await writeHostileModel(modelFolder);
-    await publishModels({ blobs: storage.blobs, folder: modelFolder });
-    const models = new Map<string, BatchMessage['model']>();
-    for (const name of ['identity', 'hostile']) {
-      const manifest = await storage.blobs.get('models', modelBlob({ name, version: '1' }, 'model.json'));
+    const bench = new WorkerBench({ storage, folder, queues, models: new Map() });
+    await bench.publish(modelFolder);
+    return bench;
+  }
+
+  /** Models for batches of this bench, from a folder with a folder for each. */
+  async publish(modelFolder: string): Promise<void> {
+    const { blobs } = this.storage;
+    await publishModels({ blobs, folder: modelFolder });
+    for (const name of await readdir(modelFolder)) {
+      const manifest = await blobs.get('models', modelBlob({ name, version: '1' }, 'model.json'));
       const { sha256 } = JSON.parse(String(manifest)) as { sha256: string };
-      models.set(name, { name, version: '1', sha256 });
+      this.#models.set(name, { name, version: '1', sha256 });
     }
-    return new WorkerBench({ storage, folder, queues, models });
   }
 
   /** Impatient, so that tests are quick: a lease of 6 s, looks twice a second, stuck after 4 s. */

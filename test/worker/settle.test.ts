@@ -95,7 +95,7 @@ test('what was read of a frame is told where the batch is given up, and the rest
   });
 });
 
-test('a model that is not what the job pinned is hopeless at once; one that does not load is tried by others', () => {
+test('a model that is not what the job pinned is hopeless at once; one that does not load is tried again for seconds', () => {
   const interruption = { kind: 'model', message: 'another sha256', isHopeless: true } as const;
   const hopeless = settle(buildDelivery({ ...NOTHING, interruption }));
   expect(hopeless).toMatchObject({
@@ -106,8 +106,22 @@ test('a model that is not what the job pinned is hopeless at once; one that does
     ...NOTHING,
     interruption: { ...interruption, isHopeless: false },
   }));
-  expect(decisions).toHaveLength(8);
+  expect(decisions).toHaveLength(4);
   expect(decisions.at(-1)).toMatchObject({ kind: 'poison', givenUp: [{ kind: 'model' }, {}, {}, {}] });
+  const delays = decisions.map((one) => (one.kind === 'release' ? one.delaySeconds : 0));
+  expect(delays.reduce((sum, delay) => sum + delay, 0)).toBeLessThan(30);
+});
+
+test('a model that two workers cannot load is given up, and one that a second worker loads is not', () => {
+  const refused = { interruption: { kind: 'model', message: 'no memory', isHopeless: false } } as const;
+  const both = deliverAll(BATCH, (_, round) => ({ ...NOTHING, ...refused, worker: `vm-${round}` }));
+  expect(both.map(({ kind }) => kind)).toEqual(['release', 'poison']);
+  const second = deliverAll(BATCH, (_, round) =>
+    round === 1
+      ? { ...NOTHING, ...refused, worker: 'vm-1' }
+      : { scored: new Set([30, 31, 32, 33]), newlyStored: 4, worker: 'vm-2' },
+  );
+  expect(second.map(({ kind }) => kind)).toEqual(['release', 'complete']);
 });
 
 test('while storage gives and takes nothing, a batch waits for it and is charged with nothing', () => {

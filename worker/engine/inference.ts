@@ -9,6 +9,9 @@ import type {
   InferRequest,
   InferenceAnswer,
   InferenceRequest,
+  JudgeRequest,
+  Judgement,
+  LoadAnswer,
   LoadRequest,
 } from './inference-protocol.ts';
 
@@ -29,10 +32,14 @@ export class Inference {
     this.#thread.once('exit', () => onDeath(new Error('the inference thread ended')));
   }
 
-  /** Loads a model in place of the one before; returns the execution provider in force. */
-  async load(request: Omit<LoadRequest, 'type'>): Promise<string> {
-    const answer = await this.#ask({ type: 'load', ...request }, []);
-    return (answer as { executionProvider: string }).executionProvider;
+  /** Loads a model in place of the one before. */
+  async load(request: Omit<LoadRequest, 'type'>): Promise<LoadAnswer> {
+    return (await this.#ask({ type: 'load', ...request }, [])) as LoadAnswer;
+  }
+
+  /** Whose fault it is that a model did not load. */
+  async judge(request: Omit<LoadRequest, 'type'>): Promise<Judgement> {
+    return (await this.#ask({ type: 'judge', ...request }, [])) as Judgement;
   }
 
   /** Takes ownership of the pixels: they are transferred. */
@@ -43,7 +50,7 @@ export class Inference {
     return answer as InferAnswer;
   }
 
-  #ask(request: LoadRequest | InferRequest, transfer: ArrayBuffer[]): Promise<unknown> {
+  #ask(request: LoadRequest | JudgeRequest | InferRequest, transfer: ArrayBuffer[]): Promise<unknown> {
     const waiting = Promise.withResolvers<unknown>();
     const id = this.#nextId;
     this.#nextId += 1;

@@ -12,11 +12,15 @@ import { parameterWeights } from '../../shared/contract/model-manifest.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { workerConfig } from '../config.ts';
+import { checkGraph } from './check-model.ts';
 import { Inference } from './inference.ts';
 import { type LocalModel, fetchModel } from './model.ts';
 import type { FromEngine, Refusal, RunRequest, ToEngine } from './protocol.ts';
-import { ModelNotLoadedError, refusalOf } from './refusal.ts';
+import { ModelNotLoadedError, isModelAtFault, refusalOf } from './refusal.ts';
 import { scoreFrame } from './score-frame.ts';
+
+/** Models that are remembered as being at fault. */
+const REFUSED_MAX = 100;
 
 const config = workerConfig();
 const blobs = await openBlobStore(
@@ -32,6 +36,8 @@ const inference = new Inference({
 let loaded:
   | { readonly sha256: string; readonly model: LocalModel; readonly executionProvider: string }
   | undefined;
+/** Models that are known to be at fault, by their hash, and why: their other batches are not tried. */
+const refused = new Map<string, Refusal>();
 /** What stops the run in progress; null while there is none. */
 let running: { readonly stop: AbortController; readonly discard: AbortController } | null = null;
 
@@ -75,8 +81,18 @@ async function run(request: RunRequest): Promise<void> {
     });
     end(null);
   } catch (error) {
-    end(refusalOf(error));
+    // Frames in flight are finished by nobody: their outputs are no use.
+    discard.abort();
+    const refusal = refused.get(request.model.sha256) ?? refusalOf(error);
+    if (refusal.code === 'MODEL_INVALID' && refusal.isHopeless) remember(request.model.sha256, refusal);
+    end(refusal);
   }
+}
+
+function remember(sha256: string, refusal: Refusal): void {
+  refused.set(sha256, refusal);
+  const [oldest] = refused.keys();
+  if (refused.size > REFUSED_MAX && oldest !== undefined) refused.delete(oldest);
 }
 
 function end(refusal: Refusal | null): void {
@@ -91,17 +107,22 @@ async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> 
     return loaded.model;
   }
   loaded = undefined;
+  const before = refused.get(reference.sha256);
+  if (before !== undefined) throw new ModelNotLoadedError(before.message, { isModelAtFault: true });
   const model = await fetchModel({ blobs, reference, cacheFolder: config.modelCacheFolder });
-  const executionProvider = await inference
-    .load({
-      modelPath: model.path,
-      executionProviders: config.executionProviders,
-      threads: config.inferenceThreads,
-      deviceId: config.gpu,
-    })
-    .catch((cause: unknown) => {
-      throw new ModelNotLoadedError(`${reference.name}/${reference.version} cannot be loaded`, { cause });
+  const request = {
+    modelPath: model.path,
+    executionProviders: config.executionProviders,
+    threads: config.inferenceThreads,
+    deviceId: config.gpu,
+  };
+  const { executionProvider, graph } = await inference.load(request).catch(async (error: unknown) => {
+    const judgement = await inference.judge(request);
+    throw new ModelNotLoadedError(`It cannot be loaded: ${describeError(error)}`, {
+      isModelAtFault: isModelAtFault(judgement),
     });
+  });
+  checkGraph(model.manifest, graph);
   loaded = { sha256: reference.sha256, model, executionProvider };
   say({ type: 'loaded', executionProvider });
   return model;

@@ -1,6 +1,6 @@
 /**
- * One frame through its stages: fetch → decode → infer → encode → store. What goes wrong with the frame itself is told as a
- * failure with its kind; what goes wrong with everything (the thread has died) is thrown elsewhere.
+ * One frame through its stages: fetch → decode → infer → encode → store. What goes wrong with the frame itself is returned as a
+ * failure with its kind. A model whose output is not what its manifest says is thrown (ModelMismatchError): no frame is at fault.
  *
  * The output is put only if it is absent: whoever comes second changes no byte, and both count as stored.
  */
@@ -9,6 +9,7 @@ import { frameBlob, scoredBlob } from '../../shared/contract/blob-names.ts';
 import { type FailureKind, type Stage, type StageSeconds, cutText } from '../../shared/contract/messages.ts';
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
+import { ModelMismatchError, checkOutput } from './check-model.ts';
 import type { Inference } from './inference.ts';
 import { type Picture, decodePicture, encodePicture } from './picture.ts';
 import type { FrameFailed, FrameStored } from './protocol.ts';
@@ -68,6 +69,7 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
     );
     // Waiting for the device is no work: what counts is the run.
     stageSeconds.infer = output.seconds;
+    checkOutput(manifest, { width, height }, output.dims);
     const encoded = await timed('encode', () => encodePicture(pictureOf(output), { quality: jpegQuality }));
     on.computed(frameIndex);
     await timed('store', () =>
@@ -79,10 +81,12 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
     );
     return { ok: true, frame: { frameIndex, megapixels: (width * height) / 1e6, stageSeconds } };
   } catch (error) {
+    if (error instanceof ModelMismatchError) throw error;
     return failed(KIND_OF_STAGE[stage], describeError(error));
   }
 }
 
+/** Its dimensions have been checked. */
 function pictureOf({
   pixels,
   dims,
@@ -90,9 +94,6 @@ function pictureOf({
   readonly pixels: Uint8Array;
   readonly dims: readonly number[];
 }): Picture {
-  const [batch, height, width, channels] = dims;
-  if (dims.length !== 4 || batch !== 1 || channels !== 3 || height === undefined || width === undefined) {
-    throw new TypeError(`expected the model to give one RGB picture, received dimensions ${dims.join('×')}`);
-  }
+  const [, height = 0, width = 0] = dims;
   return { pixels, width, height };
 }

@@ -74,7 +74,7 @@ test.each([
   ['with a reason for no frame', { failed: [{ kind: 'storage', message: '', frames: [] }] }],
   [
     'with a reason without end',
-    { failed: [{ kind: 'storage', message: 'x'.repeat(121), frames: [[5, 6]] }] },
+    { failed: [{ kind: 'storage', message: 'x'.repeat(ERROR_TEXT_CHARACTERS_MAX + 1), frames: [[5, 6]] }] },
   ],
   ['with a failure of no kind we know', { failed: [{ kind: 'magic', message: '', frames: [[5, 6]] }] }],
   ['that took less than no time', { wallSeconds: -1 }],
