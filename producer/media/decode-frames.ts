@@ -123,14 +123,21 @@ async function* watched(stream: Readable, onStalled: () => void): AsyncGenerator
   const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   try {
     for (;;) {
-      using _stall = after(STALLED_MS, onStalled);
-      const { done, value } = await chunks.next();
+      const { done, value } = await nextWithin(chunks, onStalled);
       if (done === true) return;
       yield value;
     }
   } finally {
     await chunks.return?.();
   }
+}
+
+async function nextWithin<T>(
+  chunks: AsyncIterator<T>,
+  onStalled: () => void,
+): Promise<IteratorResult<T, unknown>> {
+  using _stall = after(STALLED_MS, onStalled);
+  return await chunks.next();
 }
 
 /** Calls back once, unless it is disposed of before. */
