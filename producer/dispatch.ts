@@ -1,7 +1,7 @@
 /**
  * Keeps a window of ready batches on the queue, taking turns between jobs, and sends again what nobody got any further
  * with. A batch is claimed in the ledger before it is sent: two producers never send the same one at the same time, and one
- * that dies in between leaves a batch that is sent again.
+ * that dies in between leaves a batch that is sent again. A job at its cap sends nothing more: see `spending-cap.ts`.
  */
 import type { WorkQueue } from '../shared/azure/work-queue.ts';
 import {
@@ -12,10 +12,12 @@ import {
 } from '../shared/contract/messages.ts';
 import type { ClaimedBatch, LedgerJob } from '../shared/control/ledger-job.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
+import type { Spending } from '../shared/control/spending.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { eachJob } from './each-job.ts';
 import type { ProducerMetrics } from './metrics.ts';
+import { hasCap, maySendMore } from './spending-cap.ts';
 import { nextInTurn, windowSize } from './take-turns.ts';
 
 const PASS_MS = 200;
@@ -28,6 +30,7 @@ const WINDOWS_PER_JOB = 4;
 export interface DispatchParts {
   readonly ledger: Ledger;
   readonly batches: WorkQueue;
+  readonly spending: Pick<Spending, 'ofJobs'>;
   readonly resendMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -76,6 +79,7 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
       { job, batchesReady: batchesToSend(job, window), lastDispatchedAt: job.lastDispatchedAt },
     ]),
   );
+  const cap = await watchCaps(parts, jobs);
   for (let turnsTaken = 0; onQueue < window; turnsTaken += 1) {
     const jobId = nextInTurn(
       [...turns.values()].map(({ job, ...turn }) => ({
@@ -86,6 +90,10 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
     );
     const turn = jobId === undefined ? undefined : turns.get(jobId);
     if (turn === undefined) return;
+    if (!cap.maySend(turn.job)) {
+      turns.delete(turn.job.jobId);
+      continue;
+    }
     const claimedAtMs = clock.now().getTime();
     try {
       const claimed = await ledger.claimBatch(turn.job.jobId, claimedAtMs);
@@ -101,11 +109,25 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
       parts.log.warn({ jobId: turn.job.jobId, error }, 'batch not sent: the next pass tries it again');
       continue;
     }
+    cap.sent(turn.job);
     turn.batchesReady -= 1;
     // Several turns fall into one millisecond: they keep their order all the same.
     turn.lastDispatchedAt = claimedAtMs + turnsTaken / window / 2;
     onQueue += 1;
   }
+}
+
+/** What jobs with a cap may still send in this pass. Without Redis nothing is known of it, and the pass fails. */
+async function watchCaps({ spending }: DispatchParts, jobs: readonly LedgerJob[]) {
+  const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
+  const outstanding = new Map(jobs.map(({ jobId, batchesOutstanding }) => [jobId, batchesOutstanding]));
+  return {
+    maySend: (job: LedgerJob): boolean =>
+      maySendMore(job, spent.get(job.jobId) ?? 0, outstanding.get(job.jobId) ?? 0),
+    sent: ({ jobId }: LedgerJob): void => {
+      outstanding.set(jobId, (outstanding.get(jobId) ?? 0) + 1);
+    },
+  };
 }
 
 async function send(

@@ -1,4 +1,4 @@
-/** The producer as a service: intake, split, dispatch, collect, stitch, redrive, retain. Only composes. */
+/** The producer as a service: intake, split, dispatch, collect, stitch, redrive, caps, retain. Only composes. */
 import { openBlobStore } from '../shared/azure/blob-store.ts';
 import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
@@ -7,6 +7,7 @@ import { QUEUES } from '../shared/contract/storage-layout.ts';
 import { FrameRetention } from '../shared/control/frame-retention.ts';
 import { Ledger } from '../shared/control/ledger.ts';
 import { connectRedis } from '../shared/control/redis.ts';
+import { Spending } from '../shared/control/spending.ts';
 import { type StepJob, Steps } from '../shared/control/steps.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
@@ -14,6 +15,7 @@ import { createLog } from '../shared/runtime/log.ts';
 import { LoopHealth } from '../shared/runtime/loop-health.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
+import { capsPass } from './caps.ts';
 import { Collector } from './collect.ts';
 import { producerConfig } from './config.ts';
 import { dispatchPass } from './dispatch.ts';
@@ -64,8 +66,20 @@ await runService(
     service.onStop(() => steps.close());
 
     const retention = new FrameRetention(redis);
+    const spending = new Spending(redis);
     const { sourceBytesMax } = folders;
-    const shared = { blobs, ledger, steps, folders, retention, sourceBytesMax, clock, log, metrics };
+    const shared = {
+      blobs,
+      ledger,
+      steps,
+      folders,
+      retention,
+      spending,
+      sourceBytesMax,
+      clock,
+      log,
+      metrics,
+    };
     const failed = (job: StepJob, error: unknown) => failJob(shared, job, error);
     const splitParts = { ...shared, sourceLimits: config.sourceLimits };
     const stitchParts = { ...shared, stitchCpuSecondsMax: config.stitchCpuSecondsMax };
@@ -99,6 +113,7 @@ await runService(
     loop('collect', () => collector.pass());
     loop('status', () => status.pass());
     loop('redrive', () => redrivePass({ ...shared, scanMs: config.intakeScanMs }));
+    loop('caps', () => capsPass({ ...shared, scanMs: config.intakeScanMs }));
     loop('retain', () => retainPass(retainParts));
     loop('poison depth', () => poisonDepthPass({ poison, metrics }));
 

@@ -15,6 +15,7 @@ import type { Steps } from '../shared/control/steps.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import { PermanentError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
+import { readCap } from './caps.ts';
 import { resolveModel } from './model-catalogue.ts';
 import { publishRefusal } from './status.ts';
 import { storedOutcomes } from './stored-outcomes.ts';
@@ -55,7 +56,9 @@ export async function openJob(
     await checkSource(blobs, request, parts.sourceBytesMax);
     const model = await resolveModel(blobs, { ...request, model: modelBefore ?? request.model });
     const { scored, failed } = await storedOutcomes(blobs, jobId);
+    const cap = await readCap(parts, jobId);
     if (!(await ledger.open({ request, model, epoch }))) return 'known';
+    if (cap !== undefined) await ledger.setCap(jobId, cap.spendingMax);
     await ledger.resolve(jobId, { batchIndex: null, scored, failed, nowMs: epoch });
     const found = {
       framesScored: countOf(scored),

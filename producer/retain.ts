@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../shared/azure/blob-store.ts';
-import { jobPrefix } from '../shared/contract/blob-names.ts';
+import { capBlob, jobPrefix } from '../shared/contract/blob-names.ts';
 import { type DueFrames, type FrameRetention, HOLD_MS } from '../shared/control/frame-retention.ts';
 import type { LedgerJob } from '../shared/control/ledger-job.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
@@ -80,6 +80,7 @@ async function removeSlice(parts: RetainParts, due: DueFrames): Promise<boolean>
     await Promise.all(names.map((name) => limit(() => remove(name))));
   }
   if (isMore) return true;
+  await blobs.remove('control', capBlob(jobId));
   await retention.done(due);
   log.info({ jobId }, 'frames of an ended job removed');
   return false;

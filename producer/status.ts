@@ -10,12 +10,14 @@ import { type JobStatus, isTerminal, jobStatus } from '../shared/contract/job.ts
 import { parseJson } from '../shared/contract/parse-json.ts';
 import { type LedgerJob, type UnreadableJob, unreadable } from '../shared/control/ledger-job.ts';
 import type { Ledger } from '../shared/control/ledger.ts';
+import type { Spending } from '../shared/control/spending.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
 import type { FleetError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { eachJob } from './each-job.ts';
 import type { ProducerMetrics } from './metrics.ts';
 import { putReport } from './report.ts';
+import { hasCap, heldAtCap } from './spending-cap.ts';
 
 const PASS_MS = 500;
 
@@ -23,6 +25,7 @@ export interface StatusParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly clock: Clock;
+  readonly spending: Pick<Spending, 'ofJobs'>;
   readonly log: Log;
   readonly metrics: ProducerMetrics;
   /** Called for a job that has come to its end, before it is closed: once, unless a producer dies. */
@@ -38,10 +41,12 @@ export class StatusPublisher {
   }
 
   async pass(): Promise<number> {
-    const { ledger, metrics, log } = this.#parts;
+    const { ledger, spending, metrics, log } = this.#parts;
     const jobs = await ledger.openJobs();
     metrics.jobsOpen.set(jobs.length);
-    await eachJob(jobs, (job) => this.#publish(job), { log, doing: 'publishing the status' });
+    const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
+    const publish = (job: LedgerJob): Promise<void> => this.#publish(job, spent.get(job.jobId) ?? 0);
+    await eachJob(jobs, publish, { log, doing: 'publishing the status' });
     await eachJob(await ledger.unreadableJobs(), (job) => this.#end(job), { log, doing: 'ending the job' });
     return PASS_MS;
   }
@@ -57,16 +62,16 @@ export class StatusPublisher {
     log.error({ jobId, error }, 'job failed: its record in the ledger could not be read');
   }
 
-  async #publish(job: LedgerJob): Promise<void> {
+  async #publish(job: LedgerJob, spent: number): Promise<void> {
     const { blobs, ledger, clock, metrics, onEnded } = this.#parts;
-    const content = JSON.stringify(statusOf(job, new Date(0)));
+    const content = JSON.stringify(statusOf(job, { spent, updatedAt: new Date(0) }));
     if (this.#published.get(job.jobId) !== content) {
       if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#parts, job, null);
-      await putStatus(blobs, statusOf(job, clock.now()));
+      await putStatus(blobs, statusOf(job, { spent, updatedAt: clock.now() }));
       this.#published.set(job.jobId, content);
     }
     const now = await ledger.job(job.jobId);
-    if (now !== undefined && !isSame(now, job)) return this.#publish(now);
+    if (now !== undefined && !isSame(now, job)) return this.#publish(now, spent);
     if (now === undefined || !isTerminal(job.state)) return;
     metrics.jobsEnded.inc({ state: job.state });
     await onEnded(job);
@@ -80,7 +85,10 @@ function isSame(now: LedgerJob, before: LedgerJob): boolean {
   return now.state === before.state && now.definition.epoch === before.definition.epoch;
 }
 
-function statusOf(job: LedgerJob, updatedAt: Date): JobStatus {
+function statusOf(
+  job: LedgerJob,
+  { spent, updatedAt }: { readonly spent: number; readonly updatedAt: Date },
+): JobStatus {
   return {
     version: 1,
     jobId: job.jobId,
@@ -95,6 +103,7 @@ function statusOf(job: LedgerJob, updatedAt: Date): JobStatus {
     scoringSince: job.scoringSinceMs === undefined ? null : new Date(job.scoringSinceMs).toISOString(),
     updatedAt: updatedAt.toISOString(),
     warnings: [...job.warnings],
+    heldAtCap: heldAtCap(job, spent),
     result: job.result ?? null,
     error: job.error ?? null,
   };
@@ -113,6 +122,7 @@ export async function publishRefusal(
     scoringSince: null,
     updatedAt: now.toISOString(),
     warnings: [],
+    heldAtCap: null,
     result: null,
     error: { code: error.code, message: error.message, hint: error.hint ?? null },
   });
@@ -128,6 +138,7 @@ export async function publishReopening(
     ...status,
     state: 'waiting',
     updatedAt: now.toISOString(),
+    heldAtCap: null,
     result: null,
     error: null,
   });

@@ -11,7 +11,14 @@ import type { Tick } from './loop.ts';
 import { OVERRIDE_MODES } from './override/document.ts';
 import type { Policy } from './policy.ts';
 import { spendingPerHour } from './share-cost.ts';
-import { blocksOf, engineSecondsLeft, fleetFigures, freshReports, overrideInForce } from './tick-figures.ts';
+import {
+  blocksOf,
+  engineSecondsLeft,
+  fleetFigures,
+  framesLeft,
+  freshReports,
+  overrideInForce,
+} from './tick-figures.ts';
 
 export interface ScalerMetrics {
   readonly registry: Registry;
@@ -31,7 +38,11 @@ export function scalerMetrics(): ScalerMetrics {
 
   const framesRemaining = gauge(
     'framefleet_scaler_frames_remaining',
-    'Frames of open jobs that are neither scored nor given up.',
+    'Frames of open jobs that are neither scored nor given up, but for those held at a cap.',
+  );
+  const framesHeld = gauge(
+    'framefleet_scaler_frames_held',
+    'Frames of jobs that have spent their cap, and are not sent until it is raised.',
   );
   const messages = gauge(
     'framefleet_scaler_messages_approx',
@@ -121,11 +132,11 @@ export function scalerMetrics(): ScalerMetrics {
     removed: (why, count) => removed.inc({ why }, count),
     tick(tick, policy) {
       const { observation, decision, remembered, spending, isLeading } = tick;
-      const { backlog, fleet, workers: all, messagesApprox, bootMs } = observation;
+      const { fleet, workers: all, messagesApprox, bootMs } = observation;
       const reports = freshReports(observation, policy);
-      framesRemaining.set(
-        backlog === null ? Number.NaN : backlog.reduce((sum, job) => sum + job.framesRemaining, 0),
-      );
+      const frames = framesLeft(observation);
+      framesRemaining.set(frames?.toDo ?? Number.NaN);
+      framesHeld.set(frames?.held ?? Number.NaN);
       messages.set(messagesApprox ?? Number.NaN);
       engineSeconds.set(engineSecondsLeft(observation) ?? Number.NaN);
       instances.reset();

@@ -13,6 +13,10 @@ export interface JobBacklog {
   readonly priority: Priority;
   readonly framesRemaining: number;
   readonly batchesRemaining: number;
+  /** Of them, on the queue or at a worker. */
+  readonly framesInFlight: number;
+  /** Messages of the job that may be on the queue: batches in flight, and those that are to be sent again. */
+  readonly messagesMax: number;
   readonly megapixelsPerFrame: number;
   /** Still being split, or about to be: more is to come. A job of which only the stitching is left asks for nobody. */
   readonly isSplitting: boolean;

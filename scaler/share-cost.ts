@@ -2,13 +2,14 @@
  * What the machines of a stretch of time cost, and for whom they ran. PURE.
  *
  * A machine costs from the moment it is asked for, booting and idle too. Its cost goes to the open jobs by what is left of each in
- * engine-seconds, because that is what the fleet was sized for; with nothing open it is nobody's. Whole numbers throughout, so
+ * engine-seconds, because that is what the fleet was sized for; a job at its cap pays for what is in flight only. With nothing to do it
+ * is nobody's. Whole numbers throughout, so
  * that the parts add up to the whole.
  */
 import { type Amount, UNATTRIBUTED } from '../shared/control/spending.ts';
-import { engineSecondsOf } from './engine-seconds.ts';
 import type { Instance } from './fleet/fleet.ts';
 import type { JobBacklog } from './observation.ts';
+import { costWeightOf } from './spending-cap.ts';
 
 const HOUR_MS = 3_600_000;
 /** After a longer gap nobody knows what ran: so much of it is charged. */
@@ -55,12 +56,7 @@ export function shareCost(
   backlog: readonly JobBacklog[],
   ratesByModel: ReadonlyMap<string, number>,
 ): Map<string, Amount> {
-  const weights = backlog.map((job) => {
-    const { jobId, framesRemaining, isSplitting } = job;
-    // A job that has only been opened brings a machine all the same.
-    const leastSeconds = isSplitting || framesRemaining > 0 ? 1e-6 : 0;
-    return { jobId, weight: Math.max(leastSeconds, engineSecondsOf(job, ratesByModel)) };
-  });
+  const weights = backlog.map((job) => ({ jobId: job.jobId, weight: costWeightOf(job, ratesByModel) }));
   const whole = weights.reduce((sum, { weight }) => sum + weight, 0);
   if (whole === 0) return new Map([[UNATTRIBUTED, { machineMs, micros }]]);
   const shares = new Map<string, Amount>();

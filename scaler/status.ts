@@ -5,6 +5,7 @@ import type { Tick } from './loop.ts';
 import { shown } from './override/document.ts';
 import type { Policy } from './policy.ts';
 import { spendingPerHour } from './share-cost.ts';
+import { isAtItsCap } from './spending-cap.ts';
 import { blocksOf, engineSecondsLeft, freshReports, overrideInForce } from './tick-figures.ts';
 
 export function statusOf({ observation, decision, remembered, spending, isLeading }: Tick, policy: Policy) {
@@ -32,11 +33,14 @@ export function statusOf({ observation, decision, remembered, spending, isLeadin
     backlog: backlog && {
       framesRemaining: backlog.reduce((sum, job) => sum + job.framesRemaining, 0),
       engineSeconds: engineSecondsLeft(observation),
-      jobs: backlog.map(({ jobId, model, framesRemaining, isSplitting }) => ({
-        jobId,
-        model,
-        framesRemaining,
-        isSplitting,
+      jobs: backlog.map((job) => ({
+        jobId: job.jobId,
+        model: job.model,
+        framesRemaining: job.framesRemaining,
+        isSplitting: job.isSplitting,
+        spent: job.spent,
+        spendingMax: job.spendingMax,
+        isAtItsCap: isAtItsCap(job),
       })),
     },
     bootSeconds: bootMs === null ? null : bootMs / 1000,

@@ -6,6 +6,7 @@ import type { Memory } from './memory.ts';
 import type { Observation, Override, WorkerReport } from './observation.ts';
 import { isExpired } from './override/document.ts';
 import type { Policy } from './policy.ts';
+import { framesToDo } from './spending-cap.ts';
 
 /** As workers name them; whatever else one says is `other`. */
 const PROVIDERS: ReadonlySet<string> = new Set(['tensorrt', 'cuda', 'webgpu', 'cpu']);
@@ -30,7 +31,20 @@ export function engineSecondsLeft({
   backlog,
   ratesByModel,
 }: Pick<Observation, 'backlog' | 'ratesByModel'>): number | null {
-  return backlog && backlog.reduce((sum, job) => sum + engineSecondsOf(job, ratesByModel), 0);
+  if (backlog === null) return null;
+  return backlog.reduce((sum, job) => {
+    const framesRemaining = framesToDo(job);
+    return sum + engineSecondsOf({ ...job, framesRemaining }, ratesByModel);
+  }, 0);
+}
+
+/** Frames that the fleet has to do, and those that wait for a higher cap. Null where the ledger cannot be read. */
+export function framesLeft({
+  backlog,
+}: Pick<Observation, 'backlog'>): { readonly toDo: number; readonly held: number } | null {
+  if (backlog === null) return null;
+  const toDo = backlog.reduce((sum, job) => sum + framesToDo(job), 0);
+  return { toDo, held: backlog.reduce((sum, job) => sum + job.framesRemaining, 0) - toDo };
 }
 
 /** Pools that give nothing more at the moment. */

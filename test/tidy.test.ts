@@ -27,6 +27,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
     'producer/enqueue/options.ts',
     'producer/poison/options.ts',
     'producer/share/options.ts',
+    'producer/cap/options.ts',
     'scaler/commands/',
     'infra/doctor/options.ts',
   ],

@@ -49,7 +49,7 @@ locals {
     }
   }
 
-  # At a desk: enqueue, look into poison and redrive it, publish models.
+  # At a desk: enqueue, look into poison and redrive it, change caps, publish models.
   operator_table = {
     incoming             = [local.blob_write]
     results              = [local.blob_write]

@@ -1,4 +1,4 @@
-/** Every variable `npm run poison` and `npm run share` read, and the storage that they lead to. */
+/** Every variable that `npm run poison`, `npm run share` and `npm run cap` read, and the storage that they lead to. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 

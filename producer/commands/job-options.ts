@@ -54,7 +54,7 @@ export function addJobOptions(command: Command): Command {
     )
     .option(
       '--max-cost <amount>',
-      'in the currency of the fleet’s prices: beyond it, no machine is started for this job (default: no limit)',
+      'in the currency of the fleet’s prices: when it is spent, the job is held until npm run cap raises it (default: no limit)',
       parseAmount,
     );
 }
@@ -95,7 +95,7 @@ function parseModel(text: string): JobSettings['model'] {
   return version === undefined ? { name } : { name, version };
 }
 
-function parseAmount(text: string): number {
+export function parseAmount(text: string): number {
   const amount = Number(text);
   if (!(amount > 0 && amount <= 1e9))
     throw new InvalidArgumentError('Expected an amount above 0, such as 2.50.');

@@ -31,12 +31,16 @@ export function showProgress(): Progress {
   );
   let bar: SingleBar | undefined;
   let pace: Pace = NO_PACE;
+  let isHeld = false;
+  const say = (sentence: string): void => {
+    if (bar === undefined) process.stderr.write(`${sentence}\n`);
+    else bars.log(`${sentence}\n`);
+  };
   return {
-    say(sentence) {
-      if (bar === undefined) process.stderr.write(`${sentence}\n`);
-      else bars.log(`${sentence}\n`);
-    },
+    say,
     status(status, atMs) {
+      if (status.heldAtCap !== null && !isHeld) say(status.heldAtCap.message);
+      isHeld = status.heldAtCap !== null;
       const { expected, scored, failed } = status.frames;
       if (expected === 0) return;
       pace = nextPace(pace, status, atMs);

@@ -53,6 +53,13 @@ export function blockersOf(plan: Plan, memory: Memory): readonly Blocker[] {
   if (unanswered > 0) say('drain-unanswered', `${unanswered} instances were asked to drain long ago`);
   const tooOld = picture.alive.filter(({ isTooOld }) => isTooOld).length;
   if (tooOld > 0) say('workers-too-old', `${tooOld} instances have left messages for a newer release`);
-  if (demand.jobsCapped > 0) say('jobs-at-their-cap', `${demand.jobsCapped} jobs have spent what they may`);
+  if (demand.jobsCapped > 0) {
+    const are =
+      demand.jobsCapped === 1 ? 'job has spent its cap and is' : 'jobs have spent their caps and are';
+    say(
+      'jobs-at-their-cap',
+      `${demand.jobsCapped} ${are} held (${demand.jobIdsCapped.join(', ')}): raise a cap with npm run cap -- JOB AMOUNT`,
+    );
+  }
   return blockers;
 }

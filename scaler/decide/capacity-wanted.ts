@@ -7,17 +7,17 @@
  *   batches        = ⌈batches / engines an instance⌉                          nobody finds nothing to take
  *   wanted         = max(1, min of the three) where there is any sign of work, else 0
  *
- * Each of the three only rises with the backlog, by one at a time: no cliff, and more to do never asks for fewer. A job that has
- * spent what it may asks for nobody. Without the ledger each message counts as a batch of the usual length.
+ * Each of the three only rises with the backlog, by one at a time: no cliff, and more to do never asks for fewer. A job with a cap asks
+ * for no more than its money buys, and one at its cap for nobody. Without the ledger each message counts as a batch of the usual length.
  *
  * The form is argo-dataflow's and KEDA's "enough to drain it within the target time" (their issues 243 and 647), with the cold
  * start as a second bound: the reference this descends from started twenty machines for ten frames.
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
 import type { Step } from '../decision.ts';
-import { engineSecondsOf } from '../engine-seconds.ts';
-import type { JobBacklog, Observation } from '../observation.ts';
+import type { Observation } from '../observation.ts';
 import type { Policy } from '../policy.ts';
+import { isAtItsCap, secondsAskedFor } from '../spending-cap.ts';
 
 export interface Demand {
   readonly wanted: number;
@@ -29,11 +29,17 @@ export interface Demand {
   readonly framesRemaining: number | null;
   readonly engineSeconds: number | null;
   readonly jobsCapped: number;
+  /** The first of them. */
+  readonly jobIdsCapped: readonly string[];
   readonly steps: readonly Step[];
 }
 
 /** A quotient that is whole but for the last bit of a double is taken for whole. */
 const EPSILON = 1e-9;
+/** As many as fit into a line. */
+const JOBS_NAMED_MAX = 3;
+/** Ten times the largest scale set: a larger demand is a mistake in what was read, and asks for nothing more. */
+const WANTED_MAX = 10_000;
 
 export function capacityWanted(
   { messagesApprox, backlog, ratesByModel }: Pick<Observation, 'messagesApprox' | 'backlog' | 'ratesByModel'>,
@@ -41,9 +47,9 @@ export function capacityWanted(
 ): Demand {
   const capped = (backlog ?? []).filter(isAtItsCap);
   const jobs = (backlog ?? []).filter((job) => !isAtItsCap(job));
-  const cappedBatches = sumOf(capped, ({ batchesRemaining }) => batchesRemaining);
-  // What is on the queue may be all theirs.
-  const messages = Math.max(0, (messagesApprox ?? 0) - cappedBatches);
+  // Messages on the queue may be theirs: the machines there are finish them, and none is started for them.
+  const cappedMessages = sumOf(capped, ({ messagesMax }) => messagesMax);
+  const messages = Math.max(0, (messagesApprox ?? 0) - cappedMessages);
   const framesRemaining = sumOf(jobs, (job) => job.framesRemaining);
   const batches = Math.max(
     messages,
@@ -52,13 +58,13 @@ export function capacityWanted(
   const engineSeconds =
     backlog === null
       ? messages * BATCH_TARGET_SECONDS
-      : sumOf(jobs, (job) => engineSecondsOf(job, ratesByModel));
+      : sumOf(jobs, (job) => secondsAskedFor(job, ratesByModel, policy));
   const hasWork = framesRemaining > 0 || messages > 0 || jobs.some(({ isSplitting }) => isSplitting);
 
   const secondsEach = (ms: number): number => (ms / 1000) * policy.enginesPerInstance;
-  const inTime = Math.ceil(engineSeconds / secondsEach(policy.drainTargetMs) - EPSILON);
-  const worthBooting = Math.floor(engineSeconds / secondsEach(bootMs) + EPSILON);
-  const shared = Math.ceil(batches / policy.enginesPerInstance);
+  const inTime = bounded(Math.ceil(engineSeconds / secondsEach(policy.drainTargetMs) - EPSILON));
+  const worthBooting = bounded(Math.floor(engineSeconds / secondsEach(bootMs) + EPSILON));
+  const shared = bounded(Math.ceil(batches / policy.enginesPerInstance));
   const wanted = hasWork ? Math.max(1, Math.min(inTime, worthBooting, shared)) : 0;
   return {
     wanted,
@@ -68,6 +74,7 @@ export function capacityWanted(
     framesRemaining: backlog === null ? null : framesRemaining,
     engineSeconds: backlog === null && messagesApprox === null ? null : engineSeconds,
     jobsCapped: capped.length,
+    jobIdsCapped: capped.slice(0, JOBS_NAMED_MAX).map(({ jobId }) => jobId),
     steps: [
       {
         name: 'backlog',
@@ -90,8 +97,9 @@ export function capacityWanted(
   };
 }
 
-function isAtItsCap({ spent, spendingMax }: JobBacklog): boolean {
-  return spendingMax !== null && spent >= spendingMax;
+/** Whatever is read: a number of instances that makes sense. */
+function bounded(instances: number): number {
+  return Math.min(WANTED_MAX, Math.max(0, instances));
 }
 
 function sumOf<T>(items: readonly T[], numberOf: (item: T) => number): number {

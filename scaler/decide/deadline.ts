@@ -9,6 +9,7 @@
 import { engineSecondsOf } from '../engine-seconds.ts';
 import type { Observation } from '../observation.ts';
 import type { Policy } from '../policy.ts';
+import { isAtItsCap } from '../spending-cap.ts';
 
 const MARGIN = 2;
 
@@ -18,7 +19,7 @@ export function isDeadlineAtRisk(
 ): boolean {
   const engines = Math.max(1, desired) * policy.enginesPerInstance;
   return (backlog ?? []).some((job) => {
-    if (job.deadlineAt === null || job.framesRemaining === 0) return false;
+    if (job.deadlineAt === null || job.framesRemaining === 0 || isAtItsCap(job)) return false;
     const leftMs = job.deadlineAt.getTime() - now.getTime();
     const workMs = (engineSecondsOf(job, ratesByModel) * 1000) / engines;
     return leftMs > 0 && leftMs < MARGIN * (bootMs + workMs);

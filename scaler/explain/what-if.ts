@@ -66,6 +66,8 @@ function supposedBacklog(
       priority: 'normal',
       framesRemaining,
       batchesRemaining: Math.ceil(framesRemaining / Math.min(BATCH_FRAMES_MAX, Math.max(1, batchFrames))),
+      framesInFlight: 0,
+      messagesMax: 0,
       megapixelsPerFrame: size,
       isSplitting: false,
       spent: 0,

@@ -1,6 +1,6 @@
 /** What is left to do of every open job, from the ledger, and how fast each of their models is known to be. */
 import { BATCH_FRAMES_MAX, FRAMES_MAX } from '../../shared/contract/limits.ts';
-import type { LedgerJob } from '../../shared/control/ledger-job.ts';
+import { type LedgerJob, spendingMaxOf } from '../../shared/control/ledger-job.ts';
 import type { Ledger } from '../../shared/control/ledger.ts';
 import type { Spending } from '../../shared/control/spending.ts';
 import type { JobBacklog } from '../observation.ts';
@@ -29,7 +29,8 @@ export async function readBacklog({
 }
 
 function backlogOf(job: LedgerJob, spent: number): JobBacklog {
-  const { jobId, definition, framesExpected, framesScored, framesFailed, batchSize, splitFinished } = job;
+  const { jobId, definition, framesExpected, framesScored, framesFailed } = job;
+  const { batchSize, batchesOutstanding, splitFinished } = job;
   // A header may declare any number of frames: what is asked of the cloud is bounded whatever stands in the ledger.
   const framesRemaining = Math.min(FRAMES_MAX, Math.max(0, framesExpected - framesScored - framesFailed));
   return {
@@ -39,10 +40,12 @@ function backlogOf(job: LedgerJob, spent: number): JobBacklog {
     framesRemaining,
     // Before the split has planned them there are as few as there can be.
     batchesRemaining: Math.ceil(framesRemaining / (batchSize ?? BATCH_FRAMES_MAX)),
+    framesInFlight: Math.min(framesRemaining, batchesOutstanding * (batchSize ?? 0)),
+    messagesMax: batchesOutstanding + job.batchesToSendAgain,
     megapixelsPerFrame: job.megapixelsPerFrame,
     isSplitting: !splitFinished,
     spent,
-    spendingMax: definition.request.spendingMax ?? null,
+    spendingMax: spendingMaxOf(job),
     deadlineAt: definition.request.deadlineAt === undefined ? null : new Date(definition.request.deadlineAt),
   };
 }

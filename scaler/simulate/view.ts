@@ -39,6 +39,8 @@ export function viewOf(inputs: ViewInputs): Observation {
     priority: 'normal' as const,
     framesRemaining: remaining * asked.framesPerBatch,
     batchesRemaining: remaining,
+    framesInFlight: 0,
+    messagesMax: 0,
     megapixelsPerFrame: ((asked.batchMs / 1000) * MEGAPIXELS_PER_SECOND) / asked.framesPerBatch,
     isSplitting: unsplit > 0,
     spent: 0,

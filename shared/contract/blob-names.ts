@@ -21,6 +21,8 @@ const OUR_OWN = /^(?:\.*|(?:job|status|report|timeline)\.json)$/;
 export const DRAIN_PREFIX = 'drain/';
 /** In `control`: what is agreed with each partner. */
 export const SHARES_PREFIX = 'shares/';
+/** In `control`: what jobs may cost, where that was changed after they were enqueued. */
+export const CAPS_PREFIX = 'caps/';
 /** In `incoming`: bare videos, which become jobs by themselves. */
 export const DROP_PREFIX = 'drop/';
 
@@ -81,6 +83,8 @@ export const redriveBlob = (jobId: string, poisonId: string): string =>
   `redrive/${jobFolder(jobId)}${safeName(poisonId)}`;
 /** In `control`: what becomes of what a partner sends. */
 export const shareBlob = (partner: string): string => `${SHARES_PREFIX}${safeName(partner)}`;
+/** In `control`: what a job may cost from now on. */
+export const capBlob = (jobId: string): string => `${CAPS_PREFIX}${jobFolder(jobId).slice(0, -1)}`;
 export const heartbeatBlob = (workerId: string): string => safeName(workerId);
 export const jobPrefix = (jobId: string): string => jobFolder(jobId);
 

@@ -25,6 +25,9 @@ export type FailedFramesMax = z.infer<typeof failedFramesMax>;
 
 export const DEFAULT_MODEL = 'painter';
 
+/** Money, in the currency of the scaler's prices. */
+export const spendingAmount = z.number().positive().max(1e9);
+
 export const jobRequest = z.object({
   version: z.literal(1),
   jobId: z.string().regex(JOB_ID_PATTERN),
@@ -48,8 +51,8 @@ export const jobRequest = z.object({
   onFailedFrame: z.enum(FAILED_FRAME_POLICIES),
   /** Unless it is said: a twentieth of the frames, but always one, and never all. */
   failedFramesMax: failedFramesMax.optional(),
-  /** What it may cost, in the currency of the scaler's prices: beyond it, no machine is started for this job. */
-  spendingMax: z.number().positive().max(1e9).optional(),
+  /** What it may cost: once it is spent, nothing more of the job is sent to the fleet, until `npm run cap` raises it. */
+  spendingMax: spendingAmount.optional(),
   /** When it should be done: where that is at risk, machines that nobody takes away are preferred. */
   deadlineAt: z.iso.datetime().optional(),
   createdAt: z.iso.datetime(),
@@ -121,6 +124,11 @@ export const jobStatus = z.object({
   scoringSince: z.iso.datetime().nullable(),
   updatedAt: z.iso.datetime(),
   warnings: z.array(z.string()),
+  /** The job has spent what it may, and waits for a higher cap; with what to do. Null: it is not held. */
+  heldAtCap: z
+    .object({ spent: z.number().min(0), spendingMax: spendingAmount, message: z.string() })
+    .nullable()
+    .default(null),
   result: z.object({ blobName: z.string(), sizeBytes: count }).nullable(),
   error: z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
 });

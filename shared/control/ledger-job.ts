@@ -1,12 +1,15 @@
 /** What the ledger says of a job and its frames, and how it stands in Redis. PURE. */
 import { z } from 'zod';
 
-import { JOB_STATES, jobRequest } from '../contract/job.ts';
+import { JOB_STATES, jobRequest, spendingAmount } from '../contract/job.ts';
 import { FRAMES_MAX } from '../contract/limits.ts';
 import { failureKind, type FailureKind, firstIssue, modelReference } from '../contract/messages.ts';
 import { parseJson } from '../contract/parse-json.ts';
 import type { FrameRange } from '../contract/ranges.ts';
 import { PermanentError } from '../runtime/errors.ts';
+
+/** In place of an amount. */
+export const NO_CAP = 'none';
 
 /** What was asked, with the model resolved: never changes. */
 const jobDefinition = z.object({
@@ -48,6 +51,8 @@ const jobFields = z.object({
   framesStitched: counter,
   scoringSinceMs: z.coerce.number().optional(),
   lastDispatchedAt: counter,
+  /** Set after the job was opened, in place of the request's; `none` lifts it. */
+  spendingMax: z.union([z.literal(NO_CAP), z.coerce.number().pipe(spendingAmount)]).optional(),
   error: fromJson(jobError).optional(),
   result: fromJson(jobResult).optional(),
 });
@@ -102,6 +107,15 @@ export function unreadable({ jobId, reason }: UnreadableJob): PermanentError {
 export function frameCount(count: number): number {
   if (Number.isInteger(count) && count >= 0 && count <= FRAMES_MAX) return count;
   throw new RangeError(`expected a number of frames up to ${FRAMES_MAX}, received ${count}`);
+}
+
+/** What the job may cost, in the currency of the scaler's prices. Null: no cap. */
+export function spendingMaxOf({
+  spendingMax,
+  definition,
+}: Pick<LedgerJob, 'spendingMax' | 'definition'>): number | null {
+  if (spendingMax === undefined) return definition.request.spendingMax ?? null;
+  return spendingMax === NO_CAP ? null : spendingMax;
 }
 
 /** What became of frames: as result messages tell it. */

@@ -132,6 +132,12 @@ if batch >= 0 and redis.call('ZSCORE', KEYS[3], batch) then
 end
 return answer`;
 
+/** Sets what an open job may cost. KEYS job. ARGV amount, or 'none'. Returns 0 where the job is not open. */
+export const SET_CAP = `
+if redis.call('HEXISTS', KEYS[1], 'definition') == 0 or redis.call('TTL', KEYS[1]) >= 0 then return 0 end
+redis.call('HSET', KEYS[1], 'spendingMax', ARGV[1])
+return 1`;
+
 /** Batches without progress since a time go to be sent again. KEYS dispatched, again. ARGV olderThanMs. Returns how many. */
 export const REQUEUE_STALE = `
 local stale = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])

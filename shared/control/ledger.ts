@@ -15,6 +15,7 @@ import {
   type JobError,
   type JobResult,
   type LedgerJob,
+  NO_CAP,
   type Resolved,
   type UnreadableJob,
   frameCount,
@@ -22,7 +23,7 @@ import {
   readRecord,
   unreadable,
 } from './ledger-job.ts';
-import { CLAIM, CLOSE, FORGET, MOVE, OPEN, REQUEUE_STALE, RESOLVE } from './ledger-scripts.ts';
+import { CLAIM, CLOSE, FORGET, MOVE, OPEN, REQUEUE_STALE, RESOLVE, SET_CAP } from './ledger-scripts.ts';
 
 const PREFIX = 'framefleet:';
 const OPEN_JOBS = `${PREFIX}open-jobs`;
@@ -164,6 +165,11 @@ export class Ledger {
       framesSplit: frameCount(count),
       splitFinished: '1',
     });
+  }
+
+  /** In place of what was asked for; null lifts it. Returns false where the job is not open. */
+  async setCap(jobId: string, spendingMax: number | null): Promise<boolean> {
+    return (await this.#redis.eval(SET_CAP, 1, jobKey(jobId), spendingMax ?? NO_CAP)) === 1;
   }
 
   /** A warning is said once, however often it is found. */

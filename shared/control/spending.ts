@@ -33,6 +33,11 @@ const CHARGE = `
 local before = redis.call('GET', KEYS[3]) or ''
 if before ~= ARGV[1] then return 0 end
 for i = 3, #ARGV, 3 do
+  for _, key in ipairs({KEYS[1], KEYS[2]}) do
+    -- What is no whole number would stop every charge.
+    local amount = redis.call('HGET', key, ARGV[i])
+    if amount and not string.match(amount, '^%d+$') then redis.call('HDEL', key, ARGV[i]) end
+  end
   redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
   redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 2])
 end
@@ -69,10 +74,17 @@ export class Spending {
     const byJob = new Map(
       Object.keys(byMs).map((job) => [
         job,
-        { machineMs: Number(byMs[job] ?? 0), micros: Number(byMicros[job] ?? 0) },
+        { machineMs: wholeNumber(byMs[job]), micros: wholeNumber(byMicros[job]) },
       ]),
     );
     return { total: sum(byJob), byJob, chargedUpToMs: typeof upTo === 'string' ? Number(upTo) : null };
+  }
+
+  /** What these jobs have spent, in the currency of the prices; 0 for a job that is not known. */
+  async ofJobs(jobIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (jobIds.length === 0) return new Map();
+    const amounts = await this.#redis.hmget(MICROS, ...jobIds);
+    return new Map(jobIds.map((jobId, index) => [jobId, wholeNumber(amounts[index]) / 1e6]));
   }
 
   /** Adds to each job what it cost since `sinceMs`; returns false where another scaler has charged that time already. */
@@ -99,6 +111,12 @@ export class Spending {
     const earliest = jobs.toSorted().slice(0, Math.max(0, jobs.length - JOBS_MAX));
     if (earliest.length > 0) await this.#redis.eval(FOLD, 2, MACHINE_MS, MICROS, EARLIER_JOBS, ...earliest);
   }
+}
+
+/** What is none, somebody else wrote: it counts for nothing. */
+function wholeNumber(text: string | null | undefined): number {
+  const number = Number(text ?? 0);
+  return Number.isSafeInteger(number) && number >= 0 ? number : 0;
 }
 
 function sum(byJob: ReadonlyMap<string, Amount>): Amount {

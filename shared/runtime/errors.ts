@@ -34,6 +34,8 @@ export const ERROR_EXITS = {
   MODEL_INVALID: EXIT.badInput,
   STYLE_UNKNOWN: EXIT.badInput,
   JOB_INVALID: EXIT.badInput,
+  JOB_UNKNOWN: EXIT.noInput,
+  JOB_ENDED: EXIT.failed,
   POISON_NOT_FOUND: EXIT.noInput,
   SHARE_UNKNOWN: EXIT.noInput,
   SHARE_NOT_EMPTY: EXIT.failed,

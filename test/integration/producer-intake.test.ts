@@ -120,6 +120,7 @@ test('a job that has ended is not opened again by a ledger that does not know it
     scoringSince: null,
     updatedAt: createdAt,
     warnings: [],
+    heldAtCap: null,
     result: { blobName: 'job-ended/harbour.mp4', sizeBytes: 1 },
     error: null,
   };

@@ -249,6 +249,49 @@ test('a little more to do asks for one more at most', SLOWLY, () => {
   );
 });
 
+test(
+  'whatever the ledger and the queue hold, demand and prices of a decision are numbers within bounds',
+  SLOWLY,
+  () => {
+    const huge = fc.oneof(fc.nat(), fc.constantFrom(0, 4.3e9, 9.4e15, Number.MAX_SAFE_INTEGER));
+    const job = fc
+      .record({
+        framesRemaining: huge,
+        batchesRemaining: huge,
+        framesInFlight: huge,
+        messagesMax: huge,
+        megapixelsPerFrame: fc.double({ min: 0, max: 4_295, noNaN: true }),
+        isSplitting: fc.boolean(),
+        spent: fc.double({ min: 0, max: 1e9, noNaN: true }),
+        spendingMax: fc.option(fc.double({ min: 1e-9, max: 1e9, noNaN: true })),
+      })
+      .map((fields) => buildJob(0, fields));
+    const rates = fc
+      .double({ min: 0, noNaN: true, noDefaultInfinity: true })
+      .map((rate) => new Map([['painter', rate]]));
+    fc.assert(
+      fc.property(
+        observations,
+        policies,
+        memories,
+        fc.array(job, { maxLength: 4 }),
+        huge,
+        rates,
+        (seen, policy, memory, backlog, messagesApprox, ratesByModel) => {
+          const { decision } = decide({ ...seen, backlog, messagesApprox, ratesByModel }, policy, memory);
+          expect(decision.capacityDesired).toBeLessThanOrEqual(policy.capacityMax);
+          for (const action of decision.actions)
+            expect(action.kind !== 'scale-out' || action.total <= policy.capacityMax).toBe(true);
+          expect(decision.numbers['wanted']).toBeLessThanOrEqual(10_000);
+          const values = Object.values(decision.numbers).filter((value) => value !== null);
+          expect(values.filter((value) => !Number.isFinite(value) || value < 0)).toEqual([]);
+        },
+      ),
+      RUNS,
+    );
+  },
+);
+
 test('the same in gives the same out, nothing given is changed, and every step is a sentence', SLOWLY, () => {
   fc.assert(
     fc.property(observations, policies, memories, (seen, policy, memory) => {

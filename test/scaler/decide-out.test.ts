@@ -83,7 +83,7 @@ describe('out', () => {
   });
 
   test('a job at its cap asks for nobody, and neither do its messages', () => {
-    const backlog = [buildJob(3600, { spent: 5, spendingMax: 5, batchesRemaining: 120 })];
+    const backlog = [buildJob(3600, { spent: 5, spendingMax: 5, messagesMax: 120 })];
     expect(outcome(buildObservation([], { backlog, messagesApprox: 120 }))).toMatchObject([
       'hold',
       'nothing-to-do',
@@ -94,6 +94,43 @@ describe('out', () => {
       'work-waits',
       1,
     ]);
+  });
+
+  test('a job with a cap asks for no more than its money buys', () => {
+    const prices = { ...POLICY, capacityMax: 20, pricePerHour: { local: 1 } };
+    const wants = (spent: number) =>
+      decide(
+        buildObservation([], { backlog: [buildJob(36_000, { spent, spendingMax: 1 })] }),
+        prices,
+        NOTHING_REMEMBERED,
+      ).decision.capacityDesired;
+    // An hour of one engine costs 1: three quarters of it, and a twelfth, in five minutes each.
+    expect([wants(0.25), wants(11 / 12), wants(0.999), wants(1)]).toEqual([9, 1, 1, 0]);
+  });
+
+  test('a job at its cap is named, with the command that lets it go on', () => {
+    const backlog = ['job-a', 'job-b'].map((jobId) => buildJob(3600, { jobId, spent: 5, spendingMax: 5 }));
+    const { blockers } = decide(buildObservation([], { backlog }), POLICY, NOTHING_REMEMBERED).decision;
+    expect(blockers).toEqual([
+      {
+        kind: 'jobs-at-their-cap',
+        detail:
+          '2 jobs have spent their caps and are held (job-a, job-b): raise a cap with npm run cap -- JOB AMOUNT',
+        pool: null,
+        until: null,
+      },
+    ]);
+  });
+
+  test('whatever the ledger holds, no absurd number of instances is named', () => {
+    const backlog = [buildJob(9.4e15, { batchesRemaining: 9.4e15 })];
+    const { numbers, capacityDesired } = decide(
+      buildObservation([], { backlog, messagesApprox: 9.4e15 }),
+      POLICY,
+      NOTHING_REMEMBERED,
+    ).decision;
+    expect(numbers['wanted']).toBe(10_000);
+    expect(capacityDesired).toBe(POLICY.capacityMax);
   });
 });
 

@@ -76,8 +76,26 @@ describe('who pays', () => {
     expect(shareCost(amount, [opened], new Map())).toEqual(new Map([['job-1', amount]]));
   });
 
+  test('a job at its cap, for what is in flight and for nothing else', () => {
+    const held = buildBacklog('held', { spent: 5, spendingMax: 5, framesRemaining: 1000, isSplitting: true });
+    const other = buildBacklog('other', { framesRemaining: 100 });
+    const shares = (framesInFlight: number) =>
+      shareCost(amount, [{ ...held, framesInFlight }, other], new Map());
+    expect(shares(0)).toEqual(
+      new Map([
+        ['held', { machineMs: 0, micros: 0 }],
+        ['other', amount],
+      ]),
+    );
+    expect(shares(100).get('held')).toEqual({ machineMs: 30_000, micros: 500 });
+    expect(shareCost(amount, [held], new Map())).toEqual(new Map([[UNATTRIBUTED, amount]]));
+  });
+
   test('the parts add up to the whole, whatever the jobs', () => {
     const job = fc.record({
+      spent: fc.nat(2),
+      spendingMax: fc.constantFrom(null, 1),
+      framesInFlight: fc.nat(1_000),
       framesRemaining: fc.nat(1_000_000),
       megapixelsPerFrame: fc.double({ min: 0, max: 100, noNaN: true }),
       isSplitting: fc.boolean(),

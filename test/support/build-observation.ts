@@ -37,6 +37,8 @@ export function buildJob(engineSeconds: number, fields: Partial<JobBacklog> = {}
     priority: 'normal',
     framesRemaining: engineSeconds,
     batchesRemaining: Math.ceil(engineSeconds / 30),
+    framesInFlight: 0,
+    messagesMax: 0,
     megapixelsPerFrame: MEGAPIXELS_A_SECOND,
     isSplitting: false,
     spent: 0,

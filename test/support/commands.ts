@@ -47,6 +47,10 @@ export function share(args: readonly string[], options: CommandOptions): Running
   return start('producer/share.ts', args, options);
 }
 
+export function cap(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/cap.ts', args, options);
+}
+
 export function doctor(args: readonly string[], options: CommandOptions): RunningCommand {
   return start('infra/doctor/main.ts', args, options);
 }

@@ -2,6 +2,7 @@
 import { producerMetrics } from '../../producer/metrics.ts';
 import { FrameRetention } from '../../shared/control/frame-retention.ts';
 import { Ledger } from '../../shared/control/ledger.ts';
+import { Spending } from '../../shared/control/spending.ts';
 import { Steps } from '../../shared/control/steps.ts';
 import { MovableClock } from './movable-clock.ts';
 import type { TestRedis } from './servers.ts';
@@ -17,6 +18,7 @@ export async function startControlPlane(server: TestRedis) {
     ledger: new Ledger(redis),
     steps,
     retention: new FrameRetention(redis),
+    spending: new Spending(redis),
     clock: new MovableClock(),
     log: silentLog,
     metrics: producerMetrics(),

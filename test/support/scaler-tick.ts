@@ -81,6 +81,8 @@ export function buildBacklog(jobId: string, fields: Partial<JobBacklog> = {}): J
     priority: 'normal',
     framesRemaining: 100,
     batchesRemaining: 10,
+    framesInFlight: 0,
+    messagesMax: 0,
     megapixelsPerFrame: 2,
     isSplitting: false,
     spent: 0,

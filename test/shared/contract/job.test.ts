@@ -93,10 +93,15 @@ test('a status is valid from the first moment, when nothing is known', () => {
     scoringSince: null,
     updatedAt: REQUEST.createdAt,
     warnings: [],
+    heldAtCap: null,
     result: null,
     error: null,
   };
   expect(jobStatus.parse(status)).toEqual(status);
+  // As an earlier release wrote it.
+  const { heldAtCap, ...earlier } = status;
+  expect(heldAtCap).toBeNull();
+  expect(jobStatus.parse(earlier)).toEqual(status);
   expect(jobStatus.safeParse({ ...status, state: 'lost' }).success).toBe(false);
 });
 
