@@ -13,11 +13,12 @@ import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.t
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { EXIT, PermanentError, errorCodeFrom } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
+import { download, planOutput } from './commands/output.ts';
 import { checkFleet } from './enqueue/check-fleet.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
+import { keepResult } from './enqueue/keep-result.ts';
 import { type EnqueueOptions, parseOptions } from './enqueue/options.ts';
-import { download, planOutput } from './enqueue/output.ts';
 import { NO_PROGRESS, type Progress, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
 import { submit } from './enqueue/submit.ts';
@@ -63,6 +64,7 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
       options.outputPath === undefined ? undefined : path.resolve(config.callerFolder, options.outputPath),
     label,
     container: video.container,
+    mayOverwrite: options.mayOverwrite,
   });
 
   const progress = options.asJson ? NO_PROGRESS : showProgress();
@@ -129,7 +131,13 @@ async function run(work: {
     progress.say(
       `Note: ${status.frames.failed} frames could not be scored (${options.settings.onFailedFrame}).`,
     );
-  await download({ blobs, blobName: status.result.blobName, outputPath, signal });
+  const result = { blobs, ...status.result, signal };
+  await download({ ...result, outputPath, mayOverwrite: options.mayOverwrite }).catch(
+    async (error: unknown) => {
+      if (!(error instanceof PermanentError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
+      throw await keepResult({ ...result, jobId, fleet, localFolder: config.localFolder, error });
+    },
+  );
   return {
     jobId,
     state: status.state,

@@ -2,12 +2,17 @@
 import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
 import type { JobBacklog, Observation } from './observation.ts';
 
+/** The slowest engine there may be: whatever is recorded, a frame takes minutes and not days. */
+const MEGAPIXELS_PER_SECOND_MIN = 0.01;
+
 type Rates = Observation['ratesByModel'];
 
 /** Megapixels a second of one engine with the model. One that nobody has run is taken for slow. */
 export function rateOf(model: string, ratesByModel: Rates): number {
   const rate = ratesByModel.get(model);
-  return rate !== undefined && rate > 0 ? rate : MEGAPIXELS_PER_SECOND_ASSUMED;
+  return rate !== undefined && rate > 0
+    ? Math.max(MEGAPIXELS_PER_SECOND_MIN, rate)
+    : MEGAPIXELS_PER_SECOND_ASSUMED;
 }
 
 /** What is left of a job. */

@@ -1,4 +1,4 @@
-/** Every variable that `npm run poison`, `npm run share` and `npm run cap` read, and the storage that they lead to. */
+/** Every variable that `npm run fetch`, `poison`, `share` and `cap` read, and the storage that they lead to. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,6 +22,8 @@ export interface CommandConfig {
   /** Undefined where neither is set. */
   readonly storage: { readonly media: string; readonly system: string } | undefined;
   readonly localFolder: string;
+  /** The folder the person typed the command in: npm changes to the project's. */
+  readonly callerFolder: string;
   readonly environment: Environment;
 }
 
@@ -33,6 +35,7 @@ export function commandConfig(): CommandConfig {
   return {
     storage: storageOf(set),
     localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
+    callerFolder: environment['INIT_CWD'] ?? process.cwd(),
     environment,
   };
 }

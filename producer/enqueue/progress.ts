@@ -1,10 +1,13 @@
 /** What a person sees while a job runs: a bar on a terminal, a line now and then elsewhere. On standard error. */
+import { writeSync } from 'node:fs';
+
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 
 import type { JobStatus } from '../../shared/contract/job.ts';
 import { NO_PACE, type Pace, clockTime, framesPerSecond, nextPace, secondsLeft } from './pace.ts';
 
 const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
+const SHOW_CURSOR = '\u001b[?25h';
 /** Without a terminal, a line so often. */
 const LINE_EVERY_MS = 5_000;
 
@@ -15,6 +18,10 @@ export interface Progress {
 }
 
 export const NO_PROGRESS: Progress = { say: () => undefined, status: () => undefined, stop: () => undefined };
+
+function showCursor(): void {
+  if (process.stderr.isTTY) writeSync(process.stderr.fd, SHOW_CURSOR);
+}
 
 export function showProgress(): Progress {
   const bars = new MultiBar(
@@ -29,6 +36,8 @@ export function showProgress(): Progress {
     },
     Presets.shades_classic,
   );
+  // However the command ends, the terminal has its cursor again.
+  process.once('exit', showCursor);
   let bar: SingleBar | undefined;
   let pace: Pace = NO_PACE;
   let isHeld = false;

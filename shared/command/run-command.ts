@@ -1,22 +1,20 @@
 /** The frame of a command: its answer on standard output, a complaint on standard error, an exit status, and Ctrl-C. */
 import { complain, complaintOf } from '../runtime/complain.ts';
 import { EXIT, PermanentError, exitStatusOf } from '../runtime/errors.ts';
+import { onKeyPress } from '../runtime/key-press.ts';
 
 export interface Interruption {
-  /** Aborted by the first Ctrl-C or SIGTERM. */
+  /** Aborted by the first Ctrl-C, or SIGTERM. A second Ctrl-C ends the process: what it has started is tied to it and goes, too. */
   readonly signal: AbortSignal;
-  /** The first time in order; the second time at once: what a command has started is tied to it and goes too. */
+  /** For another reason to end in order. */
   readonly interrupt: () => void;
 }
 
 /** For a command that has something to put in order before it ends. */
 export function onInterrupt(): Interruption {
   const interrupting = new AbortController();
-  const interrupt = (): void => {
-    if (interrupting.signal.aborted) process.exit(EXIT.interrupted);
-    interrupting.abort(new PermanentError('INTERRUPTED', 'Interrupted.'));
-  };
-  process.on('SIGINT', interrupt);
+  const interrupt = (): void => interrupting.abort(new PermanentError('INTERRUPTED', 'Interrupted.'));
+  onKeyPress({ first: interrupt, again: () => process.exit(EXIT.interrupted) });
   process.on('SIGTERM', interrupt);
   return { signal: interrupting.signal, interrupt };
 }

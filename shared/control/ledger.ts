@@ -273,7 +273,8 @@ export class Ledger {
   /** Megapixels per second on one engine, or undefined where nobody has run the model yet. */
   async rate(model: string): Promise<number | undefined> {
     const text = await this.#redis.hget(RATES, model);
-    return text === null ? undefined : Number(text);
+    const rate = Number(text);
+    return rate > 0 && rate < Infinity ? rate : undefined;
   }
 
   /** The scaler tells how many engines are at work, so that dispatch knows how much to keep on the queue. */

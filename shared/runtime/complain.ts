@@ -9,7 +9,7 @@ export interface Complaint {
 
 export function complaintOf(error: unknown): Complaint {
   return error instanceof FleetError
-    ? { code: error.code, message: error.message, hint: error.hint ?? null }
+    ? { code: error.code, message: error.message, hint: error.hint ?? null, ...error.details }
     : { code: 'INTERNAL', message: describeError(error), hint: null };
 }
 

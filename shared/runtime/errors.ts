@@ -36,6 +36,7 @@ export const ERROR_EXITS = {
   JOB_INVALID: EXIT.badInput,
   JOB_UNKNOWN: EXIT.noInput,
   JOB_ENDED: EXIT.failed,
+  JOB_NOT_COMPLETED: EXIT.failed,
   POISON_NOT_FOUND: EXIT.noInput,
   SHARE_UNKNOWN: EXIT.noInput,
   SHARE_NOT_EMPTY: EXIT.failed,
@@ -70,18 +71,22 @@ interface FleetErrorOptions {
   /** What to do next, as a full sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** For programs: what the message says, by name. */
+  readonly details?: Readonly<Record<string, string>>;
 }
 
 /** An error with a code, a sentence and a next step. Throw one of the two classes below. */
 export abstract class FleetError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, string>>;
 
-  constructor(code: ErrorCode, message: string, { hint, cause }: FleetErrorOptions = {}) {
+  constructor(code: ErrorCode, message: string, { hint, cause, details = {} }: FleetErrorOptions = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
     this.code = code;
     this.hint = hint;
+    this.details = details;
   }
 }
 

@@ -5,7 +5,8 @@
  * loops fails. Then its signal is aborted, what was registered with `onStop` is undone in reverse order, and the process
  * ends: after its grace at the latest, whatever still hangs.
  */
-import { type ErrorCode, FleetError, describeError, exitStatusOf } from './errors.ts';
+import { EXIT, type ErrorCode, FleetError, describeError, exitStatusOf } from './errors.ts';
+import { onKeyPress } from './key-press.ts';
 import type { Log } from './log.ts';
 
 /** Long enough to finish a frame and release a batch, short enough for a person at a terminal. */
@@ -67,8 +68,9 @@ export async function runService(
     log?.info({ why }, 'service stopping');
     stopping.abort(new Error(`the service is stopping: ${why}`));
   };
-  process.once('SIGTERM', () => stop('SIGTERM'));
-  process.once('SIGINT', () => stop('SIGINT'));
+  // The kernel sends SIGTERM, too, when the parent dies: a service that is stopping already goes on with that.
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  onKeyPress({ first: () => stop('SIGINT'), again: () => process.exit(EXIT.interrupted) });
   process.once('disconnect', () => stop('parent gone'));
   process.once('uncaughtException', (error) => fail(error, 'something outside every loop'));
   process.once('unhandledRejection', (error) => fail(error, 'something outside every loop'));

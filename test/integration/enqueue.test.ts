@@ -5,8 +5,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { type CommandEnd, enqueue } from '../support/commands.ts';
+import { eventually } from '../support/eventually.ts';
 import { H264, ffmpeg, picture, pictureTimes, soundPackets, tone } from '../support/media-clips.ts';
-import { processesOf } from '../support/processes.ts';
+import { findProcess, processesOf } from '../support/processes.ts';
 import { testFolder } from '../support/servers.ts';
 
 let folder = '';
@@ -61,6 +62,30 @@ test('with --json one object says what happened, and nothing else is printed', a
   });
   expect(status).toBe(0);
   await nothingIsLeft();
+});
+
+test('a result that cannot be written is kept although its fleet goes, and a result that is there is not overwritten', async () => {
+  await mkdir(at('gone'));
+  const job = enqueue([at('clip.mp4'), '--json', '--out', at('gone/result.mp4')], {
+    localFolder: at('fleet'),
+  });
+  await eventually('an engine runs', () => findProcess(at('fleet'), 'worker/engine/main.ts'));
+  await rm(at('gone'), { recursive: true });
+  const { status, stdout, stderr } = await job.end;
+  const { error } = JSON.parse(stdout) as { error: Record<string, string> };
+  expect(error).toMatchObject({ code: 'OUTPUT_NOT_WRITABLE', hint: 'Move it to where you want it.' });
+  expect(error['message']).toContain(
+    'the folder does not exist any more. The job is completed, and its result is kept:',
+  );
+  expect((await pictureTimes(error['kept'] ?? '')).seconds).toHaveLength(24);
+  expect({ status, stderr }).toEqual({ status: 73, stderr: '' });
+  await nothingIsLeft();
+
+  await writeFile(at('there.mp4'), 'theirs');
+  const again = await run(at('clip.mp4'), '--out', at('there.mp4'));
+  expect(again.stderr).toMatch(/that file exists already\.\nAdd --force to overwrite it/);
+  expect(again.status).toBe(73);
+  expect(await readFile(at('there.mp4'), 'utf8')).toBe('theirs');
 });
 
 describe('a name that a shell or ffmpeg could take for something else is only a name', () => {

@@ -1,12 +1,12 @@
 /** The local fleet: kept up, found, broken and killed. Nothing is left running, nothing is left locked. */
-import { readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { type RunningCommand, enqueue, npmRun, startStackCommand } from '../support/commands.ts';
+import { type RunningCommand, enqueue, fetchResult, npmRun, startStackCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
-import { H264, ffmpeg, picture } from '../support/media-clips.ts';
+import { H264, ffmpeg, picture, pictureTimes } from '../support/media-clips.ts';
 import { findProcess, processesOf } from '../support/processes.ts';
 import { testFolder } from '../support/servers.ts';
 
@@ -55,9 +55,32 @@ test('a fleet that is kept up serves a job, goes back to zero workers, and is ta
   const fleet = startFleet();
   await fleet.said(UP);
   expect(await findProcess(localFolder, 'worker/main.ts')).toBeUndefined();
-  const { status, stdout } = await startJob('--json', '--out', path.join(folder, 'kept.mp4')).end;
-  expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', frames: 60 });
-  expect(status).toBe(0);
+  // The folder of the result goes while the job runs: in a fleet that stays up the result is fetched again.
+  const gone = path.join(folder, 'gone');
+  await mkdir(gone, { recursive: true });
+  const job = startJob('--json', '--out', path.join(gone, 'result.mp4'));
+  await engineAtWork();
+  await rm(gone, { recursive: true });
+  const { status, stdout } = await job.end;
+  const { error } = JSON.parse(stdout) as { error: Record<string, string> };
+  expect(error).toMatchObject({
+    code: 'OUTPUT_NOT_WRITABLE',
+    message: expect.stringContaining('the folder does not exist any more') as string,
+    kept: expect.stringMatching(/^results\/.*\.mp4$/) as string,
+  });
+  expect(status).toBe(73);
+  const jobId = error['kept']?.split('/')[1] ?? '';
+  expect(error['hint']).toContain(`npm run fetch ${jobId} -- --out PATH`);
+  const fetched = path.join(folder, 'fetched.mp4');
+  const fetching = (...args: string[]) =>
+    fetchResult([jobId, '--out', fetched, ...args], { localFolder }).end;
+  expect(await fetching()).toMatchObject({ status: 0, stdout: `${fetched}\n` });
+  expect((await pictureTimes(fetched)).seconds).toHaveLength(60);
+  expect(await fetching()).toMatchObject({ status: 73 });
+  expect(await fetching('--force', '--json')).toMatchObject({ status: 0, stderr: '' });
+  const unknown = await fetchResult(['no-such-job'], { localFolder }).end;
+  expect(unknown.stderr).toContain('There is no job "no-such-job" in this storage.');
+  expect(unknown.status).toBe(66);
   await eventually(
     'no worker is left',
     async () => (await findProcess(localFolder, 'worker/main.ts')) === undefined,

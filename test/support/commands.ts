@@ -39,6 +39,10 @@ export function explain(args: readonly string[], options: CommandOptions): Runni
   return start('scaler/explain.ts', args, options);
 }
 
+export function fetchResult(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/fetch.ts', args, options);
+}
+
 export function poison(args: readonly string[], options: CommandOptions): RunningCommand {
   return start('producer/poison.ts', args, options);
 }

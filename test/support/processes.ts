@@ -1,6 +1,6 @@
 /**
- * Every process of a fleet under test: all of them inherit the folder of their fleet in the environment, or (Redis writes
- * over its own) work inside it.
+ * Every process of a fleet under test: all of them inherit the folder of their fleet in the environment, or work inside it (Redis
+ * writes over its own environment), or are told to read or write there (ffmpeg has no environment).
  */
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
@@ -36,7 +36,7 @@ async function look(pid: number, localFolder: string): Promise<FoundProcess | un
       readFile(`/proc/${pid}/status`, 'utf8'),
       readlink(`/proc/${pid}/cwd`),
     ]);
-    const isInside = workFolder.startsWith(`${localFolder}${path.sep}`);
+    const isInside = workFolder.startsWith(`${localFolder}${path.sep}`) || command.includes(localFolder);
     if (!isInside && !environment.split('\0').includes(`FRAMEFLEET_LOCAL_FOLDER=${localFolder}`))
       return undefined;
     const parent = Number(/^PPid:\t(?<parent>\d+)$/m.exec(status)?.groups?.['parent']);
