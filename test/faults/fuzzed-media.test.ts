@@ -1,7 +1,7 @@
 /**
  * Videos with bytes flipped in their headers and in their media data: each is decoded, or refused with a reason. As jobs of a real
  * producer with a real worker each comes to an end; nothing hangs, nothing crashes, and the jobs between them end as they do alone.
- * In the long form all of them are jobs, in the short form a tenth: a job runs eight media programs.
+ * In the long form all of them are jobs, in the short form twelve: a job runs eight media programs.
  */
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -28,7 +28,7 @@ import { type TestRedis, startTestRedis } from '../support/servers.ts';
 import { WorkerBench } from '../support/worker-bench.ts';
 
 const INPUTS = inForm({ short: 200, long: 2_000 });
-const JOBS = inForm({ short: 20, long: INPUTS });
+const JOBS = inForm({ short: 12, long: INPUTS });
 /** A healthy job for each so many, in their midst. */
 const INPUTS_PER_NEIGHBOUR = inForm({ short: 5, long: 20 });
 /** In storage at once. */

@@ -23,7 +23,7 @@ describe('a file of which media data is missing is refused', () => {
     ['fragments.mp4', [...H264, '-g', '25', '-movflags', 'frag_keyframe+empty_moov']],
     ['cut.mov', [...H264, '-movflags', '+faststart']],
     ['cut.mkv', [...H264, '-g', '10']],
-    ['cut.webm', ['-c:v', 'libvpx', '-b:v', '300k']],
+    ['cut.webm', ['-c:v', 'libvpx', '-b:v', '300k', '-deadline', 'realtime', '-cpu-used', '8']],
     ['cut.avi', ['-c:v', 'mpeg4']],
     ['cut.flv', ['-c:v', 'flv1']],
     ['cut.wmv', ['-c:v', 'wmv2']],
@@ -119,12 +119,9 @@ describe('a valid file is decoded to the frames that plain ffmpeg decodes', () =
       '50',
     ]);
     for (const [start, length] of [
-      [0.5, 1],
       [1.1, 2],
       [2.3, 2],
-      [2.98, 0.7],
       [3.33, 1.5],
-      [4.04, 1.96],
     ] as const) {
       const cut = ['-ss', String(start), '-i', whole, '-t', String(length), '-c', 'copy'];
       const sourcePath = await clip('cut-copy.mp4', cut);
