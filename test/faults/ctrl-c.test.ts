@@ -26,7 +26,7 @@ const at = (name: string): string => path.join(folder, name);
 
 beforeAll(async () => {
   folder = await testFolder();
-  await ffmpeg([...picture({ size: '320x180', rate: '25', seconds: 20 }), ...H264, at('clip.mp4')]);
+  await ffmpeg([...picture({ size: '160x90', rate: '25', seconds: 20 }), ...H264, at('clip.mp4')]);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
