@@ -2,9 +2,7 @@
  * `npm run cap -- JOB AMOUNT|none`: sets what a job may cost, higher or lower. Writes `control/caps/<jobId>`, which the producer takes
  * up. Reaches storage only. See `cap/options.ts`.
  */
-import { type BlobStore, openBlobStore } from '../shared/azure/blob-store.ts';
-import { BRISK, PATIENT } from '../shared/azure/credentials.ts';
-import { reachStorage } from '../shared/azure/storage-errors.ts';
+import type { BlobStore } from '../shared/azure/blob-store.ts';
 import { print, runCommand } from '../shared/command/run-command.ts';
 import { capBlob, triggerBlob } from '../shared/contract/blob-names.ts';
 import { type JobCap, encodeJobCap } from '../shared/contract/cap.ts';
@@ -13,7 +11,7 @@ import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
 import { parseOptions } from './cap/options.ts';
 import { commandConfig } from './commands/config.ts';
-import { storageAccounts } from './commands/storage-accounts.ts';
+import { openReachable, storageAccounts } from './commands/storage-accounts.ts';
 import { readStatus } from './status.ts';
 
 const argv = process.argv.slice(2);
@@ -24,10 +22,7 @@ process.exit();
 async function main(): Promise<number> {
   const options = parseOptions(argv);
   if (options === null) return EXIT.ok;
-  const accounts = await storageAccounts(commandConfig());
-  const door = await openBlobStore(accounts, BRISK);
-  await reachStorage('the system storage', () => door.stat('control', 'reachable'));
-  const blobs = await openBlobStore(accounts, PATIENT);
+  const blobs = await openReachable(await storageAccounts(commandConfig()));
   const { jobId, spendingMax, asJson } = options;
   await refuseUnlessOpen(blobs, jobId);
   const cap: JobCap = { version: 1, jobId, spendingMax, setAt: clock.now().toISOString() };

@@ -16,7 +16,7 @@ import type { ProducerMetrics } from './metrics.ts';
 const RESULT_LEASE_SECONDS = 30;
 /** A message for a newer producer is left for it. */
 const NEWER_DELAY_SECONDS = 60;
-/** A result that cannot be taken for so many deliveries, half a minute apart, is dropped: half a day of Redis being away is not. */
+/** A result that still cannot be taken after so many deliveries, half a minute apart, is dropped: twelve hours. */
 const DELIVERIES_MAX = 1_440;
 /** Where it is Redis that is away, each result fails once and then waits for its lease. */
 const AFTER_FAILURE_MS = 500;

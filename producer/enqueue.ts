@@ -4,16 +4,15 @@
  */
 import path from 'node:path';
 
-import { type BlobStore, openBlobStore } from '../shared/azure/blob-store.ts';
-import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
-import { reachStorage } from '../shared/azure/storage-errors.ts';
+import { storageAccount } from '../shared/azure/credentials.ts';
 import { onInterrupt, print, runCommand } from '../shared/command/run-command.ts';
 import type { JobStatus } from '../shared/contract/job.ts';
 import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
-import { EXIT, PermanentError, errorCodeFrom } from '../shared/runtime/errors.ts';
+import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
 import { download, planOutput } from './commands/output.ts';
+import { openReachable } from './commands/storage-accounts.ts';
 import { checkFleet } from './enqueue/check-fleet.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
@@ -22,6 +21,7 @@ import { type EnqueueOptions, parseOptions } from './enqueue/options.ts';
 import { NO_PROGRESS, type Progress, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
 import { submit } from './enqueue/submit.ts';
+import { failureOf } from './status.ts';
 
 interface Outcome {
   readonly jobId: string;
@@ -95,7 +95,8 @@ async function run(work: {
   readonly signal: AbortSignal;
 }): Promise<Omit<Outcome, 'wallSeconds'>> {
   const { options, config, fleet, video, sourcePath, outputPath, progress, signal } = work;
-  const blobs = await openStorage(fleet.mediaStorage, signal);
+  const accounts = { media: storageAccount(fleet.mediaStorage), system: null };
+  const blobs = await openReachable(accounts, { signal });
   const sourceName = path.basename(sourcePath);
   progress.say(`Uploading ${sourceName} (${(video.fileSizeBytes / 1e6).toFixed(1)} MB)…`);
   const jobId = await submit({
@@ -146,22 +147,6 @@ async function run(work: {
     failedFrames: status.frames.failed,
     warnings: status.warnings,
   };
-}
-
-async function openStorage(mediaStorage: string, signal: AbortSignal): Promise<BlobStore> {
-  const accounts = { media: storageAccount(mediaStorage), system: null };
-  const door = await openBlobStore(accounts, BRISK);
-  await reachStorage('the media storage', () => door.stat('incoming', 'reachable', { signal }));
-  return openBlobStore(accounts, PATIENT);
-}
-
-/** What the job's status says, as this command's own failure. */
-function failureOf({ error }: JobStatus): Error {
-  return new PermanentError(
-    errorCodeFrom(error?.code ?? 'INTERNAL'),
-    error?.message ?? 'The job failed.',
-    typeof error?.hint === 'string' ? { hint: error.hint } : {},
-  );
 }
 
 /** Waits for a resource; where the wait is interrupted, the resource is given back as soon as it comes. */

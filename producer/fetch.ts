@@ -11,13 +11,13 @@ import { onInterrupt, print, runCommand } from '../shared/command/run-command.ts
 import { JOB_ID_PATTERN } from '../shared/contract/blob-names.ts';
 import type { JobStatus } from '../shared/contract/job.ts';
 import type { ResultContainer } from '../shared/media/video-info.ts';
-import { EXIT, PermanentError, errorCodeFrom } from '../shared/runtime/errors.ts';
+import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
 import { commandConfig } from './commands/config.ts';
 import { download, planOutput } from './commands/output.ts';
 import { storageAccounts } from './commands/storage-accounts.ts';
 import { parseFetchOptions } from './fetch/options.ts';
-import { readStatus } from './status.ts';
+import { failureOf, readStatus } from './status.ts';
 
 const argv = process.argv.slice(2);
 const { signal, interrupt } = onInterrupt();
@@ -57,15 +57,7 @@ function resultOf(jobId: string, status: JobStatus | undefined): NonNullable<Job
     });
   }
   if (status.result !== null && status.state === 'completed') return status.result;
-  if (status.state === 'failed') {
-    throw new PermanentError(
-      errorCodeFrom(status.error?.code ?? 'INTERNAL'),
-      status.error?.message ?? 'The job failed.',
-      {
-        hint: status.error?.hint ?? 'Enqueue the video again.',
-      },
-    );
-  }
+  if (status.state === 'failed') throw failureOf(status, { hint: 'Enqueue the video again.' });
   const { scored, expected } = status.frames;
   throw new PermanentError(
     'JOB_NOT_COMPLETED',

@@ -2,10 +2,9 @@
  * `npm run share -- open|list|close`: lets a partner send videos and nothing else. What was asked for goes to standard output;
  * everything else to standard error. Reaches storage only. See `share/options.ts`.
  */
-import { type BlobStore, openBlobStore } from '../shared/azure/blob-store.ts';
-import { BRISK, PATIENT } from '../shared/azure/credentials.ts';
+import type { BlobStore } from '../shared/azure/blob-store.ts';
+import { PATIENT } from '../shared/azure/credentials.ts';
 import { ShareContainers } from '../shared/azure/share-containers.ts';
-import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { print, runCommand } from '../shared/command/run-command.ts';
 import { instantText } from '../shared/command/text.ts';
 import { DEFAULT_SETTINGS } from '../shared/contract/job.ts';
@@ -14,7 +13,7 @@ import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
 import { Agreements } from './agreements.ts';
 import { commandConfig } from './commands/config.ts';
-import { storageAccounts } from './commands/storage-accounts.ts';
+import { openReachable, storageAccounts } from './commands/storage-accounts.ts';
 import { resolveModel } from './model-catalogue.ts';
 import { type ShareOptions, parseOptions } from './share/options.ts';
 import { type Share, settingsText, shareTable, uploadExample } from './share/text.ts';
@@ -37,9 +36,7 @@ async function main(): Promise<number> {
   const options = parseOptions(argv);
   if (options === null) return EXIT.ok;
   const accounts = await storageAccounts(commandConfig());
-  const door = await openBlobStore(accounts, BRISK);
-  await reachStorage('the system storage', () => door.stat('control', 'reachable'));
-  const blobs = await openBlobStore(accounts, PATIENT);
+  const blobs = await openReachable(accounts);
   const containers = new ShareContainers(await accounts.media.blobs(PATIENT));
   const storage = { blobs, containers, agreements: new Agreements(blobs) };
   switch (options.verb) {

@@ -12,7 +12,7 @@ import { type LedgerJob, type UnreadableJob, unreadable } from '../shared/contro
 import type { Ledger } from '../shared/control/ledger.ts';
 import type { Spending } from '../shared/control/spending.ts';
 import type { Clock } from '../shared/runtime/clock.ts';
-import type { FleetError } from '../shared/runtime/errors.ts';
+import { type FleetError, PermanentError, errorCodeFrom } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { eachJob } from './each-job.ts';
 import type { ProducerMetrics } from './metrics.ts';
@@ -42,12 +42,12 @@ export class StatusPublisher {
 
   async pass(): Promise<number> {
     const { ledger, spending, metrics, log } = this.#parts;
-    const jobs = await ledger.openJobs();
+    const { jobs, unreadableJobs } = await ledger.openRecords();
     metrics.jobsOpen.set(jobs.length);
     const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
     const publish = (job: LedgerJob): Promise<void> => this.#publish(job, spent.get(job.jobId) ?? 0);
     await eachJob(jobs, publish, { log, doing: 'publishing the status' });
-    await eachJob(await ledger.unreadableJobs(), (job) => this.#end(job), { log, doing: 'ending the job' });
+    await eachJob(unreadableJobs, (job) => this.#end(job), { log, doing: 'ending the job' });
     return PASS_MS;
   }
 
@@ -148,6 +148,16 @@ export async function publishReopening(
 export async function readStatus(blobs: BlobStore, jobId: string): Promise<JobStatus | undefined> {
   const bytes = await blobs.get('results', statusBlob(jobId));
   return jobStatus.safeParse(parseJson(String(bytes))).data;
+}
+
+/** The error of a failed job, for a command that waited for its result. `hint` is for a status without one. */
+export function failureOf({ error }: JobStatus, { hint }: { readonly hint?: string } = {}): PermanentError {
+  const next = error?.hint ?? hint;
+  return new PermanentError(
+    errorCodeFrom(error?.code ?? 'INTERNAL'),
+    error?.message ?? 'The job failed.',
+    next === undefined ? {} : { hint: next },
+  );
 }
 
 async function putStatus(blobs: BlobStore, status: JobStatus): Promise<void> {

@@ -114,7 +114,7 @@ const STEP_SENTENCES = {
   backlog:
     '{framesRemaining} frames in {batchesRemaining} batches are left, {engineSeconds} s for one engine',
   queue: '{messages} messages are on the queue, taken or not',
-  capped: '{jobs} jobs have spent their caps, are held, and ask for nobody',
+  capped: '{jobs} jobs have spent their caps, are held, and need no instances',
   'in-time': '{instances} instances do that in {targetSeconds} s',
   'worth-booting': '{instances} at most have work for longer than the {bootSeconds} s they take to boot',
   batches: '{instances} at most find a batch to work on',

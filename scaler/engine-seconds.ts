@@ -2,7 +2,7 @@
 import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../shared/contract/limits.ts';
 import type { JobBacklog, Observation } from './observation.ts';
 
-/** The slowest engine there may be: whatever is recorded, a frame takes minutes and not days. */
+/** A lower recorded rate is taken for this one: a wrong record must not turn minutes for a frame into days. */
 const MEGAPIXELS_PER_SECOND_MIN = 0.01;
 
 type Rates = Observation['ratesByModel'];

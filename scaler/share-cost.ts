@@ -2,9 +2,8 @@
  * What the machines of a stretch of time cost, and for whom they ran. PURE.
  *
  * A machine costs from the moment it is asked for, booting and idle too. Its cost goes to the open jobs by what is left of each in
- * engine-seconds, because that is what the fleet was sized for; a job at its cap pays for what is in flight only. With nothing to do it
- * is nobody's. Whole numbers throughout, so
- * that the parts add up to the whole.
+ * engine-seconds, because that is what the fleet was sized for; a job at its cap pays only for what is in flight. With nothing to do
+ * it is charged to no job. Whole numbers throughout, so that the parts add up to the whole.
  */
 import { type Amount, UNATTRIBUTED } from '../shared/control/spending.ts';
 import type { Instance } from './fleet/fleet.ts';

@@ -2,7 +2,7 @@
  * What a job with a cap on its cost asks of the fleet, and pays for. PURE.
  *
  *   below its cap  it asks for what is left of it, but for no more than its money buys on the cheapest pool
- *   at its cap     it asks for nobody. Its batches in flight are finished by the machines there are, and only those it pays for
+ *   at its cap     it asks for no instance, and pays only for its batches in flight, which the running instances finish
  */
 import { engineSecondsOf } from './engine-seconds.ts';
 import type { JobBacklog, Observation } from './observation.ts';
@@ -17,6 +17,11 @@ export function isAtItsCap({ spent, spendingMax }: Pick<JobBacklog, 'spent' | 's
 /** The frames that the fleet has to do: of a job at its cap those in flight. */
 export function framesToDo(job: JobBacklog): number {
   return isAtItsCap(job) ? job.framesInFlight : job.framesRemaining;
+}
+
+/** Engine-seconds of those frames. */
+export function secondsToDo(job: JobBacklog, ratesByModel: Rates): number {
+  return engineSecondsOf({ ...job, framesRemaining: framesToDo(job) }, ratesByModel);
 }
 
 /** Engine-seconds that a job asks for. */
@@ -34,10 +39,9 @@ export function secondsAskedFor(
 
 /** By what a job's share of the cost is counted, against that of the others. */
 export function costWeightOf(job: JobBacklog, ratesByModel: Rates): number {
-  const framesRemaining = framesToDo(job);
   // A job that has only been opened brings a machine all the same.
-  const isWaiting = framesRemaining > 0 || (job.isSplitting && !isAtItsCap(job));
-  return Math.max(isWaiting ? 1e-6 : 0, engineSecondsOf({ ...job, framesRemaining }, ratesByModel));
+  const isWaiting = framesToDo(job) > 0 || (job.isSplitting && !isAtItsCap(job));
+  return Math.max(isWaiting ? 1e-6 : 0, secondsToDo(job, ratesByModel));
 }
 
 /** Of an instance an hour; 0 where any pool costs nothing. */

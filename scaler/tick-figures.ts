@@ -1,12 +1,11 @@
 /** Figures of one tick, for metrics and status. PURE. */
 import { isOn } from './decide/blocked-pools.ts';
-import { engineSecondsOf } from './engine-seconds.ts';
 import type { BlockReason } from './fleet/fleet.ts';
 import type { Memory } from './memory.ts';
 import type { Observation, Override, WorkerReport } from './observation.ts';
 import { isExpired } from './override/document.ts';
 import type { Policy } from './policy.ts';
-import { framesToDo } from './spending-cap.ts';
+import { framesToDo, secondsToDo } from './spending-cap.ts';
 
 /** As workers name them; whatever else one says is `other`. */
 const PROVIDERS: ReadonlySet<string> = new Set(['tensorrt', 'cuda', 'webgpu', 'cpu']);
@@ -31,11 +30,7 @@ export function engineSecondsLeft({
   backlog,
   ratesByModel,
 }: Pick<Observation, 'backlog' | 'ratesByModel'>): number | null {
-  if (backlog === null) return null;
-  return backlog.reduce((sum, job) => {
-    const framesRemaining = framesToDo(job);
-    return sum + engineSecondsOf({ ...job, framesRemaining }, ratesByModel);
-  }, 0);
+  return backlog && backlog.reduce((sum, job) => sum + secondsToDo(job, ratesByModel), 0);
 }
 
 /** Frames that the fleet has to do, and those that wait for a higher cap. Null where the ledger cannot be read. */

@@ -15,7 +15,7 @@ import type { Progress } from './run-frames.ts';
 import { type Delivery, type GivenUp, settle } from './settle.ts';
 import { readFailures } from './stock.ts';
 
-/** Interruptions after which others' batches may well be worked. */
+/** Interruptions that say nothing about the batches of other jobs: those can still be worked. */
 const DELAYS_TOLD = new Set<string | undefined>(['model', 'engine', 'passing-on']);
 
 export interface ConcludeParts extends PoisonParts, ReportParts {
@@ -50,8 +50,10 @@ export async function conclude(ended: Ended, parts: ConcludeParts): Promise<void
     // Those given up before are told again, in case the job never heard.
     const failed = [...(await readFailures(batch.jobId, failedBefore, parts.blobs)), ...givenUp];
     await poisonFrames(message, { batch, givenUp }, parts);
-    const told = { batch, worker, scored: delivery.scored, failed, givenUp, run: frames, wallSeconds };
-    await report(delaySeconds === undefined ? told : { ...told, delaySeconds }, parts);
+    await report(
+      { batch, worker, scored: delivery.scored, failed, givenUp, run: frames, wallSeconds, delaySeconds },
+      parts,
+    );
   };
   switch (decision.kind) {
     case 'complete':

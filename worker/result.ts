@@ -27,7 +27,7 @@ export interface ResultInputs {
   readonly run: readonly FrameStored[];
   readonly wallSeconds: number;
   /** Where the batch is released with a delay. */
-  readonly delaySeconds?: number;
+  readonly delaySeconds?: number | undefined;
 }
 
 export function resultOf(inputs: ResultInputs): ResultMessage {

@@ -1,5 +1,7 @@
-/** The storage that a command means: the one that is configured, else that of the local fleet of this folder. */
-import { type StorageAccount, storageAccount } from '../../shared/azure/credentials.ts';
+/** The storage that a command means, and its blobs: the one that is configured, else that of the local fleet of this folder. */
+import { type BlobStore, openBlobStore } from '../../shared/azure/blob-store.ts';
+import { BRISK, PATIENT, type StorageAccount, storageAccount } from '../../shared/azure/credentials.ts';
+import { reachStorage } from '../../shared/azure/storage-errors.ts';
 import { findReadyStack } from '../../shared/command/local-stack.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { CommandConfig } from './config.ts';
@@ -11,6 +13,21 @@ export async function storageAccounts({
 }: CommandConfig): Promise<{ readonly media: StorageAccount; readonly system: StorageAccount }> {
   const { media, system } = storage ?? (await localStorage(localFolder));
   return { media: storageAccount(media), system: storageAccount(system) };
+}
+
+/**
+ * The blobs of the accounts, after one quick request to the system account, or to the media account where there is no other: a
+ * wrong address or a missing role is reported within seconds. Throws STORAGE_UNAVAILABLE.
+ */
+export async function openReachable(
+  accounts: Parameters<typeof openBlobStore>[0],
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<BlobStore> {
+  const door = await openBlobStore(accounts, BRISK);
+  if (accounts.system === null)
+    await reachStorage('the media storage', () => door.stat('incoming', 'reachable', { signal }));
+  else await reachStorage('the system storage', () => door.stat('control', 'reachable', { signal }));
+  return openBlobStore(accounts, PATIENT);
 }
 
 async function localStorage(folder: string): Promise<{ readonly media: string; readonly system: string }> {

@@ -6,7 +6,7 @@
  * muxers take, kept to what is common; `try-tracks.ts` tries the plan before any work is done, and takes back what fails.
  */
 import type { ResultContainer, SourceTrack, VideoInfo } from '../../shared/media/video-info.ts';
-import { type Timeline } from './timeline.ts';
+import type { Timeline } from './timeline.ts';
 
 /** A track of the source that is in the result. */
 export interface PlannedTrack {

@@ -2,15 +2,16 @@
  * Decodes a source once, into upright JPEGs and the exact time of each.
  *
  * Promises: every frame that decodes, once, in order, none made up and none dropped to fit a rate; the same bytes each
- * time for a whole file; no more in memory than the consumer's pace asks for, and 8 bytes a frame; the limits hold while it
- * decodes, whatever the header declared; ffmpeg is gone when the iteration ends, however it ends. ffmpeg writes to two pipes
- * at once (tee): the JPEGs to its stdout, the timestamps to `pipe:3`. Rotation is applied, so the result needs none. Damage
- * in the middle is no error: ffmpeg conceals it and reports it in the warnings; `lostFrames` counts what did not decode.
+ * time for a whole file; no more in memory than the consumer's pace asks for, and 8 bytes a frame; limits that are enforced
+ * during decoding and do not depend on the header; no ffmpeg process left after the iteration, also after an error. ffmpeg
+ * writes to two pipes at once (tee): the JPEGs to its stdout, the timestamps to `pipe:3`. Rotation is applied, so the result
+ * needs none. A little damage in the middle is no error: ffmpeg conceals it and reports it in the warnings; `refuseLoss`
+ * refuses a source of which more than a few frames are lost.
  */
 import type { Readable } from 'node:stream';
 
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
-import { type SourceLimits, countVideoPackets, tooLong } from '../../shared/media/probe.ts';
+import { type SourceLimits, countVideoPackets, tooLarge, tooLong } from '../../shared/media/probe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { toJpegColour } from './colour.ts';
@@ -27,10 +28,11 @@ const JPEG_QSCALE = 2;
  */
 const STRICTLY_INCREASING = String.raw`setpts=if(isnan(PREV_OUTPTS)\,PTS\,max(PTS\,PREV_OUTPTS+1))`;
 
-/** A few frames crowded together are a stutter; more would make the video silently shorter. */
-const FRAMES_CROWDED = { least: 2, share: 0.02 } as const;
-/** A decoder may drop a frame or two where a damaged part begins or ends. */
-const FRAMES_LOST = { least: 2, share: 0.02 } as const;
+/**
+ * A few frames crowded together are a stutter, and a decoder may drop a frame or two where a damaged part begins or ends; more
+ * would make the video silently shorter.
+ */
+const A_FEW_FRAMES = { least: 2, share: 0.02 } as const;
 
 /** No frame for so long, while one is waited for: the largest frame takes a decoder a few seconds. */
 const STALLED_MS = 300_000;
@@ -174,7 +176,7 @@ function checkedTimeline({
     });
   }
   const crowded = crowdedFrames(timeline, video);
-  if (crowded > Math.max(FRAMES_CROWDED.least, FRAMES_CROWDED.share * frameCount)) {
+  if (isMoreThanAFew(crowded, frameCount)) {
     throw new PermanentError(
       'SOURCE_NOT_VIDEO',
       `The clock of the source jumps back: ${crowded} frames have no time of their own.`,
@@ -202,9 +204,10 @@ async function refuseLoss({
   readonly frameCount: number;
   readonly warnings: readonly string[];
 }): Promise<void> {
-  if (!isLoss(frameCount, video.frameCountExpected ?? 0)) return;
+  const expected = video.frameCountExpected ?? 0;
+  if (!isMoreThanAFew(expected - frameCount, expected)) return;
   const packetCount = await countVideoPackets(sourcePath, video);
-  if (!isLoss(frameCount, packetCount)) return;
+  if (!isMoreThanAFew(packetCount - frameCount, packetCount)) return;
   throw new PermanentError(
     'SOURCE_TRUNCATED',
     `The video is damaged: only ${frameCount} of its ${packetCount} frames could be decoded. ffmpeg reported: ${warnings.slice(-2).join(' | ')}`,
@@ -214,8 +217,8 @@ async function refuseLoss({
   );
 }
 
-function isLoss(frameCount: number, expected: number): boolean {
-  return expected - frameCount > Math.max(FRAMES_LOST.least, FRAMES_LOST.share * expected);
+function isMoreThanAFew(frames: number, ofFrames: number): boolean {
+  return frames > Math.max(A_FEW_FRAMES.least, A_FEW_FRAMES.share * ofFrames);
 }
 
 function isToolFailure(error: unknown): error is PermanentError {
@@ -241,11 +244,7 @@ function stalled(): PermanentError {
 }
 
 function tookTooLong({ wallSecondsMax }: DecodeLimits): PermanentError {
-  return new PermanentError(
-    'SOURCE_TOO_LARGE',
+  return tooLarge(
     `Splitting the source into frames took longer than the ${wallSecondsMax} s that are allowed.`,
-    {
-      hint: 'Cut it into parts first, for example: ffmpeg -ss 0 -t 600 -i FILE -c:v libx264 -crf 12 PART1.mkv',
-    },
   );
 }

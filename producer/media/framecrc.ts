@@ -22,10 +22,6 @@ export class FramecrcReader {
   #pts = new Float64Array(CAPACITY_FIRST);
   #count = 0;
 
-  get frameCount(): number {
-    return this.#count;
-  }
-
   /** From the first frame's time to the last one's, so far. */
   get spanSeconds(): number {
     if (this.#timeBase === undefined || this.#count === 0) return 0;

@@ -8,7 +8,8 @@
  *   wanted         = max(1, min of the three) where there is any sign of work, else 0
  *
  * Each of the three only rises with the backlog, by one at a time: no cliff, and more to do never asks for fewer. A job with a cap asks
- * for no more than its money buys, and one at its cap for nobody. Without the ledger each message counts as a batch of the usual length.
+ * for no more than its money buys, and for no instance once that is spent. Without the ledger each message counts as a batch of the
+ * usual length.
  *
  * The form is argo-dataflow's and KEDA's "enough to drain it within the target time" (their issues 243 and 647), with the cold
  * start as a second bound: the reference this descends from started twenty machines for ten frames.
@@ -97,7 +98,7 @@ export function capacityWanted(
   };
 }
 
-/** Whatever is read: a number of instances that makes sense. */
+/** Limits a number of instances to 0 … WANTED_MAX, so that a wrong reading cannot ask for more. */
 function bounded(instances: number): number {
   return Math.min(WANTED_MAX, Math.max(0, instances));
 }

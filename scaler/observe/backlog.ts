@@ -31,7 +31,7 @@ export async function readBacklog({
 function backlogOf(job: LedgerJob, spent: number): JobBacklog {
   const { jobId, definition, framesExpected, framesScored, framesFailed } = job;
   const { batchSize, batchesOutstanding, splitFinished } = job;
-  // A header may declare any number of frames: what is asked of the cloud is bounded whatever stands in the ledger.
+  // A header may declare any number of frames. The ledger's number is bounded again here, before machines are asked for.
   const framesRemaining = Math.min(FRAMES_MAX, Math.max(0, framesExpected - framesScored - framesFailed));
   return {
     jobId,

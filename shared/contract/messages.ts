@@ -63,10 +63,10 @@ export type ModelReference = z.infer<typeof modelReference>;
 export const modelParameters = z.record(plainName, z.string().max(200));
 export type ModelParameters = z.infer<typeof modelParameters>;
 
-/** What deliveries of a batch have come to: it travels in the message, so that any worker knows it. */
-/** Two are enough to blame the model. */
+/** Workers named in `refusedBy`: two are enough to blame the model. */
 const REFUSALS_MAX = 8;
 
+/** What deliveries of a batch have come to: it travels in the message, so that any worker knows it. */
 const batchHistory = z.object({
   /** Deliveries that ended in a release: subtracted from `dequeueCount` wherever that is looked at. */
   releases: count,

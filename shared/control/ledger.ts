@@ -70,29 +70,29 @@ export class Ledger {
     throw unreadable(record);
   }
 
-  /** Jobs that are not closed, oldest first. One whose record cannot be read is not among them: see `unreadableJobs`. */
+  /** Jobs that are not closed and whose records can be read, oldest first. */
   async openJobs(): Promise<LedgerJob[]> {
-    return (await this.#openRecords()).filter((record) => 'definition' in record);
+    return (await this.openRecords()).jobs;
   }
 
-  /** Open jobs whose records cannot be read: to be ended, each by itself. */
-  async unreadableJobs(): Promise<UnreadableJob[]> {
-    return (await this.#openRecords()).filter((record) => 'reason' in record);
+  /** As `openJobs`, with the open jobs whose records cannot be read. Each of those has to be ended. */
+  async openRecords(): Promise<{ jobs: LedgerJob[]; unreadableJobs: UnreadableJob[] }> {
+    const ids = await this.#redis.zrange(OPEN_JOBS, '0', '-1');
+    const records = await Promise.all(ids.map((jobId) => this.#record(jobId)));
+    const known = records.filter((record) => record !== undefined);
+    return {
+      jobs: known.filter((record) => 'definition' in record),
+      unreadableJobs: known.filter((record) => 'reason' in record),
+    };
   }
 
-  /** Forgets a job whatever its record holds, also where it is open. For one that cannot be read. */
+  /** Removes a job, open or closed, without reading its record: for a record that cannot be read. */
   async discard(jobId: string): Promise<void> {
     await this.#redis
       .multi()
       .zrem(OPEN_JOBS, jobId)
       .del(...keysOf(jobId))
       .exec();
-  }
-
-  async #openRecords(): Promise<(LedgerJob | UnreadableJob)[]> {
-    const ids = await this.#redis.zrange(OPEN_JOBS, '0', '-1');
-    const records = await Promise.all(ids.map((jobId) => this.#record(jobId)));
-    return records.filter((record) => record !== undefined);
   }
 
   async #record(jobId: string): Promise<LedgerJob | UnreadableJob | undefined> {

@@ -34,7 +34,7 @@ local before = redis.call('GET', KEYS[3]) or ''
 if before ~= ARGV[1] then return 0 end
 for i = 3, #ARGV, 3 do
   for _, key in ipairs({KEYS[1], KEYS[2]}) do
-    -- What is no whole number would stop every charge.
+    -- HINCRBY fails on anything but a whole number, and would stop every charge.
     local amount = redis.call('HGET', key, ARGV[i])
     if amount and not string.match(amount, '^%d+$') then redis.call('HDEL', key, ARGV[i]) end
   end
@@ -113,7 +113,7 @@ export class Spending {
   }
 }
 
-/** What is none, somebody else wrote: it counts for nothing. */
+/** An amount as `charge` writes it; 0 for anything else, which was not written by it. */
 function wholeNumber(text: string | null | undefined): number {
   const number = Number(text ?? 0);
   return Number.isSafeInteger(number) && number >= 0 ? number : 0;

@@ -49,7 +49,6 @@ const answerSchema = z.object({
         nb_frames: z.string().optional(),
         sample_rate: z.string().optional(),
         sample_fmt: z.string().optional(),
-        nb_read_packets: z.string().optional(),
         tags,
         disposition: z
           .object({

@@ -133,7 +133,12 @@ export function checkLimits(
 
 /** A source that is longer than a limit allows, by its header or while it is decoded. */
 export function tooLong(found: string, allowed: string): PermanentError {
-  return new PermanentError('SOURCE_TOO_LARGE', `The source ${found}; at most ${allowed} are allowed.`, {
+  return tooLarge(`The source ${found}; at most ${allowed} are allowed.`);
+}
+
+/** SOURCE_TOO_LARGE, with the advice to cut the source into parts. */
+export function tooLarge(message: string): PermanentError {
+  return new PermanentError('SOURCE_TOO_LARGE', message, {
     hint: 'Cut it into parts first, for example: ffmpeg -ss 0 -t 600 -i FILE -c:v libx264 -crf 12 PART1.mkv',
   });
 }

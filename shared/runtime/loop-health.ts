@@ -1,9 +1,9 @@
 /**
  * Whether the loops of a service get anywhere, for its liveness probe.
  *
- * A loop that fails is repeated (`repeat.ts`), and a bad minute of storage or Redis must not restart a service. But a loop in
- * which every pass fails for minutes, or one pass does not end, helps nobody while the service looks healthy: then the service
- * says that it is not alive, and whatever watches it starts another.
+ * A loop that fails is repeated (`repeat.ts`), and a bad minute of storage or Redis must not restart a service. But when every
+ * pass of a loop fails for minutes, or one pass does not end, the service does no work although it looks healthy. Then its
+ * liveness probe fails, and the platform restarts it.
  */
 import type { Clock } from './clock.ts';
 

@@ -73,7 +73,7 @@ describe('a record in the ledger that cannot be read', () => {
     expect(ended?.error?.hint).toContain('Enqueue the video again');
     await bench.scan();
     expect(await ledger.isKnown('job-bad')).toBe(false);
-    expect(await ledger.unreadableJobs()).toEqual([]);
+    expect((await ledger.openRecords()).unreadableJobs).toEqual([]);
   });
 });
 
@@ -108,8 +108,8 @@ describe('a job for which a pass fails', () => {
 
   test('does not keep the status of the others from being published', async () => {
     const ledger = failing('job');
-    const openJobs = await bench.control.ledger.openJobs();
-    Object.assign(ledger, { openJobs: () => Promise.resolve(openJobs) });
+    const records = await bench.control.ledger.openRecords();
+    Object.assign(ledger, { openRecords: () => Promise.resolve(records) });
     const onEnded = (): Promise<void> => Promise.resolve();
     await new StatusPublisher({ ...bench.control, ledger, blobs: bench.blobs, onEnded }).pass();
     expect(await bench.statusOf('job-good')).toMatchObject({ state: 'running' });

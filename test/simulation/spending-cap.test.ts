@@ -13,7 +13,6 @@ import { NOTHING_REMEMBERED } from '../../scaler/memory.ts';
 import type { JobBacklog, Observation } from '../../scaler/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import { costOf, shareCost } from '../../scaler/share-cost.ts';
-import { UNATTRIBUTED } from '../../shared/control/spending.ts';
 import { buildDefinition } from '../support/build-job.ts';
 import { buildReport, fleetOf, workersOf } from '../support/scaler-tick.ts';
 
@@ -52,7 +51,6 @@ class CappedJob {
   spendingMax = 1;
   framesScored = 0;
   micros = 0;
-  microsInAll = 0;
   machinesMax = 0;
 
   constructor(world: World) {
@@ -201,7 +199,6 @@ class CappedJob {
     const shares = shareCost(cost, backlog ?? [], ratesByModel);
     this.#chargedUpToMs = this.#atMs;
     this.micros += shares.get('job')?.micros ?? 0;
-    this.microsInAll += (shares.get('job')?.micros ?? 0) + (shares.get(UNATTRIBUTED)?.micros ?? 0);
   }
 }
 

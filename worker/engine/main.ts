@@ -81,7 +81,7 @@ async function run(request: RunRequest): Promise<void> {
     });
     end(null);
   } catch (error) {
-    // Frames in flight are finished by nobody: their outputs are no use.
+    // The outputs of frames in flight are not used any more.
     discard.abort();
     const refusal = refused.get(request.model.sha256) ?? refusalOf(error);
     if (refusal.code === 'MODEL_INVALID' && refusal.isHopeless) remember(request.model.sha256, refusal);
