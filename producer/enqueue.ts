@@ -66,12 +66,16 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
   });
 
   const progress = options.asJson ? NO_PROGRESS : showProgress();
+  signal.addEventListener('abort', () => {
+    progress.stop();
+    progress.say('Stopping. Ctrl-C again stops at once.');
+  });
   try {
     if (options.looksFirst)
       await checkFleet(config, { now: clock.now(), say: (note) => progress.say(note), signal });
     if (config.mediaStorage === undefined && !options.isDetached)
       progress.say('Starting the fleet on this machine…');
-    await using fleet = await interruptible(reachFleet(config, { mayStart: !options.isDetached }), signal);
+    await using fleet = await reachFleet(config, { mayStart: !options.isDetached, signal });
     const unlessBroken = <T>(work: Promise<T>): Promise<T> => Promise.race([work, fleet.failure]);
     const done = await unlessBroken(
       run({ options, config, fleet, video, sourcePath, outputPath, progress, signal }),
@@ -154,12 +158,4 @@ function failureOf({ error }: JobStatus): Error {
     error?.message ?? 'The job failed.',
     typeof error?.hint === 'string' ? { hint: error.hint } : {},
   );
-}
-
-/** Waits for a resource; where the wait is interrupted, the resource is given back as soon as it comes. */
-async function interruptible(coming: Promise<ReachedFleet>, signal: AbortSignal): Promise<ReachedFleet> {
-  const fleet = await coming;
-  if (!signal.aborted) return fleet;
-  await fleet[Symbol.asyncDispose]();
-  throw signal.reason;
 }

@@ -10,6 +10,7 @@ import { createLog } from '../../shared/runtime/log.ts';
 import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
 import { holdRendezvous } from '../../shared/runtime/rendezvous.ts';
 import { type Service, runService } from '../../shared/runtime/service.ts';
+import { tolerateClosedOutput } from '../../shared/runtime/standard-streams.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { localConfig } from './config.ts';
 import { type Stack, removeFolder, startStack } from './stack.ts';
@@ -19,6 +20,7 @@ const STOP_GRACE_MS = 40_000;
 const PRIVATE_FOLDER = /^run-(\d+)$/;
 
 const isPrivate = process.argv.includes('--private');
+tolerateClosedOutput();
 
 await runService(
   {
@@ -39,6 +41,7 @@ await runService(
         isPersistent: !isPrivate,
         environment: config.environment,
         log,
+        signal: service.signal,
       });
 
     if (isPrivate) {
@@ -85,7 +88,7 @@ function keep(service: Service, stack: Stack): void {
   });
 }
 
-/** What private stacks that were killed have left behind. */
+/** Removes what private stacks that were killed have left behind. */
 async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const pid = PRIVATE_FOLDER.exec(name)?.[1];

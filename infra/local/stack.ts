@@ -46,6 +46,8 @@ export interface StackOptions {
   /** Variables that are already set win over ours. */
   readonly environment: Environment;
   readonly log: Log;
+  /** Aborted when the stack is to stop, also while it is starting. */
+  readonly signal: AbortSignal;
 }
 
 export interface Stack {
@@ -58,9 +60,9 @@ export interface Stack {
   stop(how: { readonly isBroken: boolean }): Promise<void>;
 }
 
-/** Throws what the part that could not start said; nothing is left running then. */
+/** Throws what the part that could not start said, or the signal's reason; nothing is left running then. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { folder, environment, log } = options;
+  const { folder, environment, log, signal } = options;
   const parts: Part[] = [];
   const stop = async ({ isBroken }: { readonly isBroken: boolean }): Promise<void> => {
     for (const part of parts.splice(0).toReversed()) {
@@ -78,9 +80,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const logPath = (name: string): string => path.join(logFolder, `${name}.log`);
 
     const [redis, storage] = await startServers(options, logPath, up);
+    signal.throwIfAborted();
     const accounts = { media: storageAccount(storage.media), system: storageAccount(storage.system) };
     const blobs = await openBlobStore(accounts, PATIENT);
     for (const modelFolder of options.modelFolders) await publishModels({ blobs, folder: modelFolder });
+    signal.throwIfAborted();
     const serviceEnvironment = {
       ...NEAR,
       FRAMEFLEET_WORK_FOLDER: path.join(folder, 'work'),
@@ -108,7 +112,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       up(part);
       return part.announced();
     };
-    const [producer, scaler] = await Promise.all([startService('producer'), startService('scaler')]);
+    const [producer, scaler] = await Promise.race([
+      Promise.all([startService('producer'), startService('scaler')]),
+      abortion(signal),
+    ]);
     const failure = Promise.race(parts.map((part) => part.failure()));
     failure.catch(() => undefined); // Looked at by the owner of the stack.
     return {
@@ -126,6 +133,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop({ isBroken: true });
     throw error;
   }
+}
+
+/** Rejects with the signal's reason. Never resolves. */
+async function abortion(signal: AbortSignal): Promise<never> {
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  throw signal.reason;
 }
 
 async function startServers(

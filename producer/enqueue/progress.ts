@@ -11,6 +11,7 @@ const LINE_EVERY_MS = 5_000;
 export interface Progress {
   say(sentence: string): void;
   status(status: JobStatus, atMs: number): void;
+  /** Leaves the bar as it stands and shows the cursor again. What is said after that is printed below. */
   stop(): void;
 }
 
@@ -21,6 +22,8 @@ export function showProgress(): Progress {
     {
       format: FORMAT,
       hideCursor: true,
+      // It would stop the bar at every signal, and what is said after that would be lost. `stop` is called whatever happens.
+      gracefulExit: false,
       clearOnComplete: false,
       noTTYOutput: true,
       notTTYSchedule: LINE_EVERY_MS,
@@ -31,14 +34,21 @@ export function showProgress(): Progress {
   );
   let bar: SingleBar | undefined;
   let pace: Pace = NO_PACE;
+  let isStopped = false;
+  const stop = (): void => {
+    if (bar !== undefined && !isStopped) bars.stop();
+    isStopped = true;
+  };
+  // Also when the process ends without an orderly stop: the terminal stays, and with it a hidden cursor.
+  process.once('exit', stop);
   return {
     say(sentence) {
-      if (bar === undefined) process.stderr.write(`${sentence}\n`);
+      if (bar === undefined || isStopped) process.stderr.write(`${sentence}\n`);
       else bars.log(`${sentence}\n`);
     },
     status(status, atMs) {
       const { expected, scored, failed } = status.frames;
-      if (expected === 0) return;
+      if (expected === 0 || isStopped) return;
       pace = nextPace(pace, status, atMs);
       const left = secondsLeft(pace, expected);
       const measured = framesPerSecond(pace);
@@ -48,9 +58,7 @@ export function showProgress(): Progress {
       bar.setTotal(expected);
       bar.update(scored + failed, { phase: phaseOf(status).padEnd(9), pace: `${rate}${eta}` });
     },
-    stop() {
-      bars.stop();
-    },
+    stop,
   };
 }
 

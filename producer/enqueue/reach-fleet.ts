@@ -26,13 +26,13 @@ type StackMessage =
 
 const NEVER = new Promise<never>(() => undefined);
 
-/** Throws what keeps a fleet of our own from starting. */
+/** Throws what keeps a fleet of our own from starting; what has been started is stopped then. */
 export async function reachFleet(
   config: EnqueueConfig,
-  { mayStart }: { readonly mayStart: boolean },
+  { mayStart, signal }: { readonly mayStart: boolean; readonly signal: AbortSignal },
 ): Promise<ReachedFleet> {
   if (config.mediaStorage !== undefined) return external('configured', config.mediaStorage);
-  const shared = (await findReadyStack(config.localFolder))?.['FRAMEFLEET_MEDIA_STORAGE'];
+  const shared = (await findReadyStack(config.localFolder, signal))?.['FRAMEFLEET_MEDIA_STORAGE'];
   if (shared !== undefined) return external('shared', shared);
   if (!mayStart) {
     throw new PermanentError(
@@ -43,7 +43,7 @@ export async function reachFleet(
       },
     );
   }
-  return startPrivate(config);
+  return startPrivate(config, signal);
 }
 
 function external(kind: 'configured' | 'shared', mediaStorage: string): ReachedFleet {
@@ -51,7 +51,11 @@ function external(kind: 'configured' | 'shared', mediaStorage: string): ReachedF
 }
 
 /** In a process group of its own: Ctrl-C reaches us, and we stop it in order. */
-async function startPrivate({ stackProgram, environment }: EnqueueConfig): Promise<ReachedFleet> {
+async function startPrivate(
+  { stackProgram, environment }: EnqueueConfig,
+  signal: AbortSignal,
+): Promise<ReachedFleet> {
+  signal.throwIfAborted();
   const child = spawnNode(stackProgram, ['--private'], {
     env: { ...environment },
     detached: true,
@@ -63,7 +67,7 @@ async function startPrivate({ stackProgram, environment }: EnqueueConfig): Promi
   const failure = failureOf(child);
   failure.catch(() => undefined); // Raced with everything we wait for.
   try {
-    const [message] = (await Promise.race([once(child, 'message'), failure])) as [StackMessage];
+    const [message] = (await Promise.race([once(child, 'message', { signal }), failure])) as [StackMessage];
     const mediaStorage =
       message.type === 'stack' ? message.environment['FRAMEFLEET_MEDIA_STORAGE'] : undefined;
     if (mediaStorage === undefined) return await failure;

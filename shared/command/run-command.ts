@@ -1,40 +1,53 @@
-/** The frame of a command: its answer on standard output, a complaint on standard error, an exit status, and Ctrl-C. */
+/** The frame of a command: its answer on standard output, an error on standard error, an exit status, and Ctrl-C. */
 import { complain, complaintOf } from '../runtime/complain.ts';
-import { EXIT, PermanentError, exitStatusOf } from '../runtime/errors.ts';
+import { EXIT, FleetError, PermanentError, exitStatusOf } from '../runtime/errors.ts';
+import { tolerateClosedOutput } from '../runtime/standard-streams.ts';
+import { onStopSignals } from '../runtime/stop-signals.ts';
 
 export interface Interruption {
   /** Aborted by the first Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
-  /** The first time in order; the second time at once: what a command has started is tied to it and goes too. */
+  /** Aborts the signal, as the first Ctrl-C does. */
   readonly interrupt: () => void;
 }
 
-/** For a command that has something to put in order before it ends. */
+/**
+ * For a command that has something to clean up before it ends. The first Ctrl-C stops it in order; another one ends it at once,
+ * and what it has started is tied to it and stops by itself.
+ */
 export function onInterrupt(): Interruption {
   const interrupting = new AbortController();
-  const interrupt = (): void => {
-    if (interrupting.signal.aborted) process.exit(EXIT.interrupted);
-    interrupting.abort(new PermanentError('INTERRUPTED', 'Interrupted.'));
-  };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  const interrupt = (): void => interrupting.abort(new PermanentError('INTERRUPTED', 'Interrupted.'));
+  onStopSignals({
+    first: interrupt,
+    again: () => {
+      process.stderr.write('\nStopped at once.\n');
+      process.exit(EXIT.interrupted);
+    },
+  });
   return { signal: interrupting.signal, interrupt };
 }
 
-/** Resolves with the exit status. `run` prints its answer, and gives its own status. */
+/** Resolves with the exit status. `run` prints its answer, and returns its own status. */
 export async function runCommand(
   argv: readonly string[],
   run: () => Promise<number>,
   signal?: AbortSignal,
 ): Promise<number> {
+  tolerateClosedOutput();
   try {
     return await run();
   } catch (thrown) {
-    const error: unknown = signal?.aborted === true ? signal.reason : thrown;
+    const error: unknown = signal?.aborted === true && !isInterruption(thrown) ? signal.reason : thrown;
     if (argv.includes('--json')) print(JSON.stringify({ error: complaintOf(error) }));
     else complain(error);
     return exitStatusOf(error);
   }
+}
+
+/** Whether a command says itself what an interruption means for it. */
+function isInterruption(thrown: unknown): boolean {
+  return thrown instanceof FleetError && thrown.code === 'INTERRUPTED';
 }
 
 /** A line on standard output. */

@@ -1,0 +1,112 @@
+/** Ctrl-C in a terminal, through `npm run`, in each phase of a job: npm forwards the signal, so that it arrives twice. */
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { systemClock } from '../../shared/runtime/clock.ts';
+import { SAME_PRESS_MS } from '../../shared/runtime/stop-signals.ts';
+import { eventually } from '../support/eventually.ts';
+import { H264, ffmpeg, picture } from '../support/media-clips.ts';
+import { findProcess, processesOf } from '../support/processes.ts';
+import { testFolder } from '../support/servers.ts';
+import { type TerminalSession, inTerminal } from '../support/terminal.ts';
+
+const HIDE_CURSOR = '\u001b[?25l';
+const SHOW_CURSOR = '\u001b[?25h';
+/** Encodes, and then does not end: the phase lasts until it is interrupted. */
+const SLOW_FFMPEG = `#!/bin/sh
+case "$*" in *result.*) ffmpeg=$(PATH="\${PATH#*SLOW:}" command -v ffmpeg); "$ffmpeg" "$@"; exec sleep 600;; esac
+PATH="\${PATH#*SLOW:}" exec ffmpeg "$@"
+`;
+
+let folder = '';
+let localFolder = '';
+let session: TerminalSession | undefined;
+const at = (name: string): string => path.join(folder, name);
+
+beforeAll(async () => {
+  folder = await testFolder();
+  await ffmpeg([...picture({ size: '64x48', rate: '10', seconds: 1 }), ...H264, at('short.mp4')]);
+  await ffmpeg([...picture({ size: '320x180', rate: '10', seconds: 3 }), ...H264, at('long.mp4')]);
+  await mkdir(at('SLOW'));
+  await writeFile(at('SLOW/ffmpeg'), SLOW_FFMPEG);
+  await chmod(at('SLOW/ffmpeg'), 0o755);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+beforeEach(async () => {
+  localFolder = path.join(await testFolder(), 'fleet');
+});
+afterEach(async () => {
+  session?.kill();
+  await rm(path.dirname(localFolder), { recursive: true, force: true });
+});
+
+function startInTerminal(
+  command: string,
+  environment: Readonly<Record<string, string>> = {},
+): TerminalSession {
+  session = inTerminal(command, { localFolder, environment });
+  return session;
+}
+/** Its result is never stitched to the end. */
+const startJob = (clip: string): TerminalSession =>
+  startInTerminal(`npm run enqueue -- --no-doctor '${at(clip)}'`, {
+    PATH: `${at('SLOW')}:${process.env['PATH']}`,
+  });
+
+async function nothingIsLeft(): Promise<void> {
+  expect(await processesOf(localFolder)).toEqual([]);
+  const names = await readdir(localFolder).catch(() => []);
+  expect(names.filter((name) => name.startsWith('run-'))).toEqual([]);
+}
+
+/** How the cursor was left: shown as often as it was hidden. */
+function expectCursorShown(terminal: TerminalSession): void {
+  const count = (sequence: string): number => terminal.shown().split(sequence).length - 1;
+  expect(count(SHOW_CURSOR)).toBe(count(HIDE_CURSOR));
+}
+
+test.each([
+  ['the fleet starts', 'Starting the fleet', 'short.mp4'],
+  ['the video is uploaded', 'Uploading short.mp4', 'short.mp4'],
+  ['the video is split', 'splitting', 'short.mp4'],
+  ['frames are scored', 'scoring', 'long.mp4'],
+  ['the result is stitched', 'stitching', 'short.mp4'],
+])('one Ctrl-C while %s stops everything in order', async (_phase, event, clip) => {
+  const terminal = startJob(clip);
+  await terminal.shows(event);
+  terminal.pressCtrlC();
+  expect(await terminal.end).toBe(130);
+  expect(terminal.shown()).toContain('\nInterrupted.');
+  expect(terminal.shown()).not.toContain('Stopped at once.');
+  expectCursorShown(terminal);
+  await nothingIsLeft();
+});
+
+test('a second Ctrl-C ends the command at once, and the fleet removes itself', async () => {
+  const terminal = startJob('short.mp4');
+  await terminal.shows('stitching');
+  const fleet = (await findProcess(localFolder, 'infra/local/main.ts'))?.pid ?? 0;
+  // It cannot stop yet, so that the command waits for it.
+  process.kill(fleet, 'SIGSTOP');
+  terminal.pressCtrlC();
+  await terminal.shows('Stopping.');
+  await systemClock.sleep(SAME_PRESS_MS + 100);
+  terminal.pressCtrlC();
+  expect(await terminal.end).toBe(130);
+  expect(terminal.shown()).toContain('Stopped at once.');
+  expectCursorShown(terminal);
+  process.kill(fleet, 'SIGCONT');
+  await eventually('no process is left', async () => (await processesOf(localFolder)).length === 0);
+  await nothingIsLeft();
+});
+
+test('one Ctrl-C takes the fleet of npm start down in order', async () => {
+  const terminal = startInTerminal('npm start');
+  await terminal.shows('Ctrl-C takes it down.');
+  terminal.pressCtrlC();
+  expect(await terminal.end).toBe(0);
+  await nothingIsLeft();
+});
