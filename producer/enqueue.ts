@@ -4,20 +4,22 @@
  */
 import path from 'node:path';
 
-import { type BlobStore, openBlobStore } from '../shared/azure/blob-store.ts';
-import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
-import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { onInterrupt, print, runCommand } from '../shared/command/run-command.ts';
 import type { JobStatus } from '../shared/contract/job.ts';
 import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
-import { EXIT, PermanentError, errorCodeFrom } from '../shared/runtime/errors.ts';
+import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
+import { jobFailure } from './commands/job-failure.ts';
+import { openMediaStorage } from './commands/media-storage.ts';
+import { type OutputPlan, planOutput } from './commands/output-path.ts';
+import { resultLabel } from './commands/result-label.ts';
+import { type StoredResult, resultInStorage, saveOutput } from './commands/save-output.ts';
 import { checkFleet } from './enqueue/check-fleet.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
+import { keepResult } from './enqueue/keep-result.ts';
 import { type EnqueueOptions, parseOptions } from './enqueue/options.ts';
-import { download, planOutput } from './enqueue/output.ts';
 import { NO_PROGRESS, type Progress, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
 import { submit } from './enqueue/submit.ts';
@@ -55,15 +57,18 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
   const sourcePath = path.resolve(config.callerFolder, options.videoPath);
   const video = await probeVideo(sourcePath);
   checkLimits(video, config.sourceLimits);
-  const { model, parameters } = options.settings;
-  const label = parameters['style']?.replace(/[^a-z0-9-]+/g, '-') ?? model.name;
-  const outputPath = await planOutput({
-    sourcePath,
-    outputPath:
-      options.outputPath === undefined ? undefined : path.resolve(config.callerFolder, options.outputPath),
-    label,
-    container: video.container,
-  });
+  const { outputPath, mayReplace } = options;
+  const output = options.isDetached
+    ? undefined
+    : await planOutput({
+        sourcePath,
+        outputPath: outputPath === undefined ? undefined : path.resolve(config.callerFolder, outputPath),
+        defaultFolder: path.dirname(sourcePath),
+        stem: path.parse(sourcePath).name,
+        label: resultLabel(options.settings),
+        container: video.container,
+        mayReplace,
+      });
 
   const progress = options.asJson ? NO_PROGRESS : showProgress();
   signal.addEventListener('abort', () => {
@@ -78,7 +83,7 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
     await using fleet = await reachFleet(config, { mayStart: !options.isDetached, signal });
     const unlessBroken = <T>(work: Promise<T>): Promise<T> => Promise.race([work, fleet.failure]);
     const done = await unlessBroken(
-      run({ options, config, fleet, video, sourcePath, outputPath, progress, signal }),
+      run({ options, config, fleet, video, sourcePath, output, progress, signal }),
     );
     return { ...done, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
   } finally {
@@ -86,18 +91,21 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
   }
 }
 
-async function run(work: {
+interface Work {
   readonly options: EnqueueOptions;
   readonly config: ReturnType<typeof enqueueConfig>;
   readonly fleet: ReachedFleet;
   readonly video: VideoInfo;
   readonly sourcePath: string;
-  readonly outputPath: string;
+  /** Undefined where the command does not wait for the result. */
+  readonly output: OutputPlan | undefined;
   readonly progress: Progress;
   readonly signal: AbortSignal;
-}): Promise<Omit<Outcome, 'wallSeconds'>> {
-  const { options, config, fleet, video, sourcePath, outputPath, progress, signal } = work;
-  const blobs = await openStorage(fleet.mediaStorage, signal);
+}
+
+async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
+  const { options, config, fleet, video, sourcePath, output, progress, signal } = work;
+  const blobs = await openMediaStorage(fleet.mediaStorage, signal);
   const sourceName = path.basename(sourcePath);
   progress.say(`Uploading ${sourceName} (${(video.fileSizeBytes / 1e6).toFixed(1)} MB)…`);
   const jobId = await submit({
@@ -110,12 +118,12 @@ async function run(work: {
     onUploaded: () => undefined,
     signal,
   });
-  if (options.isDetached) {
-    progress.say('The job is on its way:');
+  if (output === undefined) {
+    progress.say('The job has been sent. Fetch its result with `npm run fetch -- JOB`. The job:');
     return { jobId, state: 'submitted', output: null, frames: null, failedFrames: 0, warnings: [] };
   }
   progress.say(
-    fleet.kind === 'private'
+    fleet.own !== null
       ? 'Ctrl-C stops it all.'
       : `The job ${jobId} goes on without this command: Ctrl-C leaves it running.`,
   );
@@ -127,35 +135,43 @@ async function run(work: {
     onStatus: (seen) => progress.status(seen, clock.monotonicMs()),
     signal,
   });
-  if (status.state !== 'completed' || status.result === null) throw failureOf(status);
+  if (status.state !== 'completed' || status.result === null) throw jobFailure(status);
+  progress.stop();
   for (const warning of status.warnings) progress.say(`Note: ${warning}`);
   if (status.frames.failed > 0)
     progress.say(
       `Note: ${status.frames.failed} frames could not be scored (${options.settings.onFailedFrame}).`,
     );
-  await download({ blobs, blobName: status.result.blobName, outputPath, signal });
+  await writeResult(resultInStorage(blobs, jobId, status.result), output, status.result.blobName, work);
   return {
     jobId,
     state: status.state,
-    output: outputPath,
+    output: output.path,
     frames: status.frames.expected,
     failedFrames: status.frames.failed,
     warnings: status.warnings,
   };
 }
 
-async function openStorage(mediaStorage: string, signal: AbortSignal): Promise<BlobStore> {
-  const accounts = { media: storageAccount(mediaStorage), system: null };
-  const door = await openBlobStore(accounts, BRISK);
-  await reachStorage('the media storage', () => door.stat('incoming', 'reachable', { signal }));
-  return openBlobStore(accounts, PATIENT);
-}
-
-/** What the job's status says, as this command's own failure. */
-function failureOf({ error }: JobStatus): Error {
-  return new PermanentError(
-    errorCodeFrom(error?.code ?? 'INTERNAL'),
-    error?.message ?? 'The job failed.',
-    typeof error?.hint === 'string' ? { hint: error.hint } : {},
-  );
+/** Throws OUTPUT_NOT_WRITABLE, with the place where the result is kept. */
+async function writeResult(
+  stored: StoredResult,
+  output: OutputPlan,
+  blobName: string,
+  { fleet, config, signal }: Work,
+): Promise<void> {
+  try {
+    await saveOutput(stored, output, signal);
+  } catch (error) {
+    if (!(error instanceof PermanentError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
+    throw await keepResult({
+      refusal: error,
+      stored,
+      blobName,
+      fileName: path.basename(output.path),
+      ownFleet: fleet.own,
+      localFolder: config.localFolder,
+      signal,
+    });
+  }
 }

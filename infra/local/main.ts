@@ -1,9 +1,12 @@
 /**
- * The local fleet as a program. `npm start` keeps it up for whoever enqueues from this folder; `--private` is how `enqueue`
- * brings one up for itself alone, in a folder of its own that goes with it.
+ * The local fleet as a program. `npm start` keeps it up for every command of this folder. `enqueue` starts it with `--private` for
+ * itself alone, in a folder that is removed with it, unless its storage must be kept; `fetch` serves what was kept with
+ * `--kept FOLDER`.
  */
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
+
+import { z } from 'zod';
 
 import { complain } from '../../shared/runtime/complain.ts';
 import { createLog } from '../../shared/runtime/log.ts';
@@ -13,24 +16,34 @@ import { type Service, runService } from '../../shared/runtime/service.ts';
 import { tolerateClosedOutput } from '../../shared/runtime/standard-streams.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { localConfig } from './config.ts';
+import { moveStorage, startKeptStorage } from './kept-storage.ts';
 import { type Stack, removeFolder, startStack } from './stack.ts';
 
 /** All parts one after the other, each within its own grace. */
 const STOP_GRACE_MS = 40_000;
 const PRIVATE_FOLDER = /^run-(\d+)$/;
 
-const isPrivate = process.argv.includes('--private');
+const [mode, keptFolder] = process.argv.slice(2);
+const isPrivate = mode === '--private';
+/** Where a private stack's storage is moved when it stops; undefined where everything is removed. */
+let keepStorageIn: string | undefined;
 tolerateClosedOutput();
 
 await runService(
   {
     createLog: () => createLog({ room: 'stack', level: localConfig().logLevel }),
     stopGraceMs: STOP_GRACE_MS,
-    ...(isPrivate ? {} : { complain }),
+    ...(mode === undefined ? { complain } : {}),
   },
   async (service, log) => {
     const config = localConfig();
     await mkdir(config.folder, { recursive: true });
+    if (mode === '--kept' && keptFolder !== undefined) {
+      const storage = await startKeptStorage(keptFolder);
+      keep(service, storage);
+      process.send?.({ type: 'stack', environment: storage.clientEnvironment });
+      return;
+    }
     await removeAbandoned(config.folder);
     const folder = path.join(config.folder, isPrivate ? `run-${process.pid}` : 'shared');
     const start = () =>
@@ -45,7 +58,10 @@ await runService(
       });
 
     if (isPrivate) {
-      service.onStop(() => removeFolder(folder));
+      service.onStop(() =>
+        keepStorageIn === undefined ? removeFolder(folder) : moveStorage(folder, keepStorageIn),
+      );
+      process.on('message', (message) => void obey(message, folder));
       const stack = await start();
       keep(service, stack);
       process.send?.({ type: 'stack', environment: stack.clientEnvironment });
@@ -72,9 +88,26 @@ await runService(
   },
 );
 
-function keep(service: Service, stack: Stack): void {
+const keepStorage = z.object({ type: z.literal('keep-storage'), folder: z.string() });
+
+/** What `enqueue` asks of its private stack when its job has ended. */
+async function obey(message: unknown, stackFolder: string): Promise<void> {
+  const asked = keepStorage.safeParse(message).data;
+  if (asked === undefined) return;
+  try {
+    // Room for what storage still has to write: nothing works on the job any more.
+    await removeFolder(path.join(stackFolder, 'work'));
+    await mkdir(asked.folder, { recursive: true });
+    keepStorageIn = asked.folder;
+  } catch {
+    // Answered below.
+  }
+  process.send?.({ type: 'keeps-storage', canKeep: keepStorageIn !== undefined });
+}
+
+function keep(service: Service, stack: Pick<Stack, 'failure' | 'stop'>): void {
   let isBroken = false;
-  service.onStop(() => stack.stop({ isBroken }));
+  service.onStop(() => stack.stop({ isBroken, keepsStorage: keepStorageIn !== undefined }));
   service.run('parts', async () => {
     const stopped = new Promise<void>((resolve) =>
       service.signal.addEventListener('abort', () => resolve(), { once: true }),

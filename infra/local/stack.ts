@@ -20,6 +20,8 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** A scaler waits for its workers to release what they hold. */
 const SERVICE_STOP_GRACE_MS = 14_000;
 const BROKEN_STOP_GRACE_MS = 1_500;
+/** Until the storage emulator has written everything; it waits 5 s for idle connections. */
+const KEPT_STORAGE_GRACE_MS = 20_000;
 
 /** On one machine everything is near: what is minutes on Azure is seconds here. */
 const NEAR: Environment = {
@@ -56,17 +58,25 @@ export interface Stack {
   readonly ports: Readonly<Record<'producer' | 'scaler', number>>;
   /** Rejects when a part ends by itself. Never resolves. */
   readonly failure: Promise<never>;
+  stop(how: StackStop): Promise<void>;
+}
+
+export interface StackStop {
   /** A stack that is broken is taken down at once: what waits for the broken part would wait in vain. */
-  stop(how: { readonly isBroken: boolean }): Promise<void>;
+  readonly isBroken: boolean;
+  /** Whether what is in its storage is needed after that. */
+  readonly keepsStorage: boolean;
 }
 
 /** Throws what the part that could not start said, or the signal's reason; nothing is left running then. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { folder, environment, log, signal } = options;
   const parts: Part[] = [];
-  const stop = async ({ isBroken }: { readonly isBroken: boolean }): Promise<void> => {
+  let storagePart: Part | undefined;
+  const stop = async ({ isBroken, keepsStorage }: StackStop): Promise<void> => {
     for (const part of parts.splice(0).toReversed()) {
-      await part.stop(isBroken ? { graceMs: BROKEN_STOP_GRACE_MS } : {});
+      if (keepsStorage && part === storagePart) await part.stop({ graceMs: KEPT_STORAGE_GRACE_MS });
+      else await part.stop(isBroken ? { graceMs: BROKEN_STOP_GRACE_MS } : {});
       log.debug({ part: part.name }, 'part stopped');
     }
   };
@@ -80,6 +90,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const logPath = (name: string): string => path.join(logFolder, `${name}.log`);
 
     const [redis, storage] = await startServers(options, logPath, up);
+    storagePart = storage.part;
     signal.throwIfAborted();
     const accounts = { media: storageAccount(storage.media), system: storageAccount(storage.system) };
     const blobs = await openBlobStore(accounts, PATIENT);
@@ -130,7 +141,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       stop,
     };
   } catch (error) {
-    await stop({ isBroken: true });
+    await stop({ isBroken: true, keepsStorage: false });
     throw error;
   }
 }

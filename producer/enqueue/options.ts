@@ -10,6 +10,8 @@ export interface EnqueueOptions {
   readonly videoPath: string;
   readonly settings: JobSettings;
   readonly outputPath: string | undefined;
+  /** Whether an existing file may be replaced by the result. */
+  readonly mayReplace: boolean;
   readonly deadline: { readonly at: string } | { readonly afterMs: number } | undefined;
   readonly asJson: boolean;
   readonly isDetached: boolean;
@@ -38,6 +40,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
       .argument('<video>', 'the file'),
   )
     .option('--out <path>', 'where to put the result: a file or a folder (default: beside the video)')
+    .option('--force', 'replace an existing file', false)
     .option(
       '--deadline <when>',
       'in 2h or 90m, or at 2026-12-01T18:00Z: where it is at risk, machines that nobody takes away come first',
@@ -52,6 +55,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
   const set = command.opts<
     SaidOfJob & {
       out?: string;
+      force: boolean;
       deadline?: EnqueueOptions['deadline'];
       json: boolean;
       detach: boolean;
@@ -62,6 +66,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     videoPath: command.args[0] ?? '',
     settings: jobSettingsOf(set),
     outputPath: set.out,
+    mayReplace: set.force,
     deadline: set.deadline,
     asJson: set.json,
     isDetached: set.detach,

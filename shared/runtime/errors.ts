@@ -22,6 +22,8 @@ export const EXIT = {
 export const ERROR_EXITS = {
   USAGE: EXIT.usage,
   CONFIG_INVALID: EXIT.usage,
+  JOB_UNKNOWN: EXIT.noInput,
+  JOB_NOT_FINISHED: EXIT.unavailable,
   SOURCE_MISSING: EXIT.noInput,
   SOURCE_UNREADABLE: EXIT.noInput,
   SOURCE_EMPTY: EXIT.badInput,
@@ -68,18 +70,22 @@ interface FleetErrorOptions {
   /** What to do next, as a full sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** Where the result of the work is, if it could not be written where it should go: a path, or `results/<blob>`. */
+  readonly kept?: string;
 }
 
 /** An error with a code, a sentence and a next step. Throw one of the two classes below. */
 export abstract class FleetError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly kept: string | undefined;
 
-  constructor(code: ErrorCode, message: string, { hint, cause }: FleetErrorOptions = {}) {
+  constructor(code: ErrorCode, message: string, { hint, cause, kept }: FleetErrorOptions = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
     this.code = code;
     this.hint = hint;
+    this.kept = kept;
   }
 }
 

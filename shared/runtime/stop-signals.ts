@@ -9,9 +9,9 @@ import { type Clock, systemClock } from './clock.ts';
 /** npm forwards within milliseconds, on a busy machine within some hundred; a person who presses again has read a line first. */
 export const SAME_PRESS_MS = 1_000;
 
-export type StopSignal = 'SIGINT' | 'SIGTERM';
+type StopSignal = 'SIGINT' | 'SIGTERM';
 
-export interface StopSignalActions {
+interface StopSignalActions {
   /** Called once, for the first signal: stop in order. */
   readonly first: (signal: StopSignal) => void;
   /** Called for each signal that is no repetition of the first: stop at once. */

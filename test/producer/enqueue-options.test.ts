@@ -15,6 +15,7 @@ test('a video alone is a job with defaults', () => {
       onFailedFrame: 'keep-original',
     },
     outputPath: undefined,
+    mayReplace: false,
     deadline: undefined,
     asJson: false,
     isDetached: false,
@@ -26,7 +27,7 @@ test('everything that can be said is heard, before the video or behind it', () =
   const options =
     '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
   const more =
-    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --json --detach --no-doctor'.split(
+    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --force --json --detach --no-doctor'.split(
       ' ',
     );
   const expected = {
@@ -41,6 +42,7 @@ test('everything that can be said is heard, before the video or behind it', () =
       spendingMax: 2.5,
     },
     outputPath: 'b/',
+    mayReplace: true,
     deadline: { afterMs: 7_200_000 },
     asJson: true,
     isDetached: true,

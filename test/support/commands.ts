@@ -43,6 +43,10 @@ export function poison(args: readonly string[], options: CommandOptions): Runnin
   return start('producer/poison.ts', args, options);
 }
 
+export function fetchResult(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/fetch.ts', args, options);
+}
+
 export function share(args: readonly string[], options: CommandOptions): RunningCommand {
   return start('producer/share.ts', args, options);
 }
