@@ -25,6 +25,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
     'shared/command/',
     'producer/commands/',
     'producer/enqueue/options.ts',
+    'producer/fetch/options.ts',
     'producer/poison/options.ts',
     'producer/share/options.ts',
     'scaler/commands/',

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { z } from 'zod';
 
 import { complain } from '../../shared/runtime/complain.ts';
-import { createLog } from '../../shared/runtime/log.ts';
+import { type Log, createLog } from '../../shared/runtime/log.ts';
 import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
 import { holdRendezvous } from '../../shared/runtime/rendezvous.ts';
 import { type Service, runService } from '../../shared/runtime/service.ts';
@@ -25,6 +25,7 @@ const PRIVATE_FOLDER = /^run-(\d+)$/;
 
 const [mode, keptFolder] = process.argv.slice(2);
 const isPrivate = mode === '--private';
+const keepStorage = z.object({ type: z.literal('keep-storage'), folder: z.string() });
 /** Where a private stack's storage is moved when it stops; undefined where everything is removed. */
 let keepStorageIn: string | undefined;
 tolerateClosedOutput();
@@ -61,7 +62,7 @@ await runService(
       service.onStop(() =>
         keepStorageIn === undefined ? removeFolder(folder) : moveStorage(folder, keepStorageIn),
       );
-      process.on('message', (message) => void obey(message, folder));
+      process.on('message', (message) => void obey(message, folder, log));
       const stack = await start();
       keep(service, stack);
       process.send?.({ type: 'stack', environment: stack.clientEnvironment });
@@ -88,10 +89,8 @@ await runService(
   },
 );
 
-const keepStorage = z.object({ type: z.literal('keep-storage'), folder: z.string() });
-
 /** What `enqueue` asks of its private stack when its job has ended. */
-async function obey(message: unknown, stackFolder: string): Promise<void> {
+async function obey(message: unknown, stackFolder: string, log: Log): Promise<void> {
   const asked = keepStorage.safeParse(message).data;
   if (asked === undefined) return;
   try {
@@ -99,8 +98,8 @@ async function obey(message: unknown, stackFolder: string): Promise<void> {
     await removeFolder(path.join(stackFolder, 'work'));
     await mkdir(asked.folder, { recursive: true });
     keepStorageIn = asked.folder;
-  } catch {
-    // Answered below.
+  } catch (error) {
+    log.error({ error }, 'storage cannot be kept');
   }
   process.send?.({ type: 'keeps-storage', canKeep: keepStorageIn !== undefined });
 }

@@ -61,7 +61,7 @@ export interface Stack {
   stop(how: StackStop): Promise<void>;
 }
 
-export interface StackStop {
+interface StackStop {
   /** A stack that is broken is taken down at once: what waits for the broken part would wait in vain. */
   readonly isBroken: boolean;
   /** Whether what is in its storage is needed after that. */

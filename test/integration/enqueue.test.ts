@@ -43,7 +43,8 @@ test('a video comes back beside its source, styled, frame for frame, with its so
   await nothingIsLeft();
 });
 
-test('with --json one object says what happened, and nothing else is printed', async () => {
+test('with --json and --force one object says what happened, and an existing file is replaced', async () => {
+  await writeFile(at('asked.mp4'), 'old');
   const { status, stdout, stderr } = await run(
     at('clip.mp4'),
     '--json',
@@ -51,6 +52,7 @@ test('with --json one object says what happened, and nothing else is printed', a
     '5',
     '--out',
     at('asked.mp4'),
+    '--force',
   );
   expect(stderr).toBe('');
   expect(JSON.parse(stdout)).toMatchObject({
@@ -59,6 +61,7 @@ test('with --json one object says what happened, and nothing else is printed', a
     frames: 24,
     failedFrames: 0,
   });
+  expect((await pictureTimes(at('asked.mp4'))).seconds).toHaveLength(24);
   expect(status).toBe(0);
   await nothingIsLeft();
 });
@@ -82,6 +85,7 @@ describe('what cannot be used is refused with what, why and what to do next', ()
     await writeFile(at('empty.mp4'), '');
     await writeFile(at('text.mp4'), 'This is not a video.\n');
     await mkdir(at('folder.mp4'));
+    await writeFile(at('clip.taken.mp4'), 'from an earlier run');
     await ffmpeg(['-i', at('clip.mp4'), '-vn', '-c', 'copy', at('sound-only.mp4')]);
   });
 
@@ -95,8 +99,10 @@ describe('what cannot be used is refused with what, why and what to do next', ()
       'an output that is a missing folder',
       ['clip.mp4', '--out', '/nowhere/at/all.mp4'],
       73,
-      /cannot be written/,
+      /Cannot write the result to/,
     ],
+    ['an output of a name that is too long', ['clip.mp4', '--out', `${'n'.repeat(252)}.mp4`], 73, /too long/],
+    ['an output that exists already', ['clip.mp4', '--style', 'taken'], 73, /exists already[^]*--force/],
     ['an output of another container', ['clip.mp4', '--out', '/tmp/result.avi'], 64, /will be a \.mp4/],
     ['an unknown option', ['clip.mp4', '--colour', 'red'], 64, /[Uu]nknown option/],
     ['no file at all', [], 64, /[Mm]issing required argument/],
