@@ -123,17 +123,20 @@ async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
     return { jobId, state: 'submitted', output: null, frames: null, failedFrames: 0, warnings: [] };
   }
   progress.say(
-    fleet.own !== null
-      ? 'Ctrl-C stops it all.'
-      : `The job ${jobId} goes on without this command: Ctrl-C leaves it running.`,
+    fleet.own === null
+      ? `The job ${jobId} continues without this command: Ctrl-C leaves it running.`
+      : 'Ctrl-C stops it all.',
   );
-  const status = await follow({
+  const following = follow({
     blobs,
     jobId,
     clock,
     pickupMs: config.pickupMs,
     onStatus: (seen) => progress.status(seen, clock.monotonicMs()),
     signal,
+  });
+  const status = await following.catch((error: unknown) => {
+    throw signal.aborted && fleet.own === null ? interruptedOn(jobId) : error;
   });
   if (status.state !== 'completed' || status.result === null) throw jobFailure(status);
   progress.stop();
@@ -151,6 +154,12 @@ async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
     failedFrames: status.frames.failed,
     warnings: status.warnings,
   };
+}
+
+function interruptedOn(jobId: string): PermanentError {
+  return new PermanentError('INTERRUPTED', 'Interrupted.', {
+    hint: `The job ${jobId} continues. Fetch its result with: npm run fetch -- ${jobId}`,
+  });
 }
 
 /** Throws OUTPUT_NOT_WRITABLE, with the place where the result is kept. */

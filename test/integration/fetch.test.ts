@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 
 import { resultBlob, statusBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import type { JobRequest, JobStatus } from '../../shared/contract/job.ts';
-import { type CommandEnd, fetchResult } from '../support/commands.ts';
+import { type CommandEnd, enqueue, fetchResult } from '../support/commands.ts';
+import { H264, ffmpeg, picture } from '../support/media-clips.ts';
 import { type TestStorage, startTestStorage, testFolder } from '../support/servers.ts';
 
 const JOB = '20261123-061502-harbour-9f3a1c';
@@ -126,4 +127,20 @@ test('fetch refuses what is no job id, and says what to do without any fleet', a
   const { status, stderr } = await fetchResult([JOB], { localFolder: at('fleet') }).end;
   expect(stderr).toContain('npm start');
   expect(status).toBe(64);
+});
+
+test('an interrupted enqueue says that its job continues on a fleet that stays, and how to fetch its result', async () => {
+  await ffmpeg([...picture({ seconds: 1 }), ...H264, at('clip.mp4')]);
+  const command = enqueue([at('clip.mp4'), '--no-doctor'], {
+    localFolder: at('fleet'),
+    environment: { FRAMEFLEET_MEDIA_STORAGE: storage.connection.media },
+  });
+  await command.said('Ctrl-C leaves it running');
+  command.child.kill('SIGINT');
+  const { status, stderr } = await command.end;
+  const [, jobId] = /The job (\S+) continues without/.exec(stderr) ?? [];
+  expect(stderr).toContain(
+    `Interrupted.\nThe job ${jobId} continues. Fetch its result with: npm run fetch -- ${jobId}`,
+  );
+  expect(status).toBe(130);
 });

@@ -1,4 +1,4 @@
-/** The local fleet: kept up, found, broken and killed. Nothing is left running, nothing is left locked. */
+/** The local fleet: kept up, found, broken and killed. Nothing is left running, nothing is left locked. Ctrl-C: see ctrl-c.test.ts. */
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -108,16 +108,6 @@ test('a killed fleet leaves nothing running and nothing locked: the next one ser
   const { status, stdout } = await startJob('--json', '--out', path.join(folder, 'after.mp4')).end;
   expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', frames: 60 });
   expect(status).toBe(0);
-});
-
-test('Ctrl-C in the middle of a job takes everything down', async () => {
-  const job = startJob();
-  await engineAtWork();
-  job.child.kill('SIGINT');
-  const { status, stderr } = await job.end;
-  expect(stderr).toContain('Interrupted');
-  expect(status).toBe(130);
-  await nothingIsLeft();
 });
 
 test('killing the command in the middle of a job takes everything down', async () => {
