@@ -1,6 +1,7 @@
 /**
- * `npm run enqueue VIDEO`: checks the file, uploads it and then its trigger, follows the job, and puts the result beside the
- * source. The result's path goes to standard output; everything else to standard error. See `enqueue/options.ts`.
+ * `npm run enqueue VIDEO`: checks the file, uploads it and then its trigger, follows the job, and writes the result beside the
+ * source. A result that cannot be written there is kept: see `enqueue/keep-result.ts`. The result's path goes to standard output;
+ * everything else to standard error. See `enqueue/options.ts`.
  */
 import path from 'node:path';
 

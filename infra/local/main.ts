@@ -13,7 +13,7 @@ import { type Log, createLog } from '../../shared/runtime/log.ts';
 import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
 import { holdRendezvous } from '../../shared/runtime/rendezvous.ts';
 import { type Service, runService } from '../../shared/runtime/service.ts';
-import { tolerateClosedOutput } from '../../shared/runtime/standard-streams.ts';
+import { tolerateLostOutput } from '../../shared/runtime/standard-streams.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { localConfig } from './config.ts';
 import { moveStorage, startKeptStorage } from './kept-storage.ts';
@@ -28,7 +28,7 @@ const isPrivate = mode === '--private';
 const keepStorage = z.object({ type: z.literal('keep-storage'), folder: z.string() });
 /** Where a private stack's storage is moved when it stops; undefined where everything is removed. */
 let keepStorageIn: string | undefined;
-tolerateClosedOutput();
+tolerateLostOutput();
 
 await runService(
   {
@@ -80,9 +80,10 @@ await runService(
     clientEnvironment = stack.clientEnvironment;
     say(`The local fleet is up: jobs and results stay in ${folder}`);
     say(`  npm run enqueue VIDEO          in another shell of this folder`);
-    say(`  npm run explain                why there are as many workers as there are`);
-    say(`  npm run poison -- list         what could not be worked, and why`);
-    say(`  npm run share -- open NAME     lets somebody send videos, and nothing else`);
+    say(`  npm run fetch -- JOB           the result of a job sent with --detach`);
+    say(`  npm run explain                why the fleet has the size it has`);
+    say(`  npm run poison -- list         failed frames and messages, with the reasons`);
+    say(`  npm run share -- open NAME     a place where a partner can send videos`);
     say(`  http://127.0.0.1:${stack.ports.producer}/metrics  producer`);
     say(`  http://127.0.0.1:${stack.ports.scaler}/metrics  scaler`);
     say('Ctrl-C takes it down.');

@@ -64,12 +64,12 @@ async function requireRoom(outputPath: string, sizeBytes: number): Promise<void>
   if (sizeBytes <= freeBytes) return;
   throw outputRefused(
     outputPath,
-    `it needs ${megabytes(sizeBytes)}, and ${megabytes(freeBytes)} are free on the device`,
+    `it needs ${sizeText(sizeBytes)}, and ${sizeText(freeBytes)} are free on the device`,
   );
 }
 
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+function sizeText(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** Some file systems say only now that there was no room. */

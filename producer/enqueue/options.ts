@@ -1,4 +1,4 @@
-/** What may be said on the command line of `npm run enqueue`, and what it means. */
+/** The command line of `npm run enqueue`. */
 import { InvalidArgumentError } from 'commander';
 
 import { parseDuration } from '../../shared/command/duration.ts';
@@ -28,8 +28,9 @@ Examples:
   npm run enqueue -- -- -odd-name.mp4
 
 Without FRAMEFLEET_MEDIA_STORAGE the work is done on this machine; with it, by the fleet behind that storage account.
+A result that cannot be written when the job is done is kept: the command prints where it is and how to fetch it.
 Exit status: 0 done, 1 the job failed, 64 usage, 65 the input cannot be used, 66 no such input, 69 something needed is
-not reachable, 70 an internal error, 73 the output cannot be written, 77 not allowed, 130 interrupted.`;
+not reachable, 70 an internal error, 73 the output cannot be written or exists already, 77 not allowed, 130 interrupted.`;
 
 /** The options, or null where help was asked for and printed. Throws USAGE. */
 export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
@@ -48,7 +49,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     )
     .option('--json', 'print one JSON object, and no progress', false)
     .option('--detach', 'do not wait: needs a fleet that stays up (npm start, or Azure)', false)
-    .option('--no-doctor', 'do not look first whether everything is ready')
+    .option('--no-doctor', 'do not check first whether everything is ready')
     .addHelpText('after', EXAMPLES);
   const hint = 'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help';
   if (!parseCommand(command, argv, hint)) return null;

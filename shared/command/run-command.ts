@@ -1,7 +1,7 @@
 /** The frame of a command: its answer on standard output, an error on standard error, an exit status, and Ctrl-C. */
 import { complain, complaintOf } from '../runtime/complain.ts';
 import { EXIT, FleetError, PermanentError, exitStatusOf } from '../runtime/errors.ts';
-import { tolerateClosedOutput } from '../runtime/standard-streams.ts';
+import { finishOutput, tolerateLostOutput } from '../runtime/standard-streams.ts';
 import { onStopSignals } from '../runtime/stop-signals.ts';
 
 export interface Interruption {
@@ -34,7 +34,22 @@ export async function runCommand(
   run: () => Promise<number>,
   signal?: AbortSignal,
 ): Promise<number> {
-  tolerateClosedOutput();
+  tolerateLostOutput();
+  const status = await statusOf(argv, run, signal);
+  try {
+    await finishOutput();
+    return status;
+  } catch (error) {
+    complain(error);
+    return exitStatusOf(error);
+  }
+}
+
+async function statusOf(
+  argv: readonly string[],
+  run: () => Promise<number>,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   try {
     return await run();
   } catch (thrown) {

@@ -1,14 +1,31 @@
-/** Standard output and error whose reader may go away before the program does, as in `npm run poison -- list | head -1`. */
-import { errnoOf } from './errors.ts';
+/**
+ * Standard output and error that cannot be written to: the reader has gone, as in `npm run poison -- list | head -1`, or the disk
+ * of the file behind it is full. Unhandled, Node ends the program with a stack trace.
+ */
+import { PermanentError, errnoOf } from './errors.ts';
 
 /** EPIPE: the pipe has no reader. EIO: the terminal is gone. */
 const READER_GONE = new Set(['EPIPE', 'EIO']);
 
-/** A reader that has gone is not an error: the rest of the output is dropped. Other errors of the streams are thrown. */
-export function tolerateClosedOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      if (!READER_GONE.has(errnoOf(error) ?? '')) throw error;
-    });
-  }
+let outputFailure: Error | undefined;
+
+/** From now on, what cannot be written is dropped, and the program goes on. */
+export function tolerateLostOutput(): void {
+  process.stdout.on('error', (error) => (outputFailure ??= error));
+  process.stderr.on('error', () => undefined);
+}
+
+/** Waits until standard output is written. Throws OUTPUT_NOT_WRITABLE, but not for a reader that has gone: it wants no more. */
+export async function finishOutput(): Promise<void> {
+  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+  const errno = errnoOf(outputFailure);
+  if (outputFailure === undefined || (errno !== undefined && READER_GONE.has(errno))) return;
+  throw new PermanentError(
+    'OUTPUT_NOT_WRITABLE',
+    `Cannot write to standard output: ${outputFailure.message}.`,
+    {
+      hint: 'Redirect it to another file.',
+      cause: outputFailure,
+    },
+  );
 }
