@@ -87,7 +87,7 @@ test.each([
 
 test('a second Ctrl-C ends the command at once, and the fleet removes itself', async () => {
   const terminal = startJob('short.mp4');
-  await terminal.shows('stitching');
+  await terminal.shows('splitting');
   const fleet = (await findProcess(localFolder, 'infra/local/main.ts'))?.pid ?? 0;
   // It cannot stop yet, so that the command waits for it.
   process.kill(fleet, 'SIGSTOP');
