@@ -1,6 +1,7 @@
 /**
- * `npm run enqueue VIDEO`: checks the file, uploads it and then its trigger, follows the job, and puts the result beside the
- * source. The result's path goes to standard output; everything else to standard error. See `enqueue/options.ts`.
+ * `npm run enqueue VIDEO`: checks the file, uploads it and then its trigger, follows the job, and writes the result beside the
+ * source. A result that cannot be written there is kept: see `enqueue/keep-result.ts`. The result's path goes to standard output;
+ * everything else to standard error. See `enqueue/options.ts`.
  */
 import path from 'node:path';
 
@@ -11,7 +12,9 @@ import { type VideoInfo, checkLimits, probeVideo } from '../shared/media/probe.t
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../shared/runtime/errors.ts';
 import { watchParent } from '../shared/runtime/watch-parent.ts';
-import { download, planOutput } from './commands/output.ts';
+import { type OutputPlan, planOutput } from './commands/output-path.ts';
+import { resultLabel } from './commands/result-label.ts';
+import { type StoredResult, resultInStorage, saveOutput } from './commands/save-output.ts';
 import { openReachable } from './commands/storage-accounts.ts';
 import { checkFleet } from './enqueue/check-fleet.ts';
 import { enqueueConfig } from './enqueue/config.ts';
@@ -56,27 +59,33 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
   const sourcePath = path.resolve(config.callerFolder, options.videoPath);
   const video = await probeVideo(sourcePath);
   checkLimits(video, config.sourceLimits);
-  const { model, parameters } = options.settings;
-  const label = parameters['style']?.replace(/[^a-z0-9-]+/g, '-') ?? model.name;
-  const outputPath = await planOutput({
-    sourcePath,
-    outputPath:
-      options.outputPath === undefined ? undefined : path.resolve(config.callerFolder, options.outputPath),
-    label,
-    container: video.container,
-    mayOverwrite: options.mayOverwrite,
-  });
+  const { outputPath, mayReplace } = options;
+  const output = options.isDetached
+    ? undefined
+    : await planOutput({
+        sourcePath,
+        outputPath: outputPath === undefined ? undefined : path.resolve(config.callerFolder, outputPath),
+        defaultFolder: path.dirname(sourcePath),
+        stem: path.parse(sourcePath).name,
+        label: resultLabel(options.settings),
+        container: video.container,
+        mayReplace,
+      });
 
   const progress = options.asJson ? NO_PROGRESS : showProgress();
+  signal.addEventListener('abort', () => {
+    progress.stop();
+    progress.say('Stopping. Ctrl-C again stops at once.');
+  });
   try {
     if (options.looksFirst)
       await checkFleet(config, { now: clock.now(), say: (note) => progress.say(note), signal });
     if (config.mediaStorage === undefined && !options.isDetached)
       progress.say('Starting the fleet on this machine…');
-    await using fleet = await interruptible(reachFleet(config, { mayStart: !options.isDetached }), signal);
+    await using fleet = await reachFleet(config, { mayStart: !options.isDetached, signal });
     const unlessBroken = <T>(work: Promise<T>): Promise<T> => Promise.race([work, fleet.failure]);
     const done = await unlessBroken(
-      run({ options, config, fleet, video, sourcePath, outputPath, progress, signal }),
+      run({ options, config, fleet, video, sourcePath, output, progress, signal }),
     );
     return { ...done, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
   } finally {
@@ -84,19 +93,21 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
   }
 }
 
-async function run(work: {
+interface Work {
   readonly options: EnqueueOptions;
   readonly config: ReturnType<typeof enqueueConfig>;
   readonly fleet: ReachedFleet;
   readonly video: VideoInfo;
   readonly sourcePath: string;
-  readonly outputPath: string;
+  /** Undefined where the command does not wait for the result. */
+  readonly output: OutputPlan | undefined;
   readonly progress: Progress;
   readonly signal: AbortSignal;
-}): Promise<Omit<Outcome, 'wallSeconds'>> {
-  const { options, config, fleet, video, sourcePath, outputPath, progress, signal } = work;
-  const accounts = { media: storageAccount(fleet.mediaStorage), system: null };
-  const blobs = await openReachable(accounts, { signal });
+}
+
+async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
+  const { options, config, fleet, video, sourcePath, output, progress, signal } = work;
+  const blobs = await openReachable({ media: storageAccount(fleet.mediaStorage), system: null }, { signal });
   const sourceName = path.basename(sourcePath);
   progress.say(`Uploading ${sourceName} (${(video.fileSizeBytes / 1e6).toFixed(1)} MB)…`);
   const jobId = await submit({
@@ -109,16 +120,16 @@ async function run(work: {
     onUploaded: () => undefined,
     signal,
   });
-  if (options.isDetached) {
-    progress.say('The job is on its way:');
+  if (output === undefined) {
+    progress.say('The job has been sent. Fetch its result with `npm run fetch -- JOB`. The job:');
     return { jobId, state: 'submitted', output: null, frames: null, failedFrames: 0, warnings: [] };
   }
   progress.say(
-    fleet.kind === 'private'
-      ? 'Ctrl-C stops it all.'
-      : `The job ${jobId} goes on without this command: Ctrl-C leaves it running.`,
+    fleet.own === null
+      ? `The job ${jobId} continues without this command: Ctrl-C leaves it running.`
+      : 'Ctrl-C stops it all.',
   );
-  const status = await follow({
+  const following = follow({
     blobs,
     jobId,
     clock,
@@ -126,33 +137,52 @@ async function run(work: {
     onStatus: (seen) => progress.status(seen, clock.monotonicMs()),
     signal,
   });
+  const status = await following.catch((error: unknown) => {
+    throw signal.aborted && fleet.own === null ? interruptedOn(jobId) : error;
+  });
   if (status.state !== 'completed' || status.result === null) throw failureOf(status);
+  progress.stop();
   for (const warning of status.warnings) progress.say(`Note: ${warning}`);
   if (status.frames.failed > 0)
     progress.say(
       `Note: ${status.frames.failed} frames could not be scored (${options.settings.onFailedFrame}).`,
     );
-  const result = { blobs, ...status.result, signal };
-  await download({ ...result, outputPath, mayOverwrite: options.mayOverwrite }).catch(
-    async (error: unknown) => {
-      if (!(error instanceof PermanentError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
-      throw await keepResult({ ...result, jobId, fleet, localFolder: config.localFolder, error });
-    },
-  );
+  await writeResult(resultInStorage(blobs, jobId, status.result), output, status.result.blobName, work);
   return {
     jobId,
     state: status.state,
-    output: outputPath,
+    output: output.path,
     frames: status.frames.expected,
     failedFrames: status.frames.failed,
     warnings: status.warnings,
   };
 }
 
-/** Waits for a resource; where the wait is interrupted, the resource is given back as soon as it comes. */
-async function interruptible(coming: Promise<ReachedFleet>, signal: AbortSignal): Promise<ReachedFleet> {
-  const fleet = await coming;
-  if (!signal.aborted) return fleet;
-  await fleet[Symbol.asyncDispose]();
-  throw signal.reason;
+function interruptedOn(jobId: string): PermanentError {
+  return new PermanentError('INTERRUPTED', 'Interrupted.', {
+    hint: `The job ${jobId} continues. Fetch its result with: npm run fetch -- ${jobId}`,
+  });
+}
+
+/** Throws OUTPUT_NOT_WRITABLE, with the place where the result is kept. */
+async function writeResult(
+  stored: StoredResult,
+  output: OutputPlan,
+  blobName: string,
+  { fleet, config, signal }: Work,
+): Promise<void> {
+  try {
+    await saveOutput(stored, output, signal);
+  } catch (error) {
+    if (!(error instanceof PermanentError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
+    throw await keepResult({
+      refusal: error,
+      stored,
+      blobName,
+      fileName: path.basename(output.path),
+      ownFleet: fleet.own,
+      localFolder: config.localFolder,
+      signal,
+    });
+  }
 }

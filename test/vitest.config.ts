@@ -3,11 +3,15 @@
  * `faults` is what of it hurts them. Its suites have a long form: `npm run test:faults`. `terraform` runs the real one against
  * stub providers, where they are: `npm run test:terraform`.
  */
+import path from 'node:path';
+
 import { defineConfig } from 'vitest/config';
 
 const SYSTEM_TESTS = ['test/integration/**/*.test.ts'];
 const FAULT_TESTS = ['test/faults/**/*.test.ts'];
 const TERRAFORM_TESTS = ['test/terraform/**/*.test.ts'];
+/** What Node has compiled, for all programs that the tests start: it saves each of them a third of its start. */
+const COMPILE_CACHE = { NODE_COMPILE_CACHE: path.resolve('node_modules/.cache/compiled') };
 const IS_LONG = process.env['FAULTS_FORM'] === 'long';
 
 export default defineConfig({
@@ -24,6 +28,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
+          env: COMPILE_CACHE,
           include: SYSTEM_TESTS,
           environment: 'node',
           // Bounds for a hang, not for slowness: other work may share the cores.
@@ -35,6 +40,7 @@ export default defineConfig({
       {
         test: {
           name: 'faults',
+          env: COMPILE_CACHE,
           include: FAULT_TESTS,
           environment: 'node',
           testTimeout: IS_LONG ? 3_600_000 : 240_000,

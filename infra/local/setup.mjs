@@ -15,6 +15,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const NODE_MAJOR_MIN = 20;
 /** As in sysexits(3): something that is needed is not there. */
 const EXIT_UNAVAILABLE = 69;
+const EXIT_INTERRUPTED = 130;
 
 /** What only the tests run: `npm test` is what this runs before then. */
 const TEST_PROGRAMS = {
@@ -133,11 +134,18 @@ function isOnPath(program) {
   });
 }
 
-/** Asked on a terminal only; anything but yes means no. */
+/** Asked on a terminal only; anything but yes means no, and so does the end of the input. */
 async function agrees(question) {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} [y/N] `);
+  // While it asks, Ctrl-C is a character that it reads, and no signal.
+  terminal.once('SIGINT', () => {
+    terminal.close();
+    say('\nInterrupted.');
+    process.exit(EXIT_INTERRUPTED);
+  });
+  const ended = new Promise((resolve) => terminal.once('close', () => resolve('')));
+  const answer = await Promise.race([terminal.question(`${question} [y/N] `), ended]);
   terminal.close();
   return /^y(es)?$/i.test(answer.trim());
 }

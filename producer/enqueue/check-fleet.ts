@@ -36,11 +36,11 @@ export async function checkFleet(config: EnqueueConfig, { now, say, signal }: Ch
   const before = await readChecked(localFolder);
   if (before[fleet] !== undefined) return;
   // One that is up already has what it needs.
-  if (mediaStorage === undefined && (await findReadyStack(localFolder)) !== undefined) return;
+  if (mediaStorage === undefined && (await findReadyStack(localFolder, signal)) !== undefined) return;
 
   const findings = await askDoctor(config, signal);
   if (findings === undefined) {
-    say('Note: it could not be looked whether everything is ready (npm run doctor). Going on.');
+    say('Note: could not check whether everything is ready (npm run doctor). Continuing.');
     return;
   }
   for (const { topic, verdict, says, todo } of findings)

@@ -1,4 +1,4 @@
-/** Every variable `npm run enqueue` reads. */
+/** Every variable `npm run enqueue` and `npm run fetch` read. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 

@@ -1,4 +1,4 @@
-/** What may be said on the command line of `npm run enqueue`, and what it means. */
+/** The command line of `npm run enqueue`. */
 import { InvalidArgumentError } from 'commander';
 
 import { parseDuration } from '../../shared/command/duration.ts';
@@ -10,7 +10,8 @@ export interface EnqueueOptions {
   readonly videoPath: string;
   readonly settings: JobSettings;
   readonly outputPath: string | undefined;
-  readonly mayOverwrite: boolean;
+  /** Whether an existing file may be replaced by the result. */
+  readonly mayReplace: boolean;
   readonly deadline: { readonly at: string } | { readonly afterMs: number } | undefined;
   readonly asJson: boolean;
   readonly isDetached: boolean;
@@ -27,8 +28,9 @@ Examples:
   npm run enqueue -- -- -odd-name.mp4
 
 Without FRAMEFLEET_MEDIA_STORAGE the work is done on this machine; with it, by the fleet behind that storage account.
+A result that cannot be written when the job is done is kept: the command prints where it is and how to fetch it.
 Exit status: 0 done, 1 the job failed, 64 usage, 65 the input cannot be used, 66 no such input, 69 something needed is
-not reachable, 70 an internal error, 73 the output cannot be written, 77 not allowed, 130 interrupted.`;
+not reachable, 70 an internal error, 73 the output cannot be written or exists already, 77 not allowed, 130 interrupted.`;
 
 /** The options, or null where help was asked for and printed. Throws USAGE. */
 export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
@@ -39,7 +41,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
       .argument('<video>', 'the file'),
   )
     .option('--out <path>', 'where to put the result: a file or a folder (default: beside the video)')
-    .option('--force', 'overwrite a result that exists already', false)
+    .option('--force', 'replace an existing file', false)
     .option(
       '--deadline <when>',
       'in 2h or 90m, or at 2026-12-01T18:00Z: where it is at risk, machines that nobody takes away come first',
@@ -47,7 +49,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     )
     .option('--json', 'print one JSON object, and no progress', false)
     .option('--detach', 'do not wait: needs a fleet that stays up (npm start, or Azure)', false)
-    .option('--no-doctor', 'do not look first whether everything is ready')
+    .option('--no-doctor', 'do not check first whether everything is ready')
     .addHelpText('after', EXAMPLES);
   const hint = 'Usage: npm run enqueue VIDEO -- [options]. All of them: npm run enqueue -- --help';
   if (!parseCommand(command, argv, hint)) return null;
@@ -65,7 +67,7 @@ export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
     videoPath: command.args[0] ?? '',
     settings: jobSettingsOf(set),
     outputPath: set.out,
-    mayOverwrite: set.force,
+    mayReplace: set.force,
     deadline: set.deadline,
     asJson: set.json,
     isDetached: set.detach,

@@ -1,33 +1,29 @@
 /** What a person sees while a job runs: a bar on a terminal, a line now and then elsewhere. On standard error. */
-import { writeSync } from 'node:fs';
-
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 
 import type { JobStatus } from '../../shared/contract/job.ts';
 import { NO_PACE, type Pace, clockTime, framesPerSecond, nextPace, secondsLeft } from './pace.ts';
 
 const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
-const SHOW_CURSOR = '\u001b[?25h';
 /** Without a terminal, a line so often. */
 const LINE_EVERY_MS = 5_000;
 
 export interface Progress {
   say(sentence: string): void;
   status(status: JobStatus, atMs: number): void;
+  /** Leaves the bar as it stands and shows the cursor again. What is said after that is printed below. */
   stop(): void;
 }
 
 export const NO_PROGRESS: Progress = { say: () => undefined, status: () => undefined, stop: () => undefined };
-
-function showCursor(): void {
-  if (process.stderr.isTTY) writeSync(process.stderr.fd, SHOW_CURSOR);
-}
 
 export function showProgress(): Progress {
   const bars = new MultiBar(
     {
       format: FORMAT,
       hideCursor: true,
+      // It would stop the bar at every signal, and what is said after that would be lost. `stop` is called whatever happens.
+      gracefulExit: false,
       clearOnComplete: false,
       noTTYOutput: true,
       notTTYSchedule: LINE_EVERY_MS,
@@ -36,13 +32,18 @@ export function showProgress(): Progress {
     },
     Presets.shades_classic,
   );
-  // However the command ends, the terminal has its cursor again.
-  process.once('exit', showCursor);
   let bar: SingleBar | undefined;
   let pace: Pace = NO_PACE;
   let isHeld = false;
+  let isStopped = false;
+  const stop = (): void => {
+    if (bar !== undefined && !isStopped) bars.stop();
+    isStopped = true;
+  };
+  // However the command ends, the terminal has its cursor again.
+  process.once('exit', stop);
   const say = (sentence: string): void => {
-    if (bar === undefined) process.stderr.write(`${sentence}\n`);
+    if (bar === undefined || isStopped) process.stderr.write(`${sentence}\n`);
     else bars.log(`${sentence}\n`);
   };
   return {
@@ -51,7 +52,7 @@ export function showProgress(): Progress {
       if (status.heldAtCap !== null && !isHeld) say(status.heldAtCap.message);
       isHeld = status.heldAtCap !== null;
       const { expected, scored, failed } = status.frames;
-      if (expected === 0) return;
+      if (expected === 0 || isStopped) return;
       pace = nextPace(pace, status, atMs);
       const left = secondsLeft(pace, expected);
       const measured = framesPerSecond(pace);
@@ -61,9 +62,7 @@ export function showProgress(): Progress {
       bar.setTotal(expected);
       bar.update(scored + failed, { phase: phaseOf(status).padEnd(9), pace: `${rate}${eta}` });
     },
-    stop() {
-      bars.stop();
-    },
+    stop,
   };
 }
 

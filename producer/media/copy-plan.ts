@@ -114,11 +114,13 @@ function losslessCodec({ codec, sampleFormat }: SourceTrack, container: ResultCo
 }
 
 function leftOut(track: SourceTrack, container: ResultContainer): string {
-  const why =
-    track.kind === 'video'
-      ? 'only the main picture track is scored.'
-      : `an .${container} result cannot hold it.`;
-  return `${nameOf(track)} is not copied: ${why}`;
+  return `${nameOf(track)} is not copied: ${whyLeftOut(track, container)}`;
+}
+
+function whyLeftOut({ kind }: SourceTrack, container: ResultContainer): string {
+  if (kind === 'video') return 'only the main picture track is scored.';
+  const cannotHold = `an .${container} result cannot hold it.`;
+  return kind === 'audio' ? `it is empty or damaged, or ${cannotHold}` : cannotHold;
 }
 
 function nameOf({ index, kind, codec = 'unknown' }: SourceTrack): string {

@@ -38,7 +38,7 @@ export function encodeCommand(
   const { timeline, video, sourcePath, outputPath, tracks, corrections } = plan;
   const { numerator, denominator } = timeline.timeBase;
   const { shiftMicroseconds } = frameTimes(timeline);
-  const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language;
+  const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language ?? 'und';
 
   const command = ffmpegCommand()
     .input('pipe:0')
@@ -61,8 +61,9 @@ export function encodeCommand(
     .outputOptions('-fps_mode:v:0', 'passthrough', '-enc_time_base:v:0', `${numerator}:${denominator}`)
     .outputOptions('-threads:v:0', String(X264_THREADS), '-x264-params:v:0', 'sync-lookahead=0:chromaloc=0')
     // No random ids, no version of the muxer: the same frames give the same file.
-    .outputOptions('-fflags', '+bitexact', '-flags:v:0', '+bitexact');
-  if (language !== undefined) command.outputOptions('-metadata:s:v:0', `language=${language}`);
+    .outputOptions('-fflags', '+bitexact', '-flags:v:0', '+bitexact')
+    // Matroska, in which the frames come, takes a track without a language for English.
+    .outputOptions('-metadata:s:v:0', `language=${language}`);
   if (video.container === 'mkv') {
     // Sound that begins below zero is priming, which nobody shall hear: the default moves the picture for it.
     command.outputOptions('-avoid_negative_ts', 'disabled');

@@ -1,21 +1,25 @@
 /**
- * Tries, before any work is done, whether the result can hold the tracks that are to be copied: ffmpeg writes the first half
- * second of them into a file of the result's kind. What it does not take is converted or left out (`secondBest`), so that a
- * job does not fail over its sound once all frames are scored. The same source gives the same plan each time.
+ * Tries, before any work is done, whether the result can hold the tracks that are to be copied: ffmpeg writes the first packets
+ * of each into a file of the result's kind. What it does not take is converted or left out (`secondBest`), and so is sound that
+ * is declared but has no packets: a job does not fail over its sound once all frames are scored. The same source gives the
+ * same plan each time.
  */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { addSourceInput, ffmpegCommand, fileUrl, startFfmpeg } from '../../shared/media/ffmpeg.ts';
+import { eachLineOfFfprobe } from '../../shared/media/ffprobe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type PlannedTrack, type TrackPlan, planTracks, secondBest } from './copy-plan.ts';
 import { trackOptions } from './encode-command.ts';
 import { opusCorrections } from './opus-delay.ts';
 
-const TRIED_SECONDS = 0.5;
-/** Reading half a second and writing a header takes well under a second. */
-const CPU_SECONDS_MAX = 60;
+/** Of each track. Some muxers look at more than the first packet before they refuse one. */
+const TRIED_PACKETS = 25;
+/** Well under a second, unless a track begins late: then all packets before it are read. */
+const CPU_SECONDS_MAX = 600;
+const PROBE_TIME_LIMIT_MS = 30_000;
 
 /** A plan that ffmpeg's muxer has taken. */
 export interface WorkableTracks extends TrackPlan {
@@ -67,7 +71,7 @@ async function tryTracks(
     .output(fileUrl(outputPath))
     .outputOptions('-y', ...tracks.flatMap(({ track }) => ['-map', `0:${track.index}`]))
     .outputOptions(...trackOptions({ tracks, corrections, container: video.container, first: 0 }))
-    .outputOptions('-t', String(TRIED_SECONDS));
+    .outputOptions(...['a', 's', 'd'].flatMap((kind) => [`-frames:${kind}`, String(TRIED_PACKETS)]));
   try {
     const { finished } = startFfmpeg({
       command,
@@ -78,11 +82,27 @@ async function tryTracks(
       signal,
     });
     await finished;
-    return true;
+    return (
+      (await countAudioTracks(outputPath)) === tracks.filter(({ track }) => track.kind === 'audio').length
+    );
   } catch (error) {
     if (error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED') return false;
     throw error;
   } finally {
     await rm(outputPath, { force: true });
   }
+}
+
+async function countAudioTracks(path: string): Promise<number> {
+  let count = 0;
+  await eachLineOfFfprobe(
+    {
+      path,
+      question: ['-select_streams', 'a', '-show_entries', 'stream=index'],
+      doing: 'counting the audio tracks of a trial',
+      timeLimitMs: PROBE_TIME_LIMIT_MS,
+    },
+    () => (count += 1),
+  );
+  return count;
 }

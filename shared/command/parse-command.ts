@@ -17,7 +17,7 @@ export function parseCommand(command: Command, argv: readonly string[], hint: st
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return false;
     // No subcommand is named: commander would print its help for that.
-    const message = error.code === 'commander.help' ? 'Nothing is said to be done' : error.message;
+    const message = error.code === 'commander.help' ? 'No action given' : error.message;
     throw new PermanentError('USAGE', sentence(message), { hint, cause: error });
   }
 }

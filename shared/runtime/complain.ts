@@ -5,12 +5,14 @@ export interface Complaint {
   readonly code: string;
   readonly message: string;
   readonly hint: string | null;
+  /** Only where a result was kept. */
+  readonly kept?: string;
 }
 
 export function complaintOf(error: unknown): Complaint {
-  return error instanceof FleetError
-    ? { code: error.code, message: error.message, hint: error.hint ?? null, ...error.details }
-    : { code: 'INTERNAL', message: describeError(error), hint: null };
+  if (!(error instanceof FleetError)) return { code: 'INTERNAL', message: describeError(error), hint: null };
+  const { code, message, hint = null, kept } = error;
+  return { code, message, hint, ...(kept === undefined ? {} : { kept }) };
 }
 
 /** On standard error. Where the error is none of ours, its stack is the only clue there is. */

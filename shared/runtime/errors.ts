@@ -36,7 +36,7 @@ export const ERROR_EXITS = {
   JOB_INVALID: EXIT.badInput,
   JOB_UNKNOWN: EXIT.noInput,
   JOB_ENDED: EXIT.failed,
-  JOB_NOT_COMPLETED: EXIT.failed,
+  JOB_NOT_FINISHED: EXIT.unavailable,
   POISON_NOT_FOUND: EXIT.noInput,
   SHARE_UNKNOWN: EXIT.noInput,
   SHARE_NOT_EMPTY: EXIT.failed,
@@ -71,22 +71,22 @@ interface FleetErrorOptions {
   /** What to do next, as a full sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
-  /** For programs: what the message says, by name. */
-  readonly details?: Readonly<Record<string, string>>;
+  /** Where the result of the work is, if it could not be written where it should go: a path, or `results/<blob>`. */
+  readonly kept?: string;
 }
 
 /** An error with a code, a sentence and a next step. Throw one of the two classes below. */
 export abstract class FleetError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
-  readonly details: Readonly<Record<string, string>>;
+  readonly kept: string | undefined;
 
-  constructor(code: ErrorCode, message: string, { hint, cause, details = {} }: FleetErrorOptions = {}) {
+  constructor(code: ErrorCode, message: string, { hint, cause, kept }: FleetErrorOptions = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
     this.code = code;
     this.hint = hint;
-    this.details = details;
+    this.kept = kept;
   }
 }
 

@@ -3,11 +3,12 @@
  *
  * It stops when it is told to (SIGTERM, SIGINT), when the parent it has an IPC channel with has gone, or when one of its
  * loops fails. Then its signal is aborted, what was registered with `onStop` is undone in reverse order, and the process
- * ends: after its grace at the latest, whatever still hangs.
+ * ends: after its grace at the latest, whatever still hangs. Further signals change nothing, but for another Ctrl-C, which ends
+ * the process at once.
  */
 import { EXIT, type ErrorCode, FleetError, describeError, exitStatusOf } from './errors.ts';
-import { onKeyPress } from './key-press.ts';
 import type { Log } from './log.ts';
+import { onStopSignals } from './stop-signals.ts';
 
 /** Long enough to finish a frame and release a batch, short enough for a person at a terminal. */
 export const STOP_GRACE_MS = 8_000;
@@ -68,10 +69,16 @@ export async function runService(
     log?.info({ why }, 'service stopping');
     stopping.abort(new Error(`the service is stopping: ${why}`));
   };
-  // The kernel sends SIGTERM, too, when the parent dies: a service that is stopping already goes on with that.
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  onKeyPress({ first: () => stop('SIGINT'), again: () => process.exit(EXIT.interrupted) });
+  onStopSignals({
+    first: stop,
+    // SIGTERM may come twice: from a parent that stops the service, and from the kernel when that parent ends.
+    again: (signal) => {
+      if (signal === 'SIGINT') process.exit(EXIT.interrupted);
+    },
+  });
   process.once('disconnect', () => stop('parent gone'));
+  // It may have gone while this program was loading: then there is no event any more.
+  if ('connected' in process && !process.connected) stop('parent gone');
   process.once('uncaughtException', (error) => fail(error, 'something outside every loop'));
   process.once('unhandledRejection', (error) => fail(error, 'something outside every loop'));
 

@@ -1,135 +1,120 @@
-/**
- * Ctrl-C in a terminal, through `npm run`, in each phase of a job. The terminal sends it to npm and to the command, and npm forwards
- * its own, so it arrives twice. It counts once: everything is taken down in order, and the terminal has its cursor again.
- */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readdir, rm } from 'node:fs/promises';
+/** Ctrl-C in a terminal, through `npm run`, in each phase of a job: npm forwards the signal, so that it arrives twice. */
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { systemClock } from '../../shared/runtime/clock.ts';
+import { SAME_PRESS_MS } from '../../shared/runtime/stop-signals.ts';
 import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
 import { H264, ffmpeg, picture } from '../support/media-clips.ts';
-import { processesOf } from '../support/processes.ts';
+import { findProcess, processesOf } from '../support/processes.ts';
 import { testFolder } from '../support/servers.ts';
+import { type TerminalSession, inTerminal } from '../support/terminal.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const CTRL_C = '\u0003';
-const [HIDE_CURSOR, SHOW_CURSOR] = ['\u001b[?25l', '\u001b[?25h'];
-const INTERRUPTED = 130;
+const HIDE_CURSOR = '\u001b[?25l';
+const SHOW_CURSOR = '\u001b[?25h';
+/** Encodes, and then does not end: the phase lasts until it is interrupted. */
+const SLOW_FFMPEG = `#!/bin/sh
+case "$*" in *result.*) ffmpeg=$(PATH="\${PATH#*SLOW:}" command -v ffmpeg); "$ffmpeg" "$@"; exec sleep 600;; esac
+PATH="\${PATH#*SLOW:}" exec ffmpeg "$@"
+`;
 
 let folder = '';
+let localFolder = '';
+let session: TerminalSession | undefined;
 const at = (name: string): string => path.join(folder, name);
 
 beforeAll(async () => {
   folder = await testFolder();
-  await ffmpeg([...picture({ size: '160x90', rate: '25', seconds: 20 }), ...H264, at('clip.mp4')]);
+  await ffmpeg([...picture({ size: '64x48', rate: '10', seconds: 1 }), ...H264, at('short.mp4')]);
+  await ffmpeg([...picture({ size: '320x180', rate: '10', seconds: 3 }), ...H264, at('long.mp4')]);
+  await mkdir(at('SLOW'));
+  await writeFile(at('SLOW/ffmpeg'), SLOW_FFMPEG);
+  await chmod(at('SLOW/ffmpeg'), 0o755);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-interface Terminal {
-  readonly child: ChildProcess;
-  seen(): string;
-  /** Presses Ctrl-C. */
-  press(): void;
-  /** Resolves once the screen shows this. */
-  shows(text: RegExp): Promise<unknown>;
-  /** The exit status of what ran in it. */
-  ended(): Promise<number | null>;
-}
-
-/** A pseudo-terminal (util-linux's `script`) in which this is typed. */
-function terminal(commandLine: string): Terminal {
-  const child = spawn('script', ['--quiet', '--return', '--command', commandLine, '/dev/null'], {
-    cwd: ROOT,
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      TERM: 'xterm',
-      FRAMEFLEET_LOCAL_FOLDER: at('fleet'),
-    },
-  });
-  let screen = '';
-  child.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()));
-  return {
-    child,
-    seen: () => screen,
-    press: () => child.stdin.write(CTRL_C),
-    shows: (text) =>
-      eventually(`the terminal shows ${String(text)}`, () => Promise.resolve(text.test(screen)), {
-        boundMs: 120_000,
-      }),
-    ended: async () => {
-      if (child.exitCode === null) await once(child, 'exit');
-      return child.exitCode;
-    },
-  };
-}
-
-async function everythingIsGone(): Promise<void> {
-  await eventually('every process is gone', async () => (await processesOf(at('fleet'))).length === 0, {
-    boundMs: 60_000,
-  });
-  const left = await readdir(at('fleet')).catch(() => []);
-  expect(left.filter((name) => name.startsWith('run-'))).toEqual([]);
-}
-
-function lastCursor(screen: string): 'hidden' | 'shown' {
-  return screen.lastIndexOf(HIDE_CURSOR) > screen.lastIndexOf(SHOW_CURSOR) ? 'hidden' : 'shown';
-}
-
-const PHASES = {
-  'the fleet starts': /Starting the fleet on this machine/,
-  'the video is uploaded': /Uploading clip\.mp4/,
-  'the video is split': /splitting/,
-  'frames are scored': /scoring/,
-} as const;
-type Phase = keyof typeof PHASES;
-const TRIED: readonly Phase[] = inForm({
-  short: ['frames are scored'],
-  long: Object.keys(PHASES) as Phase[],
+beforeEach(async () => {
+  localFolder = path.join(await testFolder(), 'fleet');
+});
+afterEach(async () => {
+  session?.kill();
+  await rm(path.dirname(localFolder), { recursive: true, force: true });
 });
 
-describe('Ctrl-C through npm run enqueue takes everything down in order', () => {
-  test.for(TRIED)('while %s', { retry: 0, repeats: inForm({ short: 0, long: 3 }) }, async (phase) => {
-    const shell = terminal(
-      `npm run --silent enqueue ${at('clip.mp4')} -- --no-doctor --out ${at('result.mp4')}`,
-    );
-    await shell.shows(PHASES[phase]);
-    shell.press();
-    expect(await shell.ended()).toBe(INTERRUPTED);
-    expect(shell.seen()).toContain('Interrupted.');
-    expect(shell.seen()).not.toMatch(/\n\s+at /);
-    expect(lastCursor(shell.seen())).toBe('shown');
-    await everythingIsGone();
+function startInTerminal(
+  command: string,
+  environment: Readonly<Record<string, string>> = {},
+): TerminalSession {
+  session = inTerminal(command, { localFolder, environment });
+  return session;
+}
+/** Its result is never stitched to the end. */
+const startJob = (clip: string): TerminalSession =>
+  startInTerminal(`npm run enqueue -- --no-doctor '${at(clip)}'`, {
+    PATH: `${at('SLOW')}:${process.env['PATH']}`,
   });
-});
 
-test.runIf(inForm({ short: false, long: true }))(
-  'a second Ctrl-C ends the command at once, and its fleet goes by itself',
-  async () => {
-    const shell = terminal(
-      `npm run --silent enqueue ${at('clip.mp4')} -- --no-doctor --out ${at('result.mp4')}`,
-    );
-    await shell.shows(PHASES['frames are scored']);
-    shell.press();
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
-    shell.press();
-    await shell.ended();
-    expect(lastCursor(shell.seen())).toBe('shown');
-    await everythingIsGone();
-  },
-);
+async function nothingIsLeft(): Promise<void> {
+  expect(await processesOf(localFolder)).toEqual([]);
+  const names = await readdir(localFolder).catch(() => []);
+  expect(names.filter((name) => name.startsWith('run-'))).toEqual([]);
+}
 
-test('Ctrl-C through npm start takes the local fleet down in order', async () => {
-  const shell = terminal('npm start --silent');
-  await shell.shows(/Ctrl-C takes it down/);
-  shell.press();
-  await shell.ended();
-  expect(shell.seen()).not.toMatch(/\n\s+at /);
-  await everythingIsGone();
+/** How the cursor was left: shown as often as it was hidden. */
+function expectCursorShown(terminal: TerminalSession): void {
+  const count = (sequence: string): number => terminal.shown().split(sequence).length - 1;
+  expect(count(SHOW_CURSOR)).toBe(count(HIDE_CURSOR));
+}
+
+/** The phase, what the terminal shows when it begins, and the clip. */
+const PHASES = [
+  ['the fleet starts', 'Starting the fleet', 'short.mp4'],
+  ['the video is uploaded', 'Uploading short.mp4', 'short.mp4'],
+  ['the video is split', 'splitting', 'short.mp4'],
+  ['frames are scored', 'scoring', 'long.mp4'],
+  ['the result is stitched', 'stitching', 'short.mp4'],
+] as const;
+/** Each is tried so often. */
+const TRIES = inForm({ short: 1, long: 3 });
+
+describe.each(Array.from({ length: TRIES }, (_, index) => index + 1))('try %s', () => {
+  test.each(PHASES)('one Ctrl-C while %s stops everything in order', async (_phase, event, clip) => {
+    const terminal = startJob(clip);
+    await terminal.shows(event);
+    terminal.pressCtrlC();
+    expect(await terminal.end).toBe(130);
+    expect(terminal.shown()).toContain('\nInterrupted.');
+    expect(terminal.shown()).not.toContain('Stopped at once.');
+    expectCursorShown(terminal);
+    await nothingIsLeft();
+  });
+
+  test('a second Ctrl-C ends the command at once, and the fleet removes itself', async () => {
+    const terminal = startJob('short.mp4');
+    await terminal.shows('splitting');
+    const fleet = (await findProcess(localFolder, 'infra/local/main.ts'))?.pid ?? 0;
+    // It cannot stop yet, so that the command waits for it.
+    process.kill(fleet, 'SIGSTOP');
+    terminal.pressCtrlC();
+    await terminal.shows('Stopping.');
+    await systemClock.sleep(SAME_PRESS_MS + 100);
+    terminal.pressCtrlC();
+    expect(await terminal.end).toBe(130);
+    expect(terminal.shown()).toContain('Stopped at once.');
+    expectCursorShown(terminal);
+    process.kill(fleet, 'SIGCONT');
+    await eventually('no process is left', async () => (await processesOf(localFolder)).length === 0);
+    await nothingIsLeft();
+  });
+
+  test('one Ctrl-C takes the fleet of npm start down in order', async () => {
+    const terminal = startInTerminal('npm start');
+    await terminal.shows('Ctrl-C takes it down.');
+    terminal.pressCtrlC();
+    expect(await terminal.end).toBe(0);
+    await nothingIsLeft();
+  });
 });

@@ -38,13 +38,12 @@ const TRIES_AT_ONCE = 4;
 /** Of ffmpeg and its pipes the producer holds little; what it must not do is grow. */
 const PRODUCER_MIB_MAX = 400;
 
-/** What a damaged source may be refused with. MEDIA_TOOL_FAILED: ffmpeg's muxer does not take its sound. */
+/** What a damaged source may be refused with. */
 const REASONS: readonly ErrorCode[] = [
   'SOURCE_NOT_VIDEO',
   'SOURCE_NO_PICTURE',
   'SOURCE_TRUNCATED',
   'SOURCE_TOO_LARGE',
-  'MEDIA_TOOL_FAILED',
 ];
 
 const CLIPS = {

@@ -5,9 +5,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { type CommandEnd, enqueue } from '../support/commands.ts';
-import { eventually } from '../support/eventually.ts';
 import { H264, ffmpeg, picture, pictureTimes, soundPackets, tone } from '../support/media-clips.ts';
-import { findProcess, processesOf } from '../support/processes.ts';
+import { processesOf } from '../support/processes.ts';
 import { testFolder } from '../support/servers.ts';
 
 let folder = '';
@@ -44,7 +43,8 @@ test('a video comes back beside its source, styled, frame for frame, with its so
   await nothingIsLeft();
 });
 
-test('with --json one object says what happened, and nothing else is printed', async () => {
+test('with --json and --force one object says what happened, and an existing file is replaced', async () => {
+  await writeFile(at('asked.mp4'), 'old');
   const { status, stdout, stderr } = await run(
     at('clip.mp4'),
     '--json',
@@ -52,6 +52,7 @@ test('with --json one object says what happened, and nothing else is printed', a
     '5',
     '--out',
     at('asked.mp4'),
+    '--force',
   );
   expect(stderr).toBe('');
   expect(JSON.parse(stdout)).toMatchObject({
@@ -60,32 +61,9 @@ test('with --json one object says what happened, and nothing else is printed', a
     frames: 24,
     failedFrames: 0,
   });
+  expect((await pictureTimes(at('asked.mp4'))).seconds).toHaveLength(24);
   expect(status).toBe(0);
   await nothingIsLeft();
-});
-
-test('a result that cannot be written is kept although its fleet goes, and a result that is there is not overwritten', async () => {
-  await mkdir(at('gone'));
-  const job = enqueue([at('clip.mp4'), '--json', '--out', at('gone/result.mp4')], {
-    localFolder: at('fleet'),
-  });
-  await eventually('an engine runs', () => findProcess(at('fleet'), 'worker/engine/main.ts'));
-  await rm(at('gone'), { recursive: true });
-  const { status, stdout, stderr } = await job.end;
-  const { error } = JSON.parse(stdout) as { error: Record<string, string> };
-  expect(error).toMatchObject({ code: 'OUTPUT_NOT_WRITABLE', hint: 'Move it to where you want it.' });
-  expect(error['message']).toContain(
-    'the folder does not exist any more. The job is completed, and its result is kept:',
-  );
-  expect((await pictureTimes(error['kept'] ?? '')).seconds).toHaveLength(24);
-  expect({ status, stderr }).toEqual({ status: 73, stderr: '' });
-  await nothingIsLeft();
-
-  await writeFile(at('there.mp4'), 'theirs');
-  const again = await run(at('clip.mp4'), '--out', at('there.mp4'));
-  expect(again.stderr).toMatch(/that file exists already\.\nAdd --force to overwrite it/);
-  expect(again.status).toBe(73);
-  expect(await readFile(at('there.mp4'), 'utf8')).toBe('theirs');
 });
 
 describe('a name that a shell or ffmpeg could take for something else is only a name', () => {
@@ -107,6 +85,7 @@ describe('what cannot be used is refused with what, why and what to do next', ()
     await writeFile(at('empty.mp4'), '');
     await writeFile(at('text.mp4'), 'This is not a video.\n');
     await mkdir(at('folder.mp4'));
+    await writeFile(at('clip.taken.mp4'), 'from an earlier run');
     await ffmpeg(['-i', at('clip.mp4'), '-vn', '-c', 'copy', at('sound-only.mp4')]);
   });
 
@@ -120,8 +99,10 @@ describe('what cannot be used is refused with what, why and what to do next', ()
       'an output that is a missing folder',
       ['clip.mp4', '--out', '/nowhere/at/all.mp4'],
       73,
-      /cannot be written/,
+      /Cannot write the result to/,
     ],
+    ['an output of a name that is too long', ['clip.mp4', '--out', `${'n'.repeat(252)}.mp4`], 73, /too long/],
+    ['an output that exists already', ['clip.mp4', '--style', 'taken'], 73, /exists already[^]*--force/],
     ['an output of another container', ['clip.mp4', '--out', '/tmp/result.avi'], 64, /will be a \.mp4/],
     ['an unknown option', ['clip.mp4', '--colour', 'red'], 64, /[Uu]nknown option/],
     ['no file at all', [], 64, /[Mm]issing required argument/],

@@ -108,6 +108,25 @@ test('sound of a codec that ffmpeg does not know is left out of an .mkv, with a 
   expect(warnings).toEqual([expect.stringContaining('Track 2 of the source (audio, unknown) is not copied')]);
 });
 
+test('sound that is declared but has no packets is left out, with a warning', async () => {
+  const sourcePath = await clip('silent.mp4', [...picture({}), ...tone({}), ...H264, '-c:a', 'aac']);
+  const bytes = (await readFile(sourcePath)).toString('latin1');
+  const sizesOfSound = bytes.lastIndexOf('stsz');
+  const patched = `${bytes.slice(0, sizesOfSound)}skip${bytes.slice(sizesOfSound + 4)}`;
+  await writeFile(at('no-packets.mp4'), Buffer.from(patched, 'latin1'));
+  const { video, resultPath, warnings } = await roundTrip(at('no-packets.mp4'));
+  expect(video.audioTrackCount).toBe(1);
+  expect((await probeVideo(resultPath)).audioTrackCount).toBe(0);
+  expect(warnings).toContain(
+    'Track 1 of the source (audio, aac) is not copied: it is empty or damaged, or an .mp4 result cannot hold it.',
+  );
+});
+
+test.for(['mp4', 'mkv'])('a picture without a language has none in the result: .%s', async (extension) => {
+  const { resultPath } = await roundTrip(await clip(`untagged.${extension}`, [...picture({}), ...H264]));
+  expect((await probeVideo(resultPath)).tracks[0]?.language ?? 'und').toBe('und');
+});
+
 test('an attachment without a name, which ffmpeg leaves out, does not fail the job', async () => {
   await writeFile(at('font.ttf'), 'not a font');
   const args = ['-attach', at('font.ttf'), '-metadata:s:t', 'mimetype=application/x-truetype-font'];

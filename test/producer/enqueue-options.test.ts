@@ -15,11 +15,11 @@ test('a video alone is a job with defaults', () => {
       onFailedFrame: 'keep-original',
     },
     outputPath: undefined,
+    mayReplace: false,
     deadline: undefined,
     asJson: false,
     isDetached: false,
     looksFirst: true,
-    mayOverwrite: false,
   });
 });
 
@@ -27,7 +27,7 @@ test('everything that can be said is heard, before the video or behind it', () =
   const options =
     '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
   const more =
-    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --json --detach --no-doctor --force'.split(
+    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --force --json --detach --no-doctor'.split(
       ' ',
     );
   const expected = {
@@ -42,11 +42,11 @@ test('everything that can be said is heard, before the video or behind it', () =
       spendingMax: 2.5,
     },
     outputPath: 'b/',
+    mayReplace: true,
     deadline: { afterMs: 7_200_000 },
     asJson: true,
     isDetached: true,
     looksFirst: false,
-    mayOverwrite: true,
   };
   expect(parseOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
   expect(parseOptions(['a.mp4', ...options, ...more])).toEqual(expected);

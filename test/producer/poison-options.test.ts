@@ -29,7 +29,7 @@ test('everything is meant only where that is said', () => {
 });
 
 test.each([
-  ['nothing', [], 'Nothing'],
+  ['no action', [], 'No action given'],
   ['a verb that there is not', ['remove'], 'remove'],
   ['show without an id', ['show'], 'id'],
   ['two ids for show', ['show', 'a', 'b'], '2'],

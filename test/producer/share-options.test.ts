@@ -43,7 +43,7 @@ test('where nothing is said of the jobs, nothing is meant: what was agreed stand
 });
 
 test.each([
-  ['nothing', [], 'Nothing'],
+  ['no action', [], 'No action given'],
   ['a verb that there is not', ['revoke', 'acme'], 'revoke'],
   ['nobody', ['open'], 'partner'],
   ['a name with capitals', ['open', 'Acme'], 'lower-case'],

@@ -39,12 +39,12 @@ export function explain(args: readonly string[], options: CommandOptions): Runni
   return start('scaler/explain.ts', args, options);
 }
 
-export function fetchResult(args: readonly string[], options: CommandOptions): RunningCommand {
-  return start('producer/fetch.ts', args, options);
-}
-
 export function poison(args: readonly string[], options: CommandOptions): RunningCommand {
   return start('producer/poison.ts', args, options);
+}
+
+export function fetchResult(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/fetch.ts', args, options);
 }
 
 export function share(args: readonly string[], options: CommandOptions): RunningCommand {
@@ -90,6 +90,7 @@ function run(
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
       FRAMEFLEET_LOCAL_FOLDER: localFolder,
       ...environment,
     },

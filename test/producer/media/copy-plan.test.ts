@@ -53,7 +53,8 @@ test('sound that a container does not take is converted without loss, and left o
   });
   expect(secondBest({ ...copied, codec: 'pcm_s32le' }, 'mkv')).toEqual({
     planned: undefined,
-    warning: 'Track 1 of the source (audio, pcm_dvd) is not copied: an .mkv result cannot hold it.',
+    warning:
+      'Track 1 of the source (audio, pcm_dvd) is not copied: it is empty or damaged, or an .mkv result cannot hold it.',
   });
   expect(secondBest(copied, 'mp4').planned?.codec).toBe('alac');
 });

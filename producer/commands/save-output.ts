@@ -1,0 +1,105 @@
+/** Writes a result to its place: whole or not at all, and over nothing that appeared there in the meantime. */
+import { constants } from 'node:fs';
+import { copyFile, link, open, rename, rm, statfs } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { errnoOf } from '../../shared/runtime/errors.ts';
+import { type OutputPlan, outputExists, partialPath } from './output-path.ts';
+import { isFileSystemError, outputRefused } from './output-refused.ts';
+
+/** What a file system without hard links answers to `link`. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK']);
+
+/** A result, wherever it is stored. */
+export interface StoredResult {
+  readonly jobId: string;
+  readonly sizeBytes: number;
+  copyTo(filePath: string, signal: AbortSignal): Promise<void>;
+}
+
+export function resultInStorage(
+  blobs: BlobStore,
+  jobId: string,
+  { blobName, sizeBytes }: { readonly blobName: string; readonly sizeBytes: number },
+): StoredResult {
+  return {
+    jobId,
+    sizeBytes,
+    copyTo: (filePath, signal) => blobs.getFile('results', blobName, filePath, { signal }),
+  };
+}
+
+export function resultInFile(jobId: string, filePath: string, sizeBytes: number): StoredResult {
+  return { jobId, sizeBytes, copyTo: (target) => copyFile(filePath, target, constants.COPYFILE_EXCL) };
+}
+
+/** Throws OUTPUT_NOT_WRITABLE; errors of the storage as they are. */
+export async function saveOutput(
+  stored: StoredResult,
+  { path: outputPath, mayReplace }: OutputPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const partial = partialPath(outputPath);
+  try {
+    await requireRoom(outputPath, stored.sizeBytes);
+    await stored.copyTo(partial, signal);
+    await flush(partial);
+    if (mayReplace) await rename(partial, outputPath);
+    else await renameToNew(partial, outputPath);
+  } catch (error) {
+    throw isFileSystemError(error) ? outputRefused(outputPath, error) : error;
+  } finally {
+    // Where even this fails, the folder is gone or cannot be written to.
+    await rm(partial, { force: true }).catch(() => undefined);
+  }
+}
+
+/** Throws before the download what it would end in. */
+async function requireRoom(outputPath: string, sizeBytes: number): Promise<void> {
+  const { blocks, bavail, bfree, bsize } = await statfs(path.dirname(outputPath));
+  // Some network file systems do not say how large they are.
+  if (blocks === 0) return;
+  const freeBytes = (process.getuid?.() === 0 ? bfree : bavail) * bsize;
+  if (sizeBytes <= freeBytes) return;
+  throw outputRefused(
+    outputPath,
+    `it needs ${sizeText(sizeBytes)}, and ${sizeText(freeBytes)} are free on the device`,
+  );
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** Some file systems say only now that there was no room. */
+async function flush(filePath: string): Promise<void> {
+  await using file = await open(filePath, 'r+');
+  await file.datasync();
+}
+
+/** `rename` would replace what is there; `link` does not. */
+async function renameToNew(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    const errno = errnoOf(error) ?? '';
+    if (errno === 'EEXIST') throw outputExists(to);
+    if (!NO_LINKS.has(errno)) throw error;
+    await reserve(to);
+    try {
+      await rename(from, to);
+    } catch (failure) {
+      await rm(to, { force: true });
+      throw failure;
+    }
+  }
+}
+
+async function reserve(filePath: string): Promise<void> {
+  try {
+    await using _file = await open(filePath, 'wx');
+  } catch (error) {
+    throw errnoOf(error) === 'EEXIST' ? outputExists(filePath) : error;
+  }
+}

@@ -1,0 +1,37 @@
+import { afterEach, expect, test, vi } from 'vitest';
+
+import { parseOptions } from '../../producer/fetch/options.ts';
+
+const JOB = '20261123-061502-harbour-9f3a1c';
+afterEach(() => vi.restoreAllMocks());
+
+test('a job alone is fetched to the current folder, and replaces nothing', () => {
+  expect(parseOptions([JOB])).toEqual({
+    jobId: JOB,
+    outputPath: undefined,
+    mayReplace: false,
+    asJson: false,
+  });
+});
+
+test('every option is understood', () => {
+  expect(parseOptions([JOB, '--out', 'b/', '--force', '--json'])).toEqual({
+    jobId: JOB,
+    outputPath: 'b/',
+    mayReplace: true,
+    asJson: true,
+  });
+});
+
+test.each([[[]], [['../other']], [['Job']], [[JOB, 'b']], [[JOB, '--style', 'udnie']]])(
+  'a command line that names no job is refused: %j',
+  (argv) => {
+    expect(() => parseOptions(argv)).toThrow(expect.objectContaining({ code: 'USAGE' }) as Error);
+  },
+);
+
+test('help is printed and says how a job is named', () => {
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  expect(parseOptions(['--help'])).toBeNull();
+  expect(write.mock.calls.join('')).toContain('npm run fetch');
+});

@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+/** A command in a pseudo-terminal, as a person runs it: what is typed, Ctrl-C included, goes through the terminal. */
+import { fileURLToPath } from 'node:url';
+
+import type { CommandOptions } from './commands.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const CTRL_C = '\u0003';
+
+export interface TerminalSession {
+  /** Everything the terminal has shown so far, control sequences included. */
+  shown(): string;
+  /** Resolves once the terminal has shown this; rejects when the command ends without it. */
+  shows(part: string | RegExp): Promise<void>;
+  pressCtrlC(): void;
+  /** The exit status, 128 + the number of a signal that ended it. */
+  readonly end: Promise<number | null>;
+  kill(): void;
+}
+
+/** `script` (util-linux) makes the terminal. Its shell runs `command` in its own place: Ctrl-C would reach that, too. */
+export function inTerminal(
+  command: string,
+  { localFolder, environment = {} }: CommandOptions,
+): TerminalSession {
+  const child = spawn(
+    'script',
+    ['--quiet', '--return', '--flush', '--command', `exec ${command}`, '/dev/null'],
+    {
+      cwd: ROOT,
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+        TERM: 'xterm',
+        SHELL: '/bin/sh',
+        FRAMEFLEET_LOCAL_FOLDER: localFolder,
+        ...environment,
+      },
+    },
+  );
+  let shown = '';
+  child.stdout.on('data', (chunk: Buffer) => (shown += chunk.toString()));
+  const end = once(child, 'close').then(([status]) => status as number | null);
+  const shows = (part: string | RegExp): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (typeof part === 'string' ? shown.includes(part) : part.test(shown)) resolve();
+      };
+      look();
+      child.stdout.on('data', look);
+      child.once('close', () => reject(new Error(`the command ended without showing ${part}: ${shown}`)));
+    });
+  return {
+    shown: () => shown,
+    shows,
+    pressCtrlC: () => child.stdin.write(CTRL_C),
+    end,
+    kill: () => child.kill('SIGKILL'),
+  };
+}
