@@ -93,11 +93,11 @@ async function tryTracks(
   }
 }
 
-async function countAudioTracks(path: string): Promise<number> {
+async function countAudioTracks(file: string): Promise<number> {
   let count = 0;
   await eachLineOfFfprobe(
     {
-      path,
+      path: file,
       question: ['-select_streams', 'a', '-show_entries', 'stream=index'],
       doing: 'counting the audio tracks of a trial',
       timeLimitMs: PROBE_TIME_LIMIT_MS,
