@@ -4,27 +4,27 @@ import { BRISK, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { openWorkQueue } from '../shared/azure/work-queue.ts';
 import { QUEUES } from '../shared/contract/storage-layout.ts';
-import { Leadership } from '../shared/control/leader.ts';
-import { Ledger } from '../shared/control/ledger.ts';
-import { connectRedis } from '../shared/control/redis.ts';
-import { ScalerState } from '../shared/control/scaler-state.ts';
-import { Spending } from '../shared/control/spending.ts';
+import { Ledger } from '../shared/redis/ledger.ts';
+import { connectRedis } from '../shared/redis/redis.ts';
+import { Spending } from '../shared/redis/spending.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
 import { createLog } from '../shared/runtime/log.ts';
 import { LoopHealth } from '../shared/runtime/loop-health.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
+import { controlApi } from './api/control-api.ts';
+import { addGuarded } from './api/guarded-http.ts';
 import { scalerConfig } from './config.ts';
-import { controlApi } from './control-api.ts';
 import { REMOVE_GRACE_MS } from './fleet/local-processes.ts';
-import { addGuarded } from './guarded-http.ts';
-import { ScalerLoop } from './loop.ts';
+import { openFleet } from './fleet/open-fleet.ts';
+import { Leadership } from './leader.ts';
 import { scalerMetrics } from './metrics.ts';
 import { BootTimes } from './observe/boot-times.ts';
 import { StorageClock } from './observe/storage-clock.ts';
-import { openFleet } from './open-fleet.ts';
 import { OverrideStore } from './override/store.ts';
+import { ScalerState } from './scaler-state.ts';
+import { ScalerLoop } from './tick.ts';
 
 await runService(
   {

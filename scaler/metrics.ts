@@ -5,12 +5,11 @@
  */
 import { WORKER_STATES } from '../shared/contract/heartbeat.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
-import { REASONS, REMOVE_WHYS, type RemoveWhy } from './decision.ts';
+import { spendingPerHour } from './costs/share-cost.ts';
+import { REASONS, REMOVE_WHYS, type RemoveWhy } from './decide/decision.ts';
 import { INSTANCE_PHASES } from './fleet/fleet.ts';
-import type { Tick } from './loop.ts';
 import { OVERRIDE_MODES } from './override/document.ts';
 import type { Policy } from './policy.ts';
-import { spendingPerHour } from './share-cost.ts';
 import {
   blocksOf,
   engineSecondsLeft,
@@ -19,6 +18,7 @@ import {
   freshReports,
   overrideInForce,
 } from './tick-figures.ts';
+import type { Tick } from './tick.ts';
 
 export interface ScalerMetrics {
   readonly registry: Registry;

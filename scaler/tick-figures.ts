@@ -1,11 +1,11 @@
 /** Figures of one tick, for metrics and status. PURE. */
+import { framesToDo, secondsToDo } from './costs/spending-cap.ts';
 import { isOn } from './decide/blocked-pools.ts';
+import type { Memory } from './decide/memory.ts';
 import type { BlockReason } from './fleet/fleet.ts';
-import type { Memory } from './memory.ts';
-import type { Observation, Override, WorkerReport } from './observation.ts';
+import type { Observation, Override, WorkerReport } from './observe/observation.ts';
 import { isExpired } from './override/document.ts';
 import type { Policy } from './policy.ts';
-import { framesToDo, secondsToDo } from './spending-cap.ts';
 
 /** As workers name them; whatever else one says is `other`. */
 const PROVIDERS: ReadonlySet<string> = new Set(['tensorrt', 'cuda', 'webgpu', 'cpu']);

@@ -16,25 +16,20 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
   '@azure/identity': ['shared/azure/credentials.ts'],
   '@azure/storage-blob': ['shared/azure/'],
   '@azure/storage-queue': ['shared/azure/'],
-  '@fastify/bearer-auth': ['scaler/guarded-http.ts'],
-  '@fastify/rate-limit': ['scaler/guarded-http.ts'],
+  '@fastify/bearer-auth': ['scaler/api/guarded-http.ts'],
+  '@fastify/rate-limit': ['scaler/api/guarded-http.ts'],
   azurite: ['infra/local/azurite.ts'],
-  bullmq: ['shared/control/steps.ts'],
-  'cli-progress': ['producer/enqueue/progress.ts'],
-  commander: [
-    'shared/command/',
-    'producer/commands/',
-    'producer/enqueue/options.ts',
-    'producer/fetch/options.ts',
-    'producer/poison/options.ts',
-    'producer/share/options.ts',
-    'producer/cap/options.ts',
-    'scaler/commands/',
-    'infra/doctor/options.ts',
-  ],
+  bullmq: ['producer/jobs/steps.ts'],
+  'cli-progress': ['producer/cli/enqueue/progress.ts'],
+  commander: ['shared/command/', 'producer/cli/', 'scaler/cli/', 'infra/doctor/options.ts'],
   fastify: ['shared/runtime/http.ts'],
   'fluent-ffmpeg': ['shared/media/ffmpeg.ts'],
-  ioredis: ['shared/control/'],
+  ioredis: [
+    'shared/redis/',
+    'producer/jobs/frame-retention.ts',
+    'scaler/scaler-state.ts',
+    'scaler/leader.ts',
+  ],
   'onnxruntime-node': ['worker/engine/inference-thread.ts', 'worker/engine/probe.ts'],
   'p-limit': ['worker/', 'producer/'],
   pino: ['shared/runtime/log.ts'],
@@ -125,7 +120,7 @@ describe('imports', () => {
     const native = sources
       .filter(({ name }) => name.startsWith('worker/') && !name.startsWith('worker/engine/'))
       .filter(({ imports }) =>
-        imports.some((imported) => /sharp|onnxruntime|ioredis|bullmq|control\//.test(imported)),
+        imports.some((imported) => /sharp|onnxruntime|ioredis|bullmq|shared\/redis\//.test(imported)),
       );
     expect(native.map(({ name }) => name)).toEqual([]);
   });

@@ -14,14 +14,14 @@ import { LoopHealth } from '../shared/runtime/loop-health.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
 import { type WorkerConfig, workerConfig } from './config.ts';
-import { Drain } from './drain.ts';
-import { EngineProcess } from './engine-process.ts';
-import { chooseExecutionProvider } from './execution-provider.ts';
-import { Heart } from './heartbeat.ts';
-import { WorkerLoop } from './loop.ts';
+import { WorkerLoop } from './delivery/loop.ts';
+import { EngineProcess } from './engine/engine-process.ts';
+import { chooseExecutionProvider } from './engine/execution-provider.ts';
+import { Drain } from './host/drain.ts';
+import { Heart } from './host/heartbeat.ts';
+import { holdWorkerId } from './host/one-per-gpu.ts';
+import { ScheduledEvents } from './host/scheduled-events.ts';
 import { type WorkerMetrics, workerMetrics } from './metrics.ts';
-import { holdWorkerId } from './one-per-gpu.ts';
-import { ScheduledEvents } from './scheduled-events.ts';
 
 const ENGINE_PROGRAM = fileURLToPath(new URL('./engine/main.ts', import.meta.url));
 

@@ -1,7 +1,7 @@
 /** What the worker counts. Labels are from closed sets, never an id. */
 import { POISON_REASONS, STAGES, type Stage } from '../shared/contract/messages.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
-import { EVICTION_TYPES } from './scheduled-events-document.ts';
+import { EVICTION_TYPES } from './host/scheduled-events-document.ts';
 
 export interface WorkerMetrics {
   readonly registry: Registry;

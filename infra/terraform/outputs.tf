@@ -5,7 +5,7 @@ locals {
   publish    = "az storage blob upload --auth-mode login --account-name ${azurerm_storage_account.system.name} --container-name models"
 
   scale_at_a_desk = ["export FRAMEFLEET_SCALER_TOKEN=$(${local.token_command})", "npm run scale"]
-  scale_inside    = ["az containerapp exec --resource-group ${azurerm_resource_group.fleet.name} --name ${azurerm_container_app.scaler.name} --command 'node scaler/scale.ts'"]
+  scale_inside    = ["az containerapp exec --resource-group ${azurerm_resource_group.fleet.name} --name ${azurerm_container_app.scaler.name} --command 'node scaler/cli/scale.ts'"]
 
   token_command = "az keyvault secret show --vault-name ${azurerm_key_vault.fleet.name} --name ${azurerm_key_vault_secret.scaler_token.name} --query value --output tsv"
 }

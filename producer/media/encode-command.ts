@@ -2,7 +2,7 @@
  * PURE. What ffmpeg is told to do with the scored frames and the source.
  *
  * Each option is here for one of three reasons: exact times, the same bytes each time, or nothing lost that the source
- * has. How they were found is in the comments; test/integration/media.test.ts holds them.
+ * has. How they were found is in the comments; test/integration/producer/media.test.ts holds them.
  */
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, fileUrl } from '../../shared/media/ffmpeg.ts';
 import type { ResultContainer, VideoInfo } from '../../shared/media/video-info.ts';

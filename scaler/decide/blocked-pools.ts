@@ -9,7 +9,7 @@
  * nothing, asks again" is kubernetes/autoscaler#2607.
  */
 import type { BlockReason, FleetView, Outcome, Pool, Refusal } from '../fleet/fleet.ts';
-import type { Memory, RememberedBlock } from '../memory.ts';
+import type { Memory, RememberedBlock } from './memory.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

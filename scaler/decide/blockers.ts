@@ -1,8 +1,8 @@
 /** What stands in the way of the fleet, or an operator should know of it. PURE. */
-import type { Blocker } from '../decision.ts';
-import type { Memory } from '../memory.ts';
 import { blockOf, isOn } from './blocked-pools.ts';
+import type { Blocker } from './decision.ts';
 import { bootRetryAtMs, isFailing } from './failing-boots.ts';
+import type { Memory } from './memory.ts';
 import type { Plan } from './plan.ts';
 
 /** A worker finishes its batch first, which takes half a minute and may take a few; then something is wrong with it. */

@@ -7,9 +7,9 @@
  *
  * An override ends by itself. While it cannot be read, the last one known holds until its end.
  */
-import type { Memory, RememberedOverride } from '../memory.ts';
-import type { Observation } from '../observation.ts';
+import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
+import type { Memory, RememberedOverride } from './memory.ts';
 
 export interface Bounds {
   readonly floor: number;

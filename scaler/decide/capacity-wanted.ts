@@ -15,10 +15,10 @@
  * start as a second bound: the reference this descends from started twenty machines for ten frames.
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
-import type { Step } from '../decision.ts';
-import type { Observation } from '../observation.ts';
+import { isAtItsCap, secondsAskedFor } from '../costs/spending-cap.ts';
+import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
-import { isAtItsCap, secondsAskedFor } from '../spending-cap.ts';
+import type { Step } from './decision.ts';
 
 export interface Demand {
   readonly wanted: number;

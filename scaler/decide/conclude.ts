@@ -2,13 +2,13 @@
  * Puts a decision together from its parts: the actions, the one reason that says most, the steps of the sum, what stands in the
  * way, and what comes next. PURE. Nothing is decided here.
  */
-import type { Action, Decision, DrainWhy, Reason, Step } from '../decision.ts';
-import type { Memory } from '../memory.ts';
 import { blockersOf } from './blockers.ts';
 import type { Bounds } from './bounds.ts';
 import type { Demand } from './capacity-wanted.ts';
+import type { Action, Decision, DrainWhy, Reason, Step } from './decision.ts';
 import { busyOf } from './desired.ts';
 import { priceOf } from './fleet-picture.ts';
+import type { Memory } from './memory.ts';
 import { nextOf } from './next.ts';
 import type { Plan } from './plan.ts';
 import type { Life, Standing } from './standing.ts';

@@ -6,10 +6,10 @@
  * Twice, because a spot machine that is taken half-way costs another boot, and its share of the work goes on late. A deadline that
  * is past is no risk any more: what is late is not made good by dearer machines.
  */
-import { engineSecondsOf } from '../engine-seconds.ts';
-import type { Observation } from '../observation.ts';
+import { engineSecondsOf } from '../costs/engine-seconds.ts';
+import { isAtItsCap } from '../costs/spending-cap.ts';
+import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
-import { isAtItsCap } from '../spending-cap.ts';
 
 const MARGIN = 2;
 

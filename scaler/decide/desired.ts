@@ -4,12 +4,12 @@
  * Where it cannot be known that fewer are enough, as many as there are. Zero is believed when queue and ledger have read it so often
  * in a row with nobody busy.
  */
-import type { Memory } from '../memory.ts';
-import type { Observation } from '../observation.ts';
+import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
 import type { Bounds } from './bounds.ts';
 import type { Demand } from './capacity-wanted.ts';
 import type { Picture } from './fleet-picture.ts';
+import type { Memory } from './memory.ts';
 
 export interface Desired {
   readonly desired: number;

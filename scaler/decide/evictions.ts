@@ -6,7 +6,7 @@
  * bought on demand until it is over. Nothing has to be remembered for it.
  */
 import type { FleetView } from '../fleet/fleet.ts';
-import type { Observation } from '../observation.ts';
+import type { Observation } from '../observe/observation.ts';
 
 const WINDOW_MS = 300_000;
 const EVICTIONS_MIN = 2;

@@ -8,8 +8,8 @@
  * A row counts instances that were never heard within the boot time-out, or beat and never got ready. It is stopped to spend on
  * more of them, and said so, until somebody mends what is broken and one instance proves it.
  */
-import type { Memory, RememberedBoots } from '../memory.ts';
 import type { Policy } from '../policy.ts';
+import type { Memory, RememberedBoots } from './memory.ts';
 import type { Standing } from './standing.ts';
 
 /** A failed boot by the name it is remembered by. An id may be used again, but not before its first owner is gone. */

@@ -6,14 +6,14 @@
  *   boots fail   one at a time, when its turn has come
  *   room         the greatest capacity, less all machines there are or were promised; what the cloud could not give is room
  */
-import type { Memory } from '../memory.ts';
-import type { Observation } from '../observation.ts';
+import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
 import type { Demand } from './capacity-wanted.ts';
 import { isDeadlineAtRisk } from './deadline.ts';
 import { evictionsLately, isEvicting } from './evictions.ts';
 import { bootRetryAtMs, isFailing } from './failing-boots.ts';
 import type { Picture } from './fleet-picture.ts';
+import type { Memory } from './memory.ts';
 import { type Growth, growPools } from './pool-choice.ts';
 
 export interface FleetGrowth extends Pick<Growth, 'actions' | 'added'> {

@@ -1,8 +1,8 @@
 /** What the scaler waits for, the soonest first. PURE. */
-import type { Next } from '../decision.ts';
-import type { Memory } from '../memory.ts';
 import { blockOf, isOn } from './blocked-pools.ts';
+import type { Next } from './decision.ts';
 import { bootRetryAtMs } from './failing-boots.ts';
+import type { Memory } from './memory.ts';
 import type { Plan } from './plan.ts';
 
 export function nextOf(plan: Plan, memory: Memory): Next {

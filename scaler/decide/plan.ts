@@ -1,9 +1,9 @@
 /** Everything that was found out and settled on at one tick: what a decision is put together from. PURE: types only. */
-import type { Action } from '../decision.ts';
-import type { Observation } from '../observation.ts';
+import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
 import type { Bounds } from './bounds.ts';
 import type { Demand } from './capacity-wanted.ts';
+import type { Action } from './decision.ts';
 import type { Picture } from './fleet-picture.ts';
 import type { FleetGrowth } from './grow-fleet.ts';
 import type { Shrink } from './shrink-fleet.ts';

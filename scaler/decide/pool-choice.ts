@@ -10,11 +10,11 @@
  * Three bounds, checked for every instance added: machines in all, money an hour, and what refusals have told. All of them count
  * what has been asked for, whatever became of it.
  */
-import type { Action } from '../decision.ts';
-import type { Memory } from '../memory.ts';
 import type { Policy } from '../policy.ts';
 import { blockOf, growthMax } from './blocked-pools.ts';
+import type { Action } from './decision.ts';
 import { type Picture, type PoolPicture, priceOf } from './fleet-picture.ts';
+import type { Memory } from './memory.ts';
 
 export interface Growth {
   readonly actions: readonly Extract<Action, { kind: 'scale-out' }>[];

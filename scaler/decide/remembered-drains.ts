@@ -4,9 +4,9 @@
  * The request is a blob, and the blob is the truth: one that was withdrawn, or never got written, is forgotten and judged anew.
  * Only of those that nobody hears it is remembered that they were judged, so that a failed boot is counted once.
  */
-import type { DrainWhy } from '../decision.ts';
-import type { Memory, RememberedDrain } from '../memory.ts';
+import type { DrainWhy } from './decision.ts';
 import { hasFailedToBoot, keyOf } from './failing-boots.ts';
+import type { Memory, RememberedDrain } from './memory.ts';
 import type { Standing } from './standing.ts';
 
 export function followDrains(

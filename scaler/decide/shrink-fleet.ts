@@ -2,13 +2,13 @@
  * Who is asked to drain because there are more than are wanted, at this tick. PURE. `who-goes.ts` chooses; here it is said when it
  * may choose at all: everything is read, nobody is missing, and for idleness queue and ledger agree that there is no more to do.
  */
-import type { DrainWhy } from '../decision.ts';
-import type { Memory } from '../memory.ts';
-import type { Observation } from '../observation.ts';
+import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
 import type { Bounds } from './bounds.ts';
 import type { Demand } from './capacity-wanted.ts';
+import type { DrainWhy } from './decision.ts';
 import type { Picture } from './fleet-picture.ts';
+import type { Memory } from './memory.ts';
 import type { Asked } from './to-be-replaced.ts';
 import { excessWhoGo, idleWhoGo } from './who-goes.ts';
 

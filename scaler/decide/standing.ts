@@ -13,9 +13,9 @@
  * for the same reason.
  */
 import type { Instance } from '../fleet/fleet.ts';
-import type { Memory } from '../memory.ts';
-import type { Observation, WorkerReport } from '../observation.ts';
+import type { Observation, WorkerReport } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
+import type { Memory } from './memory.ts';
 
 /**
  * leaving      the cloud is deleting it

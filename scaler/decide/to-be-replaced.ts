@@ -4,12 +4,12 @@
  * He is no capacity from then on, so another is started at once. A request that could not be written is decided on again. A machine
  * that drained for a notice (an eviction, a reboot) and is there long after it is asked as well: it takes nothing any more, and costs.
  */
-import type { DrainWhy } from '../decision.ts';
-import type { Memory } from '../memory.ts';
-import type { Observation } from '../observation.ts';
+import type { Observation } from '../observe/observation.ts';
+import type { DrainWhy } from './decision.ts';
 import { keyOf } from './failing-boots.ts';
 import { faultyAmong } from './faulty-workers.ts';
 import type { Picture } from './fleet-picture.ts';
+import type { Memory } from './memory.ts';
 import type { Standing } from './standing.ts';
 
 /** Longer than any notice and the reboot after it. */

@@ -18,9 +18,9 @@
  * then the busy.
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
-import type { Memory } from '../memory.ts';
 import type { Policy } from '../policy.ts';
 import { type Picture, priceOf } from './fleet-picture.ts';
+import type { Memory } from './memory.ts';
 import type { Standing } from './standing.ts';
 
 /** Workers that shared the last of the work fall idle within about two batches. */

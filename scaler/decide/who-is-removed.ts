@@ -9,12 +9,12 @@
  * A worker that was heard to boot for ever may go like a silent one when its request has stood for a boot time-out: it looks for
  * the request before its first batch. Nobody goes while heartbeats or requests cannot be read.
  */
-import type { Action, DrainWhy, RemoveBasis, RemoveWhy } from '../decision.ts';
-import type { Memory } from '../memory.ts';
 import type { Policy } from '../policy.ts';
 import { blockOf, mayRemoveFrom } from './blocked-pools.ts';
+import type { Action, DrainWhy, RemoveBasis, RemoveWhy } from './decision.ts';
 import { keyOf } from './failing-boots.ts';
 import type { Picture } from './fleet-picture.ts';
+import type { Memory } from './memory.ts';
 import { mayWrite } from './pool-choice.ts';
 import type { Life, Standing } from './standing.ts';
 

@@ -1,9 +1,9 @@
 /** What is left to do of every open job, from the ledger, and how fast each of their models is known to be. */
 import { BATCH_FRAMES_MAX, FRAMES_MAX } from '../../shared/contract/limits.ts';
-import { type LedgerJob, spendingMaxOf } from '../../shared/control/ledger-job.ts';
-import type { Ledger } from '../../shared/control/ledger.ts';
-import type { Spending } from '../../shared/control/spending.ts';
-import type { JobBacklog } from '../observation.ts';
+import { type LedgerJob, spendingMaxOf } from '../../shared/redis/ledger-job.ts';
+import type { Ledger } from '../../shared/redis/ledger.ts';
+import type { Spending } from '../../shared/redis/spending.ts';
+import type { JobBacklog } from './observation.ts';
 
 export interface Work {
   readonly backlog: readonly JobBacklog[];

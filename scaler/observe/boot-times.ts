@@ -2,9 +2,9 @@
  * How long an instance takes from being asked for to its worker's first word: measured, smoothed, kept in Redis. It is what a cold
  * start costs, and so how long an idle instance is worth keeping.
  */
-import type { ScalerState } from '../../shared/control/scaler-state.ts';
 import type { Instance } from '../fleet/fleet.ts';
-import type { WorkerReport } from '../observation.ts';
+import type { ScalerState } from '../scaler-state.ts';
+import type { WorkerReport } from './observation.ts';
 
 /** A worker that has said this much was heard late: by a scaler that has just begun. */
 const EARLY_BEATS_MAX = 30;

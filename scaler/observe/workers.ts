@@ -2,7 +2,7 @@
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { DRAIN_PREFIX, vmIdOfDrain } from '../../shared/contract/blob-names.ts';
 import { heartbeatFrom } from '../../shared/contract/heartbeat.ts';
-import type { WorkerReport } from '../observation.ts';
+import type { WorkerReport } from './observation.ts';
 
 type Listing = Pick<BlobStore, 'list'>;
 

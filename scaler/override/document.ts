@@ -11,7 +11,7 @@
 import { z } from 'zod';
 
 import { parseJson } from '../../shared/contract/parse-json.ts';
-import type { Override } from '../observation.ts';
+import type { Override } from '../observe/observation.ts';
 
 export const OVERRIDE_MODES = ['fixed', 'min', 'max', 'pause'] as const satisfies readonly Override['mode'][];
 /** Shorter than a boot is of no use; longer than a week is a policy, and belongs into the configuration. */

@@ -1,5 +1,5 @@
 /** `GET`, `PUT` and `DELETE /override`: see the scaler's README. What is refused changes nothing. */
-import { CHANGING, type Http, parsedRequest } from '../guarded-http.ts';
+import { CHANGING, type Http, parsedRequest } from '../api/guarded-http.ts';
 import { overrideEnd, overrideRequest, shown } from './document.ts';
 import type { OverrideStore } from './store.ts';
 

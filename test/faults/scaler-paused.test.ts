@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
-import { Ledger } from '../../shared/control/ledger.ts';
+import { Ledger } from '../../shared/redis/ledger.ts';
 import { openSplitJob } from '../support/build-job.ts';
 import { type RunningCommand, startService } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
-import { REASONS } from '../../scaler/decision.ts';
+import { REASONS } from '../../scaler/decide/decision.ts';
 import { INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
 import { POISON_REASONS, STAGES } from '../../shared/contract/messages.ts';
 import { dashboard } from '../bench/dashboard/dashboard.ts';

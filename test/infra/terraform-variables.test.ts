@@ -96,9 +96,9 @@ test('no word of the ground is a variable that nobody reads', () => {
 
 test('what is put into .env for the commands at a desk is what they read', () => {
   const commands = readBy(
-    'producer/enqueue/config.ts',
-    'producer/commands/config.ts',
-    'scaler/commands/config.ts',
+    'producer/cli/enqueue/config.ts',
+    'producer/cli/config.ts',
+    'scaler/cli/config.ts',
     'infra/doctor/config.ts',
   );
   const env = /^output "env" \{[\s\S]*?^\}/m.exec(ground)?.[0] ?? '';

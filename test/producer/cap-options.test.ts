@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/cap/options.ts';
+import { parseOptions } from '../../producer/cli/cap/options.ts';
 
 afterEach(() => vi.restoreAllMocks());
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/enqueue/options.ts';
+import { parseOptions } from '../../producer/cli/enqueue/options.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 
 afterEach(() => vi.restoreAllMocks());

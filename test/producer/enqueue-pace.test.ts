@@ -8,7 +8,7 @@ import {
   framesPerSecond,
   nextPace,
   secondsLeft,
-} from '../../producer/enqueue/pace.ts';
+} from '../../producer/cli/enqueue/pace.ts';
 
 /** The pace after statuses of `[seconds, frames done]`. */
 function paceOf(seen: readonly (readonly [number, number])[], before = NO_PACE): Pace {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/fetch/options.ts';
+import { parseOptions } from '../../producer/cli/fetch/options.ts';
 
 const JOB = '20261123-061502-harbour-9f3a1c';
 afterEach(() => vi.restoreAllMocks());

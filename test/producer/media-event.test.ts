@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { createdBlobs } from '../../producer/media-event.ts';
+import { createdBlobs } from '../../producer/intake/media-event.ts';
 
 const SUBJECT = '/blobServices/default/containers/incoming/blobs/abc/job.json';
 const CREATED = { container: 'incoming', name: 'abc/job.json' };

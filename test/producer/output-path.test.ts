@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { type OutputWish, planOutput } from '../../producer/commands/output-path.ts';
+import { type OutputWish, planOutput } from '../../producer/cli/output-path.ts';
 
 let folder = '';
 const inFolder = (...names: readonly string[]): string => path.join(folder, ...names);

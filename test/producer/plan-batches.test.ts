@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { type BatchSizeInputs, planBatchSize } from '../../producer/plan-batches.ts';
+import { type BatchSizeInputs, planBatchSize } from '../../producer/jobs/plan-batches.ts';
 import { BATCH_FRAMES_MAX, BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
 
 const HD: BatchSizeInputs = {

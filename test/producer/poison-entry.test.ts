@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { bodyOf, matches, toEntries } from '../../producer/poison/entry.ts';
-import { entryTable, framesText } from '../../producer/poison/table.ts';
+import { bodyOf, matches, toEntries } from '../../producer/cli/poison/entry.ts';
+import { entryTable, framesText } from '../../producer/cli/poison/table.ts';
 import { instantText, safeText } from '../../shared/command/text.ts';
 import { encodeMessage } from '../../shared/contract/messages.ts';
 import { buildPoison } from '../support/build-poison.ts';

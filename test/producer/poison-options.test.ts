@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/poison/options.ts';
+import { parseOptions } from '../../producer/cli/poison/options.ts';
 
 afterEach(() => vi.restoreAllMocks());
 

@@ -4,8 +4,8 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { type StoredResult, saveOutput } from '../../producer/commands/save-output.ts';
-import { type Keeping, keepResult } from '../../producer/enqueue/keep-result.ts';
+import { type Keeping, keepResult } from '../../producer/cli/enqueue/keep-result.ts';
+import { type StoredResult, saveOutput } from '../../producer/cli/save-output.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
 const { signal } = new AbortController();

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/share/options.ts';
-import { settingsText, shareTable, uploadExample } from '../../producer/share/text.ts';
+import { parseOptions } from '../../producer/cli/share/options.ts';
+import { settingsText, shareTable, uploadExample } from '../../producer/cli/share/text.ts';
 import { DEFAULT_SETTINGS } from '../../shared/contract/job.ts';
 
 afterEach(() => vi.restoreAllMocks());

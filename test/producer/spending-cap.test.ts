@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { heldAtCap, maySendMore } from '../../producer/spending-cap.ts';
-import type { LedgerJob } from '../../shared/control/ledger-job.ts';
+import { heldAtCap, maySendMore } from '../../producer/jobs/spending-cap.ts';
+import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import { buildDefinition } from '../support/build-job.ts';
 
 /** A job of 100 frames in batches of 10, with a cap of 1. */

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { type Candidate, nextInTurn, windowSize } from '../../producer/take-turns.ts';
+import { type Candidate, nextInTurn, windowSize } from '../../producer/jobs/take-turns.ts';
 import { PRIORITIES } from '../../shared/contract/job.ts';
 
 function job(jobId: string, fields: Partial<Candidate> = {}): Candidate {

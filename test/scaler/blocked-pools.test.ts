@@ -8,8 +8,8 @@ import {
   mayRemoveFrom,
   remember,
 } from '../../scaler/decide/blocked-pools.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, type BlockReason, type Pool, type Refusal } from '../../scaler/fleet/fleet.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
 
 const MINUTE_MS = 60_000;
 const pool = (fields: Partial<Pool> = {}): Pool => ({

@@ -1,8 +1,8 @@
 /** What may be typed, and what it means. */
 import { describe, expect, test } from 'vitest';
 
-import { parseExplainOptions } from '../../scaler/commands/explain-options.ts';
-import { parseScaleOptions } from '../../scaler/commands/scale-options.ts';
+import { parseExplainOptions } from '../../scaler/cli/explain-options.ts';
+import { parseScaleOptions } from '../../scaler/cli/scale-options.ts';
 import { scalerConfig } from '../../scaler/config.ts';
 import { parseDuration } from '../../shared/command/duration.ts';
 

@@ -2,11 +2,11 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { decide } from '../../scaler/decide.ts';
-import { DRAIN_WHYS, sentenceOf } from '../../scaler/decision.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import { DRAIN_WHYS, sentenceOf } from '../../scaler/decide/decision.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
-import type { Observation } from '../../scaler/observation.ts';
+import type { Observation } from '../../scaler/observe/observation.ts';
 import type { Policy } from '../../scaler/policy.ts';
 import { WORKER_STATES } from '../../shared/contract/heartbeat.ts';
 import {

@@ -1,9 +1,9 @@
 /** Who is asked to drain, and when. An idle window that nobody has measured is five minutes. */
 import { describe, expect, test } from 'vitest';
 
-import { decide } from '../../scaler/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
-import type { Observation } from '../../scaler/observation.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import type { Observation } from '../../scaler/observe/observation.ts';
 import type { Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,

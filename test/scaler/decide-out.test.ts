@@ -1,10 +1,10 @@
 /** When the fleet grows, by how much, and in which pool. */
 import { describe, expect, test } from 'vitest';
 
-import { decide } from '../../scaler/decide.ts';
 import { remember } from '../../scaler/decide/blocked-pools.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
-import type { Observation } from '../../scaler/observation.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import type { Observation } from '../../scaler/observe/observation.ts';
 import type { Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,

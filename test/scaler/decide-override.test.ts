@@ -1,9 +1,9 @@
 /** What a person asks for, against what the scaler would have decided; and how a decision explains itself. */
 import { describe, expect, test } from 'vitest';
 
-import { decide } from '../../scaler/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
-import type { Observation } from '../../scaler/observation.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import type { Observation } from '../../scaler/observe/observation.ts';
 import type { Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,

@@ -1,9 +1,9 @@
 /** Instances that are at fault, silent, or never came up; and who is removed in the end. */
 import { describe, expect, test } from 'vitest';
 
-import { decide } from '../../scaler/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
-import type { Observation } from '../../scaler/observation.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import type { Observation } from '../../scaler/observe/observation.ts';
 import type { Policy } from '../../scaler/policy.ts';
 import {
   POLICY,

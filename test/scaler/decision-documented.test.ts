@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { expect, test } from 'vitest';
 
-import { REASONS, REMOVE_WHYS } from '../../scaler/decision.ts';
+import { REASONS, REMOVE_WHYS } from '../../scaler/decide/decision.ts';
 import { BLOCK_REASONS } from '../../scaler/fleet/fleet.ts';
 
 const README = readFileSync('scaler/README.md', 'utf8');

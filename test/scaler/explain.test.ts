@@ -1,16 +1,16 @@
 /** Explaining: the same decision as the loop's, in words; and what it would be if things were otherwise. */
 import { describe, expect, test } from 'vitest';
 
-import { decide } from '../../scaler/decide.ts';
-import { REASONS } from '../../scaler/decision.ts';
-import { explanationOf } from '../../scaler/explain/explanation.ts';
-import { supposing, whatIfQuery } from '../../scaler/explain/what-if.ts';
-import { REASON_SENTENCES, when } from '../../scaler/explain/words.ts';
-import type { Tick } from '../../scaler/loop.ts';
-import { NOTHING_REMEMBERED } from '../../scaler/memory.ts';
-import type { Observation } from '../../scaler/observation.ts';
+import { explanationOf } from '../../scaler/api/explain/explanation.ts';
+import { supposing, whatIfQuery } from '../../scaler/api/explain/what-if.ts';
+import { REASON_SENTENCES, when } from '../../scaler/api/explain/words.ts';
+import { statusOf } from '../../scaler/api/status.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import { REASONS } from '../../scaler/decide/decision.ts';
+import { NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
-import { statusOf } from '../../scaler/status.ts';
+import type { Tick } from '../../scaler/tick.ts';
 import {
   NOW,
   ago,

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { costOf, shareCost, spendingPerHour } from '../../scaler/share-cost.ts';
-import { UNATTRIBUTED } from '../../shared/control/spending.ts';
+import { costOf, shareCost, spendingPerHour } from '../../scaler/costs/share-cost.ts';
+import { UNATTRIBUTED } from '../../shared/redis/spending.ts';
 import { NOW, ago, buildBacklog, buildInstance } from '../support/scaler-tick.ts';
 
 const HOUR = 3_600_000;

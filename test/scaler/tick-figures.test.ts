@@ -1,14 +1,14 @@
 /** Figures of a tick, and what machines leave behind. */
 import { describe, expect, test } from 'vitest';
 
+import { leftovers } from '../../scaler/act/tidy.ts';
 import { remember } from '../../scaler/decide/blocked-pools.ts';
-import type { Tick } from '../../scaler/loop.ts';
-import { NOTHING_REMEMBERED } from '../../scaler/memory.ts';
+import { NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { savedMemory } from '../../scaler/decide/saved-memory.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
-import { savedMemory } from '../../scaler/saved-memory.ts';
 import { blocksOf, fleetFigures, freshReports } from '../../scaler/tick-figures.ts';
-import { leftovers } from '../../scaler/tidy.ts';
+import type { Tick } from '../../scaler/tick.ts';
 import { ago, buildInstance, buildReport, buildSight, fleetOf, workersOf } from '../support/scaler-tick.ts';
 
 const QUIET_TICK: Tick = {

@@ -4,9 +4,9 @@
  */
 import { expect, test } from 'vitest';
 
-import { decide } from '../../scaler/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/memory.ts';
-import type { Observation } from '../../scaler/observation.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import type { Observation } from '../../scaler/observe/observation.ts';
 import {
   POLICY,
   type SeenMachine,

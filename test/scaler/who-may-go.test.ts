@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
-import type { RemoveBasis } from '../../scaler/decision.ts';
-import type { WorkerReport } from '../../scaler/observation.ts';
-import { whoMayGo } from '../../scaler/who-may-go.ts';
+import { whoMayGo } from '../../scaler/act/who-may-go.ts';
+import type { RemoveBasis } from '../../scaler/decide/decision.ts';
+import type { WorkerReport } from '../../scaler/observe/observation.ts';
 import type { WorkerState } from '../../shared/contract/heartbeat.ts';
 import { buildInstance, buildReport, buildSight, fleetOf, workersOf } from '../support/scaler-tick.ts';
 

@@ -6,11 +6,11 @@ import { randomInt } from 'node:crypto';
 
 import { expect, test } from 'vitest';
 
-import { REASONS } from '../../scaler/decision.ts';
-import { type Episode, runEpisode } from '../../scaler/simulate/episode.ts';
+import { REASONS } from '../../scaler/decide/decision.ts';
 import { type BadDecide, decideBadly } from '../support/decide-badly.ts';
 import { inForm } from '../support/fault-form.ts';
 import { seededRandom } from '../support/seeded-random.ts';
+import { type Episode, runEpisode } from './simulator/episode.ts';
 
 const EPISODES = Number(process.env['SIMULATION_EPISODES'] ?? inForm({ short: 500, long: 10_000 }));
 const SEED = Number(process.env['SIMULATION_SEED'] ?? randomInt(2 ** 31));

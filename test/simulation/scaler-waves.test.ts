@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
-import { type Episode, runEpisode } from '../../scaler/simulate/episode.ts';
-import type { ArrivingJob, Scenario } from '../../scaler/simulate/scenario.ts';
 import { seededRandom } from '../support/seeded-random.ts';
+import { type Episode, runEpisode } from './simulator/episode.ts';
+import type { ArrivingJob, Scenario } from './simulator/scenario.ts';
 
 const MINUTE_MS = 60_000;
 

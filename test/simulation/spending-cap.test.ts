@@ -5,14 +5,14 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { maySendMore } from '../../producer/spending-cap.ts';
-import { windowSize } from '../../producer/take-turns.ts';
-import { decide } from '../../scaler/decide.ts';
+import { maySendMore } from '../../producer/jobs/spending-cap.ts';
+import { windowSize } from '../../producer/jobs/take-turns.ts';
+import { costOf, shareCost } from '../../scaler/costs/share-cost.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import { NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Instance } from '../../scaler/fleet/fleet.ts';
-import { NOTHING_REMEMBERED } from '../../scaler/memory.ts';
-import type { JobBacklog, Observation } from '../../scaler/observation.ts';
+import type { JobBacklog, Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
-import { costOf, shareCost } from '../../scaler/share-cost.ts';
 import { buildDefinition } from '../support/build-job.ts';
 import { buildReport, fleetOf, workersOf } from '../support/scaler-tick.ts';
 

@@ -1,6 +1,6 @@
 /** A delivery of a batch of four frames, 30 to 33; say only what a test is about. */
 import type { FailureKind } from '../../shared/contract/messages.ts';
-import type { Delivery, Trouble } from '../../worker/settle.ts';
+import type { Delivery, Trouble } from '../../worker/delivery/settle.ts';
 import { buildBatch } from './build-batch.ts';
 
 const FOUR_FRAMES = buildBatch({ frameStart: 30, frameEnd: 34 });

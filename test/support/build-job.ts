@@ -1,8 +1,8 @@
 /** Jobs and results as tests need them: valid, small, and different only where the test says so. */
 import type { JobRequest } from '../../shared/contract/job.ts';
 import { MESSAGE_VERSION, type ResultMessage } from '../../shared/contract/messages.ts';
-import type { JobDefinition } from '../../shared/control/ledger-job.ts';
-import type { Ledger } from '../../shared/control/ledger.ts';
+import type { JobDefinition } from '../../shared/redis/ledger-job.ts';
+import type { Ledger } from '../../shared/redis/ledger.ts';
 
 export const MODEL_SHA256 = 'ab'.repeat(32);
 const CREATED_AT = '2026-11-23T06:15:02.000Z';

@@ -3,7 +3,7 @@ import { vi } from 'vitest';
 
 import type { ReceivedMessage, WorkQueue } from '../../shared/azure/work-queue.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
-import { Lease } from '../../worker/lease.ts';
+import { Lease } from '../../worker/delivery/lease.ts';
 import { silentLog } from './silent-log.ts';
 
 export const LEASE_SECONDS = 60;

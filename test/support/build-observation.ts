@@ -1,7 +1,7 @@
 /** What the scaler sees of a fleet with nothing to do; say only what a test is about. */
-import type { Action, Decision } from '../../scaler/decision.ts';
+import type { Action, Decision } from '../../scaler/decide/decision.ts';
 import type { FleetView, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
-import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observation.ts';
+import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import type { Heartbeat, WorkerState } from '../../shared/contract/heartbeat.ts';
 

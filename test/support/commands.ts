@@ -28,31 +28,31 @@ export interface CommandOptions {
 }
 
 export function enqueue(args: readonly string[], options: CommandOptions): RunningCommand {
-  return start('producer/enqueue.ts', args, options);
+  return start('producer/cli/enqueue.ts', args, options);
 }
 
 export function scale(args: readonly string[], options: CommandOptions): RunningCommand {
-  return start('scaler/scale.ts', args, options);
+  return start('scaler/cli/scale.ts', args, options);
 }
 
 export function explain(args: readonly string[], options: CommandOptions): RunningCommand {
-  return start('scaler/explain.ts', args, options);
+  return start('scaler/cli/explain.ts', args, options);
 }
 
 export function poison(args: readonly string[], options: CommandOptions): RunningCommand {
-  return start('producer/poison.ts', args, options);
+  return start('producer/cli/poison.ts', args, options);
 }
 
 export function fetchResult(args: readonly string[], options: CommandOptions): RunningCommand {
-  return start('producer/fetch.ts', args, options);
+  return start('producer/cli/fetch.ts', args, options);
 }
 
 export function share(args: readonly string[], options: CommandOptions): RunningCommand {
-  return start('producer/share.ts', args, options);
+  return start('producer/cli/share.ts', args, options);
 }
 
 export function cap(args: readonly string[], options: CommandOptions): RunningCommand {
-  return start('producer/cap.ts', args, options);
+  return start('producer/cli/cap.ts', args, options);
 }
 
 export function doctor(args: readonly string[], options: CommandOptions): RunningCommand {

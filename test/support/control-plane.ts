@@ -1,9 +1,9 @@
 /** What the producer's loops share, on real servers: ledger, steps, metrics and a clock that the test moves. */
+import { FrameRetention } from '../../producer/jobs/frame-retention.ts';
+import { Steps } from '../../producer/jobs/steps.ts';
 import { producerMetrics } from '../../producer/metrics.ts';
-import { FrameRetention } from '../../shared/control/frame-retention.ts';
-import { Ledger } from '../../shared/control/ledger.ts';
-import { Spending } from '../../shared/control/spending.ts';
-import { Steps } from '../../shared/control/steps.ts';
+import { Ledger } from '../../shared/redis/ledger.ts';
+import { Spending } from '../../shared/redis/spending.ts';
 import { MovableClock } from './movable-clock.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';

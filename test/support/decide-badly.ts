@@ -1,10 +1,10 @@
 /** Scalers with one mistake each, every one made by somebody before us. The simulation has to find them out. */
-import { decide } from '../../scaler/decide.ts';
-import type { Action } from '../../scaler/decision.ts';
-import type { Observation } from '../../scaler/observation.ts';
+import { decide } from '../../scaler/decide/decide.ts';
+import type { Action } from '../../scaler/decide/decision.ts';
+import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
-import type { Decide } from '../../scaler/simulate/episode.ts';
-import type { Violation } from '../../scaler/simulate/invariants.ts';
+import type { Decide } from '../simulation/simulator/episode.ts';
+import type { Violation } from '../simulation/simulator/invariants.ts';
 
 export interface BadDecide {
   readonly decide: Decide;

@@ -1,5 +1,5 @@
 /** Dispatch on real servers, with two producers on one clock, and a hand that takes batches off the queue and finishes them. */
-import { dispatchPass } from '../../producer/dispatch.ts';
+import { dispatchPass } from '../../producer/jobs/dispatch.ts';
 import { type BatchMessage, batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
 import { startControlPlane } from './control-plane.ts';
 import { startTestRedis, startTestStorage } from './servers.ts';

@@ -2,8 +2,8 @@
  * A program that acts for as long as it leads, twenty times a second: to be stopped, woken and killed. It says each act with the
  * time, and asks Redis right before it, as the scaler does before a removal.
  */
-import { Leadership } from '../../shared/control/leader.ts';
-import { connectRedis } from '../../shared/control/redis.ts';
+import { Leadership } from '../../scaler/leader.ts';
+import { connectRedis } from '../../shared/redis/redis.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { silentLog as log } from './silent-log.ts';
 

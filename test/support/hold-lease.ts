@@ -1,7 +1,7 @@
 /** A lease on the next message of a queue, with a note of what happened to it. */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
-import { Lease, type LeaseTiming } from '../../worker/lease.ts';
+import { Lease, type LeaseTiming } from '../../worker/delivery/lease.ts';
 import { silentLog } from './silent-log.ts';
 
 interface LeaseNotes {

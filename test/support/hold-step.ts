@@ -1,6 +1,6 @@
 /** A producer of its own that takes a step and never ends it: to be killed. `node hold-step.ts <redis url>`. */
-import { connectRedis } from '../../shared/control/redis.ts';
-import { Steps } from '../../shared/control/steps.ts';
+import { Steps } from '../../producer/jobs/steps.ts';
+import { connectRedis } from '../../shared/redis/redis.ts';
 import { silentLog as log } from './silent-log.ts';
 
 const [url = ''] = process.argv.slice(2);

@@ -3,7 +3,7 @@
  * As `node hold-worker-id.ts <worker id> leave` it has nothing more to do, and ends by itself.
  */
 import { describeError } from '../../shared/runtime/errors.ts';
-import { holdWorkerId } from '../../worker/one-per-gpu.ts';
+import { holdWorkerId } from '../../worker/host/one-per-gpu.ts';
 
 const [workerId = '', leave] = process.argv.slice(2);
 try {

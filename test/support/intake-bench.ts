@@ -1,5 +1,5 @@
 /** An intake on real servers, with models published, and what people see of the jobs it was given. */
-import { Intake } from '../../producer/intake.ts';
+import { Intake } from '../../producer/intake/intake.ts';
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';

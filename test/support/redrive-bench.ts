@@ -1,12 +1,12 @@
 /** Jobs that have come to an end, on an intake's real servers, and requests to try their failures again. */
-import { redrivePass } from '../../producer/redrive.ts';
-import { putReport } from '../../producer/report.ts';
-import { StatusPublisher } from '../../producer/status.ts';
+import { redrivePass } from '../../producer/jobs/redrive.ts';
+import { putReport } from '../../producer/jobs/report.ts';
+import { StatusPublisher } from '../../producer/jobs/status.ts';
 import { redriveBlob, scoredBlob } from '../../shared/contract/blob-names.ts';
 import type { FailedFramePolicy, JobState } from '../../shared/contract/job.ts';
 import { type FrameRange, toRanges } from '../../shared/contract/ranges.ts';
 import { encodeRedriveRequest, REDRIVE_PREFIX } from '../../shared/contract/redrive-request.ts';
-import type { LedgerJob } from '../../shared/control/ledger-job.ts';
+import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import { startIntakeBench } from './intake-bench.ts';
 import { putFailedFrame, uploadJob } from './upload-job.ts';
 

@@ -2,21 +2,21 @@
  * A scaler's loop on a real Azurite and a real Redis, with a fleet of names; and workers of it that say what a test makes them say.
  * A pass is a tick: nothing happens in between.
  */
-import { ScalerLoop, type TickParts } from '../../scaler/loop.ts';
+import { Leadership } from '../../scaler/leader.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
 import { BootTimes } from '../../scaler/observe/boot-times.ts';
 import { StorageClock } from '../../scaler/observe/storage-clock.ts';
 import { OverrideStore } from '../../scaler/override/store.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
+import { ScalerState } from '../../scaler/scaler-state.ts';
+import { ScalerLoop, type TickParts } from '../../scaler/tick.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
 import { drainBlob, heartbeatBlob } from '../../shared/contract/blob-names.ts';
 import { type Heartbeat, heartbeatMetadata } from '../../shared/contract/heartbeat.ts';
 import { QUEUES } from '../../shared/contract/storage-layout.ts';
-import { Leadership } from '../../shared/control/leader.ts';
-import { Ledger } from '../../shared/control/ledger.ts';
-import { ScalerState } from '../../shared/control/scaler-state.ts';
-import { Spending } from '../../shared/control/spending.ts';
+import { Ledger } from '../../shared/redis/ledger.ts';
+import { Spending } from '../../shared/redis/spending.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { MemoryFleet } from './memory-fleet.ts';
 import { buildBeat } from './scaler-tick.ts';

@@ -1,6 +1,6 @@
 /** What the scaler sees, as its tests need it: nothing to do and nobody there, but for what a test says. */
 import type { Instance } from '../../scaler/fleet/fleet.ts';
-import type { JobBacklog, Observation, WorkerReport } from '../../scaler/observation.ts';
+import type { JobBacklog, Observation, WorkerReport } from '../../scaler/observe/observation.ts';
 import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
 
 export const NOW = new Date('2026-11-23T06:15:00.000Z');

@@ -1,5 +1,5 @@
 /** A producer as far as steps go: its own connection, and a note of every run and every failure. */
-import { type Step, type StepJob, Steps } from '../../shared/control/steps.ts';
+import { type Step, type StepJob, Steps } from '../../producer/jobs/steps.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
 import { connect } from './test-redis.ts';

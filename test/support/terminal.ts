@@ -1,6 +1,6 @@
+/** A command in a pseudo-terminal, as a person runs it: what is typed, Ctrl-C included, goes through the terminal. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-/** A command in a pseudo-terminal, as a person runs it: what is typed, Ctrl-C included, goes through the terminal. */
 import { fileURLToPath } from 'node:url';
 
 import type { CommandOptions } from './commands.ts';

@@ -1,5 +1,5 @@
 /** Connections to a test's Redis that go with their owner. */
-import { type Redis, connectRedis } from '../../shared/control/redis.ts';
+import { type Redis, connectRedis } from '../../shared/redis/redis.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import { systemClock } from '../../shared/runtime/clock.ts';
-import { EngineWatch, percentile } from '../../worker/engine-watch.ts';
+import { EngineWatch, percentile } from '../../worker/engine/engine-watch.ts';
 
 const STUCK_MS = 60_000;
 const LOAD_MS = 900_000;

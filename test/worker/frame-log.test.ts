@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { frameLines } from '../../worker/frame-log.ts';
+import { frameLines } from '../../worker/delivery/frame-log.ts';
 import { buildBatch } from '../support/build-batch.ts';
 
 test('each frame of a delivery is one line, in their order, with its stages to a tenth of a millisecond', () => {

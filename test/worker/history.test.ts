@@ -9,7 +9,7 @@ import {
   failuresFrom,
   outset,
   triesOf,
-} from '../../worker/history.ts';
+} from '../../worker/delivery/history.ts';
 import { buildBatch } from '../support/build-batch.ts';
 
 const FRAMES = [30, 31, 32, 33];

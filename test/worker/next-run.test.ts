@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { type Pursuit, afterDeath, beginPursuit, nextRun, resolve } from '../../worker/next-run.ts';
+import { type Pursuit, afterDeath, beginPursuit, nextRun, resolve } from '../../worker/delivery/next-run.ts';
 
 const FRAMES = Array.from({ length: 32 }, (_, index) => index);
 const IN_FLIGHT = 6;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { RecentTries } from '../../worker/recent-tries.ts';
+import { RecentTries } from '../../worker/host/recent-tries.ts';
 import { MovableClock } from '../support/movable-clock.ts';
 
 test('tries are counted for ten minutes, and what is the frame’s own fault is not counted', () => {

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { BATCH_FRAMES_MAX, FAILURE_REASONS_MAX } from '../../shared/contract/limits.ts';
 import { decodeMessage, encodeMessage, failureKind, resultMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
+import { type FailedForGood, type ResultInputs, resultOf } from '../../worker/delivery/result.ts';
 import type { FrameStored } from '../../worker/engine/protocol.ts';
-import { type FailedForGood, type ResultInputs, resultOf } from '../../worker/result.ts';
 import { buildBatch } from '../support/build-batch.ts';
 
 const BATCH = buildBatch({ batchIndex: 3, frameStart: 30, frameEnd: 40 });

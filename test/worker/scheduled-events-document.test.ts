@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { readScheduledEvents } from '../../worker/scheduled-events-document.ts';
+import { readScheduledEvents } from '../../worker/host/scheduled-events-document.ts';
 
 /** As Azure documents it. */
 const EVENT = {

@@ -3,8 +3,8 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { batchMessage, decodeMessage, encodeMessage, failureKind } from '../../shared/contract/messages.ts';
-import { failuresFrom } from '../../worker/history.ts';
-import { type Delivery, type Interruption, framesOf, settle } from '../../worker/settle.ts';
+import { failuresFrom } from '../../worker/delivery/history.ts';
+import { type Delivery, type Interruption, framesOf, settle } from '../../worker/delivery/settle.ts';
 import { buildBatch } from '../support/build-batch.ts';
 import { buildDelivery, buildTrouble } from '../support/build-delivery.ts';
 

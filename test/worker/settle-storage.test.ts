@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 
 import { batchMessage, decodeMessage, encodeMessage } from '../../shared/contract/messages.ts';
-import { outset } from '../../worker/history.ts';
-import { framesOf, settle, unbegun } from '../../worker/settle.ts';
+import { outset } from '../../worker/delivery/history.ts';
+import { framesOf, settle, unbegun } from '../../worker/delivery/settle.ts';
 import { buildBatch } from '../support/build-batch.ts';
 import { buildDelivery, buildTrouble } from '../support/build-delivery.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { BatchMessage } from '../../shared/contract/messages.ts';
-import { type Decision, type Delivery, settle } from '../../worker/settle.ts';
+import { type Decision, type Delivery, settle } from '../../worker/delivery/settle.ts';
 import { buildBatch } from '../support/build-batch.ts';
 import { buildDelivery, buildTrouble } from '../support/build-delivery.ts';
 

@@ -1,4 +1,4 @@
-/** What the doctor makes of Azure’s refusals and of sizes; the rest is in `test/integration/doctor-azure.test.ts`. */
+/** What the doctor makes of Azure’s refusals and of sizes; the rest is in `test/integration/infra/doctor-azure.test.ts`. */
 import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';

@@ -1,0 +1,188 @@
+/**
+ * `npm run enqueue VIDEO`: checks the file, uploads it and then its trigger, follows the job, and writes the result beside the
+ * source. A result that cannot be written there is kept: see `enqueue/keep-result.ts`. The result's path goes to standard output;
+ * everything else to standard error. See `enqueue/options.ts`.
+ */
+import path from 'node:path';
+
+import { storageAccount } from '../../shared/azure/credentials.ts';
+import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
+import type { JobStatus } from '../../shared/contract/job.ts';
+import { type VideoInfo, checkLimits, probeVideo } from '../../shared/media/probe.ts';
+import { systemClock as clock } from '../../shared/runtime/clock.ts';
+import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
+import { watchParent } from '../../shared/runtime/watch-parent.ts';
+import { failureOf } from '../jobs/status.ts';
+import { checkFleet } from './enqueue/check-fleet.ts';
+import { enqueueConfig } from './enqueue/config.ts';
+import { follow } from './enqueue/follow.ts';
+import { keepResult } from './enqueue/keep-result.ts';
+import { type EnqueueOptions, parseOptions } from './enqueue/options.ts';
+import { NO_PROGRESS, type Progress, showProgress } from './enqueue/progress.ts';
+import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
+import { submit } from './enqueue/submit.ts';
+import { type OutputPlan, planOutput } from './output-path.ts';
+import { resultLabel } from './result-label.ts';
+import { type StoredResult, resultInStorage, saveOutput } from './save-output.ts';
+import { openReachable } from './storage-accounts.ts';
+
+interface Outcome {
+  readonly jobId: string;
+  readonly state: JobStatus['state'] | 'submitted';
+  readonly output: string | null;
+  readonly frames: number | null;
+  readonly failedFrames: number;
+  readonly warnings: readonly string[];
+  readonly wallSeconds: number;
+}
+
+const argv = process.argv.slice(2);
+const { signal: interruption, interrupt } = onInterrupt();
+process.exitCode = await runCommand(argv, main, interruption);
+// What a library still keeps open (connections, timers) must not keep the shell waiting.
+process.exit();
+
+async function main(): Promise<number> {
+  const options = parseOptions(argv);
+  if (options === null) return EXIT.ok;
+  const outcome = await enqueue(options, interruption);
+  if (options.asJson) print(JSON.stringify(outcome));
+  else if (outcome.output !== null) print(outcome.output);
+  else print(outcome.jobId);
+  return EXIT.ok;
+}
+
+async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Outcome> {
+  const startedAtMs = clock.monotonicMs();
+  const config = enqueueConfig();
+  watchParent({ environment: config.environment, onGone: interrupt });
+  const sourcePath = path.resolve(config.callerFolder, options.videoPath);
+  const video = await probeVideo(sourcePath);
+  checkLimits(video, config.sourceLimits);
+  const { outputPath, mayReplace } = options;
+  const output = options.isDetached
+    ? undefined
+    : await planOutput({
+        sourcePath,
+        outputPath: outputPath === undefined ? undefined : path.resolve(config.callerFolder, outputPath),
+        defaultFolder: path.dirname(sourcePath),
+        stem: path.parse(sourcePath).name,
+        label: resultLabel(options.settings),
+        container: video.container,
+        mayReplace,
+      });
+
+  const progress = options.asJson ? NO_PROGRESS : showProgress();
+  signal.addEventListener('abort', () => {
+    progress.stop();
+    progress.say('Stopping. Ctrl-C again stops at once.');
+  });
+  try {
+    if (options.looksFirst)
+      await checkFleet(config, { now: clock.now(), say: (note) => progress.say(note), signal });
+    if (config.mediaStorage === undefined && !options.isDetached)
+      progress.say('Starting the fleet on this machine…');
+    await using fleet = await reachFleet(config, { mayStart: !options.isDetached, signal });
+    const unlessBroken = <T>(work: Promise<T>): Promise<T> => Promise.race([work, fleet.failure]);
+    const done = await unlessBroken(
+      run({ options, config, fleet, video, sourcePath, output, progress, signal }),
+    );
+    return { ...done, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
+  } finally {
+    progress.stop();
+  }
+}
+
+interface Work {
+  readonly options: EnqueueOptions;
+  readonly config: ReturnType<typeof enqueueConfig>;
+  readonly fleet: ReachedFleet;
+  readonly video: VideoInfo;
+  readonly sourcePath: string;
+  /** Undefined where the command does not wait for the result. */
+  readonly output: OutputPlan | undefined;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
+  const { options, config, fleet, video, sourcePath, output, progress, signal } = work;
+  const blobs = await openReachable({ media: storageAccount(fleet.mediaStorage), system: null }, { signal });
+  const sourceName = path.basename(sourcePath);
+  progress.say(`Uploading ${sourceName} (${(video.fileSizeBytes / 1e6).toFixed(1)} MB)…`);
+  const jobId = await submit({
+    blobs,
+    options,
+    sourcePath,
+    sourceName,
+    sizeBytes: video.fileSizeBytes,
+    now: clock.now(),
+    onUploaded: () => undefined,
+    signal,
+  });
+  if (output === undefined) {
+    progress.say('The job has been sent. Fetch its result with `npm run fetch -- JOB`. The job:');
+    return { jobId, state: 'submitted', output: null, frames: null, failedFrames: 0, warnings: [] };
+  }
+  progress.say(
+    fleet.own === null
+      ? `The job ${jobId} continues without this command: Ctrl-C leaves it running.`
+      : 'Ctrl-C stops it all.',
+  );
+  const following = follow({
+    blobs,
+    jobId,
+    clock,
+    pickupMs: config.pickupMs,
+    onStatus: (seen) => progress.status(seen, clock.monotonicMs()),
+    signal,
+  });
+  const status = await following.catch((error: unknown) => {
+    throw signal.aborted && fleet.own === null ? interruptedOn(jobId) : error;
+  });
+  if (status.state !== 'completed' || status.result === null) throw failureOf(status);
+  progress.stop();
+  for (const warning of status.warnings) progress.say(`Note: ${warning}`);
+  if (status.frames.failed > 0)
+    progress.say(
+      `Note: ${status.frames.failed} frames could not be scored (${options.settings.onFailedFrame}).`,
+    );
+  await writeResult(resultInStorage(blobs, jobId, status.result), output, status.result.blobName, work);
+  return {
+    jobId,
+    state: status.state,
+    output: output.path,
+    frames: status.frames.expected,
+    failedFrames: status.frames.failed,
+    warnings: status.warnings,
+  };
+}
+
+function interruptedOn(jobId: string): PermanentError {
+  return new PermanentError('INTERRUPTED', 'Interrupted.', {
+    hint: `The job ${jobId} continues. Fetch its result with: npm run fetch -- ${jobId}`,
+  });
+}
+
+/** Throws OUTPUT_NOT_WRITABLE, with the place where the result is kept. */
+async function writeResult(
+  stored: StoredResult,
+  output: OutputPlan,
+  blobName: string,
+  { fleet, config, signal }: Work,
+): Promise<void> {
+  try {
+    await saveOutput(stored, output, signal);
+  } catch (error) {
+    if (!(error instanceof PermanentError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
+    throw await keepResult({
+      refusal: error,
+      stored,
+      blobName,
+      fileName: path.basename(output.path),
+      ownFleet: fleet.own,
+      localFolder: config.localFolder,
+      signal,
+    });
+  }
+}

@@ -1,0 +1,52 @@
+/** Every variable `npm run enqueue` and `npm run fetch` read. */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { z } from 'zod';
+
+import { loadDotEnv } from '../../../shared/command/dot-env.ts';
+import { FRAMES_MAX } from '../../../shared/contract/limits.ts';
+import {
+  type Environment,
+  parseEnvironment,
+  secondsAsMs,
+  wholeNumber,
+} from '../../../shared/runtime/environment.ts';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+const variables = z.object({
+  /** Unset: the work is done on this machine. */
+  FRAMEFLEET_MEDIA_STORAGE: z.string().min(3).optional(),
+  /** Where the local fleet keeps everything. */
+  FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
+  FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
+  FRAMEFLEET_FRAMES_MAX: wholeNumber({ min: 1, max: FRAMES_MAX, fallback: 3_000_000 }),
+  FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
+  /** A job that no producer has taken after so long is given up waiting for. */
+  FRAMEFLEET_PICKUP_SECONDS: secondsAsMs({ min: 1, max: 86_400, fallback: 120 }),
+});
+
+export type EnqueueConfig = Readonly<ReturnType<typeof enqueueConfig>>;
+
+/** Throws CONFIG_INVALID. */
+export function enqueueConfig() {
+  loadDotEnv(ROOT);
+  const environment: Environment = process.env;
+  const set = parseEnvironment(variables, environment);
+  return {
+    mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
+    localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
+    stackProgram: path.join(ROOT, 'infra', 'local', 'main.ts'),
+    doctorProgram: path.join(ROOT, 'infra', 'doctor', 'main.ts'),
+    sourceLimits: {
+      framesMax: set.FRAMEFLEET_FRAMES_MAX,
+      durationSecondsMax: set.FRAMEFLEET_DURATION_SECONDS_MAX,
+      pixelsMax: set.FRAMEFLEET_PIXELS_MAX,
+    },
+    pickupMs: set.FRAMEFLEET_PICKUP_SECONDS,
+    /** The folder the person typed the command in: npm changes to the project's. */
+    callerFolder: environment['INIT_CWD'] ?? process.cwd(),
+    environment,
+  };
+}

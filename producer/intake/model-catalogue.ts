@@ -1,0 +1,106 @@
+/** The models that are published in the `models` container, and the one a job asks for. */
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { NAME_PATTERN, modelBlob } from '../../shared/contract/blob-names.ts';
+import type { JobRequest } from '../../shared/contract/job.ts';
+import type { ModelReference } from '../../shared/contract/messages.ts';
+import {
+  type ModelManifest,
+  UnknownChoiceError,
+  UnknownParameterError,
+  modelManifest,
+  parameterWeights,
+} from '../../shared/contract/model-manifest.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
+
+/** Throws MODEL_UNKNOWN, MODEL_INVALID or STYLE_UNKNOWN, each naming what there is instead. */
+export async function resolveModel(
+  blobs: BlobStore,
+  { model, parameters }: Pick<JobRequest, 'model' | 'parameters'>,
+): Promise<ModelReference> {
+  const manifest = await readManifest(blobs, await findVersion(blobs, model));
+  try {
+    parameterWeights(manifest, parameters);
+  } catch (error) {
+    if (error instanceof UnknownChoiceError) {
+      throw new PermanentError(
+        'STYLE_UNKNOWN',
+        `The model ${manifest.name} cannot do that: ${error.message}.`,
+        {
+          hint: `Choose one of: ${error.choices.join(', ')}. A blend is written as ${error.choices[0]}:2,${error.choices.at(-1)}:1.`,
+          cause: error,
+        },
+      );
+    }
+    if (error instanceof UnknownParameterError) {
+      const takes = Object.keys(manifest.parameters);
+      throw new PermanentError('STYLE_UNKNOWN', `That cannot be asked: ${error.message}.`, {
+        hint:
+          takes.length === 0
+            ? 'Leave the option out: this model has no parameters.'
+            : `It takes: ${takes.join(', ')}.`,
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  return { name: manifest.name, version: manifest.version, sha256: manifest.sha256 };
+}
+
+/** The version asked for, or the newest there is. */
+async function findVersion(
+  blobs: BlobStore,
+  { name, version }: JobRequest['model'],
+): Promise<{ readonly name: string; readonly version: string }> {
+  const published = await publishedModels(blobs);
+  const versions = published.get(name) ?? [];
+  const found = version === undefined ? versions.at(-1) : versions.find((one) => one === version);
+  if (found !== undefined) return { name, version: found };
+  const all = [...published].map(([other, others]) => `${other} (${others.join(', ')})`).join('; ');
+  throw new PermanentError(
+    'MODEL_UNKNOWN',
+    version === undefined
+      ? `There is no model named ${name}.`
+      : `There is no version ${version} of the model ${name}.`,
+    {
+      hint:
+        all === ''
+          ? 'No model is published yet: put one into the models container.'
+          : `Published are: ${all}. Choose with --model.`,
+    },
+  );
+}
+
+/** Model names with their versions, oldest first. */
+async function publishedModels(blobs: BlobStore): Promise<Map<string, string[]>> {
+  const published = new Map<string, string[]>();
+  for await (const { name: blobName } of blobs.list('models', {})) {
+    const [name, version, file] = blobName.split('/');
+    if (name === undefined || version === undefined || file !== 'model.json') continue;
+    if (!NAME_PATTERN.test(name) || !NAME_PATTERN.test(version)) continue;
+    published.set(name, [...(published.get(name) ?? []), version].toSorted(byNumber));
+  }
+  return published;
+}
+
+const { compare: byNumber } = new Intl.Collator('en', { numeric: true });
+
+async function readManifest(
+  blobs: BlobStore,
+  reference: { readonly name: string; readonly version: string },
+): Promise<ModelManifest> {
+  const bytes = await blobs.get('models', modelBlob(reference, 'model.json'));
+  try {
+    const manifest = modelManifest.parse(JSON.parse(String(bytes)));
+    if (manifest.name === reference.name && manifest.version === reference.version) return manifest;
+    throw new RangeError(`it is of ${manifest.name}/${manifest.version}`);
+  } catch (cause) {
+    throw new PermanentError(
+      'MODEL_INVALID',
+      `The model.json of ${reference.name}/${reference.version} is not valid.`,
+      {
+        hint: 'Publish the model again under a new version.',
+        cause,
+      },
+    );
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * The scored frames of a job in order, as they come: what the stitch feeds to ffmpeg.
+ *
+ * Waits for each frame to be scored or given up; a frame that was given up is replaced as the job's owner chose. Holds a
+ * few frames ahead, whatever the video's length.
+ */
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { frameBlob, scoredBlob } from '../../shared/contract/blob-names.ts';
+import type { FailedFramePolicy } from '../../shared/contract/job.ts';
+import type { Ledger } from '../../shared/redis/ledger.ts';
+import type { Clock } from '../../shared/runtime/clock.ts';
+import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
+import { isWholeJpeg } from '../media/jpeg-size.ts';
+
+const FETCHES_AT_ONCE = 16;
+const WAIT_MS = 250;
+
+/** The job came to an end by another way while its frames were waited for. */
+export class JobEndedError extends Error {}
+
+export interface FrameOrder {
+  readonly blobs: BlobStore;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly jobId: string;
+  /** Of the job as it was opened: opened again, it is another's to put in order. */
+  readonly epoch: number;
+  readonly frameCount: number;
+  readonly onFailedFrame: FailedFramePolicy;
+  readonly signal: AbortSignal;
+}
+
+/** Throws JobEndedError. */
+export async function* framesInOrder(order: FrameOrder): AsyncGenerator<Buffer> {
+  const { frameCount, clock, signal } = order;
+  const fetches: Promise<Buffer | undefined>[] = [];
+  let nextFetch = 0;
+  let resolved = 0;
+  let previous: Buffer | undefined;
+  for (let frameIndex = 0; frameIndex < frameCount; frameIndex += 1) {
+    for (;;) {
+      while (fetches.length < FETCHES_AT_ONCE && nextFetch < frameCount) {
+        if (nextFetch >= resolved) resolved = await order.ledger.resolvedUpTo(order.jobId, nextFetch);
+        if (nextFetch >= resolved) break;
+        const fetch = scoredFrame(order, nextFetch);
+        fetch.catch(() => undefined); // Looked at when its turn comes.
+        fetches.push(fetch);
+        nextFetch += 1;
+      }
+      if (fetches.length > 0) break;
+      await refuseEnded(order);
+      await clock.sleep(WAIT_MS, signal);
+    }
+    const frame = (await fetches.shift()) ?? (await replacement(order, frameIndex, previous));
+    yield frame;
+    previous = frame;
+  }
+}
+
+async function scoredFrame(
+  { blobs, jobId, signal }: FrameOrder,
+  frameIndex: number,
+): Promise<Buffer | undefined> {
+  return blobs.get('scored', scoredBlob(jobId, frameIndex), { signal });
+}
+
+/** What stands in for a frame that was given up: never nothing, and never bytes that are no picture. */
+async function replacement(
+  order: FrameOrder,
+  frameIndex: number,
+  previous: Buffer | undefined,
+): Promise<Buffer> {
+  const { blobs, ledger, jobId, onFailedFrame, signal } = order;
+  const failure = await ledger.failure(jobId, frameIndex);
+  if (failure === undefined) {
+    throw new TransientError(
+      'STORAGE_UNAVAILABLE',
+      `Frame ${frameIndex} is said to be scored, but its picture is not there.`,
+    );
+  }
+  await refuseEnded(order);
+  if (onFailedFrame === 'repeat-previous' && previous !== undefined) return previous;
+  const original = await blobs.get('frames', frameBlob(jobId, frameIndex), { signal });
+  if (original !== undefined && failure.kind !== 'undecodable' && isWholeJpeg(original)) return original;
+  return previous ?? (await nextScored(order, frameIndex));
+}
+
+/** The first frame behind that is scored: for a video whose first frames are all bad. */
+async function nextScored(order: FrameOrder, frameIndex: number): Promise<Buffer> {
+  const { ledger, clock, jobId, frameCount, signal } = order;
+  for (let next = frameIndex + 1; next < frameCount; next += 1) {
+    while ((await ledger.resolvedUpTo(jobId, next)) <= next) {
+      await refuseEnded(order);
+      await clock.sleep(WAIT_MS, signal);
+    }
+    const frame = await scoredFrame(order, next);
+    if (frame !== undefined) return frame;
+  }
+  throw new PermanentError('TOO_MANY_FAILED_FRAMES', `No frame from ${frameIndex} on could be scored.`, {
+    hint: 'Each reason stands in scored/<job>/<frame>.failed.json. Look at the first of these frames in the source.',
+  });
+}
+
+async function refuseEnded({ ledger, jobId, epoch }: FrameOrder): Promise<void> {
+  const job = await ledger.job(jobId);
+  if (job?.state !== 'running' || job.definition.epoch !== epoch)
+    throw new JobEndedError(`the job ${jobId} has ended`);
+}

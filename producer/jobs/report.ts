@@ -1,0 +1,48 @@
+/**
+ * `results/<jobId>/report.json`: how a job went. Of one that is completed, and of one that failed when frames of it had: each
+ * failed frame with its reason.
+ */
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { reportBlob } from '../../shared/contract/blob-names.ts';
+import { type JobReport, jobReport } from '../../shared/contract/job.ts';
+import { parseJson } from '../../shared/contract/parse-json.ts';
+import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
+import type { Ledger } from '../../shared/redis/ledger.ts';
+import type { Clock } from '../../shared/runtime/clock.ts';
+
+export interface ReportParts {
+  readonly blobs: BlobStore;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+}
+
+/** `resultSha256` is null where there is no result. */
+export async function putReport(
+  { blobs, ledger, clock }: ReportParts,
+  { jobId, definition, framesExpected, warnings }: LedgerJob,
+  resultSha256: string | null,
+): Promise<void> {
+  const { request, model } = definition;
+  const report: JobReport = {
+    version: 1,
+    jobId,
+    source: request.source,
+    model,
+    parameters: request.parameters,
+    frameCount: framesExpected,
+    failedFrames: await ledger.failures(jobId),
+    warnings: [...warnings],
+    resultSha256,
+    createdAt: request.createdAt,
+    completedAt: clock.now().toISOString(),
+  };
+  await blobs.put('results', reportBlob(jobId), JSON.stringify(report, undefined, 2), {
+    contentType: 'application/json',
+  });
+}
+
+/** Undefined where there is none, or it cannot be read. */
+export async function readReport(blobs: BlobStore, jobId: string): Promise<JobReport | undefined> {
+  const bytes = await blobs.get('results', reportBlob(jobId));
+  return jobReport.safeParse(parseJson(String(bytes))).data;
+}

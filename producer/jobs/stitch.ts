@@ -1,0 +1,175 @@
+/**
+ * The step `stitch`: gives the scored frames to ffmpeg as they come, with the timestamps of the split and the sound of the
+ * source, and publishes the result when everything has been counted. Run again, it starts again: nothing is published twice.
+ */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { resultBlob, timelineBlob } from '../../shared/contract/blob-names.ts';
+import { isTerminal } from '../../shared/contract/job.ts';
+import { probeVideo } from '../../shared/media/probe.ts';
+import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
+import type { Ledger } from '../../shared/redis/ledger.ts';
+import type { Clock } from '../../shared/runtime/clock.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
+import type { Log } from '../../shared/runtime/log.ts';
+import { sha256OfFile } from '../../shared/runtime/sha256.ts';
+import { assertSameLength } from '../media/check-result.ts';
+import { encodeVideo } from '../media/encode-video.ts';
+import { jpegSize } from '../media/jpeg-size.ts';
+import { type Timeline, decodeTimeline } from '../media/timeline.ts';
+import { workableTracks } from '../media/try-tracks.ts';
+import type { ProducerMetrics } from '../metrics.ts';
+import { JobEndedError, framesInOrder } from './frame-order.ts';
+import type { JobFolders } from './job-folders.ts';
+import { judge } from './judge.ts';
+import { putReport } from './report.ts';
+import type { StepJob } from './steps.ts';
+
+const WAIT_MS = 300;
+/** The ledger is told of progress every so many frames. */
+const PROGRESS_FRAMES = 10;
+const CONTENT_TYPES = { mp4: 'video/mp4', mov: 'video/quicktime', mkv: 'video/x-matroska' } as const;
+
+export interface StitchParts {
+  readonly blobs: BlobStore;
+  readonly ledger: Ledger;
+  readonly folders: JobFolders;
+  /** Of ffmpeg, over all of its threads. */
+  readonly stitchCpuSecondsMax: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: ProducerMetrics;
+}
+
+export async function stitch(parts: StitchParts, step: StepJob, signal: AbortSignal): Promise<void> {
+  const { ledger, log } = parts;
+  const { jobId, epoch } = step;
+  try {
+    const job = await splitJob(parts, step, signal);
+    const result = await publish(parts, job, signal);
+    await ledger.move(jobId, 'completed', { result, epoch });
+    log.info({ jobId, ...result }, 'job completed');
+  } catch (error) {
+    if (!(error instanceof JobEndedError)) throw error;
+    log.info({ jobId }, 'stitch given up: the job has ended');
+  }
+}
+
+/** The job, once all its frames and timestamps are known. */
+async function splitJob(
+  { ledger, clock }: StitchParts,
+  { jobId, epoch }: StepJob,
+  signal: AbortSignal,
+): Promise<LedgerJob> {
+  for (;;) {
+    const job = await openedAt(ledger, { jobId, epoch });
+    if (isTerminal(job.state)) throw new JobEndedError(`the job ${jobId} has ended`);
+    if (job.splitFinished) return job;
+    await clock.sleep(WAIT_MS, signal);
+  }
+}
+
+async function publish(
+  parts: StitchParts,
+  job: LedgerJob,
+  signal: AbortSignal,
+): Promise<{ blobName: string; sizeBytes: number }> {
+  const { blobs, ledger, folders } = parts;
+  const { jobId } = job;
+  const { request, epoch } = job.definition;
+  const timeline = await readTimeline(blobs, jobId);
+  await using room = await folders.enter(request, 'stitch');
+  const sourcePath = await room.source(signal);
+  const video = await probeVideo(sourcePath);
+  const trackPlan = await workableTracks({ sourcePath, video, folder: room.folder, signal });
+  const resultPath = path.join(room.folder, `result.${video.container}`);
+
+  const frames = counted(
+    parts,
+    jobId,
+    framesInOrder({
+      ...parts,
+      jobId,
+      epoch,
+      frameCount: timeline.pts.length,
+      onFailedFrame: request.onFailedFrame,
+      signal,
+    }),
+  );
+  const first = await frames.next();
+  if (first.done === true) throw new JobEndedError(`the job ${jobId} has no frames`);
+  const { warnings } = await encodeVideo({
+    frames: startingWith(first.value, frames),
+    ...jpegSize(first.value),
+    timeline,
+    video,
+    sourcePath,
+    outputPath: resultPath,
+    trackPlan,
+    cpuSecondsMax: parts.stitchCpuSecondsMax,
+    signal,
+  });
+  for (const warning of warnings) await ledger.warn(jobId, warning);
+  await refuseFailed(ledger, { jobId, epoch });
+  await assertSameLength(resultPath, {
+    timeline,
+    framesPerSecond: video.framesPerSecond,
+    soundTrackCount: trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length,
+  });
+
+  const stem = path.parse(request.source.name).name;
+  const blobName = resultBlob(jobId, `${stem}.${video.container}`);
+  await blobs.putFile('results', blobName, resultPath, {
+    contentType: CONTENT_TYPES[video.container],
+    signal,
+  });
+  await putReport(parts, await openedAt(ledger, { jobId, epoch }), await sha256OfFile(resultPath));
+  return { blobName, sizeBytes: (await stat(resultPath)).size };
+}
+
+/** The last word on failed frames: some may have failed before all were counted. */
+async function refuseFailed(ledger: Ledger, step: StepJob): Promise<void> {
+  const verdict = judge(await openedAt(ledger, step), await ledger.failures(step.jobId));
+  if (verdict !== null) throw verdict;
+}
+
+/** The job as it stands, unless it has been forgotten, or opened again, since the step began. */
+async function openedAt(ledger: Ledger, { jobId, epoch }: StepJob): Promise<LedgerJob> {
+  const job = await ledger.job(jobId);
+  if (job?.definition.epoch !== epoch) throw new JobEndedError(`the job ${jobId} has been opened again`);
+  return job;
+}
+
+async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> {
+  const text = String(await blobs.get('frames', timelineBlob(jobId)));
+  try {
+    return decodeTimeline(text);
+  } catch (cause) {
+    throw new PermanentError('JOB_INVALID', `The timeline of the job ${jobId} cannot be read.`, {
+      hint: 'Enqueue the video again. If it happens again, keep the log of the producer and report it.',
+      cause,
+    });
+  }
+}
+
+async function* counted(
+  { ledger, metrics }: StitchParts,
+  jobId: string,
+  frames: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer> {
+  let count = 0;
+  for await (const frame of frames) {
+    yield frame;
+    count += 1;
+    metrics.framesStitched.inc();
+    if (count % PROGRESS_FRAMES === 0) await ledger.recordStitched(jobId, count);
+  }
+  await ledger.recordStitched(jobId, count);
+}
+
+async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield first;
+  yield* rest;
+}

@@ -1,0 +1,27 @@
+/** What the scaler can be asked and told: the routes behind the guard. `GET` changes nothing, whatever it is asked. */
+import { overrideRoutes } from '../override/routes.ts';
+import type { OverrideStore } from '../override/store.ts';
+import type { Policy } from '../policy.ts';
+import type { ScalerLoop } from '../tick.ts';
+import { explanationOf } from './explain/explanation.ts';
+import { whatIfQuery } from './explain/what-if.ts';
+import { type Http, parsedRequest } from './guarded-http.ts';
+import { statusOf } from './status.ts';
+
+export interface ControlApiParts {
+  readonly loop: Pick<ScalerLoop, 'last'>;
+  readonly overrides: OverrideStore;
+  readonly policy: Policy;
+}
+
+export function controlApi({ loop, overrides, policy }: ControlApiParts): (http: Http) => void {
+  const explain = async (query: unknown) => {
+    const whatIf = parsedRequest(whatIfQuery, query);
+    return explanationOf(await loop.last(), policy, whatIf);
+  };
+  return (http) => {
+    overrideRoutes(http, overrides);
+    http.get('/status', async () => statusOf(await loop.last(), policy));
+    http.get('/explain', (request) => explain(request.query));
+  };
+}

@@ -1,0 +1,78 @@
+/** The fleet as it would be seen if things were otherwise: what `explain` asks `decide` about. Changes nothing. PURE. */
+import { z } from 'zod';
+
+import { BATCH_FRAMES_MAX, BATCH_TARGET_SECONDS } from '../../../shared/contract/limits.ts';
+import { rateOf } from '../../costs/engine-seconds.ts';
+import type { JobBacklog, Observation } from '../../observe/observation.ts';
+import type { Policy } from '../../policy.ts';
+
+/** 1920 × 1080. */
+const MEGAPIXELS_PER_FRAME = 2.07;
+
+const count = (max: number) => z.coerce.number().int().min(0).max(max).optional();
+
+/** The query of `GET /explain`. */
+export const whatIfQuery = z.strictObject({
+  /** Frames left, in one job, in place of every open one. */
+  backlog: count(100_000_000),
+  megapixelsPerFrame: z.coerce.number().min(0.001).max(1000).optional(),
+  /** The job's model, for its rate. */
+  model: z.string().min(1).max(100).optional(),
+  messages: count(10_000_000),
+  capacityMax: count(1000),
+  drainTargetSeconds: z.coerce.number().min(1).max(86_400).optional(),
+});
+export type WhatIf = z.infer<typeof whatIfQuery>;
+
+export function isWhatIf(query: WhatIf): boolean {
+  return Object.values(query).some((value) => value !== undefined);
+}
+
+export function supposing(
+  { backlog, messages, capacityMax, drainTargetSeconds, ...job }: WhatIf,
+  { observation, policy }: { readonly observation: Observation; readonly policy: Policy },
+): { readonly observation: Observation; readonly policy: Policy } {
+  return {
+    observation: {
+      ...observation,
+      ...(backlog === undefined ? {} : { backlog: supposedBacklog(backlog, job, observation) }),
+      ...(messages === undefined ? {} : { messagesApprox: messages }),
+    },
+    policy: {
+      ...policy,
+      ...(capacityMax === undefined
+        ? {}
+        : { capacityMax, capacityMin: Math.min(policy.capacityMin, capacityMax) }),
+      ...(drainTargetSeconds === undefined ? {} : { drainTargetMs: drainTargetSeconds * 1000 }),
+    },
+  };
+}
+
+function supposedBacklog(
+  framesRemaining: number,
+  { megapixelsPerFrame, model }: Pick<WhatIf, 'megapixelsPerFrame' | 'model'>,
+  { backlog, ratesByModel }: Observation,
+): readonly JobBacklog[] {
+  if (framesRemaining === 0) return [];
+  const [open] = backlog ?? [];
+  const name = model ?? open?.model ?? [...ratesByModel.keys()][0] ?? 'any';
+  const size = megapixelsPerFrame ?? (open?.megapixelsPerFrame || MEGAPIXELS_PER_FRAME);
+  const rate = rateOf(name, ratesByModel);
+  const batchFrames = Math.round((BATCH_TARGET_SECONDS * rate) / size);
+  return [
+    {
+      jobId: 'what-if',
+      model: name,
+      priority: 'normal',
+      framesRemaining,
+      batchesRemaining: Math.ceil(framesRemaining / Math.min(BATCH_FRAMES_MAX, Math.max(1, batchFrames))),
+      framesInFlight: 0,
+      messagesMax: 0,
+      megapixelsPerFrame: size,
+      isSplitting: false,
+      spent: 0,
+      spendingMax: null,
+      deadlineAt: null,
+    },
+  ];
+}

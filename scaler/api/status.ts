@@ -1,0 +1,77 @@
+/** The answer of `GET /status`: the fleet, its work and its cost, as the last tick saw them. PURE. */
+import { type Amount } from '../../shared/redis/spending.ts';
+import { spendingPerHour } from '../costs/share-cost.ts';
+import { isAtItsCap } from '../costs/spending-cap.ts';
+import type { Instance } from '../fleet/fleet.ts';
+import { shown } from '../override/document.ts';
+import type { Policy } from '../policy.ts';
+import { blocksOf, engineSecondsLeft, freshReports, overrideInForce } from '../tick-figures.ts';
+import type { Tick } from '../tick.ts';
+
+export function statusOf({ observation, decision, remembered, spending, isLeading }: Tick, policy: Policy) {
+  const { now, fleet, backlog, messagesApprox, bootMs, override, drainRequests, workers } = observation;
+  return {
+    at: now.toISOString(),
+    isLeading,
+    reason: decision.reason,
+    capacity: { desired: decision.capacityDesired, min: policy.capacityMin, max: policy.capacityMax },
+    pools:
+      fleet?.pools.map(({ name, kind, capacity, isChanging }) => ({
+        name,
+        kind,
+        capacity,
+        isChanging,
+        instances: countBy(
+          fleet.instances.filter(({ pool }) => pool === name),
+          ({ phase }) => phase,
+        ),
+      })) ?? null,
+    instances: fleet?.instances.map((instance) => shownInstance(instance, observation)) ?? null,
+    workers: workers === null ? null : countBy(freshReports(observation, policy), ({ beat }) => beat.state),
+    drainRequests: drainRequests?.size ?? null,
+    messagesApprox,
+    backlog: backlog && {
+      framesRemaining: backlog.reduce((sum, job) => sum + job.framesRemaining, 0),
+      engineSeconds: engineSecondsLeft(observation),
+      jobs: backlog.map((job) => ({
+        jobId: job.jobId,
+        model: job.model,
+        framesRemaining: job.framesRemaining,
+        isSplitting: job.isSplitting,
+        spent: job.spent,
+        spendingMax: job.spendingMax,
+        isAtItsCap: isAtItsCap(job),
+      })),
+    },
+    bootSeconds: bootMs === null ? null : bootMs / 1000,
+    blocked: blocksOf(remembered, observation),
+    override: shown(override === 'unknown' ? override : overrideInForce(observation)),
+    spending: {
+      perHour: fleet && spendingPerHour(fleet.instances, policy.pricePerHour),
+      perHourMax: policy.spendingPerHourMax,
+      total: spending && shownAmount(spending.total),
+      byJob:
+        spending &&
+        Object.fromEntries([...spending.byJob].map(([job, amount]) => [job, shownAmount(amount)])),
+    },
+  };
+}
+
+function shownInstance(
+  { pool, instanceId, vmId, phase, createdAt }: Instance,
+  { workers }: Tick['observation'],
+) {
+  const reports = vmId === null ? [] : (workers?.get(vmId) ?? []);
+  const states = reports.map(({ beat }) => beat.state);
+  return { pool, instanceId, vmId, phase, createdAt: createdAt.toISOString(), workers: states };
+}
+
+function shownAmount({ machineMs, micros }: Amount) {
+  return { machineSeconds: machineMs / 1000, spent: micros / 1e6 };
+}
+
+function countBy<T>(items: readonly T[], keyOf: (item: T) => string): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const item of items) counts[keyOf(item)] = (counts[keyOf(item)] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,33 @@
+/** Charges machine time to jobs, tick by tick. Only the leader charges; what is charged is in Redis, and survives everybody. */
+import type { Spending, SpendingSoFar } from '../../shared/redis/spending.ts';
+import type { Observation } from '../observe/observation.ts';
+import { costOf, shareCost } from './share-cost.ts';
+
+export interface CostParts {
+  readonly spending: Spending;
+  /** By pool. */
+  readonly pricePerHour: Readonly<Record<string, number>>;
+  readonly isLeading: boolean;
+}
+
+/** What has been spent by now. Where machines or jobs cannot be seen nothing is charged: the next tick that sees them does. */
+export async function chargeCosts(
+  { now, fleet, backlog, ratesByModel }: Observation,
+  { spending, pricePerHour, isLeading }: CostParts,
+): Promise<SpendingSoFar> {
+  const before = await spending.read();
+  if (!isLeading || fleet === null || backlog === null) return before;
+  const upToMs = now.getTime();
+  const sinceMs = before.chargedUpToMs;
+  if (sinceMs !== null && sinceMs >= upToMs) return before;
+  const { instances } = fleet;
+  const cost = costOf({ instances, pricePerHour, sinceMs: sinceMs ?? 0, upToMs });
+  const isCharged = await spending.charge({
+    sinceMs,
+    upToMs,
+    byJob: cost.machineMs === 0 ? new Map() : shareCost(cost, backlog, ratesByModel),
+  });
+  if (!isCharged) return spending.read();
+  await spending.foldEarlierJobs(new Set(backlog.map(({ jobId }) => jobId)));
+  return spending.read();
+}

@@ -1,0 +1,128 @@
+/** What a real Prometheus makes of a running fleet's metrics: producer, scaler and a worker. */
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { dashboard } from '../../bench/dashboard/dashboard.ts';
+import { drawPage } from '../../bench/dashboard/page.ts';
+import { type RunningCommand, enqueue, scale, startStackCommand } from '../../support/commands.ts';
+import { eventually } from '../../support/eventually.ts';
+import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
+import { type Prometheus, checkMetrics, startPrometheus } from '../../support/prometheus.ts';
+import { testFolder } from '../../support/servers.ts';
+
+const ROOMS = ['producer', 'scaler', 'worker'] as const;
+type Room = (typeof ROOMS)[number];
+
+let folder = '';
+let fleet: RunningCommand;
+let prometheus: Prometheus;
+const targets: Record<Room, string> = { producer: '', scaler: '', worker: '' };
+
+beforeAll(async () => {
+  folder = await testFolder();
+  const localFolder = path.join(folder, 'fleet');
+  const clip = path.join(folder, 'clip.mp4');
+  await ffmpeg([...picture({ size: '160x90', rate: '10', seconds: 1 }), ...H264, clip]);
+  fleet = startStackCommand({ localFolder });
+  await fleet.said('Ctrl-C takes it down');
+  for (const room of ['producer', 'scaler'] as const)
+    targets[room] = new RegExp(`http://(\\S+)/metrics {2}${room}`).exec(fleet.heard())?.[1] ?? '';
+  // One worker that stays, with a job behind it: its figures are there to be seen.
+  await scale(['1', '--for', '30m', '--because', 'to be scraped'], { localFolder }).end;
+  await enqueue([clip, '--json'], { localFolder }).end;
+  const log = path.join(localFolder, 'shared', 'logs', 'scaler.log');
+  const port = await eventually('the worker says its port', async () => {
+    const lines = (await readFile(log, 'utf8')).split('\n');
+    const ready = lines.find((line) => line.includes('"room":"worker"') && line.includes('service ready'));
+    return /"port":(\d+)/.exec(ready ?? '')?.[1];
+  });
+  targets.worker = `127.0.0.1:${port}`;
+  const rules = ['rules.yml', 'alerts.yml'].map((name) => path.resolve('infra/monitoring', name));
+  prometheus = await startPrometheus(folder, targets, rules);
+});
+afterAll(async () => {
+  await prometheus[Symbol.asyncDispose]();
+  fleet.child.kill('SIGTERM');
+  await fleet.end;
+  await rm(folder, { recursive: true, force: true });
+});
+
+const page = async (room: Room): Promise<string> => (await fetch(`http://${targets[room]}/metrics`)).text();
+const ownNames = (text: string): string[] =>
+  [
+    ...new Set([...text.matchAll(/^(framefleet_\w+)(?:\{.*\})? /gm)].map(([, name]) => name ?? '')),
+  ].toSorted();
+
+test.each(ROOMS)('it scrapes the %s, and has every series it shows', async (room) => {
+  await eventually('it is up', async () => (await prometheus.value(`up{job="${room}"}`)) === 1);
+  const shown = ownNames(await page(room));
+  expect(shown.length).toBeGreaterThan(5);
+  await eventually('every series is stored', async () => {
+    const stored = new Set(await prometheus.series(room));
+    return shown.every((name) => stored.has(name));
+  });
+});
+
+test.each(ROOMS)('promtool has nothing to say against the metrics of the %s', async (room) => {
+  expect(await checkMetrics(await page(room))).toEqual({ status: 0, said: '' });
+});
+
+test('what an operator asks for has an answer: who leads, how many there are, what a person wanted, how fast they are', async () => {
+  const questions = {
+    framefleet_scaler_leader: 1,
+    'framefleet_scaler_instances{pool="local",phase="running"}': 1,
+    framefleet_scaler_capacity_desired: 1,
+    'framefleet_scaler_override_active{mode="fixed"}': 1,
+    framefleet_scaler_frames_remaining: 0,
+    'framefleet_fleet_workers{provider="cpu"}': 1,
+    framefleet_producer_frames_scored_total: 10,
+  };
+  for (const [expression, value] of Object.entries(questions))
+    await eventually(`${expression} is ${value}`, async () => (await prometheus.value(expression)) === value);
+  const rate = 'framefleet_fleet_megapixels_per_second{model="painter/1",provider="cpu"} > 0';
+  await eventually('the worker’s rate is there', async () => (await prometheus.value(rate)) !== undefined);
+  await eventually(
+    'the loop turns',
+    async () =>
+      ((await prometheus.value('time() - framefleet_scaler_last_tick_timestamp_seconds')) ?? 99) < 10,
+  );
+  await eventually(
+    'boots were measured',
+    async () => ((await prometheus.value('framefleet_scaler_boot_seconds')) ?? -1) >= 0,
+  );
+  await eventually(
+    'time is counted',
+    async () => ((await prometheus.value('rate(framefleet_scaler_machine_seconds_total[5s])')) ?? 0) > 0,
+  );
+});
+
+test('everything on the wall has something to show', async () => {
+  const json = await readFile('infra/monitoring/grafana/dashboards/framefleet.json', 'utf8');
+  const shown = dashboard.parse(JSON.parse(json));
+  const closer = shown.panels.findIndex(({ type }) => type === 'row');
+  const wall = { ...shown, panels: shown.panels.slice(0, closer) };
+  const excuses = wall.panels.flatMap((panel) =>
+    panel.type === 'row' ? [] : [panel.fieldConfig.defaults.noValue ?? 'No data'],
+  );
+  const lines = wall.panels.flatMap((panel) => (panel.type === 'timeseries' ? panel.targets : []));
+  // One instance runs and is wanted, nothing is left and nothing is poison.
+  const figures = ['running', 'wanted', '00:00:00', 'nothing to look at'];
+  const wanted = [
+    ...wall.panels.map(({ title }) => title),
+    ...lines.map(({ legendFormat }) => legendFormat),
+    ...figures,
+  ];
+  let wrong: string[] = [];
+  await eventually('everything is drawn, and no panel excuses itself', async () => {
+    const toSeconds = Date.now() / 1_000;
+    const span = { fromSeconds: toSeconds - 300, toSeconds };
+    const drawn = await drawPage(wall, { prometheusUrl: prometheus.url, span, width: 1920 });
+    const isDrawn = (text: string): boolean => drawn.includes(`>${text}<`);
+    wrong = [...wanted.filter((text) => !isDrawn(text)), ...excuses.filter(isDrawn)];
+    return wrong.length === 0;
+  }).catch((error: unknown) => {
+    throw new Error(`missing, or excused: ${wrong.join(', ')}`, { cause: error });
+  });
+});

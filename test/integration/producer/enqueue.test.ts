@@ -1,0 +1,153 @@
+/** `npm run enqueue` as a user runs it, with a fleet of its own on this machine. */
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { type CommandEnd, enqueue } from '../../support/commands.ts';
+import { H264, ffmpeg, picture, pictureTimes, soundPackets, tone } from '../../support/media-clips.ts';
+import { processesOf } from '../../support/processes.ts';
+import { testFolder } from '../../support/servers.ts';
+
+let folder = '';
+const at = (name: string): string => path.join(folder, name);
+
+async function run(...args: string[]): Promise<CommandEnd> {
+  return enqueue(args, { localFolder: at('fleet') }).end;
+}
+
+async function nothingIsLeft(): Promise<void> {
+  expect(await processesOf(at('fleet'))).toEqual([]);
+  const left = await readdir(at('fleet')).catch(() => []);
+  expect(left.filter((name) => name.startsWith('run-'))).toEqual([]);
+}
+
+beforeAll(async () => {
+  folder = await testFolder();
+  const [seen, heard] = [picture({ size: '160x90', rate: '12', seconds: 2 }), tone({ seconds: 2 })];
+  await ffmpeg([...seen, ...heard, ...H264, '-c:a', 'aac', '-movflags', '+faststart', at('clip.mp4')]);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('a video comes back beside its source, styled, frame for frame, with its sound untouched', async () => {
+  const { status, stdout, stderr } = await run(at('clip.mp4'), '--style', 'udnie');
+  expect(stderr).toContain('24/24 frames');
+  expect(stdout).toBe(`${at('clip.udnie.mp4')}\n`);
+  expect(status).toBe(0);
+  const [before, after] = await Promise.all([
+    pictureTimes(at('clip.mp4')),
+    pictureTimes(at('clip.udnie.mp4')),
+  ]);
+  expect(after.seconds).toEqual(before.seconds);
+  expect(await soundPackets(at('clip.udnie.mp4'))).toEqual(await soundPackets(at('clip.mp4')));
+  await nothingIsLeft();
+});
+
+test('with --json and --force one object says what happened, and an existing file is replaced', async () => {
+  await writeFile(at('asked.mp4'), 'old');
+  const { status, stdout, stderr } = await run(
+    at('clip.mp4'),
+    '--json',
+    '--batch',
+    '5',
+    '--out',
+    at('asked.mp4'),
+    '--force',
+  );
+  expect(stderr).toBe('');
+  expect(JSON.parse(stdout)).toMatchObject({
+    state: 'completed',
+    output: at('asked.mp4'),
+    frames: 24,
+    failedFrames: 0,
+  });
+  expect((await pictureTimes(at('asked.mp4'))).seconds).toHaveLength(24);
+  expect(status).toBe(0);
+  await nothingIsLeft();
+});
+
+describe('a name that a shell or ffmpeg could take for something else is only a name', () => {
+  test.each(['-y "two  words" \'quoted\' 100%d %03d.mp4', 'ビデオ été #1 ?.mp4', 'a:b;$(exit 3).mp4'])(
+    '%s',
+    async (name) => {
+      await copyFile(at('clip.mp4'), at(name));
+      const { status, stdout, stderr } = await run('--', `./${path.relative(process.cwd(), at(name))}`);
+      expect(stderr).toContain('24/24 frames');
+      expect(stdout).toBe(`${at(name.replace(/mp4$/, 'painter.mp4'))}\n`);
+      expect(status).toBe(0);
+      await nothingIsLeft();
+    },
+  );
+});
+
+describe('what cannot be used is refused with what, why and what to do next', () => {
+  beforeAll(async () => {
+    await writeFile(at('empty.mp4'), '');
+    await writeFile(at('text.mp4'), 'This is not a video.\n');
+    await mkdir(at('folder.mp4'));
+    await writeFile(at('clip.taken.mp4'), 'from an earlier run');
+    await ffmpeg(['-i', at('clip.mp4'), '-vn', '-c', 'copy', at('sound-only.mp4')]);
+  });
+
+  test.each([
+    ['a missing file', ['missing.mp4'], 66, /There is no file/],
+    ['a folder', ['folder.mp4'], 66, /not a file/],
+    ['an empty file', ['empty.mp4'], 65, /is empty/],
+    ['text named .mp4', ['text.mp4'], 65, /is text, not a video/],
+    ['sound without a picture', ['sound-only.mp4'], 65, /no picture/],
+    [
+      'an output that is a missing folder',
+      ['clip.mp4', '--out', '/nowhere/at/all.mp4'],
+      73,
+      /Cannot write the result to/,
+    ],
+    ['an output of a name that is too long', ['clip.mp4', '--out', `${'n'.repeat(252)}.mp4`], 73, /too long/],
+    ['an output that exists already', ['clip.mp4', '--style', 'taken'], 73, /exists already[^]*--force/],
+    ['an output of another container', ['clip.mp4', '--out', '/tmp/result.avi'], 64, /will be a \.mp4/],
+    ['an unknown option', ['clip.mp4', '--colour', 'red'], 64, /[Uu]nknown option/],
+    ['no file at all', [], 64, /[Mm]issing required argument/],
+    ['a batch of nothing', ['clip.mp4', '--batch', '0'], 64, /from 1 to 512/],
+    ['--detach without a fleet that stays', ['clip.mp4', '--detach'], 64, /npm start/],
+  ] as const)('%s', async (_name, [file, ...args], expectedStatus, sentence) => {
+    const { status, stdout, stderr } = await run(...(file === undefined ? [] : [at(file)]), ...args);
+    expect(stderr).toMatch(sentence);
+    expect(stderr.trim().split('\n').length).toBeGreaterThanOrEqual(2);
+    expect(stdout).toBe('');
+    expect(status).toBe(expectedStatus);
+    await nothingIsLeft();
+  });
+});
+
+describe('what only the fleet can know is refused by it, with the same care', () => {
+  test.each([
+    ['an unknown style', ['--style', 'crayon'], 65, 'STYLE_UNKNOWN', /starry-night, great-wave/],
+    ['an unknown model', ['--model', 'nobody'], 65, 'MODEL_UNKNOWN', /painter \(1\)/],
+  ] as const)('%s', async (_name, args, expectedStatus, code, hint) => {
+    const { status, stdout } = await run(at('clip.mp4'), '--json', ...args);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code, hint: expect.stringMatching(hint) } });
+    expect(status).toBe(expectedStatus);
+    await nothingIsLeft();
+  });
+
+  test('a video that was cut off in the middle', async () => {
+    const bytes = await readFile(at('clip.mp4'));
+    await writeFile(at('cut.mp4'), bytes.subarray(0, Math.floor(bytes.length * 0.6)));
+    const { status, stdout } = await run(at('cut.mp4'), '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'SOURCE_TRUNCATED' } });
+    expect(status).toBe(65);
+    await nothingIsLeft();
+  });
+});
+
+test('storage that is configured and does not answer is said to be so, and no fleet is started in its place', async () => {
+  const nowhere =
+    'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:9/a';
+  const options = { localFolder: at('fleet'), environment: { FRAMEFLEET_MEDIA_STORAGE: nowhere } };
+  const looked = await enqueue([at('clip.mp4')], options).end;
+  expect(looked.stderr).toContain('network: 127.0.0.1:9 cannot be reached: nobody listens there');
+  expect(looked.status).toBe(69);
+  const tried = await enqueue([at('clip.mp4'), '--no-doctor'], options).end;
+  expect(tried.stderr).toMatch(/Cannot reach the media storage.*\n.*FRAMEFLEET_MEDIA_STORAGE/);
+  expect(tried.status).toBe(69);
+  await nothingIsLeft();
+});

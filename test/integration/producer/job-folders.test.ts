@@ -1,0 +1,126 @@
+/** Room on the producer's disk: how it is shared out, and what goes when there is too little of it. */
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { JobFolders } from '../../../producer/jobs/job-folders.ts';
+import { NotNowError } from '../../../producer/jobs/steps.ts';
+import type { JobRequest } from '../../../shared/contract/job.ts';
+import { type TestStorage, startTestStorage, testFolder } from '../../support/servers.ts';
+import { uploadJob } from '../../support/upload-job.ts';
+
+const { signal } = new AbortController();
+
+let storage: TestStorage;
+let workFolder = '';
+let folders: JobFolders;
+const jobs: JobRequest[] = [];
+
+beforeAll(async () => {
+  storage = await startTestStorage();
+  for (const jobId of ['job-1', 'job-2', 'job-3']) jobs.push(await uploadJob(storage.blobs, jobId));
+});
+afterAll(() => storage[Symbol.asyncDispose]());
+beforeEach(async () => {
+  workFolder = await testFolder();
+  folders = await openFor(2);
+});
+afterEach(() => rm(workFolder, { recursive: true }));
+
+/** With room for so many jobs, each with its source and its result. */
+function openFor(count: number): Promise<JobFolders> {
+  const sizeBytes = jobs[0]?.source.sizeBytes ?? 0;
+  return JobFolders.open({ workFolder, workBytesMax: count * 2 * sizeBytes, blobs: storage.blobs });
+}
+function request(index: number): JobRequest {
+  const found = jobs[index - 1];
+  if (found === undefined) throw new Error(`expected a job ${index}`);
+  return found;
+}
+const onDisk = async (): Promise<string[]> =>
+  (await readdir(path.join(workFolder, `producer-${process.pid}`))).toSorted();
+
+test('both steps of a job share one source, and what a step wrote goes with it', async () => {
+  await using stitch = await folders.enter(request(1), 'stitch');
+  let [written, sourcePath] = ['', ''];
+  {
+    await using split = await folders.enter(request(1), 'split');
+    written = path.join(split.folder, 'frames.fifo');
+    await writeFile(written, 'x');
+    sourcePath = await split.source(signal);
+  }
+  await expect(readFile(written)).rejects.toThrow('ENOENT');
+  expect(await stitch.source(signal)).toBe(sourcePath);
+  expect(await readFile(sourcePath, 'utf8')).toBe('the video of job-1');
+});
+
+test('a job for which there is no room waits until another has ended', async () => {
+  await using first = await folders.enter(request(1), 'split');
+  await using second = await folders.enter(request(2), 'split');
+  await Promise.all([first.source(signal), second.source(signal)]);
+  await expect(folders.enter(request(3), 'split')).rejects.toThrow(NotNowError);
+  // The other step of one that is here needs no more.
+  await using stitch = await folders.enter(request(2), 'stitch');
+  await stitch.source(signal);
+  expect(await onDisk()).toEqual(['job-1', 'job-2']);
+  await folders.remove('job-1');
+  await using third = await folders.enter(request(3), 'split');
+  await third.source(signal);
+  expect(await onDisk()).toEqual(['job-2', 'job-3']);
+});
+
+test('a job of which no step is running makes room, and its source is fetched again', async () => {
+  for (const index of [1, 2]) {
+    await using split = await folders.enter(request(index), 'split');
+    await split.source(signal);
+  }
+  await using third = await folders.enter(request(3), 'split');
+  await third.source(signal);
+  expect(await onDisk()).toEqual(['job-2', 'job-3']);
+  await using back = await folders.enter(request(1), 'stitch');
+  expect(await readFile(await back.source(signal), 'utf8')).toBe('the video of job-1');
+  expect(await onDisk()).toEqual(['job-1', 'job-3']);
+});
+
+test('of three that come at once where there is room for two, one waits', async () => {
+  for (const index of [1, 2]) {
+    await using split = await folders.enter(request(index), 'split');
+    await split.source(signal);
+  }
+  const coming = [3, 1, 2].map((index) => folders.enter(request(index), 'stitch'));
+  await expect(coming[2]).rejects.toThrow(NotNowError);
+  const rooms = await Promise.all(coming.slice(0, 2));
+  const sources = rooms.map(async (room) => readFile(await room.source(signal), 'utf8'));
+  expect(await Promise.all(sources)).toEqual(['the video of job-3', 'the video of job-1']);
+  expect(await onDisk()).toEqual(['job-1', 'job-3']);
+});
+
+test('a step that ends late takes nothing from another run of it', async () => {
+  const late = await folders.enter(request(1), 'split');
+  await folders.remove('job-1');
+  await using again = await folders.enter(request(1), 'split');
+  await writeFile(path.join(again.folder, 'frames.fifo'), 'x');
+  await late[Symbol.asyncDispose]();
+  expect(await readdir(again.folder)).toEqual(['frames.fifo']);
+});
+
+test('a source may have two fifths of the disk, and a job that would have it all is alone', async () => {
+  expect(folders.sourceBytesMax).toBe(Math.floor(4 * request(1).source.sizeBytes * 0.4));
+  const small = await openFor(0.5);
+  await using alone = await small.enter(request(1), 'split');
+  await alone.source(signal);
+  await expect(small.enter(request(2), 'split')).rejects.toThrow(NotNowError);
+});
+
+test('without a bound there is as much room as is free', async () => {
+  const free = await JobFolders.open({ workFolder, workBytesMax: undefined, blobs: storage.blobs });
+  expect(free.sourceBytesMax).toBeGreaterThan(1e6);
+});
+
+test('a download that failed is begun again by the next step', async () => {
+  await using room = await folders.enter(request(1), 'split');
+  const stopped = AbortSignal.abort(new Error('stopped'));
+  await expect(room.source(stopped)).rejects.toThrow('stopped');
+  expect(await readFile(await room.source(signal), 'utf8')).toBe('the video of job-1');
+});

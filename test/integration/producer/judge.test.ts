@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { Collector } from '../../../producer/jobs/collect.ts';
+import { encodeMessage } from '../../../shared/contract/messages.ts';
+import { buildDefinition, buildResult, openSplitJob } from '../../support/build-job.ts';
+import {
+  type ControlPlane,
+  countOfMetric,
+  passUntilRest,
+  startControlPlane,
+} from '../../support/control-plane.ts';
+import { type TestRedis, type TestStorage, startTestRedis, startTestStorage } from '../../support/servers.ts';
+import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
+
+let storage: TestStorage;
+let server: TestRedis;
+let control: ControlPlane;
+let results: TestQueue;
+
+beforeAll(async () => {
+  [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
+  control = await startControlPlane(server);
+});
+afterAll(async () => {
+  await control[Symbol.asyncDispose]();
+  await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+});
+beforeEach(async () => {
+  await control.redis.flushall();
+  results = await openTestQueue(storage, 'batch-results');
+});
+
+async function collectFailed(...frames: [number, number][]): Promise<void> {
+  const failed = [{ kind: 'inference' as const, message: 'no memory', frames }];
+  await results.queue.send(encodeMessage(buildResult('job-1', { failed })));
+  const collector = new Collector({ ...control, results: results.queue });
+  await passUntilRest(() => collector.pass());
+}
+
+test('a failed frame does not end a job whose frames have not been counted yet: its ledger was just rebuilt', async () => {
+  await control.ledger.open(buildDefinition('job-1'));
+  await collectFailed([3, 4]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'waiting', framesFailed: 1 });
+});
+
+test('nor one whose split runs, and whose container does not say how many there will be', async () => {
+  await control.ledger.open(buildDefinition('job-1'));
+  await control.ledger.move('job-1', 'running');
+  await control.ledger.planSplit('job-1', { batchSize: 10, framesExpected: 0, megapixelsPerFrame: 1 });
+  await control.ledger.recordSplit('job-1', 500);
+  await collectFailed([3, 4]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });
+});
+
+test('a model that cannot be used ends the job at once, with its reason and no advice about the video', async () => {
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 500, batchSize: 10 });
+  const message = 'The input frames is float32; by model.json it is uint8.';
+  const failed = [{ kind: 'model' as const, message, frames: [[0, 10]] as [number, number][] }];
+  await results.queue.send(encodeMessage(buildResult('job-1', { failed })));
+  const collector = new Collector({ ...control, results: results.queue });
+  await passUntilRest(() => collector.pass());
+  const { state, error } = (await control.ledger.job('job-1')) ?? {};
+  expect({ state, code: error?.code }).toEqual({ state: 'failed', code: 'MODEL_INVALID' });
+  expect(error?.message).toBe(`The model painter/1 cannot be used: ${message}`);
+  expect(error?.hint).toContain('publish it under a new version');
+});
+
+test('a number of frames is judged at once, however many there will be', async () => {
+  await control.ledger.open(buildDefinition('job-1', { failedFramesMax: { frames: 1 } }));
+  await control.ledger.move('job-1', 'running');
+  await collectFailed([3, 4]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });
+  await collectFailed([7, 8]);
+  expect(await control.ledger.job('job-1')).toMatchObject({
+    state: 'failed',
+    error: { code: 'TOO_MANY_FAILED_FRAMES' },
+  });
+});
+
+test('a share of its owner’s own takes the place of ours', async () => {
+  const failedFramesMax = { percent: 50 };
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 10, batchSize: 10, failedFramesMax });
+  await collectFailed([0, 5]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 5 });
+  await collectFailed([5, 6]);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'failed' });
+});
+
+test('the metric counts a failed frame once, even where a result tells of it together with others', async () => {
+  control.metrics.registry.resetMetrics();
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 1000, batchSize: 10 });
+  await collectFailed([0, 3]);
+  await collectFailed([0, 4]);
+  expect((await control.ledger.job('job-1'))?.framesFailed).toBe(4);
+  expect(await countOfMetric(control.metrics.framesFailed)).toBe(4);
+});

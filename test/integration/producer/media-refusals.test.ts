@@ -1,0 +1,164 @@
+/** Files that are no videos, videos that are not whole, and names that mean something to somebody else. */
+import { copyFile, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+
+import { describe, expect, test } from 'vitest';
+
+import { assertSameLength } from '../../../producer/media/check-result.ts';
+import { decodeFrames } from '../../../producer/media/decode-frames.ts';
+import { encodeVideo } from '../../../producer/media/encode-video.ts';
+import type { Timeline } from '../../../producer/media/timeline.ts';
+import { checkLimits, probeVideo } from '../../../shared/media/probe.ts';
+import { H264, ffmpeg, picture, tone } from '../../support/media-clips.ts';
+import { LIMITS, NO_TRACKS, each, useMediaFolder } from '../../support/media-round-trip.ts';
+
+const { clip, at, decode } = useMediaFolder();
+
+describe('whatever a file is called, it is a file:', () => {
+  test.for([
+    '-a b "q" %d 名.mp4',
+    'http:x.mp4',
+    'concat:a|b.mp4',
+    "it's $(here);[0:v],.mp4",
+    'two\nlines.mp4',
+  ])('%j', async (name) => {
+    const plain = await clip('name.mp4', [...picture({ seconds: 0.2 }), ...tone({ seconds: 0.2 }), ...H264]);
+    const sourcePath = at(name);
+    await copyFile(plain, sourcePath);
+    const video = await probeVideo(sourcePath);
+    const frames = await Array.fromAsync(decodeFrames({ sourcePath, video, limits: LIMITS }));
+    expect(frames).toHaveLength(5);
+    const outputPath = at(`result ${name}`);
+    const timeline: Timeline = {
+      timeBase: { numerator: 1, denominator: 25 },
+      pts: Float64Array.of(0, 1, 2, 3, 4),
+    };
+    await encodeVideo({
+      frames: each(frames),
+      timeline,
+      video,
+      sourcePath,
+      outputPath,
+      width: 64,
+      height: 48,
+      trackPlan: NO_TRACKS,
+      cpuSecondsMax: 300,
+    });
+    await assertSameLength(outputPath, { timeline, framesPerSecond: 25, soundTrackCount: 0 });
+  });
+});
+
+describe('refused at the door, with its name, the reason and the next step:', () => {
+  const cases: Readonly<
+    Record<string, { code: string; says: RegExp; make: (path: string) => Promise<unknown> }>
+  > = {
+    'missing.mp4': { code: 'SOURCE_MISSING', says: /There is no file/, make: () => Promise.resolve() },
+    'folder.mp4': { code: 'SOURCE_UNREADABLE', says: /not a file/, make: (path) => mkdir(path) },
+    'empty.mp4': { code: 'SOURCE_EMPTY', says: /0 bytes/, make: (path) => writeFile(path, '') },
+    'text.mp4': {
+      code: 'SOURCE_NOT_VIDEO',
+      says: /is text/,
+      make: (path) => writeFile(path, 'Hello, this is a note.\n'),
+    },
+    'noise.mp4': {
+      code: 'SOURCE_NOT_VIDEO',
+      says: /cannot|not a video/,
+      make: (path) => writeFile(path, Buffer.alloc(5000, 0xc1)),
+    },
+    'playlist.mp4': {
+      code: 'SOURCE_NOT_VIDEO',
+      says: /playlist/,
+      make: (path) =>
+        writeFile(path, '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n'),
+    },
+    'picture.mp4': {
+      code: 'SOURCE_NOT_VIDEO',
+      says: /is a picture/,
+      make: (path) => ffmpeg([...picture({}), '-frames:v', '1', '-f', 'image2', '-c:v', 'mjpeg', path]),
+    },
+    'sound.mp4': {
+      code: 'SOURCE_NO_PICTURE',
+      says: /no picture track/,
+      make: (path) => ffmpeg([...tone({}), path]),
+    },
+    'sound.wav': {
+      code: 'SOURCE_NO_PICTURE',
+      says: /sound file/,
+      make: (path) => ffmpeg([...tone({}), path]),
+    },
+    'cut.mp4': {
+      code: 'SOURCE_NOT_VIDEO',
+      says: /index \(moov\) is missing/,
+      make: async (path) => {
+        await ffmpeg([...picture({}), ...H264, path]);
+        await truncate(path, 2000);
+      },
+    },
+  };
+
+  test.for(Object.entries(cases))('%s', async ([name, { code, says, make }]) => {
+    await make(at(name));
+    const refusal = probeVideo(at(name));
+    await expect(refusal).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(says),
+      hint: expect.stringMatching(/\.$|\S$/),
+    });
+    await expect(refusal).rejects.toThrow(JSON.stringify(name));
+  });
+
+  test('a playlist that hides its face from us is still not followed', async () => {
+    // A zero byte in a comment: no text to our eyes, and yet ffmpeg sees a playlist.
+    const hidden = '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#\0\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n';
+    await writeFile(at('hidden.mp4'), hidden);
+    await expect(probeVideo(at('hidden.mp4'))).rejects.toMatchObject({
+      code: 'SOURCE_NOT_VIDEO',
+      cause: { message: expect.stringContaining('whitelist') },
+    });
+  });
+
+  test('a file that cannot be opened, here a link that leads to itself', async () => {
+    await symlink(at('round.mp4'), at('round.mp4'));
+    await expect(probeVideo(at('round.mp4'))).rejects.toMatchObject({
+      code: 'SOURCE_UNREADABLE',
+      message: expect.stringContaining('"round.mp4" cannot be read'),
+    });
+  });
+
+  test('a video larger than the limits', () => {
+    const video = {
+      width: 1920,
+      height: 1080,
+      durationSeconds: 61,
+      framesPerSecond: 25,
+      frameCountExpected: 1525,
+    };
+    const limits = { framesMax: 1525, durationSecondsMax: 60, pixelsMax: 1920 * 1080 };
+    expect(() => checkLimits(video, limits)).toThrow(expect.objectContaining({ code: 'SOURCE_TOO_LARGE' }));
+    expect(() => checkLimits({ ...video, durationSeconds: 60 }, limits)).not.toThrow();
+    expect(() => checkLimits({ ...video, durationSeconds: undefined }, limits)).not.toThrow();
+    expect(() => checkLimits({ ...video, durationSeconds: 1, height: 1081 }, limits)).toThrow(/1920 x 1081/);
+    const many = { ...video, durationSeconds: 60, frameCountExpected: 1526 };
+    expect(() => checkLimits(many, limits)).toThrow(/has 1526 frames; at most 1525/);
+  });
+});
+
+describe('a source that cannot be decoded is refused:', () => {
+  test('two recordings in one file, the second with the times of the first, are refused', async () => {
+    const once = await readFile(await clip('once.ts', [...picture({}), ...H264]));
+    await writeFile(at('two.ts'), Buffer.concat([once, once]));
+    await expect(decode(at('two.ts'))).rejects.toMatchObject({
+      code: 'SOURCE_NOT_VIDEO',
+      message: expect.stringContaining('jumps back'),
+    });
+  });
+
+  test('one in which no frame is left', async () => {
+    const sourcePath = await clip('nothing.mp4', [...picture({}), ...H264, '-movflags', '+faststart']);
+    const bytes = await readFile(sourcePath);
+    await writeFile(sourcePath, bytes.fill(0, bytes.indexOf('mdat') + 4));
+    const video = await probeVideo(sourcePath);
+    await expect(Array.fromAsync(decodeFrames({ sourcePath, video, limits: LIMITS }))).rejects.toMatchObject({
+      code: 'SOURCE_NO_PICTURE',
+    });
+  });
+});

@@ -1,0 +1,292 @@
+/** Times, frames and sound through the real ffmpeg: nothing of a video is lost, moved or made up. */
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+
+import { describe, expect, test } from 'vitest';
+
+import { probeVideo } from '../../../shared/media/probe.ts';
+import { H264, ffprobe, picture, pictureTimes, soundPackets, tone } from '../../support/media-clips.ts';
+import { useMediaFolder } from '../../support/media-round-trip.ts';
+
+const { clip, at, roundTrip } = useMediaFolder();
+
+async function expectSameTimes(sourcePath: string, resultPath: string): Promise<void> {
+  const [source, result] = await Promise.all([pictureTimes(sourcePath), pictureTimes(resultPath)]);
+  expect(result.seconds).toHaveLength(source.seconds.length);
+  const tickSeconds = Math.max(source.tickSeconds, result.tickSeconds);
+  const worst = Math.max(
+    ...source.seconds.map((seconds, index) => Math.abs(seconds - (result.seconds[index] ?? NaN))),
+  );
+  expect(worst).toBeLessThanOrEqual(tickSeconds * 1.000_001);
+}
+
+async function expectSameSound(sourcePath: string, resultPath: string, trackCount: number): Promise<void> {
+  const [source, result] = await Promise.all([soundPackets(sourcePath), soundPackets(resultPath)]);
+  expect(source).toHaveLength(trackCount);
+  expect(result).toEqual(source);
+}
+
+/** When everything is, in ms after the first frame. */
+async function distances(path: string) {
+  const [{ seconds }, [sound = []]] = await Promise.all([pictureTimes(path), soundPackets(path)]);
+  const first = seconds[0] ?? NaN;
+  const since = (time: number) => Math.round((time - first) * 1000);
+  return {
+    pictures: seconds.map(since),
+    sound: sound.map((packet) => [packet.hash, since(packet.seconds)]),
+  };
+}
+
+describe('a round trip keeps every time, every frame and every packet of sound of', () => {
+  const sounds = [...tone({ rate: 44_100 }), ...tone({ hertz: 660, seconds: 1.3 })];
+  const twoTracks = ['-map', '0', '-map', '1', '-map', '2', '-c:a', 'aac'];
+  const uneven = 'setpts=PTS+(floor(N/7)*0.05+0.012*random(1))/TB';
+
+  test.for([
+    ['an .mp4 of 25 frames a second', 'a.mp4', [...picture({}), ...tone({}), ...H264, '-c:a', 'aac'], 25, 1],
+    ['an .mkv of 25 frames a second', 'a.mkv', [...picture({}), ...tone({}), ...H264, '-c:a', 'aac'], 25, 1],
+    [
+      '30000/1001 with two tracks',
+      'b.mp4',
+      [...picture({ rate: '30000/1001' }), ...sounds, ...twoTracks, ...H264],
+      30,
+      2,
+    ],
+    [
+      '24000/1001 in .mkv, two tracks',
+      'b.mkv',
+      [...picture({ rate: '24000/1001' }), ...sounds, ...twoTracks, ...H264],
+      24,
+      2,
+    ],
+    [
+      'a variable rate',
+      'c.mp4',
+      [
+        ...picture({ seconds: 2 }),
+        ...tone({}),
+        '-vf',
+        uneven,
+        '-fps_mode',
+        'vfr',
+        '-video_track_timescale',
+        '90000',
+        ...H264,
+      ],
+      50,
+      1,
+    ],
+    [
+      'a picture that starts late',
+      'd.mp4',
+      [
+        '-itsoffset',
+        '0.35',
+        ...picture({}),
+        ...tone({}),
+        ...H264,
+        '-map',
+        '0',
+        '-map',
+        '1',
+        '-fps_mode',
+        'passthrough',
+      ],
+      25,
+      1,
+    ],
+    [
+      'sound that starts late',
+      'e.mov',
+      [...picture({}), '-itsoffset', '0.777', ...tone({}), ...H264, '-map', '0', '-map', '1'],
+      25,
+      1,
+    ],
+    [
+      'a coarse time base, with sound between its ticks',
+      'f.mp4',
+      [
+        ...picture({}),
+        '-itsoffset',
+        '0.013',
+        ...tone({ rate: 44_100 }),
+        ...H264,
+        '-map',
+        '0',
+        '-map',
+        '1',
+        '-video_track_timescale',
+        '25',
+      ],
+      25,
+      1,
+    ],
+    [
+      'Opus, whose first samples nobody hears',
+      'h.webm',
+      [
+        '-itsoffset',
+        '0.2',
+        ...picture({}),
+        ...tone({}),
+        '-map',
+        '0',
+        '-map',
+        '1',
+        '-c:v',
+        'libvpx',
+        '-c:a',
+        'libopus',
+      ],
+      25,
+      1,
+    ],
+    ['one frame', 'i.mp4', [...picture({ seconds: 0.04 }), ...H264], 1, 0],
+    ['no sound, from an .avi', 'j.avi', [...picture({}), '-c:v', 'mpeg4'], 25, 0],
+  ] as const)('%s', async ([, name, args, frameCount, trackCount]) => {
+    const sourcePath = await clip(name, args);
+    const { frames, timeline, resultPath } = await roundTrip(sourcePath);
+    expect(timeline.pts).toHaveLength(frames.length);
+    expect(frames.length).toBe(frameCount);
+    await expectSameTimes(sourcePath, resultPath);
+    await expectSameSound(sourcePath, resultPath, trackCount);
+  });
+
+  test('a file that was cut without decoding, whose table counts what its edit list hides', async () => {
+    const whole = await clip('whole.mp4', [...picture({ seconds: 4 }), ...H264, '-g', '100']);
+    const sourcePath = await clip('trimmed.mp4', ['-ss', '2', '-i', whole, '-c', 'copy']);
+    const { video, frames, resultPath } = await roundTrip(sourcePath);
+    expect(video.frameCountExpected).toBe(50);
+    expect(frames).toHaveLength(50);
+    await expectSameTimes(sourcePath, resultPath);
+  });
+
+  test('a clock that begins below zero, moved to zero as a whole, and says so', async () => {
+    const late = ['-output_ts_offset', '-0.25', '-avoid_negative_ts', 'disabled'];
+    const sourcePath = await clip('g.mkv', [
+      ...picture({}),
+      ...tone({}),
+      '-c:v',
+      'mpeg4',
+      '-c:a',
+      'mp2',
+      ...late,
+    ]);
+    const { resultPath, warnings } = await roundTrip(sourcePath);
+    expect(warnings).toEqual([expect.stringContaining('begins before zero')]);
+    expect((await pictureTimes(sourcePath)).seconds[0]).toBe(-0.25);
+    expect((await pictureTimes(resultPath)).seconds[0]).toBe(0);
+    expect(await distances(resultPath)).toEqual(await distances(sourcePath));
+  });
+
+  test('a frame that has the time of the one before, which comes a tick later', async () => {
+    const stumble = String.raw`setts=ts=if(eq(N\,10)\,TS-40\,TS)`;
+    const sourcePath = await clip('m.mkv', [...picture({}), '-c:v', 'mpeg4', '-bsf:v', stumble]);
+    const { timeline, resultPath } = await roundTrip(sourcePath);
+    expect(timeline.pts.slice(8, 13)).toEqual(Float64Array.of(320, 360, 361, 440, 480));
+    expect((await pictureTimes(resultPath)).seconds).toHaveLength(25);
+  });
+
+  test('a transport stream, in whose .mkv a tick is a millisecond', async () => {
+    const sourcePath = await clip('n.ts', [
+      ...picture({ rate: '30000/1001' }),
+      ...tone({}),
+      ...H264,
+      '-c:a',
+      'mp2',
+    ]);
+    const { resultPath } = await roundTrip(sourcePath);
+    await expectSameTimes(sourcePath, resultPath);
+    const [source, result] = await Promise.all([soundPackets(sourcePath), soundPackets(resultPath)]);
+    expect(result.flat().map(({ hash }) => hash)).toEqual(source.flat().map(({ hash }) => hash));
+  });
+});
+
+describe('besides picture and sound', () => {
+  test('subtitles, chapters, languages and titles are copied', async () => {
+    await writeFile(at('words.srt'), '1\n00:00:00,100 --> 00:00:00,900\nHello\n');
+    const chapter = '[CHAPTER]\nTIMEBASE=1/1000\nSTART=200\nEND=1000\ntitle=The end\n';
+    await writeFile(at('meta.txt'), `;FFMETADATA1\ntitle=A title\n${chapter}`);
+    const inputs = [
+      ...picture({}),
+      ...tone({}),
+      '-i',
+      at('words.srt'),
+      '-i',
+      at('meta.txt'),
+      '-map',
+      '0',
+      '-map',
+      '1',
+      '-map',
+      '2',
+    ];
+    const tags = ['-map_metadata', '3', '-metadata:s:v:0', 'language=fra', '-metadata:s:a:0', 'language=deu'];
+    for (const [name, subtitles] of [
+      ['extras.mp4', 'mov_text'],
+      ['extras.mkv', 'srt'],
+    ] as const) {
+      const sourcePath = await clip(name, [...inputs, ...tags, ...H264, '-c:s', subtitles]);
+      const { resultPath, warnings } = await roundTrip(sourcePath);
+      expect(warnings).toEqual([]);
+      const { tracks } = await probeVideo(resultPath);
+      expect(tracks.slice(0, 3)).toMatchObject([
+        { language: 'fra' },
+        { language: 'deu' },
+        { kind: 'subtitle' },
+      ]);
+      const said = [
+        '-show_chapters',
+        '-show_entries',
+        'chapter=start_time,end_time:chapter_tags=title:format_tags=title',
+      ];
+      const result = await ffprobe(resultPath, said);
+      expect(result).toEqual(await ffprobe(sourcePath, said));
+      expect(result).toMatchObject({
+        chapters: [{ tags: { title: 'The end' } }],
+        format: { tags: { title: 'A title' } },
+      });
+    }
+  });
+
+  test('cover art is copied into an .mp4 and is no second video', async () => {
+    const cover = await clip('cover.png', ['-f', 'lavfi', '-i', 'color=red:size=32x32', '-frames:v', '1']);
+    const plain = await clip('plain.mp4', [...picture({}), ...H264]);
+    const sourcePath = await clip('covered.mp4', [
+      '-i',
+      plain,
+      '-i',
+      cover,
+      '-map',
+      '0',
+      '-map',
+      '1',
+      '-c',
+      'copy',
+      '-disposition:v:1',
+      'attached_pic',
+    ]);
+    const { frames, resultPath } = await roundTrip(sourcePath);
+    expect(frames).toHaveLength(25);
+    expect((await probeVideo(resultPath)).tracks.map(({ kind }) => kind)).toEqual(['video', 'picture']);
+  });
+});
+
+test('the same source gives the same frames and the same file each time', async () => {
+  const sourcePath = await clip('twice.mkv', [
+    ...picture({ size: '160x120' }),
+    ...tone({}),
+    ...H264,
+    '-c:a',
+    'aac',
+  ]);
+  const hashes = await Promise.all(
+    [1, 2].map(async () => {
+      const { frames, resultPath } = await roundTrip(sourcePath);
+      return [Buffer.concat(frames), await readFile(resultPath)].map((bytes) =>
+        createHash('sha256').update(bytes).digest('hex'),
+      );
+    }),
+  );
+  expect(hashes[0]).toEqual(hashes[1]);
+});

@@ -1,0 +1,124 @@
+/** Frames of ended jobs are kept for a while, and then removed: not before, not of a job that lives again, all of them. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { type RetainParts, keepForAWhile, retainPass } from '../../../producer/jobs/retain.ts';
+import { frameBlob, resultBlob, scoredBlob, timelineBlob } from '../../../shared/contract/blob-names.ts';
+import { buildDefinition } from '../../support/build-job.ts';
+import { type ControlPlane, passUntilRest, startControlPlane } from '../../support/control-plane.ts';
+import { type TestRedis, type TestStorage, startTestRedis, startTestStorage } from '../../support/servers.ts';
+import { putFailedFrame } from '../../support/upload-job.ts';
+
+const KEEP_MS = 10_000;
+const KEEP_FAILED_MS = 70_000;
+
+let storage: TestStorage;
+let server: TestRedis;
+let control: ControlPlane;
+let parts: RetainParts;
+
+beforeAll(async () => {
+  [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
+  control = await startControlPlane(server);
+  const { blobs } = storage;
+  parts = { ...control, blobs, keepFramesMs: KEEP_MS, keepFailedFramesMs: KEEP_FAILED_MS };
+});
+afterAll(async () => {
+  await control[Symbol.asyncDispose]();
+  await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+});
+beforeEach(async () => {
+  await control.redis.flushall();
+});
+
+async function putFrames(jobId: string, count: number): Promise<void> {
+  const { blobs } = storage;
+  const indices = Array.from({ length: count }, (_, index) => index);
+  await blobs.put('frames', timelineBlob(jobId), '{}');
+  await Promise.all(indices.map((index) => blobs.put('frames', frameBlob(jobId, index), 'jpg')));
+  await Promise.all(indices.map((index) => blobs.put('scored', scoredBlob(jobId, index), 'jpg')));
+  await putFailedFrame(blobs, jobId, count);
+  await blobs.put('results', resultBlob(jobId, 'harbour.mp4'), 'video');
+}
+
+async function left(jobId: string): Promise<number> {
+  let count = 0;
+  for (const container of ['frames', 'scored'] as const) {
+    for await (const _ of storage.blobs.list(container, { prefix: `${jobId}/` })) count += 1;
+  }
+  return count;
+}
+
+test('a job without failures is kept for its time, and then its frames go and its result stays', async () => {
+  await putFrames('job-1', 3);
+  await putFrames('job-12', 3);
+  await keepForAWhile(parts, { jobId: 'job-1', state: 'completed', framesFailed: 0 });
+  control.clock.advance(KEEP_MS - 1);
+  await passUntilRest(() => retainPass(parts));
+  expect(await left('job-1')).toBe(8);
+  control.clock.advance(1);
+  await passUntilRest(() => retainPass(parts));
+  expect([await left('job-1'), await left('job-12')]).toEqual([0, 8]);
+  expect(String(await storage.blobs.get('results', 'job-1/harbour.mp4'))).toBe('video');
+  expect(await control.retention.dueAtMs('job-1')).toBeUndefined();
+});
+
+test.each([
+  { state: 'completed', framesFailed: 1 },
+  { state: 'failed', framesFailed: 0 },
+] as const)('a job that ended as $state with $framesFailed failed frames is kept longer', async (end) => {
+  const jobId = `job-${end.state}-long`;
+  await putFrames(jobId, 1);
+  await keepForAWhile(parts, { jobId, ...end });
+  control.clock.advance(KEEP_FAILED_MS - 1);
+  await passUntilRest(() => retainPass(parts));
+  expect(await left(jobId)).toBe(4);
+  control.clock.advance(1);
+  await passUntilRest(() => retainPass(parts));
+  expect(await left(jobId)).toBe(0);
+});
+
+test('many frames go in slices, and what a killed producer left goes with the next', async () => {
+  await putFrames('job-many', 700);
+  await keepForAWhile(parts, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
+  control.clock.advance(KEEP_MS);
+  expect(await retainPass(parts)).toBe(0);
+  expect(await left('job-many')).toBe(1402 - 2 * 512);
+  await using next = await startControlPlane(server);
+  next.clock.advance(KEEP_MS * 100);
+  await passUntilRest(() => retainPass({ ...parts, ...next }));
+  expect(await left('job-many')).toBe(0);
+});
+
+test('a job that lives again keeps its frames, until its next end', async () => {
+  await putFrames('job-again', 3);
+  await keepForAWhile(parts, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
+  await control.ledger.open(buildDefinition('job-again'));
+  control.clock.advance(KEEP_MS);
+  await passUntilRest(() => retainPass(parts));
+  expect(await left('job-again')).toBe(8);
+  expect(await control.retention.dueAtMs('job-again')).toBeUndefined();
+});
+
+test('a job that another holds keeps its frames while it is held, and does not keep others from going', async () => {
+  for (const jobId of ['job-held', 'job-other']) {
+    await putFrames(jobId, 1);
+    await keepForAWhile(parts, { jobId, state: 'completed', framesFailed: 0 });
+  }
+  control.clock.advance(KEEP_MS);
+  const hold = await control.retention.hold('job-held');
+  expect(await control.retention.hold('job-held')).toBeUndefined();
+  await passUntilRest(() => retainPass(parts));
+  expect([await left('job-held'), await left('job-other')]).toEqual([4, 0]);
+  await hold?.[Symbol.asyncDispose]();
+  await passUntilRest(() => retainPass(parts));
+  expect(await left('job-held')).toBe(0);
+});
+
+test('a job that got another time while its frames were being removed keeps that time', async () => {
+  const { retention } = control;
+  await retention.schedule({ jobId: 'job-1', dueAtMs: 5 });
+  const [due] = await retention.due(6, { max: 1 });
+  await retention.schedule({ jobId: 'job-1', dueAtMs: 9 });
+  await retention.done(due ?? { jobId: 'none', dueAtMs: 0 });
+  expect(await retention.dueAtMs('job-1')).toBe(9);
+});

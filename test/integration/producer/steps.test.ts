@@ -1,0 +1,146 @@
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { NotNowError } from '../../../producer/jobs/steps.ts';
+import { exited, spawnNode } from '../../../shared/runtime/child.ts';
+import { PermanentError, TransientError } from '../../../shared/runtime/errors.ts';
+import { eventually } from '../../support/eventually.ts';
+import { type TestRedis, startTestRedis } from '../../support/servers.ts';
+import { type StepProducer, startStepProducer, stepOf, untilStopped } from '../../support/step-producer.ts';
+import { type Connections, connect } from '../../support/test-redis.ts';
+
+const HOLD_STEP = fileURLToPath(new URL('../../support/hold-step.ts', import.meta.url));
+
+let server: TestRedis;
+let connections: Connections;
+
+beforeAll(async () => {
+  server = await startTestRedis();
+  connections = await connect(server);
+});
+afterAll(async () => {
+  connections[Symbol.dispose]();
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await connections.first.flushall();
+});
+
+/** Steps are taken in turn, one at a time: once the marker has run, everything before it has, and will not again. */
+async function runMarker(producer: StepProducer, jobId: string): Promise<void> {
+  await producer.steps.add('split', stepOf(jobId));
+  await eventually(`the step of ${jobId} has run`, () => producer.runs.includes(jobId));
+}
+
+test('a step that is added again and again runs once: before, while and after it runs', async () => {
+  const go = Promise.withResolvers<void>();
+  await using producer = await startStepProducer(server, { run: () => go.promise });
+  await using other = await startStepProducer(server, { step: 'stitch' });
+  const add = () =>
+    Promise.all([producer, other, producer].map(({ steps }) => steps.add('split', stepOf('job-1'))));
+  await add();
+  await eventually('it runs', () => producer.runs.length > 0);
+  await add();
+  go.resolve();
+  await runMarker(producer, 'job-marker-1');
+  await add();
+  await runMarker(producer, 'job-marker-2');
+  expect(producer.runs).toEqual(['job-1', 'job-marker-1', 'job-marker-2']);
+  expect(other.runs).toEqual([]);
+});
+
+test('of two producers one runs a step, and the two steps of a job are two', async () => {
+  await using splitter = await startStepProducer(server);
+  await using splitterToo = await startStepProducer(server);
+  await using stitcher = await startStepProducer(server, { step: 'stitch' });
+  const jobIds = Array.from({ length: 20 }, (_, index) => `job-${index}`);
+  for (const jobId of jobIds) await splitter.steps.add('split', stepOf(jobId));
+  await splitter.steps.add('stitch', stepOf('job-0'));
+  await eventually('all have run', () => splitter.runs.length + splitterToo.runs.length >= jobIds.length);
+  await eventually('the stitch has run', () => stitcher.runs.length > 0);
+  expect([...splitter.runs, ...splitterToo.runs].toSorted()).toEqual(jobIds.toSorted());
+  expect(stitcher.runs).toEqual(['job-0']);
+});
+
+test('what may pass is tried again, and is no failure of the step', async () => {
+  await using producer = await startStepProducer(server, {
+    run: (_jobId, _signal, times) =>
+      times === 1
+        ? Promise.reject(new TransientError('STORAGE_UNAVAILABLE', 'a bad moment'))
+        : Promise.resolve(),
+  });
+  await producer.steps.add('split', stepOf('job-1'));
+  await eventually('it is tried again', () => producer.runs.length === 2);
+  expect(producer.failures).toEqual([]);
+});
+
+test('what cannot get better is told once and not tried again', async () => {
+  const error = new PermanentError('SOURCE_NOT_VIDEO', 'not a video');
+  await using producer = await startStepProducer(server, {
+    run: (jobId) => (jobId === 'job-1' ? Promise.reject(error) : Promise.resolve()),
+  });
+  await producer.steps.add('split', stepOf('job-1'));
+  await eventually('the failure is told', () => producer.failures.length > 0);
+  await producer.steps.add('split', stepOf('job-1'));
+  // A second try would come after two seconds: the marker's own second try comes then.
+  await using slow = await startStepProducer(server, {
+    step: 'stitch',
+    run: (_jobId, _signal, times) => (times === 1 ? Promise.reject(new Error('once')) : Promise.resolve()),
+  });
+  await slow.steps.add('stitch', stepOf('job-marker'));
+  await eventually('another step was tried again', () => slow.runs.length === 2);
+  await runMarker(producer, 'job-marker');
+  expect(producer.runs).toEqual(['job-1', 'job-marker']);
+  expect(producer.failures).toEqual([{ jobId: 'job-1', error }]);
+});
+
+test('a step whose producer stops is run by the next, and being handed on is no attempt', async () => {
+  // As many times as a step may be tried: were one of them an attempt, the failure below would be the last.
+  for (let handed = 0; handed < 4; handed += 1) {
+    await using stopping = await startStepProducer(server, { run: (_jobId, signal) => untilStopped(signal) });
+    await stopping.steps.add('split', stepOf('job-1'));
+    await eventually(`producer ${handed} has it`, () => stopping.runs.length > 0);
+    await stopping.stop();
+    expect(stopping.failures).toEqual([]);
+  }
+  await using last = await startStepProducer(server, {
+    run: (_jobId, _signal, times) => (times === 1 ? Promise.reject(new Error('once')) : Promise.resolve()),
+  });
+  await eventually('it is tried again', () => last.runs.length === 2);
+  expect(last.failures).toEqual([]);
+});
+
+test('a step whose producer is killed is taken over', async () => {
+  const killed = spawnNode(HOLD_STEP, [server.url], { env: {} });
+  const holds = new Promise((resolve) => killed.once('message', resolve));
+  await using next = await startStepProducer(server, { step: 'stitch' });
+  await next.steps.add('split', stepOf('job-1'));
+  expect(await holds).toEqual({ running: 'job-1' });
+  killed.kill('SIGKILL');
+  await exited(killed);
+
+  await using heir = await startStepProducer(server);
+  await eventually('another producer runs it', () => heir.runs.length > 0);
+  await runMarker(heir, 'job-marker');
+  expect(heir.runs).toEqual(['job-1', 'job-marker']);
+  expect(heir.failures).toEqual([]);
+});
+
+test('a step that has to wait lets others go first, and waiting is no attempt', async () => {
+  // More often than a step may be tried.
+  const waits = 6;
+  await using producer = await startStepProducer(server, {
+    run: (jobId, _signal, times) => {
+      if (jobId !== 'job-1') return Promise.resolve();
+      if (times <= waits) return Promise.reject(new NotNowError('no room', { restMs: 20 }));
+      return times === waits + 1 ? Promise.reject(new Error('once')) : Promise.resolve();
+    },
+  });
+  await producer.steps.add('split', stepOf('job-1'));
+  await producer.steps.add('split', stepOf('job-2'));
+  const ofFirst = () => producer.runs.filter((jobId) => jobId === 'job-1').length;
+  await eventually('it is tried again after its one failure', () => ofFirst() === waits + 2);
+  expect(producer.runs.slice(0, 2)).toEqual(['job-1', 'job-2']);
+  expect(producer.failures).toEqual([]);
+});

@@ -1,0 +1,366 @@
+/** The scaler's tick on real servers: what it sees, what it does, who it leaves alone, and what it remembers. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { act } from '../../../scaler/act/act.ts';
+import { observe } from '../../../scaler/observe/observe.ts';
+import { StorageClock } from '../../../scaler/observe/storage-clock.ts';
+import { OverrideStore } from '../../../scaler/override/store.ts';
+import { openBlobStore } from '../../../shared/azure/blob-store.ts';
+import { BRISK } from '../../../shared/azure/credentials.ts';
+import { drainBlob } from '../../../shared/contract/blob-names.ts';
+import { UNATTRIBUTED } from '../../../shared/redis/spending.ts';
+import { openSplitJob } from '../../support/build-job.ts';
+import { eventually } from '../../support/eventually.ts';
+import { POLICY, type ScalerBench, openScalerBench } from '../../support/scaler-bench.ts';
+import { startTestStorage } from '../../support/servers.ts';
+
+let bench: ScalerBench;
+beforeAll(async () => {
+  bench = await openScalerBench();
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+beforeEach(() => bench.clear());
+
+const openJob = (jobId: string, frameCount = 100) =>
+  openSplitJob(bench.ledger, jobId, { frameCount, batchSize: 10 });
+
+async function finishJob(jobId: string): Promise<void> {
+  const job = await bench.ledger.job(jobId);
+  const scored = [[0, job?.framesExpected ?? 0]] as const;
+  await bench.ledger.resolve(jobId, { batchIndex: null, scored, failed: [], nowMs: Date.now() });
+  await bench.ledger.move(jobId, 'completed');
+  await bench.ledger.close(jobId, job?.definition.epoch ?? 0);
+}
+
+async function leading(changes: Parameters<ScalerBench['scaler']>[0] = {}) {
+  const scaler = bench.scaler(changes);
+  await scaler.parts.leader.take();
+  return scaler;
+}
+
+async function drainRequests(): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of bench.storage.blobs.list('control', { prefix: 'drain/' })) names.push(name);
+  return names;
+}
+
+describe('a tick', () => {
+  test('sees jobs, messages, machines, workers and requests, each as it is', async () => {
+    await openJob('job-1');
+    await bench.ledger.recordRate('painter', 8);
+    await bench.batches.send('one');
+    await bench.fleet.scaleOut('gpu', 2);
+    await bench.says('vm-1', { state: 'drained', drainEtag: '"0xABC"' });
+    await bench.storage.blobs.put('workers', 'nobody-0', '', { metadata: { beat: 'no heartbeat' } });
+    await bench.storage.blobs.put('control', drainBlob('vm-1'), '{}');
+    const { parts } = bench.scaler();
+    const seen = await observe(parts);
+    expect(seen).toMatchObject({
+      messagesApprox: 1,
+      backlog: [
+        {
+          jobId: 'job-1',
+          model: 'painter',
+          framesRemaining: 100,
+          batchesRemaining: 10,
+          megapixelsPerFrame: 0.5,
+          isSplitting: false,
+          spent: 0,
+        },
+      ],
+      fleet: { instances: [{ vmId: 'vm-1' }, { vmId: 'vm-2' }] },
+      override: null,
+    });
+    expect(seen.ratesByModel).toEqual(new Map([['painter', 8]]));
+    expect([...(seen.workers?.keys() ?? [])]).toEqual(['vm-1']);
+    const [report] = seen.workers?.get('vm-1') ?? [];
+    expect(report?.beat).toMatchObject({ state: 'drained', drainEtag: '0xABC' });
+    expect(Math.abs((report?.writtenAt.getTime() ?? 0) - seen.now.getTime())).toBeLessThan(3_000);
+    const etag = (await bench.storage.blobs.stat('control', drainBlob('vm-1')))?.etag ?? '';
+    expect(seen.drainRequests).toEqual(new Map([['vm-1', etag.replaceAll('"', '')]]));
+  });
+
+  test('knows what it does not know: each part by itself, and within its bound', async () => {
+    const gone = await startTestStorage();
+    const blobs = await openBlobStore(gone.accounts, { ...BRISK, tries: 1, callTimeoutMs: 500 });
+    await gone[Symbol.asyncDispose]();
+    bench.fleet.unreadable = new Error('no answer');
+    const away = bench.scaler({ blobs, partMs: 2_000 });
+    const overrides = new OverrideStore({ blobs, clock: away.parts.clock, log: away.parts.log });
+    expect(await observe({ ...away.parts, overrides })).toMatchObject({
+      messagesApprox: 0,
+      backlog: [],
+      fleet: null,
+      workers: null,
+      drainRequests: null,
+      override: 'unknown',
+    });
+    process.kill(bench.server.pid ?? 0, 'SIGSTOP');
+    try {
+      const { parts } = bench.scaler({ partMs: 1_000 });
+      expect(await observe(parts)).toMatchObject({ messagesApprox: 0, backlog: null, bootMs: null });
+    } finally {
+      process.kill(bench.server.pid ?? 0, 'SIGCONT');
+    }
+  });
+
+  test('starts instances for a job, asks idle ones to drain when it is done, and removes them when they consent', async () => {
+    const { loop } = await leading();
+    await openJob('job-1', 10);
+    await loop.pass();
+    expect(bench.fleet.calls).toEqual(['scale-out 1']);
+    await bench.says('vm-1', { state: 'busy' });
+    await loop.pass();
+    await finishJob('job-1');
+    await bench.says('vm-1', { state: 'idle' });
+    await eventually('it is asked to drain', async () => {
+      await loop.pass();
+      return (await drainRequests()).length > 0;
+    });
+    expect(await drainRequests()).toEqual(['drain/vm-1']);
+    await loop.pass();
+    expect(bench.fleet.calls).toEqual(['scale-out 1']);
+    await bench.consents('vm-1');
+    await loop.pass();
+    expect(bench.fleet.calls).toEqual(['scale-out 1', 'remove 0']);
+    await eventually('its request is taken away', async () => {
+      await loop.pass();
+      return (await drainRequests()).length === 0;
+    });
+    expect((await loop.last()).decision.reason).toBe('nothing-to-do');
+  });
+
+  test('tells the time by storage, whatever its own clock says', async () => {
+    const anHour = 3_600_000;
+    const { clock } = bench.scaler().parts;
+    const wrong = { ...clock, now: () => new Date(Date.now() + anHour) };
+    const { parts } = bench.scaler({
+      clock: wrong,
+      storageClock: new StorageClock({ blobs: bench.storage.blobs, clock: wrong }),
+    });
+    const { now } = await observe(parts);
+    expect(Math.abs(now.getTime() - Date.now())).toBeLessThan(3_000);
+  });
+
+  test('measures how long an instance takes to its first word, once, whoever looks', async () => {
+    const { loop } = await leading();
+    await openJob('job-1', 10);
+    await loop.pass();
+    await bench.says('vm-1', { state: 'booting', sequence: 1 });
+    await loop.pass();
+    const { observation } = await loop.last();
+    expect(observation.bootMs).toBeGreaterThanOrEqual(0);
+    expect(observation.bootMs).toBeLessThan(30_000);
+    const saved = await bench.redis.get('framefleet:scaler:boot-ms');
+    const another = bench.scaler();
+    await another.loop.pass();
+    expect(await bench.redis.get('framefleet:scaler:boot-ms')).toBe(saved);
+  });
+});
+
+describe('a scaler that does not lead', () => {
+  test('sees and decides as the leader does, and does nothing', async () => {
+    const leader = await leading();
+    const { loop, parts } = bench.scaler();
+    await openJob('job-1');
+    expect(await parts.leader.take()).toBe(false);
+    await loop.pass();
+    const { decision, isLeading } = await loop.last();
+    expect([decision.reason, isLeading]).toEqual(['work-waits', false]);
+    expect(bench.fleet.calls).toEqual([]);
+    expect((await bench.spending.read()).chargedUpToMs).toBeNull();
+    await leader.loop.pass();
+    expect(bench.fleet.calls).toHaveLength(1);
+  });
+
+  test('goes on from what the leader remembered when it takes over', async () => {
+    const first = await leading();
+    bench.fleet.refusal = { reason: 'quota', message: 'no', capacityThatFits: null, retryAfterMs: null };
+    await openJob('job-1');
+    await first.loop.pass();
+    expect(bench.fleet.calls).toHaveLength(1);
+    await first.parts.leader.release();
+    const second = await leading();
+    await second.loop.pass();
+    expect(bench.fleet.calls).toHaveLength(1);
+    expect((await second.loop.last()).decision.reason).toBe('pools-blocked');
+    expect((await second.loop.last()).remembered.blocked).toMatchObject({ gpu: { reason: 'quota' } });
+  });
+
+  test('stops in the middle of a decision when its lease is over', async () => {
+    const { parts } = await leading();
+    const observation = await observe(parts);
+    let looks = 0;
+    const leader = {
+      get isLeading() {
+        looks += 1;
+        return looks === 1;
+      },
+      confirm: () => Promise.resolve(true),
+    };
+    const out = (total: number) => ({ kind: 'scale-out', pool: 'gpu', total }) as const;
+    await act({ actions: [out(1), out(2)] }, observation, {
+      ...parts,
+      leader,
+      onOutcome: () => undefined,
+      onRemoved: () => undefined,
+    });
+    expect(bench.fleet.calls).toEqual(['scale-out 1']);
+  });
+});
+
+describe('a removal', () => {
+  /** An instance that has consented, as it was seen; and the decision to remove it. */
+  async function decided() {
+    const scaler = await leading();
+    await bench.fleet.scaleOut('gpu', 2);
+    for (const vmId of ['vm-1', 'vm-2']) {
+      await bench.storage.blobs.put('control', drainBlob(vmId), '{}');
+      await bench.consents(vmId);
+    }
+    const observation = await observe(scaler.parts);
+    const removed: string[] = [];
+    const decision = {
+      actions: [
+        {
+          kind: 'remove',
+          pool: 'gpu',
+          instanceIds: ['0', '1'],
+          vmIds: ['vm-1', 'vm-2'],
+          why: 'idle',
+          basis: 'consent',
+        },
+      ],
+    } as const;
+    bench.fleet.calls.length = 0;
+    return {
+      scaler,
+      removed,
+      carryOut: () =>
+        act(decision, observation, {
+          ...scaler.parts,
+          onOutcome: () => undefined,
+          onRemoved: (why, count) => removed.push(`${why} ${count}`),
+        }),
+    };
+  }
+
+  test('takes those who consented, in one call', async () => {
+    const { carryOut, removed } = await decided();
+    await carryOut();
+    expect(bench.fleet.calls).toEqual(['remove 0 1']);
+    expect(removed).toEqual(['idle 2']);
+  });
+
+  test('leaves who has taken its word back since', async () => {
+    const { carryOut } = await decided();
+    await bench.says('vm-1', { state: 'busy' });
+    await carryOut();
+    expect(bench.fleet.calls).toEqual(['remove 1']);
+  });
+
+  test('leaves who consented to a request that has been made again', async () => {
+    const { carryOut } = await decided();
+    await bench.storage.blobs.put('control', drainBlob('vm-2'), '{"again":true}');
+    await carryOut();
+    expect(bench.fleet.calls).toEqual(['remove 0']);
+  });
+
+  test('does not happen when another leads by now, though our own clock does not know it', async () => {
+    const { carryOut, scaler } = await decided();
+    await bench.redis.set('framefleet:leader:scaler', 'another', 'PX', 60_000);
+    expect(scaler.parts.leader.isLeading).toBe(true);
+    await carryOut();
+    expect(bench.fleet.calls).toEqual([]);
+  });
+
+  test('does not happen when Redis cannot be asked who leads', async () => {
+    const { carryOut } = await decided();
+    process.kill(bench.server.pid ?? 0, 'SIGSTOP');
+    try {
+      await carryOut();
+    } finally {
+      process.kill(bench.server.pid ?? 0, 'SIGCONT');
+    }
+    expect(bench.fleet.calls).toEqual([]);
+  });
+});
+
+test('a request to drain that stands is left as it is: its etag is what workers answer to', async () => {
+  const { parts } = await leading();
+  const drain = { actions: [{ kind: 'drain', vmIds: ['vm-1'], why: 'idle' }] } as const;
+  const rest = { ...parts, onOutcome: () => undefined, onRemoved: () => undefined };
+  const observation = await observe(parts);
+  await act(drain, observation, rest);
+  const first = await bench.storage.blobs.stat('control', drainBlob('vm-1'));
+  await act(drain, observation, rest);
+  expect((await bench.storage.blobs.stat('control', drainBlob('vm-1')))?.etag).toBe(first?.etag);
+});
+
+describe('what it costs', () => {
+  test('goes to the jobs that machines run for, and to nobody when there are none; the parts add up', async () => {
+    const { loop } = await leading();
+    await bench.fleet.scaleOut('gpu', 2);
+    await loop.pass();
+    await eventually('idle time is charged', async () => {
+      await loop.pass();
+      return ((await bench.spending.read()).byJob.get(UNATTRIBUTED)?.micros ?? 0) > 0;
+    });
+    await openJob('job-1', 30);
+    await openJob('job-2', 10);
+    await eventually('both jobs are charged', async () => {
+      await loop.pass();
+      return ((await bench.spending.read()).byJob.get('job-2')?.machineMs ?? 0) > 5;
+    });
+    const { byJob, total } = await bench.spending.read();
+    const amounts = [...byJob.values()];
+    expect(amounts.reduce((sum, { micros }) => sum + micros, 0)).toBe(total.micros);
+    expect(amounts.reduce((sum, { machineMs }) => sum + machineMs, 0)).toBe(total.machineMs);
+    // A machine costs a millionth of the currency every microsecond here.
+    expect(Math.abs(total.micros - total.machineMs * 1_000)).toBeLessThan(1_000 * 1_000);
+    const [three, one] = [byJob.get('job-1')?.machineMs ?? 0, byJob.get('job-2')?.machineMs ?? 0];
+    expect(three / one).toBeGreaterThan(2.5);
+    expect(three / one).toBeLessThan(3.5);
+    const spent = (await observe(bench.scaler().parts)).backlog?.map((job) => job.spent);
+    expect(spent?.every((money) => money > 0)).toBe(true);
+  });
+
+  test('is charged once, whoever charges, and goes on across a restart', async () => {
+    await bench.fleet.scaleOut('gpu', 1);
+    const first = await leading();
+    await first.loop.pass();
+    const { chargedUpToMs } = await bench.spending.read();
+    const byJob = new Map([[UNATTRIBUTED, { machineMs: 1000, micros: 1 }]]);
+    const upToMs = (chargedUpToMs ?? 0) + 1000;
+    const twice = await Promise.all([
+      bench.spending.charge({ sinceMs: chargedUpToMs, upToMs, byJob }),
+      bench.spending.charge({ sinceMs: chargedUpToMs, upToMs, byJob }),
+    ]);
+    expect(twice.filter(Boolean)).toHaveLength(1);
+    expect((await bench.spending.read()).chargedUpToMs).toBe(upToMs);
+  });
+
+  test('of more jobs than are kept is that of the earliest together', async () => {
+    const jobs = Array.from({ length: 1_010 }, (_, index) => `job-${String(index).padStart(5, '0')}`);
+    const byJob = new Map(jobs.map((jobId) => [jobId, { machineMs: 2, micros: 3 }] as const));
+    await bench.spending.charge({ sinceMs: null, upToMs: 1, byJob });
+    await bench.spending.foldEarlierJobs(new Set(['job-00000']));
+    const kept = await bench.spending.read();
+    expect(kept.byJob.size).toBe(1_002);
+    expect(kept.byJob.get('earlier-jobs')).toEqual({ machineMs: 18, micros: 27 });
+    expect(kept.byJob.has('job-00000')).toBe(true);
+    expect(kept.total).toEqual({ machineMs: 2_020, micros: 3_030 });
+  });
+});
+
+test('a loop that hangs is not live any more', async () => {
+  let aheadMs = 0;
+  const clock = { ...bench.scaler().parts.clock, monotonicMs: () => performance.now() + aheadMs };
+  const { loop } = bench.scaler({ clock, policy: POLICY });
+  await loop.pass();
+  expect(loop.isTurning()).toBe(true);
+  aheadMs = 61_000;
+  expect(loop.isTurning()).toBe(false);
+  await loop.pass();
+  expect(loop.isTurning()).toBe(true);
+});

@@ -1,0 +1,292 @@
+/** The override, told over HTTP and kept in storage: who may, what is refused, what is on record. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+
+import { controlApi } from '../../../scaler/api/control-api.ts';
+import { type Http, addGuarded } from '../../../scaler/api/guarded-http.ts';
+import { decide } from '../../../scaler/decide/decide.ts';
+import { NOTHING_REMEMBERED } from '../../../scaler/decide/memory.ts';
+import { scalerMetrics } from '../../../scaler/metrics.ts';
+import { OverrideStore } from '../../../scaler/override/store.ts';
+import { POLICY_DEFAULTS as policy } from '../../../scaler/policy.ts';
+import { OVERRIDE_AUDIT_BLOB, OVERRIDE_BLOB } from '../../../shared/contract/blob-names.ts';
+import { systemClock } from '../../../shared/runtime/clock.ts';
+import { createHttp, listen } from '../../../shared/runtime/http.ts';
+import { createLog } from '../../../shared/runtime/log.ts';
+import { LoopHealth } from '../../../shared/runtime/loop-health.ts';
+import { MovableClock } from '../../support/movable-clock.ts';
+import { buildSight } from '../../support/scaler-tick.ts';
+import { type TestStorage, startTestStorage } from '../../support/servers.ts';
+
+const TOKEN = 'correct-horse-battery-staple';
+const FIXED = { mode: 'fixed', capacity: 4, ttlSeconds: 1800, reason: 'demo at ten', author: 'ada@desk' };
+const END = { reason: 'over', author: 'bob' };
+
+let storage: TestStorage;
+beforeAll(async () => {
+  storage = await startTestStorage();
+});
+afterAll(() => storage[Symbol.asyncDispose]());
+
+let clock: MovableClock;
+let overrides: OverrideStore;
+let http: Http;
+let origin = '';
+const log = createLog({ room: 'test', level: 'silent' });
+const logged = vi.spyOn(log, 'info');
+
+async function serve(token: string | null): Promise<void> {
+  const observation = buildSight();
+  const { decision, memory: remembered } = decide(observation, policy, NOTHING_REMEMBERED);
+  const memory = NOTHING_REMEMBERED;
+  const tick = { observation, decision, memory, remembered, spending: null, isLeading: true };
+  const loop = { last: () => Promise.resolve(tick) };
+  http = createHttp({
+    registry: scalerMetrics().registry,
+    health: new LoopHealth(systemClock),
+    isReady: () => true,
+  });
+  await addGuarded(http, { token, log, routes: controlApi({ loop, overrides, policy }) });
+  origin = `http://127.0.0.1:${await listen(http, { host: '127.0.0.1', port: 0 })}`;
+}
+
+beforeEach(async () => {
+  await storage.blobs.remove('control', OVERRIDE_BLOB);
+  await storage.blobs.remove('logs', OVERRIDE_AUDIT_BLOB);
+  clock = new MovableClock();
+  logged.mockClear();
+  overrides = new OverrideStore({ blobs: storage.blobs, clock, log });
+  await serve(TOKEN);
+});
+afterEach(() => http.close());
+
+interface Call {
+  readonly token?: string | null;
+  readonly body?: unknown;
+}
+
+async function call(method: string, path: string, { token = TOKEN, body }: Call = {}) {
+  const response = await fetch(`${origin}${path}`, {
+    method,
+    headers: {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  return { status: response.status, headers: response.headers, json: (await response.json()) as object };
+}
+
+async function record(): Promise<Record<string, unknown>[]> {
+  const bytes = await storage.blobs.get('logs', OVERRIDE_AUDIT_BLOB);
+  const lines = bytes === undefined ? [] : bytes.toString('utf8').trimEnd().split('\n');
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+describe('an override', () => {
+  test('that is set stands in storage, for every scaler and after every restart, with who, why and until when', async () => {
+    const { status, json } = await call('PUT', '/override', { body: FIXED });
+    const override = {
+      mode: 'fixed',
+      capacity: 4,
+      author: 'ada@desk',
+      reason: 'demo at ten',
+      setAt: '2026-11-23T00:00:00.000Z',
+      expiresAt: '2026-11-23T00:30:00.000Z',
+    };
+    expect([status, json]).toEqual([200, { override: { ...override, meaning: 'exactly 4 instances' } }]);
+    const another = new OverrideStore({ blobs: storage.blobs, clock, log });
+    expect(await another.read()).toMatchObject({ mode: 'fixed', capacity: 4, author: 'ada@desk' });
+    expect((await call('GET', '/override')).json).toMatchObject({ override });
+  });
+
+  test('replaces the one before it, and ends when it is told to', async () => {
+    await call('PUT', '/override', { body: FIXED });
+    const pause = { mode: 'pause', ttlSeconds: 60, reason: 'moving', author: 'bob' };
+    expect((await call('PUT', '/override', { body: pause })).status).toBe(200);
+    expect(await overrides.read()).toMatchObject({ mode: 'pause', capacity: null });
+    const ended = await call('DELETE', '/override', { body: END });
+    expect(ended.json).toMatchObject({ ended: { mode: 'pause' } });
+    expect(await overrides.read()).toBeNull();
+    expect((await call('DELETE', '/override', { body: END })).json).toEqual({ ended: null });
+  });
+
+  test('is over by itself, is shown no longer, and is taken away by the loop', async () => {
+    await call('PUT', '/override', { body: { ...FIXED, ttlSeconds: 60 } });
+    clock.advance(59_999);
+    await overrides.removeExpired(clock.now());
+    expect(await overrides.read()).toMatchObject({ mode: 'fixed' });
+    clock.advance(1);
+    expect((await call('GET', '/override')).json).toEqual({ override: null });
+    await overrides.removeExpired(clock.now());
+    expect(await overrides.read()).toBeNull();
+    await overrides.removeExpired(clock.now());
+    expect((await record()).map(({ change }) => change)).toEqual(['set', 'expired']);
+  });
+
+  test('that was set while the expired one was being taken away stays', async () => {
+    await overrides.set({ ...FIXED, mode: 'fixed', ttlSeconds: 60 }, '10.0.0.1');
+    clock.advance(60_000);
+    const meanwhile = new OverrideStore({
+      clock,
+      log,
+      blobs: {
+        ...storage.blobs,
+        append: async (...args) => {
+          await storage.blobs.append(...args);
+          await overrides.set({ ...FIXED, mode: 'min', ttlSeconds: 60 }, '10.0.0.2');
+        },
+      },
+    });
+    await meanwhile.removeExpired(clock.now());
+    expect(await overrides.read()).toMatchObject({ mode: 'min' });
+  });
+
+  test('that nobody can read is unknown, and can be ended', async () => {
+    await storage.blobs.put('control', OVERRIDE_BLOB, '{"version":99}');
+    expect(await overrides.read()).toBe('unknown');
+    expect((await call('GET', '/override')).json).toEqual({ override: 'unknown' });
+    expect((await call('DELETE', '/override', { body: END })).json).toEqual({ ended: 'unknown' });
+    expect(await overrides.read()).toBeNull();
+  });
+
+  test('leaves who, what, why, when and from where on record, in storage and in the log, at every change', async () => {
+    await call('PUT', '/override', { body: FIXED });
+    clock.advance(5_000);
+    await call('DELETE', '/override', { body: END });
+    const address = '127.0.0.1';
+    const override = { mode: 'fixed', capacity: 4, expiresAt: '2026-11-23T00:30:00.000Z' };
+    const [set, ended, ...rest] = await record();
+    expect(set).toMatchObject({
+      at: '2026-11-23T00:00:00.000Z',
+      change: 'set',
+      author: 'ada@desk',
+      reason: 'demo at ten',
+      address,
+      override,
+    });
+    expect(ended).toMatchObject({
+      at: '2026-11-23T00:00:05.000Z',
+      change: 'ended',
+      ...END,
+      address,
+      override,
+    });
+    expect(rest).toEqual([]);
+    expect(logged.mock.calls.map(([fields]) => fields)).toMatchObject([
+      { change: 'set', author: 'ada@desk', address, mode: 'fixed', capacity: 4 },
+      { change: 'ended', ...END, address },
+    ]);
+  });
+});
+
+describe('whoever has no right', () => {
+  const ROUTES = [
+    ['PUT', '/override'],
+    ['DELETE', '/override'],
+    ['GET', '/override'],
+    ['GET', '/status'],
+    ['GET', '/explain'],
+  ] as const;
+
+  test.each(ROUTES)('gets nothing from %s %s, and changes nothing', async (method, path) => {
+    await overrides.set({ ...FIXED, mode: 'fixed' }, '10.0.0.1');
+    const body = method === 'GET' ? undefined : FIXED;
+    for (const token of [null, '', 'wrong', `${TOKEN}x`, TOKEN.slice(0, -1), TOKEN.toUpperCase()]) {
+      const { status, headers, json } = await call(method, path, { token, body });
+      expect(status).toBe(401);
+      expect(headers.get('www-authenticate')).toBe('Bearer');
+      expect(json).toEqual({
+        error: {
+          code: 'TOKEN_REFUSED',
+          message: expect.any(String) as string,
+          hint: expect.stringContaining('Authorization: Bearer') as string,
+        },
+      });
+    }
+    expect(await overrides.read()).toMatchObject({ mode: 'fixed', capacity: 4 });
+    expect(await record()).toHaveLength(1);
+  });
+
+  test('may see health and metrics, which say nothing that is secret', async () => {
+    for (const path of ['/health/live', '/health/ready', '/metrics'])
+      expect((await fetch(`${origin}${path}`)).status).toBe(200);
+  });
+
+  test('is told how to set a token where the scaler has none, whatever is sent', async () => {
+    await http.close();
+    await serve(null);
+    for (const [method, path] of ROUTES) {
+      const { status, json } = await call(method, path, { body: method === 'GET' ? undefined : FIXED });
+      expect(status).toBe(503);
+      expect(json).toMatchObject({
+        error: { code: 'TOKEN_NOT_SET', hint: expect.stringContaining('FRAMEFLEET_SCALER_TOKEN') as string },
+      });
+    }
+    expect(await record()).toEqual([]);
+  });
+
+  test('is slowed down after thirty wrong tokens a minute, then sent away; who has the token is not', async () => {
+    const statuses: number[] = [];
+    let last: Awaited<ReturnType<typeof call>> | undefined;
+    for (let attempt = 0; attempt < 95; attempt += 1) {
+      last = await call('GET', '/status', { token: `guess-${attempt}` });
+      statuses.push(last.status);
+    }
+    expect([statuses[0], statuses[29], statuses[30], statuses[89], statuses[94]]).toEqual([
+      401, 401, 429, 429, 403,
+    ]);
+    expect(last?.json).toMatchObject({
+      error: { code: 'TOO_MANY_REQUESTS', hint: expect.any(String) as string },
+    });
+    expect(Number(last?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await call('GET', '/status')).status).toBe(200);
+  });
+});
+
+test('more than thirty changes a minute are refused, and looking is not', async () => {
+  const statuses: number[] = [];
+  for (let attempt = 0; attempt < 32; attempt += 1)
+    statuses.push((await call('PUT', '/override', { body: 'not even JSON' })).status);
+  expect(statuses.filter((status) => status === 400)).toHaveLength(30);
+  const refused = await call('PUT', '/override', { body: FIXED });
+  expect(refused.status).toBe(429);
+  expect(refused.json).toMatchObject({
+    error: { code: 'TOO_MANY_REQUESTS', hint: expect.stringMatching(/Try again in/) as string },
+  });
+  expect((await call('GET', '/override')).status).toBe(200);
+  expect(await overrides.read()).toBeNull();
+});
+
+test.each([
+  ['no JSON', '{"mode":', /cannot be read/],
+  ['nothing', undefined, /not complete/],
+  ['no reason', { ...FIXED, reason: ' ' }, /reason/],
+  ['no end', { ...FIXED, ttlSeconds: undefined }, /ttlSeconds/],
+  ['an end in a month', { ...FIXED, ttlSeconds: 2_592_000 }, /ttlSeconds/],
+  ['what nobody knows', { ...FIXED, force: true }, /force/],
+  ['more than anybody would say', 'x'.repeat(20_000), /cannot be read/],
+])('a change with %s is refused with what is wrong, and nothing is on record', async (_, body, sentence) => {
+  const { status, json } = await call('PUT', '/override', { body });
+  expect(status).toBe(400);
+  expect(json).toMatchObject({
+    error: {
+      code: 'REQUEST_INVALID',
+      message: expect.stringMatching(sentence) as string,
+      hint: expect.any(String) as string,
+    },
+  });
+  expect(await overrides.read()).toBeNull();
+  expect(await record()).toEqual([]);
+});
+
+test('a question that cannot be understood is refused, and a path that leads nowhere is said to', async () => {
+  expect((await call('GET', '/explain?backlog=many')).status).toBe(400);
+  expect(await call('GET', '/explain?backlog=100000')).toMatchObject({
+    status: 200,
+    json: { whatIf: { backlog: 100_000 }, capacityDesired: policy.capacityMax },
+  });
+  expect(await call('POST', '/override?token=x')).toMatchObject({
+    status: 404,
+    json: { error: { code: 'ROUTE_UNKNOWN', message: 'There is nothing at POST /override.' } },
+  });
+});

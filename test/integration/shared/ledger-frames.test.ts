@@ -1,0 +1,98 @@
+/** Which frames of a job are scored or failed, each counted once. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { Ledger } from '../../../shared/redis/ledger.ts';
+import { openSplitJob } from '../../support/build-job.ts';
+import { type TestRedis, startTestRedis } from '../../support/servers.ts';
+import { type Connections, connect } from '../../support/test-redis.ts';
+
+let server: TestRedis;
+let connections: Connections;
+let ledger: Ledger;
+/** The same ledger, as another producer sees it. */
+let other: Ledger;
+
+beforeAll(async () => {
+  server = await startTestRedis();
+  connections = await connect(server, 2);
+  const [first, second] = connections.all.map((redis) => new Ledger(redis));
+  if (first === undefined || second === undefined) throw new Error('expected two connections');
+  [ledger, other] = [first, second];
+});
+afterAll(async () => {
+  connections[Symbol.dispose]();
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await connections.first.flushall();
+});
+
+const failedFrames = (...frames: [number, number][]) => [
+  { kind: 'inference' as const, message: 'no memory', frames },
+];
+const counts = async (jobId: string) => {
+  const { framesScored, framesFailed } = (await ledger.job(jobId)) ?? {};
+  return { framesScored, framesFailed };
+};
+
+test('a frame is counted once, however often it is told', async () => {
+  await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
+  const told = {
+    batchIndex: 0,
+    scored: [
+      [0, 5],
+      [7, 9],
+    ],
+    failed: failedFrames([5, 7]),
+    nowMs: 1,
+  } as const;
+  expect(await ledger.resolve('job-1', told)).toMatchObject({ newlyScored: 7, newlyFailed: 2 });
+  expect(await other.resolve('job-1', told)).toMatchObject({ newlyScored: 0, newlyFailed: 0 });
+  expect(await counts('job-1')).toEqual({ framesScored: 7, framesFailed: 2 });
+  const overlapping = { batchIndex: null, scored: [[4, 12]], failed: [], nowMs: 2 } as const;
+  await ledger.resolve('job-1', overlapping);
+  expect(await counts('job-1')).toEqual({ framesScored: 12, framesFailed: 0 });
+  expect((await ledger.job('job-1'))?.scoringSinceMs).toBe(1);
+});
+
+test('results told at once by many count each frame once', async () => {
+  await openSplitJob(ledger, 'job-1', { frameCount: 64, batchSize: 8 });
+  const told = await Promise.all(
+    Array.from({ length: 24 }, (_, index) =>
+      (index % 2 === 0 ? ledger : other).resolve('job-1', {
+        batchIndex: index % 8,
+        scored: [[(index % 8) * 8, (index % 8) * 8 + 8]],
+        failed: [],
+        nowMs: index,
+      }),
+    ),
+  );
+  expect(told.reduce((sum, { newlyScored }) => sum + newlyScored, 0)).toBe(64);
+  expect(await counts('job-1')).toEqual({ framesScored: 64, framesFailed: 0 });
+});
+
+test('a frame that failed and was scored after all is no failure any more, and a late failure of a scored one is none', async () => {
+  await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
+  await ledger.resolve('job-1', {
+    batchIndex: 0,
+    scored: [],
+    failed: failedFrames([0, 2], [12, 13]),
+    nowMs: 1,
+  });
+  expect(await ledger.failures('job-1')).toEqual(
+    [0, 1, 12].map((frameIndex) => ({ frameIndex, kind: 'inference', message: 'no memory' })),
+  );
+  expect(
+    await ledger.resolve('job-1', { batchIndex: 0, scored: [[1, 3]], failed: [], nowMs: 2 }),
+  ).toMatchObject({
+    newlyScored: 2,
+    corrected: 1,
+    newlyFailed: 0,
+  });
+  await ledger.resolve('job-1', { batchIndex: 0, scored: [], failed: failedFrames([1, 3]), nowMs: 3 });
+
+  expect(await counts('job-1')).toEqual({ framesScored: 2, framesFailed: 2 });
+  expect((await ledger.failures('job-1')).map(({ frameIndex }) => frameIndex)).toEqual([0, 12]);
+  expect(await ledger.failure('job-1', 0)).toEqual({ kind: 'inference', message: 'no memory' });
+  expect(await ledger.failure('job-1', 1)).toBeUndefined();
+});

@@ -1,0 +1,97 @@
+/** A job that has ended may be forgotten and opened again; whoever still means the old one changes nothing. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { Ledger } from '../../../shared/redis/ledger.ts';
+import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
+import { type TestRedis, startTestRedis } from '../../support/servers.ts';
+import { type Connections, connect } from '../../support/test-redis.ts';
+
+const JOB = 'job-1';
+const { epoch: FIRST } = buildDefinition(JOB);
+const SECOND = FIRST + 1;
+
+let server: TestRedis;
+let connections: Connections;
+let ledger: Ledger;
+
+beforeAll(async () => {
+  server = await startTestRedis();
+  connections = await connect(server);
+  ledger = new Ledger(connections.first);
+});
+afterAll(async () => {
+  connections[Symbol.dispose]();
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await connections.first.flushall();
+});
+
+async function endAndForget(): Promise<void> {
+  await openSplitJob(ledger, JOB, { frameCount: 40, batchSize: 10 });
+  const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[3, 4] as [number, number]] }];
+  await ledger.resolve(JOB, { batchIndex: null, scored: [[0, 3]], failed, nowMs: 1 });
+  await ledger.claimBatch(JOB, 1);
+  await ledger.warn(JOB, 'no chapters');
+  await ledger.move(JOB, 'failed');
+  await ledger.close(JOB, FIRST);
+  await ledger.forget(JOB);
+}
+
+test('an open job is not forgotten, whatever state it is in', async () => {
+  await openSplitJob(ledger, JOB, { frameCount: 40, batchSize: 10 });
+  expect(await ledger.forget(JOB)).toBe(false);
+  await ledger.move(JOB, 'failed');
+  expect(await ledger.forget(JOB)).toBe(false);
+  expect(await ledger.isOpen(JOB)).toBe(true);
+  expect(await ledger.job(JOB)).toMatchObject({ state: 'failed' });
+});
+
+test('a job that is closed is forgotten with all that was known of it, and opens as new', async () => {
+  await endAndForget();
+  expect(await connections.first.keys(`*${JOB}*`)).toEqual([]);
+  expect(await ledger.isKnown(JOB)).toBe(false);
+  expect(await ledger.open(buildDefinition(JOB, {}, SECOND))).toBe(true);
+  expect(await ledger.job(JOB)).toMatchObject({ state: 'waiting', framesScored: 0, warnings: [] });
+  expect(await ledger.resolvedUpTo(JOB, 0)).toBe(0);
+  const secondsLeft = await connections.first.ttl(`framefleet:job:${JOB}`);
+  expect(secondsLeft).toBe(-1);
+});
+
+test('a job that is not terminal is not closed', async () => {
+  await openSplitJob(ledger, JOB, { frameCount: 40, batchSize: 10 });
+  await ledger.close(JOB, FIRST);
+  expect(await ledger.isOpen(JOB)).toBe(true);
+});
+
+test('whoever still means the job as it was before neither moves nor closes it', async () => {
+  await endAndForget();
+  await ledger.open(buildDefinition(JOB, {}, SECOND));
+  expect(await ledger.move(JOB, 'running', { epoch: FIRST })).toBe(false);
+  expect(await ledger.move(JOB, 'running', { epoch: SECOND })).toBe(true);
+  expect(await ledger.move(JOB, 'completed', { epoch: FIRST })).toBe(false);
+  expect(await ledger.move(JOB, 'completed', { epoch: SECOND })).toBe(true);
+  await ledger.close(JOB, FIRST);
+  expect(await ledger.isOpen(JOB)).toBe(true);
+  await ledger.close(JOB, SECOND);
+  expect(await ledger.isOpen(JOB)).toBe(false);
+});
+
+test('late words about a job that was forgotten, or lost with Redis, do not keep it from being opened', async () => {
+  await endAndForget();
+  await ledger.recordSplit(JOB, 30);
+  await ledger.recordStitched(JOB, 20);
+  const failed = [{ kind: 'missing' as const, message: 'late', frames: [[5, 6] as [number, number]] }];
+  await ledger.resolve(JOB, { batchIndex: 0, scored: [[0, 1]], failed, nowMs: 1 });
+  expect(await ledger.isKnown(JOB)).toBe(false);
+  expect(await ledger.job(JOB)).toBeUndefined();
+  expect(await ledger.move(JOB, 'failed')).toBe(false);
+  expect(await ledger.open(buildDefinition(JOB, {}, SECOND))).toBe(true);
+  expect(await ledger.job(JOB)).toMatchObject({
+    state: 'waiting',
+    framesSplit: 0,
+    framesStitched: 0,
+    framesScored: 0,
+    framesFailed: 0,
+  });
+});

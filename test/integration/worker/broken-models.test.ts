@@ -1,0 +1,132 @@
+/** Models that cannot be used, on a real worker and the real runtime: each is given up after one delivery, with its reason. */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { publishModels } from '../../../infra/local/publish-models.ts';
+import { modelBlob } from '../../../shared/contract/blob-names.ts';
+import { BROKEN_MODELS, writeBrokenModels } from '../../support/broken-models.ts';
+import { type RunningCommand, enqueue } from '../../support/commands.ts';
+import { writeFrameModel } from '../../support/frame-model.ts';
+import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
+import { WorkerBench, countIn } from '../../support/worker-bench.ts';
+
+let bench: WorkerBench;
+let worker: RunningCommand;
+const at = (...names: readonly string[]): string => path.join(bench.folder, ...names);
+
+beforeAll(async () => {
+  bench = await WorkerBench.open();
+  await writeBrokenModels(at('broken'));
+  await bench.publish(at('broken'));
+  worker = bench.startWorker();
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+describe('a model that cannot be used fails its batch at once, with its reason', () => {
+  test.for(Object.entries(BROKEN_MODELS))('%s', async ([name, { reason }]) => {
+    const batch = await bench.storeBatch(`job-${name}`, ['ordinary', 'ordinary', 'ordinary'], {
+      model: name,
+    });
+    await bench.send(batch);
+    const result = await bench.nextResult();
+    expect(result).toMatchObject({
+      jobId: `job-${name}`,
+      scored: [],
+      failed: [{ kind: 'model', frames: [[0, 3]] }],
+    });
+    expect(result.failed[0]?.message).toMatch(reason);
+    await bench.queueIsEmpty();
+    expect(await bench.takePoison()).toMatchObject([{ reason: 'model', dequeueCount: 1 }]);
+  });
+});
+
+test('the other batches of such a job are given up without loading its model again, and a good job goes on', async () => {
+  const deaths = countIn(worker.heard(), 'engine ended');
+  const bad = await bench.storeBatch('job-bad', ['ordinary', 'ordinary'], { model: 'future' });
+  for (const batchIndex of [0, 1, 2]) await bench.send({ ...bad, batchIndex });
+  const good = await bench.storeBatch('job-good', ['ordinary', 'ordinary'], { model: 'identity' });
+  await bench.send(good);
+  const results = [];
+  for (let count = 0; count < 4; count += 1) results.push(await bench.nextResult());
+  expect(results.filter(({ jobId }) => jobId === 'job-bad')).toHaveLength(3);
+  expect(results.find(({ jobId }) => jobId === 'job-good')).toMatchObject({ scored: [[0, 2]], failed: [] });
+  expect(countIn(worker.heard(), 'engine ended')).toBe(deaths);
+});
+
+test('a model whose numbers make no sense gives pixels all the same, which cannot be told from a picture', async () => {
+  await bench.send(await bench.storeBatch('job-nan', ['ordinary'], { model: 'nan' }));
+  expect(await bench.nextResult()).toMatchObject({ scored: [[0, 1]], failed: [] });
+});
+
+describe('a folder of models with a mistake in it is refused, with the folder and the mistake', () => {
+  const MODEL = BROKEN_MODELS['names']?.graph[0] ?? Buffer.alloc(0);
+  const spoiled = async (
+    name: string,
+    spoil: (manifest: Record<string, unknown>) => unknown,
+  ): Promise<string> => {
+    const folder = at('spoiled', name);
+    await rm(folder, { recursive: true, force: true });
+    await writeFrameModel({ folder, name, model: MODEL });
+    const file = path.join(folder, name, 'model.json');
+    const manifest = (await import(file, { with: { type: 'json' } })) as { default: Record<string, unknown> };
+    const changed = spoil({ ...manifest.default });
+    if (changed === undefined) await rm(file);
+    else await writeFile(file, typeof changed === 'string' ? changed : JSON.stringify(changed));
+    return folder;
+  };
+
+  test.for([
+    ['nojson', () => undefined, 'it has no model.json'],
+    ['notjson', () => '{"name":', 'its model.json is not JSON'],
+    [
+      'badjson',
+      (m) => ({ ...m, input: { name: 'frames', type: 'float32', layout: 'NCHW' } }),
+      /not valid: input\./,
+    ],
+    ['badsha', (m) => ({ ...m, sha256: '0'.repeat(64) }), /the sha256 of badsha\.onnx is [0-9a-f]{64}, but/],
+    [
+      'othername',
+      (m) => ({ ...m, file: 'missing.onnx' }),
+      'the file missing.onnx that model.json names is missing',
+    ],
+    ['identity', (m) => m, 'another model is published as identity/1, which never changes'],
+  ] as const satisfies readonly (readonly [
+    string,
+    (manifest: Record<string, unknown>) => unknown,
+    string | RegExp,
+  ])[])('%s', async ([name, spoil, says]) => {
+    const folder = await spoiled(name, spoil);
+    const publishing = publishModels({ blobs: bench.storage.blobs, folder });
+    await expect(publishing).rejects.toMatchObject({ code: 'MODEL_INVALID' });
+    await expect(publishing).rejects.toThrow(says);
+    await expect(publishing).rejects.toThrow(path.join(folder, name));
+    const blob = modelBlob({ name, version: '1' }, 'model.json');
+    const published = await bench.storage.blobs.stat('models', blob);
+    expect(published !== undefined).toBe(name === 'identity');
+  });
+
+  test('a folder that is not there', async () => {
+    const publishing = publishModels({ blobs: bench.storage.blobs, folder: at('nowhere') });
+    await expect(publishing).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      hint: expect.stringContaining('FRAMEFLEET_LOCAL_MODELS'),
+    });
+  });
+
+  test('as a user sees it: a sentence and a hint, and no stack trace', async () => {
+    await mkdir(at('mine', 'broken'), { recursive: true });
+    await ffmpeg([...picture({ seconds: 0.2 }), ...H264, at('clip.mp4')]);
+    const { status, stderr, stdout } = await enqueue([at('clip.mp4'), '--no-doctor'], {
+      localFolder: at('fleet'),
+      environment: { FRAMEFLEET_LOCAL_MODELS: at('mine') },
+    }).end;
+    expect(stderr).toContain(
+      `The model in ${at('mine', 'broken')} cannot be published: it has no model.json.`,
+    );
+    expect(stderr).toContain('Correct the folder, or take it out.');
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect({ status, stdout }).toEqual({ status: 65, stdout: '' });
+  });
+});

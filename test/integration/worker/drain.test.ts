@@ -1,0 +1,114 @@
+/** A worker that is asked to drain: by the blob in `control`, idle or at work; and what its heartbeat says meanwhile. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+
+import { drainBlob, heartbeatBlob } from '../../../shared/contract/blob-names.ts';
+import { type Heartbeat, heartbeatFrom } from '../../../shared/contract/heartbeat.ts';
+import { countOf } from '../../../shared/contract/ranges.ts';
+import { eventually } from '../../support/eventually.ts';
+import { WorkerBench, countIn } from '../../support/worker-bench.ts';
+
+let bench: WorkerBench;
+let machines = 0;
+let vmId = '';
+
+beforeAll(async () => {
+  bench = await WorkerBench.open();
+});
+afterEach(async () => {
+  await bench.stopWorkers();
+  await bench.clear();
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+function startMachine(environment: Readonly<Record<string, string>> = {}) {
+  machines += 1;
+  vmId = `drain-${process.pid}-${machines}`;
+  return bench.startWorker({ FRAMEFLEET_VM_ID: vmId, ...environment });
+}
+
+async function heartbeat(wanted: Partial<Heartbeat>): Promise<Heartbeat> {
+  return eventually(`the heartbeat says ${JSON.stringify(wanted)}`, async () => {
+    const stat = await bench.storage.blobs.stat('workers', heartbeatBlob(`${vmId}-0`));
+    const beat = heartbeatFrom(stat?.metadata ?? {});
+    const isSo = Object.entries(wanted).every(([key, value]) => beat?.[key as keyof Heartbeat] === value);
+    return isSo ? beat : undefined;
+  });
+}
+
+async function requestDrain(): Promise<string> {
+  await bench.storage.blobs.put('control', drainBlob(vmId), '');
+  return (await bench.storage.blobs.stat('control', drainBlob(vmId)))?.etag ?? '';
+}
+
+test('an idle worker that is asked drains at once, quotes the request, takes nothing ever again, and stays', async () => {
+  const worker = startMachine();
+  const idle = await heartbeat({ state: 'idle' });
+  expect(idle).toMatchObject({ executionProvider: 'cpu', drainEtag: null, isTooOld: false });
+  const etag = await requestDrain();
+  const drained = await heartbeat({ state: 'drained', drainEtag: etag });
+  const batch = await bench.storeBatch('job-untaken', ['ordinary']);
+  await bench.send(batch);
+  // It goes on beating, and looks no more: the message is as it was sent.
+  await heartbeat({ state: 'drained', sequence: drained.sequence + 2 });
+  expect((await bench.batches.receive({ visibilityTimeoutSeconds: 1 }))?.dequeueCount).toBe(1);
+  expect(worker.child.exitCode).toBeNull();
+
+  const again = await requestDrain();
+  expect(again).not.toBe(etag);
+  await heartbeat({ state: 'drained', drainEtag: again });
+  worker.child.kill('SIGTERM');
+  expect((await worker.end).status).toBe(0);
+});
+
+test('a worker that is asked in mid-batch finishes it first', async () => {
+  const worker = startMachine();
+  const batch = await bench.storeBatch(
+    'job-finished',
+    Array.from({ length: 20 }, () => 'steady' as const),
+  );
+  await bench.send(batch);
+  await heartbeat({ state: 'busy' });
+  const etag = await requestDrain();
+  const [result, ...others] = await bench.resultsOf(batch);
+  expect(others).toEqual([]);
+  expect(countOf(result?.scored ?? [])).toBe(20);
+  await heartbeat({ state: 'drained', drainEtag: etag });
+  await bench.queueIsEmpty();
+  expect(countIn(worker.heard(), '"settled":"complete"')).toBe(1);
+});
+
+test('a worker that finds the request when it starts takes nothing at all', async () => {
+  machines += 1;
+  vmId = `drain-${process.pid}-${machines}`;
+  const etag = await requestDrain();
+  await bench.send(await bench.storeBatch('job-never', ['ordinary']));
+  bench.startWorker({ FRAMEFLEET_VM_ID: vmId });
+  await heartbeat({ state: 'drained', drainEtag: etag });
+  expect((await bench.batches.receive({ visibilityTimeoutSeconds: 1 }))?.dequeueCount).toBe(1);
+});
+
+test('the provider in force is in the metrics; one that cannot be had is refused with what to do', async () => {
+  const worker = startMachine({ FRAMEFLEET_EXECUTION_PROVIDERS: 'cuda,cpu' });
+  await worker.said('service ready');
+  const port = /"port":(\d+)/.exec(worker.heard())?.[1];
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  expect(metrics).toContain('framefleet_worker_execution_provider_info{provider="cpu"} 1');
+  expect(metrics).toContain('framefleet_worker_poison_total{reason="malformed"} 0');
+  const strict = startMachine({ FRAMEFLEET_EXECUTION_PROVIDERS: 'cuda' });
+  const { status } = await strict.end;
+  expect(status).toBe(70);
+  expect(strict.heard()).toContain('cuda');
+  expect(strict.heard()).toContain('FRAMEFLEET_EXECUTION_PROVIDERS');
+});
+
+test('a second worker for the same GPU is refused, and the first is none the worse', async () => {
+  startMachine();
+  await heartbeat({ state: 'idle' });
+  const second = bench.startWorker({ FRAMEFLEET_VM_ID: vmId });
+  const { status } = await second.end;
+  expect(status).toBe(64);
+  expect(second.heard()).toContain(`A worker named ${vmId}-0 runs on this machine already.`);
+  const batch = await bench.storeBatch('job-first', ['ordinary']);
+  await bench.send(batch);
+  expect(countOf((await bench.resultsOf(batch))[0]?.scored ?? [])).toBe(1);
+});

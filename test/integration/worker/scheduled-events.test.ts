@@ -1,0 +1,285 @@
+/** A watcher of Scheduled Events against a metadata service that does to it what Azure's does, and worse. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import { systemClock } from '../../../shared/runtime/clock.ts';
+import { createLog } from '../../../shared/runtime/log.ts';
+import type { EvictionNotice } from '../../../worker/host/scheduled-events-document.ts';
+import {
+  SCHEDULED_EVENTS_TIMING,
+  ScheduledEvents,
+  type ScheduledEventsTiming,
+} from '../../../worker/host/scheduled-events.ts';
+import { eventually } from '../../support/eventually.ts';
+import { ScheduledEventsServer } from '../../support/scheduled-events-server.ts';
+
+/** As in production, a hundred times as fast where nobody else sets the pace. */
+const TIMING: ScheduledEventsTiming = {
+  pollEveryMs: 10,
+  backoff: { minMs: 10, maxMs: 100 },
+  timeoutMs: 2_000,
+  firstTimeoutMs: 120_000,
+  acknowledgeTimeoutMs: 2_000,
+};
+const VM = 'painters_7';
+const PREEMPT = { eventType: 'Preempt', resources: [VM], noticeSeconds: 30 };
+
+let server: ScheduledEventsServer;
+const stops: (() => Promise<void>)[] = [];
+
+beforeEach(async () => {
+  server = await new ScheduledEventsServer().start();
+});
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop()));
+  await server[Symbol.asyncDispose]();
+});
+
+function watch({
+  url = server.url,
+  vmName = VM,
+  timing = {},
+  onEviction = () => undefined,
+}: {
+  readonly url?: string;
+  readonly vmName?: string | null;
+  readonly timing?: Partial<ScheduledEventsTiming>;
+  readonly onEviction?: () => void;
+} = {}) {
+  const stopping = new AbortController();
+  const log = createLog({ room: 'test', level: 'silent' });
+  const logged: string[] = [];
+  const note = (_fields: unknown, sentence = ''): void => void logged.push(sentence);
+  vi.spyOn(log, 'info').mockImplementation(note);
+  vi.spyOn(log, 'warn').mockImplementation(note);
+  const notices: EvictionNotice[] = [];
+  const events = new ScheduledEvents({
+    url,
+    vmName,
+    clock: systemClock,
+    log,
+    signal: stopping.signal,
+    onEviction: (notice) => {
+      notices.push(notice);
+      onEviction();
+    },
+    timing: { ...TIMING, ...timing },
+  });
+  const running = events.run();
+  const stop = (): Promise<void> => {
+    stopping.abort(new Error('the test stops watching'));
+    return running;
+  };
+  stops.push(stop);
+  return { events, notices, logged, stop };
+}
+
+/** The document as it is now has been read, and again. */
+async function polledAgain(): Promise<void> {
+  const before = server.polls;
+  await eventually('two more polls were made', () => server.polls >= before + 2);
+}
+
+const look = async (headers: Record<string, string> = { Metadata: 'true' }) => fetch(server.url, { headers });
+const incarnation = async (): Promise<number> =>
+  ((await (await look()).json()) as { DocumentIncarnation: number }).DocumentIncarnation;
+
+test('an eviction is told once, with its kind and the second it is due, however often it is read', async () => {
+  const { notices, logged } = watch();
+  await polledAgain();
+  expect(notices).toEqual([]);
+  const before = Date.now();
+  const eventId = server.schedule(PREEMPT);
+  const [notice] = await eventually('a notice came', () => notices.length > 0 && notices);
+  expect(notice).toEqual({
+    eventId,
+    eventType: 'Preempt',
+    notBeforeAt: expect.any(Date) as Date,
+    isShared: false,
+  });
+  const noticeMs = (notice?.notBeforeAt?.getTime() ?? 0) - before;
+  expect(noticeMs).toBeGreaterThan(28_000);
+  expect(noticeMs).toBeLessThan(60_000);
+  await polledAgain();
+  expect(notices).toHaveLength(1);
+  expect(logged).toEqual(['scheduled events can be read', 'this machine will be taken']);
+});
+
+test('an event that has started comes without a time, and one that was told does not come again when it starts', async () => {
+  const { notices } = watch();
+  const atOnce = server.schedule({ eventType: 'Redeploy', resources: [VM], noticeSeconds: 0 });
+  await eventually('the first notice came', () => notices.length === 1);
+  expect(notices).toEqual([{ eventId: atOnce, eventType: 'Redeploy', notBeforeAt: null, isShared: false }]);
+
+  server.schedule({ eventType: 'Reboot', resources: [VM], noticeSeconds: 2 });
+  await eventually('the second notice came', () => notices.length === 2);
+  expect(notices[1]?.notBeforeAt).toBeInstanceOf(Date);
+  const scheduled = await incarnation();
+  await eventually('the event has started', async () => (await incarnation()) > scheduled);
+  await polledAgain();
+  expect(notices).toHaveLength(2);
+});
+
+test('two events at once are two notices, and a freeze between them is none', async () => {
+  const { notices } = watch();
+  const terminate = server.schedule({
+    eventType: 'Terminate',
+    resources: ['painters_1', VM],
+    noticeSeconds: 300,
+  });
+  server.schedule({ eventType: 'Freeze', resources: [VM], noticeSeconds: 900 });
+  const preempt = server.schedule(PREEMPT);
+  await eventually('both came', () => notices.length === 2);
+  await polledAgain();
+  expect(notices.map(({ eventId, eventType }) => [eventId, eventType])).toEqual([
+    [terminate, 'Terminate'],
+    [preempt, 'Preempt'],
+  ]);
+});
+
+test('an event of another machine is none of ours, unless we do not know who we are', async () => {
+  const named = watch();
+  const nameless = watch({ vmName: null });
+  const foreign = server.schedule({ ...PREEMPT, resources: ['painters_1'] });
+  await eventually('the nameless one was told', () => nameless.notices.length === 1);
+  const ours = server.schedule(PREEMPT);
+  await eventually('both were told', () => nameless.notices.length === 2 && named.notices.length > 0);
+  expect(nameless.notices.map(({ eventId }) => eventId)).toEqual([foreign, ours]);
+  expect(named.notices.map(({ eventId }) => eventId)).toEqual([ours]);
+});
+
+test('an acknowledged event starts at once, and is not told again; once it is over, another is', async () => {
+  const { events, notices, logged } = watch();
+  const eventId = server.schedule({ ...PREEMPT, noticeSeconds: 3_600 });
+  await eventually('the notice came', () => notices.length === 1);
+  const before = await incarnation();
+  await events.acknowledge(eventId);
+  expect(server.acknowledged).toEqual([eventId]);
+  expect(await incarnation()).toBe(before + 1);
+  expect(logged).toContain('eviction acknowledged');
+  await polledAgain();
+  expect(notices).toHaveLength(1);
+
+  server.clear();
+  const next = server.schedule(PREEMPT);
+  await eventually('the next notice came', () => notices.length === 2);
+  expect(notices[1]?.eventId).toBe(next);
+});
+
+test('an event of several machines is not acknowledged: the others would be taken in the middle of their work', async () => {
+  const { events, notices, logged } = watch();
+  const eventId = server.schedule({ ...PREEMPT, resources: [VM, 'painters_8'] });
+  await eventually('the notice came', () => notices.length === 1);
+  await events.acknowledge(eventId);
+  expect(server.acknowledged).toEqual([]);
+  expect(logged).not.toContain('eviction not acknowledged');
+});
+
+test('a worker that is stopping can still acknowledge', async () => {
+  const { events, stop } = watch();
+  const eventId = server.schedule(PREEMPT);
+  await stop();
+  await events.acknowledge(eventId);
+  expect(server.acknowledged).toEqual([eventId]);
+});
+
+test.each(['fails', 'hangs'] as const)(
+  'where the service %s an acknowledgement is tried twice, and no error',
+  async (how) => {
+    const { events, logged, stop } = watch({ timing: { acknowledgeTimeoutMs: 100 } });
+    const eventId = server.schedule(PREEMPT);
+    await polledAgain();
+    await stop();
+    server.answer(how);
+    await events.acknowledge(eventId);
+    expect(server.acknowledged).toEqual([]);
+    expect(logged.slice(2)).toEqual(['eviction not acknowledged', 'eviction not acknowledged']);
+  },
+);
+
+test.each(['fails', 'babbles', 'hangs'] as const)(
+  'where the service %s it is complained of once, polled on, and believed again when it answers well',
+  async (how) => {
+    const { notices, logged } = watch({ timing: { timeoutMs: 250 } });
+    await polledAgain();
+    server.answer(how);
+    server.schedule(PREEMPT);
+    await polledAgain();
+    await polledAgain();
+    expect(notices).toEqual([]);
+    expect(logged).toHaveLength(2);
+
+    server.answer('well');
+    await eventually('the notice came', () => notices.length === 1);
+    await eventually('it said so', () => logged.length === 4);
+    server.answer(how);
+    await eventually('it complained again', () => logged.length === 5);
+    const [readable, unreadable] = [
+      'can be read',
+      'cannot be read: an eviction would come without notice',
+    ].map((what) => `scheduled events ${what}`);
+    expect(logged).toEqual([readable, unreadable, 'this machine will be taken', readable, unreadable]);
+  },
+);
+
+test('the first answer may take far longer than any later one', async () => {
+  server.answer('hangs');
+  const startedAtMs = systemClock.monotonicMs();
+  const { notices, logged } = watch({ timing: { timeoutMs: 10, firstTimeoutMs: 1_000 } });
+  await eventually('the first poll was given up', () => logged.length === 1);
+  expect(systemClock.monotonicMs() - startedAtMs).toBeGreaterThan(900);
+  server.schedule(PREEMPT);
+  server.answer('well');
+  await eventually('the notice came', () => notices.length === 1);
+});
+
+test('where nobody listens it is complained of once, and the watcher goes on until it is stopped', async () => {
+  const { url } = server;
+  await server[Symbol.asyncDispose]();
+  const { logged, events, stop } = watch({ url });
+  await eventually('it complained', () => logged.length === 1);
+  await events.acknowledge('event-1');
+  await stop();
+  expect(logged.filter((sentence) => sentence.startsWith('scheduled events'))).toHaveLength(1);
+  server = await new ScheduledEventsServer().start();
+});
+
+test('a poll that hangs is cut short by the stop, without a complaint', async () => {
+  server.answer('hangs');
+  const { logged, stop } = watch();
+  await eventually('the poll is made', () => server.polls === 1);
+  await stop();
+  expect(logged).toEqual([]);
+});
+
+test('a listener that fails costs no later notice', async () => {
+  const { notices } = watch({
+    onEviction: () => {
+      throw new TypeError('the listener is broken');
+    },
+  });
+  const ids = [server.schedule(PREEMPT), server.schedule(PREEMPT)];
+  await eventually('both were told', () => notices.length === 2);
+  expect(notices.map(({ eventId }) => eventId)).toEqual(ids);
+});
+
+test('in production a poll is made every second, and one that fails is made again within ten', () => {
+  expect(SCHEDULED_EVENTS_TIMING).toMatchObject({
+    pollEveryMs: 1_000,
+    backoff: { maxMs: 10_000 },
+    timeoutMs: 5_000,
+    firstTimeoutMs: 120_000,
+  });
+});
+
+test('the service of these tests is as strict as Azure’s', async () => {
+  const post = (body: string) => fetch(server.url, { method: 'POST', headers: { Metadata: 'true' }, body });
+  const answers = await Promise.all([
+    look({}),
+    look(),
+    fetch(server.url.replace(/\?.*/, ''), { headers: { Metadata: 'true' } }),
+    post('{'),
+    post('{"StartRequests":[]}'),
+    post('{"StartRequests":[{"EventId":"nobody knows"}]}'),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual([400, 200, 400, 400, 400, 400]);
+});
