@@ -1,5 +1,5 @@
 /** The house rules that no linter knows: who may import what, what PURE means, and that the documents tell the truth. */
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { describe, expect, test } from 'vitest';
@@ -194,12 +194,12 @@ describe('documents', () => {
     expect([...used].toSorted()).toEqual([...recorded].map(([, name]) => name ?? '').toSorted());
   });
 
-  test('every error code is in the README with its exit status, and the other way round', () => {
-    const rows = [...readme('.').matchAll(/^\| `([A-Z_]+)` \| (\d+) \|/gm)].map(([, code, status]) => [
-      code,
-      Number(status),
-    ]);
-    expect(Object.fromEntries(rows)).toEqual(ERROR_EXITS);
+  test('every error code has an entry in docs/errors.md with its exit status, and the other way round', () => {
+    const entries = readFileSync('docs/errors.md', 'utf8').matchAll(
+      /^### ([A-Z_]+)\n\nExit status (\d+)\. \S/gm,
+    );
+    const documented = [...entries].map(([, code, status]) => [code, Number(status)]);
+    expect(Object.fromEntries(documented)).toEqual(ERROR_EXITS);
   });
 
   test('the two commands of the README are scripts, and its files exist', () => {
@@ -209,10 +209,42 @@ describe('documents', () => {
     const commands = [...readme('.').matchAll(/npm run ([a-z:-]+)/g)].map(([, script]) => script ?? '');
     expect(commands).toContain('enqueue');
     expect(commands.filter((script) => scripts[script] === undefined)).toEqual([]);
-    const links = [...readme('.').matchAll(/\]\(([^)#:]+)\)/g)].map(([, link]) => link ?? '');
-    expect(links.filter((link) => globSync(link).length === 0)).toEqual([]);
+  });
+
+  test('every link in a document leads to a file, and to a heading of it', () => {
+    const documents = globSync('{*.md,docs/**/*.md,{producer,worker,scaler,shared,infra,test}/**/*.md}');
+    expect(documents.length).toBeGreaterThan(10);
+    const broken = documents.flatMap((document) =>
+      [...withoutCode(readFileSync(document, 'utf8')).matchAll(/\]\(([^)\s]+)\)/g)]
+        .map(([, link]) => link ?? '')
+        .filter((link) => !/^[a-z]+:/.test(link) && !leadsSomewhere(document, link))
+        .map((link) => `${document} -> ${link}`),
+    );
+    expect(broken).toEqual([]);
   });
 });
+
+function withoutCode(markdown: string): string {
+  return markdown.replace(/^```[^]*?^```/gm, '');
+}
+
+function leadsSomewhere(document: string, link: string): boolean {
+  const [file = '', heading] = link.split('#');
+  const target = file === '' ? document : path.join(path.dirname(document), file);
+  if (!existsSync(target)) return false;
+  return heading === undefined || headingsOf(target).includes(heading);
+}
+
+/** As GitHub makes anchors of headings. */
+function headingsOf(document: string): string[] {
+  const headings = withoutCode(readFileSync(document, 'utf8')).matchAll(/^#{1,6} (.+)$/gm);
+  return [...headings].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 interface LockedPackage {
   readonly integrity?: string;
