@@ -1,6 +1,6 @@
 /** Figures of one tick, for metrics and status. PURE. */
 import { framesToDo, secondsToDo } from './costs/spending-cap.ts';
-import { isOn } from './decide/blocked-pools.ts';
+import { isBlockActive } from './decide/blocked-pools.ts';
 import type { Memory } from './decide/memory.ts';
 import type { BlockReason } from './fleet/fleet.ts';
 import type { Observation, Override, WorkerReport } from './observe/observation.ts';
@@ -48,7 +48,7 @@ export function blocksOf(
   { atMs }: Pick<Observation, 'atMs'>,
 ): readonly { readonly pool: string; readonly reason: BlockReason }[] {
   return Object.entries(blocked)
-    .filter(([, block]) => isOn(block, atMs))
+    .filter(([, block]) => isBlockActive(block, atMs))
     .map(([pool, { reason }]) => ({ pool, reason }));
 }
 

@@ -13,11 +13,10 @@ import { type ActParts, act } from './act/act.ts';
 import { tidy } from './act/tidy.ts';
 import { chargeCosts } from './costs/costs.ts';
 import { isPaidFor } from './costs/share-cost.ts';
-import { remember } from './decide/blocked-pools.ts';
+import { recordOutcome } from './decide/blocked-pools.ts';
 import { decide } from './decide/decide.ts';
-import type { Decision } from './decide/decision.ts';
-import { type Memory, NOTHING_REMEMBERED } from './decide/memory.ts';
-import { savedMemory } from './decide/saved-memory.ts';
+import type { ScalingDecision } from './decide/decision.ts';
+import { type Memory, NOTHING_REMEMBERED, parseMemory } from './decide/memory.ts';
 import type { Leadership } from './leader.ts';
 import type { ScalerMetrics } from './metrics.ts';
 import type { Observation } from './observe/observation.ts';
@@ -42,7 +41,7 @@ export interface TickParts extends ObserveParts, Omit<ActParts, 'onOutcome' | 'o
 /** What was seen and decided at one moment. */
 export interface Tick {
   readonly observation: Observation;
-  readonly decision: Decision;
+  readonly decision: ScalingDecision;
   /** Before it: the same function gives the same answer to the same question. */
   readonly memory: Memory;
   /** After it. */
@@ -106,15 +105,15 @@ export class ScalerLoop {
     this.#wasLeading = isLeading;
     if (this.#memory !== null && !takesOver) return this.#memory;
     const saved = await this.#tried('memory', () => this.#parts.state.memory());
-    return savedMemory(saved) ?? this.#memory ?? NOTHING_REMEMBERED;
+    return parseMemory(saved) ?? this.#memory ?? NOTHING_REMEMBERED;
   }
 
-  async #lead(decision: Decision, observation: Observation): Promise<void> {
+  async #lead(decision: ScalingDecision, observation: Observation): Promise<void> {
     const { ledger, state, policy, blobs, overrides, metrics } = this.#parts;
     await act(decision, observation, {
       ...this.#parts,
       onOutcome: (pool, outcome) => {
-        this.#memory = remember(this.#memory ?? NOTHING_REMEMBERED, pool, outcome, observation.atMs);
+        this.#memory = recordOutcome(this.#memory ?? NOTHING_REMEMBERED, pool, outcome, observation.atMs);
       },
       onRemoved: metrics.removed,
     });
@@ -139,7 +138,7 @@ export class ScalerLoop {
   }
 
   /** Every tick is a line for whoever looks closely; a change is one for everybody. */
-  #tell({ reason, capacityDesired, actions, numbers }: Decision, isLeading: boolean): void {
+  #tell({ reason, capacityDesired, actions, numbers }: ScalingDecision, isLeading: boolean): void {
     const line = { reason, capacityDesired, actions: actions.map(({ kind }) => kind), isLeading, ...numbers };
     const told = `${reason} ${capacityDesired} ${isLeading}`;
     if (told === this.#lastTold) this.#parts.log.debug(line, 'tick');
@@ -154,7 +153,7 @@ async function endOverride({ override, now }: Observation, overrides: TickParts[
 }
 
 /** For dispatch: those that work or will; one to begin with, where there are none yet. */
-function instancesAtWork({ capacityDesired }: Decision, { fleet }: Observation): number {
+function instancesAtWork({ capacityDesired }: ScalingDecision, { fleet }: Observation): number {
   if (fleet === null) return capacityDesired;
   return Math.max(fleet.instances.filter(isPaidFor).length, Math.min(1, capacityDesired));
 }

@@ -9,7 +9,7 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { drainBlob } from '../../shared/contract/blob-names.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import type { Action, Decision, RemoveWhy } from '../decide/decision.ts';
+import type { Action, RemovalReason, RemoveAction, ScalingDecision } from '../decide/decision.ts';
 import type { Fleet, Outcome } from '../fleet/fleet.ts';
 import type { Leadership } from '../leader.ts';
 import type { Observation } from '../observe/observation.ts';
@@ -27,14 +27,12 @@ export interface ActParts {
   readonly log: Log;
   /** Hears of every act that a pool has answered. */
   readonly onOutcome: (pool: string, outcome: Outcome) => void;
-  readonly onRemoved: (why: RemoveWhy, count: number) => void;
+  readonly onRemoved: (why: RemovalReason, count: number) => void;
 }
-
-type Removal = Extract<Action, { readonly kind: 'remove' }>;
 
 /** One after the other; one that fails does not keep the others from being tried. */
 export async function act(
-  { actions }: Pick<Decision, 'actions'>,
+  { actions }: Pick<ScalingDecision, 'actions'>,
   observation: Observation,
   parts: ActParts,
 ): Promise<void> {
@@ -80,7 +78,7 @@ async function askToDrain(vmId: string, why: string, { blobs, clock, log }: ActP
   if (asked === 'created') log.info({ vmId, why }, 'asked to drain');
 }
 
-async function remove(action: Removal, observation: Observation, parts: ActParts): Promise<void> {
+async function remove(action: RemoveAction, observation: Observation, parts: ActParts): Promise<void> {
   const { blobs, fleet, leader, clock, log, onOutcome, onRemoved } = parts;
   const { pool, instanceIds, why, basis } = action;
   const lookedAtMs = clock.monotonicMs();

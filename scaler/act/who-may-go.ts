@@ -8,8 +8,8 @@
  *
  * Anybody else stays, and the next tick decides anew.
  */
-import type { Action } from '../decide/decision.ts';
-import { isConsent } from '../decide/standing.ts';
+import type { RemoveAction } from '../decide/decision.ts';
+import { isConsent } from '../decide/instance-state.ts';
 import type { Instance } from '../fleet/fleet.ts';
 import type { Observation, WorkerReport } from '../observe/observation.ts';
 
@@ -19,10 +19,8 @@ export interface LastLook {
   readonly drainRequests: ReadonlyMap<string, string>;
 }
 
-type Removal = Extract<Action, { readonly kind: 'remove' }>;
-
 export function whoMayGo(
-  { pool, instanceIds, basis }: Pick<Removal, 'pool' | 'instanceIds' | 'basis'>,
+  { pool, instanceIds, basis }: Pick<RemoveAction, 'pool' | 'instanceIds' | 'basis'>,
   { fleet, workers }: Pick<Observation, 'fleet' | 'workers'>,
   last: LastLook,
 ): readonly Instance[] {

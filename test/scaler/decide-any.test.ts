@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
-import { DRAIN_WHYS, sentenceOf } from '../../scaler/decide/decision.ts';
+import { DRAIN_REASONS, sentenceOf } from '../../scaler/decide/decision.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
@@ -102,7 +102,7 @@ const memories: fc.Arbitrary<Memory> = fc
     drains: fc.dictionary(
       fc.nat({ max: 9 }).map((index) => `vm-${index}`),
       fc.record({
-        why: fc.constantFrom(...DRAIN_WHYS, 'asked' as const),
+        why: fc.constantFrom(...DRAIN_REASONS, 'asked' as const),
         standsSinceMs: fc.constantFrom(null, AT_MS - 700_000, AT_MS),
       }),
       { maxKeys: 5 },

@@ -1,7 +1,7 @@
 /** When the fleet grows, by how much, and in which pool. */
 import { describe, expect, test } from 'vitest';
 
-import { remember } from '../../scaler/decide/blocked-pools.ts';
+import { recordOutcome } from '../../scaler/decide/blocked-pools.ts';
 import { decide } from '../../scaler/decide/decide.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
@@ -167,14 +167,14 @@ describe('spot first', () => {
   } as const;
 
   test('where spot is blocked, what is missing is on demand; and spot again when its time is over', () => {
-    const blocked = remember(NOTHING_REMEMBERED, 'spot', refusal, AT_MS);
+    const blocked = recordOutcome(NOTHING_REMEMBERED, 'spot', refusal, AT_MS);
     expect(outcome(waits(), MONEY, blocked)[0]).toBe('out on-demand 6');
     expect(outcome(later(waits(), 61_000), MONEY, blocked)[0]).toBe('out spot 6');
   });
 
   test('what fits is taken at once, the rest elsewhere', () => {
     const fits = { ...refusal, reason: 'quota', capacityThatFits: 2 } as const;
-    const blocked = remember(NOTHING_REMEMBERED, 'spot', fits, AT_MS);
+    const blocked = recordOutcome(NOTHING_REMEMBERED, 'spot', fits, AT_MS);
     expect(outcome(waits(), MONEY, blocked)[0]).toBe('out spot 2, out on-demand 4');
   });
 
@@ -227,7 +227,7 @@ describe('spot first', () => {
     expect(outcome(waits({ backlog: due(1_201_000) }), MONEY)[0]).toBe('out spot 6');
     expect(outcome(waits({ backlog: due(1_199_000) }), MONEY)[0]).toBe('out on-demand 6');
     expect(outcome(waits({ backlog: due(-1) }), MONEY)[0]).toBe('out spot 6');
-    const blocked = remember(NOTHING_REMEMBERED, 'on-demand', refusal, AT_MS);
+    const blocked = recordOutcome(NOTHING_REMEMBERED, 'on-demand', refusal, AT_MS);
     expect(outcome(waits({ backlog: due(1_199_000) }), MONEY, blocked)[0]).toBe('out spot 6');
     const { decision } = decide(waits({ backlog: due(600_000) }), { ...POLICY, ...MONEY }, ZERO_BELIEVED);
     expect(decision.blockers).toMatchObject([{ kind: 'deadline-at-risk' }]);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { expect, test } from 'vitest';
 
-import { REASONS, REMOVE_WHYS } from '../../scaler/decide/decision.ts';
+import { REASONS, REMOVAL_REASONS } from '../../scaler/decide/decision.ts';
 import { BLOCK_REASONS } from '../../scaler/fleet/fleet.ts';
 
 const README = readFileSync('scaler/README.md', 'utf8');
@@ -16,7 +16,7 @@ function firstCells(heading: string): readonly string[] {
 
 test.each([
   ['reason', '| reason | what it does | why |', REASONS],
-  ['reason to go', '| why it goes | asked to drain | removed |', REMOVE_WHYS],
+  ['reason to go', '| why it goes | asked to drain | removed |', REMOVAL_REASONS],
   ['reason of a pool', '| a pool that refuses | rests | meanwhile |', BLOCK_REASONS],
 ] as const)('every %s is in the README, and no other', (_, heading, names) => {
   expect(firstCells(heading).toSorted()).toEqual([...names].toSorted());

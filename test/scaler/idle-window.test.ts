@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { idleWindowMs } from '../../scaler/decide/idle-window.ts';
+import { idleWindowMs } from '../../scaler/decide/scale-in.ts';
 import { Dice } from '../simulation/simulator/dice.ts';
 import { POLICY } from '../support/build-observation.ts';
 import { seededRandom } from '../support/seeded-random.ts';

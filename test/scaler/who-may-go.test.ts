@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { whoMayGo } from '../../scaler/act/who-may-go.ts';
-import type { RemoveBasis } from '../../scaler/decide/decision.ts';
+import type { RemovalBasis } from '../../scaler/decide/decision.ts';
 import type { WorkerReport } from '../../scaler/observe/observation.ts';
 import type { WorkerState } from '../../shared/contract/heartbeat.ts';
 import { buildInstance, buildReport, buildSight, fleetOf, workersOf } from '../support/scaler-tick.ts';
@@ -11,7 +11,7 @@ const REQUESTS = new Map([['vm-1', 'e1']]);
 
 /** Whether vm-1 may still go, after `before` was seen, decided upon, and `now` is seen. */
 function mayGo(
-  basis: RemoveBasis,
+  basis: RemovalBasis,
   {
     before,
     now,

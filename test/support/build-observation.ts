@@ -1,5 +1,5 @@
 /** What the scaler sees of a fleet with nothing to do; say only what a test is about. */
-import type { Action, Decision } from '../../scaler/decide/decision.ts';
+import type { Action, ScalingDecision } from '../../scaler/decide/decision.ts';
 import type { FleetView, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
 import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
@@ -135,7 +135,7 @@ export function buildOverride(mode: Override['mode'], capacity: number | null, f
 }
 
 /** What is done, in words short enough for a table: `out local 3`, `drain idle vm-0 vm-1`, `remove idle vm-0`. */
-export function inWords({ actions }: Pick<Decision, 'actions'>): string {
+export function inWords({ actions }: Pick<ScalingDecision, 'actions'>): string {
   return actions.map(actionInWords).join(', ') || 'hold';
 }
 

@@ -2,8 +2,8 @@
  * Runs one episode: a world of jobs, machines and a cloud in virtual time, with the real `decide` at its head. Ends when trouble is
  * over and everything is done and gone, when that never came, or with the first violation.
  */
-import { remember } from '../../../scaler/decide/blocked-pools.ts';
-import { type Decided, decide as realDecide } from '../../../scaler/decide/decide.ts';
+import { recordOutcome } from '../../../scaler/decide/blocked-pools.ts';
+import { type DecisionAndMemory, decide as realDecide } from '../../../scaler/decide/decide.ts';
 import type { Action } from '../../../scaler/decide/decision.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../../scaler/decide/memory.ts';
 import type { Observation } from '../../../scaler/observe/observation.ts';
@@ -16,7 +16,7 @@ import { type Scenario, type Trouble, type TroubleKind, drawScenario } from './s
 import { type SimulatedStorage, viewOf } from './view.ts';
 import { SimulatedWork } from './work.ts';
 
-export type Decide = (observation: Observation, policy: Policy, memory: Memory) => Decided;
+export type Decide = (observation: Observation, policy: Policy, memory: Memory) => DecisionAndMemory;
 
 export interface Episode {
   readonly violations: readonly Violation[];
@@ -211,12 +211,12 @@ class Simulation {
       switch (action.kind) {
         case 'scale-out': {
           const outcome = this.#cloud.scaleOut(action.pool, action.total, nowMs);
-          remembered = remember(remembered, action.pool, outcome, seenAtMs);
+          remembered = recordOutcome(remembered, action.pool, outcome, seenAtMs);
           break;
         }
         case 'remove': {
           const outcome = this.#cloud.remove(action.pool, action.instanceIds, nowMs);
-          remembered = remember(remembered, action.pool, outcome, seenAtMs);
+          remembered = recordOutcome(remembered, action.pool, outcome, seenAtMs);
           if (outcome.kind === 'accepted') this.#removed += action.instanceIds.length;
           break;
         }
