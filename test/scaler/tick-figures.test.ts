@@ -1,7 +1,7 @@
 /** Figures of a tick, and what machines leave behind. */
 import { describe, expect, test } from 'vitest';
 
-import { leftovers } from '../../scaler/act/tidy.ts';
+import { findLeftovers } from '../../scaler/act/leftovers.ts';
 import { recordOutcome } from '../../scaler/decide/blocked-pools.ts';
 import { NOTHING_REMEMBERED, parseMemory } from '../../scaler/decide/memory.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
@@ -113,13 +113,13 @@ describe('what machines leave behind', () => {
   });
 
   test('are drain requests at once, and heartbeats after a day', () => {
-    expect(leftovers(sight)).toEqual({ drainRequests: ['vm-2'], heartbeats: ['vm-3-0'] });
+    expect(findLeftovers(sight)).toEqual({ drainRequests: ['vm-2'], heartbeats: ['vm-3-0'] });
   });
 
   test('is nothing where the fleet is not known, or not by name', () => {
-    expect(leftovers({ ...sight, fleet: null })).toEqual({ drainRequests: [], heartbeats: [] });
+    expect(findLeftovers({ ...sight, fleet: null })).toEqual({ drainRequests: [], heartbeats: [] });
     const fleet = fleetOf(buildInstance('vm-1'), buildInstance(null));
-    expect(leftovers({ ...sight, fleet })).toEqual({ drainRequests: [], heartbeats: [] });
+    expect(findLeftovers({ ...sight, fleet })).toEqual({ drainRequests: [], heartbeats: [] });
   });
 });
 

@@ -181,7 +181,7 @@ test('machines on Azure that cannot be read are said to be so, and nothing is do
   });
   const said = await typing(scaler).explained('--json');
   expect(JSON.parse(said.stdout)).toMatchObject({ reason: 'fleet-unknown', instances: null, actions: [] });
-  expect(scaler.command.heard()).toContain('could not be observed');
+  expect(scaler.command.heard()).toContain('observation failed');
 });
 
 describe('what cannot be done is said with what, why and what to do next', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { whoMayGo } from '../../scaler/act/who-may-go.ts';
+import { confirmRemoval } from '../../scaler/act/confirm-removal.ts';
 import type { RemovalBasis } from '../../scaler/decide/decision.ts';
 import type { WorkerReport } from '../../scaler/observe/observation.ts';
 import type { WorkerState } from '../../shared/contract/heartbeat.ts';
@@ -24,7 +24,7 @@ function mayGo(
 ): boolean {
   const sight = buildSight({ fleet: fleetOf(buildInstance('vm-1')), workers: workersOf(...before) });
   const named = { pool: 'gpu', instanceIds: ['vm-1'], basis };
-  return whoMayGo(named, sight, { workers: workersOf(...now), drainRequests: requests }).length === 1;
+  return confirmRemoval(named, sight, { workers: workersOf(...now), drainRequests: requests }).length === 1;
 }
 
 describe('who has consented', () => {
@@ -102,9 +102,9 @@ test('only who was named goes, by its own pool and id, and never of a fleet that
   const last = { workers: workersOf(), drainRequests: new Map<string, string>() };
   const named = { pool: 'gpu', instanceIds: ['0', '2', '9'], basis: 'not-running' } as const;
   const sight = buildSight({ fleet: fleetOf(...instances) });
-  expect(whoMayGo(named, sight, last).map(({ instanceId, vmId }) => [instanceId, vmId])).toEqual([
+  expect(confirmRemoval(named, sight, last).map(({ instanceId, vmId }) => [instanceId, vmId])).toEqual([
     ['0', 'vm-1'],
     ['2', null],
   ]);
-  expect(whoMayGo(named, buildSight({ fleet: null }), last)).toEqual([]);
+  expect(confirmRemoval(named, buildSight({ fleet: null }), last)).toEqual([]);
 });
