@@ -1,3 +1,4 @@
+/** The last check before a removal. */
 import { describe, expect, test } from 'vitest';
 
 import { confirmRemoval } from '../../scaler/act/confirm-removal.ts';
@@ -9,8 +10,8 @@ import { buildInstance, buildReport, buildSight, fleetOf, workersOf } from '../s
 const CONSENT = { state: 'drained', drainEtag: 'e1' } as const;
 const REQUESTS = new Map([['vm-1', 'e1']]);
 
-/** Whether vm-1 may still go, after `before` was seen, decided upon, and `now` is seen. */
-function mayGo(
+/** Whether vm-1 may be removed if `before` was observed for the decision and `now` is observed just before the removal. */
+function isConfirmed(
   basis: RemovalBasis,
   {
     before,
@@ -27,72 +28,72 @@ function mayGo(
   return confirmRemoval(named, sight, { workers: workersOf(...now), drainRequests: requests }).length === 1;
 }
 
-describe('who has consented', () => {
+describe('an instance that has consented', () => {
   const before = [buildReport('vm-1', CONSENT)];
 
-  test('may go while it stands by it', () => {
-    expect(mayGo('consent', { before, now: before })).toBe(true);
-    expect(mayGo('consent', { before, now: [buildReport('vm-1', { ...CONSENT, sequence: 101 })] })).toBe(
-      true,
-    );
+  test('is removed while it still consents', () => {
+    expect(isConfirmed('consent', { before, now: before })).toBe(true);
+    expect(
+      isConfirmed('consent', { before, now: [buildReport('vm-1', { ...CONSENT, sequence: 101 })] }),
+    ).toBe(true);
   });
 
-  test('stays when the request has been taken back, or made again', () => {
-    expect(mayGo('consent', { before, now: before, requests: new Map() })).toBe(false);
-    expect(mayGo('consent', { before, now: before, requests: new Map([['vm-1', 'e2']]) })).toBe(false);
+  test('stays when the request was withdrawn or renewed', () => {
+    expect(isConfirmed('consent', { before, now: before, requests: new Map() })).toBe(false);
+    expect(isConfirmed('consent', { before, now: before, requests: new Map([['vm-1', 'e2']]) })).toBe(false);
   });
 
-  test.each<WorkerState>(['booting', 'idle', 'busy', 'draining'])('stays when it says %s now', (state) => {
+  test.each<WorkerState>(['booting', 'idle', 'busy', 'draining'])('stays when it reports %s now', (state) => {
     const now = [buildReport('vm-1', { state, drainEtag: 'e1', sequence: 101 })];
-    expect(mayGo('consent', { before, now })).toBe(false);
+    expect(isConfirmed('consent', { before, now })).toBe(false);
   });
 
-  test('stays when its heartbeat has gone', () => {
-    expect(mayGo('consent', { before, now: [] })).toBe(false);
+  test('stays when its heartbeat is missing', () => {
+    expect(isConfirmed('consent', { before, now: [] })).toBe(false);
   });
 
-  test('stays when another worker of the machine speaks up', () => {
+  test('stays when another worker on the machine sends a heartbeat', () => {
     const second = buildReport('vm-1', { workerId: 'vm-1-1', state: 'busy' });
-    expect(mayGo('consent', { before, now: [...before, second] })).toBe(false);
+    expect(isConfirmed('consent', { before, now: [...before, second] })).toBe(false);
   });
 
-  test('may go in spite of another that was silent when it was decided, and is still', () => {
+  test('is removed despite another worker that was silent at the decision and still is', () => {
     const silent = buildReport('vm-1', { workerId: 'vm-1-1', state: 'busy', sequence: 7 });
-    expect(mayGo('consent', { before: [...before, silent], now: [...before, silent] })).toBe(true);
+    expect(isConfirmed('consent', { before: [...before, silent], now: [...before, silent] })).toBe(true);
     const woken = buildReport('vm-1', { workerId: 'vm-1-1', state: 'busy', sequence: 8 });
-    expect(mayGo('consent', { before: [...before, silent], now: [...before, woken] })).toBe(false);
+    expect(isConfirmed('consent', { before: [...before, silent], now: [...before, woken] })).toBe(false);
   });
 });
 
-describe('who was silent', () => {
-  test('may go while it says nothing', () => {
+describe('a silent instance', () => {
+  test('is removed while it sends no heartbeat', () => {
     const before = [buildReport('vm-1', { state: 'busy', sequence: 7 })];
-    expect(mayGo('silence', { before, now: before })).toBe(true);
-    expect(mayGo('silence', { before: [], now: [] })).toBe(true);
+    expect(isConfirmed('silence', { before, now: before })).toBe(true);
+    expect(isConfirmed('silence', { before: [], now: [] })).toBe(true);
   });
 
-  test('stays when it has said anything since', () => {
+  test('stays when it has sent a heartbeat since the decision', () => {
     const before = [buildReport('vm-1', { state: 'busy', sequence: 7 })];
-    expect(mayGo('silence', { before, now: [buildReport('vm-1', { state: 'busy', sequence: 8 })] })).toBe(
-      false,
-    );
-    expect(mayGo('silence', { before: [], now: [buildReport('vm-1', { state: 'idle', sequence: 1 })] })).toBe(
-      false,
-    );
+    expect(
+      isConfirmed('silence', { before, now: [buildReport('vm-1', { state: 'busy', sequence: 8 })] }),
+    ).toBe(false);
+    expect(
+      isConfirmed('silence', { before: [], now: [buildReport('vm-1', { state: 'idle', sequence: 1 })] }),
+    ).toBe(false);
   });
 
-  test('may go while all it says is that it boots: it has never held a batch', () => {
+  test('is removed while it only reports booting, because it has never held a batch', () => {
     const now = [buildReport('vm-1', { state: 'booting', sequence: 9 })];
-    expect(mayGo('silence', { before: [], now })).toBe(true);
+    expect(isConfirmed('silence', { before: [], now })).toBe(true);
   });
 });
 
-test('who was not running stays when a word has come from it since', () => {
-  expect(mayGo('not-running', { before: [], now: [] })).toBe(true);
-  expect(mayGo('not-running', { before: [], now: [buildReport('vm-1', { sequence: 1 })] })).toBe(false);
+test('an instance that was not running stays when it has sent a heartbeat since the decision', () => {
+  expect(isConfirmed('not-running', { before: [], now: [] })).toBe(true);
+  expect(isConfirmed('not-running', { before: [], now: [buildReport('vm-1', { sequence: 1 })] })).toBe(false);
 });
 
-test('only who was named goes, by its own pool and id, and never of a fleet that was not seen', () => {
+test('only named instances of the pool are removed, and none if the fleet was not read', () => {
   const instances = [
     buildInstance('vm-1', { instanceId: '0' }),
     buildInstance('vm-2', { instanceId: '1' }),
