@@ -2,18 +2,8 @@
  * Which instances drain because there are more than the work needs. PURE. Nothing is removed here: a drained instance finishes its
  * batch first and reports that it has.
  *
- * Idle instances drain after the idle window. It is as long as a cold start takes, because of the ski-rental problem (Karlin, Manasse,
- * Rudolph and Sleator, "Competitive Snoopy Caching", 1988): waiting for as long as a restart costs never costs more than twice what the
- * best choice would have cost knowing the future, and no rule without a forecast does better. The most expensive instances drain first,
- * then those idle for longest. The on-demand base stays.
- *
- * The end of a wave of work is one scale-in, although its instances fall idle one by one: the scaler waits for the next instance that is
- * about to be due, for at most half a window. While there is work, a surplus below a fifth of the fleet waits for two windows.
- *
- * Where work is thin, each instance gets a little and none is idle for a whole window, because workers pull. Then the scaler counts how
- * many instances were not needed at any time, over two windows or two drain targets, and drains that many of the idle ones.
- *
- * The ceiling of an override applies at once, and to busy instances too: idle ones drain first, then booting ones, then busy ones.
+ * An instance drains once it has been idle for the idle window, or at once if an override sets a lower ceiling. The most expensive
+ * instances drain first, then those idle for longest. The on-demand base stays.
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
 import type { Policy } from '../policy.ts';
@@ -41,6 +31,11 @@ export interface ScaleInPlan {
   readonly surplus: Memory['surplus'];
 }
 
+/**
+ * The idle window is as long as a cold start takes, because of the ski-rental problem (Karlin, Manasse, Rudolph and Sleator, "Competitive
+ * Snoopy Caching", 1988). To wait for as long as a restart costs never costs more than twice what the best choice would have cost, and no
+ * rule without a forecast does better.
+ */
 export function idleWindowMs(
   bootMs: number | null,
   { idleMsMin, idleMsMax, idleMsUnmeasured }: Pick<Policy, 'idleMsMin' | 'idleMsMax' | 'idleMsUnmeasured'>,
@@ -69,6 +64,13 @@ export function planScaleIn(situation: Situation, isGrowing: boolean): ScaleInPl
   return planIdleDrains(situation);
 }
 
+/**
+ * The end of a wave of work is one scale-in, although its instances fall idle one by one: the scaler waits for the next instance that is
+ * about to be due, for at most half a window. While there is work, a surplus below a fifth of the fleet waits for two windows.
+ *
+ * Where work is thin, each worker pulls a little of it and no instance is idle for a whole window. Then the scaler counts how many
+ * instances were not needed at any time within two windows, or two drain targets if these are longer, and drains as many idle ones.
+ */
 function planIdleDrains(situation: Situation): ScaleInPlan {
   const { observation, policy, memory, demand, bounds, fleet, desired } = situation;
   const windowMs = idleWindowMs(observation.bootMs, policy);
@@ -107,6 +109,7 @@ function planIdleDrains(situation: Situation): ScaleInPlan {
   };
 }
 
+/** The ceiling of an override applies to all instances: idle ones drain first, then booting ones, then busy ones. */
 function instancesAboveCeiling({ policy, bounds, fleet }: Situation): readonly InstanceState[] {
   const inStage = (stage: LifeStage): readonly InstanceState[] =>
     mostExpensiveFirst(

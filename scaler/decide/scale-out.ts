@@ -1,15 +1,12 @@
 /**
  * How many instances are added at this tick, in which pools, and what limits them. PURE.
  *
- * Missing are the desired instances less those alive. If the whole fleet has been silent for a boot time-out and there is work, one new
- * instance shows whether storage or the workers are the cause. While boots fail, one is tried at a time.
- *
  * Pools fill in their order, spot before on-demand, because a spot machine costs a third. On-demand comes first for the base that must
  * survive evictions, while a job may miss its deadline, and for what spot cannot provide. The scaler takes what fits at once and waits
  * for a pool that is changing. Machines that a pool was asked for and did not get are asked for again with the same total.
  *
- * Every instance added respects three bounds: the maximum capacity, the money per hour, and what refusals have shown. All of them count
- * every machine that was asked for, whatever became of it.
+ * Every instance added stays within the maximum capacity, the money per hour, and what refusals have shown. These limits count every
+ * machine that was asked for, whatever became of it.
  */
 import { engineSecondsOf } from '../costs/engine-seconds.ts';
 import { isAtItsCap } from '../costs/spending-cap.ts';
@@ -93,11 +90,13 @@ function bootingCount({ alive, coming }: FleetSummary): number {
   return coming + alive.filter(({ life }) => life === 'booting').length;
 }
 
+/** If the whole fleet has been silent for a boot time-out, one new instance shows whether storage or the workers are the cause. */
 function needsScout({ demand, fleet, policy }: Situation): boolean {
   const hasLasted = fleet.isFleetSilent && fleet.fleetSilentMs >= policy.bootTimeoutMs;
   return hasLasted && demand.wanted > 0 && bootingCount(fleet) === 0;
 }
 
+/** While boots fail, the scaler tries one instance at a time. */
 function allowedBoots({ observation, policy, memory, fleet }: Situation): number {
   if (!areBootsFailing(memory.boots, policy)) return Infinity;
   const isTime = observation.atMs >= bootRetryAtMs(memory.boots, policy);
