@@ -135,7 +135,7 @@ describe('npm run explain', () => {
     const { explained } = typing(await startScaler());
     const now = await explained();
     expect(now.stdout).toMatch(
-      /There are 0 instances\. There should be 0\.\nThere is nothing to do.*\nThe sum:\n/,
+      /There are 0 instances\. There should be 0\.\nThere is no work and there are no instances\.\nThe sum:\n/,
     );
     expect(now.stdout).toMatch(/\nNext: /);
     expect([now.stderr, now.status]).toEqual(['', 0]);
