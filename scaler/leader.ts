@@ -1,13 +1,13 @@
 /**
- * One leader among any number of programs: a lease in Redis, held by whoever wrote its token there.
+ * Elects one leader among any number of processes: a lease in Redis, held by the process whose token is stored there.
  *
- *   following → leading     the key was free, and is ours now
- *   leading   → leading     renewed at a third of the lease
- *   leading   → following   the deadline is over, the key is another's, or the program stops
+ *   following → leading     the key was free, and this process took it
+ *   leading   → leading     renewed after a third of the lease
+ *   leading   → following   the deadline has passed, another process holds the key, or this process stops
  *
- * The deadline is monotonic time at the start of the request plus the lease, less a margin: a program that was paused for longer
- * wakes up as a follower, whatever Redis last said to it. Between a look at the deadline and what follows from it a program may
- * be paused all the same; so whoever does what cannot be undone asks `confirm` right before, which reads the key again.
+ * The deadline is the monotonic time at the start of the request plus the lease, less a margin. A process that was paused for longer
+ * resumes as a follower, whatever Redis last answered. It may also be paused between checking the deadline and acting on it, so call
+ * `confirm`, which reads the key again, just before an action that cannot be undone.
  */
 import { randomUUID } from 'node:crypto';
 
@@ -17,22 +17,22 @@ import { type Clock, rest } from '../shared/runtime/clock.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { within } from '../shared/runtime/within.ts';
 
-/** An answer to `confirm` that took longer says nothing about now. */
+/** An answer to `confirm` that took longer is out of date. */
 const CONFIRM_MS = 1_000;
 
-/** KEYS lease. ARGV token, leaseMs. Takes it where it is free, renews it where it is ours. Returns 1 or 0. */
+/** KEYS lease. ARGV token, leaseMs. Takes the lease if it is free, renews it if it is ours. Returns 1 if we hold it. */
 const TAKE = `
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 
-/** KEYS lease. ARGV token. Gives it up where it is ours. */
+/** KEYS lease. ARGV token. Releases the lease if it is ours. */
 const RELEASE = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 0`;
 
-/** KEYS lease. ARGV token, marginMs. Returns 1 where it is ours for longer than the margin. */
+/** KEYS lease. ARGV token, marginMs. Returns 1 if the lease is ours for longer than the margin. */
 const IS_OURS = `
 if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then return 1 end
 return 0`;
@@ -49,7 +49,7 @@ export class Leadership {
 
   constructor(parts: {
     readonly redis: Redis;
-    /** Of what is led: `scaler`. */
+    /** Which election: `scaler`. */
     readonly name: string;
     readonly leaseMs: number;
     readonly clock: Clock;
@@ -62,26 +62,26 @@ export class Leadership {
     this.#log = parts.log;
   }
 
-  /** By our own clock, without asking anybody. */
+  /** By our own clock, without a request. */
   get isLeading(): boolean {
     return this.#clock.monotonicMs() < this.#deadlineMs;
   }
 
-  /** Takes or renews the lease. Resolves false where it is another's, or Redis does not answer in time. Never throws. */
+  /** Takes or renews the lease. Resolves to whether this process leads. Never throws. */
   async take(): Promise<boolean> {
     const askedAtMs = this.#clock.monotonicMs();
     const taken = await this.#ask(this.#leaseMs / 3, () =>
       this.#redis.eval(TAKE, 1, this.#key, this.#token, this.#leaseMs),
     );
-    // No answer says nothing: the deadline stands as it was.
+    // No answer tells nothing: keep the deadline.
     if (taken !== undefined) {
       this.#deadlineMs = taken === 1 ? askedAtMs + this.#leaseMs - this.#marginMs : Number.NEGATIVE_INFINITY;
     }
-    this.#tell();
+    this.#logChange();
     return this.isLeading;
   }
 
-  /** Whether the lease is ours now, by Redis's own word, no older than a second. Never throws. */
+  /** Whether Redis confirms, within the last second, that the lease is ours. Never throws. */
   async confirm(): Promise<boolean> {
     if (!this.isLeading) return false;
     const askedAtMs = this.#clock.monotonicMs();
@@ -91,7 +91,7 @@ export class Leadership {
     return answer === 1 && this.isLeading && this.#clock.monotonicMs() - askedAtMs < CONFIRM_MS;
   }
 
-  /** Takes and renews until the signal is aborted, then gives the lease up. */
+  /** Takes and renews the lease until the signal is aborted, then releases it. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.take();
@@ -100,25 +100,25 @@ export class Leadership {
     await this.release();
   }
 
-  /** Another may lead at once. */
+  /** Another process may lead at once. */
   async release(): Promise<void> {
     this.#deadlineMs = Number.NEGATIVE_INFINITY;
     await this.#ask(CONFIRM_MS, () => this.#redis.eval(RELEASE, 1, this.#key, this.#token));
-    this.#tell();
+    this.#logChange();
   }
 
-  /** For clocks of two machines that do not run alike. */
+  /** For clocks that run at different speeds on two machines. */
   get #marginMs(): number {
     return this.#leaseMs / 10;
   }
 
-  #tell(): void {
+  #logChange(): void {
     if (this.isLeading === this.#wasLeading) return;
     this.#wasLeading = this.isLeading;
     this.#log.info({ isLeading: this.isLeading }, 'leadership changed');
   }
 
-  /** Undefined where Redis fails or does not answer in time: a command waits for a lost connection for ever. */
+  /** Undefined if Redis fails or does not answer in time. Without a bound, a command waits forever for a lost connection. */
   async #ask(boundMs: number, command: () => Promise<unknown>): Promise<unknown> {
     try {
       return await within(command, { clock: this.#clock, boundMs });

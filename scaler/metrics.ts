@@ -6,7 +6,7 @@
 import { WORKER_STATES } from '../shared/contract/heartbeat.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
 import { spendingPerHour } from './costs/share-cost.ts';
-import { REASONS, REMOVE_WHYS, type RemoveWhy } from './decide/decision.ts';
+import { REASONS, REMOVAL_REASONS, type RemovalReason } from './decide/decision.ts';
 import { INSTANCE_PHASES } from './fleet/fleet.ts';
 import { OVERRIDE_MODES } from './override/document.ts';
 import type { Policy } from './policy.ts';
@@ -24,7 +24,7 @@ export interface ScalerMetrics {
   readonly registry: Registry;
   /** One tick: what was seen and what was decided. */
   tick(tick: Tick, policy: Policy): void;
-  removed(this: void, why: RemoveWhy, count: number): void;
+  removed(this: void, why: RemovalReason, count: number): void;
 }
 
 export function scalerMetrics(): ScalerMetrics {
@@ -120,7 +120,7 @@ export function scalerMetrics(): ScalerMetrics {
   );
 
   for (const reason of REASONS) decisions.inc({ reason }, 0);
-  for (const why of REMOVE_WHYS) removed.inc({ why }, 0);
+  for (const why of REMOVAL_REASONS) removed.inc({ why }, 0);
   // Not shown before Redis was asked: a 0 that becomes the total of a month reads as a month's money spent now.
   spent.remove({});
   machineSeconds.remove({});

@@ -1,49 +1,49 @@
 /**
- * What the operator wants of the fleet, as numbers with their units and reasons. PURE.
+ * The limits and times that the scaler works with, with their units and reasons. PURE.
  *
- * `checkedPolicy` holds what must be true between them; every other file of the scaler takes that for granted.
+ * `checkedPolicy` asserts the relations between them. Every other file of the scaler relies on these.
  */
 import assert from 'node:assert/strict';
 
 export interface Policy {
-  /** Never more machines than this, whatever they are doing: those that are on their way out count, because they cost. */
+  /** Maximum number of machines, whatever they do. Those being drained or deleted count, because they cost money. */
   readonly capacityMax: number;
-  /** Kept even with nothing to do: by a schedule, or for ever. */
+  /** Machines that are kept without work. */
   readonly capacityMin: number;
-  /** The backlog is to be drained within this time, as far as the bounds allow. */
+  /** The time within which the backlog should be finished, as far as the bounds allow. */
   readonly drainTargetMs: number;
-  /** One GPU, one engine. */
+  /** One engine per GPU. */
   readonly enginesPerInstance: number;
 
-  /** The idle window is what a cold start takes, as measured, within these bounds; and this where nobody has measured. */
+  /** Bounds of the idle window, which is the measured length of a cold start; and the window while there is no measurement. */
   readonly idleMsMin: number;
   readonly idleMsMax: number;
   readonly idleMsUnmeasured: number;
-  /** A queue or a ledger that reads zero is believed when it did so often in a row. */
+  /** Consecutive readings of zero that confirm an empty queue and ledger. */
   readonly zeroReadingsMin: number;
 
-  /** From an instance's creation to its first heartbeat: a GPU image with a driver to build takes five to eleven minutes at worst. */
+  /** From the creation of an instance to its first heartbeat. A GPU image that builds its driver takes five to eleven minutes. */
   readonly bootTimeoutMs: number;
-  /** So many instances in a row that never reported: something is wrong with all of them. */
+  /** This many failed boots in a row have a common cause. */
   readonly bootFailuresMax: number;
-  /** After that one instance at a time is tried, ever more rarely. */
+  /** After that, the scaler tries one instance at a time, at growing intervals between these. */
   readonly bootRetryMsMin: number;
   readonly bootRetryMsMax: number;
 
-  /** A heartbeat that is older says nothing of now: a dozen of them are missing. */
+  /** An older heartbeat says nothing about the present: a dozen were due since. */
   readonly heartbeatStaleMs: number;
-  /** The longest lease a worker may hold without renewing it: `FRAMEFLEET_LEASE_SECONDS` of the workers. */
+  /** The longest lease that a worker may hold without renewing it: the workers' `FRAMEFLEET_LEASE_SECONDS`. */
   readonly leaseMs: number;
-  /** Who has been silent for so long, and been asked to drain for so long, holds nothing any more. */
+  /** An instance that has been silent and asked to drain for this long holds no batch any more. */
   readonly silentRemoveMs: number;
 
-  /** Money an hour for one instance, by pool, in any one currency. A pool that is not named costs nothing. */
+  /** Price of one instance per hour, by pool, in any one currency. A pool without a price is free. */
   readonly pricePerHour: Readonly<Record<string, number>>;
-  /** Never more money an hour than this, what runs already included. Null: no such bound. */
+  /** Maximum cost of the fleet per hour. Null means no limit. */
   readonly spendingPerHourMax: number | null;
-  /** Of the instances wanted, so many are on demand: an eviction wave leaves them. */
+  /** This many of the desired instances are on-demand: they survive a wave of evictions. */
   readonly onDemandBase: number;
-  /** A pool is written to at most so often: Azure allows four changes of a scale set a minute. */
+  /** Minimum time between two changes of a pool. Azure allows four changes of a scale set per minute. */
   readonly writeEveryMs: number;
 }
 
@@ -69,25 +69,31 @@ export const POLICY_DEFAULTS: Policy = {
   writeEveryMs: 15_000,
 };
 
-/** The same policy; throws an AssertionError where its numbers contradict each other. */
+/** Returns the same policy. Throws an AssertionError if its numbers contradict each other. */
 export function checkedPolicy(policy: Policy): Policy {
   const { capacityMin, capacityMax, onDemandBase } = policy;
-  assert(capacityMax >= 0 && capacityMin >= 0 && onDemandBase >= 0, 'capacities are not negative');
-  assert(capacityMin <= capacityMax, 'the least capacity must not be above the greatest');
-  assert(policy.drainTargetMs > 0 && policy.enginesPerInstance >= 1, 'there must be a target, and engines');
+  assert(capacityMax >= 0 && capacityMin >= 0 && onDemandBase >= 0, 'a capacity must not be negative');
+  assert(capacityMin <= capacityMax, 'the minimum capacity must not exceed the maximum capacity');
+  assert(
+    policy.drainTargetMs > 0 && policy.enginesPerInstance >= 1,
+    'the drain target and the engines per instance must be positive',
+  );
   assert(
     policy.idleMsMin <= policy.idleMsUnmeasured && policy.idleMsUnmeasured <= policy.idleMsMax,
-    'the idle window must lie within its bounds',
+    'the unmeasured idle window must lie within its bounds',
   );
-  assert(policy.zeroReadingsMin >= 2, 'a single reading of zero is never believed');
-  assert(policy.bootFailuresMax >= 1 && policy.bootRetryMsMin <= policy.bootRetryMsMax, 'boots are retried');
+  assert(policy.zeroReadingsMin >= 2, 'at least two readings must confirm a zero');
+  assert(
+    policy.bootFailuresMax >= 1 && policy.bootRetryMsMin <= policy.bootRetryMsMax,
+    'failed boots must have a limit, and a retry interval with its minimum below its maximum',
+  );
   assert(
     policy.silentRemoveMs >= 2 * policy.leaseMs && policy.silentRemoveMs > policy.heartbeatStaleMs,
     'a silent worker must have lost its lease long before its machine is removed',
   );
   assert(
     policy.spendingPerHourMax === null || policy.spendingPerHourMax >= 0,
-    'the money an hour is a number from 0 up, or unbounded',
+    'the maximum spending per hour must not be negative',
   );
   return policy;
 }

@@ -1,6 +1,6 @@
 /**
- * What the scaler keeps in Redis between ticks and restarts: what it remembers, and what it has measured. All of it may be lost:
- * then it is learned again.
+ * What the scaler keeps in Redis between ticks and restarts: its memory and its measurements. If any of it is lost, the scaler learns
+ * it again.
  */
 import type { Redis } from 'ioredis';
 
@@ -10,9 +10,9 @@ const PREFIX = 'framefleet:scaler:';
 const MEMORY = `${PREFIX}memory`;
 const BOOT_MS = `${PREFIX}boot-ms`;
 const INSTANCES = `${PREFIX}instances`;
-/** What is older speaks of another world. */
+/** An older memory no longer describes the fleet. */
 const MEMORY_SECONDS = 3600;
-/** Instances whose boot was measured already: far more than ever live at once. */
+/** Instances whose boot has been measured: far more than ever exist at once. */
 const INSTANCES_MAX = 10_000;
 
 export class ScalerState {
@@ -22,7 +22,7 @@ export class ScalerState {
     this.#redis = redis;
   }
 
-  /** As it was saved, whatever it is: the caller checks its shape. Undefined where there is none. */
+  /** The saved memory, unchecked: the caller checks its shape. Undefined if there is none. */
   async memory(): Promise<unknown> {
     const text = await this.#redis.get(MEMORY);
     return text === null ? undefined : parseJson(text);
@@ -41,7 +41,7 @@ export class ScalerState {
     await this.#redis.set(BOOT_MS, Math.round(bootMs));
   }
 
-  /** True once for each instance, whoever asks. */
+  /** True once for each instance, across all scalers. */
   async isNewInstance(vmId: string): Promise<boolean> {
     const answers = await this.#redis
       .multi()
@@ -49,7 +49,7 @@ export class ScalerState {
       .zremrangebyrank(INSTANCES, 0, -INSTANCES_MAX - 1)
       .exec();
     const [added] = answers ?? [];
-    if (added === undefined) throw new Error('expected an answer from Redis');
+    if (added === undefined) throw new Error('expected an answer from Redis for each command');
     const [error, count] = added;
     if (error !== null) throw error;
     return count === 1;

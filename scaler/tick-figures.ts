@@ -1,31 +1,31 @@
-/** Figures of one tick, for metrics and status. PURE. */
+/** Derives the figures of one tick that metrics and `GET /status` show. PURE. */
 import { framesToDo, secondsToDo } from './costs/spending-cap.ts';
-import { isOn } from './decide/blocked-pools.ts';
+import { isBlockActive } from './decide/blocked-pools.ts';
 import type { Memory } from './decide/memory.ts';
 import type { BlockReason } from './fleet/fleet.ts';
 import type { Observation, Override, WorkerReport } from './observe/observation.ts';
 import { isExpired } from './override/document.ts';
 import type { Policy } from './policy.ts';
 
-/** As workers name them; whatever else one says is `other`. */
+/** The execution providers that workers report. Any other value is shown as `other`. */
 const PROVIDERS: ReadonlySet<string> = new Set(['tensorrt', 'cuda', 'webgpu', 'cpu']);
-/** More models at once are counted together: a label must not grow with what workers say. */
+/** Further models are counted together: a metric label must not grow with what workers report. */
 const MODELS_MAX = 20;
 const OTHER = 'other';
 
-/** Workers of machines that there are, heard within the time that a heartbeat counts for. */
+/** Fresh heartbeats of workers whose machines exist. */
 export function freshReports(
   { now, fleet, workers }: Pick<Observation, 'now' | 'fleet' | 'workers'>,
   { heartbeatStaleMs }: Pick<Policy, 'heartbeatStaleMs'>,
 ): readonly WorkerReport[] {
-  const there = fleet && new Set(fleet.instances.map(({ vmId }) => vmId));
+  const present = fleet && new Set(fleet.instances.map(({ vmId }) => vmId));
   return [...(workers ?? new Map<string, readonly WorkerReport[]>())]
-    .filter(([vmId]) => there === null || there.has(vmId))
+    .filter(([vmId]) => present === null || present.has(vmId))
     .flatMap(([, reports]) => reports)
     .filter(({ writtenAt }) => now.getTime() - writtenAt.getTime() <= heartbeatStaleMs);
 }
 
-/** Null where the ledger cannot be read. */
+/** Null if the ledger cannot be read. */
 export function engineSecondsLeft({
   backlog,
   ratesByModel,
@@ -33,7 +33,7 @@ export function engineSecondsLeft({
   return backlog && backlog.reduce((sum, job) => sum + secondsToDo(job, ratesByModel), 0);
 }
 
-/** Frames that the fleet has to do, and those that wait for a higher cap. Null where the ledger cannot be read. */
+/** Frames left for the fleet, and frames that wait for a higher cap. Null if the ledger cannot be read. */
 export function framesLeft({
   backlog,
 }: Pick<Observation, 'backlog'>): { readonly toDo: number; readonly held: number } | null {
@@ -42,13 +42,13 @@ export function framesLeft({
   return { toDo, held: backlog.reduce((sum, job) => sum + job.framesRemaining, 0) - toDo };
 }
 
-/** Pools that give nothing more at the moment. */
+/** Pools that cannot grow at the moment. */
 export function blocksOf(
   { blocked }: Pick<Memory, 'blocked'>,
   { atMs }: Pick<Observation, 'atMs'>,
 ): readonly { readonly pool: string; readonly reason: BlockReason }[] {
   return Object.entries(blocked)
-    .filter(([, block]) => isOn(block, atMs))
+    .filter(([, block]) => isBlockActive(block, atMs))
     .map(([pool, { reason }]) => ({ pool, reason }));
 }
 
@@ -57,13 +57,13 @@ export function overrideInForce({ override, now }: Pick<Observation, 'override' 
 }
 
 export interface WorkerFigure {
-  /** `name/version`; null where it has loaded none. */
+  /** `name/version`; null if no model is loaded. */
   readonly model: string | null;
   readonly provider: string;
   readonly megapixelsPerSecond: number;
 }
 
-/** Of each worker, with labels that are safe to show. */
+/** One figure per worker, with labels from closed sets. */
 export function fleetFigures(reports: readonly WorkerReport[]): readonly WorkerFigure[] {
   const known = new Set<string>();
   return reports.map(({ beat }) => {

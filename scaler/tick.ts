@@ -1,23 +1,22 @@
 /**
- * One tick: observe, decide, and, where this scaler leads, act and tidy up. Everybody observes and decides, so that everybody can
- * answer what the fleet is doing and why; who takes over has seen it all.
+ * One tick of the scaler:
  *
- *   observe → decide → (leading) act → remember → publish
+ *   observe → decide → (if leading) act, save the memory, remove leftovers → charge costs → publish metrics
  *
- * What is remembered goes to Redis, best effort: a scaler that takes over goes on from there, or learns it again.
+ * Every scaler observes and decides, so that each can answer what the fleet does and why. Only the leader acts. Its memory goes to
+ * Redis on a best-effort basis: a scaler that takes over continues from it, or learns it again.
  */
 import type { Ledger } from '../shared/redis/ledger.ts';
 import type { SpendingSoFar } from '../shared/redis/spending.ts';
 import { within } from '../shared/runtime/within.ts';
 import { type ActParts, act } from './act/act.ts';
-import { tidy } from './act/tidy.ts';
+import { removeLeftovers } from './act/leftovers.ts';
 import { chargeCosts } from './costs/costs.ts';
 import { isPaidFor } from './costs/share-cost.ts';
-import { remember } from './decide/blocked-pools.ts';
+import { recordOutcome } from './decide/blocked-pools.ts';
 import { decide } from './decide/decide.ts';
-import type { Decision } from './decide/decision.ts';
-import { type Memory, NOTHING_REMEMBERED } from './decide/memory.ts';
-import { savedMemory } from './decide/saved-memory.ts';
+import type { ScalingDecision } from './decide/decision.ts';
+import { type Memory, NOTHING_REMEMBERED, parseMemory } from './decide/memory.ts';
 import type { Leadership } from './leader.ts';
 import type { ScalerMetrics } from './metrics.ts';
 import type { Observation } from './observe/observation.ts';
@@ -26,8 +25,9 @@ import { isExpired } from './override/document.ts';
 import type { Policy } from './policy.ts';
 import type { ScalerState } from './scaler-state.ts';
 
-/** Each call to Redis or storage that is not part of the observation. */
+/** Bound of each call to Redis or storage outside the observation. */
 const CALL_MS = 5_000;
+/** A loop without a tick for this long, and for five ticks, hangs. */
 const STALE_MS_MIN = 60_000;
 
 export interface TickParts extends ObserveParts, Omit<ActParts, 'onOutcome' | 'onRemoved'> {
@@ -39,13 +39,13 @@ export interface TickParts extends ObserveParts, Omit<ActParts, 'onOutcome' | 'o
   readonly metrics: ScalerMetrics;
 }
 
-/** What was seen and decided at one moment. */
+/** The observation and the decision of one tick. */
 export interface Tick {
   readonly observation: Observation;
-  readonly decision: Decision;
-  /** Before it: the same function gives the same answer to the same question. */
+  readonly decision: ScalingDecision;
+  /** Before the decision, so that `explain` can decide again. */
   readonly memory: Memory;
-  /** After it. */
+  /** After the decision. */
   readonly remembered: Memory;
   readonly spending: SpendingSoFar | null;
   readonly isLeading: boolean;
@@ -57,7 +57,7 @@ export class ScalerLoop {
   #memory: Memory | null = null;
   #wasLeading = false;
   #last: Tick | null = null;
-  #lastTold = '';
+  #lastLogged = '';
   #lastTickAtMs: number;
 
   constructor(parts: TickParts) {
@@ -65,12 +65,12 @@ export class ScalerLoop {
     this.#lastTickAtMs = parts.clock.monotonicMs();
   }
 
-  /** The last tick; waits for the first. */
+  /** The last tick. Waits for the first one. */
   async last(): Promise<Tick> {
     return this.#last ?? this.#first.promise;
   }
 
-  /** Returns how long to rest. */
+  /** Runs one tick and returns how long to rest after it. */
   async pass(): Promise<number> {
     const { leader, metrics, clock, policy, tickMs } = this.#parts;
     const isLeading = leader.isLeading;
@@ -78,9 +78,9 @@ export class ScalerLoop {
     const observation = await observe(this.#parts);
     const { decision, memory: decided } = decide(observation, policy, memory);
     this.#memory = decided;
-    this.#tell(decision, isLeading);
+    this.#log(decision, isLeading);
     if (isLeading) await this.#lead(decision, observation);
-    const spending = await this.#tried('costs', () =>
+    const spending = await this.#attempt('costs', () =>
       chargeCosts(observation, {
         spending: this.#parts.spending,
         pricePerHour: policy.pricePerHour,
@@ -94,57 +94,57 @@ export class ScalerLoop {
     return tickMs;
   }
 
-  /** Whether the loop still turns: several ticks without one mean that it hangs. */
+  /** Whether the loop still runs ticks, for the liveness probe. */
   isTurning(): boolean {
     const { clock, tickMs } = this.#parts;
     return clock.monotonicMs() - this.#lastTickAtMs < Math.max(STALE_MS_MIN, tickMs * 5);
   }
 
-  /** A new leader goes on from what the last one has saved. */
+  /** A new leader continues from what the last one has saved. */
   async #recall(isLeading: boolean): Promise<Memory> {
     const takesOver = isLeading && !this.#wasLeading;
     this.#wasLeading = isLeading;
     if (this.#memory !== null && !takesOver) return this.#memory;
-    const saved = await this.#tried('memory', () => this.#parts.state.memory());
-    return savedMemory(saved) ?? this.#memory ?? NOTHING_REMEMBERED;
+    const saved = await this.#attempt('memory', () => this.#parts.state.memory());
+    return parseMemory(saved) ?? this.#memory ?? NOTHING_REMEMBERED;
   }
 
-  async #lead(decision: Decision, observation: Observation): Promise<void> {
+  async #lead(decision: ScalingDecision, observation: Observation): Promise<void> {
     const { ledger, state, policy, blobs, overrides, metrics } = this.#parts;
     await act(decision, observation, {
       ...this.#parts,
       onOutcome: (pool, outcome) => {
-        this.#memory = remember(this.#memory ?? NOTHING_REMEMBERED, pool, outcome, observation.atMs);
+        this.#memory = recordOutcome(this.#memory ?? NOTHING_REMEMBERED, pool, outcome, observation.atMs);
       },
       onRemoved: metrics.removed,
     });
-    const engines = instancesAtWork(decision, observation) * policy.enginesPerInstance;
+    const engines = instancesForDispatch(decision, observation) * policy.enginesPerInstance;
     await Promise.all([
-      this.#tried('memory', () => state.saveMemory(this.#memory)),
-      this.#tried('engines', () => ledger.recordEngines(engines)),
-      this.#tried('leftovers', () => tidy(observation, blobs)),
-      this.#tried('override', () => endOverride(observation, overrides)),
+      this.#attempt('memory', () => state.saveMemory(this.#memory)),
+      this.#attempt('engines', () => ledger.recordEngines(engines)),
+      this.#attempt('leftovers', () => removeLeftovers(observation, blobs)),
+      this.#attempt('override', () => endOverride(observation, overrides)),
     ]);
   }
 
-  /** Best effort: what fails is logged, and tried again at the next tick. */
-  async #tried<T>(what: string, call: () => Promise<T>): Promise<T | null> {
+  /** A failure is logged; the next tick tries again. */
+  async #attempt<T>(what: string, call: () => Promise<T>): Promise<T | null> {
     const { clock, signal, log } = this.#parts;
     try {
       return await within(call, { clock, boundMs: CALL_MS, signal });
     } catch (error) {
-      if (!signal.aborted) log.warn({ error, what }, 'not done this time');
+      if (!signal.aborted) log.warn({ error, what }, 'skipped, will retry on the next tick');
       return null;
     }
   }
 
-  /** Every tick is a line for whoever looks closely; a change is one for everybody. */
-  #tell({ reason, capacityDesired, actions, numbers }: Decision, isLeading: boolean): void {
+  /** Logs a changed decision at level info, any other tick at level debug. */
+  #log({ reason, capacityDesired, actions, numbers }: ScalingDecision, isLeading: boolean): void {
     const line = { reason, capacityDesired, actions: actions.map(({ kind }) => kind), isLeading, ...numbers };
-    const told = `${reason} ${capacityDesired} ${isLeading}`;
-    if (told === this.#lastTold) this.#parts.log.debug(line, 'tick');
+    const summary = `${reason} ${capacityDesired} ${isLeading}`;
+    if (summary === this.#lastLogged) this.#parts.log.debug(line, 'tick');
     else this.#parts.log.info(line, 'decision');
-    this.#lastTold = told;
+    this.#lastLogged = summary;
   }
 }
 
@@ -153,8 +153,8 @@ async function endOverride({ override, now }: Observation, overrides: TickParts[
   await overrides.removeExpired(now);
 }
 
-/** For dispatch: those that work or will; one to begin with, where there are none yet. */
-function instancesAtWork({ capacityDesired }: Decision, { fleet }: Observation): number {
+/** How many batches the producer sends depends on this: instances that work or boot, at least one if any is desired. */
+function instancesForDispatch({ capacityDesired }: ScalingDecision, { fleet }: Observation): number {
   if (fleet === null) return capacityDesired;
   return Math.max(fleet.instances.filter(isPaidFor).length, Math.min(1, capacityDesired));
 }

@@ -1,23 +1,22 @@
 /**
- * Carries a decision out. Has no opinions: what is not in the decision does not happen, and what has changed since it was made is
- * not done.
+ * Carries out a decision: nothing that is not in it, and nothing that has become unsafe since it was made.
  *
- * Leadership is looked at before every act. Before a removal, which cannot be undone, it is read again from Redis, and who is to go
- * is looked at once more in storage: both no older than a second.
+ * Every action requires leadership. Before a removal, which cannot be undone, leadership is read again from Redis and the instances are
+ * checked again in storage. Both readings are at most a second old.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { drainBlob } from '../../shared/contract/blob-names.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import type { Action, Decision, RemoveWhy } from '../decide/decision.ts';
+import type { Action, RemovalReason, RemoveAction, ScalingDecision } from '../decide/decision.ts';
 import type { Fleet, Outcome } from '../fleet/fleet.ts';
 import type { Leadership } from '../leader.ts';
 import type { Observation } from '../observe/observation.ts';
 import { readDrainRequests, readWorkers } from '../observe/workers.ts';
-import { whoMayGo } from './who-may-go.ts';
+import { confirmRemoval } from './confirm-removal.ts';
 
-/** What was seen longer ago may have changed. */
-const LOOK_MS_MAX = 1_000;
+/** An older reading may be out of date. */
+const READING_MS_MAX = 1_000;
 
 export interface ActParts {
   readonly blobs: BlobStore;
@@ -25,28 +24,26 @@ export interface ActParts {
   readonly leader: Pick<Leadership, 'isLeading' | 'confirm'>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Hears of every act that a pool has answered. */
+  /** Called with every answer of a pool. */
   readonly onOutcome: (pool: string, outcome: Outcome) => void;
-  readonly onRemoved: (why: RemoveWhy, count: number) => void;
+  readonly onRemoved: (why: RemovalReason, count: number) => void;
 }
 
-type Removal = Extract<Action, { readonly kind: 'remove' }>;
-
-/** One after the other; one that fails does not keep the others from being tried. */
+/** One action after the other. An action that fails does not prevent the next. */
 export async function act(
-  { actions }: Pick<Decision, 'actions'>,
+  { actions }: Pick<ScalingDecision, 'actions'>,
   observation: Observation,
   parts: ActParts,
 ): Promise<void> {
   for (const action of actions) {
     if (!parts.leader.isLeading) {
-      parts.log.warn({ action: action.kind }, 'no longer leading: nothing more is done');
+      parts.log.warn({ action: action.kind }, 'leadership lost, remaining actions skipped');
       return;
     }
     try {
       await carryOut(action, observation, parts);
     } catch (error) {
-      parts.log.warn({ error, action: action.kind }, 'act failed');
+      parts.log.warn({ error, action: action.kind }, 'action failed');
     }
   }
 }
@@ -57,12 +54,12 @@ async function carryOut(action: Action, observation: Observation, parts: ActPart
     case 'scale-out': {
       log.info({ pool: action.pool, total: action.total }, 'scaling out');
       const outcome = await fleet.scaleOut(action.pool, action.total);
-      tellRefusal(action.pool, outcome, log);
+      logRefusal(action.pool, outcome, log);
       onOutcome(action.pool, outcome);
       return;
     }
     case 'drain':
-      await Promise.all(action.vmIds.map((vmId) => askToDrain(vmId, action.why, parts)));
+      await Promise.all(action.vmIds.map((vmId) => requestDrain(vmId, action.why, parts)));
       return;
     case 'remove':
       await remove(action, observation, parts);
@@ -70,46 +67,48 @@ async function carryOut(action: Action, observation: Observation, parts: ActPart
   }
 }
 
-/** A request that stands is left alone: its etag is what workers consent to. */
-async function askToDrain(vmId: string, why: string, { blobs, clock, log }: ActParts): Promise<void> {
+/** An existing request is never replaced: workers consent to its etag. */
+async function requestDrain(vmId: string, why: string, { blobs, clock, log }: ActParts): Promise<void> {
   const body = JSON.stringify({ why, askedAt: clock.now().toISOString() });
-  const asked = await blobs.put('control', drainBlob(vmId), body, {
+  const written = await blobs.put('control', drainBlob(vmId), body, {
     contentType: 'application/json',
     onlyIfAbsent: true,
   });
-  if (asked === 'created') log.info({ vmId, why }, 'asked to drain');
+  if (written === 'created') log.info({ vmId, why }, 'drain requested');
 }
 
-async function remove(action: Removal, observation: Observation, parts: ActParts): Promise<void> {
+async function remove(action: RemoveAction, observation: Observation, parts: ActParts): Promise<void> {
   const { blobs, fleet, leader, clock, log, onOutcome, onRemoved } = parts;
   const { pool, instanceIds, why, basis } = action;
-  const lookedAtMs = clock.monotonicMs();
+  const readAtMs = clock.monotonicMs();
   const [workers, drainRequests] = await Promise.all([readWorkers(blobs), readDrainRequests(blobs)]);
-  const going = whoMayGo(action, observation, { workers, drainRequests });
-  if (going.length < instanceIds.length)
-    log.info({ pool, why, named: instanceIds.length, going: going.length }, 'some may not go any more');
-  if (going.length === 0) return;
+  const confirmed = confirmRemoval(action, observation, { workers, drainRequests });
+  if (confirmed.length < instanceIds.length) {
+    const counts = { named: instanceIds.length, confirmed: confirmed.length };
+    log.info({ pool, why, ...counts }, 'some removals are no longer safe and were skipped');
+  }
+  if (confirmed.length === 0) return;
   if (!(await leader.confirm())) {
-    log.warn({ pool, why }, 'leadership is not confirmed: nobody is removed');
+    log.warn({ pool, why }, 'removal skipped, leadership not confirmed');
     return;
   }
-  if (clock.monotonicMs() - lookedAtMs > LOOK_MS_MAX) {
-    log.warn({ pool, why }, 'the last look took too long: nobody is removed');
+  if (clock.monotonicMs() - readAtMs > READING_MS_MAX) {
+    log.warn({ pool, why }, 'removal skipped, the last check took too long');
     return;
   }
-  const names = going.map(({ instanceId, vmId }) => ({ instanceId, vmId }));
-  log.info({ pool, why, basis, instances: names }, 'removing instances');
+  const instances = confirmed.map(({ instanceId, vmId }) => ({ instanceId, vmId }));
+  log.info({ pool, why, basis, instances }, 'removing instances');
   const outcome = await fleet.remove(
     pool,
-    going.map(({ instanceId }) => instanceId),
+    confirmed.map(({ instanceId }) => instanceId),
   );
-  tellRefusal(pool, outcome, log);
+  logRefusal(pool, outcome, log);
   onOutcome(pool, outcome);
-  if (outcome.kind === 'accepted') onRemoved(why, going.length);
+  if (outcome.kind === 'accepted') onRemoved(why, confirmed.length);
 }
 
-function tellRefusal(pool: string, outcome: Outcome, log: Log): void {
+function logRefusal(pool: string, outcome: Outcome, log: Log): void {
   if (outcome.kind === 'accepted') return;
   const { reason, message, capacityThatFits, retryAfterMs } = outcome;
-  log.warn({ pool, reason, message, capacityThatFits, retryAfterMs }, 'the pool refused');
+  log.warn({ pool, reason, message, capacityThatFits, retryAfterMs }, 'pool refused the change');
 }

@@ -1,65 +1,108 @@
-/** What stands in the way of the fleet, or an operator should know of it. PURE. */
-import { blockOf, isOn } from './blocked-pools.ts';
-import type { Blocker } from './decision.ts';
-import { bootRetryAtMs, isFailing } from './failing-boots.ts';
-import type { Memory } from './memory.ts';
-import type { Plan } from './plan.ts';
+/** What limits the fleet or needs an operator's attention, and what the scaler waits for. PURE. */
+import { blockOf, isBlockActive } from './blocked-pools.ts';
+import type { Blocker, NextEvent } from './decision.ts';
+import { areBootsFailing, bootRetryAtMs, drainOf } from './memory.ts';
+import type { ScaleInPlan } from './scale-in.ts';
+import type { ScaleOutPlan } from './scale-out.ts';
+import type { Situation } from './situation.ts';
 
-/** A worker finishes its batch first, which takes half a minute and may take a few; then something is wrong with it. */
+/** A worker finishes its batch first, which takes half a minute, or a few. After this time something is wrong with it. */
 const DRAIN_ANSWER_MS = 900_000;
 
-export function blockersOf(plan: Plan, memory: Memory): readonly Blocker[] {
-  const { observation, policy, demand, bounds, picture, growth } = plan;
+export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readonly Blocker[] {
+  const { observation, policy, memory, demand, bounds, fleet } = situation;
   const { atMs, now } = observation;
   const instant = (ms: number): Date => new Date(now.getTime() + (ms - atMs));
   const blockers: Blocker[] = [];
-  const say = (kind: Blocker['kind'], detail: string, rest: Partial<Blocker> = {}): void => {
+  const add = (kind: Blocker['kind'], detail: string, rest: Partial<Blocker> = {}): void => {
     blockers.push({ kind, detail, pool: null, until: null, ...rest });
   };
 
-  for (const { pool } of picture.pools) {
+  for (const { pool } of fleet.pools) {
     const block = blockOf(memory, pool.name);
-    if (block === null || !isOn(block, atMs)) continue;
-    const detail = `${block.reason}, refused ${block.attempts} times: ${block.message}`;
-    say('pool-blocked', detail, { pool: pool.name, until: instant(block.untilMs) });
+    if (block === null || !isBlockActive(block, atMs)) continue;
+    const times = block.attempts === 1 ? 'once' : `${block.attempts} times`;
+    const detail = `${block.reason}, refused ${times}: ${block.message}`;
+    add('pool-blocked', detail, { pool: pool.name, until: instant(block.untilMs) });
   }
-  if (growth.isDeadlineAtRisk) say('deadline-at-risk', 'a job may miss its deadline: on demand comes first');
-  if (growth.isSpotEvicting) say('spot-evicting', 'spot machines are taken as fast as they are given');
-  if (isFailing(memory.boots, policy)) {
+  if (scaleOut.isDeadlineAtRisk) {
+    add('deadline-at-risk', 'a job may miss its deadline: on-demand pools grow first');
+  }
+  if (scaleOut.isSpotEvicting) add('spot-evicting', 'spot machines are evicted as fast as they start');
+  if (areBootsFailing(memory.boots, policy)) {
     const detail = `${memory.boots.failures} instances in a row never came up`;
-    say('boots-fail', detail, { until: instant(bootRetryAtMs(memory.boots, policy)) });
+    add('boots-fail', detail, { until: instant(bootRetryAtMs(memory.boots, policy)) });
   }
-  if (growth.heldBy === 'capacity' || demand.wanted > policy.capacityMax) {
-    say('capacity-max', `${demand.wanted} are wanted, ${policy.capacityMax} may be`);
+  if (scaleOut.heldBy === 'capacity' || demand.wanted > policy.capacityMax) {
+    add('capacity-max', `the work needs ${demand.wanted} instances, the maximum is ${policy.capacityMax}`);
   }
-  if (growth.heldBy === 'spending') {
-    say('spending-max', `${picture.spendingPerHour} an hour of ${policy.spendingPerHourMax} is spent`);
+  if (scaleOut.heldBy === 'spending') {
+    add(
+      'spending-max',
+      `the fleet costs ${fleet.spendingPerHour} an hour, the limit is ${policy.spendingPerHourMax}`,
+    );
   }
   const { override } = bounds;
   if (override !== null && (bounds.ceiling < demand.wanted || bounds.floor > demand.wanted)) {
     const detail = `${override.mode} ${override.capacity ?? ''}, by ${override.author}: ${override.reason}`;
-    say('override', detail, { until: new Date(override.expiresAtMs) });
+    add('override', detail, { until: new Date(override.expiresAtMs) });
   }
-  if (picture.isFleetSilent) {
-    const seconds = Math.round(picture.fleetSilentMs / 1000);
-    say(
-      'fleet-silent',
-      `nobody's heartbeat has been read for ${seconds} s: is storage reachable from the workers?`,
-    );
+  if (fleet.isFleetSilent) {
+    const seconds = Math.round(fleet.fleetSilentMs / 1000);
+    add('fleet-silent', `no heartbeat for ${seconds} s: check whether the workers can reach storage`);
   }
   const unanswered = Object.values(memory.drains).filter(
     ({ standsSinceMs }) => standsSinceMs !== null && atMs - standsSinceMs > DRAIN_ANSWER_MS,
   ).length;
-  if (unanswered > 0) say('drain-unanswered', `${unanswered} instances were asked to drain long ago`);
-  const tooOld = picture.alive.filter(({ isTooOld }) => isTooOld).length;
-  if (tooOld > 0) say('workers-too-old', `${tooOld} instances have left messages for a newer release`);
+  if (unanswered > 0) {
+    const minutes = DRAIN_ANSWER_MS / 60_000;
+    add('drain-unanswered', `${unanswered} instances have not drained within ${minutes} min`);
+  }
+  const tooOld = fleet.alive.filter(({ isTooOld }) => isTooOld).length;
+  if (tooOld > 0) add('workers-too-old', `${tooOld} instances skip messages that need a newer release`);
   if (demand.jobsCapped > 0) {
     const are =
       demand.jobsCapped === 1 ? 'job has spent its cap and is' : 'jobs have spent their caps and are';
-    say(
+    add(
       'jobs-at-their-cap',
       `${demand.jobsCapped} ${are} held (${demand.jobIdsCapped.join(', ')}): raise a cap with npm run cap -- JOB AMOUNT`,
     );
   }
   return blockers;
+}
+
+/** The event that comes first if nothing else changes. */
+export function nextEventOf(situation: Situation, scaleOut: ScaleOutPlan, scaleIn: ScaleInPlan): NextEvent {
+  const { observation, policy, memory, bounds, fleet } = situation;
+  const { atMs, now } = observation;
+  const events: { readonly kind: NextEvent['kind']; readonly inMs: number }[] = [];
+  if (scaleOut.need > scaleOut.added) {
+    for (const { pool } of fleet.pools) {
+      const block = blockOf(memory, pool.name);
+      if (block !== null && isBlockActive(block, atMs)) {
+        events.push({ kind: 'pool-asked-again', inMs: block.untilMs - atMs });
+      }
+    }
+    if (scaleOut.heldBy === 'boots-fail') {
+      events.push({ kind: 'boot-tried-again', inMs: bootRetryAtMs(memory.boots, policy) - atMs });
+    }
+  }
+  if (scaleIn.dueInMs !== null) events.push({ kind: 'idle-drained', inMs: scaleIn.dueInMs });
+  if (bounds.override !== null) {
+    events.push({ kind: 'override-ends', inMs: bounds.override.expiresAtMs - now.getTime() });
+  }
+  for (const { life, heartbeatAgeMs, instance } of fleet.instances) {
+    if (life === 'booting' && heartbeatAgeMs === null) {
+      const ageMs = now.getTime() - instance.createdAt.getTime();
+      events.push({ kind: 'boot-overdue', inMs: policy.bootTimeoutMs - ageMs });
+    }
+  }
+  for (const { instance } of fleet.silent) {
+    const drain = instance.vmId === null ? undefined : drainOf(memory.drains, instance.vmId);
+    if (drain === undefined || drain.standsSinceMs === null) continue;
+    events.push({ kind: 'silent-removed', inMs: drain.standsSinceMs + policy.silentRemoveMs - atMs });
+  }
+  const [soonest] = events.filter(({ inMs }) => inMs > 0).toSorted((a, b) => a.inMs - b.inMs);
+  if (soonest === undefined) return { kind: 'next-tick', at: null };
+  return { kind: soonest.kind, at: new Date(now.getTime() + soonest.inMs) };
 }

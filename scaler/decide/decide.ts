@@ -1,134 +1,111 @@
 /**
- * How large the fleet should be, and who goes. PURE: an observation, the policy and what was remembered give a decision with its
- * reason and every number that led to it. The same function answers in production, in `explain` and in simulation.
+ * Decides how large the fleet should be, and which instances to drain or remove. PURE: an observation, the policy and the memory of
+ * earlier ticks give a decision with its reason and every number that led to it. The loop, `explain` and the simulation all use it.
  *
- *   1. wanted    what the work wants: engine-seconds / drain target            `decide/capacity-wanted.ts`
- *   2. desired   not fewer than are busy, within the bounds, the override      `decide/bounds.ts`
- *   3. standing  where each instance is in its life                            `decide/standing.ts`, `decide/fleet-picture.ts`
- *   4. replaced  who is faulty, silent, or never came up is asked to drain     `decide/faulty-workers.ts`, `decide/failing-boots.ts`
- *   5. out       what is missing, in one call a pool                           `decide/pool-choice.ts`
- *   6. in        who has been idle for a cold start's length is asked to drain `decide/who-goes.ts`
- *   7. removed   who consented, or holds nothing because it does not run       `decide/who-is-removed.ts`
+ *   1. demand      engine-seconds of work / drain target, within bounds and override   `capacity.ts`
+ *   2. instances   the life stage of each instance                                     `instance-state.ts`
+ *   3. memory      drains, boots, refusals and zeros brought up to date                `memory.ts`, `blocked-pools.ts`
+ *   4. unhealthy   faulty, silent and never-ready instances drain and are replaced     `unhealthy-instances.ts`
+ *   5. situation   the fleet as a whole, and the desired capacity                      `situation.ts`, `capacity.ts`
+ *   6. scale out   missing instances, in one call per pool                             `scale-out.ts`
+ *   7. scale in    instances that are idle for as long as a cold start takes drain     `scale-in.ts`
+ *   8. removal     instances that have drained, or cannot hold a batch, are removed    `removal.ts`
+ *   9. decision    the actions, with reason, steps, blockers and next event            `compose-decision.ts`, `blockers.ts`
  *
- * A reading that is missing is never taken for zero. Without the fleet nothing is done; without the heartbeats or the drain requests
- * nobody goes; without the queue or the ledger the other may grow the fleet and never shrink it; zero is believed when both read it
- * twice and nobody is busy. Capacity is never lowered: named instances are removed, after they have said that they hold nothing.
+ * The types of a decision, and the texts of its reasons, are in `decision.ts`.
  *
- * Sources: the bounds and the clean split of signals after KEDA's issues 1615, 2385 and 4478 (one number for both directions kills
- * busy workers) and Azure Functions' (an empty peek is not an empty queue); removal by name and consent after the GitHub runner
- * scalers (5085: killed 13 s after its job began; PR 5228: fourteen in one incident); the rest in the files.
+ * A missing reading never counts as zero. Without the fleet, nothing is done. Without heartbeats or drain requests, nothing is drained or
+ * removed. Without the queue or the ledger, the other one may grow the fleet but never shrink it. Zero counts once both have read it
+ * twice and no worker is busy. Capacity is never lowered: instances are removed by name, after they have reported that they are drained.
+ *
+ * Sources: KEDA's issues 1615, 2385 and 4478 (one number for both directions kills busy workers), Azure Functions (an empty peek does not
+ * mean an empty queue), and the GitHub runner scalers (issue 5085: killed 13 s after its job began; PR 5228: fourteen in one incident).
  */
 import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
-import { followPools } from './blocked-pools.ts';
-import { boundsOf, overrideInForce } from './bounds.ts';
-import { capacityWanted } from './capacity-wanted.ts';
-import { conclude, fleetUnknown } from './conclude.ts';
-import type { Decision } from './decision.ts';
-import { desiredOf } from './desired.ts';
-import { followBoots } from './failing-boots.ts';
-import { pictureOf } from './fleet-picture.ts';
-import { growFleet } from './grow-fleet.ts';
-import { bootTimeMs, idleWindowMs } from './idle-window.ts';
-import type { Memory } from './memory.ts';
-import type { Plan } from './plan.ts';
-import { followDrains, followUnready, withDrains } from './remembered-drains.ts';
-import { shrinkFleet } from './shrink-fleet.ts';
-import { standingOf } from './standing.ts';
-import { toBeReplaced } from './to-be-replaced.ts';
-import { removals } from './who-is-removed.ts';
+import { updateBlocks } from './blocked-pools.ts';
+import {
+  assessDemand,
+  bootTimeMs,
+  boundsOf,
+  countZeroReadings,
+  desiredCapacity,
+  overrideToApply,
+} from './capacity.ts';
+import { composeDecision, fleetUnknownDecision } from './compose-decision.ts';
+import type { ScalingDecision } from './decision.ts';
+import { type DrainCandidate, type InstanceState, instanceState } from './instance-state.ts';
+import { type Memory, addDrains, updateBoots, updateDrains, updateUnready } from './memory.ts';
+import { planRemovals } from './removal.ts';
+import { planScaleIn } from './scale-in.ts';
+import { planScaleOut } from './scale-out.ts';
+import { type Situation, summarizeFleet } from './situation.ts';
+import { unhealthyInstances } from './unhealthy-instances.ts';
 
-export interface Decided {
-  readonly decision: Decision;
+export interface DecisionAndMemory {
+  readonly decision: ScalingDecision;
   readonly memory: Memory;
 }
 
-export function decide(observation: Observation, policy: Policy, memory: Memory): Decided {
-  const { fleet, atMs, now, drainRequests } = observation;
-  const override = overrideInForce(observation, memory);
+export function decide(observation: Observation, policy: Policy, memory: Memory): DecisionAndMemory {
+  const { fleet: view, atMs } = observation;
+  const override = overrideToApply(observation, memory);
   const bounds = boundsOf(override, policy);
-  const windowMs = idleWindowMs(observation.bootMs, policy);
   const bootMs = bootTimeMs(observation.bootMs, policy);
-  const demand = capacityWanted(observation, { policy, bootMs });
-  if (fleet === null) {
+  const demand = assessDemand(observation, policy, bootMs);
+  if (view === null) {
     return {
-      decision: fleetUnknown({ demand, bounds, observation, memory }),
+      decision: fleetUnknownDecision({ observation, memory }, demand, bounds),
       memory: { ...memory, zeroReadings: 0, override },
     };
   }
 
-  const pools = followPools(memory, fleet, atMs);
-  const seen = fleet.instances.map((one) => standingOf(one, observation, { now, atMs, policy, memory }));
-  const unreadySinceMs = followUnready(memory.unreadySinceMs, seen, atMs);
-  const drains = followDrains(memory.drains, seen, { drainRequests, atMs });
-  const before = pictureOf(fleet, seen, { policy, atMs, askedAtMs: memory.askedAtMs });
-  const boots =
-    observation.workers === null || before.isFleetSilent
-      ? memory.boots
-      : followBoots({ boots: memory.boots, drains }, seen, { atMs, policy });
-
-  const replaced = toBeReplaced(before, { observation, drains });
-  const going = new Set(replaced.map(({ standing }) => standing));
-  const standings = seen.map((one) =>
-    going.has(one) && one.draining !== 'consented' ? { ...one, draining: 'asked' as const } : one,
-  );
-  const picture = pictureOf(fleet, standings, { policy, atMs, askedAtMs: memory.askedAtMs });
-
-  const { desired, zeroReadings, isZeroDoubted } = desiredOf({
-    observation,
-    demand,
-    bounds,
-    picture,
-    policy,
-    memory,
-  });
-  const known: Memory = {
-    ...pools,
-    zeroReadings,
-    unreadySinceMs,
-    drains: withDrains(drains, replaced),
+  const seen = view.instances.map((instance) => instanceState(instance, observation, policy, memory));
+  const drains = updateDrains(memory.drains, seen, observation);
+  const before = summarizeFleet(view, seen, observation, policy, memory);
+  const areHeartbeatsKnown = observation.workers !== null && !before.isFleetSilent;
+  const boots = areHeartbeatsKnown
+    ? updateBoots({ boots: memory.boots, drains }, seen, atMs, policy)
+    : memory.boots;
+  const unhealthy = unhealthyInstances(before, observation, drains);
+  const fleet = summarizeFleet(view, markAsked(seen, unhealthy), observation, policy, memory);
+  const updated: Memory = {
+    ...updateBlocks(memory, view, atMs),
+    zeroReadings: countZeroReadings(memory, demand, observation, fleet, policy),
+    unreadySinceMs: updateUnready(memory.unreadySinceMs, seen, atMs),
+    drains: addDrains(drains, unhealthy),
     boots,
     override,
   };
-  const growth = growFleet({ observation, demand, desired, bootMs, picture, policy, memory: known });
-  const shrink = shrinkFleet({
-    observation,
-    demand,
-    bounds,
-    desired,
-    windowMs,
-    picture,
-    policy,
-    memory: known,
-    isGrowing: growth.need > 0,
-    isZeroDoubted,
-  });
-  const taken = new Set(growth.actions.map(({ pool }) => pool));
-  const removed =
-    observation.workers === null || drainRequests === null
-      ? []
-      : removals({ picture, memory: known, policy, atMs, taken });
 
-  const plan: Plan = {
-    observation,
-    policy,
-    demand,
-    bounds,
-    windowMs,
-    picture,
-    desired,
-    replaced,
-    growth,
-    shrink,
-    removed,
+  const known = { observation, policy, memory: updated, bootMs, demand, bounds, fleet };
+  const situation: Situation = { ...known, desired: desiredCapacity(known) };
+  const scaleOut = planScaleOut(situation);
+  const scaleIn = planScaleIn(situation, scaleOut.need > 0);
+  const growing = scaleOut.actions.map(({ pool }) => pool);
+  const removals = planRemovals(situation, new Set(growing));
+  const decision = composeDecision(situation, { unhealthy, scaleOut, scaleIn, removals });
+
+  const changed = [...growing, ...removals.map(({ pool }) => pool)];
+  return {
+    decision,
+    memory: {
+      ...updated,
+      capacityDesired: decision.capacityDesired,
+      surplus: scaleIn.surplus,
+      drains: addDrains(updated.drains, scaleIn.candidates),
+      askedAtMs: { ...memory.askedAtMs, ...Object.fromEntries(changed.map((pool) => [pool, atMs])) },
+    },
   };
-  const written = [...taken, ...removed.map(({ pool }) => pool)];
-  const remembered: Memory = {
-    ...known,
-    surplus: shrink.surplus,
-    drains: withDrains(known.drains, shrink.asked),
-    askedAtMs: { ...memory.askedAtMs, ...Object.fromEntries(written.map((pool) => [pool, atMs])) },
-  };
-  const decision = conclude(plan, remembered);
-  return { decision, memory: { ...remembered, capacityDesired: decision.capacityDesired } };
+}
+
+/** The instances, with a drain request for each unhealthy one: it does not count as capacity from this tick on. */
+function markAsked(
+  instances: readonly InstanceState[],
+  unhealthy: readonly DrainCandidate[],
+): readonly InstanceState[] {
+  const asked = new Set(unhealthy.map(({ state }) => state));
+  return instances.map((one) =>
+    asked.has(one) && one.draining !== 'consented' ? { ...one, draining: 'asked' as const } : one,
+  );
 }

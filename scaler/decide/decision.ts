@@ -1,137 +1,125 @@
 /**
- * A decision, as a value: what is to be done, why, and the numbers that led to it. PURE: types and closed sets only.
+ * A decision as a value: the actions to take, the reason for them, and the numbers that led to it. PURE: types, closed sets and their
+ * texts.
  *
- * Whoever carries it out has no opinions. Whoever explains it needs nothing else.
+ * `act/` carries out the actions without judging them, and `api/explain/` needs nothing else to explain them. The text of every reason
+ * stands here, beside its name, and nowhere else in the code.
  */
 
-/**
- * work-waits          more instances are wanted than there are
- * minimum             so many are kept, work or not
- * override            somebody asked for another size
- * replacing           an instance is at fault, silent, or never came up: it goes, and another comes
- * idle-too-long       instances have been idle for what a cold start costs
- * drained             instances said that they hold nothing and will take nothing ever again
- * not-running         instances do not run: evicted, switched off, never made
- * enough-at-work      there are as many as are wanted
- * idle-window         more than wanted, but not for long enough
- * zero-not-confirmed  nothing seems left, but it was read only once
- * nothing-to-do       nothing left, nobody there
- * capacity-reached    more are wanted than there may be
- * spending-reached    more are wanted than may be paid for
- * pools-blocked       more are wanted than the cloud gives at the moment
- * boots-fail          instances in a row never reported: only one at a time is tried
- * asked-already       a pool is changing, or was written to a moment ago
- * work-unknown        queue or ledger cannot be read: nothing shrinks
- * workers-unknown     heartbeats or drain requests cannot be read: nobody goes
- * fleet-unknown       the cloud cannot be read: nothing is done
- * fleet-silent        nobody's heartbeat is read any more: that is our trouble, not theirs
- */
-export const REASONS = [
-  'work-waits',
-  'minimum',
-  'override',
-  'replacing',
-  'idle-too-long',
-  'drained',
-  'not-running',
-  'enough-at-work',
-  'idle-window',
-  'zero-not-confirmed',
-  'nothing-to-do',
-  'capacity-reached',
-  'spending-reached',
-  'pools-blocked',
-  'boots-fail',
-  'asked-already',
-  'work-unknown',
-  'workers-unknown',
-  'fleet-unknown',
-  'fleet-silent',
-] as const;
-export type Reason = (typeof REASONS)[number];
+/** Every reason for a decision, with the sentence that `explain` prints for it. */
+export const REASON_SENTENCES = {
+  'work-waits': 'The work needs more instances than there are.',
+  minimum: 'The minimum capacity is kept, with or without work.',
+  override: 'An override sets another size.',
+  replacing: 'An instance is faulty, silent or never came up, and is replaced.',
+  'idle-too-long': 'Instances have been idle for as long as a cold start takes.',
+  drained: 'Drained instances hold no work and are removed.',
+  'not-running': 'Instances that were evicted, switched off or never created are removed.',
+  'enough-at-work': 'There are as many instances as the work needs.',
+  'idle-window': 'There are more instances than the work needs, but they have not been idle for long enough.',
+  'zero-not-confirmed': 'No work is left, but that was read only once.',
+  'nothing-to-do': 'There is no work and there are no instances.',
+  'capacity-reached': 'The work needs more instances than the maximum capacity.',
+  'spending-reached': 'The work needs more instances than the spending limit allows.',
+  'pools-blocked': 'The work needs more instances than Azure can provide at the moment.',
+  'boots-fail': 'Several instances in a row never came up: the scaler tries one at a time.',
+  'asked-already': 'A pool is still changing, or was changed a moment ago.',
+  'work-unknown': 'The queue or the ledger cannot be read: the fleet does not shrink.',
+  'workers-unknown': 'Heartbeats or drain requests cannot be read: no instance is drained or removed.',
+  'fleet-unknown': 'The fleet cannot be read: the scaler does nothing.',
+  'fleet-silent':
+    'No heartbeat arrives any more. The cause is likely storage or the network, not the workers: no instance is drained or removed.',
+} as const;
+export type Reason = keyof typeof REASON_SENTENCES;
+export const REASONS = Object.keys(REASON_SENTENCES) as readonly Reason[];
+
+const DRAIN_REASON_TEXTS = {
+  idle: 'idle for as long as a cold start takes',
+  override: 'above the size that the override sets',
+  faulty: 'fails frames that other workers score',
+  silent: 'sends no heartbeats any more',
+  'never-reported': 'never sent a heartbeat',
+  'never-ready': 'sends heartbeats, but its engine never started',
+  failed: 'reported as failed by the cloud, and never sent a heartbeat',
+  'by-itself': 'drained after an eviction notice or a signal, but its machine is still there',
+} as const;
+/** Why the scaler asks an instance to drain. */
+export type DrainReason = keyof typeof DRAIN_REASON_TEXTS;
+export const DRAIN_REASONS = Object.keys(DRAIN_REASON_TEXTS) as readonly DrainReason[];
+
+/** Why the scaler drains or removes an instance, in the words that `explain` prints after its name. */
+export const REMOVAL_REASON_TEXTS = {
+  ...DRAIN_REASON_TEXTS,
+  asked: 'drained on a request that this scaler did not make, or does not remember',
+  stopped: 'not running: evicted or switched off',
+} as const;
+export type RemovalReason = keyof typeof REMOVAL_REASON_TEXTS;
+export const REMOVAL_REASONS = Object.keys(REMOVAL_REASON_TEXTS) as readonly RemovalReason[];
 
 /**
- * idle            nothing to do for as long as a cold start costs
- * override        more than a person wants at the moment
- * faulty          fails what others score
- * silent          no heartbeat for longer than any lease
- * never-reported  no heartbeat ever
- * never-ready     it beats, but its engine never came up
- * failed          the cloud could not make it, or says so
- * by-itself       it drained for a notice or a signal, and the machine stayed
- */
-export const DRAIN_WHYS = [
-  'idle',
-  'override',
-  'faulty',
-  'silent',
-  'never-reported',
-  'never-ready',
-  'failed',
-  'by-itself',
-] as const;
-export type DrainWhy = (typeof DRAIN_WHYS)[number];
-
-/**
- * asked    its drain request was somebody else's, or is not remembered
- * stopped  deallocated or switched off: an eviction, mostly
- */
-export const REMOVE_WHYS = [...DRAIN_WHYS, 'asked', 'stopped'] as const;
-export type RemoveWhy = (typeof REMOVE_WHYS)[number];
-
-/**
- * On what a removal rests: to be looked at again just before it (`who-may-go.ts`).
+ * Why a removal is safe. `act/confirm-removal.ts` checks it again just before the removal.
  *
- * consent      every worker on it said drained, quoting the request that stands
- * silence      nobody on it has been heard for longer than any lease, nor has answered the request
- * not-running  there is no worker on it to hold anything
+ * consent      every worker on the instance is drained and quotes the drain request that is in force
+ * silence      no worker on it has sent a heartbeat for longer than any lease, or answered the drain request
+ * not-running  it has no worker that could hold a batch
  */
-export type RemoveBasis = 'consent' | 'silence' | 'not-running';
+export type RemovalBasis = 'consent' | 'silence' | 'not-running';
 
-export type Action =
-  /** Raise the pool's capacity to a total, in one call. */
-  | { readonly kind: 'scale-out'; readonly pool: string; readonly total: number }
-  /** Put a drain request for each, where none stands. */
-  | { readonly kind: 'drain'; readonly vmIds: readonly string[]; readonly why: DrainWhy }
-  /** Remove by name. `vmIds` go with `instanceIds`, one for one; null where the cloud had given none. */
-  | {
-      readonly kind: 'remove';
-      readonly pool: string;
-      readonly instanceIds: readonly string[];
-      readonly vmIds: readonly (string | null)[];
-      readonly why: RemoveWhy;
-      readonly basis: RemoveBasis;
-    };
+export interface ScaleOutAction {
+  readonly kind: 'scale-out';
+  readonly pool: string;
+  /** The new capacity of the pool, set in one call. */
+  readonly total: number;
+}
 
-/** One step of the sum, in order: a constant name and its numbers. `sentenceOf` has the words. */
-export interface Step {
+export interface DrainAction {
+  readonly kind: 'drain';
+  /** Each gets a drain request, unless it has one already. */
+  readonly vmIds: readonly string[];
+  readonly why: DrainReason;
+}
+
+export interface RemoveAction {
+  readonly kind: 'remove';
+  readonly pool: string;
+  readonly instanceIds: readonly string[];
+  /** In the order of `instanceIds`; null where the cloud has not assigned one. */
+  readonly vmIds: readonly (string | null)[];
+  readonly why: RemovalReason;
+  readonly basis: RemovalBasis;
+}
+
+export type Action = ScaleOutAction | DrainAction | RemoveAction;
+
+/** One step of the calculation: a constant name and its numbers. `sentenceOf` puts it in words. */
+export interface DecisionStep {
   readonly name: StepName;
   readonly numbers: Readonly<Record<string, number | string | null>>;
 }
 
-/** What each step says, with its numbers in braces. */
+/** The sentence of each step, with its numbers in braces. */
 const STEP_SENTENCES = {
   backlog:
-    '{framesRemaining} frames in {batchesRemaining} batches are left, {engineSeconds} s for one engine',
-  queue: '{messages} messages are on the queue, taken or not',
+    '{framesRemaining} frames in {batchesRemaining} batches are left: {engineSeconds} s of work for one engine',
+  queue: 'the queue holds {messages} messages, visible or leased',
   capped: '{jobs} jobs have spent their caps, are held, and need no instances',
-  'in-time': '{instances} instances do that in {targetSeconds} s',
-  'worth-booting': '{instances} at most have work for longer than the {bootSeconds} s they take to boot',
-  batches: '{instances} at most find a batch to work on',
-  wanted: '{instances} are wanted for the work',
-  busy: '{instances} are at work and stay',
-  override: 'an override asks for {mode} {capacity}, until {expiresAt}',
-  bounds: 'between {floor} and {ceiling} are allowed',
-  alive: '{alive} are at work or on their way there, of {total} machines in all',
-  spending: '{perHour} is spent an hour, of {perHourMax} at most',
-  grow: '{added} more are asked of {pool}, {total} in all',
-  shrink: '{surplus} are not wanted, {due} of them for long enough ({windowSeconds} s)',
-  drain: '{instances} are asked to drain: {why}',
-  remove: '{instances} of {pool} are removed: {why}',
+  'in-time': '{instances} instances finish the work in {targetSeconds} s',
+  'worth-booting': 'at most {instances} have more work than the {bootSeconds} s they take to boot',
+  batches: 'at most {instances} find a batch to work on',
+  wanted: 'the work needs {instances}',
+  busy: '{instances} are busy and stay',
+  override: 'an override sets {mode} {capacity}, until {expiresAt}',
+  bounds: 'the bounds are {floor} to {ceiling}',
+  alive: '{alive} of {total} machines are working or booting',
+  spending: 'the fleet costs {perHour} an hour, of at most {perHourMax}',
+  grow: 'scale out {pool} by {added}, to {total}',
+  shrink: '{surplus} are not needed; {due} of them have been idle for {windowSeconds} s',
+  drain: 'drain {instances}: {why}',
+  remove: 'remove {instances} from {pool}: {why}',
 } as const;
 type StepName = keyof typeof STEP_SENTENCES;
 
-/** What stands in the way, or an operator should know; in words for the service's own. */
+/** What limits the fleet, or what an operator should know. */
 const BLOCKERS = [
   'pool-blocked',
   'spot-evicting',
@@ -147,41 +135,40 @@ const BLOCKERS = [
 ] as const;
 export interface Blocker {
   readonly kind: (typeof BLOCKERS)[number];
-  /** The pool, the reason of the refusal, how many: whatever there is to say. */
   readonly pool: string | null;
+  /** Causes and counts, in words. */
   readonly detail: string;
   readonly until: Date | null;
 }
 
-/** What it waits for, where it waits. */
-const NEXTS = [
-  'pool-asked-again',
-  'boot-tried-again',
-  'boot-overdue',
-  'idle-drained',
-  'silent-removed',
-  'override-ends',
-  'next-tick',
-] as const;
-export interface Next {
-  readonly kind: (typeof NEXTS)[number];
+/** What happens next if nothing else changes, in the words that `explain` prints. */
+export const NEXT_EVENT_TEXTS = {
+  'pool-asked-again': 'the scaler tries the blocked pool again',
+  'boot-tried-again': 'the scaler tries one more instance',
+  'boot-overdue': 'an instance that has sent no heartbeat counts as failed',
+  'idle-drained': 'idle instances are asked to drain',
+  'silent-removed': 'silent instances are removed',
+  'override-ends': 'the override ends',
+  'next-tick': 'the scaler checks again',
+} as const;
+export interface NextEvent {
+  readonly kind: keyof typeof NEXT_EVENT_TEXTS;
   readonly at: Date | null;
 }
 
-export interface Decision {
-  /** Empty: hold. At most one write to each pool. */
+export interface ScalingDecision {
+  /** Empty means hold. At most one change for each pool. */
   readonly actions: readonly Action[];
   readonly reason: Reason;
-  /** Instances that there should be, after every bound. */
+  /** How many instances there should be, within every bound. */
   readonly capacityDesired: number;
-  readonly steps: readonly Step[];
+  readonly steps: readonly DecisionStep[];
   readonly blockers: readonly Blocker[];
-  readonly next: Next;
-  /** The same, flat, for logs and metrics. */
+  readonly next: NextEvent;
+  /** The figures behind the decision, flat, for logs and metrics. */
   readonly numbers: Readonly<Record<string, number | null>>;
 }
 
-/** The step as a sentence. */
-export function sentenceOf({ name, numbers }: Step): string {
+export function sentenceOf({ name, numbers }: DecisionStep): string {
   return STEP_SENTENCES[name].replaceAll(/\{(\w+)\}/g, (_, key: string) => String(numbers[key] ?? 'unknown'));
 }

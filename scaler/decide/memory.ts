@@ -1,61 +1,64 @@
 /**
- * What the scaler remembers from tick to tick. PURE: plain data that goes through JSON and back unchanged.
+ * What the scaler remembers from tick to tick, and how each observation brings it up to date. PURE: plain data that survives JSON
+ * unchanged.
  *
- * Instants are `Observation.atMs`, which goes on from one process to the next as memory does; `sinceMs` of boots and the override's
- * expiry are by the wall.
- * Nothing in it is needed for safety: whoever has lost it waits longer, asks again, and fails as often again.
+ * Instants are `Observation.atMs`, a clock that the next process continues. Two are wall time: `boots.sinceMs` and the expiry of the
+ * override. Memory is never needed for safety: a scaler that lost it waits longer, sends its requests again and counts failures anew.
  */
 import type { BlockReason } from '../fleet/fleet.ts';
-import type { Override } from '../observe/observation.ts';
-import type { DrainWhy } from './decision.ts';
+import type { Observation, Override } from '../observe/observation.ts';
+import type { Policy } from '../policy.ts';
+import type { DrainReason } from './decision.ts';
+import { type DrainCandidate, type InstanceState, hasFailedToBoot, instanceKey } from './instance-state.ts';
 
 export interface Memory {
-  /** The last one: it holds while the fleet cannot be read. */
+  /** The last desired capacity: it stays in force while the fleet cannot be read. */
   readonly capacityDesired: number;
-  /** Readings in a row in which queue and ledger had nothing to do, and nobody was busy. */
+  /** Consecutive readings in which the queue and the ledger were empty and no worker was busy. */
   readonly zeroReadings: number;
-  /** So many instances, at least, have not been wanted since then. */
+  /** At least this many instances have not been needed since then. */
   readonly surplus: { readonly sinceMs: number; readonly least: number } | null;
-  /** Who is to go and why, by `keyOf` the instance; and since when its drain request has been seen standing. */
+  /** Instances that should drain, by `instanceKey`. */
   readonly drains: Readonly<Record<string, RememberedDrain>>;
-  /** Who beats and says that it is booting: since when, by vmId. */
+  /** Since when an instance with heartbeats has been booting, by vmId. */
   readonly unreadySinceMs: Readonly<Record<string, number>>;
   readonly boots: RememberedBoots;
   /** By pool. */
   readonly blocked: Readonly<Record<string, RememberedBlock>>;
-  /** When each pool was last asked for something. */
+  /** When each pool was last changed. */
   readonly askedAtMs: Readonly<Record<string, number>>;
-  /** The last one that could be read. */
+  /** The last override that could be read. */
   readonly override: RememberedOverride | null;
 }
 
 export interface RememberedDrain {
-  /** `asked`: by somebody else, or before this memory began. */
-  readonly why: DrainWhy | 'asked';
+  /** `asked`: the request is not from this scaler, or older than this memory. */
+  readonly why: DrainReason | 'asked';
+  /** Since when the drain request has been seen in storage; null while it has not. */
   readonly standsSinceMs: number | null;
 }
 
 export interface RememberedBoots {
-  /** Instances in a row that never reported. */
+  /** Consecutive instances that never came up. */
   readonly failures: number;
-  /** How often in a row some failed: those that were asked for together fail together. */
+  /** Consecutive groups of failures: instances that were started together fail together. */
   readonly rounds: number;
-  /** When the first of them was created: one created later that reports ends the row. */
+  /** When the first of them was created. An instance created later that comes up ends the series. */
   readonly sinceMs: number | null;
   readonly lastFailureAtMs: number | null;
 }
 
 export interface RememberedBlock {
   readonly reason: BlockReason;
-  /** The service's own words. */
+  /** The message of the service, unchanged. */
   readonly message: string;
-  /** Refusals in a row. */
+  /** Consecutive refusals. */
   readonly attempts: number;
   readonly refusedAtMs: number;
   readonly untilMs: number;
-  /** This much would be granted: taken at once, and not more until the time is over. */
+  /** The capacity that would be granted: the scaler takes it at once, and no more until the block ends. */
   readonly capacityThatFits: number | null;
-  /** The pool's capacity when it was next seen after the refusal: more than that is a success. */
+  /** The pool's capacity when it was first seen after the refusal. A larger one means that a change succeeded. */
   readonly capacitySeen: number | null;
 }
 
@@ -74,3 +77,108 @@ export const NOTHING_REMEMBERED: Memory = {
   askedAtMs: {},
   override: null,
 };
+
+/** Reads the memory that another scaler or another release has saved. Undefined if its shape differs from today's. */
+export function parseMemory(saved: unknown): Memory | undefined {
+  if (typeof saved !== 'object' || saved === null) return undefined;
+  // Null and an object have one type here, because most fields may be either.
+  const hasSameShape = Object.entries(NOTHING_REMEMBERED).every(
+    ([name, value]) => name in saved && typeof saved[name as keyof typeof saved] === typeof value,
+  );
+  return hasSameShape ? (saved as Memory) : undefined;
+}
+
+/**
+ * Brings the drains up to date with the requests in storage, which are the truth: a request that was withdrawn or never written is
+ * forgotten. Instances without heartbeats stay remembered without a request, so that a failed boot is counted once.
+ */
+export function updateDrains(
+  drains: Memory['drains'],
+  instances: readonly InstanceState[],
+  { drainRequests, atMs }: Pick<Observation, 'drainRequests' | 'atMs'>,
+): Memory['drains'] {
+  const updated: Record<string, RememberedDrain> = {};
+  for (const state of instances) {
+    const key = instanceKey(state);
+    const before = drainOf(drains, key);
+    if (drainRequests === null) {
+      if (before !== undefined) updated[key] = before;
+    } else if (state.instance.vmId !== null && drainRequests.has(state.instance.vmId)) {
+      updated[key] = { why: before?.why ?? 'asked', standsSinceMs: before?.standsSinceMs ?? atMs };
+    } else if (before !== undefined && hasNoHeartbeat(state)) {
+      updated[key] = { ...before, standsSinceMs: null };
+    }
+  }
+  return updated;
+}
+
+export function addDrains(drains: Memory['drains'], candidates: readonly DrainCandidate[]): Memory['drains'] {
+  const added = candidates.map(({ state, why }) => {
+    const key = instanceKey(state);
+    return [key, { why, standsSinceMs: drainOf(drains, key)?.standsSinceMs ?? null }] as const;
+  });
+  return { ...drains, ...Object.fromEntries(added) };
+}
+
+export function drainOf(drains: Memory['drains'], key: string): RememberedDrain | undefined {
+  return Object.hasOwn(drains, key) ? drains[key] : undefined;
+}
+
+/** Since when each instance with heartbeats has been booting. */
+export function updateUnready(
+  unreadySinceMs: Memory['unreadySinceMs'],
+  instances: readonly InstanceState[],
+  atMs: number,
+): Memory['unreadySinceMs'] {
+  const entries = instances.flatMap(({ instance: { vmId }, life, heartbeatAgeMs }) => {
+    if (vmId === null || heartbeatAgeMs === null || (life !== 'booting' && life !== 'unready')) return [];
+    const before = Object.hasOwn(unreadySinceMs, vmId) ? unreadySinceMs[vmId] : undefined;
+    return [[vmId, Math.min(before ?? atMs, atMs)] as const];
+  });
+  return Object.fromEntries(entries);
+}
+
+/**
+ * Counts instances that never came up. One failure is that instance's fault; several in a row have a common cause, such as the image.
+ * An instance that was created after the first failure and comes up ends the series. Those in `drains` were counted before.
+ */
+export function updateBoots(
+  { boots, drains }: Pick<Memory, 'boots' | 'drains'>,
+  instances: readonly InstanceState[],
+  atMs: number,
+  policy: Policy,
+): RememberedBoots {
+  const isOver =
+    boots.sinceMs !== null &&
+    instances.some(
+      ({ life, instance }) =>
+        (life === 'idle' || life === 'busy') && instance.createdAt.getTime() >= (boots.sinceMs ?? 0),
+    );
+  const before = isOver ? NOTHING_REMEMBERED.boots : boots;
+  const failed = instances.filter((one) => hasFailedToBoot(one) && !Object.hasOwn(drains, instanceKey(one)));
+  if (failed.length === 0) return before;
+  // Instances that were started together time out together.
+  const isNewRound =
+    before.lastFailureAtMs === null || atMs - before.lastFailureAtMs > policy.bootTimeoutMs / 2;
+  const firstMs = Math.min(...failed.map(({ instance }) => instance.createdAt.getTime()));
+  return {
+    failures: before.failures + failed.length,
+    rounds: before.rounds + (isNewRound ? 1 : 0),
+    sinceMs: before.sinceMs ?? firstMs,
+    lastFailureAtMs: atMs,
+  };
+}
+
+export function areBootsFailing({ failures }: RememberedBoots, { bootFailuresMax }: Policy): boolean {
+  return failures >= bootFailuresMax;
+}
+
+/** When the scaler tries the next single instance. */
+export function bootRetryAtMs({ rounds, lastFailureAtMs }: RememberedBoots, policy: Policy): number {
+  const doubled = policy.bootRetryMsMin * 2 ** Math.min(Math.max(0, rounds - 1), 20);
+  return (lastFailureAtMs ?? 0) + Math.min(policy.bootRetryMsMax, doubled);
+}
+
+function hasNoHeartbeat(state: InstanceState): boolean {
+  return state.life === 'silent' || state.life === 'failed' || hasFailedToBoot(state);
+}

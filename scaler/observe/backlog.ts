@@ -1,23 +1,20 @@
-/** What is left to do of every open job, from the ledger, and how fast each of their models is known to be. */
+/** Reads the remaining work of every open job from the ledger, and the measured rate of each model. */
 import { BATCH_FRAMES_MAX, FRAMES_MAX } from '../../shared/contract/limits.ts';
 import { type LedgerJob, spendingMaxOf } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Spending } from '../../shared/redis/spending.ts';
 import type { JobBacklog } from './observation.ts';
 
-export interface Work {
+export interface BacklogReading {
   readonly backlog: readonly JobBacklog[];
   /** Megapixels per second of one engine. */
   readonly ratesByModel: ReadonlyMap<string, number>;
 }
 
-export async function readBacklog({
-  ledger,
-  spending,
-}: {
-  readonly ledger: Pick<Ledger, 'openJobs' | 'rate'>;
-  readonly spending: Pick<Spending, 'read'>;
-}): Promise<Work> {
+export async function readBacklog(
+  ledger: Pick<Ledger, 'openJobs' | 'rate'>,
+  spending: Pick<Spending, 'read'>,
+): Promise<BacklogReading> {
   const [jobs, spent] = await Promise.all([ledger.openJobs(), spending.read()]);
   const open = jobs.filter(({ state }) => state === 'waiting' || state === 'running');
   const models = [...new Set(open.map(({ definition }) => definition.model.name))];
@@ -31,14 +28,14 @@ export async function readBacklog({
 function backlogOf(job: LedgerJob, spent: number): JobBacklog {
   const { jobId, definition, framesExpected, framesScored, framesFailed } = job;
   const { batchSize, batchesOutstanding, splitFinished } = job;
-  // A header may declare any number of frames. The ledger's number is bounded again here, before machines are asked for.
+  // A video header may declare any number of frames. The ledger's number is bounded again here, before machines are started for it.
   const framesRemaining = Math.min(FRAMES_MAX, Math.max(0, framesExpected - framesScored - framesFailed));
   return {
     jobId,
     model: definition.model.name,
     priority: definition.request.priority,
     framesRemaining,
-    // Before the split has planned them there are as few as there can be.
+    // Before the split has planned the batches, assume the smallest possible number.
     batchesRemaining: Math.ceil(framesRemaining / (batchSize ?? BATCH_FRAMES_MAX)),
     framesInFlight: Math.min(framesRemaining, batchesOutstanding * (batchSize ?? 0)),
     messagesMax: batchesOutstanding + job.batchesToSendAgain,

@@ -1,43 +1,42 @@
-/**
- * Everything that a decision is made of, at one moment. PURE: types only. What could not be had is null, never a guess.
- */
+/** Everything that a decision depends on, at one moment. PURE: types only. A reading that failed is null, never a guess. */
 import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
 import type { Priority } from '../../shared/contract/job.ts';
 import type { FleetView } from '../fleet/fleet.ts';
 
-/** What is left to do of a job, or of all jobs of a model: frames that are neither scored nor given up, on the queue or not. */
+/** The remaining work of a job: frames that are neither scored nor failed for good, on the queue or not. */
 export interface JobBacklog {
   readonly jobId: string;
-  /** `name` of the model: rates are known by it. */
+  /** Name of the model. Rates are kept by it. */
   readonly model: string;
   readonly priority: Priority;
   readonly framesRemaining: number;
   readonly batchesRemaining: number;
-  /** Of them, on the queue or at a worker. */
+  /** Of the remaining frames, those on the queue or at a worker. */
   readonly framesInFlight: number;
-  /** Messages of the job that may be on the queue: batches in flight, and those that are to be sent again. */
+  /** Messages of the job that may be on the queue: batches in flight, and batches to send again. */
   readonly messagesMax: number;
   readonly megapixelsPerFrame: number;
-  /** Still being split, or about to be: more is to come. A job of which only the stitching is left asks for nobody. */
+  /** The split has not finished, so more batches will come. False for a job that only waits for its stitching. */
   readonly isSplitting: boolean;
-  /** Spent so far, in the currency of the pools' prices; and what may be spent, where the job has a cap. */
+  /** In the currency of the pools' prices. */
   readonly spent: number;
+  /** The job's cap; null if it has none. */
   readonly spendingMax: number | null;
-  /** When it should be done; null where nobody said. */
+  /** Null if the job has no deadline. */
   readonly deadlineAt: Date | null;
 }
 
-/** The last word of a worker, and when it was read from storage: by the service's clock on both sides. */
+/** The last heartbeat of a worker. */
 export interface WorkerReport {
   readonly beat: Heartbeat;
-  /** By storage's clock: when the blob was written. */
+  /** When storage wrote the blob, by the clock of storage. */
   readonly writtenAt: Date;
 }
 
-/** Asked for by a person: see `override.ts`. */
+/** A size that a person set: see `override/document.ts`. */
 export interface Override {
   readonly mode: 'fixed' | 'min' | 'max' | 'pause';
-  /** Instances; null for `pause`. */
+  /** In instances; null for `pause`. */
   readonly capacity: number | null;
   readonly reason: string;
   readonly author: string;
@@ -46,23 +45,23 @@ export interface Override {
 }
 
 export interface Observation {
-  /** Wall clock of the scaler, corrected to storage's where that is known. */
+  /** Wall clock of the scaler, corrected to that of storage if that is known. */
   readonly now: Date;
-  /** About the same, in ms, but steady: never jumps within a process and goes on in the next. What is remembered is dated by it. */
+  /** About the same in ms, but steady: it never jumps within a process, and the next process continues it. Memory is dated by it. */
   readonly atMs: number;
-  /** Messages on the queue, visible and in flight: never too low, sometimes too high. */
+  /** Messages on the queue, visible and leased. Never too low, sometimes too high. */
   readonly messagesApprox: number | null;
-  /** Open jobs; null where the ledger cannot be read. */
+  /** Open jobs; null if the ledger cannot be read. */
   readonly backlog: readonly JobBacklog[] | null;
   readonly fleet: FleetView | null;
-  /** By vmId; several where a machine has several GPUs. Workers of machines that are gone may be among them. Null where storage cannot be read. */
+  /** By vmId; several on a machine with several GPUs. May include workers of machines that are gone. Null if storage cannot be read. */
   readonly workers: ReadonlyMap<string, readonly WorkerReport[]> | null;
-  /** Etag of each drain request that stands in `control/drain/`, by vmId. Null where it cannot be read. */
+  /** Etag of each drain request in `control/drain/`, by vmId. Null if they cannot be read. */
   readonly drainRequests: ReadonlyMap<string, string> | null;
-  /** Megapixels per second of one engine, by model. What nobody has run yet is absent. */
+  /** Megapixels per second of one engine, by model. A model that has not run yet is absent. */
   readonly ratesByModel: ReadonlyMap<string, number>;
-  /** From asking for an instance to its first heartbeat, as measured; null where none was. */
+  /** Measured time from the request for an instance to its first heartbeat; null if none was measured. */
   readonly bootMs: number | null;
-  /** Null where there is none; `unknown` where its blob cannot be read: then the last one known holds. */
+  /** Null if there is none; `unknown` if its blob cannot be read: then the last known override applies. */
   readonly override: Override | null | 'unknown';
 }

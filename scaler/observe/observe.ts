@@ -1,6 +1,6 @@
 /**
- * Everything the scaler knows at one tick, gathered at once, each part within a bound of its own. What could not be had is null,
- * never a guess: `decide` holds on it.
+ * Reads everything that one tick needs, in parallel, each reading with its own time-out. A reading that fails is null, never a guess:
+ * `decide` does not shrink the fleet on it.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
@@ -17,8 +17,8 @@ import type { Observation } from './observation.ts';
 import type { StorageClock } from './storage-clock.ts';
 import { readDrainRequests, readWorkers } from './workers.ts';
 
-/** A call to Redis waits for a lost connection for ever, and a listing may be long. */
-const PART_MS = 20_000;
+/** Without a bound, a Redis call waits forever for a lost connection. A long listing needs some time. */
+const READING_MS_MAX = 20_000;
 
 export interface ObserveParts {
   readonly batches: Pick<WorkQueue, 'countApprox'>;
@@ -32,37 +32,35 @@ export interface ObserveParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Each part is given up after so long; less in tests. */
-  readonly partMs?: number;
+  /** Time-out of each reading; shorter in tests. */
+  readonly readingMsMax?: number;
 }
 
 export async function observe(parts: ObserveParts): Promise<Observation> {
   const { batches, blobs, ledger, spending, bootTimes, storageClock, overrides, fleet, clock } = parts;
-  const { log, signal, partMs = PART_MS } = parts;
-  const known = async <T>(what: string, ask: (bound: AbortSignal) => Promise<T>): Promise<T | null> => {
+  const { log, signal, readingMsMax = READING_MS_MAX } = parts;
+  const attempt = async <T>(what: string, read: (bound: AbortSignal) => Promise<T>): Promise<T | null> => {
     try {
-      return await within(ask, { clock, boundMs: partMs, signal });
+      return await within(read, { clock, boundMs: readingMsMax, signal });
     } catch (error) {
-      if (!signal.aborted) log.warn({ error, what }, 'could not be observed');
+      if (!signal.aborted) log.warn({ error, what }, 'observation failed');
       return null;
     }
   };
 
   const [messagesApprox, work, view, workers, drainRequests, override, now] = await Promise.all([
-    known('queue', () => batches.countApprox()),
-    known('ledger', () => readBacklog({ ledger, spending })),
-    known('fleet', (bound) => fleet.look(bound)),
-    known('heartbeats', (bound) => readWorkers(blobs, bound)),
-    known('drain requests', (bound) => readDrainRequests(blobs, bound)),
-    known('override', async (bound) => ({ stands: await overrides.read(bound) })),
-    known('storage clock', () => storageClock.now()),
+    attempt('queue', () => batches.countApprox()),
+    attempt('ledger', () => readBacklog(ledger, spending)),
+    attempt('fleet', (bound) => fleet.look(bound)),
+    attempt('heartbeats', (bound) => readWorkers(blobs, bound)),
+    attempt('drain requests', (bound) => readDrainRequests(blobs, bound)),
+    attempt('override', async (bound) => ({ current: await overrides.read(bound) })),
+    attempt('storage clock', () => storageClock.now()),
   ]);
-  // Where Redis has not answered once, it need not be waited for twice.
+  // If Redis did not answer before, do not wait for it again.
   const bootMs =
     work &&
-    (await known('boot times', () =>
-      bootTimes.follow({ instances: view?.instances ?? [], workers: workers ?? new Map() }),
-    ));
+    (await attempt('boot times', () => bootTimes.update(view?.instances ?? [], workers ?? new Map())));
   return {
     now: now ?? clock.now(),
     atMs: storageClock.steadyMs(),
@@ -73,6 +71,6 @@ export async function observe(parts: ObserveParts): Promise<Observation> {
     drainRequests,
     ratesByModel: work?.ratesByModel ?? new Map(),
     bootMs,
-    override: override === null ? 'unknown' : override.stands,
+    override: override === null ? 'unknown' : override.current,
   };
 }

@@ -1,4 +1,4 @@
-/** What workers say of themselves, and what has been asked of them: blobs, by machine. Throws where storage does. */
+/** Reads the workers' heartbeats and the drain requests from storage, by vmId. Throws if storage fails. */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { DRAIN_PREFIX, vmIdOfDrain } from '../../shared/contract/blob-names.ts';
 import { heartbeatFrom } from '../../shared/contract/heartbeat.ts';
@@ -6,7 +6,7 @@ import type { WorkerReport } from './observation.ts';
 
 type Listing = Pick<BlobStore, 'list'>;
 
-/** The last word of every worker; of one machine's workers with `vmId`. */
+/** The last heartbeat of every worker, or with `vmId` of the workers on that machine. */
 export async function readWorkers(
   blobs: Listing,
   signal?: AbortSignal,
@@ -25,7 +25,7 @@ export async function readWorkers(
   return byMachine;
 }
 
-/** The etag of each request that stands, by machine. */
+/** The etag of each drain request. */
 export async function readDrainRequests(blobs: Listing, signal?: AbortSignal): Promise<Map<string, string>> {
   const requests = new Map<string, string>();
   for await (const { name, etag } of blobs.list('control', { prefix: DRAIN_PREFIX, signal })) {
@@ -35,7 +35,7 @@ export async function readDrainRequests(blobs: Listing, signal?: AbortSignal): P
   return requests;
 }
 
-/** The service quotes an etag in a header, and does not in a listing: the same etag must compare as one. */
+/** The service quotes etags in headers but not in listings. Both forms must compare as equal. */
 function plainEtag(etag: string): string {
   return etag.replaceAll('"', '');
 }

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 
 import {
   blockOf,
-  followPools,
-  growthMax,
-  isOn,
-  mayRemoveFrom,
-  remember,
+  updateBlocks,
+  growthLimit,
+  isBlockActive,
+  isRemovalAllowed,
+  recordOutcome,
 } from '../../scaler/decide/blocked-pools.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, type BlockReason, type Pool, type Refusal } from '../../scaler/fleet/fleet.ts';
@@ -32,13 +32,13 @@ const refusal = (
   ...fields,
 });
 const seen = (memory: Memory, atMs: number, fields: Partial<Pool> = {}): Memory =>
-  followPools(memory, { pools: [pool(fields)], instances: [] }, atMs);
+  updateBlocks(memory, { pools: [pool(fields)], instances: [] }, atMs);
 
-/** For how long the pool rests after each of so many refusals in a row, each as soon as it was asked again. */
-function rests(reason: BlockReason, count: number): readonly number[] {
+/** How many minutes the pool is blocked after each refusal in a row, tried again as soon as each block ends. */
+function blockMinutes(reason: BlockReason, count: number): readonly number[] {
   let [memory, atMs] = [NOTHING_REMEMBERED, 0];
   return Array.from({ length: count }, () => {
-    memory = remember(memory, 'spot', refusal(reason), atMs);
+    memory = recordOutcome(memory, 'spot', refusal(reason), atMs);
     const untilMs = blockOf(memory, 'spot')?.untilMs ?? 0;
     const restMs = untilMs - atMs;
     atMs = untilMs;
@@ -47,31 +47,31 @@ function rests(reason: BlockReason, count: number): readonly number[] {
 }
 
 test('each reason has its own back-off, doubled with every refusal in a row, up to an hour', () => {
-  expect(rests('quota', 4)).toEqual([10, 20, 40, 60]);
-  expect(rests('capacity', 8)).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
-  expect(rests('forbidden', 2)).toEqual([60, 60]);
-  expect(rests('unavailable', 2)).toEqual([60, 60]);
-  expect(rests('conflict', 1)[0]).toBeLessThan(0.1);
-  for (const reason of BLOCK_REASONS) expect(Math.max(...rests(reason, 40))).toBeLessThanOrEqual(60);
+  expect(blockMinutes('quota', 4)).toEqual([10, 20, 40, 60]);
+  expect(blockMinutes('capacity', 8)).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
+  expect(blockMinutes('forbidden', 2)).toEqual([60, 60]);
+  expect(blockMinutes('unavailable', 2)).toEqual([60, 60]);
+  expect(blockMinutes('conflict', 1)[0]).toBeLessThan(0.1);
+  for (const reason of BLOCK_REASONS) expect(Math.max(...blockMinutes(reason, 40))).toBeLessThanOrEqual(60);
 });
 
-test('how long the service asks to be left alone goes before our own, within an hour', () => {
+test('the time that the service asks for takes precedence, up to an hour', () => {
   const after = (retryAfterMs: number): number =>
-    blockOf(remember(NOTHING_REMEMBERED, 'spot', refusal('throttled', { retryAfterMs }), 0), 'spot')
+    blockOf(recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('throttled', { retryAfterMs }), 0), 'spot')
       ?.untilMs ?? 0;
   expect([after(1_200_000), after(86_400_000), after(0)]).toEqual([1_200_000, 3_600_000, 0]);
 });
 
-test('another reason begins a new row, and so does the same one after hours', () => {
-  const once = remember(NOTHING_REMEMBERED, 'spot', refusal('capacity'), 0);
-  expect(blockOf(remember(once, 'spot', refusal('quota'), 60_000), 'spot')?.attempts).toBe(1);
-  expect(blockOf(remember(once, 'spot', refusal('capacity'), 60_000), 'spot')?.attempts).toBe(2);
-  expect(blockOf(remember(once, 'spot', refusal('capacity'), 9_000_000), 'spot')?.attempts).toBe(1);
+test('another reason starts a new series, and so does the same one after hours', () => {
+  const once = recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('capacity'), 0);
+  expect(blockOf(recordOutcome(once, 'spot', refusal('quota'), 60_000), 'spot')?.attempts).toBe(1);
+  expect(blockOf(recordOutcome(once, 'spot', refusal('capacity'), 60_000), 'spot')?.attempts).toBe(2);
+  expect(blockOf(recordOutcome(once, 'spot', refusal('capacity'), 9_000_000), 'spot')?.attempts).toBe(1);
 });
 
-test('an accepted change proves nothing; that the pool has grown does', () => {
-  const blocked = seen(remember(NOTHING_REMEMBERED, 'spot', refusal('capacity'), 0), 1_000);
-  expect(remember(blocked, 'spot', { kind: 'accepted' }, 60_000)).toEqual(blocked);
+test('growth of the pool ends a block, an accepted change does not', () => {
+  const blocked = seen(recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('capacity'), 0), 1_000);
+  expect(recordOutcome(blocked, 'spot', { kind: 'accepted' }, 60_000)).toEqual(blocked);
   expect(blockOf(seen(blocked, 70_000, { capacity: 5, isChanging: true }), 'spot')).not.toBeNull();
   expect(blockOf(seen(blocked, 80_000, { capacity: 5, refusal: refusal('capacity') }), 'spot')).toMatchObject(
     { attempts: 2 },
@@ -79,33 +79,33 @@ test('an accepted change proves nothing; that the pool has grown does', () => {
   expect(blockOf(seen(blocked, 90_000, { capacity: 5 }), 'spot')).toBeNull();
 });
 
-test('what fits is taken once, and the pool rests for the remainder', () => {
+test('the pool takes what fits once, and is blocked for the rest', () => {
   const blocked = seen(
-    remember(NOTHING_REMEMBERED, 'spot', refusal('quota', { capacityThatFits: 5 }), 0),
+    recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('quota', { capacityThatFits: 5 }), 0),
     1_000,
   );
-  const max = (memory: Memory, capacity: number) => growthMax(blockOf(memory, 'spot'), capacity, 30_000);
+  const max = (memory: Memory, capacity: number) => growthLimit(blockOf(memory, 'spot'), capacity, 30_000);
   expect(max(blocked, 3)).toBe(5);
   const taken = seen(blocked, 20_000, { capacity: 5 });
   expect(max(taken, 5)).toBe(5);
-  expect(growthMax(blockOf(taken, 'spot'), 5, 11 * MINUTE_MS)).toBe(Infinity);
+  expect(growthLimit(blockOf(taken, 'spot'), 5, 11 * MINUTE_MS)).toBe(Infinity);
 });
 
-test('what fits that is there already is nothing', () => {
+test('a fitting capacity that exists already adds nothing', () => {
   const blocked = seen(
-    remember(NOTHING_REMEMBERED, 'spot', refusal('quota', { capacityThatFits: 2 }), 0),
+    recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('quota', { capacityThatFits: 2 }), 0),
     1_000,
   );
-  expect(growthMax(blockOf(blocked, 'spot'), 3, 2_000)).toBe(3);
+  expect(growthLimit(blockOf(blocked, 'spot'), 3, 2_000)).toBe(3);
 });
 
-test('that there are none keeps nobody from removing; that the service is not to be had does', () => {
+test('a lack of machines does not prevent removals, an unavailable service does', () => {
   const may = (reason: BlockReason): boolean =>
-    mayRemoveFrom(blockOf(remember(NOTHING_REMEMBERED, 'spot', refusal(reason), 0), 'spot'), 500);
+    isRemovalAllowed(blockOf(recordOutcome(NOTHING_REMEMBERED, 'spot', refusal(reason), 0), 'spot'), 500);
   expect(BLOCK_REASONS.filter(may)).toEqual(['quota', 'capacity', 'unavailable']);
 });
 
-test('a clock that jumps back by days does not block a pool for days', () => {
-  const memory = remember(NOTHING_REMEMBERED, 'spot', refusal('quota'), 86_400_000);
-  expect(isOn(blockOf(memory, 'spot'), 0)).toBe(false);
+test('a pool is not blocked for days when the clock jumps back by days', () => {
+  const memory = recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('quota'), 86_400_000);
+  expect(isBlockActive(blockOf(memory, 'spot'), 0)).toBe(false);
 });

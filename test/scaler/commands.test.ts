@@ -132,7 +132,7 @@ describe('the configuration', () => {
     [
       'a least above the most',
       { ...BASE, FRAMEFLEET_CAPACITY_MIN: '9', FRAMEFLEET_CAPACITY_MAX: '2' },
-      /least/,
+      /minimum capacity/,
     ],
   ])('with %s is refused by name, and without showing it', (_, environment, sentence) => {
     expect(() => scalerConfig(environment)).toThrow(

@@ -1,9 +1,9 @@
-/** What holds for everything the scaler may ever see, however unlikely. */
+/** Properties of every decision, for random observations, policies and memories. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
-import { DRAIN_WHYS, sentenceOf } from '../../scaler/decide/decision.ts';
+import { DRAIN_REASONS, sentenceOf } from '../../scaler/decide/decision.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
@@ -11,7 +11,7 @@ import type { Policy } from '../../scaler/policy.ts';
 import { WORKER_STATES } from '../../shared/contract/heartbeat.ts';
 import {
   AT_MS,
-  POLICY,
+  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -88,7 +88,7 @@ const policies: fc.Arbitrary<Policy> = fc
     onDemandBase: fc.nat({ max: 2 }),
     enginesPerInstance: fc.integer({ min: 1, max: 2 }),
   })
-  .map((fields) => ({ ...POLICY, pricePerHour: MONEY, ...fields }));
+  .map((fields) => ({ ...DEFAULT_POLICY, pricePerHour: MONEY, ...fields }));
 
 const memories: fc.Arbitrary<Memory> = fc
   .record({
@@ -102,7 +102,7 @@ const memories: fc.Arbitrary<Memory> = fc
     drains: fc.dictionary(
       fc.nat({ max: 9 }).map((index) => `vm-${index}`),
       fc.record({
-        why: fc.constantFrom(...DRAIN_WHYS, 'asked' as const),
+        why: fc.constantFrom(...DRAIN_REASONS, 'asked' as const),
         standsSinceMs: fc.constantFrom(null, AT_MS - 700_000, AT_MS),
       }),
       { maxKeys: 5 },
@@ -134,71 +134,79 @@ const memories: fc.Arbitrary<Memory> = fc
   })
   .map((fields) => ({ ...NOTHING_REMEMBERED, ...fields }));
 
-/** A bound for a hang: others may share the cores. */
+/** A bound for a hang, not for slowness: other work may share the cores. */
 const SLOWLY = { timeout: 60_000 };
 const RUNS = { numRuns: 1_000 };
 
-test('growth is growth, in pools that are not changing, within every bound, once a pool', SLOWLY, () => {
-  fc.assert(
-    fc.property(observations, policies, memories, (seen, policy, memory) => {
-      const { actions } = decide(seen, policy, memory).decision;
-      const pools = seen.fleet?.pools ?? [];
-      const written = actions.flatMap((action) => (action.kind === 'drain' ? [] : [action.pool]));
-      expect(new Set(written).size).toBe(written.length);
-      expect(pools.filter(({ name, isChanging }) => isChanging && written.includes(name))).toEqual([]);
-      const growths = actions.filter((action) => action.kind === 'scale-out');
-      for (const { pool, total } of growths) {
-        // The same total asks again for what could not be given.
-        const capacity = pools.find(({ name }) => name === pool)?.capacity ?? Infinity;
-        const listed = (seen.fleet?.instances ?? []).filter(
-          (one) => one.pool === pool && one.phase !== 'deleting',
+test(
+  'scale-out raises each pool at most once, within every bound, and never a pool that is changing',
+  SLOWLY,
+  () => {
+    fc.assert(
+      fc.property(observations, policies, memories, (seen, policy, memory) => {
+        const { actions } = decide(seen, policy, memory).decision;
+        const pools = seen.fleet?.pools ?? [];
+        const written = actions.flatMap((action) => (action.kind === 'drain' ? [] : [action.pool]));
+        expect(new Set(written).size).toBe(written.length);
+        expect(pools.filter(({ name, isChanging }) => isChanging && written.includes(name))).toEqual([]);
+        const growths = actions.filter((action) => action.kind === 'scale-out');
+        for (const { pool, total } of growths) {
+          // The same total asks again for machines that were not provided.
+          const capacity = pools.find(({ name }) => name === pool)?.capacity ?? Infinity;
+          const listed = (seen.fleet?.instances ?? []).filter(
+            (one) => one.pool === pool && one.phase !== 'deleting',
+          );
+          expect(total).toBeGreaterThanOrEqual(capacity);
+          expect(total).toBeGreaterThan(listed.length);
+        }
+        const totals = pools.map(({ name, capacity }) => ({
+          name,
+          total: growths.find(({ pool }) => pool === name)?.total ?? capacity,
+        }));
+        // The fleet may have been above the bounds before: then nothing is added.
+        const isGrowing = growths.length > 0;
+        const sum = totals.reduce((all, { total }) => all + total, 0);
+        expect(isGrowing && sum > policy.capacityMax).toBe(false);
+        const perHour = totals.reduce(
+          (money, { name, total }) => money + total * (policy.pricePerHour[name] ?? 0),
+          0,
         );
-        expect(total).toBeGreaterThanOrEqual(capacity);
-        expect(total).toBeGreaterThan(listed.length);
-      }
-      const totals = pools.map(({ name, capacity }) => ({
-        name,
-        total: growths.find(({ pool }) => pool === name)?.total ?? capacity,
-      }));
-      // What was there before may be more than may be: then nothing is added.
-      const isGrowing = growths.length > 0;
-      const sum = totals.reduce((all, { total }) => all + total, 0);
-      expect(isGrowing && sum > policy.capacityMax).toBe(false);
-      const perHour = totals.reduce(
-        (money, { name, total }) => money + total * (policy.pricePerHour[name] ?? 0),
-        0,
-      );
-      expect(isGrowing && perHour > (policy.spendingPerHourMax ?? Infinity) + 1e-6).toBe(false);
-    }),
-    RUNS,
-  );
-});
+        expect(isGrowing && perHour > (policy.spendingPerHourMax ?? Infinity) + 1e-6).toBe(false);
+      }),
+      RUNS,
+    );
+  },
+);
 
-test('nobody who is heard, and has not consented to the request that stands, is removed', SLOWLY, () => {
-  fc.assert(
-    fc.property(observations, policies, memories, (seen, policy, memory) => {
-      const { actions } = decide(seen, policy, memory).decision;
-      const removed = actions.filter((action) => action.kind === 'remove');
-      const vmIds = removed.flatMap((action) => action.vmIds);
-      for (const vmId of vmIds.filter((one) => one !== null)) {
-        const reports = seen.workers?.get(vmId) ?? [];
-        const isHeard = reports.some(
-          ({ writtenAt }) => seen.now.getTime() - writtenAt.getTime() <= policy.heartbeatStaleMs,
-        );
-        const hasConsented = reports.every(
-          ({ beat }) => beat.state === 'drained' && beat.drainEtag === seen.drainRequests?.get(vmId),
-        );
-        const isUnready = reports.every(({ beat }) => beat.state === 'booting');
-        expect([vmId, isHeard && !hasConsented && !isUnready]).toEqual([vmId, false]);
-      }
-      const isAllRead = seen.workers !== null && seen.drainRequests !== null && seen.fleet !== null;
-      expect(isAllRead || removed.length === 0).toBe(true);
-    }),
-    RUNS,
-  );
-});
+test(
+  'no instance with fresh heartbeats is removed without its consent to the request in force',
+  SLOWLY,
+  () => {
+    fc.assert(
+      fc.property(observations, policies, memories, (seen, policy, memory) => {
+        const { actions } = decide(seen, policy, memory).decision;
+        const removed = actions.filter((action) => action.kind === 'remove');
+        const vmIds = removed.flatMap((action) => action.vmIds);
+        for (const vmId of vmIds.filter((one) => one !== null)) {
+          const reports = seen.workers?.get(vmId) ?? [];
+          const isHeard = reports.some(
+            ({ writtenAt }) => seen.now.getTime() - writtenAt.getTime() <= policy.heartbeatStaleMs,
+          );
+          const hasConsented = reports.every(
+            ({ beat }) => beat.state === 'drained' && beat.drainEtag === seen.drainRequests?.get(vmId),
+          );
+          const isUnready = reports.every(({ beat }) => beat.state === 'booting');
+          expect([vmId, isHeard && !hasConsented && !isUnready]).toEqual([vmId, false]);
+        }
+        const isAllRead = seen.workers !== null && seen.drainRequests !== null && seen.fleet !== null;
+        expect(isAllRead || removed.length === 0).toBe(true);
+      }),
+      RUNS,
+    );
+  },
+);
 
-test('nobody at work is asked to drain but by a person, for silence, or for his own failures', SLOWLY, () => {
+test('no busy instance drains as idle', SLOWLY, () => {
   fc.assert(
     fc.property(observations, policies, memories, (seen, policy, memory) => {
       const { actions } = decide(seen, policy, memory).decision;
@@ -212,7 +220,7 @@ test('nobody at work is asked to drain but by a person, for silence, or for his 
   );
 });
 
-test('more to do never asks for fewer, whatever else is seen', SLOWLY, () => {
+test('more work never asks for fewer instances', SLOWLY, () => {
   fc.assert(
     fc.property(
       observations,
@@ -236,12 +244,13 @@ test('more to do never asks for fewer, whatever else is seen', SLOWLY, () => {
   );
 });
 
-test('a little more to do asks for one more at most', SLOWLY, () => {
+test('a little more work asks for at most one more instance', SLOWLY, () => {
   fc.assert(
     fc.property(fc.nat({ max: 20_000 }), fc.option(fc.nat({ max: 900_000 })), (seconds, bootMs) => {
       const desired = (more: number): number => {
         const seen = buildObservation([], { backlog: [buildJob(seconds + more)], bootMs });
-        return decide(seen, { ...POLICY, capacityMax: 1_000 }, NOTHING_REMEMBERED).decision.capacityDesired;
+        return decide(seen, { ...DEFAULT_POLICY, capacityMax: 1_000 }, NOTHING_REMEMBERED).decision
+          .capacityDesired;
       };
       expect(desired(30) - desired(0)).toBeLessThanOrEqual(1);
     }),
@@ -250,7 +259,7 @@ test('a little more to do asks for one more at most', SLOWLY, () => {
 });
 
 test(
-  'whatever the ledger and the queue hold, demand and prices of a decision are numbers within bounds',
+  'the numbers of a decision are finite and within bounds, whatever the ledger and the queue hold',
   SLOWLY,
   () => {
     const huge = fc.oneof(fc.nat(), fc.constantFrom(0, 4.3e9, 9.4e15, Number.MAX_SAFE_INTEGER));
@@ -292,7 +301,7 @@ test(
   },
 );
 
-test('the same in gives the same out, nothing given is changed, and every step is a sentence', SLOWLY, () => {
+test('the same inputs give the same decision, are not changed, and every step is a sentence', SLOWLY, () => {
   fc.assert(
     fc.property(observations, policies, memories, (seen, policy, memory) => {
       const before = structuredClone([seen, memory]);

@@ -1,4 +1,4 @@
-/** Who is asked to drain, and when. An idle window that nobody has measured is five minutes. */
+/** Scaling in: which instances drain, and when. The idle window is five minutes while no boot has been measured. */
 import { describe, expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
@@ -7,7 +7,7 @@ import type { Observation } from '../../scaler/observe/observation.ts';
 import type { Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,
-  POLICY,
+  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -15,17 +15,17 @@ import {
   later,
 } from '../support/build-observation.ts';
 
-const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY.zeroReadingsMin };
+const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: DEFAULT_POLICY.zeroReadingsMin };
 const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
 const BUSY: SeenMachine = { says: 'busy' };
 
 function outcome(seen: Observation, policy: Partial<Policy> = {}, memory = ZERO_BELIEVED): unknown[] {
-  const { decision } = decide(seen, { ...POLICY, ...policy }, memory);
+  const { decision } = decide(seen, { ...DEFAULT_POLICY, ...policy }, memory);
   return [inWords(decision), decision.reason, decision.capacityDesired];
 }
 
-describe('in', () => {
-  test('who has been idle for the window is asked to drain, all at once', () => {
+describe('scaling in', () => {
+  test('all instances that are idle for the whole window drain at once', () => {
     expect(outcome(buildObservation([LONG_IDLE, LONG_IDLE]))).toEqual([
       'drain idle vm-0 vm-1',
       'idle-too-long',
@@ -33,7 +33,7 @@ describe('in', () => {
     ]);
   });
 
-  test('the window is the measured cold start, within bounds', () => {
+  test('the idle window is the measured cold start, within bounds', () => {
     const idle = (sinceMs: number, bootMs: number | null) =>
       outcome(buildObservation([{ says: 'idle', sinceMs }], { bootMs }))[1];
     expect([idle(299_000, null), idle(300_000, null)]).toEqual(['idle-window', 'idle-too-long']);
@@ -42,25 +42,25 @@ describe('in', () => {
     expect([idle(899_000, 5_000_000), idle(900_000, 5_000_000)]).toEqual(['idle-window', 'idle-too-long']);
   });
 
-  test('zero is believed when it was read twice', () => {
+  test('a zero counts once it has been read twice', () => {
     const seen = buildObservation([LONG_IDLE]);
-    const first = decide(seen, POLICY, NOTHING_REMEMBERED);
+    const first = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
     expect([inWords(first.decision), first.decision.reason]).toEqual(['hold', 'zero-not-confirmed']);
-    expect(decide(seen, POLICY, first.memory).decision.reason).toBe('idle-too-long');
+    expect(decide(seen, DEFAULT_POLICY, first.memory).decision.reason).toBe('idle-too-long');
   });
 
-  test('who is busy stays, whatever queue and ledger say, and the others go', () => {
+  test('a busy instance stays, whatever the queue and the ledger report, and the others drain', () => {
     expect(outcome(buildObservation([BUSY, LONG_IDLE]))).toEqual(['drain idle vm-1', 'idle-too-long', 1]);
   });
 
-  test('those that fell idle a little later are waited for: one scale-in', () => {
+  test('instances that fell idle a little later drain in the same scale-in', () => {
     const nearly: SeenMachine = { says: 'idle', sinceMs: 280_000 };
     const seen = buildObservation([LONG_IDLE, nearly]);
     expect(outcome(seen)).toEqual(['hold', 'idle-window', 0]);
     expect(outcome(later(seen, 20_000))[0]).toBe('drain idle vm-0 vm-1');
   });
 
-  test('but not for longer than half a window', () => {
+  test('a scale-in waits for at most half a window', () => {
     const seen = buildObservation([
       { says: 'idle', sinceMs: 450_000 },
       { says: 'idle', sinceMs: 10_000 },
@@ -68,20 +68,20 @@ describe('in', () => {
     expect(outcome(seen)[0]).toBe('drain idle vm-0');
   });
 
-  test('work that is thin enough for fewer lets the others go, though each gets a bit of it', () => {
+  test('instances drain when the work needs fewer, although each of them gets a little of it', () => {
     const briefly: SeenMachine = { says: 'idle', sinceMs: 20_000 };
     const seen = buildObservation([briefly, briefly, BUSY], { backlog: [buildJob(60)] });
-    const first = decide(seen, POLICY, NOTHING_REMEMBERED);
+    const first = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
     expect(inWords(first.decision)).toBe('hold');
-    // They go on falling idle anew: what counts is that they were not wanted.
+    // Each instance falls idle again and again. What counts is that they were not needed all the time.
     const after = { ...seen, now: new Date(seen.now.getTime() + 600_000), atMs: AT_MS + 600_000 };
     const heard = buildObservation([], { workers: later(seen, 600_000).workers }).workers;
-    expect(inWords(decide({ ...after, workers: heard }, POLICY, first.memory).decision)).toMatch(
+    expect(inWords(decide({ ...after, workers: heard }, DEFAULT_POLICY, first.memory).decision)).toMatch(
       /^drain idle/,
     );
   });
 
-  test('the dearest go first, the base on demand stays', () => {
+  test('the most expensive instances drain first, and the on-demand base stays', () => {
     const pools = [
       { name: 'spot', kind: 'spot' },
       { name: 'on-demand', kind: 'on-demand' },
@@ -103,19 +103,16 @@ describe('in', () => {
     ['fleet', { fleet: null }, 'fleet-unknown'],
   ];
 
-  test.each(UNREAD)(
-    'where the %s cannot be read nobody goes, and no zero is counted',
-    (_, fields, reason) => {
-      const { decision, memory } = decide(buildObservation([LONG_IDLE], fields), POLICY, ZERO_BELIEVED);
-      expect([inWords(decision), decision.reason, memory.zeroReadings]).toEqual(['hold', reason, 0]);
-    },
-  );
+  test.each(UNREAD)('nothing drains and no zero counts when the %s cannot be read', (_, fields, reason) => {
+    const { decision, memory } = decide(buildObservation([LONG_IDLE], fields), DEFAULT_POLICY, ZERO_BELIEVED);
+    expect([inWords(decision), decision.reason, memory.zeroReadings]).toEqual(['hold', reason, 0]);
+  });
 
-  test('nothing to do and nobody there is nothing to do', () => {
+  test('an empty fleet without work holds', () => {
     expect(outcome(buildObservation([]))).toEqual(['hold', 'nothing-to-do', 0]);
   });
 
-  test('so many as are always kept are kept, and started', () => {
+  test('the minimum capacity is started and kept', () => {
     expect(outcome(buildObservation([LONG_IDLE]), { capacityMin: 1 })).toEqual(['hold', 'minimum', 1]);
     expect(outcome(buildObservation([]), { capacityMin: 2 })).toEqual(['out local 2', 'minimum', 2]);
   });

@@ -1,4 +1,4 @@
-/** What a person asks for, against what the scaler would have decided; and how a decision explains itself. */
+/** Overrides, and what a decision says about itself. */
 import { describe, expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
@@ -7,7 +7,7 @@ import type { Observation } from '../../scaler/observe/observation.ts';
 import type { Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,
-  POLICY,
+  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -16,14 +16,14 @@ import {
   later,
 } from '../support/build-observation.ts';
 
-const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY.zeroReadingsMin };
+const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: DEFAULT_POLICY.zeroReadingsMin };
 const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
 const BUSY: SeenMachine = { says: 'busy' };
-/** An hour of one engine's work: twelve instances do it in the target time. */
+/** An hour of work for one engine: twelve instances finish it in the target time. */
 const AN_HOUR = [buildJob(3600)];
 
 function outcome(seen: Observation, policy: Partial<Policy> = {}, memory = ZERO_BELIEVED): unknown[] {
-  const { decision } = decide(seen, { ...POLICY, ...policy }, memory);
+  const { decision } = decide(seen, { ...DEFAULT_POLICY, ...policy }, memory);
   return [inWords(decision), decision.reason, decision.capacityDesired];
 }
 
@@ -32,7 +32,7 @@ describe('an override', () => {
     override: buildOverride(mode, capacity, forMs),
   });
 
-  test('is a floor, a ceiling, or both, and never above the greatest capacity', () => {
+  test('sets a floor, a ceiling, or both, never above the maximum capacity', () => {
     const none = buildObservation([], asked('fixed', 3));
     expect(outcome(none)).toEqual(['out local 3', 'override', 3]);
     expect(outcome(buildObservation([], asked('min', 2)))).toEqual(['out local 2', 'override', 2]);
@@ -43,7 +43,7 @@ describe('an override', () => {
     expect(outcome(paused)).toEqual(['hold', 'override', 0]);
   });
 
-  test('drains at once who is above it: idle ones, then those that boot, then the busy', () => {
+  test('drains the surplus at once: idle instances first, then booting ones, then busy ones', () => {
     const machines: readonly SeenMachine[] = [BUSY, { says: 'none', ageMs: 1_000 }, { says: 'idle' }];
     const words = (mode: 'fixed' | 'pause', capacity: number | null) =>
       outcome(buildObservation(machines, { ...asked(mode, capacity), backlog: AN_HOUR }))[0];
@@ -54,7 +54,7 @@ describe('an override', () => {
     ]);
   });
 
-  test('holds where queue and ledger cannot be read', () => {
+  test('applies when the queue and the ledger cannot be read', () => {
     const unread = { messagesApprox: null, backlog: null };
     expect(outcome(buildObservation([], { ...asked('fixed', 2), ...unread }))[0]).toBe('out local 2');
     expect(outcome(buildObservation([BUSY], { ...asked('pause', null), ...unread }))[0]).toBe(
@@ -62,24 +62,24 @@ describe('an override', () => {
     );
   });
 
-  test('that is over is none', () => {
+  test('has no effect once it has expired', () => {
     expect(outcome(buildObservation([LONG_IDLE], asked('min', 1, -1)))[0]).toBe('drain idle vm-0');
   });
 
-  test('that cannot be read is the last one known, until its end', () => {
-    const { memory } = decide(buildObservation([LONG_IDLE], asked('min', 1)), POLICY, ZERO_BELIEVED);
+  test('applies as last known until it expires when it cannot be read', () => {
+    const { memory } = decide(buildObservation([LONG_IDLE], asked('min', 1)), DEFAULT_POLICY, ZERO_BELIEVED);
     const unread = buildObservation([LONG_IDLE], { override: 'unknown' });
-    expect(decide(unread, POLICY, memory).decision.reason).toBe('minimum');
-    expect(inWords(decide(later(unread, 600_000), POLICY, memory).decision)).toBe('drain idle vm-0');
+    expect(decide(unread, DEFAULT_POLICY, memory).decision.reason).toBe('minimum');
+    expect(inWords(decide(later(unread, 600_000), DEFAULT_POLICY, memory).decision)).toBe('drain idle vm-0');
   });
 });
 
-test('a decision carries its sum, and what comes next', () => {
+test('a decision has its steps, its numbers and the next event', () => {
   const seen = buildObservation([{ says: 'idle', sinceMs: 100_000 }, BUSY], {
     backlog: [buildJob(600)],
     messagesApprox: 5,
   });
-  const { decision } = decide(seen, POLICY, NOTHING_REMEMBERED);
+  const { decision } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
   expect(decision.steps.map(({ name }) => name)).toEqual([
     'backlog',
     'queue',
@@ -100,11 +100,15 @@ test('a decision carries its sum, and what comes next', () => {
     missing: 0,
   });
   expect(decision.next).toEqual({ kind: 'next-tick', at: null });
-  const idle = decide(buildObservation([{ says: 'idle', sinceMs: 100_000 }]), POLICY, ZERO_BELIEVED).decision;
+  const idle = decide(
+    buildObservation([{ says: 'idle', sinceMs: 100_000 }]),
+    DEFAULT_POLICY,
+    ZERO_BELIEVED,
+  ).decision;
   expect(idle.next).toEqual({ kind: 'idle-drained', at: new Date(AT_MS + 200_000) });
 });
 
-test('what is remembered goes through JSON unchanged, and losing it asks for nothing unsafe', () => {
+test('the memory survives JSON unchanged', () => {
   const seen = buildObservation(
     [BUSY, { says: 'idle', heardMs: 100_000 }, { says: 'none', ageMs: 700_000 }, BUSY],
     {
@@ -112,6 +116,6 @@ test('what is remembered goes through JSON unchanged, and losing it asks for not
       backlog: AN_HOUR,
     },
   );
-  const { memory } = decide(seen, POLICY, NOTHING_REMEMBERED);
+  const { memory } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
   expect(JSON.parse(JSON.stringify(memory))).toEqual(memory);
 });

@@ -1,4 +1,4 @@
-/** Instances that are at fault, silent, or never came up; and who is removed in the end. */
+/** Instances that are faulty, silent or never came up, and which instances are removed in the end. */
 import { describe, expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
@@ -6,7 +6,7 @@ import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import type { Policy } from '../../scaler/policy.ts';
 import {
-  POLICY,
+  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -21,7 +21,7 @@ const WORK = { backlog: [buildJob(600)] };
 const asks = (...vmIds: readonly string[]): ReadonlyMap<string, string> =>
   new Map(vmIds.map((vmId) => [vmId, `"${vmId}"`]));
 
-/** What is decided at each of a row of observations, by one scaler with its memory. */
+/** What one scaler with its memory decides at each of these observations. */
 function inARow(
   seen: readonly Observation[],
   policy: Partial<Policy> = {},
@@ -29,16 +29,16 @@ function inARow(
 ): readonly string[] {
   let remembered: Memory = memory;
   return seen.map((one) => {
-    const decided = decide(one, { ...POLICY, ...policy }, remembered);
+    const decided = decide(one, { ...DEFAULT_POLICY, ...policy }, remembered);
     remembered = decided.memory;
     return inWords(decided.decision);
   });
 }
 
-describe('who is removed', () => {
+describe('removal', () => {
   const drained = (quotes: string | null): SeenMachine => ({ says: 'drained', quotes });
 
-  test('who said drained to the request that stands, and nobody else', () => {
+  test('removes only instances that are drained and quote the request in force', () => {
     const drainRequests = asks('vm-0', 'vm-1', 'vm-2', 'vm-3');
     const machines = [
       drained('"vm-0"'),
@@ -50,13 +50,13 @@ describe('who is removed', () => {
     expect(inARow([buildObservation([drained('"vm-0"')])])).toEqual(['hold']);
   });
 
-  test('for the reason it was asked for, by whoever remembers', () => {
+  test('names the reason for the drain if it is remembered', () => {
     const idle = buildObservation([{ says: 'idle', sinceMs: 400_000 }]);
     const gone = buildObservation([drained('"vm-0"')], { drainRequests: asks('vm-0') });
     expect(inARow([idle, idle, gone])).toEqual(['hold', 'drain idle vm-0', 'remove idle vm-0']);
   });
 
-  test('not before every worker on the machine has said so', () => {
+  test('waits until every worker on the machine is drained', () => {
     const seen = buildObservation([drained('"vm-0"')], { drainRequests: asks('vm-0') });
     const [first] = seen.workers?.get('vm-0') ?? [];
     const second = first && { ...first, beat: { ...first.beat, workerId: 'vm-0-1', state: 'busy' as const } };
@@ -69,7 +69,7 @@ describe('who is removed', () => {
     expect(inARow([young], { enginesPerInstance: 2 })).toEqual(['hold']);
   });
 
-  test('one that stopped, at once; but not while it is heard', () => {
+  test('removes a stopped instance at once, but not while it sends heartbeats', () => {
     const stopped = (heardMs: number) =>
       inARow([buildObservation([{ says: 'busy', phase: 'stopped', heardMs }, BUSY], WORK)]);
     expect(stopped(2_000)).toEqual(['hold']);
@@ -78,7 +78,7 @@ describe('who is removed', () => {
     expect(inARow([idle])).toEqual(['remove stopped vm-0']);
   });
 
-  test('one that the cloud calls failed is asked first, for it may be at work', () => {
+  test('drains an instance that the cloud reports as failed first, because it may be at work', () => {
     const failed: SeenMachine = { says: 'none', phase: 'failed' };
     const seen = buildObservation([BUSY, failed], { backlog: [buildJob(300)] });
     const asked = { ...seen, drainRequests: asks('vm-1') };
@@ -90,7 +90,7 @@ describe('who is removed', () => {
     expect(inARow([buildObservation([{ ...BUSY, phase: 'failed' }], WORK)])).toEqual(['out local 2']);
   });
 
-  test('one that drained for a notice of its own and stays all the same, when it has answered', () => {
+  test('drains an instance that drained for a notice and still exists, then removes it', () => {
     const stays = (sinceMs: number, quotes: string | null = null): SeenMachine => ({
       says: 'drained',
       sinceMs,
@@ -104,7 +104,7 @@ describe('who is removed', () => {
     ]);
   });
 
-  test('nobody while heartbeats or requests cannot be read', () => {
+  test('removes nothing while heartbeats or drain requests cannot be read', () => {
     const seen = buildObservation([drained('"vm-0"'), { says: 'none', phase: 'stopped' }], {
       drainRequests: asks('vm-0'),
     });
@@ -118,7 +118,7 @@ describe('who is removed', () => {
 });
 
 describe('silence', () => {
-  test('of one is its own: asked to drain, replaced, and removed when no lease can be left', () => {
+  test('of one instance is its own fault: it is replaced, and removed when no lease can be left', () => {
     const seen = buildObservation([BUSY, SILENT], WORK);
     const asked = buildObservation([BUSY, SILENT, BUSY], { ...WORK, drainRequests: asks('vm-1') });
     const silentStill = (byMs: number): Observation => {
@@ -134,23 +134,23 @@ describe('silence', () => {
     ]);
   });
 
-  test('of all is ours: nobody is replaced and nobody goes', () => {
+  test('of all instances is not their fault: none is replaced and none drains', () => {
     const seen = buildObservation([SILENT, SILENT, SILENT], WORK);
-    const { decision } = decide(seen, POLICY, NOTHING_REMEMBERED);
+    const { decision } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
     expect([inWords(decision), decision.reason]).toEqual(['hold', 'fleet-silent']);
     expect(decision.blockers).toMatchObject([{ kind: 'fleet-silent' }]);
     const more = buildObservation([SILENT, SILENT], { backlog: [buildJob(1500)] });
     expect(inARow([more])).toEqual(['out local 5']);
   });
 
-  test('of most is ours too, until some have spoken all the while', () => {
+  test('of most instances is not their fault until others have sent heartbeats all the time', () => {
     const long: SeenMachine = { says: 'busy', heardMs: 600_000 };
     const most = (silent: SeenMachine) => inARow([buildObservation([silent, silent, BUSY], WORK)]);
     expect(most(SILENT)).toEqual(['hold']);
     expect(most(long)).toEqual(['out local 4, drain silent vm-0 vm-1']);
   });
 
-  test('of all for as long as a boot takes sends one scout, which tells whose it is', () => {
+  test('of all instances for a boot time-out starts one new instance, to find the cause', () => {
     const long: SeenMachine = { says: 'busy', heardMs: 600_000 };
     expect(inARow([buildObservation([long], { backlog: [buildJob(300)] })])).toEqual(['out local 2']);
     const scout: SeenMachine = { says: 'none', ageMs: 5_000 };
@@ -159,8 +159,8 @@ describe('silence', () => {
   });
 });
 
-describe('boots', () => {
-  test('one that was never heard within its time is asked to drain and replaced', () => {
+describe('an instance that does not boot', () => {
+  test('drains and is replaced if it sent no heartbeat within the boot time-out', () => {
     const seen = buildObservation([BUSY, NEVER_HEARD], WORK);
     const asked = buildObservation([BUSY, NEVER_HEARD, BUSY], { ...WORK, drainRequests: asks('vm-1') });
     expect(inARow([seen, asked, later(asked, 300_000)])).toEqual([
@@ -171,7 +171,7 @@ describe('boots', () => {
     expect(inARow([buildObservation([BUSY, { ...NEVER_HEARD, ageMs: 599_000 }], WORK)])).toEqual(['hold']);
   });
 
-  test('one that beats and never gets ready goes the same way', () => {
+  test('drains and is replaced if it sends heartbeats but never gets ready', () => {
     const booting: SeenMachine = { says: 'booting' };
     const seen = buildObservation([BUSY, booting], WORK);
     const replaced = buildObservation([BUSY, booting, BUSY], { ...WORK, drainRequests: asks('vm-1') });
@@ -185,44 +185,44 @@ describe('boots', () => {
     ]);
   });
 
-  test('three in a row that fail stop the spending: one is tried at a time, ever more rarely', () => {
+  test('is tried one at a time, at growing intervals, after three failures in a row', () => {
     const failed = [NEVER_HEARD, NEVER_HEARD, NEVER_HEARD];
     const seen = buildObservation(failed, { backlog: [buildJob(1500)] });
-    const first = decide(seen, POLICY, NOTHING_REMEMBERED);
+    const first = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
     expect(first.decision).toMatchObject({
       reason: 'replacing',
       numbers: { failedBoots: 3, missing: 5, added: 0 },
     });
     expect(first.decision.blockers).toMatchObject([{ kind: 'boots-fail' }]);
     const gone = buildObservation([], { backlog: [buildJob(1500)] });
-    const waiting = decide(later(gone, 599_000), POLICY, first.memory);
+    const waiting = decide(later(gone, 599_000), DEFAULT_POLICY, first.memory);
     expect([inWords(waiting.decision), waiting.decision.reason, waiting.decision.next.kind]).toEqual([
       'hold',
       'boots-fail',
       'boot-tried-again',
     ]);
-    const tried = decide(later(gone, 600_000), POLICY, waiting.memory);
+    const tried = decide(later(gone, 600_000), DEFAULT_POLICY, waiting.memory);
     expect(inWords(tried.decision)).toBe('out local 1');
     const booting = buildObservation([{ says: 'none', ageMs: -600_000 }], { backlog: [buildJob(1500)] });
-    expect(inWords(decide(later(booting, 620_000), POLICY, tried.memory).decision)).toBe('hold');
-    // The one that comes up proves that it is mended.
+    expect(inWords(decide(later(booting, 620_000), DEFAULT_POLICY, tried.memory).decision)).toBe('hold');
+    // An instance that comes up proves that the cause is fixed.
     const mended = buildObservation([{ ...BUSY, ageMs: 100_000 }], { backlog: [buildJob(1500)] });
     const after = { ...tried.memory, askedAtMs: {} };
-    expect(inWords(decide(mended, POLICY, after).decision)).toBe('out local 5');
+    expect(inWords(decide(mended, DEFAULT_POLICY, after).decision)).toBe('out local 5');
   });
 
-  test('of some that fail while others asked for with them come up, nothing is made', () => {
+  test('does not count while others that started with it come up', () => {
     const young: SeenMachine = { ...BUSY, ageMs: 600_000 };
     const seen = buildObservation([NEVER_HEARD, NEVER_HEARD, NEVER_HEARD, young], {
       backlog: [buildJob(1500)],
     });
-    const { memory } = decide(seen, POLICY, NOTHING_REMEMBERED);
+    const { memory } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
     const asked = { ...later(seen, 20_000), drainRequests: asks('vm-0', 'vm-1', 'vm-2') };
-    expect(decide(asked, POLICY, memory).memory.boots.failures).toBe(0);
+    expect(decide(asked, DEFAULT_POLICY, memory).memory.boots.failures).toBe(0);
   });
 });
 
-describe('a worker at fault', () => {
+describe('a faulty worker', () => {
   const scores = (recentStored: number, recentFailed: number): SeenMachine => ({
     says: 'busy',
     beat: { recentStored, recentFailed },
@@ -231,25 +231,25 @@ describe('a worker at fault', () => {
   const words = (machines: readonly SeenMachine[]) =>
     inARow([buildObservation(machines, { backlog: [buildJob(300 * machines.length)] })])[0];
 
-  test('fails what others score: it is drained and replaced', () => {
+  test('fails frames that others score: it drains and is replaced', () => {
     expect(words([good, good, scores(3, 10)])).toBe('out local 4, drain faulty vm-2');
   });
 
-  test('is one of a few at most, the worst first', () => {
+  test('drains worst first, and few at once', () => {
     expect(words([good, good, good, scores(9, 10), scores(0, 40)])).toBe('out local 6, drain faulty vm-4');
   });
 
   const NOT_AT_FAULT: readonly (readonly [string, readonly SeenMachine[]])[] = [
-    ['where all fail, it is the job', [scores(0, 50), scores(0, 40), scores(1, 30)]],
-    ['where the others fail one in five', [scores(40, 10), scores(40, 10), scores(0, 50)]],
-    ['where the others have not tried', [scores(2, 0), scores(3, 0), scores(0, 50)]],
-    ['where it has failed a few times only', [good, good, scores(0, 9)]],
-    ['where it scores as many as it fails', [good, good, scores(20, 20)]],
-    ['where it is alone', [scores(0, 50)]],
-    ['where most are', [good, scores(0, 50), scores(0, 50)]],
+    ['all workers fail, so the cause is the job', [scores(0, 50), scores(0, 40), scores(1, 30)]],
+    ['the others fail one in five', [scores(40, 10), scores(40, 10), scores(0, 50)]],
+    ['the others have hardly tried', [scores(2, 0), scores(3, 0), scores(0, 50)]],
+    ['it has failed only a few times', [good, good, scores(0, 9)]],
+    ['it scores as many as it fails', [good, good, scores(20, 20)]],
+    ['it is alone', [scores(0, 50)]],
+    ['most workers fail', [good, scores(0, 50), scores(0, 50)]],
   ];
 
-  test.each(NOT_AT_FAULT)('%s, nobody goes', (_, machines) => {
+  test.each(NOT_AT_FAULT)('no worker counts as faulty when %s', (_, machines) => {
     expect(words(machines)).toBe('hold');
   });
 });

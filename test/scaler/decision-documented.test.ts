@@ -1,23 +1,23 @@
+/** Every reason of the scaler is documented: the names in the README's tables are those in the code. */
 import { readFileSync } from 'node:fs';
 
 import { expect, test } from 'vitest';
 
-import { REASONS, REMOVE_WHYS } from '../../scaler/decide/decision.ts';
+import { REASONS, REMOVAL_REASONS } from '../../scaler/decide/decision.ts';
 import { BLOCK_REASONS } from '../../scaler/fleet/fleet.ts';
 
-const README = readFileSync('scaler/README.md', 'utf8');
-/** The first cells of the table under this heading row. */
-function firstCells(heading: string): readonly string[] {
-  const [, after = ''] = README.split(`${heading}\n`);
-  const [table = ''] = after.split('\n\n');
-  const cells = table.split('\n').flatMap((line) => /^\| ([^|]*) \|/.exec(line)?.[1] ?? []);
-  return cells.flatMap((cell) => [...cell.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name ?? ''));
-}
+/** The names in the first column of each table. */
+const TABLES = readFileSync('scaler/README.md', 'utf8')
+  .split('\n\n')
+  .map((block) => [...block.matchAll(/^\| ([^|]*) \|/gm)].map(([, cell]) => cell ?? ''))
+  .map((cells) => cells.flatMap((cell) => [...cell.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name ?? '')));
 
 test.each([
-  ['reason', '| reason | what it does | why |', REASONS],
-  ['reason to go', '| why it goes | asked to drain | removed |', REMOVE_WHYS],
-  ['reason of a pool', '| a pool that refuses | rests | meanwhile |', BLOCK_REASONS],
-] as const)('every %s is in the README, and no other', (_, heading, names) => {
-  expect(firstCells(heading).toSorted()).toEqual([...names].toSorted());
+  ['decision reason', REASONS],
+  ['drain and removal reason', REMOVAL_REASONS],
+  ['refusal reason of a pool', BLOCK_REASONS],
+] as const)('the README lists every %s, and no other', (_, names) => {
+  const [first] = names;
+  const table = TABLES.find((cells) => first !== undefined && cells.includes(first)) ?? [];
+  expect(table.toSorted()).toEqual([...names].toSorted());
 });

@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 
 import { explanationOf } from '../../scaler/api/explain/explanation.ts';
 import { supposing, whatIfQuery } from '../../scaler/api/explain/what-if.ts';
-import { REASON_SENTENCES, when } from '../../scaler/api/explain/words.ts';
+import { when } from '../../scaler/api/explain/words.ts';
 import { statusOf } from '../../scaler/api/status.ts';
 import { decide } from '../../scaler/decide/decide.ts';
-import { REASONS } from '../../scaler/decide/decision.ts';
+import { REASONS, REASON_SENTENCES } from '../../scaler/decide/decision.ts';
 import { NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';

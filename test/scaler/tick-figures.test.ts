@@ -1,10 +1,9 @@
 /** Figures of a tick, and what machines leave behind. */
 import { describe, expect, test } from 'vitest';
 
-import { leftovers } from '../../scaler/act/tidy.ts';
-import { remember } from '../../scaler/decide/blocked-pools.ts';
-import { NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
-import { savedMemory } from '../../scaler/decide/saved-memory.ts';
+import { findLeftovers } from '../../scaler/act/leftovers.ts';
+import { recordOutcome } from '../../scaler/decide/blocked-pools.ts';
+import { NOTHING_REMEMBERED, parseMemory } from '../../scaler/decide/memory.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import { blocksOf, fleetFigures, freshReports } from '../../scaler/tick-figures.ts';
@@ -92,7 +91,7 @@ test('a pool is shown as blocked as long as the decision takes it for blocked, b
     capacityThatFits: null,
     retryAfterMs: 600_000,
   } as const;
-  const memory = remember(NOTHING_REMEMBERED, 'gpu', { kind: 'refused', ...refusal }, 1_000_000);
+  const memory = recordOutcome(NOTHING_REMEMBERED, 'gpu', { kind: 'refused', ...refusal }, 1_000_000);
   expect(blocksOf(memory, { atMs: 1_599_999 })).toEqual([{ pool: 'gpu', reason: 'quota' }]);
   expect(blocksOf(memory, { atMs: 1_600_000 })).toEqual([]);
   // A clock that jumped back: further ahead than any block could last.
@@ -114,22 +113,22 @@ describe('what machines leave behind', () => {
   });
 
   test('are drain requests at once, and heartbeats after a day', () => {
-    expect(leftovers(sight)).toEqual({ drainRequests: ['vm-2'], heartbeats: ['vm-3-0'] });
+    expect(findLeftovers(sight)).toEqual({ drainRequests: ['vm-2'], heartbeats: ['vm-3-0'] });
   });
 
   test('is nothing where the fleet is not known, or not by name', () => {
-    expect(leftovers({ ...sight, fleet: null })).toEqual({ drainRequests: [], heartbeats: [] });
+    expect(findLeftovers({ ...sight, fleet: null })).toEqual({ drainRequests: [], heartbeats: [] });
     const fleet = fleetOf(buildInstance('vm-1'), buildInstance(null));
-    expect(leftovers({ ...sight, fleet })).toEqual({ drainRequests: [], heartbeats: [] });
+    expect(findLeftovers({ ...sight, fleet })).toEqual({ drainRequests: [], heartbeats: [] });
   });
 });
 
 test('a saved memory is taken as it is, and one of another shape not at all', () => {
   const memory = { ...NOTHING_REMEMBERED, zeroReadings: 3, surplus: { sinceMs: 5, least: 1 } };
-  expect(savedMemory(JSON.parse(JSON.stringify(memory)))).toEqual(memory);
-  expect(savedMemory(undefined)).toBeUndefined();
-  expect(savedMemory('zero')).toBeUndefined();
-  expect(savedMemory({})).toBeUndefined();
-  expect(savedMemory({ ...memory, zeroReadings: 'three' })).toBeUndefined();
-  expect(savedMemory({ ...memory, blocked: undefined })).toBeUndefined();
+  expect(parseMemory(JSON.parse(JSON.stringify(memory)))).toEqual(memory);
+  expect(parseMemory(undefined)).toBeUndefined();
+  expect(parseMemory('zero')).toBeUndefined();
+  expect(parseMemory({})).toBeUndefined();
+  expect(parseMemory({ ...memory, zeroReadings: 'three' })).toBeUndefined();
+  expect(parseMemory({ ...memory, blocked: undefined })).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 /**
- * The scaler against a world that means it ill, in virtual time: thousands of episodes with the real `decide`. A failing one is
- * replayed with `SIMULATION_SEED=… SIMULATION_EPISODES=1`. The long form: `SIMULATION_EPISODES=10000`, or `FAULTS_FORM=long`.
+ * Runs the real `decide` in a hostile simulated world in virtual time, for many random episodes. To replay a failing one, set
+ * `SIMULATION_SEED=… SIMULATION_EPISODES=1`. For the long form, set `SIMULATION_EPISODES=10000` or `FAULTS_FORM=long`.
  */
 import { randomInt } from 'node:crypto';
 
@@ -33,7 +33,7 @@ function violationsIn(run: readonly (Episode & { readonly seed: number })[]): re
 }
 
 test(
-  `in ${EPISODES} episodes nobody at work is removed, no bound is passed, all work is done and everything goes to zero`,
+  `in ${EPISODES} episodes no busy worker is removed, no bound is exceeded, all work finishes and the fleet goes to zero`,
   { timeout: EPISODES * EPISODE_MS_MAX },
   () => {
     const run = episodes(EPISODES, SEED);
@@ -42,21 +42,25 @@ test(
   },
 );
 
-test('an episode that is replayed is the same', () => {
+test('a replayed episode is the same', () => {
   expect(episodes(5, 7)).toEqual(episodes(5, 7));
 });
 
-test('the episodes come to every reason that a decision can have', { timeout: 60_000 }, () => {
+test('the episodes reach every reason of a decision', { timeout: 60_000 }, () => {
   const seen = new Set(episodes(200, 1).flatMap(({ reasons }) => [...reasons.keys()]));
   expect(REASONS.filter((reason) => !seen.has(reason))).toEqual([]);
 });
 
-test.each(Object.entries(decideBadly))('a scaler that %s is found out', { timeout: 60_000 }, (_, bad) => {
-  expect(isFoundOut(bad)).toBe(true);
-});
+test.each(Object.entries(decideBadly))(
+  'the simulation detects a scaler that %s',
+  { timeout: 60_000 },
+  (_, bad) => {
+    expect(isDetected(bad)).toBe(true);
+  },
+);
 
-/** Whether one of a bounded number of episodes ends as it must. */
-function isFoundOut({ decide, violates }: BadDecide): boolean {
+/** Whether one of a bounded number of episodes ends with the expected violation. */
+function isDetected({ decide, violates }: BadDecide): boolean {
   for (let seed = 1; seed <= EPISODES_FOR_A_MISTAKE; seed += 1) {
     const [first] = runEpisode({ random: seededRandom(seed), decide }).violations;
     if (first?.kind === violates) return true;

@@ -1,4 +1,4 @@
-/** Square waves of load, in virtual time with the real `decide`: how often the fleet is scaled in, and that it keeps up. */
+/** Square waves of load in virtual time with the real `decide`: how often the fleet scales in, and that it keeps up. */
 import { expect, test } from 'vitest';
 
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
@@ -12,7 +12,7 @@ function job(atMs: number, fields: Partial<ArrivingJob> = {}): ArrivingJob {
   return { atMs, batches: 60, batchMs: 20_000, framesPerBatch: 32, splitMs: 5_000, ...fields };
 }
 
-/** All is well. */
+/** An episode without faults. */
 function calm(jobs: readonly ArrivingJob[], fields: Partial<Scenario> = {}): Episode {
   const scenario: Scenario = {
     policy: { ...POLICY_DEFAULTS, capacityMax: 30 },
@@ -20,7 +20,7 @@ function calm(jobs: readonly ArrivingJob[], fields: Partial<Scenario> = {}): Epi
     calmAtMs: 0,
     endAtMs: 24 * 60 * MINUTE_MS,
     jobs,
-    troubles: [],
+    faults: [],
     overrides: [],
     pools: [{ name: 'local', kind: 'local' }],
     bootMs: 120_000,
@@ -44,7 +44,7 @@ function wave(periodMs: number, periods: number): readonly ArrivingJob[] {
   return Array.from({ length: periods }, (_, index) => job(index * periodMs));
 }
 
-/** Scale-ins in each period. */
+/** The number of scale-ins in each period. */
 function perPeriod({ scaleIns }: Episode, periodMs: number, periods: number): readonly number[] {
   return Array.from(
     { length: periods },
@@ -52,7 +52,7 @@ function perPeriod({ scaleIns }: Episode, periodMs: number, periods: number): re
   );
 }
 
-test.each([20, 30, 45, 60])('a wave of load every %i minutes is scaled in once a period', (minutes) => {
+test.each([20, 30, 45, 60])('a wave of load every %i minutes leads to one scale-in per period', (minutes) => {
   const periodMs = minutes * MINUTE_MS;
   const run = calm(wave(periodMs, 8));
   expect(run.violations).toEqual([]);
@@ -60,7 +60,7 @@ test.each([20, 30, 45, 60])('a wave of load every %i minutes is scaled in once a
 });
 
 test(
-  'no wave is scaled in twice in a period, however long, however much, however slow the boots',
+  'no wave leads to two scale-ins per period, for any period, load and boot time',
   { timeout: 60_000 },
   () => {
     const flapping = [15, 20, 30, 60].flatMap((minutes) =>
@@ -77,7 +77,7 @@ test(
   },
 );
 
-test('a wave that comes again within the idle window finds the fleet still there: nobody is booted again', () => {
+test('a wave within the idle window of the last one reuses its fleet', () => {
   const periodMs = 6 * MINUTE_MS;
   const run = calm(wave(periodMs, 10), { bootMs: 300_000 });
   expect(run.violations).toEqual([]);
@@ -85,7 +85,7 @@ test('a wave that comes again within the idle window finds the fleet still there
   expect(run.removed).toBe(run.machinesMax);
 });
 
-test('a wave on top of steady work leaves what the steady work needs, and is scaled in once a period', () => {
+test('a wave on top of steady work leads to one scale-in per period', () => {
   const periodMs = 60 * MINUTE_MS;
   const steady = job(0, { batches: 1_600, batchMs: 20_000 });
   const policy = { ...POLICY_DEFAULTS, capacityMax: 30, drainTargetMs: 3_600_000 };
@@ -94,16 +94,13 @@ test('a wave on top of steady work leaves what the steady work needs, and is sca
   expect(Math.max(...perPeriod(run, periodMs, 6))).toBeLessThanOrEqual(1);
 });
 
-test.each([4, 10, 18])(
-  'a trickle of batches of %i s, of which every worker gets a bit, is left to a few',
-  (seconds) => {
-    const little = Array.from({ length: 30 }, (_, index) =>
-      job((1 + 2 * index) * MINUTE_MS, { batches: 16, batchMs: seconds * 1_000 }),
-    );
-    const run = calm([job(0, { batches: 300 }), ...little]);
-    expect(run.violations).toEqual([]);
-    expect(run.machinesMax).toBeGreaterThanOrEqual(20);
-    const early = run.scaleIns.filter(({ atMs }) => atMs < 45 * MINUTE_MS);
-    expect(early.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(run.machinesMax - 6);
-  },
-);
+test.each([4, 10, 18])('a trickle of batches of %i s keeps only a few workers', (seconds) => {
+  const little = Array.from({ length: 30 }, (_, index) =>
+    job((1 + 2 * index) * MINUTE_MS, { batches: 16, batchMs: seconds * 1_000 }),
+  );
+  const run = calm([job(0, { batches: 300 }), ...little]);
+  expect(run.violations).toEqual([]);
+  expect(run.machinesMax).toBeGreaterThanOrEqual(20);
+  const early = run.scaleIns.filter(({ atMs }) => atMs < 45 * MINUTE_MS);
+  expect(early.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(run.machinesMax - 6);
+});

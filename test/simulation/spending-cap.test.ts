@@ -1,6 +1,6 @@
 /**
- * One job with a cap, in virtual time: the producer's rule for sending, the scaler's decision and its charging, all real, around machines
- * that boot, take batches and cost money.
+ * One job with a cap, in virtual time: the real rules for sending, scaling and charging, with simulated machines that boot, take batches
+ * and cost money.
  */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -72,7 +72,7 @@ class CappedJob {
   get inFlight(): number {
     return this.#onQueue + this.#inHand;
   }
-  /** What the batches of a full window cost at most, and the ticks until that is noticed. */
+  /** The most that a full window of batches can cost, including the ticks until the cap is noticed. */
   get windowWorth(): number {
     const { pricePerHour, secondsPerFrame } = this.#world;
     const batchSeconds = BATCH_FRAMES * secondsPerFrame + (2 * TICK_MS) / 1000;
@@ -92,7 +92,7 @@ class CappedJob {
     this.#memory = memory;
     for (const action of decision.actions) {
       if (action.kind === 'scale-out') while (this.#machines.length < action.total) this.#make();
-      // Whoever is idle consents at once.
+      // An idle instance consents at once.
       else this.#machines = this.#machines.filter(({ instance }) => !isNamed(action.vmIds, instance.vmId));
     }
     this.machinesMax = Math.max(this.machinesMax, this.#machines.length);
@@ -207,7 +207,7 @@ function isNamed(vmIds: readonly (string | null)[], vmId: string | null): boolea
 }
 
 const HOUR_MS = 3_600_000;
-/** A boot costs a quarter of the cap at most: a cap that pays for no boot pays for no work. */
+/** A boot costs at most a quarter of the cap: otherwise the cap would not pay for any work. */
 const worlds = fc
   .record({
     pricePerHour: fc.double({ min: 1, max: 20, noNaN: true }),
@@ -221,14 +221,14 @@ const worlds = fc
 const HANG_MS = 120_000;
 
 test(
-  'a job with a cap of 1 spends no more than that and one window, and what is raised is worked to its end',
+  'a job with a cap of 1 spends at most that plus one window, and finishes once the cap is raised',
   {
     timeout: HANG_MS,
   },
   () => {
     fc.assert(
       fc.property(worlds, (drawn) => {
-        // More than the cap pays for, so that it is reached.
+        // More frames than the cap pays for.
         const perFrame = (drawn.secondsPerFrame * drawn.pricePerHour) / 3600;
         const frames = Math.ceil(2 / perFrame / BATCH_FRAMES) * BATCH_FRAMES;
         const job = new CappedJob({ ...drawn, frames });
@@ -236,7 +236,7 @@ test(
         expect(job.spent).toBeGreaterThanOrEqual(1);
         expect(job.spent).toBeLessThanOrEqual(1 + job.windowWorth);
 
-        // Held: nothing is sent, nothing is charged to it, and the fleet goes.
+        // The job is held: nothing is sent, nothing is charged, and the fleet goes to zero.
         const { spent, framesScored } = job;
         job.run(2 * HOUR_MS);
         expect([job.spent, job.framesScored, job.inFlight, job.machines]).toEqual([

@@ -1,4 +1,4 @@
-/** Scalers with one mistake each, every one made by somebody before us. The simulation has to find them out. */
+/** Scalers with one mistake each, all of them known from other autoscalers. The simulation must detect every one. */
 import { decide } from '../../scaler/decide/decide.ts';
 import type { Action } from '../../scaler/decide/decision.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
@@ -11,8 +11,8 @@ export interface BadDecide {
   readonly violates: Violation['kind'];
 }
 
-/** Removes those of whom it is said, where nothing else is asked of their pool. */
-function removing(isGone: (vmId: string, seen: Observation) => boolean): Decide {
+/** Also removes the chosen instances, from pools that the decision does not change otherwise. */
+function removing(isChosen: (vmId: string, seen: Observation) => boolean): Decide {
   return (seen, policy, memory) => {
     const decided = decide(seen, policy, memory);
     const own = decided.decision.actions;
@@ -20,7 +20,7 @@ function removing(isGone: (vmId: string, seen: Observation) => boolean): Decide 
     const removals: Action[] = (seen.fleet?.pools ?? []).flatMap(({ name, isChanging }) => {
       const going = (seen.fleet?.instances ?? []).filter(
         ({ pool, vmId, phase }) =>
-          pool === name && vmId !== null && phase !== 'deleting' && isGone(vmId, seen),
+          pool === name && vmId !== null && phase !== 'deleting' && isChosen(vmId, seen),
       );
       if (isChanging || taken.has(name) || going.length === 0) return [];
       const instanceIds = going.map(({ instanceId }) => instanceId);
@@ -31,59 +31,59 @@ function removing(isGone: (vmId: string, seen: Observation) => boolean): Decide 
   };
 }
 
-const lastSaid = ({ workers }: Observation, vmId: string): string | undefined =>
+const lastState = ({ workers }: Observation, vmId: string): string | undefined =>
   workers?.get(vmId)?.[0]?.beat.state;
-const heardMs = ({ workers, now }: Observation, vmId: string): number | undefined => {
+const heartbeatAgeMs = ({ workers, now }: Observation, vmId: string): number | undefined => {
   const writtenAt = workers?.get(vmId)?.[0]?.writtenAt;
   return writtenAt === undefined ? undefined : now.getTime() - writtenAt.getTime();
 };
 export const decideBadly: Readonly<Record<string, BadDecide>> = {
-  'removes who last said idle, without asking': {
-    decide: removing((vmId, seen) => lastSaid(seen, vmId) === 'idle'),
+  'removes idle instances without asking them to drain': {
+    decide: removing((vmId, seen) => lastState(seen, vmId) === 'idle'),
     violates: 'busy-removed',
   },
-  'removes whoever is silent for a minute': {
-    decide: removing((vmId, seen) => (heardMs(seen, vmId) ?? 0) > 60_000),
+  'removes instances that are silent for a minute': {
+    decide: removing((vmId, seen) => (heartbeatAgeMs(seen, vmId) ?? 0) > 60_000),
     violates: 'busy-removed',
   },
-  'takes a queue that it cannot read for an empty one': {
+  'treats a queue that it cannot read as empty': {
     decide: removing((_, { messagesApprox }) => (messagesApprox ?? 0) === 0),
     violates: 'busy-removed',
   },
-  'takes a drain request for its answer': {
+  'treats a drain request as its answer': {
     decide: removing((vmId, seen) => seen.drainRequests?.has(vmId) === true),
     violates: 'busy-removed',
   },
-  'takes one that drains for one that is drained': {
-    decide: removing((vmId, seen) => lastSaid(seen, vmId) === 'draining'),
+  'treats a draining instance as drained': {
+    decide: removing((vmId, seen) => lastState(seen, vmId) === 'draining'),
     violates: 'busy-removed',
   },
-  'believes the cloud that a machine has failed': {
+  'removes machines that the cloud reports as failed': {
     decide: removing(
       (vmId, { fleet }) => fleet?.instances.find((one) => one.vmId === vmId)?.phase === 'failed',
     ),
     violates: 'busy-removed',
   },
-  'knows no greatest capacity': {
+  'ignores the maximum capacity': {
     decide: (seen, policy, memory) => decide(seen, { ...policy, capacityMax: 5_000 }, memory),
     violates: 'above-maximum',
   },
-  'does not look at the money': {
+  'ignores the spending limit': {
     decide: (seen, policy, memory) => decide(seen, { ...policy, spendingPerHourMax: null }, memory),
     violates: 'above-spending',
   },
-  'asks again at once': {
+  'changes a pool again at once': {
     decide: (seen, policy, memory) => {
       const decided = decide(seen, { ...policy, writeEveryMs: 0 }, { ...memory, blocked: {} });
       return { ...decided, memory: { ...decided.memory, blocked: {} } };
     },
     violates: 'too-many-writes',
   },
-  'keeps one, to be on the safe side': {
+  'keeps one instance without work': {
     decide: (seen, policy, memory) => decide(seen, { ...policy, capacityMin: 1 }, memory),
     violates: 'never-zero',
   },
-  'sees no work anywhere': {
+  'never sees any work': {
     decide: (seen, policy, memory) =>
       decide({ ...seen, backlog: [], messagesApprox: 0 }, { ...POLICY_DEFAULTS, ...policy }, memory),
     violates: 'never-done',

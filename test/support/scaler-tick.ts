@@ -1,4 +1,4 @@
-/** What the scaler sees, as its tests need it: nothing to do and nobody there, but for what a test says. */
+/** Builds what one tick observes: no work and no instances, except for what a test sets. */
 import type { Instance } from '../../scaler/fleet/fleet.ts';
 import type { JobBacklog, Observation, WorkerReport } from '../../scaler/observe/observation.ts';
 import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
@@ -25,12 +25,12 @@ export function buildSight(fields: Partial<Observation> = {}): Observation {
   };
 }
 
-/** A machine that runs since an hour ago. */
+/** A machine that was created an hour ago. */
 export function buildInstance(vmId: string | null, fields: Partial<Instance> = {}): Instance {
   return { pool: 'gpu', instanceId: vmId ?? 'new', vmId, phase: 'running', createdAt: ago(3600), ...fields };
 }
 
-/** The fleet of these machines. */
+/** A fleet of these machines. */
 export function fleetOf(...instances: readonly Instance[]): NonNullable<Observation['fleet']> {
   const names = [...new Set(['gpu', ...instances.map(({ pool }) => pool)])];
   return {
@@ -69,7 +69,7 @@ export function buildReport(vmId: string, fields: Partial<Heartbeat> = {}, writt
   return { beat: buildBeat(vmId, fields), writtenAt };
 }
 
-/** By machine, as the scaler has them. */
+/** Reports by vmId, as in an observation. */
 export function workersOf(...reports: readonly WorkerReport[]): Map<string, readonly WorkerReport[]> {
   return Map.groupBy(reports, ({ beat }) => beat.vmId);
 }

@@ -112,7 +112,7 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   expect(await batches.queue.countApprox()).toBe(0);
   await publish();
   expect(await bench.statusOf(JOB)).toMatchObject({ frames: { scored: 40 }, heldAtCap: { spent: 1.02 } });
-  const { backlog } = await readBacklog(bench.control);
+  const { backlog } = await readBacklog(bench.control.ledger, bench.control.spending);
   expect(backlog).toMatchObject([{ framesRemaining: 60, framesInFlight: 0, spent: 1.02, spendingMax: 1 }]);
   expect(backlog.every(isAtItsCap)).toBe(true);
 
@@ -130,7 +130,9 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   await takeUpCaps();
   await publish();
   expect(await bench.statusOf(JOB)).toMatchObject({ state: 'running', heldAtCap: null });
-  expect((await readBacklog(bench.control)).backlog).toMatchObject([{ spendingMax: 5 }]);
+  expect((await readBacklog(bench.control.ledger, bench.control.spending)).backlog).toMatchObject([
+    { spendingMax: 5 },
+  ]);
   for (let round = 0; round < 4; round += 1) {
     await dispatch();
     await work(10);

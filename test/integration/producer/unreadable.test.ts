@@ -61,7 +61,7 @@ describe('a record in the ledger that cannot be read', () => {
     expect((await ledger.openJobs()).map(({ jobId }) => jobId)).toEqual(['job-good']);
     await dispatchPass({ ...control, batches: batches.queue, resendMs: 300_000 });
     expect((await ledger.job('job-good'))?.batchesOutstanding).toBe(2);
-    const { backlog } = await readBacklog({ ledger, spending: new Spending(control.redis) });
+    const { backlog } = await readBacklog(ledger, new Spending(control.redis));
     expect(backlog.map(({ jobId }) => jobId)).toEqual(['job-good']);
 
     // It ends alone, with a reason, and is not opened again from storage.

@@ -135,7 +135,7 @@ describe('npm run explain', () => {
     const { explained } = typing(await startScaler());
     const now = await explained();
     expect(now.stdout).toMatch(
-      /There are 0 instances\. There should be 0\.\nThere is nothing to do.*\nThe sum:\n/,
+      /There are 0 instances\. There should be 0\.\nThere is no work and there are no instances\.\nThe sum:\n/,
     );
     expect(now.stdout).toMatch(/\nNext: /);
     expect([now.stderr, now.status]).toEqual(['', 0]);
@@ -181,7 +181,7 @@ test('machines on Azure that cannot be read are said to be so, and nothing is do
   });
   const said = await typing(scaler).explained('--json');
   expect(JSON.parse(said.stdout)).toMatchObject({ reason: 'fleet-unknown', instances: null, actions: [] });
-  expect(scaler.command.heard()).toContain('could not be observed');
+  expect(scaler.command.heard()).toContain('observation failed');
 });
 
 describe('what cannot be done is said with what, why and what to do next', () => {

@@ -85,7 +85,7 @@ describe('a tick', () => {
     const blobs = await openBlobStore(gone.accounts, { ...BRISK, tries: 1, callTimeoutMs: 500 });
     await gone[Symbol.asyncDispose]();
     bench.fleet.unreadable = new Error('no answer');
-    const away = bench.scaler({ blobs, partMs: 2_000 });
+    const away = bench.scaler({ blobs, readingMsMax: 2_000 });
     const overrides = new OverrideStore({ blobs, clock: away.parts.clock, log: away.parts.log });
     expect(await observe({ ...away.parts, overrides })).toMatchObject({
       messagesApprox: 0,
@@ -97,7 +97,7 @@ describe('a tick', () => {
     });
     process.kill(bench.server.pid ?? 0, 'SIGSTOP');
     try {
-      const { parts } = bench.scaler({ partMs: 1_000 });
+      const { parts } = bench.scaler({ readingMsMax: 1_000 });
       expect(await observe(parts)).toMatchObject({ messagesApprox: 0, backlog: null, bootMs: null });
     } finally {
       process.kill(bench.server.pid ?? 0, 'SIGCONT');

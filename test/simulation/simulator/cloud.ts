@@ -1,11 +1,11 @@
 /**
- * A simulated cloud: pools that take their time, refuse, give part of what was asked, and take machines back. What the scaler asks
- * of it is checked on the way in by `invariants.ts`; this file only does it.
+ * A simulated cloud: pools that are slow, refuse, provide only part of what was asked for, and evict machines. `invariants.ts` checks the
+ * scaler's actions before they get here.
  */
 import type { FleetView, Outcome, Pool, Refusal } from '../../../scaler/fleet/fleet.ts';
 import type { Dice } from './dice.ts';
-import { type Fate, Machine } from './machine.ts';
-import type { Scenario, TroubleKind } from './scenario.ts';
+import { type Fate, SimulatedMachine } from './machine.ts';
+import type { Scenario, SimulatedFaultKind } from './scenario.ts';
 
 interface SimulatedPool {
   readonly name: string;
@@ -27,14 +27,14 @@ const FAILURE_MS_MAX = 45 * 60_000;
 export class SimulatedCloud {
   readonly #scenario: Scenario;
   readonly #dice: Dice;
-  readonly #has: (kind: TroubleKind) => boolean;
+  readonly #has: (kind: SimulatedFaultKind) => boolean;
   readonly #pools: SimulatedPool[];
-  machines: Machine[] = [];
-  #made = 0;
+  machines: SimulatedMachine[] = [];
+  #created = 0;
   #evictAtMs = 0;
   #isCalm = false;
 
-  constructor(scenario: Scenario, dice: Dice, has: (kind: TroubleKind) => boolean) {
+  constructor(scenario: Scenario, dice: Dice, has: (kind: SimulatedFaultKind) => boolean) {
     this.#scenario = scenario;
     this.#dice = dice;
     this.#has = has;
@@ -45,7 +45,7 @@ export class SimulatedCloud {
     return this.#pools;
   }
 
-  /** Deleted machines disappear, notices run out, and spot machines are taken. */
+  /** Deleted machines disappear, eviction notices run out, and spot machines are evicted. */
   advance(atMs: number): void {
     for (const machine of this.machines) {
       const isTaken =
@@ -65,7 +65,7 @@ export class SimulatedCloud {
     if (victim === undefined) return;
     const hasNotice = this.#dice.chance(0.7);
     if (hasNotice) victim.notice(atMs);
-    // Now and then the machine stays after all.
+    // Sometimes the machine stays after all.
     if (hasNotice && this.#dice.chance(0.1)) return;
     victim.takenAtMs = Math.min(victim.takenAtMs, atMs + (hasNotice ? NOTICE_MS : 0));
   }
@@ -96,9 +96,9 @@ export class SimulatedCloud {
     if (refusal !== null) return { kind: 'refused', ...refusal };
     const fraction = !this.#isCalm && this.#dice.chance(0.05) ? this.#dice.between(0, 1) : 1;
     const made = Math.floor((total - pool.capacity) * fraction);
-    // The rest fails later, as allocations do.
+    // The rest fails later, as allocations on Azure do.
     if (made < total - pool.capacity) pool.refusal = REFUSAL;
-    for (let index = 0; index < made; index += 1) this.machines.push(this.#make(pool.name, atMs));
+    for (let index = 0; index < made; index += 1) this.machines.push(this.#create(pool.name, atMs));
     pool.capacity += made;
     pool.changingUntilMs = atMs + this.#dice.spread(4_000, 120_000);
     return { kind: 'accepted' };
@@ -139,8 +139,8 @@ export class SimulatedCloud {
     return null;
   }
 
-  #make(pool: string, atMs: number): Machine {
-    this.#made += 1;
+  #create(pool: string, atMs: number): SimulatedMachine {
+    this.#created += 1;
     const { bootMs, neverBoots, hangs, faulty, calledFailed } = this.#scenario;
     const dice = this.#dice;
     const happens = (share: number): boolean => !this.#isCalm && share > 0 && dice.chance(share);
@@ -157,7 +157,13 @@ export class SimulatedCloud {
     );
     let id = 0;
     while (used.has(String(id))) id += 1;
-    return new Machine({ pool, instanceId: String(id), vmId: `vm-${this.#made}`, createdAtMs: atMs, fate });
+    return new SimulatedMachine({
+      pool,
+      instanceId: String(id),
+      vmId: `vm-${this.#created}`,
+      createdAtMs: atMs,
+      fate,
+    });
   }
 
   #pool(name: string): SimulatedPool | undefined {

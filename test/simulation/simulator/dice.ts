@@ -1,8 +1,8 @@
-/** What a scenario draws with. PURE in itself: all randomness is the sequence it is given, so a seed replays it. */
+/** Draws random values for a scenario. PURE in itself: all randomness comes from the given sequence, so a seed replays it. */
 export class Dice {
   readonly #next: () => number;
 
-  /** `next` gives numbers from 0 up to 1. */
+  /** `next` returns numbers from 0 up to 1. */
   constructor(next: () => number) {
     this.#next = next;
   }
@@ -19,12 +19,12 @@ export class Dice {
     return Math.floor(this.between(min, max + 1));
   }
 
-  /** Short ones mostly, long ones sometimes: even over orders of magnitude. */
+  /** Mostly small values, sometimes large ones: uniform over orders of magnitude. */
   spread(min: number, max: number): number {
     return min * (max / min) ** this.#next();
   }
 
-  /** A duration with this mean, as of things that happen at any time alike. */
+  /** An exponentially distributed duration with this mean. */
   wait(mean: number): number {
     return -mean * Math.log(1 - this.#next());
   }

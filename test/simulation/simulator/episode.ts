@@ -1,9 +1,9 @@
 /**
- * Runs one episode: a world of jobs, machines and a cloud in virtual time, with the real `decide` at its head. Ends when trouble is
- * over and everything is done and gone, when that never came, or with the first violation.
+ * Runs one episode: jobs, machines and a cloud in virtual time, controlled by the real `decide`. It ends when the faults are over, all
+ * work is finished and all machines are gone; when the time for that has run out; or with the first violation.
  */
-import { remember } from '../../../scaler/decide/blocked-pools.ts';
-import { type Decided, decide as realDecide } from '../../../scaler/decide/decide.ts';
+import { recordOutcome } from '../../../scaler/decide/blocked-pools.ts';
+import { type DecisionAndMemory, decide as realDecide } from '../../../scaler/decide/decide.ts';
 import type { Action } from '../../../scaler/decide/decision.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../../scaler/decide/memory.ts';
 import type { Observation } from '../../../scaler/observe/observation.ts';
@@ -11,25 +11,25 @@ import type { Policy } from '../../../scaler/policy.ts';
 import { SimulatedCloud } from './cloud.ts';
 import { Dice } from './dice.ts';
 import { Invariants, type Violation } from './invariants.ts';
-import type { Machine } from './machine.ts';
-import { type Scenario, type Trouble, type TroubleKind, drawScenario } from './scenario.ts';
-import { type SimulatedStorage, viewOf } from './view.ts';
+import type { SimulatedMachine } from './machine.ts';
+import { type Scenario, type SimulatedFault, type SimulatedFaultKind, drawScenario } from './scenario.ts';
+import { type SimulatedStorage, observeSimulation } from './view.ts';
 import { SimulatedWork } from './work.ts';
 
-export type Decide = (observation: Observation, policy: Policy, memory: Memory) => Decided;
+export type Decide = (observation: Observation, policy: Policy, memory: Memory) => DecisionAndMemory;
 
 export interface Episode {
   readonly violations: readonly Violation[];
   readonly ticks: number;
   readonly machinesMax: number;
   readonly removed: number;
-  /** Each tick at which some were asked to drain for being idle, and how many. */
+  /** Each tick at which idle instances were asked to drain, and how many. */
   readonly scaleIns: readonly { readonly atMs: number; readonly count: number }[];
-  /** What was decided, by reason: to see that an episode was worth running. */
+  /** Decisions by reason: shows what an episode has exercised. */
   readonly reasons: ReadonlyMap<string, number>;
 }
 
-/** Wide enough that no virtual instant lies before the first. */
+/** Large enough that no virtual instant is negative. */
 const BEGIN_MS = 1_000_000;
 
 export function runEpisode({
@@ -37,9 +37,9 @@ export function runEpisode({
   scenario: given,
   decide = realDecide,
 }: {
-  /** Numbers from 0 up to 1; a seed replays them. */
+  /** Returns numbers from 0 up to 1. A seed replays them. */
   readonly random: () => number;
-  /** In place of one that is drawn. */
+  /** Default: a random one. */
   readonly scenario?: Scenario;
   readonly decide?: Decide;
 }): Episode {
@@ -53,7 +53,7 @@ class Simulation {
   readonly #decide: Decide;
   readonly #work: SimulatedWork;
   readonly #cloud: SimulatedCloud;
-  readonly #storage: SimulatedStorage = { requests: new Map(), lastWords: new Map() };
+  readonly #storage: SimulatedStorage = { requests: new Map(), lastHeartbeats: new Map() };
   readonly #invariants: Invariants;
   readonly #reasons = new Map<string, number>();
   readonly #scaleIns: Episode['scaleIns'][number][] = [];
@@ -115,12 +115,12 @@ class Simulation {
     return BEGIN_MS + this.#atMs;
   }
 
-  #has(kind: TroubleKind): boolean {
-    return this.#trouble(kind) !== undefined;
+  #has(kind: SimulatedFaultKind): boolean {
+    return this.#fault(kind) !== undefined;
   }
 
-  #trouble(kind: TroubleKind): Trouble | undefined {
-    return this.#scenario.troubles.find(
+  #fault(kind: SimulatedFaultKind): SimulatedFault | undefined {
+    return this.#scenario.faults.find(
       (one) => one.kind === kind && one.fromMs <= this.#atMs && this.#atMs < one.untilMs,
     );
   }
@@ -129,7 +129,7 @@ class Simulation {
     this.#atMs += byMs;
     const nowMs = this.#now();
     this.#work.advance(nowMs - BEGIN_MS);
-    const [away, heldBeats] = [this.#trouble('storage-away'), this.#trouble('beats-held')];
+    const [away, heldBeats] = [this.#fault('storage-away'), this.#fault('beats-held')];
     const around = {
       work: this.#work,
       dice: this.#dice,
@@ -138,25 +138,26 @@ class Simulation {
     };
     for (const machine of this.#cloud.machines) {
       const wasHeard = machine.beat !== null;
-      const isCutOff = concerns(away, machine);
-      machine.advance(nowMs, { ...around, isCutOff, areBeatsHeld: concerns(heldBeats, machine) });
+      const isCutOff = affects(away, machine);
+      machine.advance(nowMs, { ...around, isCutOff, areBeatsHeld: affects(heldBeats, machine) });
       if (!wasHeard && machine.beat !== null) this.#measureBoot(machine);
     }
     const before = this.#cloud.machines;
     this.#cloud.advance(nowMs);
-    if (this.#cloud.machines.length < before.length) this.#bury(before);
+    if (this.#cloud.machines.length < before.length) this.#recordGone(before);
   }
 
-  #measureBoot({ beatWrittenAtMs, createdAtMs }: Machine): void {
+  #measureBoot({ beatWrittenAtMs, createdAtMs }: SimulatedMachine): void {
     const measuredMs = beatWrittenAtMs - createdAtMs;
     this.#bootMs = this.#bootMs === null ? measuredMs : 0.8 * this.#bootMs + 0.2 * measuredMs;
   }
 
-  /** Last words stay in storage; drain requests of who is gone are cleared away. */
-  #bury(before: readonly Machine[]): void {
+  /** The last heartbeats of machines that are gone stay in storage; their drain requests are removed. */
+  #recordGone(before: readonly SimulatedMachine[]): void {
     const present = new Set(this.#cloud.machines);
     for (const { vmId, beat, beatWrittenAtMs } of before.filter((one) => !present.has(one))) {
-      if (beat !== null) this.#storage.lastWords.set(vmId, { beat, writtenAt: new Date(beatWrittenAtMs) });
+      if (beat !== null)
+        this.#storage.lastHeartbeats.set(vmId, { beat, writtenAt: new Date(beatWrittenAtMs) });
       this.#storage.requests.delete(vmId);
     }
   }
@@ -164,7 +165,7 @@ class Simulation {
   #tick(index: number, actLagMs: number): void {
     const scenario = this.#scenario;
     const isCalm = this.#atMs >= scenario.calmAtMs;
-    // With two, each leads for a while; what one has remembered the other may not have read.
+    // Two scalers take turns as leader. The new leader may not have read the memory of the last one.
     const scaler = scenario.scalers === 1 ? 0 : Math.floor(index / 17) % 2;
     if (!isCalm && this.#dice.chance(scenario.forgets)) {
       this.#memories[scaler] = NOTHING_REMEMBERED;
@@ -175,7 +176,7 @@ class Simulation {
       const others = this.#memories[1 - scaler];
       if (others !== undefined && this.#dice.chance(0.5)) this.#memories[scaler] = others;
     }
-    const observation = viewOf({
+    const observation = observeSimulation({
       atMs: this.#now(),
       scenario,
       work: this.#work,
@@ -190,7 +191,7 @@ class Simulation {
     const decided = this.#decide(observation, scenario.policy, memory);
     const { reason, actions } = decided.decision;
     this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1);
-    // The world does not wait for who is about to act.
+    // The world goes on between the decision and the action.
     if (actLagMs > 0 && actions.length > 0) this.#advance(actLagMs);
     this.#memories[scaler] = this.#act(actions, decided.memory, observation.atMs);
   }
@@ -211,12 +212,12 @@ class Simulation {
       switch (action.kind) {
         case 'scale-out': {
           const outcome = this.#cloud.scaleOut(action.pool, action.total, nowMs);
-          remembered = remember(remembered, action.pool, outcome, seenAtMs);
+          remembered = recordOutcome(remembered, action.pool, outcome, seenAtMs);
           break;
         }
         case 'remove': {
           const outcome = this.#cloud.remove(action.pool, action.instanceIds, nowMs);
-          remembered = remember(remembered, action.pool, outcome, seenAtMs);
+          remembered = recordOutcome(remembered, action.pool, outcome, seenAtMs);
           if (outcome.kind === 'accepted') this.#removed += action.instanceIds.length;
           break;
         }
@@ -236,9 +237,9 @@ class Simulation {
   }
 }
 
-/** The same machines as long as it lasts, by their names. */
-function concerns(trouble: Trouble | undefined, { vmId }: Machine): boolean {
-  if (trouble === undefined) return false;
+/** Whether a fault affects a machine. The same machines are affected for as long as it lasts. */
+function affects(fault: SimulatedFault | undefined, { vmId }: SimulatedMachine): boolean {
+  if (fault === undefined) return false;
   const number = Number(vmId.slice(3));
-  return trouble.share >= 1 || (number * 7919) % 100 < trouble.share * 100;
+  return fault.share >= 1 || (number * 7919) % 100 < fault.share * 100;
 }

@@ -1,13 +1,13 @@
 /**
- * What must never happen, whatever the world does, looked at at every act. PURE but for the list it fills.
+ * What must never happen, whatever the simulated world does, checked at every action. PURE, except for the list that it fills.
  *
- *   busy-removed      a machine was removed whose worker held a lease
- *   above-maximum     more machines were asked for than there may be
- *   above-spending    more money an hour was asked for than may be spent
- *   too-many-writes   a pool was written to more than four times in a minute by a scaler that had not lost its memory
- *   written-twice     two writes to a pool in one decision, or one to a pool that changes
- *   never-zero        with all well and nothing to do, machines stayed
- *   never-done        with all well, work stayed
+ *   busy-removed      a machine was removed while its worker held a lease
+ *   above-maximum     more machines were asked for than the maximum capacity
+ *   above-spending    the machines asked for cost more per hour than the spending limit
+ *   too-many-writes   a scaler that had not lost its memory changed a pool more than four times in a minute
+ *   written-twice     one decision changed a pool twice, or a pool that was changing
+ *   never-zero        machines stayed after the faults and the work were over
+ *   never-done        work stayed after the faults were over
  */
 import type { Action } from '../../../scaler/decide/decision.ts';
 import type { SimulatedCloud } from './cloud.ts';
@@ -51,7 +51,7 @@ export class Invariants {
     this.violations.push({ kind, atMs, detail });
   }
 
-  /** Just before the actions are done. */
+  /** Call just before the actions are carried out. */
   check(actions: readonly Action[], atMs: number): void {
     const written = actions.flatMap((action) => (action.kind === 'drain' ? [] : [action.pool]));
     if (new Set(written).size < written.length) this.broken('written-twice', atMs, written.join(' '));
@@ -67,7 +67,7 @@ export class Invariants {
     for (const machine of this.#cloud.machines) {
       const isNamed = machine.pool === pool && ids.has(machine.instanceId) && machine.phase !== 'deleting';
       if (!isNamed || !machine.holdsLease(atMs)) continue;
-      this.broken('busy-removed', atMs, `${machine.vmId}, ${machine.state}, for being ${why}`);
+      this.broken('busy-removed', atMs, `${machine.vmId}, ${machine.state}, removed as ${why}`);
     }
   }
 

@@ -1,11 +1,11 @@
 /**
- * A simulated machine with its worker: boots, or never does; beats, receives under a lease, works, drains when it is asked and says
- * so; hangs, is cut off, is evicted. It is advanced in leaps to the next thing that happens to it.
+ * A simulated machine with its worker. It boots or fails to, sends heartbeats, receives batches under a lease, and drains on request; it
+ * can hang, lose its connection or be evicted. Time advances from event to event.
  *
  *   off ──▶ booting ──▶ idle ⇄ busy ──▶ draining ──▶ drained
  *
- * It behaves as the real one promises (`worker/README.md`): looks for its drain request before each receive, finishes the batch in
- * hand, is drained for ever, and abandons a batch whose lease it could not renew.
+ * It behaves as the real worker does (`worker/README.md`): it looks for its drain request before each receive, finishes the batch that
+ * it holds, stays drained, and abandons a batch whose lease it could not renew.
  */
 import type { InstancePhase } from '../../../scaler/fleet/fleet.ts';
 import type { Heartbeat, WorkerState } from '../../../shared/contract/heartbeat.ts';
@@ -16,38 +16,38 @@ const BEAT_EVERY_MS = 5_000;
 const IDLE_POLL_MS_MAX = 30_000;
 const ENGINE_START_MS = 8_000;
 const LOOKS_UNANSWERED = 0.01;
-/** More cannot happen to a worker between two looks at it. */
+/** More events than a worker can have between two advances. */
 const STEPS_MAX = 50;
 
 export interface Fate {
   readonly bootMs: number;
   readonly neverBoots: boolean;
-  /** When its worker dies without a word while the machine runs on; Infinity: never. */
+  /** When its worker hangs while the machine stays; Infinity: never. */
   readonly hangsAtMs: number;
   readonly isFaulty: boolean;
-  /** From then on the cloud says that it has failed, whatever it does; Infinity: never. */
+  /** From when the cloud reports it as failed, whatever it does; Infinity: never. */
   readonly calledFailedAtMs: number;
 }
 
-/** What surrounds a worker at a moment. */
+/** The world around a worker at one moment. */
 export interface Surroundings {
   readonly work: SimulatedWork;
   readonly dice: Dice;
   readonly leaseMs: number;
-  /** The etag of the request that stands for a machine. */
+  /** The etag of a machine's drain request. */
   readonly drainEtag: (vmId: string) => string | undefined;
   readonly isCutOff: boolean;
   readonly areBeatsHeld: boolean;
 }
 
-export class Machine {
+export class SimulatedMachine {
   readonly pool: string;
   readonly instanceId: string;
   readonly vmId: string;
   readonly createdAtMs: number;
   #fate: Fate;
   phase: InstancePhase = 'creating';
-  /** When it is gone, or switched off. */
+  /** When it is deleted or switched off. */
   takenAtMs = Infinity;
   state: WorkerState | 'off' = 'off';
   stateSinceMs = 0;
@@ -77,7 +77,7 @@ export class Machine {
     this.#nextAtMs = made.createdAtMs + made.fate.bootMs;
   }
 
-  /** It runs, and holds a batch nobody else may take: to remove it now costs work. */
+  /** It is running and holds a batch under a lease: removing it now would lose work. */
   holdsLease(atMs: number): boolean {
     return this.held !== null && this.leaseUntilMs > atMs && this.#isUp(atMs);
   }
@@ -98,14 +98,14 @@ export class Machine {
       return;
     }
     for (let steps = 0; this.#nextAtMs <= atMs && steps < STEPS_MAX; steps += 1) this.#step(around);
-    this.#hearRequest(atMs, around);
+    this.#noticeRequest(atMs, around);
     if (this.held !== null) this.leaseUntilMs = atMs + around.leaseMs;
     if (this.state !== 'off' && !around.areBeatsHeld && this.#nextBeatAtMs <= atMs) this.#write(atMs);
   }
 
   /**
-   * Trouble is over: what has hung is switched off by somebody, what failed its frames does so no more. What never boots is left to
-   * the scaler.
+   * The faults are over: an operator switches off a machine that hangs, and a faulty worker recovers. Machines that never boot are left
+   * to the scaler.
    */
   heal(atMs: number): void {
     const hasHung = this.#fate.hangsAtMs <= atMs;
@@ -119,7 +119,7 @@ export class Machine {
     if (this.phase === 'failed') this.phase = 'running';
   }
 
-  /** A notice that it goes: what is held is released. */
+  /** An eviction notice: the worker releases its batch. */
   notice(atMs: number): void {
     if (this.state === 'off' || this.state === 'drained') return;
     if (this.held !== null) giveBack(this.held);
@@ -128,7 +128,7 @@ export class Machine {
     this.#nextAtMs = Infinity;
   }
 
-  /** From this moment on nobody is on it. Its lease runs out by itself. */
+  /** The machine ends without a notice. */
   end(phase: 'stopped' | 'deleting', atMs: number): void {
     this.phase = phase;
     this.takenAtMs = Math.min(this.takenAtMs, atMs);
@@ -169,8 +169,8 @@ export class Machine {
     }
   }
 
-  /** Who is asked at work says so at once, quoting the request, and holds his batch to its end; who is drained quotes the newest. */
-  #hearRequest(atMs: number, { dice, drainEtag }: Surroundings): void {
+  /** A busy worker reports the request at once and finishes its batch. A drained worker quotes the newest request. */
+  #noticeRequest(atMs: number, { dice, drainEtag }: Surroundings): void {
     const isWorking = this.state === 'busy';
     if ((!isWorking && this.state !== 'drained') || dice.chance(LOOKS_UNANSWERED)) return;
     const etag = drainEtag(this.vmId);
@@ -180,7 +180,7 @@ export class Machine {
   }
 
   #receive(atMs: number, { work, dice, drainEtag }: Surroundings): void {
-    // A look that storage does not answer counts as none.
+    // If storage does not answer, the worker finds no request.
     const found = dice.chance(LOOKS_UNANSWERED) ? undefined : drainEtag(this.vmId);
     const etag = found ?? (this.state === 'draining' ? this.drainEtag : undefined);
     if (etag !== undefined) {
@@ -197,16 +197,16 @@ export class Machine {
     }
     this.held = job;
     this.#become('busy', atMs);
-    this.#nextAtMs = atMs + job.asked.batchMs * dice.between(0.7, 1.5);
+    this.#nextAtMs = atMs + job.plan.batchMs * dice.between(0.7, 1.5);
   }
 
   #settle(atMs: number, around: Surroundings): void {
     const job = this.held;
     if (job !== null && this.#fate.isFaulty) {
-      this.#failed += job.asked.framesPerBatch;
+      this.#failed += job.plan.framesPerBatch;
       giveBack(job);
     } else if (job !== null) {
-      this.#stored += job.asked.framesPerBatch;
+      this.#stored += job.plan.framesPerBatch;
       complete(job);
     }
     this.held = null;

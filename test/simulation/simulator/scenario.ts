@@ -1,8 +1,8 @@
 /**
- * One episode, drawn from dice before it begins: what work arrives, what the cloud does to the fleet, which signals lie, what people
- * ask for, and how scalers come and go. PURE: data and how it is drawn. Times are virtual ms from the beginning.
+ * The plan of one episode, drawn at random before it begins: the jobs, what the cloud does, which signals are wrong, the overrides, and
+ * how scalers come and go. PURE: data, and how it is drawn. Times are virtual ms from the beginning.
  *
- * Trouble ends at `calmAtMs`; what comes after is a healthy system that has to finish its work and go back to zero.
+ * The faults end at `calmAtMs`. From then on a healthy system has to finish its work and go to zero.
  */
 import { POLICY_DEFAULTS, type Policy, checkedPolicy } from '../../../scaler/policy.ts';
 import type { Dice } from './dice.ts';
@@ -10,7 +10,7 @@ import type { Dice } from './dice.ts';
 export interface ArrivingJob {
   readonly atMs: number;
   readonly batches: number;
-  /** What one batch takes one engine. */
+  /** Time that one engine takes for one batch. */
   readonly batchMs: number;
   readonly framesPerBatch: number;
   readonly splitMs: number;
@@ -22,23 +22,23 @@ interface Span {
 }
 
 /**
- * storage-away    workers reach no storage: no heartbeat, no renewal, no receive
- * beats-held      their heartbeats are not written, everything else is
- * queue-unread    the scaler cannot read what is named
+ * storage-away    workers cannot reach storage: no heartbeat, no renewal, no receive
+ * beats-held      workers cannot write heartbeats; everything else works
+ * queue-unread    the scaler cannot read the queue (and so on)
  * ledger-unread
  * workers-unread
  * fleet-unread
  * drains-unread
  * override-unread
- * queue-high      the count is several times what it should be
+ * queue-high      the message count is several times too high
  * no-spot         the cloud has no spot machines
- * quota           and no more of any than so many
- * throttled       the cloud answers nothing but 429
+ * quota           the cloud refuses totals above a quota
+ * throttled       the cloud answers every call with 429
  * unreachable
- * broken-image    whatever is made now never comes up
- * evictions       spot machines are taken one after the other
+ * broken-image    new machines never come up
+ * evictions       spot machines are evicted one after the other
  */
-const TROUBLES = [
+const SIMULATED_FAULTS = [
   'storage-away',
   'beats-held',
   'queue-unread',
@@ -55,15 +55,15 @@ const TROUBLES = [
   'broken-image',
   'evictions',
 ] as const;
-export type TroubleKind = (typeof TROUBLES)[number];
+export type SimulatedFaultKind = (typeof SIMULATED_FAULTS)[number];
 
-export interface Trouble extends Span {
-  readonly kind: TroubleKind;
-  /** Of the workers, for those that concern workers: 1 is all of them. */
+export interface SimulatedFault extends Span {
+  readonly kind: SimulatedFaultKind;
+  /** Share of the workers that it affects, if it affects workers. */
   readonly share: number;
 }
 
-export interface AskedOverride extends Span {
+export interface SimulatedOverride extends Span {
   readonly mode: 'fixed' | 'min' | 'max' | 'pause';
   readonly capacity: number;
 }
@@ -74,25 +74,25 @@ export interface Scenario {
   readonly calmAtMs: number;
   readonly endAtMs: number;
   readonly jobs: readonly ArrivingJob[];
-  readonly troubles: readonly Trouble[];
-  readonly overrides: readonly AskedOverride[];
+  readonly faults: readonly SimulatedFault[];
+  readonly overrides: readonly SimulatedOverride[];
   readonly pools: readonly { readonly name: string; readonly kind: 'spot' | 'on-demand' | 'local' }[];
   readonly bootMs: number;
-  /** Of instances, for each: that it never boots, hangs one day, fails what others score, is called failed while it works. */
+  /** Probabilities for each instance: it never boots, hangs, fails frames that others score, or is reported as failed while it works. */
   readonly neverBoots: number;
   readonly hangs: number;
   readonly faulty: number;
   readonly calledFailed: number;
   readonly quota: number;
-  /** An evicted machine is switched off and stays in the list. */
+  /** Evicted machines are switched off and stay listed. */
   readonly isDeallocated: boolean;
   readonly scalers: 1 | 2;
   readonly skewMs: number;
-  /** At each tick: that the scaler is another process, with nothing remembered. */
+  /** Probability at each tick that the scaler restarts without its memory. */
   readonly forgets: number;
-  /** Of drain requests: that it does not get written. */
+  /** Probability that a drain request is not written. */
   readonly requestsLost: number;
-  /** From deciding to acting, at most. */
+  /** Time between the decision and the action. */
   readonly actLagMs: number;
 }
 
@@ -117,7 +117,7 @@ export function drawScenario(dice: Dice): Scenario {
     calmAtMs,
     endAtMs: calmAtMs + 12 * 60 * MINUTE_MS,
     jobs: drawJobs(dice, { calmAtMs, isLarge }),
-    troubles: Array.from({ length: dice.whole(0, 5) }, () => drawTrouble(dice, calmAtMs)),
+    faults: Array.from({ length: dice.whole(0, 5) }, () => drawFault(dice, calmAtMs)),
     overrides: Array.from({ length: dice.chance(0.4) ? dice.whole(1, 2) : 0 }, () =>
       drawOverride(dice, { calmAtMs, capacityMax }),
     ),
@@ -173,16 +173,16 @@ function drawJobs(
   }
 }
 
-function drawTrouble(dice: Dice, calmAtMs: number): Trouble {
+function drawFault(dice: Dice, calmAtMs: number): SimulatedFault {
   const fromMs = dice.between(0, calmAtMs * 0.9);
   const untilMs = Math.min(calmAtMs, fromMs + dice.spread(20_000, 30 * MINUTE_MS));
-  return { kind: dice.pick(TROUBLES), fromMs, untilMs, share: dice.pick([0.1, 0.5, 1, 1]) };
+  return { kind: dice.pick(SIMULATED_FAULTS), fromMs, untilMs, share: dice.pick([0.1, 0.5, 1, 1]) };
 }
 
 function drawOverride(
   dice: Dice,
   { calmAtMs, capacityMax }: { readonly calmAtMs: number; readonly capacityMax: number },
-): AskedOverride {
+): SimulatedOverride {
   const fromMs = dice.between(0, calmAtMs * 0.9);
   const untilMs = Math.min(calmAtMs, fromMs + dice.spread(MINUTE_MS, 40 * MINUTE_MS));
   const mode = dice.pick(['fixed', 'min', 'max', 'pause']);

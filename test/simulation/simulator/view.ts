@@ -1,22 +1,22 @@
 /**
- * What a scaler sees of a simulated world: late, rounded, in part, and now and then wrong, but never more wrong than the real
- * sources may be. A count of messages is never too low. A heartbeat is what was last written. What cannot be read is null.
+ * What a scaler observes of the simulated world: late, rounded, incomplete and sometimes wrong, but never more wrong than the real
+ * sources can be. A message count is never too low, a heartbeat is the last one written, and a reading that fails is null.
  */
 import type { Observation, Override, WorkerReport } from '../../../scaler/observe/observation.ts';
 import type { SimulatedCloud } from './cloud.ts';
-import type { AskedOverride, Scenario, TroubleKind } from './scenario.ts';
+import type { SimulatedOverride, Scenario, SimulatedFaultKind } from './scenario.ts';
 import type { SimulatedWork } from './work.ts';
 
-/** Heartbeats of machines that are gone stay in storage for a while. */
+/** How long heartbeats of machines that are gone stay in storage. */
 const KEPT_MS = 600_000;
-/** Megapixels of a simulated frame, and what an engine does in a second: so a batch takes what the job says. */
+/** The rate of every simulated engine. The size of a frame follows from it, so that a batch takes as long as its job says. */
 const MEGAPIXELS_PER_SECOND = 4;
 
 export interface SimulatedStorage {
   /** Drain requests by vmId. */
   readonly requests: Map<string, string>;
-  /** Last words of machines that are out of the cloud's list. */
-  readonly lastWords: Map<string, WorkerReport>;
+  /** Last heartbeats of machines that the cloud no longer lists. */
+  readonly lastHeartbeats: Map<string, WorkerReport>;
 }
 
 export interface ViewInputs {
@@ -25,23 +25,23 @@ export interface ViewInputs {
   readonly work: SimulatedWork;
   readonly cloud: SimulatedCloud;
   readonly storage: SimulatedStorage;
-  readonly has: (kind: TroubleKind) => boolean;
+  readonly has: (kind: SimulatedFaultKind) => boolean;
   readonly skewMs: number;
   readonly bootMs: number | null;
-  readonly override: AskedOverride | null;
+  readonly override: SimulatedOverride | null;
 }
 
-export function viewOf(inputs: ViewInputs): Observation {
+export function observeSimulation(inputs: ViewInputs): Observation {
   const { atMs, scenario, work, cloud, storage, has, skewMs, bootMs, override } = inputs;
-  const backlog = work.jobs.map(({ id, asked, remaining, unsplit }) => ({
+  const backlog = work.jobs.map(({ id, plan, remaining, unsplit }) => ({
     jobId: id,
     model: id,
     priority: 'normal' as const,
-    framesRemaining: remaining * asked.framesPerBatch,
+    framesRemaining: remaining * plan.framesPerBatch,
     batchesRemaining: remaining,
     framesInFlight: 0,
     messagesMax: 0,
-    megapixelsPerFrame: ((asked.batchMs / 1000) * MEGAPIXELS_PER_SECOND) / asked.framesPerBatch,
+    megapixelsPerFrame: ((plan.batchMs / 1000) * MEGAPIXELS_PER_SECOND) / plan.framesPerBatch,
     isSplitting: unsplit > 0,
     spent: 0,
     spendingMax: null,
@@ -63,9 +63,9 @@ export function viewOf(inputs: ViewInputs): Observation {
 
 function workersIn({ cloud, storage, atMs }: ViewInputs): ReadonlyMap<string, readonly WorkerReport[]> {
   const workers = new Map<string, readonly WorkerReport[]>();
-  for (const [vmId, report] of storage.lastWords) {
+  for (const [vmId, report] of storage.lastHeartbeats) {
     if (atMs - report.writtenAt.getTime() < KEPT_MS) workers.set(vmId, [report]);
-    else storage.lastWords.delete(vmId);
+    else storage.lastHeartbeats.delete(vmId);
   }
   for (const { vmId, beat, beatWrittenAtMs } of cloud.machines) {
     if (beat !== null) workers.set(vmId, [{ beat, writtenAt: new Date(beatWrittenAtMs) }]);
@@ -73,7 +73,7 @@ function workersIn({ cloud, storage, atMs }: ViewInputs): ReadonlyMap<string, re
   return workers;
 }
 
-function asObserved({ mode, capacity, fromMs, untilMs }: AskedOverride, { policy }: Scenario): Override {
+function asObserved({ mode, capacity, fromMs, untilMs }: SimulatedOverride, { policy }: Scenario): Override {
   return {
     mode,
     capacity: mode === 'pause' ? null : Math.min(capacity, policy.capacityMax),

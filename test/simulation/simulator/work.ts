@@ -1,32 +1,32 @@
 /**
- * The work of a simulated world: jobs, their batches, and who holds which lease. Its own truth, which no signal can bend. A batch is
- * on the queue, held, or done; a lease that runs out puts it back.
+ * The work of a simulated world: jobs and their batches, as they really are, whatever the scaler observes. A batch is on the queue, held
+ * by a worker, or done. A lease that runs out puts it back on the queue.
  */
 import type { ArrivingJob } from './scenario.ts';
 
 export class SimulatedJob {
   readonly id: string;
-  readonly asked: ArrivingJob;
+  readonly plan: ArrivingJob;
   visible = 0;
   held = 0;
   done = 0;
-  /** Batches that the split has not come to. */
+  /** Batches that are not split yet. */
   unsplit: number;
 
-  constructor(id: string, asked: ArrivingJob) {
+  constructor(id: string, plan: ArrivingJob) {
     this.id = id;
-    this.asked = asked;
-    this.unsplit = asked.batches;
+    this.plan = plan;
+    this.unsplit = plan.batches;
   }
 
   get remaining(): number {
-    return this.asked.batches - this.done;
+    return this.plan.batches - this.done;
   }
 }
 
 export class SimulatedWork {
   readonly #arriving: ArrivingJob[];
-  /** Open ones. */
+  /** Open jobs. */
   jobs: SimulatedJob[] = [];
   #opened = 0;
 
@@ -38,7 +38,7 @@ export class SimulatedWork {
     return this.#arriving.length === 0 && this.jobs.length === 0;
   }
 
-  /** On the queue, taken or not. */
+  /** Messages on the queue, visible or leased. */
   get messages(): number {
     return this.jobs.reduce((sum, { visible, held }) => sum + visible + held, 0);
   }
@@ -54,7 +54,7 @@ export class SimulatedWork {
       this.jobs.push(new SimulatedJob(`job-${this.#opened}`, next));
     }
     for (const job of this.jobs) {
-      const { splitMs, batches, atMs: fromMs } = job.asked;
+      const { splitMs, batches, atMs: fromMs } = job.plan;
       const share = splitMs <= 0 ? 1 : Math.min(1, (atMs - fromMs) / splitMs);
       const split = Math.floor(share * batches);
       const fresh = split - (batches - job.unsplit);
@@ -66,7 +66,7 @@ export class SimulatedWork {
     this.jobs = this.jobs.filter(({ remaining }) => remaining > 0);
   }
 
-  /** The job whose turn it is gives a batch; undefined where nothing is visible. */
+  /** Takes a batch of the job whose turn it is; undefined if no batch is visible. */
   receive(turn: number): SimulatedJob | undefined {
     const { length } = this.jobs;
     for (let step = 0; step < length; step += 1) {

@@ -1,6 +1,6 @@
 /**
- * Somebody who wants a worker to be switched off at work, and may choose what the scaler sees: every trick that has cost somebody a
- * job, and some that have not yet. Each is a row of looks by one scaler; in none of them may the victim, `vm-0`, be removed.
+ * An adversary chooses what the scaler observes, in order to have a busy worker removed: every situation in which other scalers are known
+ * to have killed a job, and some more. Each is a sequence of observations by one scaler. `vm-0` must survive them all.
  */
 import { expect, test } from 'vitest';
 
@@ -8,7 +8,7 @@ import { decide } from '../../scaler/decide/decide.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import {
-  POLICY,
+  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -21,77 +21,89 @@ const BUSY: SeenMachine = { says: 'busy' };
 const asked = (etag: string): Partial<Observation> => ({ drainRequests: new Map([['vm-0', etag]]) });
 const HOUR_MS = 3_600_000;
 
-/** Everybody goes on with the same last word, which gets older. */
+/** The same fleet later, without any new heartbeat. */
 function silentFor(seen: Observation, byMs: number): Observation {
   return { ...later(seen, byMs), workers: seen.workers };
 }
 
-const TRICKS: readonly (readonly [string, readonly Observation[]])[] = [
+const SITUATIONS: readonly (readonly [string, readonly Observation[]])[] = [
   [
-    'it is idle for an hour, and takes a batch at the moment it is asked',
+    'it is idle for an hour and takes a batch at the moment it is asked to drain',
     [buildObservation([IDLE_LONG]), buildObservation([IDLE_LONG]), buildObservation([BUSY], asked('"1"'))],
   ],
   [
-    'it drained for an earlier request, and the machine began again',
+    'it drained for an earlier request and its machine restarted',
     [buildObservation([{ says: 'drained', quotes: '"1"' }], asked('"2"'))],
   ],
   [
-    'it quotes the request, but still holds its batch',
+    'it quotes the request but still holds its batch',
     [buildObservation([{ says: 'draining', quotes: '"1"' }], asked('"1"'))],
   ],
-  ['it quotes the request, and is idle', [buildObservation([{ ...IDLE_LONG, quotes: '"1"' }], asked('"1"'))]],
-  ['it drains for a notice of its own, and no request stands', [buildObservation([{ says: 'drained' }])]],
   [
-    'the request it consented to was withdrawn',
+    'it quotes the request but is idle, not drained',
+    [buildObservation([{ ...IDLE_LONG, quotes: '"1"' }], asked('"1"'))],
+  ],
+  ['it drained for an eviction notice, without a request', [buildObservation([{ says: 'drained' }])]],
+  [
+    'the request that it consented to was withdrawn',
     [
       buildObservation([{ says: 'drained', quotes: '"1"' }], asked('"1"')),
       buildObservation([{ says: 'drained', quotes: '"1"' }]),
     ].slice(1),
   ],
   [
-    'the request stands, and heartbeats cannot be read',
+    'it has a request and heartbeats cannot be read',
     [buildObservation([BUSY], { ...asked('"1"'), workers: null })],
   ],
   [
-    'it consented, and requests cannot be read',
+    'it consented and drain requests cannot be read',
     [buildObservation([{ says: 'drained', quotes: '"1"' }], { drainRequests: null })],
   ],
-  ['all heartbeats are gone', [buildObservation([{ ...BUSY, says: 'none' }, BUSY], { workers: new Map() })]],
-  ['the cloud says that it is stopped, and it beats', [buildObservation([{ ...BUSY, phase: 'stopped' }])]],
-  ['the cloud says that it failed, and it beats', [buildObservation([{ ...BUSY, phase: 'failed' }])]],
   [
-    'the cloud says that it failed, before it is first heard',
+    'all heartbeats are missing',
+    [buildObservation([{ ...BUSY, says: 'none' }, BUSY], { workers: new Map() })],
+  ],
+  [
+    'the cloud reports it as stopped but it sends heartbeats',
+    [buildObservation([{ ...BUSY, phase: 'stopped' }])],
+  ],
+  [
+    'the cloud reports it as failed but it sends heartbeats',
+    [buildObservation([{ ...BUSY, phase: 'failed' }])],
+  ],
+  [
+    'the cloud reports it as failed before its first heartbeat',
     [buildObservation([{ says: 'none', phase: 'failed', ageMs: 60_000 }, BUSY])],
   ],
   [
-    'the cloud says that it is still being made',
+    'the cloud reports it as still being created',
     [buildObservation([{ ...BUSY, phase: 'creating', ageMs: HOUR_MS }])],
   ],
   [
-    'it is silent for less than the others may be',
+    'it has been silent for less than the longest lease',
     [buildObservation([{ ...BUSY, heardMs: 299_000 }, BUSY], asked('"1"'))],
   ],
   [
-    'it is silent for an hour, but its request was written a moment ago',
+    'it has been silent for an hour, but its request was written a moment ago',
     [buildObservation([{ ...BUSY, heardMs: HOUR_MS }, BUSY, BUSY], asked('"1"'))],
   ],
   [
-    'it is silent for an hour with its request standing, and so is everybody',
+    'it and all others have been silent for an hour, with a request',
     [0, 600_000, HOUR_MS].map((ms) => silentFor(buildObservation([BUSY, BUSY, BUSY], asked('"1"')), ms)),
   ],
   [
-    'queue and ledger say zero, twice and again',
+    'the queue and the ledger read zero several times',
     [0, 5_000, 10_000, HOUR_MS].map((ms) => later(buildObservation([BUSY]), ms)),
   ],
   [
-    'a person pauses the fleet',
+    'an override pauses the fleet',
     [
       buildObservation([BUSY], { override: buildOverride('pause', null) }),
       buildObservation([BUSY], { ...asked('"1"'), override: buildOverride('pause', null) }),
     ],
   ],
   [
-    'a person wants none, for hours, and it does not answer',
+    'an override of zero lasts for hours and it does not answer its request',
     [0, HOUR_MS, 2 * HOUR_MS].map((ms) =>
       later(
         buildObservation([BUSY], { ...asked('"1"'), override: buildOverride('fixed', 0, 9 * HOUR_MS) }),
@@ -100,7 +112,7 @@ const TRICKS: readonly (readonly [string, readonly Observation[]])[] = [
     ),
   ],
   [
-    'another machine of its pool has consented',
+    'another instance of its pool has consented',
     [
       buildObservation([BUSY, { says: 'drained', quotes: '"1"' }], {
         drainRequests: new Map([['vm-1', '"1"']]),
@@ -108,7 +120,7 @@ const TRICKS: readonly (readonly [string, readonly Observation[]])[] = [
     ],
   ],
   [
-    'it fails what others score',
+    'it fails frames that others score',
     [
       buildObservation(
         [
@@ -124,17 +136,17 @@ const TRICKS: readonly (readonly [string, readonly Observation[]])[] = [
     [buildObservation([{ ...BUSY, beat: { sentAt: '2026-11-23T05:00:00.000Z' } }])],
   ],
   [
-    'its clock is an hour ahead, and ours jumped back',
+    'its clock is an hour ahead and ours jumped back',
     [buildObservation([{ ...BUSY, heardMs: -HOUR_MS, sinceMs: -HOUR_MS }], asked('"1"'))],
   ],
 ];
 
-test.each(TRICKS)('nobody is switched off at work when %s', (_, looks) => {
+test.each(SITUATIONS)('a busy worker is not removed when %s', (_, observations) => {
   const memories: readonly Memory[] = [NOTHING_REMEMBERED, { ...NOTHING_REMEMBERED, zeroReadings: 99 }];
   for (const first of memories) {
     let memory = first;
-    for (const seen of looks) {
-      const decided = decide(seen, POLICY, memory);
+    for (const seen of observations) {
+      const decided = decide(seen, DEFAULT_POLICY, memory);
       ({ memory } = decided);
       const removed = decided.decision.actions.flatMap((action) =>
         action.kind === 'remove' ? action.vmIds : [],
@@ -144,8 +156,8 @@ test.each(TRICKS)('nobody is switched off at work when %s', (_, looks) => {
   }
 });
 
-test('the one that consented does go: the tricks fail for their own sake', () => {
+test('an instance that has consented is removed, so the situations above do test something', () => {
   const seen = buildObservation([{ says: 'drained', quotes: '"1"' }, BUSY], asked('"1"'));
-  const { actions } = decide(seen, POLICY, NOTHING_REMEMBERED).decision;
+  const { actions } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED).decision;
   expect(actions).toMatchObject([{ kind: 'remove', vmIds: ['vm-0'], basis: 'consent' }]);
 });

@@ -1,6 +1,6 @@
 /**
- * Takes away what machines leave behind in storage: drain requests of those that have gone, and heartbeats of those that have been
- * gone for a day. A little each tick; what is left over is there at the next.
+ * Removes what machines leave in storage: drain requests of machines that are gone, and heartbeats of machines that have been gone for a
+ * day. Each tick removes a limited number; the rest waits for the next tick.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { drainBlob, heartbeatBlob } from '../../shared/contract/blob-names.ts';
@@ -10,18 +10,20 @@ const DAY_MS = 24 * 3600 * 1000;
 const REMOVALS_MAX = 50;
 
 export interface Leftovers {
+  /** By vmId. */
   readonly drainRequests: readonly string[];
+  /** By worker id. */
   readonly heartbeats: readonly string[];
 }
 
-/** By name of machine and of worker. Nothing is left over of a fleet that cannot be seen. */
-export function leftovers({ now, fleet, workers, drainRequests }: Observation): Leftovers {
+/** None while the fleet cannot be read, or while an instance has no vmId yet: it might be the owner. */
+export function findLeftovers({ now, fleet, workers, drainRequests }: Observation): Leftovers {
   if (fleet === null || fleet.instances.some(({ vmId }) => vmId === null))
     return { drainRequests: [], heartbeats: [] };
-  const there = new Set(fleet.instances.map(({ vmId }) => vmId));
-  const gone = [...(workers ?? new Map())].filter(([vmId]) => !there.has(vmId));
+  const present = new Set(fleet.instances.map(({ vmId }) => vmId));
+  const gone = [...(workers ?? new Map())].filter(([vmId]) => !present.has(vmId));
   return {
-    drainRequests: [...(drainRequests?.keys() ?? [])].filter((vmId) => !there.has(vmId)),
+    drainRequests: [...(drainRequests?.keys() ?? [])].filter((vmId) => !present.has(vmId)),
     heartbeats: gone
       .flatMap(([, reports]) => reports)
       .filter(({ writtenAt }) => now.getTime() - writtenAt.getTime() > DAY_MS)
@@ -29,8 +31,11 @@ export function leftovers({ now, fleet, workers, drainRequests }: Observation): 
   };
 }
 
-export async function tidy(observation: Observation, blobs: Pick<BlobStore, 'remove'>): Promise<void> {
-  const { drainRequests, heartbeats } = leftovers(observation);
+export async function removeLeftovers(
+  observation: Observation,
+  blobs: Pick<BlobStore, 'remove'>,
+): Promise<void> {
+  const { drainRequests, heartbeats } = findLeftovers(observation);
   await Promise.all([
     ...drainRequests.slice(0, REMOVALS_MAX).map((vmId) => blobs.remove('control', drainBlob(vmId))),
     ...heartbeats.slice(0, REMOVALS_MAX).map((workerId) => blobs.remove('workers', heartbeatBlob(workerId))),

@@ -1,0 +1,190 @@
+/**
+ * How many instances there should be: what the work needs, not fewer than are busy, within the bounds. PURE.
+ *
+ *   engine-seconds = Σ over jobs of frames × megapixels per frame / megapixels per second of one engine with that model
+ *   in time        = ⌈engine-seconds / (drain target × engines per instance)⌉
+ *   worth booting  = ⌊engine-seconds / (boot time × engines per instance)⌋   each works for longer than it takes to boot
+ *   batches        = ⌈batches / engines per instance⌉                        each finds a batch
+ *   wanted         = max(1, minimum of the three) if there is any work, else 0
+ *
+ * Each of the three grows with the backlog in steps of one, so more work never asks for fewer instances. A job with a cap asks for no
+ * more than its money buys, and for none once that is spent. Without the ledger, each message counts as a batch of the usual length.
+ *
+ *   no override   capacityMin .. capacityMax        min n   at least n .. capacityMax
+ *   fixed n       n .. n                            max n   capacityMin .. n
+ *   pause         0 .. 0                            and never above capacityMax
+ *
+ * The form is that of argo-dataflow and KEDA, "enough to drain it within the target time" (their issues 243 and 647). The cold start as
+ * a second bound is our addition: without it, a job of ten frames started twenty machines.
+ */
+import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
+import { isAtItsCap, secondsAskedFor } from '../costs/spending-cap.ts';
+import type { Observation } from '../observe/observation.ts';
+import type { Policy } from '../policy.ts';
+import type { DecisionStep } from './decision.ts';
+import type { Memory, RememberedOverride } from './memory.ts';
+import { type FleetSummary, type Situation, busyCount } from './situation.ts';
+
+export interface Demand {
+  readonly wanted: number;
+  readonly hasWork: boolean;
+  /** Whether both the queue and the ledger could be read: only then may the fleet shrink. */
+  readonly isComplete: boolean;
+  readonly framesRemaining: number | null;
+  readonly engineSeconds: number | null;
+  readonly jobsCapped: number;
+  /** The first few of them. */
+  readonly jobIdsCapped: readonly string[];
+  readonly steps: readonly DecisionStep[];
+}
+
+export interface CapacityBounds {
+  readonly floor: number;
+  readonly ceiling: number;
+  /** Whether an override sets the ceiling: then it applies at once, and to busy instances too. */
+  readonly isCeilingAsked: boolean;
+  readonly override: RememberedOverride | null;
+}
+
+/** Tolerance for a quotient that should be whole, against rounding of doubles. */
+const EPSILON = 1e-9;
+/** As many job ids as fit on a line. */
+const JOBS_NAMED_MAX = 3;
+/** Ten times the largest scale set. A larger demand comes from a wrong reading. */
+const WANTED_MAX = 10_000;
+/** No instance boots in less time. */
+const BOOT_MS_MIN = 1_000;
+
+/** What a cold start takes: the measured time, limited to the longest idle window. */
+export function bootTimeMs(measuredMs: number | null, { idleMsMax, idleMsUnmeasured }: Policy): number {
+  return Math.min(idleMsMax, Math.max(BOOT_MS_MIN, measuredMs ?? idleMsUnmeasured));
+}
+
+export function assessDemand(observation: Observation, policy: Policy, bootMs: number): Demand {
+  const { messagesApprox, backlog, ratesByModel } = observation;
+  const capped = (backlog ?? []).filter(isAtItsCap);
+  const jobs = (backlog ?? []).filter((job) => !isAtItsCap(job));
+  // Messages on the queue may belong to capped jobs. Running instances finish them, but none is started for them.
+  const cappedMessages = sumOf(capped, ({ messagesMax }) => messagesMax);
+  const messages = Math.max(0, (messagesApprox ?? 0) - cappedMessages);
+  const framesRemaining = sumOf(jobs, (job) => job.framesRemaining);
+  const batches = Math.max(
+    messages,
+    sumOf(jobs, ({ batchesRemaining }) => batchesRemaining),
+  );
+  const engineSeconds =
+    backlog === null
+      ? messages * BATCH_TARGET_SECONDS
+      : sumOf(jobs, (job) => secondsAskedFor(job, ratesByModel, policy));
+  const hasWork = framesRemaining > 0 || messages > 0 || jobs.some(({ isSplitting }) => isSplitting);
+
+  const instanceSeconds = (ms: number): number => (ms / 1000) * policy.enginesPerInstance;
+  const inTime = plausible(Math.ceil(engineSeconds / instanceSeconds(policy.drainTargetMs) - EPSILON));
+  const worthBooting = plausible(Math.floor(engineSeconds / instanceSeconds(bootMs) + EPSILON));
+  const withBatch = plausible(Math.ceil(batches / policy.enginesPerInstance));
+  const wanted = hasWork ? Math.max(1, Math.min(inTime, worthBooting, withBatch)) : 0;
+  return {
+    wanted,
+    hasWork,
+    isComplete: messagesApprox !== null && backlog !== null,
+    framesRemaining: backlog === null ? null : framesRemaining,
+    engineSeconds: backlog === null && messagesApprox === null ? null : engineSeconds,
+    jobsCapped: capped.length,
+    jobIdsCapped: capped.slice(0, JOBS_NAMED_MAX).map(({ jobId }) => jobId),
+    steps: [
+      {
+        name: 'backlog',
+        numbers: {
+          framesRemaining: backlog === null ? null : framesRemaining,
+          batchesRemaining: batches,
+          engineSeconds: Math.round(engineSeconds),
+        },
+      },
+      { name: 'queue', numbers: { messages: messagesApprox } },
+      ...(capped.length === 0 ? [] : [{ name: 'capped', numbers: { jobs: capped.length } } as const]),
+      { name: 'in-time', numbers: { instances: inTime, targetSeconds: policy.drainTargetMs / 1000 } },
+      {
+        name: 'worth-booting',
+        numbers: { instances: Math.max(1, worthBooting), bootSeconds: bootMs / 1000 },
+      },
+      { name: 'batches', numbers: { instances: withBatch } },
+      { name: 'wanted', numbers: { instances: wanted } },
+    ],
+  };
+}
+
+/** The override that applies now. While it cannot be read, the last one known applies until it expires. */
+export function overrideToApply(
+  { override, now }: Observation,
+  { override: remembered }: Memory,
+): RememberedOverride | null {
+  const known: RememberedOverride | null =
+    override === 'unknown'
+      ? remembered
+      : override && {
+          mode: override.mode,
+          capacity: override.capacity,
+          reason: override.reason,
+          author: override.author,
+          expiresAtMs: override.expiresAt.getTime(),
+        };
+  return known !== null && known.expiresAtMs > now.getTime() ? known : null;
+}
+
+export function boundsOf(override: RememberedOverride | null, policy: Policy): CapacityBounds {
+  const { capacityMin, capacityMax } = policy;
+  const asked = Math.min(capacityMax, Math.max(0, override?.capacity ?? 0));
+  switch (override?.mode) {
+    case undefined:
+      return { floor: capacityMin, ceiling: capacityMax, isCeilingAsked: false, override };
+    case 'fixed':
+      return { floor: asked, ceiling: asked, isCeilingAsked: true, override };
+    case 'min':
+      return { floor: Math.max(capacityMin, asked), ceiling: capacityMax, isCeilingAsked: false, override };
+    case 'max':
+      return { floor: Math.min(capacityMin, asked), ceiling: asked, isCeilingAsked: true, override };
+    case 'pause':
+      return { floor: 0, ceiling: 0, isCeilingAsked: true, override };
+  }
+}
+
+/** Counts consecutive readings of zero: nothing on the queue, nothing in the ledger, and no worker busy. */
+export function countZeroReadings(
+  { zeroReadings }: Memory,
+  demand: Demand,
+  observation: Observation,
+  fleet: FleetSummary,
+  { zeroReadingsMin }: Policy,
+): number {
+  const isZero = !demand.hasWork && busyCount(fleet) === 0 && !fleet.isFleetSilent;
+  if (!isZero || !isAllRead(demand, observation)) return 0;
+  return Math.min(zeroReadings + 1, zeroReadingsMin);
+}
+
+/** No work seems left, but too few readings in a row say so: no instance is drained for it. */
+export function isZeroDoubted({ memory, policy }: Pick<Situation, 'memory' | 'policy'>): boolean {
+  return memory.zeroReadings > 0 && memory.zeroReadings < policy.zeroReadingsMin;
+}
+
+/** The instances wanted, but at least the busy ones; at least those alive where it is not known that fewer are enough. */
+export function desiredCapacity(situation: Omit<Situation, 'desired'>): number {
+  const { observation, demand, bounds, fleet } = situation;
+  const canJudge = isAllRead(demand, observation) && !fleet.isFleetSilent;
+  // A zero that is not confirmed may turn out to be a batch.
+  const atWork = isZeroDoubted(situation) ? Math.min(1, fleet.aliveCount) : busyCount(fleet);
+  const least = canJudge ? atWork : fleet.aliveCount;
+  return Math.min(bounds.ceiling, Math.max(bounds.floor, demand.wanted, least));
+}
+
+function isAllRead({ isComplete }: Demand, { workers, drainRequests }: Observation): boolean {
+  return isComplete && workers !== null && drainRequests !== null;
+}
+
+/** Limits a number of instances, so that a wrong reading cannot ask for more. */
+function plausible(instances: number): number {
+  return Math.min(WANTED_MAX, Math.max(0, instances));
+}
+
+function sumOf<T>(items: readonly T[], numberOf: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + numberOf(item), 0);
+}
