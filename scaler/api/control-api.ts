@@ -1,4 +1,4 @@
-/** What the scaler can be asked and told: the routes behind the guard. `GET` changes nothing, whatever it is asked. */
+/** The scaler's control routes: `/override`, `/status` and `/explain`. They go behind the guard. A `GET` changes nothing. */
 import { overrideRoutes } from '../override/routes.ts';
 import type { OverrideStore } from '../override/store.ts';
 import type { Policy } from '../policy.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { type ArmFailure, type Raise, refusalOf } from '../../scaler/fleet/arm-errors.ts';
+import { type ArmFailure, type Raise, refusalFrom } from '../../scaler/fleet/arm-errors.ts';
 import { armFailureOf, operationFailureOf } from '../../scaler/fleet/arm-failure.ts';
 
 const SPOT: Raise = { kind: 'spot', from: 2, to: 12 };
@@ -125,18 +125,18 @@ describe('what an answer means', () => {
     ['something new', { status: 409, code: 'NeverHeardOf' }, SPOT, 'conflict'],
     ['an outcome without a code', {}, SPOT, 'unreachable'],
   ])('%s', (_what, fields, raise, reason) => {
-    expect(refusalOf(failed(fields), raise).reason).toBe(reason);
+    expect(refusalFrom(failed(fields), raise).reason).toBe(reason);
   });
 
   test('a wait is passed on, whatever the reason', () => {
-    expect(refusalOf(failed({ status: 503, retryAfterMs: 1_200_000 }), null)).toMatchObject({
+    expect(refusalFrom(failed({ status: 503, retryAfterMs: 1_200_000 }), null)).toMatchObject({
       reason: 'unreachable',
       retryAfterMs: 1_200_000,
     });
   });
 
   test("it is told in one line of the service's own words, with status and code", () => {
-    const { message } = refusalOf(
+    const { message } = refusalFrom(
       failed({ status: 409, code: 'SkuNotAvailable', message: `no\n such ${'size '.repeat(200)}` }),
       SPOT,
     );
@@ -159,7 +159,7 @@ describe('what fits into a quota', () => {
     '$fits of 12, with 2 there, $more cores for ten more, $usage used of $limit',
     ({ limit, usage, more, fits }) => {
       const message = quotaText('LowPriorityCores', limit, usage, more);
-      const refusal = refusalOf(failed({ status: 409, code: 'OperationNotAllowed', message }), SPOT);
+      const refusal = refusalFrom(failed({ status: 409, code: 'OperationNotAllowed', message }), SPOT);
       expect(refusal.capacityThatFits).toBe(fits);
     },
   );
@@ -168,7 +168,7 @@ describe('what fits into a quota', () => {
     { what: 'the numbers are missing', message: 'exceeding approved LowPriorityCores quota.', raise: SPOT },
     { what: 'nothing was raised', message: quotaText('LowPriorityCores', 3, 0, 6), raise: null },
   ])('is not guessed where $what', ({ message, raise }) => {
-    expect(refusalOf(failed({ status: 409, message }), raise)).toMatchObject({
+    expect(refusalFrom(failed({ status: 409, message }), raise)).toMatchObject({
       reason: 'quota',
       capacityThatFits: null,
     });

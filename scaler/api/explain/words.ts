@@ -1,4 +1,4 @@
-/** A decision in plain words: why the fleet is the size it is, the sum, what is in the way, and what comes next. PURE. */
+/** A decision in sentences: why the fleet has its size, the calculation, what blocks it, and what comes next. PURE. */
 import {
   type Action,
   type Blocker,
@@ -12,52 +12,53 @@ import type { Override } from '../../observe/observation.ts';
 import { describeOverride } from '../../override/document.ts';
 
 export const REASON_SENTENCES: Readonly<Record<Reason, string>> = {
-  'work-waits': 'There is more work than the instances at hand can do in time.',
-  minimum: 'So many instances are kept, work or not.',
-  override: 'Somebody asked for another size.',
-  replacing: 'An instance is at fault, silent or never came up: it goes, and another comes.',
-  'idle-too-long': 'Instances have been idle for what a cold start costs.',
-  drained: 'Instances have finished, and hold nothing any more.',
-  'not-running': 'Instances do not run: evicted, switched off, or never made.',
-  'enough-at-work': 'There are as many instances as are wanted.',
-  'idle-window': 'There are more instances than are wanted, but not for long enough.',
-  'zero-not-confirmed': 'Nothing seems left to do, but that was read only once.',
-  'nothing-to-do': 'There is nothing to do, and nobody there.',
-  'capacity-reached': 'More instances are wanted than there may be.',
-  'spending-reached': 'More instances are wanted than may be paid for.',
-  'pools-blocked': 'More instances are wanted than Azure gives at the moment.',
-  'boots-fail': 'Instances in a row never reported: one at a time is tried.',
-  'asked-already': 'The pool is changing already, or was asked a moment ago.',
-  'work-unknown': 'The queue or the ledger cannot be read: nothing shrinks.',
-  'workers-unknown': 'Heartbeats or drain requests cannot be read: nobody goes.',
-  'fleet-unknown': 'The fleet cannot be read: nothing is done.',
-  'fleet-silent': 'No heartbeat is read any more. That is our trouble, and not theirs: nobody goes.',
+  'work-waits': 'There is more work than the current instances can finish in time.',
+  minimum: 'The fleet keeps its minimum number of instances, with or without work.',
+  override: 'An override sets the size of the fleet.',
+  replacing: 'An instance is faulty, silent or never started. It is being replaced.',
+  'idle-too-long': 'Instances have been idle for the whole idle window.',
+  drained: 'Instances have drained and hold no work.',
+  'not-running': 'Instances are not running: they were evicted, switched off or never created.',
+  'enough-at-work': 'The fleet has as many instances as it needs.',
+  'idle-window': 'There are more instances than needed, but the idle window is not over.',
+  'zero-not-confirmed': 'There seems to be no work left. A second reading has to confirm it.',
+  'nothing-to-do': 'There is no work, and there are no instances.',
+  'capacity-reached': 'The work needs more instances than the maximum allows.',
+  'spending-reached': 'The work needs more instances than the hourly spending limit allows.',
+  'pools-blocked': 'The work needs more instances than the cloud provides at the moment.',
+  'boots-fail': 'Several instances in a row never reported. The scaler tries one at a time.',
+  'asked-already': 'A pool is changing, or was written to a moment ago.',
+  'work-unknown': 'Cannot read the queue or the ledger. The fleet does not shrink.',
+  'workers-unknown': 'Cannot read heartbeats or drain requests. No instance is drained or removed.',
+  'fleet-unknown': 'Cannot read the fleet. The scaler takes no action.',
+  'fleet-silent':
+    'No worker sends heartbeats any more. Storage or the network is the likely cause, so no instance is removed.',
 };
 
 const WHY_WORDS: Readonly<Record<RemoveWhy, string>> = {
-  idle: 'idle for long enough',
-  override: 'more than was asked for',
-  faulty: 'failing what others score',
+  idle: 'idle for the whole idle window',
+  override: 'more than the override allows',
+  faulty: 'fails frames that other instances process',
   silent: 'silent for longer than any lease',
-  'never-reported': 'never heard of',
-  'never-ready': 'never ready',
+  'never-reported': 'never sent a heartbeat',
+  'never-ready': 'never became ready',
   'by-itself': 'drained by itself',
-  asked: 'asked to go',
+  asked: 'has an earlier drain request',
   stopped: 'not running',
-  failed: 'never made',
+  failed: 'could not be created',
 };
 
 const NEXT_WORDS: Readonly<Record<Next['kind'], string>> = {
-  'pool-asked-again': 'a pool is asked again',
-  'boot-tried-again': 'one more instance is tried',
+  'pool-asked-again': 'the scaler asks a blocked pool again',
+  'boot-tried-again': 'the scaler tries one more instance',
   'boot-overdue': 'an instance that has not reported counts as lost',
-  'idle-drained': 'idle instances are asked to finish',
-  'silent-removed': 'silent instances are removed',
+  'idle-drained': 'the scaler drains idle instances',
+  'silent-removed': 'the scaler removes silent instances',
   'override-ends': 'the override ends',
-  'next-tick': 'it looks again',
+  'next-tick': 'the next tick',
 };
 
-export interface Explained {
+export interface DecisionInContext {
   readonly decision: Decision;
   /** Null where the fleet cannot be read. */
   readonly instances: number | null;
@@ -74,27 +75,27 @@ export function explainInWords({
   now,
   isLeading,
   isWhatIf,
-}: Explained): string[] {
+}: DecisionInContext): string[] {
   const { reason, capacityDesired, steps, actions, blockers, next } = decision;
   const would = isWhatIf ? 'There would be' : 'There should be';
   return [
-    `${instances === null ? 'Nobody knows how many instances there are' : `There ${are(instances)}`}. ${would} ${capacityDesired}.`,
+    `${instances === null ? 'The number of instances is unknown' : `There ${are(instances)}`}. ${would} ${capacityDesired}.`,
     REASON_SENTENCES[reason],
     ...section(
-      'The sum:',
+      'Calculation:',
       steps.map((step) => sentenceOf(step)),
     ),
     ...overrideLines(override, now),
     ...section(
-      'In the way:',
+      'Blockers:',
       blockers.map((blocker) => blockerLine(blocker, now)),
     ),
     ...section(
-      isWhatIf ? 'It would, now:' : isLeading ? 'Now:' : 'The scaler that leads will, now:',
-      actions.length === 0 ? ['do nothing'] : actions.map(actionLine),
+      isWhatIf ? 'Actions in that case:' : isLeading ? 'Actions:' : 'Actions of the scaler that leads:',
+      actions.length === 0 ? ['none'] : actions.map(actionLine),
     ),
     `Next: ${NEXT_WORDS[next.kind]}${next.at === null ? '' : `, ${when(next.at, now)}`}.`,
-    ...(isLeading || isWhatIf ? [] : ['This scaler is not leading: it only watches.']),
+    ...(isLeading || isWhatIf ? [] : ['This scaler is not leading. It takes no action.']),
   ];
 }
 
@@ -106,9 +107,10 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
 }
 
-function overrideLines(override: Explained['override'], now: Date): string[] {
+function overrideLines(override: DecisionInContext['override'], now: Date): string[] {
   if (override === null) return [];
-  if (override === 'unknown') return ['Override: there may be one, but it cannot be read.'];
+  if (override === 'unknown')
+    return ['Override: unknown. It cannot be read; the log of the scaler has the cause.'];
   const { author, reason, setAt, expiresAt } = override;
   const since = `since ${setAt.toISOString()}, until ${expiresAt.toISOString()} (${when(expiresAt, now)})`;
   return [`Override: ${describeOverride(override)}, by ${author}: “${reason}”, ${since}.`];
@@ -116,17 +118,17 @@ function overrideLines(override: Explained['override'], now: Date): string[] {
 
 function blockerLine({ kind, pool, detail, until }: Blocker, now: Date): string {
   const where = pool === null ? '' : ` (${pool})`;
-  return `${kind}${where}: ${detail}${until === null ? '' : `, ${when(until, now)}`}`;
+  return `${kind}${where}: ${detail}${until === null ? '' : ` (ends ${when(until, now)})`}`;
 }
 
 function actionLine(action: Action): string {
   switch (action.kind) {
     case 'scale-out':
-      return `ask ${action.pool} for ${action.total} in all`;
+      return `scale out ${action.pool} to ${action.total} in total`;
     case 'drain':
-      return `ask ${action.vmIds.join(', ')} to finish: ${WHY_WORDS[action.why]}`;
+      return `drain ${action.vmIds.join(', ')}: ${WHY_WORDS[action.why]}`;
     case 'remove':
-      return `remove ${action.instanceIds.join(', ')} of ${action.pool}: ${WHY_WORDS[action.why]}`;
+      return `remove ${action.instanceIds.join(', ')} from ${action.pool}: ${WHY_WORDS[action.why]}`;
   }
 }
 

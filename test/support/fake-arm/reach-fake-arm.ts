@@ -2,7 +2,7 @@
  * How the real SDK reaches the fake: it is told an https address, so that it sends its token, and the very last step of its
  * pipeline goes to the plain one.
  */
-import type { ComputeParts } from '../../../scaler/fleet/compute-calls.ts';
+import type { ComputeOptions } from '../../../scaler/fleet/compute-calls.ts';
 import type { FakeArm } from './fake-arm.ts';
 import { RESOURCE_GROUP, SUBSCRIPTION_ID } from './fake-region.ts';
 import { ENDPOINT } from './routes.ts';
@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000;
 export function reachFakeArm(
   arm: FakeArm,
   { callTimeoutMs }: { readonly callTimeoutMs?: number } = {},
-): ComputeParts {
+): ComputeOptions {
   return {
     subscriptionId: SUBSCRIPTION_ID,
     resourceGroup: RESOURCE_GROUP,
