@@ -28,20 +28,15 @@ export function parseExplainOptions(argv: readonly string[]): ExplainOptions | n
   const command = newCommand('npm run explain')
     .usage('-- [options]')
     .description('Shows why the fleet has its current size, what blocks it, and what comes next.')
-    .option(
-      '--what-if <name=value>',
-      'explain a supposed situation; repeat for several values',
-      parseWhatIf,
-      {},
-    )
-    .option('--json', 'print one JSON object', false)
+    .option('--what-if <name=value>', 'explain a supposed situation; repeat for several values', parseWhatIf)
+    .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES);
   if (!parseCommand(command, argv, 'Show the help: npm run explain -- --help')) return null;
-  const { whatIf, json } = command.opts<{ whatIf: Record<string, string>; json: boolean }>();
-  return { whatIf, asJson: json };
+  const { whatIf = {}, json } = command.opts<{ whatIf?: Record<string, string>; json?: true }>();
+  return { whatIf, asJson: json === true };
 }
 
-function parseWhatIf(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+function parseWhatIf(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [name = '', ...rest] = text.split('=');
   const value = rest.join('=');
   if (!NAMES.includes(name) || value === '') {

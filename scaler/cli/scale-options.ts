@@ -32,17 +32,17 @@ const HINT =
 /** Returns the options, or null after printing the help. Throws USAGE. */
 export function parseScaleOptions(argv: readonly string[], author: string): ScaleOptions | null {
   const command = newCommand('npm run scale')
-    .usage('[instances] -- [options]')
+    .usage('-- [instances] [options]')
     .description('Overrides the size of the fleet for a limited time, or shows the current override.')
     .argument('[instances]', 'exactly this many, whatever the backlog', parseCapacity)
     .option('--min <instances>', 'at least this many', parseCapacity)
     .option('--max <instances>', 'at most this many', parseCapacity)
     .option('--pause', 'start no instances; running ones finish their work and are removed')
     .option('--end', 'end the current override')
-    .option('--for <duration>', 'duration of the override: 90s, 30m, 2h, 7d (1 minute to 7 days)', parseTtl)
+    .option('--for <duration>', 'duration, such as 90s, 30m, 2h or 7d (1 minute to 7 days)', parseTtl)
     .option('--because <reason>', 'reason, shown to other operators')
     .option('--author <name>', `author of the change (default: ${author})`)
-    .option('--json', 'print one JSON object', false)
+    .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES);
   if (!parseCommand(command, argv, HINT)) return null;
   const set = command.opts<{
@@ -53,7 +53,7 @@ export function parseScaleOptions(argv: readonly string[], author: string): Scal
     for?: number;
     because?: string;
     author?: string;
-    json: boolean;
+    json?: true;
   }>();
   const fixed = command.processedArgs[0] as number | undefined;
   const changes = [
@@ -66,7 +66,7 @@ export function parseScaleOptions(argv: readonly string[], author: string): Scal
   const [change] = changes;
   if (changes.length > 1)
     throw usage('Conflicting options: use only one of a number, --min, --max, --pause and --end.');
-  const asJson = set.json;
+  const asJson = set.json === true;
   if (change === undefined) {
     if (set.for === undefined && set.because === undefined) return { kind: 'show', asJson };
     throw usage('No action given: expected a number of instances, --min, --max, --pause or --end.');

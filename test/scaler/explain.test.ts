@@ -75,7 +75,7 @@ test('an explanation has the author, reason and end of an override', () => {
 test('an explanation says what is unknown', () => {
   const words = explanationOf(buildTick({ fleet: null, override: 'unknown' }), POLICY, {}).words.join('\n');
   expect(words).toContain('The number of instances is unknown.');
-  expect(words).toContain('Cannot read the fleet');
+  expect(words).toContain('The fleet cannot be read');
   expect(words).toContain('Override: unknown. It cannot be read');
 });
 
