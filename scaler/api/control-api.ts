@@ -8,13 +8,13 @@ import { whatIfQuery } from './explain/what-if.ts';
 import { type Http, parsedRequest } from './guarded-http.ts';
 import { statusOf } from './status.ts';
 
-export interface ControlApiParts {
+export interface ControlApiOptions {
   readonly loop: Pick<ScalerLoop, 'last'>;
   readonly overrides: OverrideStore;
   readonly policy: Policy;
 }
 
-export function controlApi({ loop, overrides, policy }: ControlApiParts): (http: Http) => void {
+export function controlApi({ loop, overrides, policy }: ControlApiOptions): (http: Http) => void {
   const explain = async (query: unknown) => {
     const whatIf = parsedRequest(whatIfQuery, query);
     return explanationOf(await loop.last(), policy, whatIf);

@@ -117,7 +117,7 @@ export class LocalProcesses implements Fleet {
     this.#log.info({ vmId, pid: child.pid }, 'instance started');
     void exited(child).then(({ status, signal }) => {
       this.#instances.delete(vmId);
-      this.#log.info({ vmId, status, signal }, 'instance gone');
+      this.#log.info({ vmId, status, signal }, 'instance exited');
     });
   }
 }

@@ -131,9 +131,9 @@ describe('leader processes', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: process.env,
     });
-    let heard = '';
-    child.stdout?.on('data', (chunk: Buffer) => (heard += chunk.toString()));
-    const acts = () => [...heard.matchAll(/acted (\d+)/g)].map(([, at]) => Number(at));
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const acts = () => [...output.matchAll(/acted (\d+)/g)].map(([, at]) => Number(at));
     const one = { child, acts };
     started.push(one);
     return one;
@@ -206,9 +206,11 @@ describe('leader processes', () => {
       leading.child.kill('SIGCONT');
     }
     const acts = all
-      .flatMap(({ acts: own }, who) => own().map((at) => ({ who, at })))
+      .flatMap(({ acts: own }, candidate) => own().map((at) => ({ candidate, at })))
       .toSorted((a, b) => a.at - b.at);
-    const changes = acts.filter(({ who }, index) => index > 0 && acts[index - 1]?.who !== who);
+    const changes = acts.filter(
+      ({ candidate }, index) => index > 0 && acts[index - 1]?.candidate !== candidate,
+    );
     expect(changes.length).toBeLessThanOrEqual(turns.length + 1);
   });
 });

@@ -51,7 +51,7 @@ describe('a tick', () => {
     await bench.batches.send('one');
     await bench.fleet.scaleOut('gpu', 2);
     await bench.says('vm-1', { state: 'drained', drainEtag: '"0xABC"' });
-    await bench.storage.blobs.put('workers', 'nobody-0', '', { metadata: { beat: 'no heartbeat' } });
+    await bench.storage.blobs.put('workers', 'unknown-0', '', { metadata: { beat: 'no heartbeat' } });
     await bench.storage.blobs.put('control', drainBlob('vm-1'), '{}');
     const { parts } = bench.scaler();
     const seen = await observe(parts);
@@ -81,9 +81,9 @@ describe('a tick', () => {
   });
 
   test('reports each source that cannot be read as unknown, within its time-out', async () => {
-    const gone = await startTestStorage();
-    const blobs = await openBlobStore(gone.accounts, { ...BRISK, tries: 1, callTimeoutMs: 500 });
-    await gone[Symbol.asyncDispose]();
+    const stopped = await startTestStorage();
+    const blobs = await openBlobStore(stopped.accounts, { ...BRISK, tries: 1, callTimeoutMs: 500 });
+    await stopped[Symbol.asyncDispose]();
     bench.fleet.unreadable = new Error('no answer');
     const away = bench.scaler({ blobs, partMs: 2_000 });
     const overrides = new OverrideStore({ blobs, clock: away.parts.clock, log: away.parts.log });
