@@ -1,4 +1,4 @@
-/** Every variable the scaler reads, with its unit, its default and its bounds. */
+/** Every variable that the scaler reads, with its unit, default and bounds. */
 import { AssertionError } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
@@ -39,26 +39,26 @@ const variables = z
     FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
     FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
     FRAMEFLEET_TICK_SECONDS: secondsAsMs({ min: 0.2, max: 300, fallback: 5 }),
-    /** One of several scalers acts. When it is lost, another does after this long. */
+    /** The leader's lease: if the leader is lost, another scaler leads after this time. */
     FRAMEFLEET_LEADER_SECONDS: secondsAsMs({ min: 3, max: 300, fallback: 15 }),
-    /** Who may tell the scaler anything: the secret itself, or a file that holds it. */
+    /** The token of the control API, or a file that contains it. */
     FRAMEFLEET_SCALER_TOKEN: z.string().min(TOKEN_CHARACTERS_MIN).max(1000).optional(),
     FRAMEFLEET_SCALER_TOKEN_FILE: z.string().optional(),
 
     FRAMEFLEET_FLEET: z.enum(['local', 'azure']).default('local'),
     FRAMEFLEET_SUBSCRIPTION_ID: z.string().min(1).optional(),
     FRAMEFLEET_RESOURCE_GROUP: z.string().min(1).optional(),
-    /** In the order in which they are to be filled. */
+    /** In the order in which the scaler fills them. */
     FRAMEFLEET_SCALE_SETS: scaleSetsSetting.optional(),
-    /** Money an hour for one instance, by pool, in any one currency. */
+    /** Price of one instance per hour, by pool, in any one currency. */
     FRAMEFLEET_PRICES: prices.default([]),
 
-    /** Never more instances than this. On one machine what it bears: two at least, so that there is a fleet. */
+    /** The upper limit of instances. Unset on a local fleet: what the machine's cores and memory allow. */
     FRAMEFLEET_CAPACITY_MAX: z.coerce.number().int().min(0).max(1000).optional(),
     FRAMEFLEET_CAPACITY_MIN: wholeNumber({ min: 0, max: 1000, fallback: POLICY_DEFAULTS.capacityMin }),
     FRAMEFLEET_ON_DEMAND_BASE: wholeNumber({ min: 0, max: 1000, fallback: POLICY_DEFAULTS.onDemandBase }),
     FRAMEFLEET_SPENDING_PER_HOUR_MAX: z.coerce.number().min(0).optional(),
-    /** The backlog is to be worked off within this time, as far as the bounds allow. */
+    /** The fleet is sized to finish the backlog within this time. */
     FRAMEFLEET_DRAIN_TARGET_SECONDS: secondsAsMs({
       min: 1,
       max: 86_400,
@@ -69,7 +69,7 @@ const variables = z
       max: 64,
       fallback: POLICY_DEFAULTS.enginesPerInstance,
     }),
-    /** An idle instance is kept for as long as a cold start was measured to take; for this long where none was. */
+    /** The idle window before a cold start has been measured. After that the measured time counts. */
     FRAMEFLEET_IDLE_SECONDS: secondsAsMs({
       min: 0,
       max: 86_400,
@@ -85,7 +85,7 @@ const variables = z
       max: 3600,
       fallback: seconds(POLICY_DEFAULTS.heartbeatStaleMs),
     }),
-    /** As the workers have it: who has been silent for many of them holds nothing. */
+    /** The workers' lease time. A worker that is silent for several leases no longer holds a message. */
     FRAMEFLEET_LEASE_SECONDS: secondsAsMs({ min: 6, max: 3600, fallback: seconds(POLICY_DEFAULTS.leaseMs) }),
   })
   .superRefine((set, context) => {
@@ -114,9 +114,9 @@ export function scalerConfig(environment: Environment = process.env) {
     token: tokenFrom(set),
     fleet: fleetFrom(set),
     policy,
-    /** Threads of one inference of a local worker: the machine's cores, shared out. */
+    /** Threads per inference of a local worker: the machine's cores divided by the maximum of workers. */
     inferenceThreads: Math.max(1, Math.floor(availableParallelism() / Math.max(1, policy.capacityMax))),
-    /** Local workers are started with these: ours, but for what no worker may hold. */
+    /** The environment of local workers: the scaler's own, without the secrets that a worker must not hold. */
     workerEnvironment: {
       ...environment,
       FRAMEFLEET_REDIS_URL: undefined,
@@ -171,19 +171,19 @@ function policyFrom(set: Variables): Policy {
         5 * leaseMs,
         2 * set.FRAMEFLEET_HEARTBEAT_STALE_SECONDS,
       ),
-      // Processes of this machine cost no call that anybody counts.
+      // Local processes have no rate limit.
       writeEveryMs: isLocal ? 0 : POLICY_DEFAULTS.writeEveryMs,
     });
   } catch (cause) {
     if (!(cause instanceof AssertionError)) throw cause;
-    throw new PermanentError('CONFIG_INVALID', `The environment contradicts itself: ${cause.message}.`, {
-      hint: 'The knobs in scaler/README.md say what each is for.',
+    throw new PermanentError('CONFIG_INVALID', `Settings contradict each other: ${cause.message}.`, {
+      hint: 'See "Configuration" in scaler/README.md for the meaning of each setting.',
       cause,
     });
   }
 }
 
-/** Null where there is none: then nobody may tell the scaler anything. */
+/** Null where none is set. */
 function tokenFrom({ FRAMEFLEET_SCALER_TOKEN: token, FRAMEFLEET_SCALER_TOKEN_FILE: file }: Variables) {
   if (file === undefined) return token ?? null;
   let text: string;
@@ -192,15 +192,15 @@ function tokenFrom({ FRAMEFLEET_SCALER_TOKEN: token, FRAMEFLEET_SCALER_TOKEN_FIL
   } catch (cause) {
     throw new PermanentError(
       'CONFIG_INVALID',
-      `FRAMEFLEET_SCALER_TOKEN_FILE cannot be read: ${describeError(cause)}.`,
-      { hint: 'Give the path of a file that the scaler may read and nobody else.', cause },
+      `Cannot read the file in FRAMEFLEET_SCALER_TOKEN_FILE: ${describeError(cause)}.`,
+      { hint: 'Set it to the path of a file that only the scaler can read.', cause },
     );
   }
   if (text.length >= TOKEN_CHARACTERS_MIN) return text;
   throw new PermanentError(
     'CONFIG_INVALID',
-    `The token in FRAMEFLEET_SCALER_TOKEN_FILE has ${text.length} characters: expected ${TOKEN_CHARACTERS_MIN} or more.`,
-    { hint: 'Make one with `openssl rand -hex 24`.' },
+    `The token in FRAMEFLEET_SCALER_TOKEN_FILE has ${text.length} characters, expected at least ${TOKEN_CHARACTERS_MIN}.`,
+    { hint: 'Create one with `openssl rand -hex 24`.' },
   );
 }
 

@@ -1,4 +1,4 @@
-/** The scaler: observe, decide, act, once per tick. Only composes. */
+/** Starts the scaler: wires its parts and runs the loop (observe, decide, act), the leadership and the HTTP server. */
 import { openBlobStore } from '../shared/azure/blob-store.ts';
 import { BRISK, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
@@ -14,7 +14,7 @@ import { LoopHealth } from '../shared/runtime/loop-health.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
 import { controlApi } from './api/control-api.ts';
-import { addGuarded } from './api/guarded-http.ts';
+import { addGuardedRoutes } from './api/guarded-http.ts';
 import { scalerConfig } from './config.ts';
 import { REMOVE_GRACE_MS } from './fleet/local-processes.ts';
 import { openFleet } from './fleet/open-fleet.ts';
@@ -45,11 +45,11 @@ await runService(
     service.onStop(() => redis.disconnect());
     const state = new ScalerState(redis);
     const overrides = new OverrideStore({ blobs, clock, log });
-    const { fleet, close } = await openFleet(config, { clock, log });
+    const { fleet, close } = await openFleet(config, clock, log);
     service.onStop(close);
 
     const leader = new Leadership({ redis, name: 'scaler', leaseMs: config.leaderLeaseMs, clock, log });
-    // Known before the first tick, so that it acts.
+    // Before the first tick, which acts only if this scaler leads.
     await leader.take();
     service.run('leadership', () => leader.run(signal));
 
@@ -80,7 +80,11 @@ await runService(
       isLive: () => loop.isTurning(),
       isReady: () => !signal.aborted && redis.status === 'ready',
     });
-    await addGuarded(http, { token: config.token, log, routes: controlApi({ loop, overrides, policy }) });
+    await addGuardedRoutes(http, {
+      token: config.token,
+      log,
+      routes: controlApi({ loop, overrides, policy }),
+    });
     service.onStop(() => http.close());
     service.announceReady(await listen(http, config.http));
   },

@@ -1,7 +1,8 @@
 /**
- * What the scaler shows of the fleet. Labels are from closed sets or from the configuration, never an id.
+ * The metrics of the scaler and of the fleet. Label values come from closed sets or from the configuration, never from an id.
  *
- * Machines that live for minutes are missed by whoever scrapes them: what they last said of themselves is shown here, too.
+ * Many instances live for a few minutes only, so Prometheus may never scrape them. The scaler therefore also exposes the figures
+ * of their last heartbeats.
  */
 import { WORKER_STATES } from '../shared/contract/heartbeat.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
@@ -22,7 +23,7 @@ import type { Tick } from './tick.ts';
 
 export interface ScalerMetrics {
   readonly registry: Registry;
-  /** One tick: what was seen and what was decided. */
+  /** Updates the metrics after a tick. */
   tick(tick: Tick, policy: Policy): void;
   removed(this: void, why: RemovalReason, count: number): void;
 }
@@ -38,43 +39,38 @@ export function scalerMetrics(): ScalerMetrics {
 
   const framesRemaining = gauge(
     'framefleet_scaler_frames_remaining',
-    'Frames of open jobs that are neither scored nor given up, but for those held at a cap.',
+    'Frames of open jobs that are neither scored nor failed, without those of jobs held at a cap.',
   );
   const framesHeld = gauge(
     'framefleet_scaler_frames_held',
-    'Frames of jobs that have spent their cap, and are not sent until it is raised.',
+    'Frames of jobs that have spent their cap. They are sent when the cap is raised.',
   );
   const messages = gauge(
     'framefleet_scaler_messages_approx',
-    'Batch messages on the queue, visible and in flight.',
+    'Batch messages on the queue, visible and in flight. Approximate.',
   );
-  const inFlight = gauge('framefleet_scaler_in_flight_approx', 'Batches that workers say they hold.');
+  const inFlight = gauge('framefleet_scaler_in_flight_approx', 'Batches that workers report as held.');
   const engineSeconds = gauge(
     'framefleet_scaler_engine_seconds_remaining',
-    'Time one engine would need for the backlog.',
+    'Time that one engine needs for the backlog.',
   );
-  const instances = labelled(
-    'framefleet_scaler_instances',
-    'Instances there are, by pool and phase.',
-    'pool',
-    'phase',
-  );
+  const instances = labelled('framefleet_scaler_instances', 'Instances by pool and phase.', 'pool', 'phase');
   const workers = labelled(
     'framefleet_scaler_workers',
-    'Workers heard of lately, by what they last said of themselves.',
+    'Workers with a recent heartbeat, by state.',
     'state',
   );
-  const desired = gauge('framefleet_scaler_capacity_desired', 'Instances there should be.');
-  const least = gauge('framefleet_scaler_capacity_min', 'Instances that are kept with nothing to do.');
-  const most = gauge('framefleet_scaler_capacity_max', 'Instances there may be.');
+  const desired = gauge('framefleet_scaler_capacity_desired', 'Instances that the scaler wants.');
+  const capacityMin = gauge('framefleet_scaler_capacity_min', 'Instances that are kept without work.');
+  const capacityMax = gauge('framefleet_scaler_capacity_max', 'Upper limit of instances.');
   const decisions = counter(
     'framefleet_scaler_decisions_total',
-    'Ticks by the reason of their decision.',
+    'Ticks, by reason of the decision.',
     'reason',
   );
   const blocked = labelled(
     'framefleet_scaler_blocked',
-    '1 for each pool that gives nothing more at the moment, by why.',
+    '1 for each pool that provides no more instances at the moment, by reason.',
     'pool',
     'reason',
   );
@@ -85,54 +81,57 @@ export function scalerMetrics(): ScalerMetrics {
   );
   const perHour = gauge(
     'framefleet_scaler_spending_per_hour',
-    'Money an hour for what runs now, in the currency of the prices.',
+    'Price of the running instances per hour, in the currency of the prices.',
   );
-  const spent = counter('framefleet_scaler_spending_total', 'Money spent, in the currency of the prices.');
+  const spent = counter(
+    'framefleet_scaler_spending_total',
+    'Money spent since the fleet was set up, in the currency of the prices.',
+  );
   const machineSeconds = counter(
     'framefleet_scaler_machine_seconds_total',
-    'Time that instances existed, booting and idle included.',
+    'Time that instances existed, including booting and idle time.',
   );
   const boot = gauge(
     'framefleet_scaler_boot_seconds',
-    'From asking for an instance to its first heartbeat, smoothed.',
+    'Time from the request for an instance to its first heartbeat, smoothed.',
   );
   const lastTick = gauge(
     'framefleet_scaler_last_tick_timestamp_seconds',
-    'When the last tick ended, Unix time.',
+    'Unix time of the end of the last tick.',
   );
-  const leader = gauge('framefleet_scaler_leader', '1 where this scaler acts, 0 where it only watches.');
-  const drainRequests = gauge('framefleet_scaler_drain_requests', 'Instances that are asked to finish.');
-  const removed = counter('framefleet_scaler_removed_total', 'Instances removed, by why.', 'why');
+  const leader = gauge('framefleet_scaler_leader', '1 if this scaler leads and acts, 0 otherwise.');
+  const drainRequests = gauge('framefleet_scaler_drain_requests', 'Instances with a drain request.');
+  const removed = counter('framefleet_scaler_removed_total', 'Instances removed, by cause.', 'why');
   const megapixels = labelled(
     'framefleet_fleet_megapixels_per_second',
-    'Sum of what workers last reported, by model and execution provider.',
+    'Throughput of workers by their last heartbeats, by model and execution provider.',
     'model',
     'provider',
   );
   const byProvider = labelled(
     'framefleet_fleet_workers',
-    'Workers heard of lately, by execution provider.',
+    'Workers with a recent heartbeat, by execution provider.',
     'provider',
   );
   const tooOld = gauge(
     'framefleet_fleet_workers_too_old',
-    'Workers that found a message for a newer release.',
+    'Workers that found a message of a newer release.',
   );
 
   for (const reason of REASONS) decisions.inc({ reason }, 0);
   for (const why of REMOVAL_REASONS) removed.inc({ why }, 0);
-  // Not shown before Redis was asked: a 0 that becomes the total of a month reads as a month's money spent now.
+  // Hidden until the total is read from Redis: a jump from 0 to the total would look like money spent just now.
   spent.remove({});
   machineSeconds.remove({});
-  /** What the counters have said: Redis knows the totals, across restarts. */
-  const told = { micros: 0, machineMs: 0 };
+  /** The totals that the counters already contain. Redis keeps the totals across restarts. */
+  const counted = { micros: 0, machineMs: 0 };
 
   return {
     registry,
     removed: (why, count) => removed.inc({ why }, count),
     tick(tick, policy) {
       const { observation, decision, remembered, spending, isLeading } = tick;
-      const { fleet, workers: all, messagesApprox, bootMs } = observation;
+      const { fleet, workers: reportsByVm, messagesApprox, bootMs } = observation;
       const reports = freshReports(observation, policy);
       const frames = framesLeft(observation);
       framesRemaining.set(frames?.toDo ?? Number.NaN);
@@ -144,11 +143,12 @@ export function scalerMetrics(): ScalerMetrics {
         for (const phase of INSTANCE_PHASES) instances.set({ pool: name, phase }, 0);
       for (const { pool, phase } of fleet?.instances ?? []) instances.inc({ pool, phase });
       const inState = (state: string) => reports.filter(({ beat }) => beat.state === state).length;
-      for (const state of WORKER_STATES) workers.set({ state }, all === null ? Number.NaN : inState(state));
-      inFlight.set(all === null ? Number.NaN : inState('busy') + inState('draining'));
+      for (const state of WORKER_STATES)
+        workers.set({ state }, reportsByVm === null ? Number.NaN : inState(state));
+      inFlight.set(reportsByVm === null ? Number.NaN : inState('busy') + inState('draining'));
       desired.set(decision.capacityDesired);
-      least.set(policy.capacityMin);
-      most.set(policy.capacityMax);
+      capacityMin.set(policy.capacityMin);
+      capacityMax.set(policy.capacityMax);
       decisions.inc({ reason: decision.reason });
       blocked.reset();
       for (const { pool, reason } of blocksOf(remembered, observation)) blocked.set({ pool, reason }, 1);
@@ -157,10 +157,10 @@ export function scalerMetrics(): ScalerMetrics {
       perHour.set(fleet === null ? Number.NaN : spendingPerHour(fleet.instances, policy.pricePerHour));
       if (spending !== null) {
         const { micros, machineMs } = spending.total;
-        spent.inc(Math.max(0, micros - told.micros) / 1e6);
-        machineSeconds.inc(Math.max(0, machineMs - told.machineMs) / 1000);
-        told.micros = Math.max(told.micros, micros);
-        told.machineMs = Math.max(told.machineMs, machineMs);
+        spent.inc(Math.max(0, micros - counted.micros) / 1e6);
+        machineSeconds.inc(Math.max(0, machineMs - counted.machineMs) / 1000);
+        counted.micros = Math.max(counted.micros, micros);
+        counted.machineMs = Math.max(counted.machineMs, machineMs);
       }
       boot.set(bootMs === null ? Number.NaN : bootMs / 1000);
       leader.set(isLeading ? 1 : 0);

@@ -1,4 +1,4 @@
-/** What the scaler can be asked and told: the routes behind the guard. `GET` changes nothing, whatever it is asked. */
+/** The scaler's control routes: `/override`, `/status` and `/explain`. They go behind the guard. A `GET` changes nothing. */
 import { overrideRoutes } from '../override/routes.ts';
 import type { OverrideStore } from '../override/store.ts';
 import type { Policy } from '../policy.ts';
@@ -8,13 +8,13 @@ import { whatIfQuery } from './explain/what-if.ts';
 import { type Http, parsedRequest } from './guarded-http.ts';
 import { statusOf } from './status.ts';
 
-export interface ControlApiParts {
+export interface ControlApiOptions {
   readonly loop: Pick<ScalerLoop, 'last'>;
   readonly overrides: OverrideStore;
   readonly policy: Policy;
 }
 
-export function controlApi({ loop, overrides, policy }: ControlApiParts): (http: Http) => void {
+export function controlApi({ loop, overrides, policy }: ControlApiOptions): (http: Http) => void {
   const explain = async (query: unknown) => {
     const whatIf = parsedRequest(whatIfQuery, query);
     return explanationOf(await loop.last(), policy, whatIf);

@@ -1,9 +1,9 @@
 /**
- * The routes that only the fleet's owners may use: all but `/health` and `/metrics`. They ask for a bearer token, which is
- * compared in constant time, and bear a bounded number of changes and of failures a minute from one address. Who has the token
- * is not kept out by the failures of others behind the same proxy.
+ * Guards the scaler's control routes. Every route except `/health` and `/metrics` requires a bearer token, which is compared in
+ * constant time. Each address may make a limited number of changes and of failed attempts per minute. Wrong tokens sent from an
+ * address do not lock out a caller with the right token behind the same proxy.
  *
- * Whatever is refused is refused in the house's shape: `{"error": {"code", "message", "hint"}}`. Nothing here logs a header.
+ * Every error has the shape `{"error": {"code", "message", "hint"}}`. This file never logs a header.
  */
 import bearerAuth from '@fastify/bearer-auth';
 import rateLimit from '@fastify/rate-limit';
@@ -22,11 +22,11 @@ import type { Log } from '../../shared/runtime/log.ts';
 
 export type Http = ReturnType<typeof createHttp>;
 
-/** From one address: a person with a script needs less. */
+/** Per address. A script that an operator runs needs fewer. */
 const CHANGES_A_MINUTE = 30;
 const FAILURES_A_MINUTE = 30;
-/** So many more, and the address is told that it is no misunderstanding. */
-const FAILURES_FORGIVEN = 60;
+/** After this many failures over the limit, the answer changes from 429 to 403. */
+const FAILURES_BEFORE_BAN = 60;
 const MINUTE_MS = 60_000;
 const BODY_BYTES_MAX = 16 * 1024;
 
@@ -39,21 +39,20 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   STORAGE_UNAVAILABLE: 503,
 };
 
-/** For a route that changes something. */
-export const CHANGING = {
+/** Options of a route that changes something. */
+export const CHANGE_ROUTE = {
   bodyLimit: BODY_BYTES_MAX,
   config: { rateLimit: { max: CHANGES_A_MINUTE, timeWindow: MINUTE_MS } },
 } as const;
 
-/** Adds `routes` behind the guard. Without a token all of them answer how to set one. */
-export async function addGuarded(
-  http: Http,
-  {
-    token,
-    log,
-    routes,
-  }: { readonly token: string | null; readonly log: Log; readonly routes: (guarded: Http) => void },
-): Promise<void> {
+export interface GuardedRoutes {
+  /** Null where none is set: then every route answers TOKEN_NOT_SET. */
+  readonly token: string | null;
+  readonly log: Log;
+  readonly routes: (guarded: Http) => void;
+}
+
+export async function addGuardedRoutes(http: Http, { token, log, routes }: GuardedRoutes): Promise<void> {
   http.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ error: complaintOf(routeUnknown(request.method, request.url)) }),
   );
@@ -66,31 +65,31 @@ export async function addGuarded(
     const failures = guarded.createRateLimit({
       max: FAILURES_A_MINUTE,
       timeWindow: MINUTE_MS,
-      ban: FAILURES_FORGIVEN,
+      ban: FAILURES_BEFORE_BAN,
     });
     guarded.addHook('onRequest', async (request, reply) => {
       if (token === null) throw tokenNotSet();
-      const isWelcome = await new Promise<boolean>((resolve) => {
+      const isAuthorized = await new Promise<boolean>((resolve) => {
         guarded.verifyBearerAuth?.(request, reply, (error) => resolve(error === undefined));
       });
-      if (isWelcome) return;
+      if (isAuthorized) return;
       const failed = await failures(request);
       if (failed.isAllowed || !failed.isExceeded) throw tokenRefused();
       void reply.header('retry-after', failed.ttlInSeconds);
       throw failed.isBanned ? new AddressRefusedError() : tooMany(`${failed.ttlInSeconds} s`);
     });
     guarded.setErrorHandler((error, request, reply) => {
-      const told = asFleetError(error);
-      const status = told instanceof AddressRefusedError ? 403 : (STATUS[told.code] ?? 500);
+      const fleetError = asFleetError(error);
+      const status = fleetError instanceof AddressRefusedError ? 403 : (STATUS[fleetError.code] ?? 500);
       if (status === 500) log.error({ error, method: request.method }, 'request failed');
       if (status === 401) void reply.header('www-authenticate', 'Bearer');
-      return reply.code(status).send({ error: complaintOf(told) });
+      return reply.code(status).send({ error: complaintOf(fleetError) });
     });
     routes(guarded);
   });
 }
 
-/** A body or a query as it should be. Throws REQUEST_INVALID with every fault. */
+/** Parses a body or a query. Throws REQUEST_INVALID with every fault. */
 export function parsedRequest<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
   const { success, data, error } = schema.safeParse(given);
   if (success) return data;
@@ -98,37 +97,37 @@ export function parsedRequest<S extends z.ZodType>(schema: S, given: unknown): z
     const where = path.map(String).join('.');
     return where === '' ? message : `${where}: ${message}`;
   });
-  throw requestInvalid(`The request is not complete or not valid: ${faults.join('; ')}.`);
+  throw requestInvalid(`The request is invalid: ${faults.join('; ')}.`);
 }
 
 function requestInvalid(message: string): PermanentError {
   return new PermanentError('REQUEST_INVALID', message, {
-    hint: 'See "Overrides" in scaler/README.md, or use `npm run scale -- --help`.',
+    hint: 'See "Control API" in scaler/README.md, or run `npm run scale -- --help`.',
   });
 }
 
-/** Those of ours as they are; what fastify refuses (no JSON, too long) is the request's fault; the rest is a mistake of ours. */
+/** Keeps a FleetError. What fastify rejects (malformed JSON, body too long) becomes REQUEST_INVALID, everything else INTERNAL. */
 function asFleetError(error: unknown): FleetError {
   if (error instanceof FleetError) return error;
   const status =
     typeof error === 'object' && error !== null && 'statusCode' in error ? error.statusCode : 500;
   if (typeof status === 'number' && status >= 400 && status < 500)
-    return requestInvalid(`The request cannot be read: ${describeError(error)}.`);
-  return new TransientError('INTERNAL', 'The scaler could not do that.', {
-    hint: 'Try again; its log has the cause.',
+    return requestInvalid(`Cannot read the request: ${describeError(error)}.`);
+  return new TransientError('INTERNAL', 'The scaler failed to process the request.', {
+    hint: 'Try again. If it fails again, look for the cause in the log of the scaler.',
     cause: error,
   });
 }
 
 function tokenNotSet(): FleetError {
-  return new PermanentError('TOKEN_NOT_SET', 'This scaler has no token, so nobody may tell it anything.', {
-    hint: 'Set FRAMEFLEET_SCALER_TOKEN or FRAMEFLEET_SCALER_TOKEN_FILE for the scaler, and start it again.',
+  return new PermanentError('TOKEN_NOT_SET', 'This scaler has no token, so it rejects every request.', {
+    hint: 'Set FRAMEFLEET_SCALER_TOKEN or FRAMEFLEET_SCALER_TOKEN_FILE for the scaler, and restart it.',
   });
 }
 
 function tokenRefused(): FleetError {
-  return new PermanentError('TOKEN_REFUSED', 'The token is missing, or is not this scaler’s.', {
-    hint: 'Send `Authorization: Bearer TOKEN`; for the commands, set FRAMEFLEET_SCALER_TOKEN.',
+  return new PermanentError('TOKEN_REFUSED', 'The token is missing or wrong.', {
+    hint: 'Send `Authorization: Bearer TOKEN`. For the commands, set FRAMEFLEET_SCALER_TOKEN.',
   });
 }
 
@@ -138,17 +137,17 @@ function tooMany(after: string): FleetError {
   });
 }
 
-/** Whoever goes on and on: the same code, said more clearly. */
+/** For an address that keeps sending wrong tokens: the same code, with status 403. */
 class AddressRefusedError extends TransientError {
   constructor() {
-    super('TOO_MANY_REQUESTS', 'Far too many wrong tokens from this address.', {
-      hint: 'Stop, find the right token, and try again in a minute.',
+    super('TOO_MANY_REQUESTS', 'This address is blocked after too many wrong tokens.', {
+      hint: 'Stop sending requests, check the token, and try again in a minute.',
     });
   }
 }
 
 function routeUnknown(method: string, url: string): FleetError {
-  return new PermanentError('ROUTE_UNKNOWN', `There is nothing at ${method} ${url.replace(/\?.*$/s, '')}.`, {
-    hint: 'There are /health/live, /health/ready, /metrics, /override, /status and /explain.',
+  return new PermanentError('ROUTE_UNKNOWN', `No such route: ${method} ${url.replace(/\?.*$/s, '')}.`, {
+    hint: 'The routes are /health/live, /health/ready, /metrics, /override, /status and /explain.',
   });
 }

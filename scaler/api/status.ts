@@ -1,9 +1,9 @@
-/** The answer of `GET /status`: the fleet, its work and its cost, as the last tick saw them. PURE. */
+/** The answer of `GET /status`: the fleet, its work and its cost at the last tick. PURE. */
 import { type Amount } from '../../shared/redis/spending.ts';
 import { spendingPerHour } from '../costs/share-cost.ts';
 import { isAtItsCap } from '../costs/spending-cap.ts';
 import type { Instance } from '../fleet/fleet.ts';
-import { shown } from '../override/document.ts';
+import { overrideJson } from '../override/document.ts';
 import type { Policy } from '../policy.ts';
 import { blocksOf, engineSecondsLeft, freshReports, overrideInForce } from '../tick-figures.ts';
 import type { Tick } from '../tick.ts';
@@ -26,7 +26,7 @@ export function statusOf({ observation, decision, remembered, spending, isLeadin
           ({ phase }) => phase,
         ),
       })) ?? null,
-    instances: fleet?.instances.map((instance) => shownInstance(instance, observation)) ?? null,
+    instances: fleet?.instances.map((instance) => instanceJson(instance, observation)) ?? null,
     workers: workers === null ? null : countBy(freshReports(observation, policy), ({ beat }) => beat.state),
     drainRequests: drainRequests?.size ?? null,
     messagesApprox,
@@ -45,19 +45,18 @@ export function statusOf({ observation, decision, remembered, spending, isLeadin
     },
     bootSeconds: bootMs === null ? null : bootMs / 1000,
     blocked: blocksOf(remembered, observation),
-    override: shown(override === 'unknown' ? override : overrideInForce(observation)),
+    override: overrideJson(override === 'unknown' ? override : overrideInForce(observation)),
     spending: {
       perHour: fleet && spendingPerHour(fleet.instances, policy.pricePerHour),
       perHourMax: policy.spendingPerHourMax,
-      total: spending && shownAmount(spending.total),
+      total: spending && amountJson(spending.total),
       byJob:
-        spending &&
-        Object.fromEntries([...spending.byJob].map(([job, amount]) => [job, shownAmount(amount)])),
+        spending && Object.fromEntries([...spending.byJob].map(([job, amount]) => [job, amountJson(amount)])),
     },
   };
 }
 
-function shownInstance(
+function instanceJson(
   { pool, instanceId, vmId, phase, createdAt }: Instance,
   { workers }: Tick['observation'],
 ) {
@@ -66,7 +65,7 @@ function shownInstance(
   return { pool, instanceId, vmId, phase, createdAt: createdAt.toISOString(), workers: states };
 }
 
-function shownAmount({ machineMs, micros }: Amount) {
+function amountJson({ machineMs, micros }: Amount) {
   return { machineSeconds: machineMs / 1000, spent: micros / 1e6 };
 }
 

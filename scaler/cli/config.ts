@@ -1,4 +1,4 @@
-/** Every variable `npm run scale` and `npm run explain` read. */
+/** Every variable that `npm run scale` and `npm run explain` read. */
 import { hostname, userInfo } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,14 +11,14 @@ import { type Environment, parseEnvironment } from '../../shared/runtime/environ
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const variables = z.object({
-  /** Where the scaler serves; unset: that of the local fleet of this folder. */
+  /** Unset: the scaler of this folder's local fleet. */
   FRAMEFLEET_SCALER_URL: z.url({ protocol: /^https?$/ }).optional(),
   FRAMEFLEET_SCALER_TOKEN: z.string().min(1).optional(),
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
 });
 
 /** Throws CONFIG_INVALID. */
-export function commandConfig() {
+export function scalerCommandConfig() {
   loadDotEnv(ROOT);
   const environment: Environment = process.env;
   const set = parseEnvironment(variables, environment);
@@ -26,17 +26,17 @@ export function commandConfig() {
     url: set.FRAMEFLEET_SCALER_URL,
     token: set.FRAMEFLEET_SCALER_TOKEN,
     localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
-    /** Who types, where nobody else is named. */
+    /** The default of `--author`. */
     author: `${userName(environment)}@${hostname()}`.slice(0, 100),
   };
 }
-export type CommandConfig = Readonly<ReturnType<typeof commandConfig>>;
+export type ScalerCommandConfig = Readonly<ReturnType<typeof scalerCommandConfig>>;
 
-/** Inside a container a user may have no name. */
+/** Inside a container the user may have no name. */
 function userName(environment: Environment): string {
   try {
     return userInfo().username;
   } catch {
-    return environment['USER'] ?? 'somebody';
+    return environment['USER'] ?? 'unknown';
   }
 }

@@ -1,11 +1,11 @@
-/** What may be said on the command line of `npm run explain`, and what it means. */
+/** Parses the command line of `npm run explain`. */
 import { InvalidArgumentError } from 'commander';
 
 import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { whatIfQuery } from '../api/explain/what-if.ts';
 
 export interface ExplainOptions {
-  /** By name, as the scaler's query has them. */
+  /** Values by name, as in the query of `GET /explain`. */
   readonly whatIf: Readonly<Record<string, string>>;
   readonly asJson: boolean;
 }
@@ -18,27 +18,31 @@ Examples:
   npm run explain -- --what-if backlog=100000
   npm run explain -- --what-if backlog=100000 --what-if megapixelsPerFrame=8.3 --what-if capacityMax=40
 
-What may be supposed: ${NAMES.join(', ')}. Nothing is changed by it.
-Exit status: 0 done, 64 usage, 69 the scaler is not reachable, 70 an internal error, 77 the token is not the scaler’s.`;
+Names for --what-if: ${NAMES.join(', ')}.
+--what-if changes nothing: it only shows what the scaler would decide.
 
-/** The options, or null where help was asked for and printed. Throws USAGE. */
+Exit status: 0 success, 64 usage error, 69 cannot reach the scaler, 70 internal error, 77 wrong token.`;
+
+/** Returns the options, or null after printing the help. Throws USAGE. */
 export function parseExplainOptions(argv: readonly string[]): ExplainOptions | null {
   const command = newCommand('npm run explain')
     .usage('-- [options]')
-    .description('Says why the fleet is the size it is, what is in the way, and what comes next.')
-    .option('--what-if <name=value>', 'suppose that it were so; may be said several times', parseSupposed, {})
-    .option('--json', 'print one JSON object', false)
+    .description('Shows why the fleet has its current size, what blocks it, and what comes next.')
+    .option('--what-if <name=value>', 'explain a supposed situation; repeat for several values', parseWhatIf)
+    .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES);
-  if (!parseCommand(command, argv, 'All of it: npm run explain -- --help')) return null;
-  const { whatIf, json } = command.opts<{ whatIf: Record<string, string>; json: boolean }>();
-  return { whatIf, asJson: json };
+  if (!parseCommand(command, argv, 'Show the help: npm run explain -- --help')) return null;
+  const { whatIf = {}, json } = command.opts<{ whatIf?: Record<string, string>; json?: true }>();
+  return { whatIf, asJson: json === true };
 }
 
-function parseSupposed(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+function parseWhatIf(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [name = '', ...rest] = text.split('=');
   const value = rest.join('=');
   if (!NAMES.includes(name) || value === '') {
-    throw new InvalidArgumentError(`Expected one of ${NAMES.join(', ')}, as in backlog=100000.`);
+    throw new InvalidArgumentError(
+      `Expected NAME=VALUE, such as backlog=100000. Names: ${NAMES.join(', ')}.`,
+    );
   }
   return { ...before, [name]: value };
 }

@@ -1,4 +1,4 @@
-/** What may be said on the command line of `npm run scale`, and what it means. */
+/** Parses the command line of `npm run scale`. */
 import { InvalidArgumentError } from 'commander';
 
 import { parseDuration } from '../../shared/command/duration.ts';
@@ -19,29 +19,30 @@ Examples:
   npm run scale -- --max 8 --for 7d --because "quota is shared this week"
   npm run scale -- --pause --for 1h --because "storage is being moved"
   npm run scale -- --end --because "demo is over"
-  npm run scale                  what stands now
+  npm run scale                  show the current override
 
-It survives a restart of the scaler, and ends by itself. Who and why is kept in logs/_audit/override.ndjson.
-Exit status: 0 done, 64 usage, 69 the scaler is not reachable, 70 an internal error, 77 the token is not the scaler’s.`;
+An override survives a restart of the scaler and ends by itself. Each change is recorded with its author and reason in
+logs/_audit/override.ndjson.
 
-const HINT = 'Usage: npm run scale -- 4 --for 30m --because "why". All of it: npm run scale -- --help';
+Exit status: 0 success, 64 usage error, 69 cannot reach the scaler, 70 internal error, 77 wrong token.`;
 
-/** The options, or null where help was asked for and printed. Throws USAGE. */
+const HINT =
+  'Example: npm run scale -- 4 --for 30m --because "demo at ten". Show the help: npm run scale -- --help';
+
+/** Returns the options, or null after printing the help. Throws USAGE. */
 export function parseScaleOptions(argv: readonly string[], author: string): ScaleOptions | null {
   const command = newCommand('npm run scale')
-    .usage('[instances] -- [options]')
-    .description(
-      'Tells the scaler how many instances there are to be, for a while; or shows what it was told.',
-    )
-    .argument('[instances]', 'exactly so many, whatever there is to do', parseCapacity)
-    .option('--min <instances>', 'at least so many', parseCapacity)
-    .option('--max <instances>', 'at most so many', parseCapacity)
-    .option('--pause', 'start nothing; who is there finishes and goes')
-    .option('--end', 'take back what was asked for')
-    .option('--for <duration>', 'how long: 90s, 30m, 2h, 7d (1 minute to 7 days)', parseTtl)
-    .option('--because <reason>', 'why: others will read it')
-    .option('--author <name>', `who (default: ${author})`)
-    .option('--json', 'print one JSON object', false)
+    .usage('-- [instances] [options]')
+    .description('Overrides the size of the fleet for a limited time, or shows the current override.')
+    .argument('[instances]', 'exactly this many, whatever the backlog', parseCapacity)
+    .option('--min <instances>', 'at least this many', parseCapacity)
+    .option('--max <instances>', 'at most this many', parseCapacity)
+    .option('--pause', 'start no instances; running ones finish their work and are removed')
+    .option('--end', 'end the current override')
+    .option('--for <duration>', 'duration, such as 90s, 30m, 2h or 7d (1 minute to 7 days)', parseTtl)
+    .option('--because <reason>', 'reason, shown to other operators')
+    .option('--author <name>', `author of the change (default: ${author})`)
+    .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES);
   if (!parseCommand(command, argv, HINT)) return null;
   const set = command.opts<{
@@ -52,30 +53,30 @@ export function parseScaleOptions(argv: readonly string[], author: string): Scal
     for?: number;
     because?: string;
     author?: string;
-    json: boolean;
+    json?: true;
   }>();
   const fixed = command.processedArgs[0] as number | undefined;
-  const wishes = [
+  const changes = [
     ...(fixed === undefined ? [] : [{ mode: 'fixed' as const, capacity: fixed }]),
     ...(set.min === undefined ? [] : [{ mode: 'min' as const, capacity: set.min }]),
     ...(set.max === undefined ? [] : [{ mode: 'max' as const, capacity: set.max }]),
     ...(set.pause === undefined ? [] : [{ mode: 'pause' as const }]),
     ...(set.end === undefined ? [] : ['end' as const]),
   ];
-  const [wish] = wishes;
-  if (wishes.length > 1)
-    throw usage('Only one of a number, --min, --max, --pause and --end can be asked for.');
-  const asJson = set.json;
-  if (wish === undefined) {
+  const [change] = changes;
+  if (changes.length > 1)
+    throw usage('Conflicting options: use only one of a number, --min, --max, --pause and --end.');
+  const asJson = set.json === true;
+  if (change === undefined) {
     if (set.for === undefined && set.because === undefined) return { kind: 'show', asJson };
-    throw usage('Nothing is asked for: expected a number of instances, --min, --max, --pause or --end.');
+    throw usage('No action given: expected a number of instances, --min, --max, --pause or --end.');
   }
   const reason = set.because?.trim() ?? '';
-  if (reason === '') throw usage('--because is missing: others will want to know why.');
+  if (reason === '') throw usage('--because is missing: each change is recorded with its reason.');
   const signature = { author: set.author ?? author, reason };
-  if (wish === 'end') return { kind: 'end', request: signature, asJson };
-  if (set.for === undefined) throw usage('--for is missing: an override ends by itself, and you say when.');
-  return { kind: 'set', request: { ...wish, ttlSeconds: set.for, ...signature }, asJson };
+  if (change === 'end') return { kind: 'end', request: signature, asJson };
+  if (set.for === undefined) throw usage('--for is missing: an override needs a duration.');
+  return { kind: 'set', request: { ...change, ttlSeconds: set.for, ...signature }, asJson };
 }
 
 function usage(message: string): PermanentError {

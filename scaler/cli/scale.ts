@@ -1,13 +1,10 @@
-/**
- * `npm run scale`: tells the scaler how many instances there are to be, for a while, and why; takes that back; or shows it. See
- * `commands/scale-options.ts`.
- */
+/** `npm run scale`: sets, ends or shows the override of the fleet's size. See `scale-options.ts`. */
 import { z } from 'zod';
 
 import { print, runCommand } from '../../shared/command/run-command.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
-import { type Asked, askScaler } from './ask-scaler.ts';
-import { commandConfig } from './config.ts';
+import { type ScalerRequest, askScaler } from './ask-scaler.ts';
+import { scalerCommandConfig } from './config.ts';
 import { type ScaleOptions, parseScaleOptions } from './scale-options.ts';
 
 const override = z
@@ -22,20 +19,20 @@ const override = z
   })
   .or(z.literal('unknown'))
   .nullable();
-const answer = z.union([z.object({ override }), z.object({ ended: override })]);
-type Shown = z.infer<typeof override>;
+const overrideAnswer = z.union([z.object({ override }), z.object({ ended: override })]);
+type OverrideJson = z.infer<typeof override>;
 
 const argv = process.argv.slice(2);
 process.exitCode = await runCommand(argv, async () => {
-  const config = commandConfig();
+  const config = scalerCommandConfig();
   const options = parseScaleOptions(argv, config.author);
   if (options === null) return EXIT.ok;
-  const said = await askScaler(requestOf(options), answer, config);
-  print(options.asJson ? JSON.stringify(said) : inWords(said).join('\n'));
+  const answer = await askScaler(requestOf(options), overrideAnswer, config);
+  print(options.asJson ? JSON.stringify(answer) : describeAnswer(answer).join('\n'));
   return EXIT.ok;
 });
 
-function requestOf(options: ScaleOptions): Asked {
+function requestOf(options: ScaleOptions): ScalerRequest {
   const path = '/override';
   switch (options.kind) {
     case 'show':
@@ -47,16 +44,18 @@ function requestOf(options: ScaleOptions): Asked {
   }
 }
 
-function inWords(said: z.infer<typeof answer>): string[] {
-  if ('ended' in said)
-    return said.ended === null ? ['There was no override to end.'] : ['Ended:', ...describe(said.ended)];
-  if (said.override === null) return ['No override: the scaler decides.'];
-  return describe(said.override);
+function describeAnswer(answer: z.infer<typeof overrideAnswer>): string[] {
+  if ('ended' in answer)
+    return answer.ended === null
+      ? ['There was no override to end.']
+      : ['Ended:', ...describeOverride(answer.ended)];
+  if (answer.override === null) return ['No override: the scaler decides.'];
+  return describeOverride(answer.override);
 }
 
-function describe(shown: NonNullable<Shown>): string[] {
-  if (shown === 'unknown') return ['There is an override, but it cannot be read: see the scaler’s log.'];
-  const { meaning, author, reason, setAt, expiresAt } = shown;
+function describeOverride(current: NonNullable<OverrideJson>): string[] {
+  if (current === 'unknown') return ['Cannot read the override. The log of the scaler has the cause.'];
+  const { meaning, author, reason, setAt, expiresAt } = current;
   return [
     `Override: ${meaning}.`,
     `  by ${author}, since ${setAt}, until ${expiresAt}`,

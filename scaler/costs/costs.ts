@@ -1,19 +1,19 @@
-/** Charges machine time to jobs, tick by tick. Only the leader charges; what is charged is in Redis, and survives everybody. */
+/** Charges instance time to jobs at each tick. Only the leader charges. The amounts are in Redis and survive restarts. */
 import type { Spending, SpendingSoFar } from '../../shared/redis/spending.ts';
 import type { Observation } from '../observe/observation.ts';
 import { costOf, shareCost } from './share-cost.ts';
 
-export interface CostParts {
+export interface ChargeOptions {
   readonly spending: Spending;
   /** By pool. */
   readonly pricePerHour: Readonly<Record<string, number>>;
   readonly isLeading: boolean;
 }
 
-/** What has been spent by now. Where machines or jobs cannot be seen nothing is charged: the next tick that sees them does. */
+/** Returns the total spending. Charges nothing if the fleet or the ledger cannot be read; a later tick catches up. */
 export async function chargeCosts(
   { now, fleet, backlog, ratesByModel }: Observation,
-  { spending, pricePerHour, isLeading }: CostParts,
+  { spending, pricePerHour, isLeading }: ChargeOptions,
 ): Promise<SpendingSoFar> {
   const before = await spending.read();
   if (!isLeading || fleet === null || backlog === null) return before;
@@ -21,7 +21,7 @@ export async function chargeCosts(
   const sinceMs = before.chargedUpToMs;
   if (sinceMs !== null && sinceMs >= upToMs) return before;
   const { instances } = fleet;
-  const cost = costOf({ instances, pricePerHour, sinceMs: sinceMs ?? 0, upToMs });
+  const cost = costOf(instances, pricePerHour, { sinceMs: sinceMs ?? 0, upToMs });
   const isCharged = await spending.charge({
     sinceMs,
     upToMs,

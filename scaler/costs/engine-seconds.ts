@@ -1,21 +1,21 @@
-/** The unit of work: seconds of one engine. PURE. */
+/** Engine-seconds, the unit of work: how long one engine needs for the frames of a job. PURE. */
 import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../../shared/contract/limits.ts';
 import type { JobBacklog, Observation } from '../observe/observation.ts';
 
-/** A lower recorded rate is taken for this one: a wrong record must not turn minutes for a frame into days. */
+/** The lower bound of a recorded rate. It keeps one wrong record from making a frame look like days of work. */
 const MEGAPIXELS_PER_SECOND_MIN = 0.01;
 
 type Rates = Observation['ratesByModel'];
 
-/** Megapixels a second of one engine with the model. One that nobody has run is taken for slow. */
-export function rateOf(model: string, ratesByModel: Rates): number {
+/** Megapixels per second of one engine with the model. A model without a recorded rate is assumed to be slow. */
+export function engineRate(model: string, ratesByModel: Rates): number {
   const rate = ratesByModel.get(model);
   return rate !== undefined && rate > 0
     ? Math.max(MEGAPIXELS_PER_SECOND_MIN, rate)
     : MEGAPIXELS_PER_SECOND_ASSUMED;
 }
 
-/** What is left of a job. */
+/** Engine-seconds left of a job. */
 export function engineSecondsOf(
   {
     model,
@@ -24,5 +24,5 @@ export function engineSecondsOf(
   }: Pick<JobBacklog, 'model' | 'framesRemaining' | 'megapixelsPerFrame'>,
   ratesByModel: Rates,
 ): number {
-  return (framesRemaining * megapixelsPerFrame) / rateOf(model, ratesByModel);
+  return (framesRemaining * megapixelsPerFrame) / engineRate(model, ratesByModel);
 }

@@ -1,9 +1,9 @@
 /**
- * What the machines of a stretch of time cost, and for whom they ran. PURE.
+ * Calculates the cost of the instances over a time span and shares it among the open jobs. PURE.
  *
- * A machine costs from the moment it is asked for, booting and idle too. Its cost goes to the open jobs by what is left of each in
- * engine-seconds, because that is what the fleet was sized for; a job at its cap pays only for what is in flight. With nothing to do
- * it is charged to no job. Whole numbers throughout, so that the parts add up to the whole.
+ * An instance costs money from the moment it is requested, while it boots and while it is idle. The cost is shared in proportion
+ * to each job's remaining engine-seconds, which also determine the size of the fleet. A job at its cap pays only for its batches
+ * in flight. Without open work, the cost is unattributed. All amounts are integers, so the shares add up to the total.
  */
 import { type Amount, UNATTRIBUTED } from '../../shared/redis/spending.ts';
 import type { Instance } from '../fleet/fleet.ts';
@@ -11,15 +11,15 @@ import type { JobBacklog } from '../observe/observation.ts';
 import { costWeightOf } from './spending-cap.ts';
 
 const HOUR_MS = 3_600_000;
-/** After a longer gap nobody knows what ran: so much of it is charged. */
+/** The most that is charged after a gap without ticks, in which it is unknown what ran. */
 const GAP_MS_MAX = 15 * 60_000;
 
-/** Machines that are paid for: a stopped one has been deallocated. */
+/** Whether the instance costs money. A stopped one is deallocated and does not. */
 export function isPaidFor({ phase }: Pick<Instance, 'phase'>): boolean {
   return phase === 'creating' || phase === 'running';
 }
 
-/** Currency per hour of all that run. */
+/** Price per hour of all instances that cost money. */
 export function spendingPerHour(
   instances: readonly Instance[],
   pricePerHour: Readonly<Record<string, number>>,
@@ -27,19 +27,17 @@ export function spendingPerHour(
   return instances.filter(isPaidFor).reduce((sum, { pool }) => sum + (pricePerHour[pool] ?? 0), 0);
 }
 
-/** From `sinceMs`, or each machine's beginning where that is later, to `upToMs`. */
-export function costOf({
-  instances,
-  pricePerHour,
-  sinceMs,
-  upToMs,
-}: {
-  readonly instances: readonly Instance[];
-  /** By pool. */
-  readonly pricePerHour: Readonly<Record<string, number>>;
+export interface TimeSpan {
   readonly sinceMs: number;
   readonly upToMs: number;
-}): Amount {
+}
+
+/** The cost over a time span, or since an instance's creation if that is later. Prices are by pool. */
+export function costOf(
+  instances: readonly Instance[],
+  pricePerHour: Readonly<Record<string, number>>,
+  { sinceMs, upToMs }: TimeSpan,
+): Amount {
   const startMs = Math.max(sinceMs, upToMs - GAP_MS_MAX);
   let [machineMs, micros] = [0, 0];
   for (const { pool, createdAt } of instances.filter(isPaidFor)) {
@@ -72,7 +70,7 @@ export function shareCost(
   const [largest] = weights.toSorted((a, b) => b.weight - a.weight);
   const share = largest && shares.get(largest.jobId);
   if (largest !== undefined && share !== undefined) {
-    // What rounding left over.
+    // The largest job pays the remainder from rounding.
     shares.set(largest.jobId, {
       machineMs: share.machineMs + left.machineMs,
       micros: share.micros + left.micros,

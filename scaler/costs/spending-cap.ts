@@ -1,8 +1,8 @@
 /**
- * What a job with a cap on its cost asks of the fleet, and pays for. PURE.
+ * How a job's spending cap limits its demand and its share of the cost. PURE.
  *
- *   below its cap  it asks for what is left of it, but for no more than its money buys on the cheapest pool
- *   at its cap     it asks for no instance, and pays only for its batches in flight, which the running instances finish
+ *   below the cap  demand for the remaining frames, but for no more than the remaining money buys in the cheapest pool
+ *   at the cap     no demand for instances; the job pays for its batches in flight, which the running instances finish
  */
 import type { JobBacklog, Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
@@ -14,7 +14,7 @@ export function isAtItsCap({ spent, spendingMax }: Pick<JobBacklog, 'spent' | 's
   return spendingMax !== null && spent >= spendingMax;
 }
 
-/** The frames that the fleet has to do: of a job at its cap those in flight. */
+/** The frames that the fleet has to process. For a job at its cap, only those in flight. */
 export function framesToDo(job: JobBacklog): number {
   return isAtItsCap(job) ? job.framesInFlight : job.framesRemaining;
 }
@@ -24,7 +24,7 @@ export function secondsToDo(job: JobBacklog, ratesByModel: Rates): number {
   return engineSecondsOf({ ...job, framesRemaining: framesToDo(job) }, ratesByModel);
 }
 
-/** Engine-seconds that a job asks for. */
+/** Engine-seconds that count as demand for instances. */
 export function secondsAskedFor(
   job: JobBacklog,
   ratesByModel: Rates,
@@ -37,14 +37,14 @@ export function secondsAskedFor(
   return perEngineSecond > 0 ? Math.min(seconds, (job.spendingMax - job.spent) / perEngineSecond) : seconds;
 }
 
-/** By what a job's share of the cost is counted, against that of the others. */
+/** The job's weight when costs are shared. */
 export function costWeightOf(job: JobBacklog, ratesByModel: Rates): number {
-  // A job that has only been opened brings a machine all the same.
+  // A job that is still being split already needs an instance.
   const isWaiting = framesToDo(job) > 0 || (job.isSplitting && !isAtItsCap(job));
   return Math.max(isWaiting ? 1e-6 : 0, secondsToDo(job, ratesByModel));
 }
 
-/** Of an instance an hour; 0 where any pool costs nothing. */
+/** Price of an instance per hour. 0 if any pool costs nothing. */
 function cheapestPrice({ pricePerHour }: Pick<Policy, 'pricePerHour'>): number {
   const prices = Object.values(pricePerHour);
   return prices.length === 0 ? 0 : Math.min(...prices);

@@ -1,25 +1,25 @@
 /**
- * What Azure Resource Manager means when it does not do what it was asked. PURE.
+ * Classifies failures of Azure Resource Manager as refusals of a pool. PURE.
  *
- * One code stands for several things (`OperationNotAllowed` is a quota, a throttle, or a scale set that is busy), and one thing
- * comes in several ways: at once with a status, or minutes later as the outcome of an operation, of which only a text is left.
- * So status, code and text are looked at, in that order of trust. A text decides only where Azure gives nothing else.
+ * One code can have several meanings: `OperationNotAllowed` is a quota, throttling, or a busy scale set. One failure can arrive
+ * in two forms: immediately with a status, or minutes later as the result of an operation, which has only a text. This file
+ * therefore checks status, code and text, in that order, and uses the text only if Azure provides nothing else.
  *
- * Source of codes and texts: Azure/karpenter-provider-azure, commonerrorhandlers.go; Microsoft's pages on throttling,
- * allocation failures and spot error codes.
+ * Sources of codes and texts: Azure/karpenter-provider-azure, commonerrorhandlers.go; Microsoft Learn on throttling, allocation
+ * failures and spot error codes.
  */
 import type { BlockReason, Refusal } from './fleet.ts';
 
-/** What is left of an answer, or of its absence. */
+/** The parts of a failed call that matter here. */
 export interface ArmFailure {
-  /** Null where there was no answer, and for the outcome of an operation. */
+  /** Null without an answer, and for the result of an operation. */
   readonly status: number | null;
   readonly code: string | null;
   readonly message: string;
   readonly retryAfterMs: number | null;
 }
 
-/** What had been asked for: a pool that has some instances was to have more. */
+/** The request that failed: a pool with `from` instances was asked for `to`. */
 export interface Raise {
   readonly kind: 'spot' | 'on-demand';
   readonly from: number;
@@ -30,14 +30,14 @@ const MESSAGE_LENGTH_MAX = 300;
 
 type Meaning = BlockReason | ((kind: Raise['kind'] | null) => BlockReason);
 
-/** Azure's codes, wherever they stand: some come wrapped, and then only the text has them. */
+/** By Azure error code. Some codes are nested in the text of a generic error. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   TooManyRequests: 'throttled',
   SubscriptionRequestsThrottled: 'throttled',
   ResourceRequestsThrottled: 'throttled',
   QuotaExceeded: 'quota',
   ResourceQuotaExceeded: 'quota',
-  // Of a spot machine it says that there is none free at the moment; of another that the size is not offered.
+  // For spot it means no free machine at the moment, for on-demand a size that is not offered.
   SkuNotAvailable: (kind) => (kind === 'spot' ? 'capacity' : 'unavailable'),
   AllocationFailed: 'capacity',
   ZonalAllocationFailed: 'capacity',
@@ -55,7 +55,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   PreconditionFailed: 'conflict',
 };
 const CODES = Object.keys(MEANINGS);
-const IN_TEXT = new RegExp(`\\b(${CODES.join('|')})\\b`);
+const CODE_IN_TEXT = new RegExp(`\\b(${CODES.join('|')})\\b`);
 
 const QUOTA_TEXT = /exceeding (?:approved .+? quota|quota limits?)/i;
 const QUOTA_NUMBERS = {
@@ -64,13 +64,13 @@ const QUOTA_NUMBERS = {
   more: /Additional (?:Required|Requested): (\d+)/i,
 };
 
-/** `raise` is null for a failed reading, and for a removal. */
-export function refusalOf(failure: ArmFailure, raise: Raise | null): Refusal {
+/** `raise` is null for a failed read or removal. */
+export function refusalFrom(failure: ArmFailure, raise: Raise | null): Refusal {
   const reason = reasonOf(failure, raise?.kind ?? null);
   return {
     reason,
     message: oneLine(failure),
-    capacityThatFits: reason === 'quota' && raise !== null ? whatFits(failure.message, raise) : null,
+    capacityThatFits: reason === 'quota' && raise !== null ? capacityWithin(failure.message, raise) : null,
     retryAfterMs: failure.retryAfterMs,
   };
 }
@@ -81,14 +81,14 @@ function reasonOf({ status, code, message }: ArmFailure, kind: Raise['kind'] | n
   if (status === 412) return 'conflict';
   if (status !== null && status >= 500) return 'unreachable';
   if (QUOTA_TEXT.test(message)) return 'quota';
-  const meaning = MEANINGS[code ?? ''] ?? MEANINGS[IN_TEXT.exec(message)?.[1] ?? ''];
+  const meaning = MEANINGS[code ?? ''] ?? MEANINGS[CODE_IN_TEXT.exec(message)?.[1] ?? ''];
   if (meaning !== undefined) return typeof meaning === 'function' ? meaning(kind) : meaning;
   if (status === 409) return 'conflict';
   return status === 400 || status === 404 || status === 410 ? 'unavailable' : 'unreachable';
 }
 
-/** The quota is in virtual cores; how many an instance has, the question itself tells: so many more for so many instances. */
-function whatFits(message: string, { from, to }: Raise): number | null {
+/** The quota counts cores. Cores per instance follow from the request: `more` cores for `to - from` instances. */
+function capacityWithin(message: string, { from, to }: Raise): number | null {
   const [limit, usage, more] = [QUOTA_NUMBERS.limit, QUOTA_NUMBERS.usage, QUOTA_NUMBERS.more].map((pattern) =>
     Number(pattern.exec(message)?.[1] ?? Number.NaN),
   );

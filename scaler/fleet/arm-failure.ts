@@ -1,8 +1,8 @@
 /**
- * What the SDK throws, as a value. PURE: the time is given.
+ * Converts errors of the Azure SDK to values. PURE: the caller passes the time.
  *
- * A refusal is a `RestError` with a status and headers. The failure of an operation that had been accepted is a bare error of
- * which only the text tells anything (@azure/core-lro 3): its code has to be read out of it.
+ * A refused call throws a `RestError` with a status and headers. An accepted operation that fails later throws a plain error
+ * (@azure/core-lro 3), so its code has to be parsed from the text.
  */
 import { restFailure } from '../../shared/azure/rest-failure.ts';
 import { type Headers, retryAfterMs } from '../../shared/azure/retry-after.ts';
@@ -12,7 +12,7 @@ import type { ArmFailure } from './arm-errors.ts';
 const OPERATION_FAILED = /^The long-running operation has failed(?:\. (\w+)\. ([\s\S]*))?/;
 const OPERATION_CANCELED = 'Operation was canceled';
 
-/** The answer to a call that failed, or that there was none. */
+/** For a failed call, with or without an answer. */
 export function armFailureOf(error: unknown, nowMs: number): ArmFailure {
   const { response } = Object(error) as { response?: { readonly headers?: Headers } };
   return {
@@ -22,7 +22,7 @@ export function armFailureOf(error: unknown, nowMs: number): ArmFailure {
   };
 }
 
-/** What became of an operation that failed; null where the error tells of something else. */
+/** For a failed operation. Null for any other error, such as a failed poll. */
 export function operationFailureOf(error: unknown): ArmFailure | null {
   if (!(error instanceof Error)) return null;
   if (error.message === OPERATION_CANCELED)

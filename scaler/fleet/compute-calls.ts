@@ -1,9 +1,9 @@
 /**
- * The calls to Azure Compute that the fleet needs, and nothing else of its SDK.
+ * The Azure Compute calls that the fleet needs.
  *
- * Each is tried once and ends within its time-out, its token included: the loop that asks comes again in a few seconds, and the
- * SDK's own retries wait for as long as a server asks, 20 minutes if it likes. A change is only handed in; what becomes of it
- * is asked for later, a single look at a time. What is read is checked: nothing is made up for what is missing.
+ * Each call is tried once and ends within its time-out, including the request for a token. There are no retries: the scaler
+ * calls again at its next tick, and the SDK's retries can wait for 20 minutes if the server asks for that. A change returns as
+ * soon as Azure accepts it; `readOperation` polls its progress. Answers are validated, and missing fields get no default.
  */
 import {
   ComputeManagementClient,
@@ -17,14 +17,14 @@ import { operationFailureOf } from './arm-failure.ts';
 
 const CALL_TIMEOUT_MS = 10_000;
 
-const scaleSetReading = z.object({
+const scaleSetResource = z.object({
   sku: z.object({ name: z.string(), tier: z.string().optional(), capacity: z.int().min(0) }),
   provisioningState: z.string(),
   etag: z.string().optional(),
 });
-export type ScaleSetReading = z.infer<typeof scaleSetReading>;
+export type ScaleSetResource = z.infer<typeof scaleSetResource>;
 
-const machineReading = z.object({
+const scaleSetVm = z.object({
   instanceId: z.string().min(1),
   vmId: z.string().min(1).optional(),
   provisioningState: z.string(),
@@ -33,24 +33,24 @@ const machineReading = z.object({
     .object({ statuses: z.array(z.object({ code: z.string().optional() })).optional() })
     .optional(),
 });
-export type MachineReading = z.infer<typeof machineReading>;
+export type ScaleSetVm = z.infer<typeof scaleSetVm>;
 
-/** A change under way, as the SDK writes it down; null where it was over at once. */
-export type Operation = string | null;
+/** The serialized poller of a running change. Null if the change was complete at once. */
+export type OperationHandle = string | null;
 
 export type OperationState =
   | { readonly kind: 'running'; readonly operation: string }
   | { readonly kind: 'succeeded' }
   | { readonly kind: 'failed'; readonly failure: ArmFailure };
 
-export interface ComputeParts {
+export interface ComputeOptions {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly credential: ConstructorParameters<typeof ComputeManagementClient>[0];
-  /** Of Azure Resource Manager; the public cloud's where none is given. */
+  /** Of Azure Resource Manager. Default: the public cloud. */
   readonly endpoint?: string;
   readonly callTimeoutMs?: number;
-  /** To be put into the SDK's pipeline: a test's way to a server of its own. */
+  /** Added to the SDK's pipeline. Tests use it to reach their own server. */
   readonly policies?: ComputeManagementClientOptionalParams['additionalPolicies'];
 }
 
@@ -65,41 +65,45 @@ export class ComputeCalls {
     endpoint,
     callTimeoutMs,
     policies,
-  }: ComputeParts) {
+  }: ComputeOptions) {
     this.#resourceGroup = resourceGroup;
     this.#client = new ComputeManagementClient(credential, subscriptionId, {
       ...(endpoint === undefined ? {} : { endpoint }),
       retryOptions: { maxRetries: 0 },
       additionalPolicies: [
-        { position: 'perCall', policy: timeOut(callTimeoutMs ?? CALL_TIMEOUT_MS) },
+        { position: 'perCall', policy: timeOutPolicy(callTimeoutMs ?? CALL_TIMEOUT_MS) },
         ...(policies ?? []),
       ],
     });
   }
 
-  async readScaleSet(name: string, signal: AbortSignal | undefined): Promise<ScaleSetReading> {
+  async readScaleSet(name: string, signal: AbortSignal | undefined): Promise<ScaleSetResource> {
     const options = signal === undefined ? {} : { abortSignal: signal };
-    return scaleSetReading.parse(
+    return scaleSetResource.parse(
       await this.#client.virtualMachineScaleSets.get(this.#resourceGroup, name, options),
     );
   }
 
-  /** All of them, or an error. */
-  async readMachines(name: string, signal: AbortSignal | undefined): Promise<MachineReading[]> {
+  /** Returns all machines or throws. */
+  async readMachines(name: string, signal: AbortSignal | undefined): Promise<ScaleSetVm[]> {
     const options = signal === undefined ? {} : { abortSignal: signal };
-    const machines: MachineReading[] = [];
+    const machines: ScaleSetVm[] = [];
     for await (const machine of this.#client.virtualMachineScaleSetVMs.list(this.#resourceGroup, name, {
       expand: 'instanceView',
       ...options,
     })) {
       signal?.throwIfAborted();
-      machines.push(machineReading.parse(machine));
+      machines.push(scaleSetVm.parse(machine));
     }
     return machines;
   }
 
-  /** Changes the capacity and nothing else, if the scale set is still the one that was read. */
-  async changeCapacity(name: string, { sku, etag }: ScaleSetReading, capacity: number): Promise<Operation> {
+  /** Changes only the capacity, and only if the scale set has not changed since it was read. */
+  async changeCapacity(
+    name: string,
+    { sku, etag }: ScaleSetResource,
+    capacity: number,
+  ): Promise<OperationHandle> {
     const poller = this.#client.virtualMachineScaleSets.update(
       this.#resourceGroup,
       name,
@@ -110,8 +114,8 @@ export class ComputeCalls {
     return poller.isDone ? null : poller.serialize();
   }
 
-  /** By force: without it Azure shuts the system down first, which a machine that holds nothing has no use for. */
-  async deleteMachines(name: string, instanceIds: readonly string[]): Promise<Operation> {
+  /** Uses force deletion, which skips the shutdown of the system: these machines hold no work. */
+  async deleteMachines(name: string, instanceIds: readonly string[]): Promise<OperationHandle> {
     const poller = this.#client.virtualMachineScaleSets.deleteInstances(
       this.#resourceGroup,
       name,
@@ -122,9 +126,9 @@ export class ComputeCalls {
     return poller.isDone ? null : poller.serialize();
   }
 
-  /** One look. Throws where it could not be had, which says nothing about the operation. */
+  /** Polls once. Throws if the poll itself fails, which says nothing about the operation. */
   async readOperation(operation: string): Promise<OperationState> {
-    // A poller is used once: one whose look fails takes the operation for failed.
+    // A new poller for each poll: one whose poll fails reports the operation as failed from then on.
     const poller = restorePoller(this.#client, operation, this.#client.virtualMachineScaleSets.update);
     try {
       await poller.poll();
@@ -138,25 +142,28 @@ export class ComputeCalls {
   }
 }
 
-/** An operation that succeeded is asked for its result, too: of a removal there is none (204), which the SDK does not expect. */
+/** After success the SDK also reads the result. A removal has none (204), which the SDK does not expect. */
 function isWithoutResult(error: unknown): boolean {
   return error instanceof Error && 'statusCode' in error && error.statusCode === 204;
 }
 
-type Policy = NonNullable<ComputeManagementClientOptionalParams['additionalPolicies']>[number]['policy'];
+type PipelinePolicy = NonNullable<
+  ComputeManagementClientOptionalParams['additionalPolicies']
+>[number]['policy'];
 
-/** Of a whole call: the SDK's own keeps the time only until the headers of an answer are there. */
-function timeOut(timeoutMs: number): Policy {
+/** Limits a whole call. The SDK's own time-out ends when the headers of the answer arrive. */
+function timeOutPolicy(timeoutMs: number): PipelinePolicy {
   return {
     name: 'timeOut',
     sendRequest: async (request, next) => {
-      const time = AbortSignal.timeout(timeoutMs);
+      const timeOut = AbortSignal.timeout(timeoutMs);
       const caller = request.abortSignal;
-      request.abortSignal = caller instanceof AbortSignal ? AbortSignal.any([caller, time]) : time;
+      request.abortSignal = caller instanceof AbortSignal ? AbortSignal.any([caller, timeOut]) : timeOut;
       try {
         return await next(request);
       } catch (error) {
-        if (time.aborted) throw new Error(`Azure did not answer within ${timeoutMs} ms.`, { cause: error });
+        if (timeOut.aborted)
+          throw new Error(`Azure did not answer within ${timeoutMs} ms.`, { cause: error });
         throw error;
       }
     },

@@ -1,39 +1,39 @@
 /**
- * The machines, as the scaler sees them. Two implementations stand behind it: scale sets on Azure, and worker processes on this
- * machine; both pass one contract suite. Both are asked, never assumed: what `look` says is the truth.
+ * The interface to the instances. It has two implementations, scale sets on Azure and worker processes on this machine; both
+ * pass the same contract suite. The scaler relies on what `look` returns, not on what it requested.
  *
- * A pool is a set of machines of one kind that are bought alike: a scale set, spot or on demand. Its capacity is only ever
- * raised; it falls by the removal of named instances.
+ * A pool is a set of instances of one kind and price: a scale set, spot or on-demand. Its capacity is only raised, and falls
+ * only when named instances are removed.
  */
 
 /**
- * creating  asked for, and not up yet
- * running   up; whether its worker is, its heartbeat tells
- * stopped   there, but not running: an evicted machine that was deallocated, or one that was switched off
- * failed    the cloud could not make it
- * deleting  on its way out
+ * creating  requested, not running yet
+ * running   the machine runs; heartbeats tell whether its worker does
+ * stopped   exists but does not run: deallocated after an eviction, or switched off
+ * failed    the cloud could not create it
+ * deleting  being removed
  */
 export const INSTANCE_PHASES = ['creating', 'running', 'stopped', 'failed', 'deleting'] as const;
 export type InstancePhase = (typeof INSTANCE_PHASES)[number];
 
 export interface Instance {
   readonly pool: string;
-  /** As its pool knows it. It may be given to another machine later. */
+  /** Unique within its pool. The cloud may reuse it for another instance later. */
   readonly instanceId: string;
-  /** Unique for ever: names the instance's heartbeats and its drain request. Null until the cloud has given one. */
+  /** Never reused: names the instance's heartbeats and its drain request. Null until the cloud has assigned one. */
   readonly vmId: string | null;
   readonly phase: InstancePhase;
   readonly createdAt: Date;
 }
 
 /**
- * quota        the subscription may not have more of this size, or of spot: somebody has to ask Microsoft
- * capacity     Azure has no more of this size here, or evicts as soon as it gives
- * unavailable  the size is not offered here at all, or retired; or there is no such pool
- * throttled    too many calls: wait as long as was said
- * conflict     somebody else is changing the pool, or has changed it since it was looked at
- * forbidden    this identity may not
- * unreachable  no answer, or one that says nothing (5xx)
+ * quota        the subscription's quota for this size or for spot is used up: request more from Microsoft
+ * capacity     Azure has no free machine of this size in the region, or evicts new ones at once
+ * unavailable  the size is not offered in the region, or the pool does not exist
+ * throttled    too many calls: wait for as long as the answer says
+ * conflict     the pool is changing, or has changed since the last look
+ * forbidden    the scaler's identity lacks the permission
+ * unreachable  no answer, or a server error (5xx)
  */
 export const BLOCK_REASONS = [
   'quota',
@@ -46,41 +46,41 @@ export const BLOCK_REASONS = [
 ] as const;
 export type BlockReason = (typeof BLOCK_REASONS)[number];
 
-/** Why a pool did not become what it was asked to. */
+/** Why a pool did not carry out a change. */
 export interface Refusal {
   readonly reason: BlockReason;
-  /** The service's own words, cut to a line. */
+  /** The message of the cloud, shortened to one line. */
   readonly message: string;
-  /** The capacity that would have been granted, where the answer tells: what fits is taken. */
+  /** The total capacity that the quota allows, if the answer contains it. The scaler then asks for that. */
   readonly capacityThatFits: number | null;
-  /** How long the service asked to be left alone. */
+  /** How long the cloud asked the scaler to wait. */
   readonly retryAfterMs: number | null;
 }
 
 export interface Pool {
   readonly name: string;
   readonly kind: 'spot' | 'on-demand' | 'local';
-  /** What was last asked for, as the cloud knows it: more than there are instances where it could not be given. */
+  /** The total requested from the cloud. Larger than the number of instances if the cloud could not provide them. */
   readonly capacity: number;
-  /** A change is under way: nothing is asked of the pool until it is over. */
+  /** A change is in progress. The scaler requests nothing from the pool until it ends. */
   readonly isChanging: boolean;
-  /** What became of the last change after it had been accepted; null where it went well, or is still under way. Told once. */
+  /** Why an accepted change failed. Null if it succeeded or is in progress. Each refusal is returned once. */
   readonly refusal: Refusal | null;
 }
 
-/** One reading, consistent enough: pools in the order in which they are to be filled. */
+/** The result of one look. Pools are in the order in which the scaler fills them. */
 export interface FleetView {
   readonly pools: readonly Pool[];
-  /** Every instance there is. */
+  /** All instances of all pools. */
   readonly instances: readonly Instance[];
 }
 
-/** Why the fleet cannot be known at the moment: what `look` throws. */
+/** Thrown by `look` if the fleet cannot be read. */
 export class FleetUnreadable extends Error {
   readonly refusal: Refusal;
 
   constructor(refusal: Refusal, cause?: unknown) {
-    super(`the fleet cannot be read: ${refusal.message}`, { cause });
+    super(`Cannot read the fleet: ${refusal.message}`, { cause });
     this.name = 'FleetUnreadable';
     this.refusal = refusal;
   }
@@ -88,18 +88,27 @@ export class FleetUnreadable extends Error {
 
 export type Outcome = { readonly kind: 'accepted' } | ({ readonly kind: 'refused' } & Refusal);
 
+/** A refusal by the fleet itself, without a call to the cloud. */
+export function refusedOutcome(
+  reason: BlockReason,
+  message: string,
+  retryAfterMs: number | null = null,
+): Outcome {
+  return { kind: 'refused', reason, message, capacityThatFits: null, retryAfterMs };
+}
+
 export interface Fleet {
-  /** Throws FleetUnreadable, or the signal's reason, where it cannot be known: then nothing is decided. */
+  /** Reads pools and instances. Throws FleetUnreadable, or the signal's reason. */
   look(signal?: AbortSignal): Promise<FleetView>;
   /**
-   * Raises a pool's capacity to a total, in one call, and does not wait until it is there. Never lowers it: refused (`conflict`)
-   * where the pool is changing or has changed since the last look, and where the total is no more than the capacity. The same
-   * total again is welcome where the pool has fewer instances than its capacity: it asks for what could not be given.
+   * Raises a pool's capacity to a total in one call, without waiting for the instances. Refuses with `conflict` if the pool is
+   * changing or has changed since the last look, or if the total does not exceed the capacity. The same total is accepted again
+   * if the pool has fewer instances than its capacity: the cloud could not provide them before.
    */
   scaleOut(pool: string, total: number): Promise<Outcome>;
   /**
-   * Removes named instances of a pool, in one call, and does not wait until they have gone. Only those that the last look saw:
-   * the id of another may have been given to a new machine. Those that are not there any more are no error.
+   * Removes named instances of a pool in one call, without waiting for their end. Ignores ids that the last look did not return,
+   * because the cloud may have reused them for new instances. An instance that no longer exists is not an error.
    */
   remove(pool: string, instanceIds: readonly string[]): Promise<Outcome>;
 }

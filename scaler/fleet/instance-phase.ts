@@ -1,9 +1,9 @@
 /**
- * Which phase of its life a machine of a scale set is in. PURE.
+ * Maps the state of a scale set machine to an instance phase. PURE.
  *
- * Azure keeps two states that go their own ways: how the last change of the machine went (`provisioningState`), and whether it
- * runs (`PowerState/…` in its instance view, absent at first). A machine that runs is running, whatever failed in setting it up:
- * its heartbeat tells whether it is of use.
+ * Azure keeps two independent states: the result of the last change (`provisioningState`), and whether the machine runs
+ * (`PowerState/…` in the instance view, absent at first). A machine that runs counts as running even if its provisioning failed;
+ * its heartbeat tells whether its worker works.
  */
 import type { InstancePhase } from './fleet.ts';
 
@@ -12,7 +12,7 @@ const POWER = 'PowerState/';
 
 export function instancePhase(
   provisioningState: string,
-  /** Of its instance view, such as `PowerState/running`. */
+  /** From the instance view, such as `PowerState/running`. */
   statusCodes: readonly string[],
 ): InstancePhase {
   const power = statusCodes.find((code) => code.startsWith(POWER))?.slice(POWER.length);

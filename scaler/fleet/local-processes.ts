@@ -1,10 +1,10 @@
 /**
- * A fleet of worker processes on this machine, in place of VMs. They are children of the scaler and end with it.
+ * A fleet of worker processes on this machine in place of VMs. They are children of the scaler and end with it.
  *
- *   creating ──ready──▶ running ──remove──▶ deleting ──▶ gone       from any of them to gone: the process ended by itself
+ *   creating ──ready──▶ running ──remove──▶ deleting ──▶ gone       any phase ──the process exits──▶ gone
  *
- * The one pool's capacity is the number of processes that are there to stay: one that ends by itself lowers it. To remove one is
- * to tell it (SIGTERM): it releases what it holds and ends by itself, or is killed when its grace is over.
+ * The capacity of the only pool is the number of processes that are not being removed. A process that exits by itself lowers
+ * it. A removal sends SIGTERM: the worker releases its batch and exits, or is killed after the grace period.
  */
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -14,11 +14,10 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { STOP_GRACE_MS, type ServiceAnnouncement } from '../../shared/runtime/service.ts';
-import type { Fleet, FleetView, Outcome } from './fleet.ts';
-import { refusedHere } from './refused-here.ts';
+import { type Fleet, type FleetView, type Outcome, refusedOutcome } from './fleet.ts';
 
 export const LOCAL_POOL = 'local';
-/** The worker ends by itself before this. */
+/** Longer than the worker's own grace period. */
 export const REMOVE_GRACE_MS = STOP_GRACE_MS + 2_000;
 
 interface LocalInstance {
@@ -26,6 +25,13 @@ interface LocalInstance {
   readonly createdAt: Date;
   readonly child: ChildProcess;
   phase: 'creating' | 'running' | 'deleting';
+}
+
+export interface LocalProcessesOptions {
+  readonly programPath: string;
+  readonly environment: Environment;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 export class LocalProcesses implements Fleet {
@@ -36,16 +42,11 @@ export class LocalProcesses implements Fleet {
   readonly #instances = new Map<string, LocalInstance>();
   #isClosed = false;
 
-  constructor(parts: {
-    readonly programPath: string;
-    readonly environment: Environment;
-    readonly clock: Clock;
-    readonly log: Log;
-  }) {
-    this.#programPath = parts.programPath;
-    this.#environment = parts.environment;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
+  constructor(options: LocalProcessesOptions) {
+    this.#programPath = options.programPath;
+    this.#environment = options.environment;
+    this.#clock = options.clock;
+    this.#log = options.log;
   }
 
   async look(signal?: AbortSignal): Promise<FleetView> {
@@ -68,9 +69,9 @@ export class LocalProcesses implements Fleet {
   async scaleOut(pool: string, total: number): Promise<Outcome> {
     await Promise.resolve();
     assertLocal(pool);
-    if (this.#isClosed) return refusedHere('conflict', 'the fleet is being taken down');
+    if (this.#isClosed) return refusedOutcome('conflict', 'the fleet is shutting down');
     if (total <= this.#capacity())
-      return refusedHere('conflict', `the capacity is ${this.#capacity()} already, and is never lowered`);
+      return refusedOutcome('conflict', `the capacity is already ${this.#capacity()} and cannot be lowered`);
     while (this.#capacity() < total) this.#start();
     return { kind: 'accepted' };
   }
@@ -86,7 +87,7 @@ export class LocalProcesses implements Fleet {
     return { kind: 'accepted' };
   }
 
-  /** For good. Returns once all have gone. */
+  /** Removes all processes and starts no new ones. Resolves when all have exited. */
   async removeAll(): Promise<void> {
     this.#isClosed = true;
     const leaving = [...this.#instances.values()];
@@ -116,11 +117,11 @@ export class LocalProcesses implements Fleet {
     this.#log.info({ vmId, pid: child.pid }, 'instance started');
     void exited(child).then(({ status, signal }) => {
       this.#instances.delete(vmId);
-      this.#log.info({ vmId, status, signal }, 'instance gone');
+      this.#log.info({ vmId, status, signal }, 'instance exited');
     });
   }
 }
 
 function assertLocal(pool: string): void {
-  if (pool !== LOCAL_POOL) throw new Error(`there is no pool named ${pool}`);
+  if (pool !== LOCAL_POOL) throw new Error(`no pool named ${pool}`);
 }

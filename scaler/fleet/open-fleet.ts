@@ -1,4 +1,4 @@
-/** The machines that the configuration speaks of: scale sets on Azure, or processes of this machine. */
+/** Opens the configured fleet: scale sets on Azure, or worker processes on this machine. */
 import { fileURLToPath } from 'node:url';
 
 import { azureIdentity } from '../../shared/azure/credentials.ts';
@@ -13,27 +13,27 @@ const WORKER_PROGRAM = fileURLToPath(new URL('../../worker/main.ts', import.meta
 
 export interface OpenFleet {
   readonly fleet: Fleet;
-  /** Machines on Azure outlive us; processes of this machine do not. */
+  /** Ends local processes. Instances on Azure keep running. */
   readonly close: () => Promise<void>;
 }
 
 export async function openFleet(
-  {
-    fleet: settings,
-    workerEnvironment,
-    inferenceThreads,
-  }: Pick<ScalerConfig, 'fleet' | 'workerEnvironment' | 'inferenceThreads'>,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  config: Pick<ScalerConfig, 'fleet' | 'workerEnvironment' | 'inferenceThreads'>,
+  clock: Clock,
+  log: Log,
 ): Promise<OpenFleet> {
-  if (settings.kind === 'azure') {
-    const { subscriptionId, resourceGroup, scaleSets } = settings;
+  if (config.fleet.kind === 'azure') {
+    const { subscriptionId, resourceGroup, scaleSets } = config.fleet;
     const compute = { subscriptionId, resourceGroup, credential: await azureIdentity() };
     const fleet = new AzureScaleSets({ pools: scaleSets, compute, clock });
     return { fleet, close: () => Promise.resolve() };
   }
   const fleet = new LocalProcesses({
     programPath: WORKER_PROGRAM,
-    environment: { ...workerEnvironment, FRAMEFLEET_INFERENCE_THREADS: String(inferenceThreads) },
+    environment: {
+      ...config.workerEnvironment,
+      FRAMEFLEET_INFERENCE_THREADS: String(config.inferenceThreads),
+    },
     clock,
     log,
   });

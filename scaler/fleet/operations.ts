@@ -1,36 +1,36 @@
 /**
- * The changes of one scale set that were accepted and are not over yet, as far as this process knows: a raise and a removal at
- * most. Each is asked after once per look. A failure becomes a refusal, which is told once.
+ * The running changes of one scale set that this process started: at most one raise and one removal. Each look polls each of
+ * them once. A failed change becomes a refusal, which is returned once.
  *
- * That an operation cannot be asked after says nothing about it for a while. It is forgotten when the scale set says that nothing
- * is under way, and the service does not know the operation, or has not told of it for minutes.
+ * A failed poll says nothing about the operation. An operation is dropped if the scale set reports no change in progress and
+ * Azure either does not know the operation or has not answered a poll for three minutes.
  */
 import type { Clock } from '../../shared/runtime/clock.ts';
-import { type Raise, refusalOf } from './arm-errors.ts';
+import { type Raise, refusalFrom } from './arm-errors.ts';
 import { armFailureOf } from './arm-failure.ts';
-import type { ComputeCalls, Operation } from './compute-calls.ts';
+import type { ComputeCalls, OperationHandle } from './compute-calls.ts';
 import type { Refusal } from './fleet.ts';
 
-/** Longer than Azure tries to boot a machine: 40 minutes, and 30 more where it is to try again. */
-const LONGEST_MS = 2 * 3_600_000;
-const SILENT_MAX_MS = 3 * 60_000;
+/** Longer than Azure tries to boot a machine: 40 minutes, and 30 more for a retry. */
+const OPERATION_MS_MAX = 2 * 3_600_000;
+const UNANSWERED_MS_MAX = 3 * 60_000;
 
-interface Running {
+interface RunningChange {
   readonly operation: string;
   /** Null for a removal. */
   readonly raise: Raise | null;
-  /** Those that are removed. */
+  /** Instances that the change removes. */
   readonly instanceIds: readonly string[];
   readonly startedAtMs: number;
-  readonly heardOfAtMs: number;
-  /** To the service. */
+  readonly answeredAtMs: number;
+  /** Azure does not know the operation. */
   readonly isUnknown: boolean;
 }
 
-export class Operations {
+export class PendingOperations {
   readonly #calls: ComputeCalls;
   readonly #clock: Clock;
-  #running: readonly Running[] = [];
+  #running: readonly RunningChange[] = [];
   #refusals: readonly Refusal[] = [];
 
   constructor(calls: ComputeCalls, clock: Clock) {
@@ -39,29 +39,29 @@ export class Operations {
   }
 
   add(change: {
-    readonly operation: Operation;
+    readonly operation: OperationHandle;
     readonly raise: Raise | null;
     readonly instanceIds: readonly string[];
   }): void {
     if (change.operation === null) return;
     const startedAtMs = this.#clock.monotonicMs();
-    const started = { startedAtMs, heardOfAtMs: startedAtMs, isUnknown: false };
+    const started = { startedAtMs, answeredAtMs: startedAtMs, isUnknown: false };
     this.#running = [...this.#running, { ...change, ...started, operation: change.operation }];
   }
 
-  /** Asks once what became of each. */
-  async ask(): Promise<void> {
-    const asked = this.#running;
-    const left = await Promise.all(asked.map((one) => this.#askOne(one)));
-    const addedMeanwhile = this.#running.filter((one) => !asked.includes(one));
+  /** Polls each operation once. */
+  async poll(): Promise<void> {
+    const polled = this.#running;
+    const left = await Promise.all(polled.map((one) => this.#pollOne(one)));
+    const addedMeanwhile = this.#running.filter((one) => !polled.includes(one));
     this.#running = [...left.filter((one) => one !== null), ...addedMeanwhile];
   }
 
-  /** For a scale set that says that nothing is under way. */
-  forgetLost(): void {
+  /** Call it when the scale set reports no change in progress. */
+  dropLost(): void {
     const nowMs = this.#clock.monotonicMs();
     this.#running = this.#running.filter(
-      ({ isUnknown, heardOfAtMs }) => !isUnknown && nowMs - heardOfAtMs < SILENT_MAX_MS,
+      ({ isUnknown, answeredAtMs }) => !isUnknown && nowMs - answeredAtMs < UNANSWERED_MS_MAX,
     );
   }
 
@@ -83,13 +83,14 @@ export class Operations {
     return first;
   }
 
-  async #askOne(one: Running): Promise<Running | null> {
+  async #pollOne(one: RunningChange): Promise<RunningChange | null> {
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - one.startedAtMs > LONGEST_MS) return null;
+    if (nowMs - one.startedAtMs > OPERATION_MS_MAX) return null;
     try {
       const state = await this.#calls.readOperation(one.operation);
-      if (state.kind === 'running') return { ...one, operation: state.operation, heardOfAtMs: nowMs };
-      if (state.kind === 'failed') this.#refusals = [...this.#refusals, refusalOf(state.failure, one.raise)];
+      if (state.kind === 'running') return { ...one, operation: state.operation, answeredAtMs: nowMs };
+      if (state.kind === 'failed')
+        this.#refusals = [...this.#refusals, refusalFrom(state.failure, one.raise)];
       return null;
     } catch (error) {
       const { status } = armFailureOf(error, this.#clock.now().getTime());

@@ -1,19 +1,18 @@
 /**
- * How often a scale set may be written to, whatever is asked of it. The time is given.
+ * Limits the writes to a scale set. The caller passes the time.
  *
- * Azure bears four changes a minute of a scale set in the long run, and answers more with minutes of silence (429 with a
- * Retry-After of up to 20 minutes has been seen). So no minute has more than four, removals included, and where Azure has asked
- * to be left alone, it is.
+ * In the long run, Azure allows four changes per minute of a scale set. It answers more with 429 and a Retry-After of up to 20
+ * minutes. This guard admits at most four writes in any minute, including removals, and none while a Retry-After lasts.
  */
 const WRITES_MAX = 4;
 const WINDOW_MS = 60_000;
 
 export class WriteGuard {
-  /** Of the last minute. */
+  /** Times of the writes in the last minute. */
   #writesAtMs: readonly number[] = [];
   #closedUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** Zero where a write is admitted, and counted; otherwise how long to wait. */
+  /** Returns 0 and counts the write if it is admitted, otherwise the time to wait. */
   admit(nowMs: number): number {
     this.#writesAtMs = this.#writesAtMs.filter((atMs) => atMs > nowMs - WINDOW_MS);
     const [oldestAtMs] = this.#writesAtMs;
@@ -24,7 +23,7 @@ export class WriteGuard {
     return waitMs;
   }
 
-  /** Azure asked for it. */
+  /** Admits no write for this time, as Azure asked. */
   closeFor(durationMs: number, nowMs: number): void {
     this.#closedUntilMs = Math.max(this.#closedUntilMs, nowMs + durationMs);
   }

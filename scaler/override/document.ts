@@ -1,12 +1,12 @@
 /**
- * What a person tells the scaler to do in place of what it would decide, and for how long. PURE.
+ * The override: a fleet size that an operator sets for a limited time in place of the scaler's decision. PURE.
  *
- *   fixed  so many instances, whatever there is to do
- *   min    at least so many
- *   max    at most so many
- *   pause  nothing is started; who is there finishes and goes
+ *   fixed  exactly this many instances, whatever the backlog
+ *   min    at least this many
+ *   max    at most this many
+ *   pause  no instance starts; running instances finish their work and are removed
  *
- * It says who, why and until when, always: an override that nobody remembers is how fleets burn money.
+ * Every override has an author, a reason and an end. Without an end, a forgotten override would cost money indefinitely.
  */
 import { z } from 'zod';
 
@@ -14,13 +14,13 @@ import { parseJson } from '../../shared/contract/parse-json.ts';
 import type { Override } from '../observe/observation.ts';
 
 export const OVERRIDE_MODES = ['fixed', 'min', 'max', 'pause'] as const satisfies readonly Override['mode'][];
-/** Shorter than a boot is of no use; longer than a week is a policy, and belongs into the configuration. */
+/** A boot takes longer than the minimum. A need for longer than a week belongs in the configuration. */
 export const TTL_SECONDS = { min: 60, max: 7 * 24 * 3600 } as const;
 const REASON_CHARACTERS_MAX = 200;
 const AUTHOR_CHARACTERS_MAX = 100;
 export const CAPACITY_MAX = 1000;
 
-/** A line of text that can be printed as it is. */
+/** One line of text without control characters, safe to print. */
 const line = (charactersMax: number) =>
   z
     .string()
@@ -81,7 +81,7 @@ export function encodeOverride(override: Override): string {
   return JSON.stringify({ version: 1, ...override });
 }
 
-/** Undefined where the blob is not one of ours: then nobody knows what was meant. */
+/** Undefined where the text is not a valid override. */
 export function decodeOverride(text: string): Override | undefined {
   const parsed = overrideDocument.safeParse(parseJson(text));
   if (!parsed.success) return undefined;
@@ -94,7 +94,7 @@ export function isExpired({ expiresAt }: Pick<Override, 'expiresAt'>, now: Date)
   return expiresAt.getTime() <= now.getTime();
 }
 
-/** In a person's words: `4 instances, no more and no fewer`. */
+/** Such as `exactly 4 instances`. */
 export function describeOverride({ mode, capacity: wanted }: Pick<Override, 'mode' | 'capacity'>): string {
   const instances = `${wanted} instance${wanted === 1 ? '' : 's'}`;
   switch (mode) {
@@ -105,12 +105,12 @@ export function describeOverride({ mode, capacity: wanted }: Pick<Override, 'mod
     case 'max':
       return `at most ${instances}`;
     case 'pause':
-      return 'paused: nothing is started, and who is there finishes and goes';
+      return 'paused: no instance starts, and running instances finish their work and are removed';
   }
 }
 
-/** As JSON, with its meaning in words. */
-export function shown(override: Override | null | 'unknown') {
+/** The override as the API returns it, with `meaning` in words. */
+export function overrideJson(override: Override | null | 'unknown') {
   if (override === null || override === 'unknown') return override;
   return {
     ...override,

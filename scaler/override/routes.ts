@@ -1,18 +1,18 @@
-/** `GET`, `PUT` and `DELETE /override`: see the scaler's README. What is refused changes nothing. */
-import { CHANGING, type Http, parsedRequest } from '../api/guarded-http.ts';
-import { overrideEnd, overrideRequest, shown } from './document.ts';
+/** The routes `GET`, `PUT` and `DELETE /override`. A refused request changes nothing. */
+import { CHANGE_ROUTE, type Http, parsedRequest } from '../api/guarded-http.ts';
+import { overrideEnd, overrideJson, overrideRequest } from './document.ts';
 import type { OverrideStore } from './store.ts';
 
 export function overrideRoutes(http: Http, store: OverrideStore): void {
   const set = async (body: unknown, address: string) => {
     const override = await store.set(parsedRequest(overrideRequest, body), address);
-    return { override: shown(override) };
+    return { override: overrideJson(override) };
   };
   const end = async (body: unknown, address: string) => {
     const ended = await store.end(parsedRequest(overrideEnd, body), address);
-    return { ended: shown(ended) };
+    return { ended: overrideJson(ended) };
   };
-  http.get('/override', async () => ({ override: shown(await store.inForce()) }));
-  http.put('/override', CHANGING, (request) => set(request.body, request.ip));
-  http.delete('/override', CHANGING, (request) => end(request.body, request.ip));
+  http.get('/override', async () => ({ override: overrideJson(await store.inForce()) }));
+  http.put('/override', CHANGE_ROUTE, (request) => set(request.body, request.ip));
+  http.delete('/override', CHANGE_ROUTE, (request) => end(request.body, request.ip));
 }

@@ -1,8 +1,7 @@
 /**
- * Where the override stands: one blob in `control`, so that it survives every restart, and a line in `logs` for each change.
+ * Stores the override as one blob in `control`, which survives restarts, and appends each change to the audit log in `logs`.
  *
- * Promises: a change is on record before it is in force, and an override that is over is nobody's business any more, whether
- * its blob has been removed yet or not.
+ * Guarantees: a change is recorded before it takes effect, and an expired override has no effect, even while its blob exists.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { OVERRIDE_AUDIT_BLOB, OVERRIDE_BLOB } from '../../shared/contract/blob-names.ts';
@@ -18,47 +17,51 @@ import {
   overrideFrom,
 } from './document.ts';
 
-/** Of the loop itself, in the record. */
+/** The author of changes that the scaler makes itself. */
 const SCALER = 'the scaler';
 
 interface Change {
   readonly change: 'set' | 'ended' | 'expired';
   readonly author: string;
   readonly reason: string;
-  /** Of the caller; null where the scaler did it by itself. */
+  /** The caller's address. Null for a change by the scaler itself. */
   readonly address: string | null;
   readonly override: Override | null;
 }
 
+type OverrideBlobs = Pick<BlobStore, 'get' | 'put' | 'stat' | 'append' | 'remove'>;
+
+export interface OverrideStoreOptions {
+  readonly blobs: OverrideBlobs;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 export class OverrideStore {
-  readonly #blobs: Pick<BlobStore, 'get' | 'put' | 'stat' | 'append' | 'remove'>;
+  readonly #blobs: OverrideBlobs;
   readonly #clock: Clock;
   readonly #log: Log;
 
-  constructor(parts: {
-    readonly blobs: Pick<BlobStore, 'get' | 'put' | 'stat' | 'append' | 'remove'>;
-    readonly clock: Clock;
-    readonly log: Log;
-  }) {
-    this.#blobs = parts.blobs;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
+  constructor(options: OverrideStoreOptions) {
+    this.#blobs = options.blobs;
+    this.#clock = options.clock;
+    this.#log = options.log;
   }
 
-  /** The one that stands, expired or not; null where there is none, `unknown` where it cannot be made out. Throws where storage does. */
+  /** The stored override, even if it has expired. Null: there is none. `unknown`: its blob is not valid. Throws storage errors. */
   async read(signal?: AbortSignal): Promise<Override | null | 'unknown'> {
     const bytes = await this.#blobs.get('control', OVERRIDE_BLOB, { signal });
     if (bytes === undefined) return null;
     const override = decodeOverride(bytes.toString('utf8'));
-    if (override === undefined) this.#log.error({ blob: OVERRIDE_BLOB }, 'override cannot be read');
+    if (override === undefined) this.#log.error({ blob: OVERRIDE_BLOB }, 'override blob is not valid');
     return override ?? 'unknown';
   }
 
-  /** As `read`, but one whose time is over is none. */
+  /** As `read`, but null for an expired override. */
   async inForce(): Promise<Override | null | 'unknown'> {
-    const standing = await this.read();
-    if (standing === null || standing === 'unknown') return standing;
-    return isExpired(standing, this.#clock.now()) ? null : standing;
+    const stored = await this.read();
+    if (stored === null || stored === 'unknown') return stored;
+    return isExpired(stored, this.#clock.now()) ? null : stored;
   }
 
   async set(request: OverrideRequest, address: string): Promise<Override> {
@@ -71,33 +74,39 @@ export class OverrideStore {
     return override;
   }
 
-  /** Returns what has ended, or null where there was nothing to end. */
+  /** Returns the override that it ended, or null where there was none. */
   async end({ author, reason }: OverrideEnd, address: string): Promise<Override | 'unknown' | null> {
-    const standing = await this.inForce();
-    if (standing === null) return null;
-    const override = standing === 'unknown' ? null : standing;
+    const stored = await this.inForce();
+    if (stored === null) return null;
+    const override = stored === 'unknown' ? null : stored;
     await this.#record({ change: 'ended', author, reason, address, override });
     await this.#blobs.remove('control', OVERRIDE_BLOB);
-    return standing;
+    return stored;
   }
 
-  /** Removes one whose time is over, unless another has been set meanwhile. For the leader's loop. */
+  /** Removes an expired override, unless another has been set in the meantime. Called by the leader. */
   async removeExpired(now: Date): Promise<void> {
     const before = await this.#blobs.stat('control', OVERRIDE_BLOB);
-    const standing = await this.read();
-    if (before === undefined || standing === null || standing === 'unknown') return;
-    if (!isExpired(standing, now)) return;
-    const reason = 'its time is over';
-    await this.#record({ change: 'expired', author: SCALER, reason, address: null, override: standing });
+    const stored = await this.read();
+    if (before === undefined || stored === null || stored === 'unknown') return;
+    if (!isExpired(stored, now)) return;
+    const reason = 'the override expired';
+    await this.#record({ change: 'expired', author: SCALER, reason, address: null, override: stored });
     await this.#blobs.remove('control', OVERRIDE_BLOB, { onlyIfEtag: before.etag });
   }
 
   async #record(change: Change): Promise<void> {
     const line = JSON.stringify({ at: this.#clock.now().toISOString(), ...change });
     await this.#blobs.append('logs', OVERRIDE_AUDIT_BLOB, `${line}\n`);
-    const { override, ...who } = change;
-    const what = override === null ? {} : { mode: override.mode, capacity: override.capacity };
-    const until = override === null ? {} : { expiresAt: override.expiresAt.toISOString() };
-    this.#log.info({ ...who, ...what, ...until }, 'override changed');
+    const { override, ...fields } = change;
+    const overrideFields =
+      override === null
+        ? {}
+        : {
+            mode: override.mode,
+            capacity: override.capacity,
+            expiresAt: override.expiresAt.toISOString(),
+          };
+    this.#log.info({ ...fields, ...overrideFields }, 'override changed');
   }
 }

@@ -1,26 +1,26 @@
-/** What every fleet promises, whatever its machines are. Run once for each: see `test/integration/fleet-*.test.ts`. */
+/** The contract suite of `Fleet`. `test/integration/scaler/fleet-*.test.ts` run it for each implementation. */
 import { describe, expect, test } from 'vitest';
 
 import type { Fleet, FleetView, Instance, Pool } from '../../scaler/fleet/fleet.ts';
 import { eventually } from '../support/eventually.ts';
 
 export interface FleetBench extends AsyncDisposable {
-  /** With one pool, empty. */
+  /** Has one empty pool. */
   readonly fleet: Fleet;
   readonly pool: string;
-  /** Lets time go on, where it is the test's own. */
+  /** Advances the clock, if the test controls it. */
   pass(): void;
 }
 
-/** Looks until it is so, and returns what was seen then. */
-export function seen(
+/** Looks until the condition holds, and returns that view. */
+export function waitForView(
   { fleet, pass }: Pick<FleetBench, 'fleet' | 'pass'>,
   what: string,
-  isSo: (view: FleetView) => boolean,
+  condition: (view: FleetView) => boolean,
 ): Promise<FleetView> {
   return eventually(what, async () => {
     const view = await fleet.look();
-    if (isSo(view)) return view;
+    if (condition(view)) return view;
     pass();
     return undefined;
   });
@@ -38,69 +38,77 @@ export const vmIdsOf = (instances: readonly Instance[]): string[] =>
 const isQuiet = ({ pools, instances }: FleetView): boolean =>
   pools.every(({ isChanging }) => !isChanging) && instances.every(({ phase }) => phase === 'running');
 
-/** From what there is to a total, all of them running and nothing under way. */
-export async function grown(bench: FleetBench, total: number): Promise<FleetView> {
-  await seen(bench, 'nothing is under way', isQuiet);
+/** Scales out to a total and waits until all instances run and no change is in progress. */
+export async function scaleOutTo(bench: FleetBench, total: number): Promise<FleetView> {
+  await waitForView(bench, 'no change is in progress', isQuiet);
   expect(await bench.fleet.scaleOut(bench.pool, total)).toEqual({ kind: 'accepted' });
-  return seen(bench, `${total} instances run`, (view) => isQuiet(view) && view.instances.length === total);
+  return waitForView(
+    bench,
+    `${total} instances run`,
+    (view) => isQuiet(view) && view.instances.length === total,
+  );
 }
 
 export function fleetContract(name: string, open: () => Promise<FleetBench>): void {
-  describe(`the contract of a fleet, kept by ${name}`, () => {
-    test('an empty fleet is a pool without instances, not an error', async () => {
+  describe(`${name} as a fleet`, () => {
+    test('an empty fleet is a pool without instances', async () => {
       await using bench = await open();
       const { pools, instances } = await bench.fleet.look();
       expect(pools).toMatchObject([{ name: bench.pool, capacity: 0, isChanging: false, refusal: null }]);
       expect(instances).toEqual([]);
     });
 
-    test('it goes from zero to n in one call, and shows them being created, then running', async () => {
+    test('scaleOut() starts several instances in one call, which are creating and then running', async () => {
       await using bench = await open();
       await bench.fleet.look();
       expect(await bench.fleet.scaleOut(bench.pool, 3)).toEqual({ kind: 'accepted' });
-      const asked = await bench.fleet.look();
-      expect(poolOf(asked, bench.pool).capacity).toBe(3);
-      expect(asked.instances.map(({ phase }) => phase)).toEqual(['creating', 'creating', 'creating']);
-      const { instances } = await seen(bench, 'three run', isQuiet);
+      const creating = await bench.fleet.look();
+      expect(poolOf(creating, bench.pool).capacity).toBe(3);
+      expect(creating.instances.map(({ phase }) => phase)).toEqual(['creating', 'creating', 'creating']);
+      const { instances } = await waitForView(bench, 'three run', isQuiet);
       expect(new Set(vmIdsOf(instances)).size).toBe(3);
       expect(instances.every(({ pool }) => pool === bench.pool)).toBe(true);
       expect(instances.map(({ createdAt }) => createdAt)).toEqual(
-        asked.instances.map((one) => one.createdAt),
+        creating.instances.map((one) => one.createdAt),
       );
     });
 
-    test('a named removal removes exactly those, and the capacity falls by as many', async () => {
+    test('remove() removes exactly the named instances and lowers the capacity by their number', async () => {
       await using bench = await open();
-      const { instances } = await grown(bench, 4);
+      const { instances } = await scaleOutTo(bench, 4);
       const [first, , third] = instances;
       const leaving = [first, third].flatMap((one) => one ?? []);
       const ids = leaving.map(({ instanceId }) => instanceId);
       expect(await bench.fleet.remove(bench.pool, ids)).toEqual({ kind: 'accepted' });
-      const after = await seen(bench, 'two are left', (view) => isQuiet(view) && view.instances.length === 2);
+      const after = await waitForView(
+        bench,
+        'two are left',
+        (view) => isQuiet(view) && view.instances.length === 2,
+      );
       expect(vmIdsOf(after.instances)).toEqual(vmIdsOf(instances.filter((one) => !leaving.includes(one))));
       expect(poolOf(after, bench.pool).capacity).toBe(2);
     });
 
-    test('one that is being removed says so until it has gone', async () => {
+    test('an instance is deleting until it is gone', async () => {
       await using bench = await open();
-      const { instances } = await grown(bench, 1);
+      const { instances } = await scaleOutTo(bench, 1);
       await bench.fleet.remove(
         bench.pool,
         instances.map(({ instanceId }) => instanceId),
       );
       expect((await bench.fleet.look()).instances).toMatchObject([{ phase: 'deleting' }]);
-      const after = await seen(bench, 'it has gone', (view) => view.instances.length === 0);
+      const after = await waitForView(bench, 'it is gone', (view) => view.instances.length === 0);
       expect(poolOf(after, bench.pool).capacity).toBe(0);
     });
 
-    test('removing twice, or what nobody knows, is no error and takes nobody else', async () => {
+    test('remove() ignores unknown and already removed instances', async () => {
       await using bench = await open();
-      const { instances } = await grown(bench, 2);
+      const { instances } = await scaleOutTo(bench, 2);
       const [leaving, staying] = instances;
-      const ids = [leaving?.instanceId ?? '', 'nobody'];
+      const ids = [leaving?.instanceId ?? '', 'unknown'];
       const twice = [await bench.fleet.remove(bench.pool, ids), await bench.fleet.remove(bench.pool, ids)];
       expect(twice).toEqual([{ kind: 'accepted' }, { kind: 'accepted' }]);
-      await seen(bench, 'one is left', (view) => isQuiet(view) && view.instances.length === 1);
+      await waitForView(bench, 'one is left', (view) => isQuiet(view) && view.instances.length === 1);
       expect(await bench.fleet.remove(bench.pool, ids)).toEqual({ kind: 'accepted' });
       expect(await bench.fleet.remove(bench.pool, [])).toEqual({ kind: 'accepted' });
       const after = await bench.fleet.look();
@@ -108,9 +116,9 @@ export function fleetContract(name: string, open: () => Promise<FleetBench>): vo
       expect(poolOf(after, bench.pool).capacity).toBe(1);
     });
 
-    test('it is never scaled in by a smaller total, nor by the same: refused, and nothing happens', async () => {
+    test('scaleOut() refuses a total that does not exceed the capacity', async () => {
       await using bench = await open();
-      const before = await grown(bench, 2);
+      const before = await scaleOutTo(bench, 2);
       for (const total of [2, 1, 0]) {
         expect(await bench.fleet.scaleOut(bench.pool, total)).toMatchObject({
           kind: 'refused',
@@ -123,28 +131,28 @@ export function fleetContract(name: string, open: () => Promise<FleetBench>): vo
       expect(poolOf(after, bench.pool)).toMatchObject({ capacity: 2, isChanging: false, refusal: null });
     });
 
-    test('a vmId is never given again, whatever becomes of instance ids', async () => {
+    test('a vmId is never reused, even if instance ids are', async () => {
       await using bench = await open();
-      const ever: string[] = [];
+      const vmIds: string[] = [];
       for (let round = 0; round < 3; round += 1) {
-        const { instances } = await grown(bench, 2);
-        ever.push(...vmIdsOf(instances));
+        const { instances } = await scaleOutTo(bench, 2);
+        vmIds.push(...vmIdsOf(instances));
         const ids = instances.map(({ instanceId }) => instanceId);
         await bench.fleet.remove(bench.pool, ids);
-        await seen(bench, 'none is left', (view) => isQuiet(view) && view.instances.length === 0);
+        await waitForView(bench, 'none is left', (view) => isQuiet(view) && view.instances.length === 0);
         bench.pass();
       }
-      expect(new Set(ever).size).toBe(6);
+      expect(new Set(vmIds).size).toBe(6);
     });
 
-    test('a look that is broken off throws the reason, and the next one is well', async () => {
+    test('an aborted look throws the reason, and the next look succeeds', async () => {
       await using bench = await open();
       const reason = new Error('no time left');
       await expect(bench.fleet.look(AbortSignal.abort(reason))).rejects.toBe(reason);
       expect((await bench.fleet.look()).instances).toEqual([]);
     });
 
-    test('a pool that there is not is a mistake of the caller', async () => {
+    test('an unknown pool throws', async () => {
       await using bench = await open();
       await expect(bench.fleet.scaleOut('nowhere', 1)).rejects.toThrow(/no pool named nowhere/);
       await expect(bench.fleet.remove('nowhere', ['1'])).rejects.toThrow(/no pool named nowhere/);

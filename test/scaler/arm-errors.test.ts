@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { type ArmFailure, type Raise, refusalOf } from '../../scaler/fleet/arm-errors.ts';
+import { type ArmFailure, type Raise, refusalFrom } from '../../scaler/fleet/arm-errors.ts';
 import { armFailureOf, operationFailureOf } from '../../scaler/fleet/arm-failure.ts';
 
 const SPOT: Raise = { kind: 'spot', from: 2, to: 12 };
@@ -14,7 +14,7 @@ function failed(fields: Partial<ArmFailure>): ArmFailure {
 const quotaText = (quota: string, limit: number, usage: number, more: number): string =>
   `Operation could not be completed as it results in exceeding approved ${quota} quota. Additional details - Deployment Model: Resource Manager, Location: westeurope, Current Limit: ${limit}, Current Usage: ${usage}, Additional Required: ${more}, (Minimum) New Limit Required: ${usage + more}. Setup Alerts when Quota reaches threshold. Learn more at https://aka.ms/quotamonitoringalerting . Submit a request for Quota increase at https://aka.ms/ProdportalCRP/#blade/Microsoft_Azure_Capacity/UsageAndQuota.ReactView`;
 
-describe('what an answer means', () => {
+describe('refusalFrom()', () => {
   test.each<[string, Partial<ArmFailure>, Raise, string]>([
     [
       'a quota of spot',
@@ -39,13 +39,13 @@ describe('what an answer means', () => {
       'quota',
     ],
     [
-      'a quota that the outcome of an operation tells of',
+      'a quota in the result of an operation',
       { code: 'OperationNotAllowed', message: quotaText('LowPriorityCores', 3, 0, 6) },
       SPOT,
       'quota',
     ],
     [
-      'a quota in the older words',
+      'a quota in the older wording',
       {
         status: 409,
         code: 'OperationNotAllowed',
@@ -56,50 +56,50 @@ describe('what an answer means', () => {
       'quota',
     ],
     ['a quota of another provider', { status: 409, code: 'QuotaExceeded' }, ON_DEMAND, 'quota'],
-    ['no spot machines of a size', { status: 409, code: 'SkuNotAvailable' }, SPOT, 'capacity'],
+    ['no free spot machines of a size', { status: 409, code: 'SkuNotAvailable' }, SPOT, 'capacity'],
     ['a size that is not offered', { status: 409, code: 'SkuNotAvailable' }, ON_DEMAND, 'unavailable'],
     [
-      'no machines',
+      'no free machines',
       { code: 'AllocationFailed', message: 'Allocation failed. We do not have' },
       SPOT,
       'capacity',
     ],
-    ['no machines in a zone', { code: 'ZonalAllocationFailed' }, ON_DEMAND, 'capacity'],
-    ['no machines of that kind', { code: 'OverconstrainedAllocationRequest' }, SPOT, 'capacity'],
+    ['no free machines in a zone', { code: 'ZonalAllocationFailed' }, ON_DEMAND, 'capacity'],
+    ['an overconstrained allocation', { code: 'OverconstrainedAllocationRequest' }, SPOT, 'capacity'],
     [
-      'no machines of that kind in a zone',
+      'an overconstrained allocation in a zone',
       { code: 'OverconstrainedZonalAllocationRequest' },
       SPOT,
       'capacity',
     ],
     [
-      'a price that has risen',
+      'a spot price above the maximum',
       { status: 409, code: 'SpotPriceGreaterThanProvidedMaxPrice' },
       SPOT,
       'capacity',
     ],
     [
-      'a size that is never spot',
+      'a size without spot support',
       { status: 400, code: 'AzureSpotIsNotSupportedForThisVMSize' },
       SPOT,
       'unavailable',
     ],
     [
-      'no machines, wrapped in another code',
+      'no free machines, nested in another code',
       { code: 'ResourceOperationFailure', message: 'The operation ended with AllocationFailed: no capacity' },
       SPOT,
       'capacity',
     ],
     [
-      'too many calls, by the same code as a quota',
+      'too many calls, with the same code as a quota',
       { status: 429, code: 'OperationNotAllowed', message: 'The server rejected the request' },
       SPOT,
       'throttled',
     ],
-    ['too many calls, as an outcome', { code: 'TooManyRequests' }, SPOT, 'throttled'],
+    ['too many calls, in the result of an operation', { code: 'TooManyRequests' }, SPOT, 'throttled'],
     ['a scale set that has changed', { status: 412, code: 'PreconditionFailed' }, SPOT, 'conflict'],
     [
-      'a scale set that is busy, by the same code as a quota',
+      'a busy scale set, with the same code as a quota',
       {
         status: 409,
         code: 'OperationNotAllowed',
@@ -108,35 +108,35 @@ describe('what an answer means', () => {
       SPOT,
       'conflict',
     ],
-    ['a change that came after ours', { code: 'OperationPreempted' }, SPOT, 'conflict'],
-    ['no rights', { status: 403, code: 'AuthorizationFailed' }, SPOT, 'forbidden'],
-    ['no token', { status: 401, code: 'ExpiredAuthenticationToken' }, SPOT, 'forbidden'],
-    ['no such scale set', { status: 404, code: 'ResourceNotFound' }, SPOT, 'unavailable'],
+    ['an operation that a later one preempted', { code: 'OperationPreempted' }, SPOT, 'conflict'],
+    ['a missing permission', { status: 403, code: 'AuthorizationFailed' }, SPOT, 'forbidden'],
+    ['an expired token', { status: 401, code: 'ExpiredAuthenticationToken' }, SPOT, 'forbidden'],
+    ['a missing scale set', { status: 404, code: 'ResourceNotFound' }, SPOT, 'unavailable'],
     [
-      'a size that the region does not know',
+      'a size unknown to the region',
       { status: 400, code: 'InvalidParameter', message: 'The requested VM size Standard_NC6s_v3 is not' },
       ON_DEMAND,
       'unavailable',
     ],
-    ['trouble of the service', { status: 500, code: 'InternalServerError' }, SPOT, 'unreachable'],
-    ['a gateway', { status: 502, message: 'Bad Gateway' }, SPOT, 'unreachable'],
+    ['a server error', { status: 500, code: 'InternalServerError' }, SPOT, 'unreachable'],
+    ['a gateway error', { status: 502, message: 'Bad Gateway' }, SPOT, 'unreachable'],
     ['a connection that broke', { code: 'ECONNRESET', message: 'read ECONNRESET' }, SPOT, 'unreachable'],
     ['a boot that took too long', { code: 'OSProvisioningTimedOut' }, SPOT, 'unreachable'],
-    ['something new', { status: 409, code: 'NeverHeardOf' }, SPOT, 'conflict'],
-    ['an outcome without a code', {}, SPOT, 'unreachable'],
-  ])('%s', (_what, fields, raise, reason) => {
-    expect(refusalOf(failed(fields), raise).reason).toBe(reason);
+    ['an unknown code', { status: 409, code: 'NeverHeardOf' }, SPOT, 'conflict'],
+    ['an operation result without a code', {}, SPOT, 'unreachable'],
+  ])('classifies %s', (_what, fields, raise, reason) => {
+    expect(refusalFrom(failed(fields), raise).reason).toBe(reason);
   });
 
-  test('a wait is passed on, whatever the reason', () => {
-    expect(refusalOf(failed({ status: 503, retryAfterMs: 1_200_000 }), null)).toMatchObject({
+  test('passes on the wait for any reason', () => {
+    expect(refusalFrom(failed({ status: 503, retryAfterMs: 1_200_000 }), null)).toMatchObject({
       reason: 'unreachable',
       retryAfterMs: 1_200_000,
     });
   });
 
-  test("it is told in one line of the service's own words, with status and code", () => {
-    const { message } = refusalOf(
+  test('returns a message of one line with status, code and Azure’s text', () => {
+    const { message } = refusalFrom(
       failed({ status: 409, code: 'SkuNotAvailable', message: `no\n such ${'size '.repeat(200)}` }),
       SPOT,
     );
@@ -145,7 +145,7 @@ describe('what an answer means', () => {
   });
 });
 
-describe('what fits into a quota', () => {
+describe('the capacity that fits a quota', () => {
   test.each([
     { limit: 20, usage: 8, more: 40, fits: 5 },
     { limit: 48, usage: 8, more: 60, fits: 8 },
@@ -156,29 +156,29 @@ describe('what fits into a quota', () => {
     { limit: 1_000, usage: 0, more: 40, fits: 12 },
     { limit: 1_000, usage: 0, more: 0, fits: null },
   ])(
-    '$fits of 12, with 2 there, $more cores for ten more, $usage used of $limit',
+    'is $fits of 12, with 2 existing, $more cores for ten more, and $usage of $limit used',
     ({ limit, usage, more, fits }) => {
       const message = quotaText('LowPriorityCores', limit, usage, more);
-      const refusal = refusalOf(failed({ status: 409, code: 'OperationNotAllowed', message }), SPOT);
+      const refusal = refusalFrom(failed({ status: 409, code: 'OperationNotAllowed', message }), SPOT);
       expect(refusal.capacityThatFits).toBe(fits);
     },
   );
 
   test.each([
     { what: 'the numbers are missing', message: 'exceeding approved LowPriorityCores quota.', raise: SPOT },
-    { what: 'nothing was raised', message: quotaText('LowPriorityCores', 3, 0, 6), raise: null },
-  ])('is not guessed where $what', ({ message, raise }) => {
-    expect(refusalOf(failed({ status: 409, message }), raise)).toMatchObject({
+    { what: 'the call was not a raise', message: quotaText('LowPriorityCores', 3, 0, 6), raise: null },
+  ])('is null if $what', ({ message, raise }) => {
+    expect(refusalFrom(failed({ status: 409, message }), raise)).toMatchObject({
       reason: 'quota',
       capacityThatFits: null,
     });
   });
 });
 
-describe('what the SDK throws', () => {
+describe('errors of the SDK', () => {
   const headers = (values: Readonly<Record<string, string>>) => ({ get: (name: string) => values[name] });
 
-  test('an answer is told by its status, its code and how long it asks to wait', () => {
+  test('armFailureOf() returns status, code and wait of a refused call', () => {
     const error = Object.assign(new Error('too many'), {
       name: 'RestError',
       statusCode: 429,
@@ -193,7 +193,7 @@ describe('what the SDK throws', () => {
     });
   });
 
-  test('a good status with an answer that cannot be read is no answer', () => {
+  test('armFailureOf() ignores the status of an answer that cannot be parsed', () => {
     const error = Object.assign(new Error('Unexpected token <'), { statusCode: 200, code: 'PARSE_ERROR' });
     expect(armFailureOf(error, NOW_MS)).toMatchObject({ status: null });
   });
@@ -202,7 +202,7 @@ describe('what the SDK throws', () => {
     { thrown: 'a text', message: 'a text' },
     { thrown: null, message: 'null' },
     { thrown: new Error('broken', { cause: new Error('pipe') }), message: 'broken (because: pipe)' },
-  ])('whatever else is thrown is no answer: $message', ({ thrown, message }) => {
+  ])('armFailureOf() accepts any thrown value: $message', ({ thrown, message }) => {
     expect(armFailureOf(thrown, NOW_MS)).toEqual({ status: null, code: null, message, retryAfterMs: null });
   });
 
@@ -218,11 +218,11 @@ describe('what the SDK throws', () => {
       message: 'The long-running operation has failed',
     },
     { text: 'Operation was canceled', code: 'OperationCanceled', message: 'Operation was canceled' },
-  ])('the outcome of an operation has its code in the text: $code', ({ text, code, message }) => {
+  ])('operationFailureOf() parses the code from the text: $code', ({ text, code, message }) => {
     expect(operationFailureOf(new Error(text))).toMatchObject({ status: null, code, message });
   });
 
-  test('that an operation could not be asked after is not its outcome', () => {
+  test('operationFailureOf() returns null for a failed poll', () => {
     expect(operationFailureOf(new Error('read ECONNRESET'))).toBeNull();
     expect(operationFailureOf('a text')).toBeNull();
   });

@@ -1,4 +1,4 @@
-/** What may be typed, and what it means. */
+/** The command lines of `npm run scale` and `npm run explain`, durations, and the scaler's configuration. */
 import { describe, expect, test } from 'vitest';
 
 import { parseExplainOptions } from '../../scaler/cli/explain-options.ts';
@@ -16,22 +16,25 @@ test.each([
   ['2h', 7200],
   ['7d', 604_800],
   [' 5m ', 300],
-])('%s is %i s', (text, seconds) => {
+])('parseDuration() reads %j as %i s', (text, seconds) => {
   expect(parseDuration(text)).toBe(seconds);
 });
 
-test.each(['', '30', 'm', '-5m', '1.5h', '2 h', '5w', '1h30m', '9999999s'])('%j is no duration', (text) => {
-  expect(parseDuration(text)).toBeUndefined();
-});
+test.each(['', '30', 'm', '-5m', '1.5h', '2 h', '5w', '1h30m', '9999999s'])(
+  'parseDuration() rejects %j',
+  (text) => {
+    expect(parseDuration(text)).toBeUndefined();
+  },
+);
 
 describe('npm run scale', () => {
   test.each([
     ['a number', ['4', '--for', '30m'], { mode: 'fixed', capacity: 4, ttlSeconds: 1800 }],
-    ['none at all', ['0', '--for', '30m'], { mode: 'fixed', capacity: 0, ttlSeconds: 1800 }],
+    ['zero', ['0', '--for', '30m'], { mode: 'fixed', capacity: 0, ttlSeconds: 1800 }],
     ['--min', ['--min', '2', '--for', '2h'], { mode: 'min', capacity: 2, ttlSeconds: 7200 }],
     ['--max', ['--max', '8', '--for', '7d'], { mode: 'max', capacity: 8, ttlSeconds: 604_800 }],
     ['--pause', ['--pause', '--for', '60s'], { mode: 'pause', ttlSeconds: 60 }],
-  ])('%s asks for it', (_, argv, request) => {
+  ])('%s becomes an override request', (_, argv, request) => {
     expect(parse(...argv, ...WHY)).toEqual({
       kind: 'set',
       request: { ...request, ...SIGNED },
@@ -39,7 +42,7 @@ describe('npm run scale', () => {
     });
   });
 
-  test('--end takes it back, nothing at all shows it, --author signs for somebody else', () => {
+  test('--end ends an override, no arguments show it, --author sets the author', () => {
     expect(parse('--end', ...WHY)).toEqual({ kind: 'end', request: SIGNED, asJson: false });
     expect(parse()).toEqual({ kind: 'show', asJson: false });
     expect(parse('--json')).toEqual({ kind: 'show', asJson: true });
@@ -47,18 +50,18 @@ describe('npm run scale', () => {
   });
 
   test.each([
-    ['two wishes at once', ['4', '--min', '2', '--for', '1h', ...WHY], /Only one/],
-    ['no end', ['4', ...WHY], /--for is missing/],
+    ['two actions', ['4', '--min', '2', '--for', '1h', ...WHY], /only one/],
+    ['no duration', ['4', ...WHY], /--for is missing/],
     ['no reason', ['4', '--for', '1h'], /--because is missing/],
     ['an empty reason', ['--end', '--because', ' '], /--because is missing/],
-    ['a reason for nothing', [...WHY], /Nothing is asked for/],
+    ['a reason without an action', [...WHY], /No action given/],
     ['half an instance', ['1.5', '--for', '1h', ...WHY], /whole number/],
     ['a negative number', ['--min=-2', '--for', '1h', ...WHY], /whole number/],
-    ['too short a time', ['4', '--for', '59s', ...WHY], /from 1 minute to 7 days/],
-    ['too long a time', ['4', '--for', '8d', ...WHY], /from 1 minute to 7 days/],
+    ['a duration that is too short', ['4', '--for', '59s', ...WHY], /from 1 minute to 7 days/],
+    ['a duration that is too long', ['4', '--for', '8d', ...WHY], /from 1 minute to 7 days/],
     ['an unknown option', ['4', '--force'], /[Uu]nknown option/],
     ['a second number', ['4', '5'], /[Tt]oo many arguments/],
-  ])('%s is refused with what to do', (_, argv, sentence) => {
+  ])('%s is a usage error with a hint', (_, argv, sentence) => {
     expect(() => parse(...argv)).toThrow(
       expect.objectContaining({
         code: 'USAGE',
@@ -70,7 +73,7 @@ describe('npm run scale', () => {
 });
 
 describe('npm run explain', () => {
-  test('supposes what is said, several things at once', () => {
+  test('accepts several --what-if options', () => {
     expect(parseExplainOptions([])).toEqual({ whatIf: {}, asJson: false });
     const argv = ['--what-if', 'backlog=100000', '--what-if', 'capacityMax=40', '--json'];
     expect(parseExplainOptions(argv)).toEqual({
@@ -80,11 +83,11 @@ describe('npm run explain', () => {
   });
 
   test.each([['backlog'], ['backlog='], ['frames=5'], ['=5']])('--what-if %s is refused', (text) => {
-    expect(() => parseExplainOptions(['--what-if', text])).toThrow(/Expected one of backlog/);
+    expect(() => parseExplainOptions(['--what-if', text])).toThrow(/Names: backlog/);
   });
 });
 
-describe('the configuration', () => {
+describe('the scaler configuration', () => {
   const BASE = {
     FRAMEFLEET_MEDIA_STORAGE: 'mediaaccount',
     FRAMEFLEET_SYSTEM_STORAGE: 'systemaccount',
@@ -99,7 +102,7 @@ describe('the configuration', () => {
     FRAMEFLEET_PRICES: 'gpu-spot=0.09,gpu=0.75',
   };
 
-  test('names scale sets in order, with their prices', () => {
+  test('keeps the order of the scale sets and reads their prices', () => {
     expect(scalerConfig(AZURE)).toMatchObject({
       fleet: {
         kind: 'azure',
@@ -113,7 +116,7 @@ describe('the configuration', () => {
     });
   });
 
-  test('gives workers no key to the control plane', () => {
+  test('passes no secret of the control plane to workers', () => {
     const { workerEnvironment, token } = scalerConfig({
       ...BASE,
       FRAMEFLEET_SCALER_TOKEN: 'a-very-secret-token',
@@ -126,21 +129,28 @@ describe('the configuration', () => {
     ['scale sets without a kind', { ...AZURE, FRAMEFLEET_SCALE_SETS: 'gpu' }, /FRAMEFLEET_SCALE_SETS/],
     ['no scale sets', { ...AZURE, FRAMEFLEET_SCALE_SETS: '' }, /FRAMEFLEET_SCALE_SETS/],
     ['no subscription', { ...AZURE, FRAMEFLEET_SUBSCRIPTION_ID: undefined }, /FRAMEFLEET_SUBSCRIPTION_ID/],
-    ['a price that is none', { ...AZURE, FRAMEFLEET_PRICES: 'gpu=cheap' }, /FRAMEFLEET_PRICES/],
+    ['a price that is not a number', { ...AZURE, FRAMEFLEET_PRICES: 'gpu=cheap' }, /FRAMEFLEET_PRICES/],
     ['a short token', { ...BASE, FRAMEFLEET_SCALER_TOKEN: 'short' }, /FRAMEFLEET_SCALER_TOKEN/],
-    ['a token file that is not there', { ...BASE, FRAMEFLEET_SCALER_TOKEN_FILE: '/no/where' }, /TOKEN_FILE/],
     [
-      'a least above the most',
+      'a token file that does not exist',
+      { ...BASE, FRAMEFLEET_SCALER_TOKEN_FILE: '/no/where' },
+      /TOKEN_FILE/,
+    ],
+    [
+      'a minimum above the maximum',
       { ...BASE, FRAMEFLEET_CAPACITY_MIN: '9', FRAMEFLEET_CAPACITY_MAX: '2' },
       /minimum capacity/,
     ],
-  ])('with %s is refused by name, and without showing it', (_, environment, sentence) => {
-    expect(() => scalerConfig(environment)).toThrow(
-      expect.objectContaining({
-        code: 'CONFIG_INVALID',
-        message: expect.stringMatching(sentence) as string,
-      }),
-    );
-    expect(() => scalerConfig(environment)).not.toThrow(/found "short"/);
-  });
+  ])(
+    'with %s is refused; the error names the variable and does not show the secret',
+    (_, environment, sentence) => {
+      expect(() => scalerConfig(environment)).toThrow(
+        expect.objectContaining({
+          code: 'CONFIG_INVALID',
+          message: expect.stringMatching(sentence) as string,
+        }),
+      );
+      expect(() => scalerConfig(environment)).not.toThrow(/found "short"/);
+    },
+  );
 });

@@ -1,8 +1,8 @@
-/** Explaining: the same decision as the loop's, in words; and what it would be if things were otherwise. */
+/** The explanation of a decision in words, the what-if queries, and the status. */
 import { describe, expect, test } from 'vitest';
 
 import { explanationOf } from '../../scaler/api/explain/explanation.ts';
-import { supposing, whatIfQuery } from '../../scaler/api/explain/what-if.ts';
+import { applyWhatIf, whatIfQuery } from '../../scaler/api/explain/what-if.ts';
 import { when } from '../../scaler/api/explain/words.ts';
 import { statusOf } from '../../scaler/api/status.ts';
 import { decide } from '../../scaler/decide/decide.ts';
@@ -46,10 +46,10 @@ function buildTick(fields: Partial<Observation> = {}): Tick {
 }
 const WORK = { backlog: [buildBacklog('job-1', { framesRemaining: 9000, batchesRemaining: 90 })] };
 
-test('it says how many there are and should be, why, every step of the sum, and what is done now', () => {
+test('an explanation has the number of instances, the reason, each step of the calculation and the actions', () => {
   const tick = buildTick(WORK);
-  const said = explanationOf(tick, POLICY, {});
-  expect(said).toMatchObject({
+  const explanation = explanationOf(tick, POLICY, {});
+  expect(explanation).toMatchObject({
     at: NOW.toISOString(),
     isLeading: true,
     whatIf: null,
@@ -58,49 +58,49 @@ test('it says how many there are and should be, why, every step of the sum, and 
     reason: 'work-waits',
     actions: [{ kind: 'scale-out', pool: 'gpu', total: tick.decision.capacityDesired }],
   });
-  const words = said.words.join('\n');
+  const words = explanation.words.join('\n');
   expect(words).toContain(`There are 0 instances. There should be ${tick.decision.capacityDesired}.`);
   expect(words).toContain('9000 frames in 90 batches are left');
-  expect(words).toContain(`ask gpu for ${tick.decision.capacityDesired} in all`);
+  expect(words).toContain(`scale out gpu to ${tick.decision.capacityDesired} in total`);
   expect(words).toMatch(/Next: /);
   expect(words).not.toMatch(/undefined|NaN|\[object|\{\w+\}/);
 });
 
-test('it says who set an override, why, and until when', () => {
+test('an explanation has the author, reason and end of an override', () => {
   const words = explanationOf(buildTick({ override: OVERRIDE }), POLICY, {}).words.join('\n');
   expect(words).toContain('Override: exactly 3 instances, by ada@desk: “demo at ten”');
   expect(words).toContain('until 2026-11-23T06:25:00.000Z (in 10 min)');
 });
 
-test('it says what cannot be known', () => {
+test('an explanation says what is unknown', () => {
   const words = explanationOf(buildTick({ fleet: null, override: 'unknown' }), POLICY, {}).words.join('\n');
-  expect(words).toContain('Nobody knows how many instances there are.');
+  expect(words).toContain('The number of instances is unknown.');
   expect(words).toContain('The fleet cannot be read');
-  expect(words).toContain('cannot be read');
+  expect(words).toContain('Override: unknown. It cannot be read');
 });
 
-test('a scaler that does not lead says so, and whose work the rest is', () => {
+test('a scaler that does not lead says so and attributes the actions to the leader', () => {
   const { words } = explanationOf({ ...buildTick(WORK), isLeading: false }, POLICY, {});
-  expect(words).toContain('The scaler that leads will, now:');
-  expect(words.at(-1)).toBe('This scaler is not leading: it only watches.');
+  expect(words).toContain('Actions of the scaler that leads:');
+  expect(words.at(-1)).toBe('This scaler is not leading. It takes no action.');
 });
 
 test('every reason has a sentence', () => {
   expect(Object.keys(REASON_SENTENCES).toSorted()).toEqual([...REASONS].toSorted());
 });
 
-describe('what if', () => {
-  test('there were so many frames: the same function answers, and nothing is changed by the question', () => {
+describe('a what-if query', () => {
+  test('uses the same decision function and changes nothing', () => {
     const tick = buildTick();
     const before = structuredClone(tick);
-    const said = explanationOf(tick, POLICY, whatIfQuery.parse({ backlog: '100000' }));
-    expect(said).toMatchObject({ reason: 'work-waits', whatIf: { backlog: 100_000 } });
-    expect(said.capacityDesired).toBe(POLICY.capacityMax);
-    expect(said.words.join('\n')).toContain('There would be 10.');
+    const explanation = explanationOf(tick, POLICY, whatIfQuery.parse({ backlog: '100000' }));
+    expect(explanation).toMatchObject({ reason: 'work-waits', whatIf: { backlog: 100_000 } });
+    expect(explanation.capacityDesired).toBe(POLICY.capacityMax);
+    expect(explanation.words.join('\n')).toContain('There would be 10.');
     expect(tick).toEqual(before);
   });
 
-  test('more frames never ask for fewer instances', () => {
+  test('never asks for fewer instances when it supposes more frames', () => {
     const desired = [0, 10, 1000, 10_000, 100_000].map(
       (backlog) => explanationOf(buildTick(), POLICY, { backlog }).capacityDesired,
     );
@@ -108,20 +108,20 @@ describe('what if', () => {
     expect(desired[0]).toBe(0);
   });
 
-  test('the bounds were others', () => {
+  test('can change the limits', () => {
     const wide = explanationOf(buildTick(), POLICY, { backlog: 1_000_000, capacityMax: 40 });
     expect(wide.capacityDesired).toBe(40);
     const slow = explanationOf(buildTick(), POLICY, { backlog: 10_000, drainTargetSeconds: 86_400 });
     expect(slow.capacityDesired).toBe(1);
   });
 
-  test('the job is of the model and size that is open, unless it is said', () => {
+  test('takes model and frame size from the open job, unless it names them', () => {
     const observation = buildSight({
       backlog: [buildBacklog('job-1', { model: 'upscaler', megapixelsPerFrame: 8 })],
       ratesByModel: new Map([['upscaler', 16]]),
     });
     const supposed = (query: object) =>
-      supposing(whatIfQuery.parse(query), { observation, policy: POLICY }).observation.backlog;
+      applyWhatIf(whatIfQuery.parse(query), observation, POLICY).observation.backlog;
     expect(supposed({ backlog: 600 })).toMatchObject([
       { model: 'upscaler', megapixelsPerFrame: 8, framesRemaining: 600, batchesRemaining: 10 },
     ]);
@@ -136,7 +136,7 @@ describe('what if', () => {
     { backlog: '1e300' },
     { frames: '5' },
     { capacityMax: '1.5' },
-  ])('%j is refused', (query) => {
+  ])('is refused with %j', (query) => {
     expect(whatIfQuery.safeParse(query).success).toBe(false);
   });
 });
@@ -149,11 +149,11 @@ test.each([
   [240, 'in 4 min'],
   [7199, 'in 120 min'],
   [86_400, 'in 24 h'],
-])('%i s ahead is %s', (seconds, text) => {
+])('when() prints %i s from now as %j', (seconds, text) => {
   expect(when(ago(-seconds), NOW)).toBe(text);
 });
 
-test('the status is the fleet, its work and its cost, as JSON', () => {
+test('the status contains the fleet, its work and its cost as JSON', () => {
   const instances = [buildInstance('vm-1'), buildInstance('vm-2', { phase: 'creating' })];
   const tick = buildTick({
     ...WORK,

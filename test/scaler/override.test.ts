@@ -18,9 +18,9 @@ const FIXED = {
   reason: 'demo at ten',
   author: 'ada@desk',
 } as const;
-const isGood = (body: unknown): boolean => overrideRequest.safeParse(body).success;
+const isValid = (body: unknown): boolean => overrideRequest.safeParse(body).success;
 
-test('what was asked for stands in the blob with when it was set and when it ends, and comes back as it was', () => {
+test('an override has a start and an end, and survives encoding and decoding', () => {
   const override = overrideFrom(FIXED, NOW);
   expect(override).toEqual({
     mode: 'fixed',
@@ -35,53 +35,53 @@ test('what was asked for stands in the blob with when it was set and when it end
   expect(decodeOverride(encodeOverride(paused))).toEqual({ ...override, mode: 'pause', capacity: null });
 });
 
-test('it is over at its last instant, and not before', () => {
+test('an override expires at expiresAt, not before', () => {
   const override = overrideFrom(FIXED, NOW);
   expect(isExpired(override, new Date('2026-11-23T06:44:59.999Z'))).toBe(false);
   expect(isExpired(override, new Date('2026-11-23T06:45:00.000Z'))).toBe(true);
 });
 
-describe('a request', () => {
+describe('an override request', () => {
   test.each([
-    ['to hold a number', FIXED],
-    ['to hold none', { ...FIXED, capacity: 0 }],
-    ['for at least so many', { ...FIXED, mode: 'min' }],
-    ['for at most so many', { ...FIXED, mode: 'max' }],
-    ['to pause, with no number', { mode: 'pause', ttlSeconds: 60, reason: 'why', author: 'me' }],
+    ['for a fixed number', FIXED],
+    ['for zero instances', { ...FIXED, capacity: 0 }],
+    ['for a minimum', { ...FIXED, mode: 'min' }],
+    ['for a maximum', { ...FIXED, mode: 'max' }],
+    ['to pause, without a number', { mode: 'pause', ttlSeconds: 60, reason: 'why', author: 'me' }],
     ['for a minute', { ...FIXED, ttlSeconds: 60 }],
     ['for a week', { ...FIXED, ttlSeconds: 604_800 }],
-    ['in any script', { ...FIXED, reason: 'デモ', author: 'Åsa' }],
-  ])('%s is good', (_, body) => {
-    expect(isGood(body)).toBe(true);
+    ['in non-Latin script', { ...FIXED, reason: 'デモ', author: 'Åsa' }],
+  ])('%s is valid', (_, body) => {
+    expect(isValid(body)).toBe(true);
   });
 
   test.each([
     ['nothing', undefined],
-    ['no object', 'fixed'],
+    ['a string', 'fixed'],
     ['an unknown mode', { ...FIXED, mode: 'exactly' }],
     ['no mode', { ...FIXED, mode: undefined }],
     ['no number', { ...FIXED, capacity: undefined }],
     ['a negative number', { ...FIXED, capacity: -1 }],
     ['half an instance', { ...FIXED, capacity: 1.5 }],
     ['a number as text', { ...FIXED, capacity: '4' }],
-    ['more than there can be', { ...FIXED, capacity: 1001 }],
+    ['a number above the limit', { ...FIXED, capacity: 1001 }],
     ['a pause with a number', { ...FIXED, mode: 'pause' }],
-    ['no end', { ...FIXED, ttlSeconds: undefined }],
-    ['an end before it has begun', { ...FIXED, ttlSeconds: -60 }],
+    ['no duration', { ...FIXED, ttlSeconds: undefined }],
+    ['a negative duration', { ...FIXED, ttlSeconds: -60 }],
     ['less than a minute', { ...FIXED, ttlSeconds: 59 }],
     ['more than a week', { ...FIXED, ttlSeconds: 604_801 }],
     ['no reason', { ...FIXED, reason: '' }],
-    ['only blanks for a reason', { ...FIXED, reason: '  ' }],
-    ['a novel', { ...FIXED, reason: 'x'.repeat(201) }],
+    ['a blank reason', { ...FIXED, reason: '  ' }],
+    ['a reason that is too long', { ...FIXED, reason: 'x'.repeat(201) }],
     ['a reason of two lines', { ...FIXED, reason: 'one\ntwo' }],
     ['no author', { ...FIXED, author: undefined }],
-    ['an author without an end', { ...FIXED, author: 'x'.repeat(101) }],
-    ['what nobody knows', { ...FIXED, force: true }],
+    ['an author that is too long', { ...FIXED, author: 'x'.repeat(101) }],
+    ['an unknown field', { ...FIXED, force: true }],
   ])('with %s is refused', (_, body) => {
-    expect(isGood(body)).toBe(false);
+    expect(isValid(body)).toBe(false);
   });
 
-  test('to end one needs who and why, and nothing else', () => {
+  test('ending an override requires an author and a reason', () => {
     expect(overrideEnd.safeParse({ author: 'ada', reason: 'over' }).success).toBe(true);
     expect(overrideEnd.safeParse({ author: 'ada' }).success).toBe(false);
     expect(overrideEnd.safeParse({ reason: 'over' }).success).toBe(false);
@@ -91,18 +91,18 @@ describe('a request', () => {
 
 test.each([
   ['empty', ''],
-  ['no JSON', '{"version":1'],
+  ['truncated JSON', '{"version":1'],
   ['of a newer version', encodeOverride(overrideFrom(FIXED, NOW)).replace('"version":1', '"version":2')],
   ['without an end', encodeOverride(overrideFrom(FIXED, NOW)).replace('expiresAt', 'x')],
   ['a pause with a number', encodeOverride(overrideFrom(FIXED, NOW)).replace('"fixed"', '"pause"')],
-  ['a number of instances without the number', encodeOverride(overrideFrom(FIXED, NOW)).replace('4', 'null')],
-])('a blob that is %s is not taken for an override', (_, text) => {
+  ['a fixed size without a number', encodeOverride(overrideFrom(FIXED, NOW)).replace('4', 'null')],
+])('a blob that is %s is not decoded as an override', (_, text) => {
   expect(decodeOverride(text)).toBeUndefined();
 });
 
-test('it is told in words', () => {
+test('an override is described in words', () => {
   expect(describeOverride({ mode: 'fixed', capacity: 1 })).toBe('exactly 1 instance');
   expect(describeOverride({ mode: 'min', capacity: 2 })).toBe('at least 2 instances');
   expect(describeOverride({ mode: 'max', capacity: 0 })).toBe('at most 0 instances');
-  expect(describeOverride({ mode: 'pause', capacity: null })).toMatch(/nothing is started/);
+  expect(describeOverride({ mode: 'pause', capacity: null })).toMatch(/no instance starts/);
 });

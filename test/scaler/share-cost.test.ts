@@ -8,27 +8,22 @@ import { NOW, ago, buildBacklog, buildInstance } from '../support/scaler-tick.ts
 const HOUR = 3_600_000;
 const PRICES = { spot: 0.09, gpu: 0.75 };
 const cost = (instances: readonly ReturnType<typeof buildInstance>[], sinceSeconds = 60) =>
-  costOf({
-    instances,
-    pricePerHour: PRICES,
-    sinceMs: ago(sinceSeconds).getTime(),
-    upToMs: NOW.getTime(),
-  });
+  costOf(instances, PRICES, { sinceMs: ago(sinceSeconds).getTime(), upToMs: NOW.getTime() });
 
-describe('what machines cost', () => {
-  test('is by the hour and by the pool, from the last time they were paid for', () => {
+describe('costOf()', () => {
+  test('charges by hour and pool since the last charge', () => {
     expect(cost([buildInstance('a'), buildInstance('b', { pool: 'spot' })], 360)).toEqual({
       machineMs: 720_000,
       micros: 75_000 + 9_000,
     });
   });
 
-  test('begins when a machine was asked for: booting costs, too', () => {
+  test('charges from the creation of an instance, while it boots', () => {
     const young = buildInstance('a', { createdAt: ago(20), phase: 'creating' });
     expect(cost([young])).toEqual({ machineMs: 20_000, micros: Math.round((20_000 / HOUR) * 0.75e6) });
   });
 
-  test('is nothing for who is stopped, failed, or on its way out', () => {
+  test('charges nothing for stopped, failed and deleting instances', () => {
     const phases = ['stopped', 'failed', 'deleting'] as const;
     expect(cost(phases.map((phase) => buildInstance(phase, { phase })))).toEqual({ machineMs: 0, micros: 0 });
     expect(spendingPerHour([buildInstance('a', { phase: 'stopped' }), buildInstance('b')], PRICES)).toBe(
@@ -36,25 +31,25 @@ describe('what machines cost', () => {
     );
   });
 
-  test('after a gap in which nobody looked, is that of its last quarter of an hour', () => {
+  test('charges at most 15 minutes after a gap without ticks', () => {
     expect(cost([buildInstance('a', { createdAt: ago(90_000) })], 86_400).machineMs).toBe(900_000);
   });
 
-  test('of a pool without a price is time, and no money', () => {
+  test('charges time but no money for a pool without a price', () => {
     expect(cost([buildInstance('a', { pool: 'local' })])).toEqual({ machineMs: 60_000, micros: 0 });
   });
 });
 
-describe('who pays', () => {
+describe('shareCost()', () => {
   const amount = { machineMs: 60_000, micros: 1_000 };
 
-  test('nobody, while there is nothing to do', () => {
+  test('attributes the cost to no job while there is no work', () => {
     expect(shareCost(amount, [], new Map())).toEqual(new Map([[UNATTRIBUTED, amount]]));
     const done = buildBacklog('job-1', { framesRemaining: 0 });
     expect(shareCost(amount, [done], new Map())).toEqual(new Map([[UNATTRIBUTED, amount]]));
   });
 
-  test('jobs, by what is left of each in engine-seconds', () => {
+  test('shares the cost by the remaining engine-seconds of each job', () => {
     const backlog = [
       buildBacklog('slow', { model: 'slow', framesRemaining: 100 }),
       buildBacklog('fast', { model: 'fast', framesRemaining: 100 }),
@@ -71,12 +66,12 @@ describe('who pays', () => {
     );
   });
 
-  test('a job that has only been opened, for the machine that boots for it', () => {
+  test('charges a job that is still being split for the instance that boots for it', () => {
     const opened = buildBacklog('job-1', { framesRemaining: 0, isSplitting: true });
     expect(shareCost(amount, [opened], new Map())).toEqual(new Map([['job-1', amount]]));
   });
 
-  test('a job at its cap, for what is in flight and for nothing else', () => {
+  test('charges a job at its cap only for its batches in flight', () => {
     const held = buildBacklog('held', { spent: 5, spendingMax: 5, framesRemaining: 1000, isSplitting: true });
     const other = buildBacklog('other', { framesRemaining: 100 });
     const shares = (framesInFlight: number) =>
@@ -91,7 +86,7 @@ describe('who pays', () => {
     expect(shareCost(amount, [held], new Map())).toEqual(new Map([[UNATTRIBUTED, amount]]));
   });
 
-  test('the parts add up to the whole, whatever the jobs', () => {
+  test('returns shares that add up to the total for any jobs', () => {
     const job = fc.record({
       spent: fc.nat(2),
       spendingMax: fc.constantFrom(null, 1),

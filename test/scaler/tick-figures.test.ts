@@ -1,4 +1,4 @@
-/** Figures of a tick, and what machines leave behind. */
+/** Figures of a tick, metrics, leftovers of removed instances, and the saved memory. */
 import { describe, expect, test } from 'vitest';
 
 import { findLeftovers } from '../../scaler/act/leftovers.ts';
@@ -27,8 +27,8 @@ const QUIET_TICK: Tick = {
   isLeading: true,
 };
 
-describe('figures of workers', () => {
-  test('are of those that were heard lately, on machines that there are', () => {
+describe('worker figures', () => {
+  test('include only workers with a recent heartbeat on existing instances', () => {
     const observation = buildSight({
       fleet: fleetOf(buildInstance('vm-1'), buildInstance('vm-2')),
       workers: workersOf(
@@ -42,7 +42,7 @@ describe('figures of workers', () => {
     expect(freshReports(unseen, POLICY_DEFAULTS)).toHaveLength(2);
   });
 
-  test('have labels from closed sets, whatever a worker says', () => {
+  test('have labels from closed sets for any heartbeat', () => {
     const hostile = Array.from({ length: 1000 }, (_, index) =>
       buildReport(`vm-${index}`, { model: `model-${index}/1`, executionProvider: `gpu-${index}` }),
     );
@@ -52,7 +52,7 @@ describe('figures of workers', () => {
     expect(new Set(figures.map(({ provider }) => provider))).toEqual(new Set(['other', 'none']));
   });
 
-  test('are summed by model and provider, and gone when the workers are', async () => {
+  test('are summed by model and provider, and disappear with the workers', async () => {
     const metrics = scalerMetrics();
     const tick = (observation: ReturnType<typeof buildSight>) =>
       metrics.tick({ ...QUIET_TICK, observation }, POLICY_DEFAULTS);
@@ -70,7 +70,7 @@ describe('figures of workers', () => {
   });
 });
 
-test('what was spent is not shown before it is known: a scaler that starts has not spent nothing', async () => {
+test('spending is not exposed until the total is known', async () => {
   const metrics = scalerMetrics();
   const shown = async () =>
     (await metrics.registry.metrics()).match(/^framefleet_scaler_(?:spending|machine_seconds)_total .*$/gm);
@@ -84,7 +84,7 @@ test('what was spent is not shown before it is known: a scaler that starts has n
   ]);
 });
 
-test('a pool is shown as blocked as long as the decision takes it for blocked, by the same clock', () => {
+test('blocksOf() reports a pool for as long as the decision treats it as blocked', () => {
   const refusal = {
     reason: 'quota',
     message: 'full',
@@ -94,11 +94,11 @@ test('a pool is shown as blocked as long as the decision takes it for blocked, b
   const memory = recordOutcome(NOTHING_REMEMBERED, 'gpu', { kind: 'refused', ...refusal }, 1_000_000);
   expect(blocksOf(memory, { atMs: 1_599_999 })).toEqual([{ pool: 'gpu', reason: 'quota' }]);
   expect(blocksOf(memory, { atMs: 1_600_000 })).toEqual([]);
-  // A clock that jumped back: further ahead than any block could last.
+  // The clock jumped back: the block would end later than any block can.
   expect(blocksOf(memory, { atMs: -3_000_000 })).toEqual([]);
 });
 
-describe('what machines leave behind', () => {
+describe('leftovers of removed instances', () => {
   const sight = buildSight({
     fleet: fleetOf(buildInstance('vm-1')),
     drainRequests: new Map([
@@ -112,18 +112,18 @@ describe('what machines leave behind', () => {
     ),
   });
 
-  test('are drain requests at once, and heartbeats after a day', () => {
+  test('are drain requests at once and heartbeats after a day', () => {
     expect(findLeftovers(sight)).toEqual({ drainRequests: ['vm-2'], heartbeats: ['vm-3-0'] });
   });
 
-  test('is nothing where the fleet is not known, or not by name', () => {
+  test('are empty if the fleet, or the id of an instance, is unknown', () => {
     expect(findLeftovers({ ...sight, fleet: null })).toEqual({ drainRequests: [], heartbeats: [] });
     const fleet = fleetOf(buildInstance('vm-1'), buildInstance(null));
     expect(findLeftovers({ ...sight, fleet })).toEqual({ drainRequests: [], heartbeats: [] });
   });
 });
 
-test('a saved memory is taken as it is, and one of another shape not at all', () => {
+test('a saved memory is restored, and one of another shape is rejected', () => {
   const memory = { ...NOTHING_REMEMBERED, zeroReadings: 3, surplus: { sinceMs: 5, least: 1 } };
   expect(parseMemory(JSON.parse(JSON.stringify(memory)))).toEqual(memory);
   expect(parseMemory(undefined)).toBeUndefined();

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 
 import { WriteGuard } from '../../scaler/fleet/write-guard.ts';
 
-test('four writes at once, and the next when the first is a minute old', () => {
+test('the guard admits four writes at once, and the next one when the first is a minute old', () => {
   const guard = new WriteGuard();
   expect([0, 1_000, 2_000, 3_000].map((atMs) => guard.admit(atMs))).toEqual([0, 0, 0, 0]);
   expect(guard.admit(4_000)).toBe(56_000);
@@ -12,7 +12,7 @@ test('four writes at once, and the next when the first is a minute old', () => {
   expect(guard.admit(60_000)).toBe(1_000);
 });
 
-test('after a request to be left alone nothing is admitted until its end, and a shorter one does not shorten it', () => {
+test('the guard admits no write while it is closed, and a shorter closure does not shorten it', () => {
   const guard = new WriteGuard();
   guard.closeFor(1_200_000, 0);
   guard.closeFor(10_000, 1_000);
@@ -20,7 +20,7 @@ test('after a request to be left alone nothing is admitted until its end, and a 
   expect(guard.admit(1_200_000)).toBe(0);
 });
 
-test('whenever it is asked, no minute has more than four writes, and the wait it names is long enough', () => {
+test('the guard never admits more than four writes in a minute, and returns a sufficient wait', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 30_000 }), { maxLength: 200 }), (gapsMs) => {
       const guard = new WriteGuard();

@@ -190,9 +190,7 @@ class CappedJob {
   }
 
   #charge({ fleet, backlog, ratesByModel }: Observation): void {
-    const cost = costOf({
-      instances: fleet?.instances ?? [],
-      pricePerHour: this.#policy.pricePerHour,
+    const cost = costOf(fleet?.instances ?? [], this.#policy.pricePerHour, {
       sinceMs: this.#chargedUpToMs,
       upToMs: this.#atMs,
     });

@@ -1,15 +1,15 @@
-/** The answer of `GET /explain`: the last decision, or what would be decided if things were otherwise. PURE. */
+/** The answer of `GET /explain`: the last decision, or the decision for a supposed situation. PURE. */
 import { decide } from '../../decide/decide.ts';
 import { sentenceOf } from '../../decide/decision.ts';
-import { shown } from '../../override/document.ts';
+import { overrideJson } from '../../override/document.ts';
 import type { Policy } from '../../policy.ts';
 import type { Tick } from '../../tick.ts';
-import { type WhatIf, isWhatIf, supposing } from './what-if.ts';
+import { type WhatIf, applyWhatIf, isWhatIf } from './what-if.ts';
 import { explainInWords } from './words.ts';
 
 export function explanationOf(tick: Tick, policy: Policy, query: WhatIf) {
   const isSupposed = isWhatIf(query);
-  const supposed = supposing(query, { observation: tick.observation, policy });
+  const supposed = applyWhatIf(query, tick.observation, policy);
   const { decision } = isSupposed ? decide(supposed.observation, supposed.policy, tick.memory) : tick;
   const { now, fleet, override } = tick.observation;
   const { reason, capacityDesired, steps, blockers, next, actions, numbers } = decision;
@@ -22,7 +22,7 @@ export function explanationOf(tick: Tick, policy: Policy, query: WhatIf) {
     capacityDesired,
     reason,
     steps: steps.map((step) => ({ ...step, sentence: sentenceOf(step) })),
-    override: shown(override),
+    override: overrideJson(override),
     blockers,
     actions,
     next,

@@ -1,8 +1,8 @@
-/** The fleet as it would be seen if things were otherwise: what `explain` asks `decide` about. Changes nothing. PURE. */
+/** The suppositions of `npm run explain -- --what-if …`, applied to a copy of the last observation and policy. PURE. */
 import { z } from 'zod';
 
 import { BATCH_FRAMES_MAX, BATCH_TARGET_SECONDS } from '../../../shared/contract/limits.ts';
-import { rateOf } from '../../costs/engine-seconds.ts';
+import { engineRate } from '../../costs/engine-seconds.ts';
 import type { JobBacklog, Observation } from '../../observe/observation.ts';
 import type { Policy } from '../../policy.ts';
 
@@ -13,10 +13,10 @@ const count = (max: number) => z.coerce.number().int().min(0).max(max).optional(
 
 /** The query of `GET /explain`. */
 export const whatIfQuery = z.strictObject({
-  /** Frames left, in one job, in place of every open one. */
+  /** Frames left in one supposed job, which replaces all open jobs. */
   backlog: count(100_000_000),
   megapixelsPerFrame: z.coerce.number().min(0.001).max(1000).optional(),
-  /** The job's model, for its rate. */
+  /** The model of the supposed job: its rate counts. */
   model: z.string().min(1).max(100).optional(),
   messages: count(10_000_000),
   capacityMax: count(1000),
@@ -28,10 +28,16 @@ export function isWhatIf(query: WhatIf): boolean {
   return Object.values(query).some((value) => value !== undefined);
 }
 
-export function supposing(
+export interface SupposedSituation {
+  readonly observation: Observation;
+  readonly policy: Policy;
+}
+
+export function applyWhatIf(
   { backlog, messages, capacityMax, drainTargetSeconds, ...job }: WhatIf,
-  { observation, policy }: { readonly observation: Observation; readonly policy: Policy },
-): { readonly observation: Observation; readonly policy: Policy } {
+  observation: Observation,
+  policy: Policy,
+): SupposedSituation {
   return {
     observation: {
       ...observation,
@@ -57,7 +63,7 @@ function supposedBacklog(
   const [open] = backlog ?? [];
   const name = model ?? open?.model ?? [...ratesByModel.keys()][0] ?? 'any';
   const size = megapixelsPerFrame ?? (open?.megapixelsPerFrame || MEGAPIXELS_PER_FRAME);
-  const rate = rateOf(name, ratesByModel);
+  const rate = engineRate(name, ratesByModel);
   const batchFrames = Math.round((BATCH_TARGET_SECONDS * rate) / size);
   return [
     {

@@ -1,4 +1,4 @@
-/** A decision in plain words: why the fleet is the size it is, the sum, what is in the way, and what comes next. PURE. */
+/** A decision in sentences: why the fleet has its size, the calculation, what blocks it, and what comes next. PURE. */
 import {
   type Action,
   type Blocker,
@@ -11,7 +11,7 @@ import {
 import type { Override } from '../../observe/observation.ts';
 import { describeOverride } from '../../override/document.ts';
 
-export interface Explained {
+export interface DecisionInContext {
   readonly decision: ScalingDecision;
   /** Null where the fleet cannot be read. */
   readonly instances: number | null;
@@ -28,27 +28,27 @@ export function explainInWords({
   now,
   isLeading,
   isWhatIf,
-}: Explained): string[] {
+}: DecisionInContext): string[] {
   const { reason, capacityDesired, steps, actions, blockers, next } = decision;
   const would = isWhatIf ? 'There would be' : 'There should be';
   return [
-    `${instances === null ? 'Nobody knows how many instances there are' : `There ${are(instances)}`}. ${would} ${capacityDesired}.`,
+    `${instances === null ? 'The number of instances is unknown' : `There ${are(instances)}`}. ${would} ${capacityDesired}.`,
     REASON_SENTENCES[reason],
     ...section(
-      'The sum:',
+      'Calculation:',
       steps.map((step) => sentenceOf(step)),
     ),
     ...overrideLines(override, now),
     ...section(
-      'In the way:',
+      'Blockers:',
       blockers.map((blocker) => blockerLine(blocker, now)),
     ),
     ...section(
-      isWhatIf ? 'It would, now:' : isLeading ? 'Now:' : 'The scaler that leads will, now:',
-      actions.length === 0 ? ['do nothing'] : actions.map(actionLine),
+      isWhatIf ? 'Actions in that case:' : isLeading ? 'Actions:' : 'Actions of the scaler that leads:',
+      actions.length === 0 ? ['none'] : actions.map(actionLine),
     ),
     `Next: ${NEXT_EVENT_TEXTS[next.kind]}${next.at === null ? '' : `, ${when(next.at, now)}`}.`,
-    ...(isLeading || isWhatIf ? [] : ['This scaler is not leading: it only watches.']),
+    ...(isLeading || isWhatIf ? [] : ['This scaler is not leading. It takes no action.']),
   ];
 }
 
@@ -60,9 +60,10 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
 }
 
-function overrideLines(override: Explained['override'], now: Date): string[] {
+function overrideLines(override: DecisionInContext['override'], now: Date): string[] {
   if (override === null) return [];
-  if (override === 'unknown') return ['Override: there may be one, but it cannot be read.'];
+  if (override === 'unknown')
+    return ['Override: unknown. It cannot be read; the log of the scaler has the cause.'];
   const { author, reason, setAt, expiresAt } = override;
   const since = `since ${setAt.toISOString()}, until ${expiresAt.toISOString()} (${when(expiresAt, now)})`;
   return [`Override: ${describeOverride(override)}, by ${author}: “${reason}”, ${since}.`];
@@ -70,17 +71,17 @@ function overrideLines(override: Explained['override'], now: Date): string[] {
 
 function blockerLine({ kind, pool, detail, until }: Blocker, now: Date): string {
   const where = pool === null ? '' : ` (${pool})`;
-  return `${kind}${where}: ${detail}${until === null ? '' : `, ${when(until, now)}`}`;
+  return `${kind}${where}: ${detail}${until === null ? '' : ` (ends ${when(until, now)})`}`;
 }
 
 function actionLine(action: Action): string {
   switch (action.kind) {
     case 'scale-out':
-      return `ask ${action.pool} for ${action.total} in all`;
+      return `scale out ${action.pool} to ${action.total} in total`;
     case 'drain':
-      return `ask ${action.vmIds.join(', ')} to finish: ${REMOVAL_REASON_TEXTS[action.why]}`;
+      return `drain ${action.vmIds.join(', ')}: ${REMOVAL_REASON_TEXTS[action.why]}`;
     case 'remove':
-      return `remove ${action.instanceIds.join(', ')} of ${action.pool}: ${REMOVAL_REASON_TEXTS[action.why]}`;
+      return `remove ${action.instanceIds.join(', ')} from ${action.pool}: ${REMOVAL_REASON_TEXTS[action.why]}`;
   }
 }
 

@@ -1,4 +1,4 @@
-/** `npm run scale` and `npm run explain` as they are typed, against a scaler as it is started. */
+/** Runs `npm run scale` and `npm run explain` as commands against a running scaler. */
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -74,7 +74,7 @@ async function startScaler(
 }
 
 type Run = (...args: string[]) => Promise<CommandEnd>;
-function typing(
+function commandsFor(
   { url }: Pick<Scaler, 'url'>,
   token: string = TOKEN,
 ): { readonly scaleTo: Run; readonly explained: Run } {
@@ -89,9 +89,9 @@ function typing(
 }
 
 describe('npm run scale', () => {
-  test('sets an override, shows it, and takes it back; the scaler lives by it at its next tick', async () => {
+  test('sets, shows and ends an override, which the scaler applies at its next tick', async () => {
     const scaler = await startScaler();
-    const { scaleTo, explained } = typing(scaler);
+    const { scaleTo, explained } = commandsFor(scaler);
     expect((await scaleTo()).stdout).toBe('No override: the scaler decides.\n');
     const set = await scaleTo('--pause', ...FOR);
     expect(set.stderr).toBe('');
@@ -102,7 +102,7 @@ describe('npm run scale', () => {
     expect(JSON.parse((await scaleTo('--json')).stdout)).toMatchObject({
       override: { mode: 'pause', capacity: null, reason: 'storage is being moved' },
     });
-    await eventually('the scaler says so', async () =>
+    await eventually('the scaler reports the override', async () =>
       /Override: paused.* by .*storage is being moved/.test((await explained()).stdout),
     );
     const ended = await scaleTo('--end', '--because', 'moved', '--author', 'bob');
@@ -117,25 +117,25 @@ describe('npm run scale', () => {
     ]);
   });
 
-  test('lasts: a scaler that is killed and started again is told the same', async () => {
+  test('sets an override that survives a kill and restart of the scaler', async () => {
     const first = await startScaler();
-    expect((await typing(first).scaleTo('--max', '1', ...FOR)).status).toBe(0);
+    expect((await commandsFor(first).scaleTo('--max', '1', ...FOR)).status).toBe(0);
     first.command.child.kill('SIGKILL');
     await first.command.end;
     const second = await startScaler();
-    expect((await typing(second).scaleTo()).stdout).toMatch(/^Override: at most 1 instance\./);
+    expect((await commandsFor(second).scaleTo()).stdout).toMatch(/^Override: at most 1 instance\./);
     await eventually('it is in force', async () =>
-      (await typing(second).explained()).stdout.includes('Override: at most 1 instance'),
+      (await commandsFor(second).explained()).stdout.includes('Override: at most 1 instance'),
     );
   });
 });
 
 describe('npm run explain', () => {
-  test('says what is and why; what would be; and both as JSON', async () => {
-    const { explained } = typing(await startScaler());
+  test('explains the current and a supposed situation, as text and as JSON', async () => {
+    const { explained } = commandsFor(await startScaler());
     const now = await explained();
     expect(now.stdout).toMatch(
-      /There are 0 instances\. There should be 0\.\nThere is no work and there are no instances\.\nThe sum:\n/,
+      /There are 0 instances\. There should be 0\.\nThere is no work.*\nCalculation:\n/,
     );
     expect(now.stdout).toMatch(/\nNext: /);
     expect([now.stderr, now.status]).toEqual(['', 0]);
@@ -151,96 +151,100 @@ describe('npm run explain', () => {
     expect((await explained()).stdout).toMatch(/There are 0 instances\. There should be 0\./);
   });
 
-  test('of two scalers says which one acts; the other answers too', async () => {
+  test('of two scalers shows which one leads; the other one answers too', async () => {
     const first = await startScaler();
-    // Whoever led before it was killed: its lease has to run out.
+    // The lease of the scaler that an earlier test killed has to expire first.
     await first.command.said('"isLeading":true,"msg":"leadership changed"');
     const second = await startScaler();
-    expect((await typing(first).explained()).stdout).not.toContain('not leading');
-    expect((await typing(second).explained()).stdout).toContain(
-      'This scaler is not leading: it only watches.',
+    expect((await commandsFor(first).explained()).stdout).not.toContain('not leading');
+    expect((await commandsFor(second).explained()).stdout).toContain(
+      'This scaler is not leading. It takes no action.',
     );
     first.command.child.kill('SIGTERM');
     await first.command.end;
     await eventually(
       'the second leads',
-      async () => !(await typing(second).explained()).stdout.includes('not leading'),
+      async () => !(await commandsFor(second).explained()).stdout.includes('not leading'),
     );
   });
 });
 
-test('machines on Azure that cannot be read are said to be so, and nothing is done', async () => {
+test('explain reports an Azure fleet that cannot be read, and the scaler takes no action', async () => {
   const scaler = await startScaler({
     FRAMEFLEET_SCALER_TOKEN: TOKEN,
     FRAMEFLEET_FLEET: 'azure',
     FRAMEFLEET_SUBSCRIPTION_ID: '00000000-0000-0000-0000-000000000000',
     FRAMEFLEET_RESOURCE_GROUP: 'nowhere',
     FRAMEFLEET_SCALE_SETS: 'gpu-spot:spot,gpu:on-demand',
-    // Of all the ways to be somebody on Azure only this one is tried: there is no such tool here.
+    // Only the Azure CLI is tried for a credential, and it is not installed here.
     AZURE_TOKEN_CREDENTIALS: 'AzureCliCredential',
   });
-  const said = await typing(scaler).explained('--json');
-  expect(JSON.parse(said.stdout)).toMatchObject({ reason: 'fleet-unknown', instances: null, actions: [] });
+  const explanation = await commandsFor(scaler).explained('--json');
+  expect(JSON.parse(explanation.stdout)).toMatchObject({
+    reason: 'fleet-unknown',
+    instances: null,
+    actions: [],
+  });
   expect(scaler.command.heard()).toContain('observation failed');
 });
 
-describe('what cannot be done is said with what, why and what to do next', () => {
+describe('a command that fails prints what happened, why and what to do', () => {
   const nowhere = { url: 'http://127.0.0.1:1' };
 
-  test('a scaler that does not answer', async () => {
-    const { status, stderr, stdout } = await typing(nowhere).scaleTo();
+  test('for a scaler that does not answer', async () => {
+    const { status, stderr, stdout } = await commandsFor(nowhere).scaleTo();
     expect(stderr).toMatch(/Cannot reach the scaler at http:\/\/127\.0\.0\.1:1.*\n.*FRAMEFLEET_SCALER_URL/);
     expect([status, stdout]).toEqual([69, '']);
   });
 
-  test('no scaler at all', async () => {
+  test('without any scaler', async () => {
     const { status, stderr } = await explain([], { localFolder }).end;
     expect(stderr).toMatch(/no local fleet is up in this folder.*\n.*npm start/);
     expect(status).toBe(69);
   });
 
-  test('what is no scaler', async () => {
+  test('for a server that is not a scaler', async () => {
     const { port } = new URL(redis.url);
-    const { status, stderr } = await typing({ url: `http://127.0.0.1:${port}` }).explained();
+    const { status, stderr } = await commandsFor({ url: `http://127.0.0.1:${port}` }).explained();
     expect(stderr).toContain('Cannot reach the scaler');
     expect(status).toBe(69);
   });
 
-  test('what was typed wrong, before anybody is asked', async () => {
+  test('for wrong arguments, before it sends a request', async () => {
     for (const args of [['4'], ['4', '--for', '1s', '--because', 'x'], ['--what']]) {
-      const { status, stderr } = await typing(nowhere).scaleTo(...args);
+      const { status, stderr } = await commandsFor(nowhere).scaleTo(...args);
       expect(stderr.trim().split('\n').length).toBeGreaterThanOrEqual(2);
       expect(status).toBe(64);
     }
-    expect((await typing(nowhere).explained('--what-if', 'x=1')).status).toBe(64);
-    const help = await typing(nowhere).scaleTo('--help');
+    expect((await commandsFor(nowhere).explained('--what-if', 'x=1')).status).toBe(64);
+    const help = await commandsFor(nowhere).scaleTo('--help');
     expect(help.stdout).toContain('Examples:');
     expect(help.status).toBe(0);
   });
 
-  test('a token that is not the scaler’s, and one that the scaler does not have', async () => {
+  test('for a wrong token, and for a scaler without a token', async () => {
     const scaler = await startScaler();
-    const refused = await typing(scaler, 'guess-0123456789').scaleTo('--pause', ...FOR, '--json');
+    const refused = await commandsFor(scaler, 'guess-0123456789').scaleTo('--pause', ...FOR, '--json');
     expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'TOKEN_REFUSED' } });
     expect(refused.status).toBe(77);
     const open = await startScaler({});
-    const { status, stderr } = await typing(open).scaleTo('--pause', ...FOR);
+    const { status, stderr } = await commandsFor(open).scaleTo('--pause', ...FOR);
     expect(stderr).toMatch(/has no token.*\n.*FRAMEFLEET_SCALER_TOKEN/);
     expect(status).toBe(69);
     expect(await storage.blobs.get('control', OVERRIDE_BLOB)).toBeUndefined();
   });
 });
 
-test('the token may be in a file, and is in no log and no answer', async () => {
+test('the token can come from a file and appears in no log and no answer', async () => {
   const file = path.join(localFolder, 'token');
   await writeFile(file, `${TOKEN}\n`, { mode: 0o600 });
   const scaler = await startScaler({ FRAMEFLEET_SCALER_TOKEN_FILE: file });
-  const { scaleTo, explained } = typing(scaler);
+  const { scaleTo, explained } = commandsFor(scaler);
   const ends = [
     await scaleTo('--pause', ...FOR),
     await scaleTo('--json'),
     await explained('--json'),
-    await typing(scaler, 'guess-0123456789').explained(),
+    await commandsFor(scaler, 'guess-0123456789').explained(),
     await scaleTo('--end', '--because', 'x'.repeat(300)),
   ];
   for (const route of ['status', 'metrics', 'health/ready']) {

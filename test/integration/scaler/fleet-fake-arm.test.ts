@@ -1,4 +1,4 @@
-/** The fake Azure Resource Manager itself: that the real SDK reads it as it reads Azure, and that it is no softer. */
+/** The fake Azure Resource Manager: the real SDK can read it, and it is as strict as Azure. */
 import { ComputeManagementClient } from '@azure/arm-compute';
 import { expect, test } from 'vitest';
 
@@ -18,7 +18,7 @@ function clientOf(arm: FakeArm): ComputeManagementClient {
   });
 }
 
-test('usages tell limits and what is used, by family and of spot', async () => {
+test('usages contain limits and usage, by family and for spot', async () => {
   await using bench = await openAzureBench();
   bench.arm.region.quotas.set(SPOT_QUOTA, 100, 6);
   bench.arm.region.quotas.set(T4_FAMILY, 24);
@@ -31,7 +31,7 @@ test('usages tell limits and what is used, by family and of spot', async () => {
   ]);
 });
 
-test('the catalogue has the sizes of its scale sets, with cores and zones', async () => {
+test('the SKU catalogue contains the sizes of the scale sets, with cores and zones', async () => {
   await using bench = await openAzureBench({ scaleSets: [{}, { name: 'steady', kind: 'on-demand' }] });
   const filter = `location eq '${LOCATION}'`;
   const skus = await Array.fromAsync(clientOf(bench.arm).resourceSkus.list({ filter }));
@@ -41,7 +41,7 @@ test('the catalogue has the sizes of its scale sets, with cores and zones', asyn
   expect(skus[0]?.capabilities).toContainEqual({ name: 'vCPUs', value: '4' });
 });
 
-test('a simulated eviction takes the machine', async () => {
+test('a simulated eviction removes the machine', async () => {
   await using bench = await openAzureBench();
   bench.scaleSet.raise(2);
   await clientOf(bench.arm).virtualMachineScaleSetVMs.simulateEviction(RESOURCE_GROUP, 'spot', '0');
@@ -59,16 +59,16 @@ test.each([
   expect(answer.status).toBe(status);
 });
 
-test('more than twelve changes at once are throttled, with a wait and what is left', async () => {
+test('more than twelve changes at once are throttled, with Retry-After and the remaining quota', async () => {
   await using bench = await openAzureBench();
   const change = () =>
     clientOf(bench.arm)
       .virtualMachineScaleSets.update(RESOURCE_GROUP, 'spot', { sku: { name: 'another', capacity: 0 } })
       .submitted();
-  const refused = (error: unknown) =>
+  const headersOf = (error: unknown) =>
     (error as { response: { headers: { get(name: string): string | undefined } } }).response.headers;
   for (let call = 0; call < 12; call += 1) await expect(change()).rejects.toMatchObject({ statusCode: 400 });
-  const headers = refused(await change().catch((error: unknown) => error));
+  const headers = headersOf(await change().catch((error: unknown) => error));
   expect(headers.get('retry-after')).toBe('15');
   expect(headers.get('x-ms-ratelimit-remaining-resource')).toBe('Microsoft.Compute/UpdateVMScaleSet;0');
 });

@@ -1,4 +1,4 @@
-/** Worker processes as a fleet. The program is a stand-in: only the life of its process matters here. */
+/** Worker processes as a fleet. A stand-in replaces the worker program: only the process lifecycle matters here. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,7 +10,13 @@ import { LOCAL_POOL, LocalProcesses } from '../../../scaler/fleet/local-processe
 import { systemClock as clock } from '../../../shared/runtime/clock.ts';
 import type { Environment } from '../../../shared/runtime/environment.ts';
 import { isProcessAlive } from '../../../shared/runtime/process-alive.ts';
-import { type FleetBench, fleetContract, grown, poolOf, seen } from '../../contract/fleet-contract.ts';
+import {
+  type FleetBench,
+  fleetContract,
+  scaleOutTo,
+  poolOf,
+  waitForView,
+} from '../../contract/fleet-contract.ts';
 import { silentLog as log } from '../../support/silent-log.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../support/stand-in-worker.ts', import.meta.url));
@@ -38,27 +44,27 @@ async function openLocalBench(more: Environment = {}): Promise<LocalBench> {
 
 fleetContract('worker processes', () => openLocalBench());
 
-test('a worker that ends by itself lowers the capacity, and can be had again', async () => {
+test('a worker that exits by itself lowers the capacity and can be replaced', async () => {
   await using bench = await openLocalBench();
-  const { instances } = await grown(bench, 2);
+  const { instances } = await scaleOutTo(bench, 2);
   const [dying, staying] = instances;
   process.kill(await bench.pidOf(dying?.vmId ?? null), 'SIGKILL');
-  const after = await seen(bench, 'it has gone', (view) => view.instances.length === 1);
+  const after = await waitForView(bench, 'it is gone', (view) => view.instances.length === 1);
   expect(after.instances).toEqual([staying]);
   expect(poolOf(after, LOCAL_POOL)).toMatchObject({ capacity: 1, isChanging: false });
-  expect((await grown(bench, 2)).instances).toHaveLength(2);
+  expect((await scaleOutTo(bench, 2)).instances).toHaveLength(2);
 });
 
-test('a worker that cannot start is gone again, and keeps no capacity', async () => {
+test('a worker that cannot start disappears and keeps no capacity', async () => {
   await using bench = await openLocalBench({ STAND_IN_FAILS: 'yes' });
   expect(await bench.fleet.scaleOut(LOCAL_POOL, 2)).toEqual({ kind: 'accepted' });
-  const { pools } = await seen(bench, 'they have gone', ({ instances }) => instances.length === 0);
+  const { pools } = await waitForView(bench, 'they are gone', ({ instances }) => instances.length === 0);
   expect(pools).toMatchObject([{ capacity: 0 }]);
 });
 
-test('taking the fleet down ends every process, starting ones too, and lets no new one begin', async () => {
+test('removeAll() ends every process, including starting ones, and prevents new ones', async () => {
   await using bench = await openLocalBench();
-  const { instances } = await grown(bench, 2);
+  const { instances } = await scaleOutTo(bench, 2);
   const pids = await Promise.all(instances.map(({ vmId }) => bench.pidOf(vmId)));
   await bench.fleet.scaleOut(LOCAL_POOL, 3);
   await bench.fleet.removeAll();

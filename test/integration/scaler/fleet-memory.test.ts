@@ -1,9 +1,9 @@
-/** The stand-in that tests of the scaler use is a fleet like any other. */
+/** Runs the fleet contract against the in-memory fleet that tests of the scaler use. */
 import { systemClock as clock } from '../../../shared/runtime/clock.ts';
 import { fleetContract } from '../../contract/fleet-contract.ts';
 import { MemoryFleet } from '../../support/memory-fleet.ts';
 
-fleetContract('a fleet of names', () =>
+fleetContract('an in-memory fleet', () =>
   Promise.resolve({
     fleet: new MemoryFleet({ clock }),
     pool: 'gpu',

@@ -1,4 +1,4 @@
-/** One leader among several: real Redis, and processes that are stopped, woken and killed. */
+/** Leader election: several candidates on a real Redis, and processes that are paused, resumed and killed. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +30,7 @@ beforeEach(async () => {
   await connections.first.flushall();
 });
 
-/** A scaler's clock of its own, which a test puts ahead. */
+/** The clock of one scaler, which a test can set ahead. */
 class ShiftedClock implements Clock {
   aheadMs = 0;
   now(): Date {
@@ -59,7 +59,7 @@ function pair(leaseMs?: number) {
 }
 
 describe('a leader', () => {
-  test('is one of those that ask at once, and stays it while it renews', async () => {
+  test('is exactly one of several candidates, and stays the leader while it renews', async () => {
     const all = candidates(4);
     for (let round = 0; round < 20; round += 1) {
       const taken = await Promise.all(all.map(({ leader }) => leader.take()));
@@ -69,7 +69,7 @@ describe('a leader', () => {
     }
   });
 
-  test('that gives up is followed at once; one that does not lead gives nothing up', async () => {
+  test('that releases its lease is replaced at once, and a follower releases nothing', async () => {
     const [a, b] = pair();
     expect(await a.leader.take()).toBe(true);
     await b.leader.release();
@@ -79,7 +79,7 @@ describe('a leader', () => {
     expect(await b.leader.take()).toBe(true);
   });
 
-  test('that has not renewed in time leads no longer by its own clock, whatever Redis says', async () => {
+  test('that has not renewed in time stops leading by its own clock', async () => {
     const [a] = pair(60_000);
     await a.leader.take();
     a.clock.aheadMs = 53_000;
@@ -89,7 +89,7 @@ describe('a leader', () => {
     expect(await a.leader.take()).toBe(true);
   });
 
-  test('whose lease was taken from Redis believes its clock until it asks, and then no more', async () => {
+  test('whose lease is gone from Redis finds out when it confirms', async () => {
     const [a, b] = pair();
     await a.leader.take();
     await connections.first.flushall();
@@ -101,7 +101,7 @@ describe('a leader', () => {
     expect(a.leader.isLeading).toBe(false);
   });
 
-  test('that cannot reach Redis leads until its deadline, confirms nothing, and does not hang', async () => {
+  test('that cannot reach Redis leads until its deadline, cannot confirm, and does not hang', async () => {
     const [a] = pair(3_000);
     await a.leader.take();
     const pid = server.pid ?? 0;
@@ -109,7 +109,7 @@ describe('a leader', () => {
     try {
       expect(await a.leader.confirm()).toBe(false);
       expect(await a.leader.take()).toBe(true);
-      await eventually('its deadline is over', () => !a.leader.isLeading);
+      await eventually('its deadline has passed', () => !a.leader.isLeading);
       expect(await a.leader.take()).toBe(false);
     } finally {
       process.kill(pid, 'SIGCONT');
@@ -120,20 +120,20 @@ describe('a leader', () => {
 
 interface Candidate {
   readonly child: ChildProcess;
-  /** When it acted so far, Unix time in ms. */
+  /** Unix times in ms of its actions so far. */
   readonly acts: () => number[];
 }
 
-describe('of two processes', () => {
+describe('leader processes', () => {
   const started: Candidate[] = [];
   function start(): Candidate {
     const child = spawnNode(PROGRAM, [server.url, String(LEASE_MS)], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: process.env,
     });
-    let heard = '';
-    child.stdout?.on('data', (chunk: Buffer) => (heard += chunk.toString()));
-    const acts = () => [...heard.matchAll(/acted (\d+)/g)].map(([, at]) => Number(at));
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const acts = () => [...output.matchAll(/acted (\d+)/g)].map(([, at]) => Number(at));
     const one = { child, acts };
     started.push(one);
     return one;
@@ -147,7 +147,7 @@ describe('of two processes', () => {
     }
   });
 
-  test('a leader that was stopped and wakes up does nothing, while another leads in its place', async () => {
+  test('a leader that is paused and resumed takes no action while another one leads', async () => {
     for (let round = 0; round < 3; round += 1) {
       await connections.first.flushall();
       const a = start();
@@ -159,7 +159,7 @@ describe('of two processes', () => {
       const before = a.acts().length;
       a.child.kill('SIGCONT');
       await leads(b, Date.now() + 300);
-      // What it had already written when it was stopped may still have been on its way.
+      // Output from before the pause may arrive late.
       expect(
         a
           .acts()
@@ -174,7 +174,7 @@ describe('of two processes', () => {
     }
   });
 
-  test('one that is killed is followed within a lease, one that ends in order at once', async () => {
+  test('a killed leader is replaced within a lease, a stopped one at once', async () => {
     const a = start();
     await leads(a);
     const b = start();
@@ -189,7 +189,7 @@ describe('of two processes', () => {
     expect(b.acts().filter((at) => at > (c.acts()[0] ?? 0))).toEqual([]);
   });
 
-  test('only one acts at a time, however often the leader is stopped and woken', async () => {
+  test('only one process acts at a time while leaders are paused and resumed', async () => {
     const all = [start(), start(), start()];
     const turns: number[] = [];
     for (let turn = 0; turn < 4; turn += 1) {
@@ -206,9 +206,11 @@ describe('of two processes', () => {
       leading.child.kill('SIGCONT');
     }
     const acts = all
-      .flatMap(({ acts: own }, who) => own().map((at) => ({ who, at })))
+      .flatMap(({ acts: own }, candidate) => own().map((at) => ({ candidate, at })))
       .toSorted((a, b) => a.at - b.at);
-    const changes = acts.filter(({ who }, index) => index > 0 && acts[index - 1]?.who !== who);
+    const changes = acts.filter(
+      ({ candidate }, index) => index > 0 && acts[index - 1]?.candidate !== candidate,
+    );
     expect(changes.length).toBeLessThanOrEqual(turns.length + 1);
   });
 });

@@ -1,4 +1,4 @@
-/** The whole fleet on this machine, from zero to n and back: by a job, and by a person. */
+/** The local fleet scales from zero and back: for a job, and for an override. */
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -54,7 +54,7 @@ async function logOf(part: 'producer' | 'scaler'): Promise<LogLine[]> {
   return lines.map((line) => JSON.parse(line) as LogLine);
 }
 
-test('a job brings the fleet from zero to what it needs at the next tick, and the fleet goes back to zero by consent', async () => {
+test('a job scales the fleet out from zero at the next tick, and the fleet drains back to zero afterwards', async () => {
   expect(await workers()).toBe(0);
   const job = enqueue([clip(), '--json', '--batch', '10', '--out', path.join(folder, 'out.mp4')], {
     localFolder,
@@ -71,7 +71,7 @@ test('a job brings the fleet from zero to what it needs at the next tick, and th
   const scaler = (await logOf('scaler')).filter(({ room }) => room === 'scaler');
   const first = scaler.find(({ msg }) => msg === 'scaling out');
   expect(opened).toBeDefined();
-  // The tick that was under way when the job was opened may not have seen it; the one after it has.
+  // A tick that was running when the job opened may have missed it. The next one has seen it.
   const between = scaler.filter(
     ({ msg, time }) =>
       (msg === 'tick' || msg === 'decision') && time > (opened?.time ?? '') && time < (first?.time ?? ''),
@@ -81,19 +81,19 @@ test('a job brings the fleet from zero to what it needs at the next tick, and th
   const removals = scaler.filter(({ msg }) => msg === 'removing instances');
   expect(removals.length).toBeGreaterThan(0);
   expect(removals.every(({ why, basis }) => why === 'idle' && basis === 'consent')).toBe(true);
-  // It explains its last look: the next one has seen them go.
-  await eventually('it says that nobody is left', async () =>
+  // The explanation is about the last tick. The next tick sees that the instances are gone.
+  await eventually('explain reports no instances', async () =>
     (await explain([], { localFolder }).end).stdout.includes('There are 0 instances. There should be 0.'),
   );
 });
 
-test('a person holds the fleet at two with nothing to do, and it lets go by itself when the time is over', async () => {
+test('an override keeps two instances without work, and the fleet returns to zero when it expires', async () => {
   const setAt = Date.now();
   const { status, stdout } = await scale(['2', '--for', '60s', '--because', 'a demo'], { localFolder }).end;
   expect(stdout).toContain('exactly 2 instances');
   expect(status).toBe(0);
   await workersAre(2);
-  await eventually('it says who wanted it', async () =>
+  await eventually('explain shows the override', async () =>
     /Override: exactly 2 instances, by .*“a demo”/.test((await explain([], { localFolder }).end).stdout),
   );
   const seen = new Set<number>();

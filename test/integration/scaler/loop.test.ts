@@ -1,4 +1,4 @@
-/** The scaler's tick on real servers: what it sees, what it does, who it leaves alone, and what it remembers. */
+/** The scaler's tick on real servers: observation, actions, removals, costs, and the memory across leaders. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { act } from '../../../scaler/act/act.ts';
@@ -45,13 +45,13 @@ async function drainRequests(): Promise<string[]> {
 }
 
 describe('a tick', () => {
-  test('sees jobs, messages, machines, workers and requests, each as it is', async () => {
+  test('observes jobs, messages, instances, workers and drain requests', async () => {
     await openJob('job-1');
     await bench.ledger.recordRate('painter', 8);
     await bench.batches.send('one');
     await bench.fleet.scaleOut('gpu', 2);
     await bench.says('vm-1', { state: 'drained', drainEtag: '"0xABC"' });
-    await bench.storage.blobs.put('workers', 'nobody-0', '', { metadata: { beat: 'no heartbeat' } });
+    await bench.storage.blobs.put('workers', 'unknown-0', '', { metadata: { beat: 'no heartbeat' } });
     await bench.storage.blobs.put('control', drainBlob('vm-1'), '{}');
     const { parts } = bench.scaler();
     const seen = await observe(parts);
@@ -80,10 +80,10 @@ describe('a tick', () => {
     expect(seen.drainRequests).toEqual(new Map([['vm-1', etag.replaceAll('"', '')]]));
   });
 
-  test('knows what it does not know: each part by itself, and within its bound', async () => {
-    const gone = await startTestStorage();
-    const blobs = await openBlobStore(gone.accounts, { ...BRISK, tries: 1, callTimeoutMs: 500 });
-    await gone[Symbol.asyncDispose]();
+  test('reports each source that cannot be read as unknown, within its time-out', async () => {
+    const stopped = await startTestStorage();
+    const blobs = await openBlobStore(stopped.accounts, { ...BRISK, tries: 1, callTimeoutMs: 500 });
+    await stopped[Symbol.asyncDispose]();
     bench.fleet.unreadable = new Error('no answer');
     const away = bench.scaler({ blobs, readingMsMax: 2_000 });
     const overrides = new OverrideStore({ blobs, clock: away.parts.clock, log: away.parts.log });
@@ -104,7 +104,7 @@ describe('a tick', () => {
     }
   });
 
-  test('starts instances for a job, asks idle ones to drain when it is done, and removes them when they consent', async () => {
+  test('starts instances for a job, drains idle ones when it is done, and removes them when they have drained', async () => {
     const { loop } = await leading();
     await openJob('job-1', 10);
     await loop.pass();
@@ -123,14 +123,14 @@ describe('a tick', () => {
     await bench.consents('vm-1');
     await loop.pass();
     expect(bench.fleet.calls).toEqual(['scale-out 1', 'remove 0']);
-    await eventually('its request is taken away', async () => {
+    await eventually('its drain request is deleted', async () => {
       await loop.pass();
       return (await drainRequests()).length === 0;
     });
     expect((await loop.last()).decision.reason).toBe('nothing-to-do');
   });
 
-  test('tells the time by storage, whatever its own clock says', async () => {
+  test('uses storage time when its own clock is wrong', async () => {
     const anHour = 3_600_000;
     const { clock } = bench.scaler().parts;
     const wrong = { ...clock, now: () => new Date(Date.now() + anHour) };
@@ -142,7 +142,7 @@ describe('a tick', () => {
     expect(Math.abs(now.getTime() - Date.now())).toBeLessThan(3_000);
   });
 
-  test('measures how long an instance takes to its first word, once, whoever looks', async () => {
+  test('measures the boot time of an instance once, even with several scalers', async () => {
     const { loop } = await leading();
     await openJob('job-1', 10);
     await loop.pass();
@@ -159,7 +159,7 @@ describe('a tick', () => {
 });
 
 describe('a scaler that does not lead', () => {
-  test('sees and decides as the leader does, and does nothing', async () => {
+  test('observes and decides like the leader, and takes no action', async () => {
     const leader = await leading();
     const { loop, parts } = bench.scaler();
     await openJob('job-1');
@@ -173,7 +173,7 @@ describe('a scaler that does not lead', () => {
     expect(bench.fleet.calls).toHaveLength(1);
   });
 
-  test('goes on from what the leader remembered when it takes over', async () => {
+  test('continues with the memory of the last leader when it takes over', async () => {
     const first = await leading();
     bench.fleet.refusal = { reason: 'quota', message: 'no', capacityThatFits: null, retryAfterMs: null };
     await openJob('job-1');
@@ -187,7 +187,7 @@ describe('a scaler that does not lead', () => {
     expect((await second.loop.last()).remembered.blocked).toMatchObject({ gpu: { reason: 'quota' } });
   });
 
-  test('stops in the middle of a decision when its lease is over', async () => {
+  test('stops between two actions when its lease ends', async () => {
     const { parts } = await leading();
     const observation = await observe(parts);
     let looks = 0;
@@ -210,8 +210,8 @@ describe('a scaler that does not lead', () => {
 });
 
 describe('a removal', () => {
-  /** An instance that has consented, as it was seen; and the decision to remove it. */
-  async function decided() {
+  /** Two drained instances as observed, and the decision to remove them. */
+  async function decideRemoval() {
     const scaler = await leading();
     await bench.fleet.scaleOut('gpu', 2);
     for (const vmId of ['vm-1', 'vm-2']) {
@@ -245,37 +245,37 @@ describe('a removal', () => {
     };
   }
 
-  test('takes those who consented, in one call', async () => {
-    const { carryOut, removed } = await decided();
+  test('removes the drained instances in one call', async () => {
+    const { carryOut, removed } = await decideRemoval();
     await carryOut();
     expect(bench.fleet.calls).toEqual(['remove 0 1']);
     expect(removed).toEqual(['idle 2']);
   });
 
-  test('leaves who has taken its word back since', async () => {
-    const { carryOut } = await decided();
+  test('spares an instance that has become busy since the decision', async () => {
+    const { carryOut } = await decideRemoval();
     await bench.says('vm-1', { state: 'busy' });
     await carryOut();
     expect(bench.fleet.calls).toEqual(['remove 1']);
   });
 
-  test('leaves who consented to a request that has been made again', async () => {
-    const { carryOut } = await decided();
+  test('spares an instance whose drain request has been replaced', async () => {
+    const { carryOut } = await decideRemoval();
     await bench.storage.blobs.put('control', drainBlob('vm-2'), '{"again":true}');
     await carryOut();
     expect(bench.fleet.calls).toEqual(['remove 0']);
   });
 
-  test('does not happen when another leads by now, though our own clock does not know it', async () => {
-    const { carryOut, scaler } = await decided();
+  test('is skipped if another scaler leads by now', async () => {
+    const { carryOut, scaler } = await decideRemoval();
     await bench.redis.set('framefleet:leader:scaler', 'another', 'PX', 60_000);
     expect(scaler.parts.leader.isLeading).toBe(true);
     await carryOut();
     expect(bench.fleet.calls).toEqual([]);
   });
 
-  test('does not happen when Redis cannot be asked who leads', async () => {
-    const { carryOut } = await decided();
+  test('is skipped if Redis cannot confirm the leadership', async () => {
+    const { carryOut } = await decideRemoval();
     process.kill(bench.server.pid ?? 0, 'SIGSTOP');
     try {
       await carryOut();
@@ -286,7 +286,7 @@ describe('a removal', () => {
   });
 });
 
-test('a request to drain that stands is left as it is: its etag is what workers answer to', async () => {
+test('an existing drain request is not replaced, because workers quote its etag', async () => {
   const { parts } = await leading();
   const drain = { actions: [{ kind: 'drain', vmIds: ['vm-1'], why: 'idle' }] } as const;
   const rest = { ...parts, onOutcome: () => undefined, onRemoved: () => undefined };
@@ -297,8 +297,8 @@ test('a request to drain that stands is left as it is: its etag is what workers 
   expect((await bench.storage.blobs.stat('control', drainBlob('vm-1')))?.etag).toBe(first?.etag);
 });
 
-describe('what it costs', () => {
-  test('goes to the jobs that machines run for, and to nobody when there are none; the parts add up', async () => {
+describe('the cost', () => {
+  test('is charged to open jobs, or to no job without any, and the shares add up', async () => {
     const { loop } = await leading();
     await bench.fleet.scaleOut('gpu', 2);
     await loop.pass();
@@ -316,7 +316,7 @@ describe('what it costs', () => {
     const amounts = [...byJob.values()];
     expect(amounts.reduce((sum, { micros }) => sum + micros, 0)).toBe(total.micros);
     expect(amounts.reduce((sum, { machineMs }) => sum + machineMs, 0)).toBe(total.machineMs);
-    // A machine costs a millionth of the currency every microsecond here.
+    // In this test, a machine costs a millionth of the currency per microsecond.
     expect(Math.abs(total.micros - total.machineMs * 1_000)).toBeLessThan(1_000 * 1_000);
     const [three, one] = [byJob.get('job-1')?.machineMs ?? 0, byJob.get('job-2')?.machineMs ?? 0];
     expect(three / one).toBeGreaterThan(2.5);
@@ -325,7 +325,7 @@ describe('what it costs', () => {
     expect(spent?.every((money) => money > 0)).toBe(true);
   });
 
-  test('is charged once, whoever charges, and goes on across a restart', async () => {
+  test('is charged once with concurrent charges, and continues after a restart', async () => {
     await bench.fleet.scaleOut('gpu', 1);
     const first = await leading();
     await first.loop.pass();
@@ -340,7 +340,7 @@ describe('what it costs', () => {
     expect((await bench.spending.read()).chargedUpToMs).toBe(upToMs);
   });
 
-  test('of more jobs than are kept is that of the earliest together', async () => {
+  test('of the earliest jobs is merged when there are too many jobs', async () => {
     const jobs = Array.from({ length: 1_010 }, (_, index) => `job-${String(index).padStart(5, '0')}`);
     const byJob = new Map(jobs.map((jobId) => [jobId, { machineMs: 2, micros: 3 }] as const));
     await bench.spending.charge({ sinceMs: null, upToMs: 1, byJob });
@@ -353,7 +353,7 @@ describe('what it costs', () => {
   });
 });
 
-test('a loop that hangs is not live any more', async () => {
+test('a loop that hangs is not live', async () => {
   let aheadMs = 0;
   const clock = { ...bench.scaler().parts.clock, monotonicMs: () => performance.now() + aheadMs };
   const { loop } = bench.scaler({ clock, policy: POLICY });

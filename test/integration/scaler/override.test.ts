@@ -1,8 +1,8 @@
-/** The override, told over HTTP and kept in storage: who may, what is refused, what is on record. */
+/** The override over HTTP and in storage: authorization, validation, and the audit log. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { controlApi } from '../../../scaler/api/control-api.ts';
-import { type Http, addGuarded } from '../../../scaler/api/guarded-http.ts';
+import { type Http, addGuardedRoutes } from '../../../scaler/api/guarded-http.ts';
 import { decide } from '../../../scaler/decide/decide.ts';
 import { NOTHING_REMEMBERED } from '../../../scaler/decide/memory.ts';
 import { scalerMetrics } from '../../../scaler/metrics.ts';
@@ -45,7 +45,7 @@ async function serve(token: string | null): Promise<void> {
     health: new LoopHealth(systemClock),
     isReady: () => true,
   });
-  await addGuarded(http, { token, log, routes: controlApi({ loop, overrides, policy }) });
+  await addGuardedRoutes(http, { token, log, routes: controlApi({ loop, overrides, policy }) });
   origin = `http://127.0.0.1:${await listen(http, { host: '127.0.0.1', port: 0 })}`;
 }
 
@@ -83,7 +83,7 @@ async function record(): Promise<Record<string, unknown>[]> {
 }
 
 describe('an override', () => {
-  test('that is set stands in storage, for every scaler and after every restart, with who, why and until when', async () => {
+  test('is stored with author, reason and end, for every scaler and across restarts', async () => {
     const { status, json } = await call('PUT', '/override', { body: FIXED });
     const override = {
       mode: 'fixed',
@@ -99,7 +99,7 @@ describe('an override', () => {
     expect((await call('GET', '/override')).json).toMatchObject({ override });
   });
 
-  test('replaces the one before it, and ends when it is told to', async () => {
+  test('replaces an earlier one and can be ended', async () => {
     await call('PUT', '/override', { body: FIXED });
     const pause = { mode: 'pause', ttlSeconds: 60, reason: 'moving', author: 'bob' };
     expect((await call('PUT', '/override', { body: pause })).status).toBe(200);
@@ -110,7 +110,7 @@ describe('an override', () => {
     expect((await call('DELETE', '/override', { body: END })).json).toEqual({ ended: null });
   });
 
-  test('is over by itself, is shown no longer, and is taken away by the loop', async () => {
+  test('expires, is no longer shown, and is removed by the loop', async () => {
     await call('PUT', '/override', { body: { ...FIXED, ttlSeconds: 60 } });
     clock.advance(59_999);
     await overrides.removeExpired(clock.now());
@@ -123,7 +123,7 @@ describe('an override', () => {
     expect((await record()).map(({ change }) => change)).toEqual(['set', 'expired']);
   });
 
-  test('that was set while the expired one was being taken away stays', async () => {
+  test('that is set while an expired one is being removed stays', async () => {
     await overrides.set({ ...FIXED, mode: 'fixed', ttlSeconds: 60 }, '10.0.0.1');
     clock.advance(60_000);
     const meanwhile = new OverrideStore({
@@ -141,7 +141,7 @@ describe('an override', () => {
     expect(await overrides.read()).toMatchObject({ mode: 'min' });
   });
 
-  test('that nobody can read is unknown, and can be ended', async () => {
+  test('with an invalid blob is unknown and can be ended', async () => {
     await storage.blobs.put('control', OVERRIDE_BLOB, '{"version":99}');
     expect(await overrides.read()).toBe('unknown');
     expect((await call('GET', '/override')).json).toEqual({ override: 'unknown' });
@@ -149,7 +149,7 @@ describe('an override', () => {
     expect(await overrides.read()).toBeNull();
   });
 
-  test('leaves who, what, why, when and from where on record, in storage and in the log, at every change', async () => {
+  test('is recorded at each change with author, reason, time and address, in storage and in the log', async () => {
     await call('PUT', '/override', { body: FIXED });
     clock.advance(5_000);
     await call('DELETE', '/override', { body: END });
@@ -179,7 +179,7 @@ describe('an override', () => {
   });
 });
 
-describe('whoever has no right', () => {
+describe('a caller without the token', () => {
   const ROUTES = [
     ['PUT', '/override'],
     ['DELETE', '/override'],
@@ -188,7 +188,7 @@ describe('whoever has no right', () => {
     ['GET', '/explain'],
   ] as const;
 
-  test.each(ROUTES)('gets nothing from %s %s, and changes nothing', async (method, path) => {
+  test.each(ROUTES)('gets 401 from %s %s and changes nothing', async (method, path) => {
     await overrides.set({ ...FIXED, mode: 'fixed' }, '10.0.0.1');
     const body = method === 'GET' ? undefined : FIXED;
     for (const token of [null, '', 'wrong', `${TOKEN}x`, TOKEN.slice(0, -1), TOKEN.toUpperCase()]) {
@@ -207,12 +207,12 @@ describe('whoever has no right', () => {
     expect(await record()).toHaveLength(1);
   });
 
-  test('may see health and metrics, which say nothing that is secret', async () => {
+  test('can read health and metrics', async () => {
     for (const path of ['/health/live', '/health/ready', '/metrics'])
       expect((await fetch(`${origin}${path}`)).status).toBe(200);
   });
 
-  test('is told how to set a token where the scaler has none, whatever is sent', async () => {
+  test('gets TOKEN_NOT_SET from a scaler without a token', async () => {
     await http.close();
     await serve(null);
     for (const [method, path] of ROUTES) {
@@ -225,7 +225,7 @@ describe('whoever has no right', () => {
     expect(await record()).toEqual([]);
   });
 
-  test('is slowed down after thirty wrong tokens a minute, then sent away; who has the token is not', async () => {
+  test('gets 429 after 30 wrong tokens per minute, then 403, while a caller with the token is still served', async () => {
     const statuses: number[] = [];
     let last: Awaited<ReturnType<typeof call>> | undefined;
     for (let attempt = 0; attempt < 95; attempt += 1) {
@@ -243,7 +243,7 @@ describe('whoever has no right', () => {
   });
 });
 
-test('more than thirty changes a minute are refused, and looking is not', async () => {
+test('more than 30 changes per minute are refused, reads are not', async () => {
   const statuses: number[] = [];
   for (let attempt = 0; attempt < 32; attempt += 1)
     statuses.push((await call('PUT', '/override', { body: 'not even JSON' })).status);
@@ -258,14 +258,14 @@ test('more than thirty changes a minute are refused, and looking is not', async 
 });
 
 test.each([
-  ['no JSON', '{"mode":', /cannot be read/],
-  ['nothing', undefined, /not complete/],
+  ['malformed JSON', '{"mode":', /Cannot read/],
+  ['an empty body', undefined, /is invalid/],
   ['no reason', { ...FIXED, reason: ' ' }, /reason/],
-  ['no end', { ...FIXED, ttlSeconds: undefined }, /ttlSeconds/],
-  ['an end in a month', { ...FIXED, ttlSeconds: 2_592_000 }, /ttlSeconds/],
-  ['what nobody knows', { ...FIXED, force: true }, /force/],
-  ['more than anybody would say', 'x'.repeat(20_000), /cannot be read/],
-])('a change with %s is refused with what is wrong, and nothing is on record', async (_, body, sentence) => {
+  ['no duration', { ...FIXED, ttlSeconds: undefined }, /ttlSeconds/],
+  ['a duration of a month', { ...FIXED, ttlSeconds: 2_592_000 }, /ttlSeconds/],
+  ['an unknown field', { ...FIXED, force: true }, /force/],
+  ['a body that is too long', 'x'.repeat(20_000), /Cannot read/],
+])('a change with %s is refused with the cause, and nothing is recorded', async (_, body, sentence) => {
   const { status, json } = await call('PUT', '/override', { body });
   expect(status).toBe(400);
   expect(json).toMatchObject({
@@ -279,7 +279,7 @@ test.each([
   expect(await record()).toEqual([]);
 });
 
-test('a question that cannot be understood is refused, and a path that leads nowhere is said to', async () => {
+test('an invalid query is refused, and an unknown path is ROUTE_UNKNOWN', async () => {
   expect((await call('GET', '/explain?backlog=many')).status).toBe(400);
   expect(await call('GET', '/explain?backlog=100000')).toMatchObject({
     status: 200,
@@ -287,6 +287,6 @@ test('a question that cannot be understood is refused, and a path that leads now
   });
   expect(await call('POST', '/override?token=x')).toMatchObject({
     status: 404,
-    json: { error: { code: 'ROUTE_UNKNOWN', message: 'There is nothing at POST /override.' } },
+    json: { error: { code: 'ROUTE_UNKNOWN', message: 'No such route: POST /override.' } },
   });
 });

@@ -1,4 +1,4 @@
-/** What Azure Resource Manager answers with, as far as this one does: the texts are Azure's. PURE. */
+/** The answers of the fake Azure Resource Manager, with Azure's own texts. PURE. */
 
 export interface Answer {
   readonly status: number;
@@ -59,19 +59,15 @@ export function throttled(target: string, retryAfterSeconds: number): Answer {
   };
 }
 
-export function quotaExceeded({
-  quota,
-  location,
-  limit,
-  usage,
-  more,
-}: {
+export interface QuotaShortage {
   readonly quota: string;
   readonly location: string;
   readonly limit: number;
   readonly usage: number;
   readonly more: number;
-}): Answer {
+}
+
+export function quotaExceeded({ quota, location, limit, usage, more }: QuotaShortage): Answer {
   return failure(
     409,
     'OperationNotAllowed',

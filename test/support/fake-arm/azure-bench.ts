@@ -1,4 +1,4 @@
-/** Scale sets behind the real SDK and the fake Azure Resource Manager, on a clock that the test moves. */
+/** A fleet of scale sets on the real SDK and the fake Azure Resource Manager, with a clock that the test controls. */
 import { AzureScaleSets, type ScaleSetPool } from '../../../scaler/fleet/azure-scale-sets.ts';
 import type { FleetBench } from '../../contract/fleet-contract.ts';
 import { MovableClock } from '../movable-clock.ts';
@@ -13,26 +13,28 @@ export interface AzureBench extends FleetBench {
   readonly arm: FakeArm;
   readonly clock: MovableClock;
   readonly fleet: AzureScaleSets;
-  /** The first one. */
+  /** The first scale set. */
   readonly scaleSet: FakeScaleSet;
-  /** Another process: it knows nothing of what this one has asked for. */
+  /** Opens the fleet as another process would, without knowledge of running changes. */
   restart(): AzureScaleSets;
+}
+
+export interface AzureBenchOptions {
+  readonly scaleSets?: readonly Partial<ScaleSetSpec>[];
+  readonly callTimeoutMs?: number;
 }
 
 export async function openAzureBench({
   scaleSets = [{}],
   callTimeoutMs = 60_000,
-}: {
-  readonly scaleSets?: readonly Partial<ScaleSetSpec>[];
-  readonly callTimeoutMs?: number;
-} = {}): Promise<AzureBench> {
+}: AzureBenchOptions = {}): Promise<AzureBench> {
   const clock = new MovableClock();
   const arm = await new FakeArm({ clock }).start();
   const [scaleSet = arm.region.addScaleSet(), ...others] = scaleSets.map((spec) =>
     arm.region.addScaleSet(spec),
   );
   const pools: ScaleSetPool[] = [scaleSet, ...others].map(({ spec: { name, kind } }) => ({ name, kind }));
-  const restart = () => new AzureScaleSets({ pools, compute: reachFakeArm(arm, { callTimeoutMs }), clock });
+  const restart = () => new AzureScaleSets({ pools, compute: reachFakeArm(arm, callTimeoutMs), clock });
   return {
     arm,
     clock,

@@ -1,7 +1,7 @@
 /**
- * Azure Resource Manager as far as scale sets go, with what a test wants to happen. It speaks the real protocol to the real SDK:
- * long-running operations, conditional changes, pages, throttling, quotas; see `routes.ts`. Every request is written down. Calls
- * can be made to fail, to hang, and to be answered with nonsense.
+ * A fake Azure Resource Manager for scale sets. It implements the real protocol for the real SDK: long-running operations,
+ * conditional changes, pages, throttling and quotas; see `routes.ts`. It records every request. A test can make calls fail, hang,
+ * or return garbage.
  */
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,9 +13,9 @@ import { FakeRegion } from './fake-region.ts';
 import { Faults } from './faults.ts';
 import { type ArmRequest, ENDPOINT, answerOf } from './routes.ts';
 
-export interface SeenRequest {
+export interface RecordedRequest {
   readonly method: string;
-  /** With its query. */
+  /** The path with its query. */
   readonly path: string;
   readonly body: string;
   readonly atMs: number;
@@ -24,8 +24,8 @@ export interface SeenRequest {
 export class FakeArm implements AsyncDisposable {
   readonly region: FakeRegion;
   readonly faults = new Faults();
-  /** In the order in which they came. */
-  readonly requests: SeenRequest[] = [];
+  /** In order of arrival. */
+  readonly requests: RecordedRequest[] = [];
   readonly #server = createServer((request, response) => {
     void this.#serve(request, response);
   });
@@ -43,8 +43,8 @@ export class FakeArm implements AsyncDisposable {
     return this;
   }
 
-  /** Requests that would change something. */
-  writes(): SeenRequest[] {
+  /** Requests with a method other than GET. */
+  writes(): RecordedRequest[] {
     return this.requests.filter(({ method }) => method !== 'GET');
   }
 
@@ -61,12 +61,12 @@ export class FakeArm implements AsyncDisposable {
     this.region.advance();
     const answer = (): Answer =>
       this.#answer({ method, url: new URL(path, ENDPOINT), body, ifMatch: headers['if-match'] }, headers);
-    const trouble = this.faults.take(method, path);
-    switch (trouble) {
+    const effect = this.faults.take(method, path);
+    switch (effect) {
       case null:
         end(response, answer());
         return;
-      case 'unheard':
+      case 'lose-answer':
         answer();
         request.socket.resetAndDestroy();
         return;
@@ -75,19 +75,19 @@ export class FakeArm implements AsyncDisposable {
         return;
       case 'hang':
         return;
-      case 'babble':
+      case 'garbage':
         response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Please sign in</html>');
         return;
     }
-    end(response, trouble);
+    end(response, effect);
   }
 
-  #answer(asked: ArmRequest, { authorization }: { readonly authorization?: string | undefined }): Answer {
+  #answer(request: ArmRequest, { authorization }: { readonly authorization?: string | undefined }): Answer {
     if (!/^Bearer .+/.test(authorization ?? ''))
       return failure(401, 'AuthenticationFailed', "The 'Authorization' header is missing.");
-    if (!asked.url.searchParams.has('api-version'))
+    if (!request.url.searchParams.has('api-version'))
       return failure(400, 'MissingApiVersionParameter', 'The api-version query parameter is required.');
-    return answerOf(this.region, asked);
+    return answerOf(this.region, request);
   }
 }
 

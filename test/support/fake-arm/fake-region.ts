@@ -1,12 +1,12 @@
 /**
- * What one subscription has in one region: scale sets, quotas, and how many calls it may make. It lives on the test's clock: what
- * is to be seen at a moment is worked out when somebody asks.
+ * One subscription in one region: scale sets, quotas and rate limits. It uses the test's clock; each request first advances the
+ * state to the current time.
  */
 import type { Clock } from '../../../shared/runtime/clock.ts';
 import { seededRandom } from '../seeded-random.ts';
 import { FakeScaleSet, type ScaleSetSpec } from './fake-scale-set.ts';
 import { Quotas, REGION_QUOTA, SPOT_QUOTA } from './quotas.ts';
-import type { Offer } from './skus.ts';
+import type { SkuOffer } from './skus.ts';
 import { TokenBuckets } from './token-buckets.ts';
 
 export const SUBSCRIPTION_ID = '11111111-2222-4333-8444-555555555555';
@@ -29,11 +29,11 @@ export class FakeRegion {
   readonly quotas = new Quotas(LOCATION);
   readonly buckets = new TokenBuckets();
   readonly scaleSets = new Map<string, FakeScaleSet>();
-  /** Of sizes, beside those of the scale sets or in their place. */
-  readonly offers = new Map<string, Offer | null>();
-  /** Namespaces of resource providers, with their state. */
+  /** SKUs that replace or extend those of the scale sets. */
+  readonly offers = new Map<string, SkuOffer | null>();
+  /** Registration states of resource providers, by namespace. */
   readonly providers = new Map<string, string>();
-  /** Of a list of machines. */
+  /** Machines per page. */
   pageSize = 50;
   readonly #clock: Clock;
   readonly #random;
@@ -47,14 +47,14 @@ export class FakeRegion {
     return this.#clock.now().getTime();
   }
 
-  /** Say only what a test is about: the rest is a spot T4 that boots in 90 s. */
+  /** Adds a scale set. Default: spot T4 machines that boot in 90 s. */
   addScaleSet(spec: Partial<ScaleSetSpec> = {}): FakeScaleSet {
     const scaleSet = new FakeScaleSet({ ...T4, ...spec }, { random: this.#random, nowMs: this.nowMs });
     this.scaleSets.set(scaleSet.spec.name, scaleSet);
     return scaleSet;
   }
 
-  /** Virtual cores of a quota that its scale sets use. */
+  /** Cores of a quota that the scale sets use. */
   coresUsed(quota: string): number {
     return [...this.scaleSets.values()]
       .filter(({ spec }) =>
@@ -63,7 +63,7 @@ export class FakeRegion {
       .reduce((sum, { cores }) => sum + cores, 0);
   }
 
-  /** Brings everything up to the moment. */
+  /** Advances all scale sets to the current time. */
   advance(): void {
     for (const scaleSet of this.scaleSets.values()) scaleSet.advance(this.nowMs);
   }

@@ -1,16 +1,16 @@
 /**
- * A uniform scale set as Azure keeps it: a capacity that is asked for, machines that come to be and go, and operations that take
- * their time. It changes when it is told to, and as time passes: `advance` brings it up to a moment.
+ * A uniform scale set as in Azure: a requested capacity, machines, and operations that take time. `advance` moves its state to a
+ * point in time.
  *
  *   Creating ──boots──▶ Succeeded ──delete──▶ Deleting ──▶ gone        Creating ──40 minutes──▶ Failed
  *
- * A deletion lowers the capacity when it is done, an eviction at once. Instance ids are given again, vmIds never. Every change
- * changes the etag.
+ * A deletion lowers the capacity when it ends, an eviction at once. Instance ids are reused, vmIds never. Every change changes the
+ * etag.
  */
 import type { SeededRandom } from '../seeded-random.ts';
 import { ALLOCATION_FAILED, PROVISIONING_TIMED_OUT } from './answers.ts';
-import type { Machine } from './machine.ts';
-import type { Operation, OperationError } from './operation.ts';
+import type { FakeMachine } from './machine.ts';
+import type { ArmOperation, OperationError } from './operation.ts';
 
 const ALLOCATION_MS = 30_000;
 const BOOT_TIMEOUT_MS = 40 * 60_000;
@@ -20,29 +20,29 @@ export interface ScaleSetSpec {
   readonly kind: 'spot' | 'on-demand';
   readonly evictionPolicy: 'Delete' | 'Deallocate';
   readonly size: string;
-  /** Of sizes, as quotas name it. */
+  /** The family of sizes, as named by its quota. */
   readonly family: string;
   readonly coresPerMachine: number;
-  /** None: wherever there is room. */
+  /** Unset: no zones. */
   readonly zones?: readonly string[];
   readonly bootMs: number;
   readonly deleteMs: number;
 }
 
-/** What is left of a raise that Azure has not enough machines for. */
+/** What happens to machines of a raise that Azure cannot provide. */
 export type Shortfall = 'missing' | 'failed' | 'rolled-back';
 
 export class FakeScaleSet {
   readonly spec: ScaleSetSpec;
-  readonly machines = new Map<string, Machine>();
+  readonly machines = new Map<string, FakeMachine>();
   capacity = 0;
-  /** How many more machines Azure has. */
+  /** How many more machines Azure can provide. */
   stock = Number.POSITIVE_INFINITY;
   shortfall: Shortfall = 'missing';
-  /** Of the machines to come. */
+  /** Applies to machines created from now on. */
   neverBoot = false;
   readonly #random: SeededRandom;
-  readonly #operations = new Map<string, Operation>();
+  readonly #operations = new Map<string, ArmOperation>();
   #outcome: 'Succeeded' | 'Failed' = 'Succeeded';
   #revision = 1;
   #nowMs: number;
@@ -64,22 +64,22 @@ export class FakeScaleSet {
     return this.isBusy() ? 'Updating' : this.#outcome;
   }
 
-  /** Virtual cores of all its machines: a stopped one keeps them. */
+  /** Cores of all machines, including stopped ones. */
   get cores(): number {
     return this.machines.size * this.spec.coresPerMachine;
   }
 
-  isBusy(kind?: Operation['kind']): boolean {
+  isBusy(kind?: ArmOperation['kind']): boolean {
     return [...this.#operations.values()].some(
       (one) => one.status === 'InProgress' && (kind === undefined || one.kind === kind),
     );
   }
 
-  operation(id: string): Operation | undefined {
+  operation(id: string): ArmOperation | undefined {
     return this.#operations.get(id);
   }
 
-  /** How many machines a capacity would need on top. */
+  /** How many machines a capacity needs in addition. */
   missing(total: number): number {
     return Math.max(0, total - this.machines.size);
   }
@@ -93,18 +93,18 @@ export class FakeScaleSet {
       if (operation.status === 'InProgress') this.#advanceOperation(operation);
   }
 
-  raise(total: number): Operation {
+  raise(total: number): ArmOperation {
     const missing = this.missing(total);
     const given = Math.min(missing, this.stock);
     this.stock -= given;
-    const ids = Array.from({ length: given }, () => this.#make('Creating'));
-    if (this.shortfall === 'failed') for (let left = given; left < missing; left += 1) this.#make('Failed');
+    const ids = Array.from({ length: given }, () => this.#create('Creating'));
+    if (this.shortfall === 'failed') for (let left = given; left < missing; left += 1) this.#create('Failed');
     this.capacity = total;
     return this.#begin('raise', ids, given < missing ? ALLOCATION_FAILED : null);
   }
 
-  /** Null where none of them is there. */
-  delete(instanceIds: readonly string[]): Operation | null {
+  /** Null if none of the machines exists. */
+  delete(instanceIds: readonly string[]): ArmOperation | null {
     const leaving = instanceIds.flatMap((id) => this.machines.get(id) ?? []);
     for (const machine of leaving) machine.state = 'Deleting';
     return leaving.length === 0
@@ -116,27 +116,31 @@ export class FakeScaleSet {
         );
   }
 
-  /** Azure takes a spot machine back. */
+  /** Evicts a spot machine. */
   evict(instanceId: string): void {
     const machine = this.machines.get(instanceId);
-    if (machine === undefined) throw new Error(`there is no machine ${instanceId} to evict`);
+    if (machine === undefined) throw new Error(`no machine ${instanceId} to evict`);
     if (this.spec.evictionPolicy === 'Deallocate') machine.power = 'deallocated';
     else this.#take([instanceId]);
     this.touch();
   }
 
-  /** Somebody changes something of it that is not the capacity. */
+  /** Changes something other than the capacity, as another client would. */
   touch(): void {
     this.#revision += 1;
   }
 
-  #begin(kind: Operation['kind'], ids: readonly string[], doomedBy: OperationError | null): Operation {
-    const operation: Operation = {
+  #begin(
+    kind: ArmOperation['kind'],
+    ids: readonly string[],
+    plannedError: OperationError | null,
+  ): ArmOperation {
+    const operation: ArmOperation = {
       id: this.#uuid(),
       kind,
       startedAtMs: this.#nowMs,
       instanceIds: new Set(ids),
-      doomedBy,
+      plannedError,
       status: 'InProgress',
       error: null,
     };
@@ -145,7 +149,7 @@ export class FakeScaleSet {
     return operation;
   }
 
-  #advanceOperation(operation: Operation): void {
+  #advanceOperation(operation: ArmOperation): void {
     const tookMs = this.#nowMs - operation.startedAtMs;
     if (operation.kind === 'delete') {
       if (tookMs < this.spec.deleteMs) return;
@@ -159,13 +163,14 @@ export class FakeScaleSet {
     if (tookMs >= BOOT_TIMEOUT_MS && booting.length > 0) {
       for (const machine of booting) machine.state = 'Failed';
       this.#end(operation, PROVISIONING_TIMED_OUT);
-    } else if (booting.length === 0 && (operation.doomedBy === null || tookMs >= ALLOCATION_MS)) {
-      if (operation.doomedBy !== null && this.shortfall === 'rolled-back') this.capacity = this.machines.size;
-      this.#end(operation, operation.doomedBy);
+    } else if (booting.length === 0 && (operation.plannedError === null || tookMs >= ALLOCATION_MS)) {
+      if (operation.plannedError !== null && this.shortfall === 'rolled-back')
+        this.capacity = this.machines.size;
+      this.#end(operation, operation.plannedError);
     }
   }
 
-  #end(operation: Operation, error: OperationError | null): void {
+  #end(operation: ArmOperation, error: OperationError | null): void {
     operation.status = error === null ? 'Succeeded' : 'Failed';
     operation.error = error;
     this.#outcome = operation.status;
@@ -177,7 +182,7 @@ export class FakeScaleSet {
     this.capacity = Math.max(0, this.capacity - taken.length);
   }
 
-  #make(state: 'Creating' | 'Failed'): string {
+  #create(state: 'Creating' | 'Failed'): string {
     let free = 0;
     while (this.machines.has(String(free))) free += 1;
     const instanceId = String(free);

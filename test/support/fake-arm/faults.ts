@@ -1,22 +1,22 @@
-/** What is to go wrong with calls: the first fault that fits a request is used, and used up. */
+/** Faults of calls. The first fault that matches a request applies, as many times as it says. */
 import type { Answer } from './answers.ts';
 
-/** `unheard`: the change is made, and the answer is lost. */
-export type Trouble = Answer | 'hang' | 'reset' | 'babble' | 'unheard';
+/** `lose-answer` makes the change and drops the answer. */
+export type ArmFaultEffect = Answer | 'hang' | 'reset' | 'garbage' | 'lose-answer';
 
-export interface Fault {
+export interface ArmFault {
   readonly method?: string;
-  /** Of the path with its query. */
+  /** Matches the path with its query. */
   readonly path?: RegExp;
-  readonly with: Trouble;
-  /** How many requests; all of them, where it is not given. */
+  readonly with: ArmFaultEffect;
+  /** Number of requests. Default: all. */
   readonly times?: number;
 }
 
 export class Faults {
-  #faults: readonly { readonly fault: Fault; readonly timesLeft: number }[] = [];
+  #faults: readonly { readonly fault: ArmFault; readonly timesLeft: number }[] = [];
 
-  add(fault: Fault): void {
+  add(fault: ArmFault): void {
     this.#faults = [...this.#faults, { fault, timesLeft: fault.times ?? Number.POSITIVE_INFINITY }];
   }
 
@@ -24,7 +24,7 @@ export class Faults {
     this.#faults = [];
   }
 
-  take(method: string, path: string): Trouble | null {
+  take(method: string, path: string): ArmFaultEffect | null {
     const found = this.#faults.find(
       ({ fault }) => (fault.method ?? method) === method && (fault.path?.test(path) ?? true),
     );

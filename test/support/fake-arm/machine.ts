@@ -1,21 +1,23 @@
-/** A machine of a scale set, and how Azure tells of it. */
-export interface Machine {
+/** A machine of a scale set, and its representation in answers. */
+export interface FakeMachine {
   readonly instanceId: string;
   readonly vmId: string;
   readonly createdAtMs: number;
-  /** Null: it never will be. */
+  /** Null: it never boots. */
   readonly bootedAtMs: number | null;
   state: 'Creating' | 'Succeeded' | 'Failed' | 'Deleting';
   power: 'starting' | 'running' | 'stopped' | 'deallocated' | null;
 }
 
+export interface MachineBodyOptions {
+  readonly scaleSetId: string;
+  readonly location: string;
+  readonly withInstanceView: boolean;
+}
+
 export function machineBody(
-  { instanceId, vmId, createdAtMs, state, power }: Machine,
-  {
-    scaleSetId,
-    location,
-    withInstanceView,
-  }: { readonly scaleSetId: string; readonly location: string; readonly withInstanceView: boolean },
+  { instanceId, vmId, createdAtMs, state, power }: FakeMachine,
+  { scaleSetId, location, withInstanceView }: MachineBodyOptions,
 ) {
   const statuses = [
     { code: `ProvisioningState/${state.toLowerCase()}`, level: 'Info', displayStatus: state },

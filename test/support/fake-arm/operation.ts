@@ -1,22 +1,22 @@
-/** A long-running operation: what it is asked, and how it ended. */
+/** A long-running operation and its result. */
 export interface OperationError {
   readonly code: string;
   readonly message: string;
 }
 
-export interface Operation {
+export interface ArmOperation {
   readonly id: string;
   readonly kind: 'raise' | 'delete';
   readonly startedAtMs: number;
-  /** Those it makes or deletes. */
+  /** Machines that it creates or deletes. */
   readonly instanceIds: ReadonlySet<string>;
-  /** What it is going to fail with, whatever else it does. */
-  readonly doomedBy: OperationError | null;
+  /** The error that it ends with. Null: it can succeed. */
+  readonly plannedError: OperationError | null;
   status: 'InProgress' | 'Succeeded' | 'Failed';
   error: OperationError | null;
 }
 
-export function operationBody({ id, status, error, startedAtMs }: Operation) {
+export function operationBody({ id, status, error, startedAtMs }: ArmOperation) {
   return {
     name: id,
     startTime: new Date(startedAtMs).toISOString(),

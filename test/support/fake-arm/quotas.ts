@@ -1,6 +1,6 @@
 /**
- * A subscription's quotas in one region, in virtual cores: one for each family of sizes, one for all of them together, and
- * one for everything that is spot.
+ * A subscription's quotas in one region, in virtual cores: one for each family of sizes, one for all
+ * families together, and one for spot.
  */
 import { type Answer, quotaExceeded } from './answers.ts';
 
@@ -8,15 +8,15 @@ export const SPOT_QUOTA = 'lowPriorityCores';
 export const REGION_QUOTA = 'cores';
 
 interface Quota {
-  /** As the usages tell it, and as a refusal does. */
+  /** The names in usages and in refusals. */
   readonly localName: string;
   readonly refusalName: string;
   limit: number;
-  /** By others than the scale sets here. */
+  /** Cores used outside the fake scale sets. */
   usedElsewhere: number;
 }
 
-export interface Wanted {
+export interface CoreDemand {
   readonly kind: 'spot' | 'on-demand';
   /** Such as `standardNCASv3_T4Family`. */
   readonly family: string;
@@ -43,8 +43,8 @@ export class Quotas {
     this.#quotas.set(name, { ...names, limit, usedElsewhere });
   }
 
-  /** Null where there is room for more. `used` is what the scale sets here use of a quota. */
-  check({ kind, family, cores }: Wanted, used: (quota: string) => number): Answer | null {
+  /** Returns the refusal, or null if the quota suffices. `used` returns the cores that the scale sets use of a quota. */
+  check({ kind, family, cores }: CoreDemand, used: (quota: string) => number): Answer | null {
     for (const name of kind === 'spot' ? [SPOT_QUOTA] : [family, REGION_QUOTA]) {
       const quota = this.#quotas.get(name);
       if (quota === undefined) continue;

@@ -1,18 +1,15 @@
 /**
- * How the real SDK reaches the fake: it is told an https address, so that it sends its token, and the very last step of its
- * pipeline goes to the plain one.
+ * Connects the real SDK to the fake. The SDK gets an https address, because it sends its token only over https; the last step of
+ * its pipeline redirects the request to the fake's http port.
  */
-import type { ComputeParts } from '../../../scaler/fleet/compute-calls.ts';
+import type { ComputeOptions } from '../../../scaler/fleet/compute-calls.ts';
 import type { FakeArm } from './fake-arm.ts';
 import { RESOURCE_GROUP, SUBSCRIPTION_ID } from './fake-region.ts';
 import { ENDPOINT } from './routes.ts';
 
 const HOUR_MS = 3_600_000;
 
-export function reachFakeArm(
-  arm: FakeArm,
-  { callTimeoutMs }: { readonly callTimeoutMs?: number } = {},
-): ComputeParts {
+export function reachFakeArm(arm: FakeArm, callTimeoutMs?: number): ComputeOptions {
   return {
     subscriptionId: SUBSCRIPTION_ID,
     resourceGroup: RESOURCE_GROUP,
@@ -32,7 +29,7 @@ export function reachFakeArm(
             request.url = `http://127.0.0.1:${arm.port}${pathname}${search}`;
             request.allowInsecureConnection = true;
             const answer = await next(request);
-            // The SDK remembers where it sent a change, to read from there when it is done.
+            // The SDK reads the result of a change from the URL that it sent the change to.
             request.url = url;
             return answer;
           },

@@ -1,14 +1,14 @@
 /**
- * What the fake Azure Resource Manager answers to, and with what.
+ * The routes of the fake Azure Resource Manager and their answers.
  *
  *   GET    …/virtualMachineScaleSets/{name}                      the scale set, with its etag
  *   PATCH  …/virtualMachineScaleSets/{name}                      202 and an operation; 412, 409, 429
  *   GET    …/virtualMachineScaleSets/{name}/virtualMachines      in pages
- *   POST   …/virtualMachineScaleSets/{name}/delete               202 and an operation; 404 where none of them is there
+ *   POST   …/virtualMachineScaleSets/{name}/delete               202 and an operation; 404 if none of them exists
  *   POST   …/virtualMachines/{id}/simulateEviction               204
- *   GET    …/locations/{location}/operations/{id}                its status; with `monitor`, 202 until it is over, then 204
- *   GET    …/locations/{location}/usages, …/skus                 quotas, and sizes on offer
- *   GET    …/providers                                           resource providers, and whether they are registered
+ *   GET    …/locations/{location}/operations/{id}                its status; with `monitor`, 202 until it ends, then 204
+ *   GET    …/locations/{location}/usages, …/skus                 quotas, and offered sizes
+ *   GET    …/providers                                           resource providers with their registration state
  */
 import { z } from 'zod';
 
@@ -17,11 +17,11 @@ import { type Answer, busy, failure, notFound, ok, preconditionFailed, throttled
 import { type FakeRegion, LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID } from './fake-region.ts';
 import type { FakeScaleSet } from './fake-scale-set.ts';
 import { machineBody } from './machine.ts';
-import { type Operation, operationBody } from './operation.ts';
+import { type ArmOperation, operationBody } from './operation.ts';
 import { skusBody } from './skus.ts';
 import type { CallGroup } from './token-buckets.ts';
 
-/** As the links in its answers name it. */
+/** The endpoint in the links of the answers. */
 export const ENDPOINT = 'https://management.framefleet.test';
 const SUBSCRIPTION = `/subscriptions/${SUBSCRIPTION_ID}`;
 const COMPUTE = `${SUBSCRIPTION}/providers/Microsoft.Compute`;
@@ -124,7 +124,7 @@ function patch(
   if (ifMatch !== undefined && ifMatch !== scaleSet.etag) return preconditionFailed;
   if (scaleSet.isBusy()) return busy(spec.name);
   if (capacity < scaleSet.capacity)
-    return failure(500, 'Unsupported', 'This one does not choose whom to delete.');
+    return failure(500, 'Unsupported', 'The fake does not select machines to delete.');
   const cores = scaleSet.missing(capacity) * spec.coresPerMachine;
   const refused = region.quotas.check({ kind: spec.kind, family: spec.family, cores }, (quota) =>
     region.coresUsed(quota),
@@ -145,10 +145,10 @@ function deleteMachines(scaleSet: FakeScaleSet, body: string): Answer {
   return { status, headers: { ...headers, location: operationUrl(operation, '&monitor=true') } };
 }
 
-const operationUrl = ({ id }: Operation, more = ''): string =>
+const operationUrl = ({ id }: ArmOperation, more = ''): string =>
   `${ENDPOINT}${COMPUTE}/locations/${LOCATION}/operations/${id}?api-version=2026-04-01${more}`;
 
-function accepted(operation: Operation) {
+function accepted(operation: ArmOperation) {
   return {
     status: 202,
     headers: {

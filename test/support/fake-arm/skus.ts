@@ -1,32 +1,32 @@
-/** The sizes of a region, as the catalogue of Azure Compute lists them: those of the scale sets, and what a test says of others. PURE. */
+/** The SKU catalogue of a region: the sizes of the scale sets, and other sizes that a test adds. PURE. */
 import type { FakeScaleSet } from './fake-scale-set.ts';
 
-export interface Offer {
+export interface SkuOffer {
   readonly family: string;
   readonly cores: number;
   readonly zones?: readonly string[];
-  /** Why the subscription cannot have it in the region, or in some of its zones. */
+  /** Why the subscription cannot use the size in the region, or in some of its zones. */
   readonly refused?: string;
   readonly zonesRefused?: readonly string[];
   readonly isSpotCapable?: boolean;
 }
 
-/** Null: it is not offered any more. */
-export type Offers = ReadonlyMap<string, Offer | null>;
+/** By size. Null: the size is no longer offered. */
+export type SkuOffers = ReadonlyMap<string, SkuOffer | null>;
 
-export function skusBody(scaleSets: readonly FakeScaleSet[], offers: Offers, filter: string | null) {
+export function skusBody(scaleSets: readonly FakeScaleSet[], offers: SkuOffers, filter: string | null) {
   const [, location = 'westeurope'] = /location eq '([^']+)'/.exec(filter ?? '') ?? [];
-  const own = scaleSets.map(({ spec }): [string, Offer] => [
+  const own = scaleSets.map(({ spec }): [string, SkuOffer] => [
     spec.size,
     { family: spec.family, cores: spec.coresPerMachine },
   ]);
-  const all = new Map<string, Offer | null>([...own, ...offers]);
+  const all = new Map<string, SkuOffer | null>([...own, ...offers]);
   return [...all].flatMap(([size, offer]) => (offer === null ? [] : [skuBody(size, offer, location)]));
 }
 
 function skuBody(
   size: string,
-  { family, cores, zones = ['1', '2'], refused, zonesRefused = [], isSpotCapable = true }: Offer,
+  { family, cores, zones = ['1', '2'], refused, zonesRefused = [], isSpotCapable = true }: SkuOffer,
   location: string,
 ) {
   const restriction = (type: 'Location' | 'Zone', reasonCode: string) => ({

@@ -1,7 +1,7 @@
 /**
- * How many calls Azure bears: a bucket of tokens for each scale set and each kind of call, refilled steadily.
+ * Azure's rate limits: a token bucket for each scale set and kind of call, refilled steadily.
  *
- * Source: Microsoft Learn, "Compute throttling limits"; numbers per minute, and in a burst.
+ * Source: Microsoft Learn, "Compute throttling limits".
  */
 const LIMITS = {
   UpdateVMScaleSet: { perMinute: 4, burst: 12 },
@@ -16,7 +16,7 @@ export type CallGroup = keyof typeof LIMITS;
 export class TokenBuckets {
   readonly #levels = new Map<string, { readonly tokens: number; readonly atMs: number }>();
 
-  /** What is left afterwards; negative where there was none: seconds until there is, then. */
+  /** Takes a token and returns how many are left. Without a token, returns the negative seconds until the next one. */
   take(resource: string, group: CallGroup, nowMs: number): number {
     const { perMinute, burst } = LIMITS[group];
     const key = `${group} ${resource}`;
