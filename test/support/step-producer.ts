@@ -1,5 +1,5 @@
 /** A producer as far as steps go: its own connection, and a note of every run and every failure. */
-import { type Step, type StepJob, Steps } from '../../producer/jobs/steps.ts';
+import { type JobStep, type JobRun, Steps } from '../../producer/jobs/steps.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
 import { connect } from './test-redis.ts';
@@ -21,13 +21,13 @@ export async function startStepProducer(
     concurrency = 1,
     run = () => Promise.resolve(),
   }: {
-    readonly step?: Step;
+    readonly step?: JobStep;
     readonly concurrency?: number;
     readonly run?: (jobId: string, signal: AbortSignal, times: number) => Promise<void>;
   } = {},
 ): Promise<StepProducer> {
   const connections = await connect(server);
-  const steps = new Steps({ redis: connections.first, log: silentLog });
+  const steps = new Steps(connections.first, silentLog);
   const stopping = new AbortController();
   const runs: string[] = [];
   const failures: StepProducer['failures'] = [];
@@ -55,7 +55,7 @@ export async function startStepProducer(
 }
 
 /** Whose step a test means: most jobs here are opened once. */
-export const stepOf = (jobId: string, epoch = 1): StepJob => ({ jobId, epoch });
+export const stepOf = (jobId: string, epoch = 1): JobRun => ({ jobId, epoch });
 
 /** Work that goes on until it is told to stop. */
 export function untilStopped(signal: AbortSignal): Promise<never> {

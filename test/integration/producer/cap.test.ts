@@ -13,7 +13,7 @@ import { spendingMaxOf } from '../../../shared/redis/ledger-job.ts';
 import { buildResult } from '../../support/build-job.ts';
 import { type CommandEnd, cap } from '../../support/commands.ts';
 import { passUntilRest } from '../../support/control-plane.ts';
-import { type IntakeBench, startIntakeBench } from '../../support/intake-bench.ts';
+import { type IntakeFixture, startIntakeFixture } from '../../support/intake-fixture.ts';
 import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
 import { uploadJob } from '../../support/upload-job.ts';
 
@@ -21,28 +21,28 @@ const JOB = 'job-1';
 const FRAMES = 100;
 const BATCH = 10;
 
-let bench: IntakeBench;
+let fixture: IntakeFixture;
 let batches: TestQueue;
 let results: TestQueue;
 
 beforeAll(async () => {
-  bench = await startIntakeBench();
+  fixture = await startIntakeFixture();
   [batches, results] = await Promise.all([
-    openTestQueue(bench.storage, 'frame-batches'),
-    openTestQueue(bench.storage, 'batch-results'),
+    openTestQueue(fixture.storage, 'frame-batches'),
+    openTestQueue(fixture.storage, 'batch-results'),
   ]);
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(async () => {
-  await bench.control.redis.flushall();
+  await fixture.control.redis.flushall();
   await Promise.all([batches.clear(), results.clear()]);
-  await bench.blobs.remove('control', capBlob(JOB));
-  await bench.blobs.remove('results', statusBlob(JOB));
+  await fixture.blobs.remove('control', capBlob(JOB));
+  await fixture.blobs.remove('results', statusBlob(JOB));
 });
 
-const parts = () => ({ ...bench.control, blobs: bench.blobs });
+const parts = () => ({ ...fixture.control, blobs: fixture.blobs });
 const runCap = (...args: string[]): Promise<CommandEnd> => {
-  const { media, system } = bench.storage.connection;
+  const { media, system } = fixture.storage.connection;
   const environment = { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
   return cap(args, { localFolder: '/nowhere', environment }).end;
 };
@@ -50,15 +50,15 @@ const dispatch = () => dispatchPass({ ...parts(), batches: batches.queue, resend
 const takeUpCaps = () => capsPass({ ...parts(), scanMs: 1 });
 const publish = () => new StatusPublisher({ ...parts(), onEnded: () => Promise.resolve() }).pass();
 const job = async () => {
-  const found = await bench.control.ledger.job(JOB);
+  const found = await fixture.control.ledger.job(JOB);
   if (found === undefined) throw new Error('expected the ledger to know the job');
   return found;
 };
 
 async function openJob(): Promise<void> {
-  await uploadJob(bench.blobs, JOB, () => ({ spendingMax: 1 }));
-  await bench.scan();
-  const { ledger } = bench.control;
+  await uploadJob(fixture.blobs, JOB, () => ({ spendingMax: 1 }));
+  await fixture.scan();
+  const { ledger } = fixture.control;
   await ledger.move(JOB, 'running');
   await ledger.planSplit(JOB, { batchSize: BATCH, framesExpected: FRAMES, megapixelsPerFrame: 1 });
   await ledger.finishSplit(JOB, FRAMES);
@@ -66,7 +66,7 @@ async function openJob(): Promise<void> {
 
 /** As the scaler charges it. */
 async function spend(amount: number): Promise<void> {
-  const { spending } = bench.control;
+  const { spending } = fixture.control;
   const { chargedUpToMs } = await spending.read();
   const byJob = new Map([[JOB, { machineMs: 1_000, micros: amount * 1e6 }]]);
   await spending.charge({ sinceMs: chargedUpToMs, upToMs: (chargedUpToMs ?? 0) + 1_000, byJob });
@@ -85,7 +85,7 @@ async function work(max: number): Promise<number> {
     await results.queue.send(encodeMessage(result));
     await batches.queue.remove(message);
   }
-  const collector = new Collector({ ...bench.control, results: results.queue });
+  const collector = new Collector({ ...fixture.control, results: results.queue });
   await passUntilRest(() => collector.pass());
   return count;
 }
@@ -99,7 +99,7 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(2);
   await publish();
-  const held = await bench.statusOf(JOB);
+  const held = await fixture.statusOf(JOB);
   expect(held).toMatchObject({
     state: 'running',
     frames: { scored: 20 },
@@ -111,8 +111,8 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(0);
   await publish();
-  expect(await bench.statusOf(JOB)).toMatchObject({ frames: { scored: 40 }, heldAtCap: { spent: 1.02 } });
-  const { backlog } = await readBacklog(bench.control);
+  expect(await fixture.statusOf(JOB)).toMatchObject({ frames: { scored: 40 }, heldAtCap: { spent: 1.02 } });
+  const { backlog } = await readBacklog(fixture.control);
   expect(backlog).toMatchObject([{ framesRemaining: 60, framesInFlight: 0, spent: 1.02, spendingMax: 1 }]);
   expect(backlog.every(isAtItsCap)).toBe(true);
 
@@ -129,17 +129,17 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   });
   await takeUpCaps();
   await publish();
-  expect(await bench.statusOf(JOB)).toMatchObject({ state: 'running', heldAtCap: null });
-  expect((await readBacklog(bench.control)).backlog).toMatchObject([{ spendingMax: 5 }]);
+  expect(await fixture.statusOf(JOB)).toMatchObject({ state: 'running', heldAtCap: null });
+  expect((await readBacklog(fixture.control)).backlog).toMatchObject([{ spendingMax: 5 }]);
   for (let round = 0; round < 4; round += 1) {
     await dispatch();
     await work(10);
   }
   expect(await job()).toMatchObject({ framesScored: FRAMES, framesFailed: 0, batchesOutstanding: 0 });
   const result = { blobName: `${JOB}/harbour.mp4`, sizeBytes: 1 };
-  await bench.control.ledger.move(JOB, 'completed', { result });
+  await fixture.control.ledger.move(JOB, 'completed', { result });
   await publish();
-  expect(await bench.statusOf(JOB)).toMatchObject({ state: 'completed', heldAtCap: null });
+  expect(await fixture.statusOf(JOB)).toMatchObject({ state: 'completed', heldAtCap: null });
 
   const ended = await runCap(JOB, '9');
   expect(ended).toMatchObject({ status: 1, stdout: '' });
@@ -151,11 +151,11 @@ test('a batch that got no further is not sent again while its job is held', asyn
   await dispatch();
   await spend(2);
   await batches.clear();
-  bench.control.clock.advance(300_001);
+  fixture.control.clock.advance(300_001);
   await dispatch();
   expect(await job()).toMatchObject({ batchesOutstanding: 0, batchesToSendAgain: 4 });
   expect(await batches.queue.countApprox()).toBe(0);
-  await bench.control.ledger.setCap(JOB, null);
+  await fixture.control.ledger.setCap(JOB, null);
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(4);
 });
@@ -163,14 +163,14 @@ test('a batch that got no further is not sent again while its job is held', asyn
 test('a lost Redis does not forget a cap that was raised', async () => {
   await openJob();
   await runCap(JOB, 'none');
-  await bench.control.redis.flushall();
-  await bench.scan();
+  await fixture.control.redis.flushall();
+  await fixture.scan();
   expect(spendingMaxOf(await job())).toBeNull();
 });
 
 test('a cap that cannot be read leaves the one that the job was enqueued with', async () => {
   await openJob();
-  await bench.blobs.put('control', capBlob(JOB), 'nonsense');
+  await fixture.blobs.put('control', capBlob(JOB), 'nonsense');
   await takeUpCaps();
   expect(spendingMaxOf(await job())).toBe(1);
 });
@@ -185,5 +185,5 @@ test('the cap of a job that there is not is refused, with what to do', async () 
       hint: expect.stringContaining('npm run enqueue') as string,
     },
   });
-  expect(await bench.blobs.get('control', capBlob('job-unknown'))).toBeUndefined();
+  expect(await fixture.blobs.get('control', capBlob('job-unknown'))).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 /** Frames of ended jobs are kept for a while, and then removed: not before, not of a job that lives again, all of them. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { type RetainParts, keepForAWhile, retainPass } from '../../../producer/jobs/retain.ts';
+import { type RetainParts, scheduleFrameRemoval, retainPass } from '../../../producer/jobs/retain.ts';
 import { frameBlob, resultBlob, scoredBlob, timelineBlob } from '../../../shared/contract/blob-names.ts';
 import { buildDefinition } from '../../support/build-job.ts';
 import { type ControlPlane, passUntilRest, startControlPlane } from '../../support/control-plane.ts';
@@ -51,7 +51,7 @@ async function left(jobId: string): Promise<number> {
 test('a job without failures is kept for its time, and then its frames go and its result stays', async () => {
   await putFrames('job-1', 3);
   await putFrames('job-12', 3);
-  await keepForAWhile(parts, { jobId: 'job-1', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(parts, { jobId: 'job-1', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS - 1);
   await passUntilRest(() => retainPass(parts));
   expect(await left('job-1')).toBe(8);
@@ -68,7 +68,7 @@ test.each([
 ] as const)('a job that ended as $state with $framesFailed failed frames is kept longer', async (end) => {
   const jobId = `job-${end.state}-long`;
   await putFrames(jobId, 1);
-  await keepForAWhile(parts, { jobId, ...end });
+  await scheduleFrameRemoval(parts, { jobId, ...end });
   control.clock.advance(KEEP_FAILED_MS - 1);
   await passUntilRest(() => retainPass(parts));
   expect(await left(jobId)).toBe(4);
@@ -79,7 +79,7 @@ test.each([
 
 test('many frames go in slices, and what a killed producer left goes with the next', async () => {
   await putFrames('job-many', 700);
-  await keepForAWhile(parts, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(parts, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS);
   expect(await retainPass(parts)).toBe(0);
   expect(await left('job-many')).toBe(1402 - 2 * 512);
@@ -91,7 +91,7 @@ test('many frames go in slices, and what a killed producer left goes with the ne
 
 test('a job that lives again keeps its frames, until its next end', async () => {
   await putFrames('job-again', 3);
-  await keepForAWhile(parts, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(parts, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
   await control.ledger.open(buildDefinition('job-again'));
   control.clock.advance(KEEP_MS);
   await passUntilRest(() => retainPass(parts));
@@ -102,7 +102,7 @@ test('a job that lives again keeps its frames, until its next end', async () => 
 test('a job that another holds keeps its frames while it is held, and does not keep others from going', async () => {
   for (const jobId of ['job-held', 'job-other']) {
     await putFrames(jobId, 1);
-    await keepForAWhile(parts, { jobId, state: 'completed', framesFailed: 0 });
+    await scheduleFrameRemoval(parts, { jobId, state: 'completed', framesFailed: 0 });
   }
   control.clock.advance(KEEP_MS);
   const hold = await control.retention.hold('job-held');
@@ -117,8 +117,8 @@ test('a job that another holds keeps its frames while it is held, and does not k
 test('a job that got another time while its frames were being removed keeps that time', async () => {
   const { retention } = control;
   await retention.schedule({ jobId: 'job-1', dueAtMs: 5 });
-  const [due] = await retention.due(6, { max: 1 });
+  const [due] = await retention.listDue(6, 1);
   await retention.schedule({ jobId: 'job-1', dueAtMs: 9 });
-  await retention.done(due ?? { jobId: 'none', dueAtMs: 0 });
+  await retention.removeDue(due ?? { jobId: 'none', dueAtMs: 0 });
   expect(await retention.dueAtMs('job-1')).toBe(9);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { type StepJob, Steps } from '../../../producer/jobs/steps.ts';
+import { type JobRun, Steps } from '../../../producer/jobs/steps.ts';
 import { Ledger } from '../../../shared/redis/ledger.ts';
 import { systemClock } from '../../../shared/runtime/clock.ts';
 import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
@@ -13,10 +13,10 @@ import { connect } from '../../support/test-redis.ts';
 test('a producer that is stopping does not take its steps again while it stops the rest', async () => {
   await using server = await startTestRedis();
   using connections = await connect(server);
-  const steps = new Steps({ redis: connections.first, log: silentLog });
+  const steps = new Steps(connections.first, silentLog);
   const stopping = new AbortController();
   let runs = 0;
-  const run = (_job: StepJob, signal: AbortSignal): Promise<void> => {
+  const run = (_job: JobRun, signal: AbortSignal): Promise<void> => {
     runs += 1;
     return untilStopped(signal);
   };

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { NotNowError } from '../../../producer/jobs/steps.ts';
+import { StepDeferredError } from '../../../producer/jobs/steps.ts';
 import { exited, spawnNode } from '../../../shared/runtime/child.ts';
 import { PermanentError, TransientError } from '../../../shared/runtime/errors.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -133,7 +133,7 @@ test('a step that has to wait lets others go first, and waiting is no attempt', 
   await using producer = await startStepProducer(server, {
     run: (jobId, _signal, times) => {
       if (jobId !== 'job-1') return Promise.resolve();
-      if (times <= waits) return Promise.reject(new NotNowError('no room', { restMs: 20 }));
+      if (times <= waits) return Promise.reject(new StepDeferredError('no room', 20));
       return times === waits + 1 ? Promise.reject(new Error('once')) : Promise.resolve();
     },
   });

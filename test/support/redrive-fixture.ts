@@ -7,14 +7,14 @@ import type { FailedFramePolicy, JobState } from '../../shared/contract/job.ts';
 import { type FrameRange, toRanges } from '../../shared/contract/ranges.ts';
 import { encodeRedriveRequest, REDRIVE_PREFIX } from '../../shared/contract/redrive-request.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
-import { startIntakeBench } from './intake-bench.ts';
+import { startIntakeFixture } from './intake-fixture.ts';
 import { putFailedFrame, uploadJob } from './upload-job.ts';
 
 export const FRAMES = 10;
 const FAILURE = { kind: 'undecodable', message: 'no picture' } as const;
 
-export async function startRedriveBench() {
-  const intake = await startIntakeBench();
+export async function startRedriveFixture() {
+  const intake = await startIntakeFixture();
   const { blobs, control } = intake;
   const { ledger, clock } = control;
   const parts = { ...control, blobs, sourceBytesMax: 1e9, scanMs: 1 };
@@ -112,4 +112,4 @@ export async function startRedriveBench() {
     return names;
   }
 }
-export type RedriveBench = Awaited<ReturnType<typeof startRedriveBench>>;
+export type RedriveFixture = Awaited<ReturnType<typeof startRedriveFixture>>;

@@ -7,7 +7,7 @@ import { openTestQueue } from './test-queue.ts';
 
 export const RESEND_MS = 300_000;
 
-export async function startDispatchBench() {
+export async function startDispatchFixture() {
   const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
   const [control, other] = await Promise.all([startControlPlane(server), startControlPlane(server)]);
   const batches = await openTestQueue(storage, 'frame-batches');
@@ -58,7 +58,7 @@ export async function startDispatchBench() {
     },
   };
 }
-export type DispatchBench = Awaited<ReturnType<typeof startDispatchBench>>;
+export type DispatchFixture = Awaited<ReturnType<typeof startDispatchFixture>>;
 
 /** `job-1/0`, `job-1/1`, … */
 export function namesOf(batches: readonly BatchMessage[]): string[] {

@@ -10,7 +10,7 @@ import { startTestRedis, startTestStorage } from './servers.ts';
 import { openTestQueue } from './test-queue.ts';
 import { publishModel } from './upload-job.ts';
 
-export async function startIntakeBench() {
+export async function startIntakeFixture() {
   const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
   const control = await startControlPlane(server);
   const { queue: events } = await openTestQueue(storage, 'media-events');
@@ -56,4 +56,4 @@ export async function startIntakeBench() {
     },
   };
 }
-export type IntakeBench = Awaited<ReturnType<typeof startIntakeBench>>;
+export type IntakeFixture = Awaited<ReturnType<typeof startIntakeFixture>>;
