@@ -1,4 +1,4 @@
-/** What one bad job, model or status may not do: keep the intake from the others. */
+/** One invalid job, model or status must not block the intake of other jobs. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { statusBlob } from '../../../shared/contract/blob-names.ts';
@@ -18,8 +18,8 @@ beforeEach(async () => {
   }
 });
 
-test('a source name with half a character is refused, and the next job is opened', async () => {
-  // In JSON, "\ud800" is valid text; in a URL it is nothing.
+test('a source name with an unpaired surrogate is refused, and the next job is opened', async () => {
+  // "\ud800" is valid in JSON but cannot be encoded in a URL.
   await uploadJob(fixture.blobs, 'job-half-character', ({ source }) => ({
     source: { ...source, name: 'a\ud800.mp4' },
   }));
@@ -29,7 +29,7 @@ test('a source name with half a character is refused, and the next job is opened
   expect(await fixture.statusOf('job-half-character')).toMatchObject({ state: 'failed' });
 });
 
-test('a model published under a name that is none does not keep jobs from the versions that are', async () => {
+test('a model with an invalid version name does not hide its valid versions', async () => {
   await fixture.blobs.put('models', 'painter/Version 2/model.json', '{}');
   await uploadJob(fixture.blobs, 'job-next-2');
   await fixture.scan();
@@ -39,7 +39,7 @@ test('a model published under a name that is none does not keep jobs from the ve
   await fixture.blobs.remove('models', 'painter/Version 2/model.json');
 });
 
-test('a status that cannot be read does not stop the intake', async () => {
+test('an unreadable status does not stop the intake', async () => {
   await uploadJob(fixture.blobs, 'job-bad-status');
   await fixture.blobs.put('results', statusBlob('job-bad-status'), '{"version":1,');
   await uploadJob(fixture.blobs, 'job-next-3');
