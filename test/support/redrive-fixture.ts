@@ -1,4 +1,4 @@
-/** Jobs that have come to an end, on an intake's real servers, and requests to try their failures again. */
+/** Ended jobs on the real servers of the intake fixture, and redrive requests for them. */
 import { redrivePass } from '../../producer/jobs/redrive.ts';
 import { putReport } from '../../producer/jobs/report.ts';
 import { StatusPublisher } from '../../producer/jobs/status.ts';
@@ -27,7 +27,7 @@ export async function startRedriveFixture() {
   const publish = (): Promise<number> =>
     new StatusPublisher({ ...parts, onEnded: () => Promise.resolve() }).pass();
 
-  /** What the fleet does with a job that is open: every frame that is left is scored, unless it is said to fail. */
+  /** Finishes an open job like the fleet does: scores every remaining frame except those in `failing`. */
   async function finish(
     jobId: string,
     { failing = [], as = 'completed' }: { readonly failing?: readonly number[]; readonly as?: JobState } = {},
@@ -66,7 +66,7 @@ export async function startRedriveFixture() {
       clock.advance(1000);
       return redrivePass(parts);
     },
-    /** A job that has ended, with some of its frames failed. */
+    /** Creates an ended job with some failed frames. */
     async endedJob(
       jobId: string,
       {
@@ -83,7 +83,7 @@ export async function startRedriveFixture() {
       await finish(jobId, end);
       return mustJob(jobId);
     },
-    /** As `npm run poison redrive` does. */
+    /** Writes a request like `npm run poison redrive` does. */
     async request(jobId: string, ...frames: FrameRange[]): Promise<void> {
       const poisonId = `message-${frames.join('-').replaceAll(',', '-')}`;
       const request = encodeRedriveRequest({
@@ -94,7 +94,7 @@ export async function startRedriveFixture() {
       });
       await blobs.put('control', redriveBlob(jobId, poisonId), request);
     },
-    /** Of all jobs. */
+    /** The request blobs of all jobs. */
     async requests(): Promise<string[]> {
       return namesIn('control', REDRIVE_PREFIX);
     },

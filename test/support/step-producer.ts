@@ -1,4 +1,4 @@
-/** A producer as far as steps go: its own connection, and a note of every run and every failure. */
+/** The steps part of a producer, with its own connection and a record of every run and failure. */
 import { type JobStep, type JobRun, Steps } from '../../producer/jobs/steps.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
@@ -6,14 +6,14 @@ import { connect } from './test-redis.ts';
 
 export interface StepProducer extends AsyncDisposable {
   readonly steps: Steps;
-  /** Job ids, in the order in which their steps were run. */
+  /** Job ids, in the order in which their steps ran. */
   readonly runs: string[];
   readonly failures: { readonly jobId: string; readonly error: unknown }[];
-  /** Tells its steps to stop, and waits until they have handed themselves back. */
+  /** Stops the steps and waits until they are back on the queue. */
   stop(): Promise<void>;
 }
 
-/** `run` is called with what the handler is, and with how often this producer has run the job, this time included. */
+/** `times` is how often this producer has run the step of this job, including this time. */
 export async function startStepProducer(
   server: TestRedis,
   {
@@ -54,10 +54,10 @@ export async function startStepProducer(
   return { steps, runs, failures, stop, [Symbol.asyncDispose]: stop };
 }
 
-/** Whose step a test means: most jobs here are opened once. */
+/** Most jobs in tests are opened once, under epoch 1. */
 export const stepOf = (jobId: string, epoch = 1): JobRun => ({ jobId, epoch });
 
-/** Work that goes on until it is told to stop. */
+/** Work that runs until it is aborted. */
 export function untilStopped(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const stop = (): void => reject(new Error('stopped', { cause: signal.reason }));

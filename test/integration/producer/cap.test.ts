@@ -1,4 +1,4 @@
-/** A job at its cap, on real servers: held, explained, and let go on by `npm run cap`. */
+/** A job at its spending cap, on real servers: it is held, reported, and continued with `npm run cap`. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { capsPass } from '../../../producer/jobs/caps.ts';
@@ -47,7 +47,7 @@ const runCap = (...args: string[]): Promise<CommandEnd> => {
   return cap(args, { localFolder: '/nowhere', environment }).end;
 };
 const dispatch = () => dispatchPass({ ...parts(), batches: batches.queue, resendMs: 300_000 });
-const takeUpCaps = () => capsPass({ ...parts(), scanMs: 1 });
+const applyCaps = () => capsPass({ ...parts(), scanMs: 1 });
 const publish = () => new StatusPublisher({ ...parts(), onEnded: () => Promise.resolve() }).pass();
 const job = async () => {
   const found = await fixture.control.ledger.job(JOB);
@@ -64,7 +64,7 @@ async function openJob(): Promise<void> {
   await ledger.finishSplit(JOB, FRAMES);
 }
 
-/** As the scaler charges it. */
+/** Charges the job like the scaler does. */
 async function spend(amount: number): Promise<void> {
   const { spending } = fixture.control;
   const { chargedUpToMs } = await spending.read();
@@ -72,14 +72,14 @@ async function spend(amount: number): Promise<void> {
   await spending.charge({ sinceMs: chargedUpToMs, upToMs: (chargedUpToMs ?? 0) + 1_000, byJob });
 }
 
-/** As workers do: takes what is on the queue, at most so many, and sends the results. Returns how many. */
+/** Processes at most `max` batches like a worker and sends their results. Returns the number of batches. */
 async function work(max: number): Promise<number> {
   let count = 0;
   for (; count < max; count += 1) {
     const message = await batches.queue.receive({ visibilityTimeoutSeconds: 60 });
     if (message === undefined) break;
     const decoded = decodeMessage(message.text, batchMessage);
-    if (decoded.kind !== 'valid') throw new Error(`expected a batch, received what is ${decoded.kind}`);
+    if (decoded.kind !== 'valid') throw new Error(`expected a valid batch, received a ${decoded.kind} one`);
     const { batchIndex, frameStart, frameEnd, epoch } = decoded.message;
     const result = buildResult(JOB, { batchIndex, epoch, scored: [[frameStart, frameEnd]] });
     await results.queue.send(encodeMessage(result));
@@ -90,7 +90,7 @@ async function work(max: number): Promise<number> {
   return count;
 }
 
-test('a job at its cap sends nothing more, finishes what is in flight, and goes on to its end when the cap is raised', async () => {
+test('a job at its cap sends nothing more, finishes its batches in flight, and continues when the cap is raised', async () => {
   await openJob();
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(4);
@@ -116,9 +116,9 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   expect(backlog).toMatchObject([{ framesRemaining: 60, framesInFlight: 0, spent: 1.02, spendingMax: 1 }]);
   expect(backlog.every(isAtItsCap)).toBe(true);
 
-  // Another cap below what is spent changes nothing.
+  // A new cap below the amount spent changes nothing.
   expect(await runCap(JOB, '0.5')).toMatchObject({ status: 0 });
-  await takeUpCaps();
+  await applyCaps();
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(0);
 
@@ -127,7 +127,7 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
     stderr: '',
     stdout: `The job ${JOB} may cost 5 in all. The producer takes this up within half a minute.\n`,
   });
-  await takeUpCaps();
+  await applyCaps();
   await publish();
   expect(await fixture.statusOf(JOB)).toMatchObject({ state: 'running', heldAtCap: null });
   expect((await readBacklog(fixture.control)).backlog).toMatchObject([{ spendingMax: 5 }]);
@@ -146,7 +146,7 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   expect(ended.stderr).toContain('has ended (completed)');
 });
 
-test('a batch that got no further is not sent again while its job is held', async () => {
+test('a stale batch is not sent again while its job is held', async () => {
   await openJob();
   await dispatch();
   await spend(2);
@@ -160,7 +160,7 @@ test('a batch that got no further is not sent again while its job is held', asyn
   expect(await batches.queue.countApprox()).toBe(4);
 });
 
-test('a lost Redis does not forget a cap that was raised', async () => {
+test('a changed cap survives the loss of Redis', async () => {
   await openJob();
   await runCap(JOB, 'none');
   await fixture.control.redis.flushall();
@@ -168,14 +168,14 @@ test('a lost Redis does not forget a cap that was raised', async () => {
   expect(spendingMaxOf(await job())).toBeNull();
 });
 
-test('a cap that cannot be read leaves the one that the job was enqueued with', async () => {
+test('an unreadable cap leaves the cap from the job request in place', async () => {
   await openJob();
   await fixture.blobs.put('control', capBlob(JOB), 'nonsense');
-  await takeUpCaps();
+  await applyCaps();
   expect(spendingMaxOf(await job())).toBe(1);
 });
 
-test('the cap of a job that there is not is refused, with what to do', async () => {
+test('npm run cap refuses an unknown job with a hint', async () => {
   const refused = await runCap('job-unknown', '5', '--json');
   expect(refused.status).toBe(66);
   expect(JSON.parse(refused.stdout)).toMatchObject({

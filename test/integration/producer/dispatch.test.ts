@@ -1,11 +1,11 @@
-/** Which batches go to the queue, and in whose turn; `producer-resend.test.ts` has those that go again. */
+/** Which batches are sent, and in which order. `resend.test.ts` covers stale batches. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { type BatchMessage, NEW_BATCH_HISTORY } from '../../../shared/contract/messages.ts';
 import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
 import { type DispatchFixture, namesOf, startDispatchFixture } from '../../support/dispatch-fixture.ts';
 
-/** What dispatch keeps on the queue while no engine is at work. */
+/** The window of dispatch without engines. */
 const WINDOW = 4;
 
 let fixture: DispatchFixture;
@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(() => fixture.reset());
 
-test('no more than the window is on the queue, and what is finished makes room', async () => {
+test('dispatch fills the window and sends more as batches finish', async () => {
   await openSplitJob(fixture.ledger, 'job-1', { frameCount: 95, batchSize: 10 });
   await fixture.dispatch();
   await fixture.dispatch();
@@ -30,7 +30,7 @@ test('no more than the window is on the queue, and what is finished makes room',
   expect(namesOf(await fixture.takeAll())).toEqual(['job-1/4', 'job-1/5']);
 });
 
-test('a batch says everything that a worker needs, and nothing of a history', async () => {
+test('a batch message has all fields that a worker needs and an empty history', async () => {
   await openSplitJob(fixture.ledger, 'job-1', { frameCount: 10, batchSize: 10 });
   await fixture.dispatch();
   const { epoch, model } = buildDefinition('job-1');
@@ -50,7 +50,7 @@ test('a batch says everything that a worker needs, and nothing of a history', as
   ]);
 });
 
-test('a job goes through the window to its end, each batch once, the last one short', async () => {
+test('a job sends every batch once, the last one with fewer frames', async () => {
   await openSplitJob(fixture.ledger, 'job-1', { frameCount: 95, batchSize: 10 });
   const taken: BatchMessage[] = [];
   for (let round = 0; round < 10; round += 1) {
@@ -64,14 +64,14 @@ test('a job goes through the window to its end, each batch once, the last one sh
   );
 });
 
-test('more engines make a wider window', async () => {
+test('the window grows with the number of engines', async () => {
   await openSplitJob(fixture.ledger, 'job-1', { frameCount: 300, batchSize: 10 });
   await fixture.ledger.recordEngines(6);
   await fixture.dispatch();
   expect(await fixture.batches.queue.countApprox()).toBe(12);
 });
 
-test('batches go out while the split is still running', async () => {
+test('batches are sent while the split is running', async () => {
   await fixture.ledger.open(buildDefinition('job-1'));
   await fixture.dispatch();
   await fixture.ledger.move('job-1', 'running');
@@ -103,14 +103,14 @@ test('a short job does not wait behind a long one', async () => {
   ]);
 });
 
-test('a higher priority goes first, and leaves what it does not need to the others', async () => {
+test('a job of higher priority goes first and leaves the rest of the window to others', async () => {
   await openSplitJob(fixture.ledger, 'job-a', { frameCount: 100, batchSize: 10 });
   await openSplitJob(fixture.ledger, 'job-b', { frameCount: 30, batchSize: 10, priority: 'high' });
   await fixture.dispatch();
   expect(namesOf(await fixture.takeAll())).toEqual(['job-a/0', 'job-b/0', 'job-b/1', 'job-b/2']);
 });
 
-test('two producers that dispatch at once send no batch twice', async () => {
+test('two producers that dispatch at the same time send no batch twice', async () => {
   await openSplitJob(fixture.ledger, 'job-1', { frameCount: 300, batchSize: 10 });
   await fixture.ledger.recordEngines(10);
   await Promise.all([fixture.dispatch(), fixture.dispatchByOther(), fixture.dispatchByOther()]);
@@ -119,14 +119,14 @@ test('two producers that dispatch at once send no batch twice', async () => {
   expect(new Set(sent).size).toBe(sent.length);
 });
 
-test('an ended job sends nothing more', async () => {
+test('an ended job sends no batches', async () => {
   await openSplitJob(fixture.ledger, 'job-1', { frameCount: 100, batchSize: 10 });
   await fixture.ledger.move('job-1', 'failed');
   await fixture.dispatch();
   expect(await fixture.batches.queue.countApprox()).toBe(0);
 });
 
-test('a batch that was released with a delay makes room for others, until it is visible again', async () => {
+test('a batch that was released with a delay does not count toward the window until it is visible', async () => {
   const { ledger, clock } = fixture;
   await openSplitJob(ledger, 'job-1', { frameCount: 500, batchSize: 10 });
   await fixture.dispatch();
@@ -139,13 +139,13 @@ test('a batch that was released with a delay makes room for others, until it is 
   const sent = namesOf(await fixture.takeAll());
   expect(sent).toHaveLength(WINDOW);
   expect(sent.filter((name) => name.startsWith('job-2/'))).toHaveLength(WINDOW / 2);
-  // Visible again, they count again.
+  // The delayed batches are visible and count again.
   clock.advance(120_000);
   await fixture.dispatch();
   expect(namesOf(await fixture.takeAll())).toEqual([]);
 });
 
-test('a job whose batches are all delayed does not put the rest of them on the queue, too', async () => {
+test('a job whose batches are all delayed sends at most four windows', async () => {
   const { ledger, clock } = fixture;
   await openSplitJob(ledger, 'job-1', { frameCount: 5_000, batchSize: 10 });
   let sent = 0;

@@ -1,4 +1,4 @@
-/** Bare videos that become jobs: each upload once, whole or not at all, with the settings of whoever sent it. */
+/** Bare videos become jobs: each complete upload exactly once, with the settings of its sender. */
 import { randomBytes } from 'node:crypto';
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -42,14 +42,14 @@ async function openShare(partner: string, settings = PARTNER_SETTINGS): Promise<
   return container;
 }
 
-const tell = (container: string, name: string): Promise<unknown> =>
+const sendEvent = (container: string, name: string): Promise<unknown> =>
   fixture.events.send(JSON.stringify(blobCreatedEvent(container, name)));
 const openJobs = async () =>
   (await fixture.control.ledger.openJobs()).toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1));
 const namesIn = async (container: 'incoming' | ShareContainer, prefix = ''): Promise<string[]> =>
   (await Array.fromAsync(fixture.blobs.list(container, { prefix }))).map(({ name }) => name);
 
-test('a bare video that is told of three times and scanned besides is one job, by one of two producers', async () => {
+test('a bare video with three events and a scan on two producers becomes one job', async () => {
   const { blobs, events } = fixture;
   await blobs.put('incoming', 'drop/2026/Käse & Wein.mp4', 'the video');
   const uploaded = await blobs.stat('incoming', 'drop/2026/Käse & Wein.mp4');
@@ -75,20 +75,20 @@ test('a bare video that is told of three times and scanned besides is one job, b
   expect(await namesIn('incoming', 'drop/')).toEqual([]);
   expect(await events.countApprox()).toBe(0);
 
-  // Late, when all is over, and after the ledger was lost.
+  // A late event, after the job was opened and Redis was lost.
   await fixture.control.redis.flushall();
-  await tell('incoming', 'drop/2026/Käse & Wein.mp4');
+  await sendEvent('incoming', 'drop/2026/Käse & Wein.mp4');
   await fixture.scan();
   expect((await openJobs()).map((job) => job.jobId)).toEqual([jobId]);
 });
 
-test('another upload under the same name is another job, and the first one’s event that comes late starts nothing', async () => {
+test('a second upload under the same name is a second job, and duplicate events start nothing', async () => {
   const { blobs } = fixture;
   await blobs.put('incoming', 'drop/clip.mp4', 'monday');
   await fixture.scan();
   await blobs.put('incoming', 'drop/clip.mp4', 'tuesday');
-  await tell('incoming', 'drop/clip.mp4');
-  await tell('incoming', 'drop/clip.mp4');
+  await sendEvent('incoming', 'drop/clip.mp4');
+  await sendEvent('incoming', 'drop/clip.mp4');
   await fixture.scan();
   const jobs = await openJobs();
   const contents = jobs.map(async ({ jobId }) =>
@@ -97,7 +97,7 @@ test('another upload under the same name is another job, and the first one’s e
   expect((await Promise.all(contents)).toSorted()).toEqual(['monday', 'tuesday']);
 });
 
-test('half an upload starts nothing: blocks that are not committed, a file made empty first, a blob that grows', async () => {
+test('an incomplete upload starts nothing: uncommitted blocks, an empty file, an append blob', async () => {
   const { media, blobs } = fixture;
   const incoming = media.getContainerClient('incoming');
   const half = incoming.getBlockBlobClient('drop/half.mp4');
@@ -107,7 +107,7 @@ test('half an upload starts nothing: blocks that are not committed, a file made 
   const growing = incoming.getAppendBlobClient('drop/growing.mp4');
   await growing.create();
   await growing.appendBlock('some', 4);
-  for (const name of ['half', 'empty', 'growing']) await tell('incoming', `drop/${name}.mp4`);
+  for (const name of ['half', 'empty', 'growing']) await sendEvent('incoming', `drop/${name}.mp4`);
   await fixture.scan();
   expect(await openJobs()).toEqual([]);
   expect(await fixture.events.countApprox()).toBe(0);
@@ -119,7 +119,7 @@ test('half an upload starts nothing: blocks that are not committed, a file made 
   expect(names.toSorted()).toEqual(['empty.mp4', 'half.mp4']);
 });
 
-test('where a producer died after the copy, or after the trigger, another goes on', async () => {
+test('another producer continues after a crash behind the copy or the trigger', async () => {
   const { blobs, control } = fixture;
   await blobs.put('incoming', 'drop/clip.mp4', 'the video');
   const died = new Error('killed');
@@ -144,7 +144,7 @@ test('where a producer died after the copy, or after the trigger, another goes o
   expect(await openJobs()).toHaveLength(1);
 });
 
-test('a video that is replaced while it is being taken is one job, of what is there in the end', async () => {
+test('a video that is replaced while it is taken becomes one job with the new content', async () => {
   const { blobs } = fixture;
   await blobs.put('incoming', 'drop/clip.mp4', 'first');
   const intake = fixture.newIntake({
@@ -163,34 +163,34 @@ test('a video that is replaced while it is being taken is one job, of what is th
   expect(String(await blobs.get('incoming', sourceBlob(jobId, 'clip.mp4')))).toBe('second');
 });
 
-test('a video that its sender holds on to is one job all the same, and is not looked at again', async () => {
+test('a video under a lease of its sender becomes one job and is ignored afterwards', async () => {
   const { blobs, media } = fixture;
   await blobs.put('incoming', 'drop/held.mp4', 'the video');
   const held = media.getContainerClient('incoming').getBlobClient('drop/held.mp4');
   await held.getBlobLeaseClient().acquireLease(-1);
-  let looks = 0;
+  let statCalls = 0;
   const intake = fixture.newIntake({
     stat: (container, name) => {
-      if (name === 'drop/held.mp4') looks += 1;
+      if (name === 'drop/held.mp4') statCalls += 1;
       return blobs.stat(container, name);
     },
   });
   for (let scans = 0; scans < 3; scans += 1) await fixture.scan(intake);
   expect(await openJobs()).toHaveLength(1);
-  expect(looks).toBe(1);
+  expect(statCalls).toBe(1);
   await held.getBlobLeaseClient().breakLease(0);
 });
 
-test('what lands in a partner’s container is a job with that partner’s settings; what lands in nobody’s stays', async () => {
+test('an upload to a partner’s container becomes a job with the partner’s settings; without an agreement it stays', async () => {
   const { blobs } = fixture;
   const acme = await openShare('acme');
   await fixture.media.getContainerClient('share-stranger').createIfNotExists();
   await blobs.put(acme, 'day 1/Harbour.mov', 'told');
   await blobs.put(acme, 'scanned.mov', 'found');
   await blobs.put('share-stranger', 'clip.mov', 'nothing is agreed');
-  await tell(acme, 'day 1/Harbour.mov');
-  await tell('share-stranger', 'clip.mov');
-  await tell('share-gone', 'clip.mov');
+  await sendEvent(acme, 'day 1/Harbour.mov');
+  await sendEvent('share-stranger', 'clip.mov');
+  await sendEvent('share-gone', 'clip.mov');
   await fixture.scan();
   const jobs = await openJobs();
   expect(jobs.map(({ jobId }) => jobId.replace(/^[\d-]+/, ''))).toEqual(
@@ -205,7 +205,7 @@ test('what lands in a partner’s container is a job with that partner’s setti
   expect(await fixture.events.countApprox()).toBe(0);
 });
 
-test('a share whose container is gone, or whose agreement is broken, does not keep the others waiting', async () => {
+test('a share with a missing container or an unreadable agreement does not block other shares', async () => {
   const { blobs } = fixture;
   await openShare('aaa-gone');
   await fixture.media.deleteContainer('share-aaa-gone');
@@ -219,7 +219,7 @@ test('a share whose container is gone, or whose agreement is broken, does not ke
   expect(await namesIn(broken)).toEqual(['clip.mov']);
 });
 
-test('a partner who sends very many files does not keep the others waiting', async () => {
+test('a partner with very many files does not block other partners', async () => {
   const { blobs } = fixture;
   const eager = await openShare('eager');
   const modest = await openShare('modest');
@@ -235,34 +235,34 @@ test('a partner who sends very many files does not keep the others waiting', asy
   expect(await openJobs()).toHaveLength(131);
 });
 
-test('a name that no address leads to is looked at once, and hides nothing', async () => {
-  // The SDK makes slashes of backslashes, and a URL with `..` in it leads elsewhere.
+test('a blob name that cannot be addressed is checked once and hides no other blobs', async () => {
+  // The SDK turns backslashes into slashes, and a URL that contains `..` addresses another blob.
   await fixture.blobs.put('incoming', 'drop/a\\..\\b.mp4', 'x');
-  let looks = 0;
+  let statCalls = 0;
   const intake = fixture.newIntake({
     stat: (container, name) => {
-      if (name.includes('..')) looks += 1;
+      if (name.includes('..')) statCalls += 1;
       return fixture.blobs.stat(container, name);
     },
   });
   for (let scans = 0; scans < 3; scans += 1) await fixture.scan(intake);
   expect(await namesIn('incoming')).toEqual(['drop/a/../b.mp4']);
-  expect(looks).toBe(1);
+  expect(statCalls).toBe(1);
   await fixture.blobs.put('incoming', 'drop/clip.mp4', 'y');
   await fixture.scan(intake);
   expect(await openJobs()).toHaveLength(1);
-  // By the way that it came.
+  // Only the original spelling addresses the blob.
   await fixture.blobs.remove('incoming', 'drop/a\\..\\b.mp4');
   expect(await namesIn('incoming', 'drop/')).toEqual([]);
 });
 
 test.each([
-  ['one of our own names', 'drop/job.json'],
-  ['a folder’s marker with bytes', 'drop/folder/'],
-  ['a name of what paths and terminals take for something else', 'drop/..a:"b"|<c>?#%2e\u202e4pm.*'],
-  ['nothing but dots', 'drop/...'],
-  ['a very long one', `drop/${'ü'.repeat(500)}.mp4`],
-])('%s leads nowhere but into the job’s own folder', async (_, name) => {
+  ['a reserved name', 'drop/job.json'],
+  ['a folder marker with content', 'drop/folder/'],
+  ['a name with special characters for paths and terminals', 'drop/..a:"b"|<c>?#%2e\u202e4pm.*'],
+  ['a name of dots only', 'drop/...'],
+  ['a very long name', `drop/${'ü'.repeat(500)}.mp4`],
+])('%s is stored inside the folder of its job', async (_, name) => {
   const body = randomBytes(8).toString('hex');
   await fixture.blobs.put('incoming', name, body);
   await fixture.scan();
@@ -275,17 +275,17 @@ test.each([
   expect(String(await fixture.blobs.get('incoming', source))).toBe(body);
 });
 
-/** Calls that change something: copy, trigger, removal, two of the ledger, the step, and the event. */
+/** Calls with side effects: copy, trigger, removal, two on the ledger, step, and event. */
 const CHANGES = 7;
 
-// The last one: it leaves events behind that are held for a minute.
-test('a producer that is killed behind any of its calls leaves one job, which another opens', async () => {
+// Must be the last test: it leaves leased events behind for a minute.
+test('a producer that is killed after any of its calls leaves one job, which another producer opens', async () => {
   const { blobs, control } = fixture;
   let kills = 0;
   for (let killAt = 1; killAt <= CHANGES; killAt += 1) {
     const name = `drop/killed-${killAt}.mp4`;
     await blobs.put('incoming', name, `video ${killAt}`);
-    await tell('incoming', name);
+    await sendEvent('incoming', name);
     const killed = new KilledAfter(killAt);
     await fixture
       .newKilledIntake(killed)

@@ -1,4 +1,4 @@
-/** Triggers that become a job, once; `producer-refusals.test.ts` has those that do not. */
+/** Triggers that become a job, exactly once. `refusals.test.ts` covers those that do not. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import {
@@ -25,7 +25,7 @@ beforeEach(async () => {
   await fixture.control.redis.flushall();
 });
 
-test('a job whose trigger is told three times and scanned besides is opened once, by one of two producers', async () => {
+test('a job with three events and a scan on two producers is opened once', async () => {
   const { events, control, server } = fixture;
   const request = await uploadJob(fixture.blobs, 'job-once');
   const event = blobCreatedEvent('incoming', triggerBlob('job-once'));
@@ -42,14 +42,14 @@ test('a job whose trigger is told three times and scanned besides is opened once
   await eventually('the marker is split', () => splitter.runs.includes('job-marker'));
 
   const jobs = (await control.ledger.openJobs()).filter(({ jobId }) => jobId === 'job-once');
-  // Of versions 1, 2 and 10, the newest.
+  // The newest of versions 1, 2 and 10.
   const model = { name: 'painter', version: '10' };
   expect(jobs).toMatchObject([{ state: 'waiting', definition: { request, model } }]);
   expect(splitter.runs.filter((jobId) => jobId === 'job-once')).toHaveLength(1);
   expect(await events.countApprox()).toBe(0);
 });
 
-test('one event is enough, and is taken before anything is scanned', async () => {
+test('an event opens its job before anything is scanned', async () => {
   await uploadJob(fixture.blobs, 'job-told');
   await uploadJob(fixture.blobs, 'job-not-told');
   await fixture.events.send(JSON.stringify(blobCreatedEvent('incoming', triggerBlob('job-told'))));
@@ -58,7 +58,7 @@ test('one event is enough, and is taken before anything is scanned', async () =>
   expect(await fixture.control.ledger.isKnown('job-not-told')).toBe(false);
 });
 
-test('a trigger that no event told of is found by a scan, and other files start nothing', async () => {
+test('a scan finds a trigger without an event, and other files start nothing', async () => {
   const { blobs, control } = fixture;
   await uploadJob(blobs, 'job-silent');
   await blobs.put('incoming', sourceBlob('job-half', 'harbour.mp4'), 'the trigger is still to come');
@@ -69,7 +69,7 @@ test('a trigger that no event told of is found by a scan, and other files start 
   expect(await fixture.statusOf('job-half')).toBeUndefined();
 });
 
-test('a message that is no event is removed and counted, and one about something else is removed', async () => {
+test('a malformed event is removed and counted, and an unrelated event is removed', async () => {
   const { events, control } = fixture;
   const before = await countOfMetric(control.metrics.messagesRefused);
   await events.send('not an event');
@@ -84,7 +84,7 @@ test('a message that is no event is removed and counted, and one about something
   expect(await control.ledger.isKnown('job-not-there')).toBe(false);
 });
 
-test('a ledger that was lost finds the frames that are scored, and those that had failed with their reasons', async () => {
+test('a lost ledger is rebuilt with scored frames, failed frames and their reasons', async () => {
   const { blobs, control } = fixture;
   const jobId = 'job-recovered';
   await uploadJob(blobs, jobId);
@@ -102,7 +102,7 @@ test('a ledger that was lost finds the frames that are scored, and those that ha
   expect(after?.definition.request).toEqual(before?.definition.request);
   expect(after?.definition.epoch).toBeGreaterThan(before?.definition.epoch ?? Infinity);
   expect(await control.ledger.resolvedUpTo(jobId, 0)).toBe(4);
-  // Frame 3 was scored after all.
+  // Frame 3 was scored after its failure.
   expect(await control.ledger.failures(jobId)).toEqual([
     { frameIndex: 5, kind: 'undecodable', message: 'no picture' },
     { frameIndex: 6, kind: 'storage', message: 'the record of its failure cannot be read' },
@@ -110,7 +110,7 @@ test('a ledger that was lost finds the frames that are scored, and those that ha
   expect(await control.ledger.resolvedUpTo(jobId, 9)).toBe(10);
 });
 
-test('a job that has ended is not opened again by a ledger that does not know it', async () => {
+test('an ended job is not reopened after the ledger is lost', async () => {
   const { createdAt } = await uploadJob(fixture.blobs, 'job-ended');
   const ended: JobStatus = {
     version: 1,
@@ -134,7 +134,7 @@ test('a job that has ended is not opened again by a ledger that does not know it
   expect(await fixture.control.ledger.isKnown('job-ended')).toBe(true);
 });
 
-test('a step that a dying producer did not start is started by a scan', async () => {
+test('a scan starts a step that a killed producer did not start', async () => {
   const { control, server } = fixture;
   await uploadJob(fixture.blobs, 'job-orphan');
   await fixture.scan();

@@ -1,4 +1,4 @@
-/** Room on the producer's disk: how it is shared out, and what goes when there is too little of it. */
+/** How the producer allocates disk space to jobs, and what it removes when space is short. */
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(workFolder, { recursive: true }));
 
-/** With folder for so many jobs, each with its source and its result. */
+/** With room for this many jobs, each with its source and result. */
 function openFor(count: number): Promise<JobFolders> {
   const sizeBytes = jobs[0]?.source.sizeBytes ?? 0;
   return JobFolders.open({ workFolder, workBytesMax: count * 2 * sizeBytes, blobs: storage.blobs });
@@ -41,7 +41,7 @@ function request(index: number): JobRequest {
 const onDisk = async (): Promise<string[]> =>
   (await readdir(path.join(workFolder, `producer-${process.pid}`))).toSorted();
 
-test('both steps of a job share one source, and what a step wrote goes with it', async () => {
+test('both steps of a job share one source, and the files of a step are removed with it', async () => {
   await using stitch = await folders.enter(request(1), 'stitch');
   let [written, sourcePath] = ['', ''];
   {
@@ -55,12 +55,12 @@ test('both steps of a job share one source, and what a step wrote goes with it',
   expect(await readFile(sourcePath, 'utf8')).toBe('the video of job-1');
 });
 
-test('a job for which there is no folder waits until another has ended', async () => {
+test('a job without disk space waits until another job has ended', async () => {
   await using first = await folders.enter(request(1), 'split');
   await using second = await folders.enter(request(2), 'split');
   await Promise.all([first.source(signal), second.source(signal)]);
   await expect(folders.enter(request(3), 'split')).rejects.toThrow(StepDeferredError);
-  // The other step of one that is here needs no more.
+  // The other step of a job that is already here needs no more space.
   await using stitch = await folders.enter(request(2), 'stitch');
   await stitch.source(signal);
   expect(await onDisk()).toEqual(['job-1', 'job-2']);
@@ -70,7 +70,7 @@ test('a job for which there is no folder waits until another has ended', async (
   expect(await onDisk()).toEqual(['job-2', 'job-3']);
 });
 
-test('a job of which no step is running makes folder, and its source is fetched again', async () => {
+test('a job without a running step is evicted, and its source is downloaded again later', async () => {
   for (const index of [1, 2]) {
     await using split = await folders.enter(request(index), 'split');
     await split.source(signal);
@@ -83,7 +83,7 @@ test('a job of which no step is running makes folder, and its source is fetched 
   expect(await onDisk()).toEqual(['job-1', 'job-3']);
 });
 
-test('of three that come at once where there is folder for two, one waits', async () => {
+test('one of three simultaneous steps waits if there is room for two', async () => {
   for (const index of [1, 2]) {
     await using split = await folders.enter(request(index), 'split');
     await split.source(signal);
@@ -96,7 +96,7 @@ test('of three that come at once where there is folder for two, one waits', asyn
   expect(await onDisk()).toEqual(['job-1', 'job-3']);
 });
 
-test('a step that ends late takes nothing from another run of it', async () => {
+test('a step that ends late does not remove the files of a later run', async () => {
   const late = await folders.enter(request(1), 'split');
   await folders.remove('job-1');
   await using again = await folders.enter(request(1), 'split');
@@ -105,7 +105,7 @@ test('a step that ends late takes nothing from another run of it', async () => {
   expect(await readdir(again.path)).toEqual(['frames.fifo']);
 });
 
-test('a source may have two fifths of the disk, and a job that would have it all is alone', async () => {
+test('a source may take two fifths of the disk, and a job that takes all of it runs alone', async () => {
   expect(folders.sourceBytesMax).toBe(Math.floor(4 * request(1).source.sizeBytes * 0.4));
   const small = await openFor(0.5);
   await using alone = await small.enter(request(1), 'split');
@@ -113,12 +113,12 @@ test('a source may have two fifths of the disk, and a job that would have it all
   await expect(small.enter(request(2), 'split')).rejects.toThrow(StepDeferredError);
 });
 
-test('without a bound there is as much folder as is free', async () => {
+test('without a limit all free space is used', async () => {
   const free = await JobFolders.open({ workFolder, workBytesMax: undefined, blobs: storage.blobs });
   expect(free.sourceBytesMax).toBeGreaterThan(1e6);
 });
 
-test('a download that failed is begun again by the next step', async () => {
+test('a failed download is started again by the next step', async () => {
   await using folder = await folders.enter(request(1), 'split');
   const stopped = AbortSignal.abort(new Error('stopped'));
   await expect(folder.source(stopped)).rejects.toThrow('stopped');

@@ -1,4 +1,4 @@
-/** Failures of an ended job are tried again on request, once, whoever dies on the way; the rest of the job stays as it is. */
+/** A redrive retries failed frames of an ended job exactly once, survives crashes, and leaves the rest of the job unchanged. */
 import { rm } from 'node:fs/promises';
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(() => fixture.reset());
 
-test('a completed job is opened again with the one failure that was asked for, and all the rest as it was', async () => {
+test('a completed job is reopened to retry the requested frame, and its other frames are unchanged', async () => {
   const { control, server } = fixture;
   const before = await fixture.endedJob('job-one', { failing: [3, 7] });
   await control.retention.schedule({ jobId: 'job-one', dueAtMs: 1 });
@@ -46,7 +46,7 @@ test('a completed job is opened again with the one failure that was asked for, a
   await eventually('it is split again', () => splitter.runs.filter((id) => id === 'job-one').length === 2);
 });
 
-test('only the frame that was asked for is dispatched again', async () => {
+test('only the requested frame is dispatched again', async () => {
   const { ledger } = fixture.control;
   await fixture.endedJob('job-batch', { failing: [3, 7] });
   await fixture.request('job-batch', [7, 8]);
@@ -58,7 +58,7 @@ test('only the frame that was asked for is dispatched again', async () => {
   expect(await ledger.claimBatch('job-batch', 1)).toBeUndefined();
 });
 
-test('a job that failed is opened again, and what nobody asked for again is still failed', async () => {
+test('a failed job is reopened, and frames that were not requested stay failed', async () => {
   const job = { failing: [2, 3, 4], as: 'failed', onFailedFrame: 'fail' } as const;
   await fixture.endedJob('job-failed', job);
   await fixture.request('job-failed', [2, 4]);
@@ -78,7 +78,7 @@ test('several requests for a job are carried out together', async () => {
   expect(await fixture.requests()).toEqual([]);
 });
 
-test('asked for twice it is done once: the second request waits for the end, and goes', async () => {
+test('a second request for the same frame waits until the job ends and is then removed', async () => {
   await fixture.endedJob('job-twice', { failing: [3] });
   await fixture.request('job-twice', [3, 4]);
   await fixture.pass();
@@ -93,7 +93,7 @@ test('asked for twice it is done once: the second request waits for the end, and
   expect(await fixture.mustJob('job-twice')).toMatchObject({ state: 'completed', definition });
 });
 
-test('a request for a job that is still open waits until it has ended, and is told to its people', async () => {
+test('a request for an open job waits until the job has ended', async () => {
   const { blobs, control } = fixture;
   await uploadJob(blobs, 'job-open');
   await fixture.scan();
@@ -114,7 +114,7 @@ test('a request for a job that is still open waits until it has ended, and is to
   });
 });
 
-test('a job whose ledger has forgotten it is opened again with the model it was begun with', async () => {
+test('a job that the ledger has lost is reopened with its original model version', async () => {
   await fixture.endedJob('job-model', { failing: [3] });
   const { model } = (await fixture.mustJob('job-model')).definition;
   await publishModel(fixture.blobs, 'painter', '11');
@@ -124,7 +124,7 @@ test('a job whose ledger has forgotten it is opened again with the model it was 
   expect((await fixture.mustJob('job-model')).definition.model).toEqual(model);
 });
 
-test('an intake that has seen the job end opens it again, where the ledger is lost while it is redriven', async () => {
+test('an intake that knows the job as ended reopens it if Redis is lost during the redrive', async () => {
   const { control } = fixture;
   await fixture.endedJob('job-lost', { failing: [3] });
   const intake = fixture.newIntake();
@@ -139,7 +139,7 @@ test('an intake that has seen the job end opens it again, where the ledger is lo
   expect(await fixture.mustJob('job-lost')).toMatchObject({ state: 'waiting', framesScored: 9 });
 });
 
-test('frames that were removed in the meantime are all done again', async () => {
+test('all frames run again if they were removed before the redrive', async () => {
   const { blobs } = fixture;
   await fixture.endedJob('job-late', { failing: [3] });
   for await (const { name } of blobs.list('scored', { prefix: 'job-late/' }))
@@ -149,7 +149,7 @@ test('frames that were removed in the meantime are all done again', async () => 
   expect(await fixture.mustJob('job-late')).toMatchObject({ state: 'waiting', framesScored: 0 });
 });
 
-test('a request that cannot be read, or is for a job that is not there, goes and harms nobody', async () => {
+test('an unreadable request and a request for an unknown job are removed and do not affect others', async () => {
   const { blobs } = fixture;
   await fixture.endedJob('job-unread', { failing: [3] });
   await blobs.put('control', redriveBlob('job-unread', 'a'), 'no request');
@@ -163,7 +163,7 @@ test('a request that cannot be read, or is for a job that is not there, goes and
   expect(await fixture.mustJob('job-read')).toMatchObject({ state: 'waiting' });
 });
 
-test('a job that cannot be opened again says why', async () => {
+test('the status of a job that cannot be reopened has the reason', async () => {
   await fixture.endedJob('job-gone', { failing: [3] });
   await fixture.blobs.remove('incoming', 'job-gone/harbour.mp4');
   await fixture.request('job-gone', [3, 4]);
@@ -176,7 +176,7 @@ test('a job that cannot be opened again says why', async () => {
   await fixture.blobs.remove('incoming', triggerBlob('job-gone'));
 });
 
-test('two producers at once open it once', async () => {
+test('two producers at the same time reopen a job once', async () => {
   await using other = await startControlPlane(fixture.server);
   other.clock.advance(7_777_000);
   for (let round = 0; round < 5; round += 1) {
@@ -193,11 +193,11 @@ test('two producers at once open it once', async () => {
   }
 });
 
-/** Calls that change something, in a redrive of one frame: from the status to the request that goes. */
+/** Calls with side effects in a redrive of one frame, from writing the status to removing the request. */
 const CHANGES = 9;
 
 test.each(['completed', 'failed'] as const)(
-  'a producer that is killed behind any of its calls leaves a %s job that another brings to its end',
+  'a producer that is killed after any of its calls leaves a %s job that another producer finishes',
   async (as) => {
     let kills = 0;
     for (let killAt = 1; killAt <= CHANGES; killAt += 1) {
@@ -220,7 +220,7 @@ test.each(['completed', 'failed'] as const)(
       await fixture.pass();
       expect(await fixture.mustJob(jobId)).toMatchObject({ state: 'waiting' });
       await fixture.finish(jobId);
-      // What is left of the request finds nothing failed any more, but for the frame that nobody asked for.
+      // If the request is still there, none of its frames is failed any more.
       await fixture.pass();
       expect(await fixture.requests()).toEqual([]);
       const status = await fixture.statusOf(jobId);
@@ -232,7 +232,7 @@ test.each(['completed', 'failed'] as const)(
   },
 );
 
-test('a step of the job as it was before its redrive does nothing to it', async () => {
+test('a step of an earlier epoch does not affect a redriven job', async () => {
   const { control, blobs } = fixture;
   const before = await fixture.endedJob('job-steps', { failing: [3] });
   await fixture.request('job-steps', [3, 4]);

@@ -1,4 +1,4 @@
-/** Triggers that cannot become a job, and what their owners are told. */
+/** Triggers that cannot become a job, and the errors in their status. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { sourceBlob, triggerBlob } from '../../../shared/contract/blob-names.ts';
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** The error in the status of a job that was refused, which the ledger has never heard of. */
+/** The error in the status of a refused job. Asserts that the ledger does not know the job. */
 async function refusalOf(jobId: string): Promise<JobStatus['error']> {
   await fixture.scan();
   expect(await fixture.control.ledger.isKnown(jobId)).toBe(false);
@@ -22,14 +22,14 @@ async function refusalOf(jobId: string): Promise<JobStatus['error']> {
   return status?.error ?? null;
 }
 
-test('half an upload, or another one since, is refused with SOURCE_CHANGED', async () => {
+test('an incomplete or replaced upload is refused with SOURCE_CHANGED', async () => {
   const { blobs } = fixture;
   await uploadJob(blobs, 'job-short', ({ source }) => ({
     source: { ...source, sizeBytes: source.sizeBytes + 1 },
   }));
   const { source } = await uploadJob(blobs, 'job-replaced');
   await blobs.put('incoming', sourceBlob('job-replaced', source.name), 'the video of job-REPLACED');
-  await uploadJob(blobs, 'job-missing', (honest) => ({ source: { ...honest.source, name: 'other.mp4' } }));
+  await uploadJob(blobs, 'job-missing', (valid) => ({ source: { ...valid.source, name: 'other.mp4' } }));
 
   for (const jobId of ['job-short', 'job-replaced', 'job-missing']) {
     expect(await refusalOf(jobId)).toMatchObject({
@@ -42,7 +42,7 @@ test('half an upload, or another one since, is refused with SOURCE_CHANGED', asy
   );
 });
 
-test('a source that would fill the disk is refused, however it came', async () => {
+test('a source that would fill the disk is refused, with a trigger or as a bare video', async () => {
   const { blobs } = fixture;
   await uploadJob(blobs, 'job-large');
   const large = 'x'.repeat(1001);
@@ -61,7 +61,7 @@ test('a source that would fill the disk is refused, however it came', async () =
   expect(await refusalOf(trigger.replace('/job.json', ''))).toMatchObject(refusal);
 });
 
-test('an unknown model is MODEL_UNKNOWN, and the hint names what is published', async () => {
+test('an unknown model is refused with MODEL_UNKNOWN, and the hint lists the published models', async () => {
   await uploadJob(fixture.blobs, 'job-model', () => ({ model: { name: 'sculptor' } }));
   await uploadJob(fixture.blobs, 'job-version', () => ({ model: { name: 'painter', version: '3' } }));
   const hint = expect.stringContaining('painter (1, 2, 10); upscaler (1)');
@@ -69,7 +69,7 @@ test('an unknown model is MODEL_UNKNOWN, and the hint names what is published', 
   expect(await refusalOf('job-version')).toMatchObject({ code: 'MODEL_UNKNOWN', hint });
 });
 
-test('a manifest that cannot be read is MODEL_INVALID, and names the version', async () => {
+test('an unreadable manifest is refused with MODEL_INVALID, and the message names the version', async () => {
   await fixture.blobs.put('models', 'broken/1/model.json', '{"name":');
   await uploadJob(fixture.blobs, 'job-broken', () => ({ model: { name: 'broken' } }));
   expect(await refusalOf('job-broken')).toMatchObject({
@@ -79,7 +79,7 @@ test('a manifest that cannot be read is MODEL_INVALID, and names the version', a
   await fixture.blobs.remove('models', 'broken/1/model.json');
 });
 
-test('an unknown style is STYLE_UNKNOWN, and the hint names what the model can do', async () => {
+test('an unknown style is refused with STYLE_UNKNOWN, and the hint lists the styles', async () => {
   await uploadJob(fixture.blobs, 'job-style', () => ({ parameters: { style: 'crayon' } }));
   await uploadJob(fixture.blobs, 'job-parameter', () => ({ parameters: { strength: '2' } }));
   expect(await refusalOf('job-style')).toMatchObject({
@@ -106,14 +106,14 @@ test.for([
   });
 });
 
-test('a trigger that names another job is refused, and the other job is not touched', async () => {
+test('a trigger that names another job is refused, and the other job is unaffected', async () => {
   await uploadJob(fixture.blobs, 'job-thief', () => ({ jobId: 'job-victim' }));
   expect(await refusalOf('job-thief')).toMatchObject({ code: 'JOB_INVALID' });
   expect(await fixture.control.ledger.isKnown('job-victim')).toBe(false);
   expect(await fixture.statusOf('job-victim')).toBeUndefined();
 });
 
-test('a refused job stays refused, and does not keep others from being opened', async () => {
+test('a refused job stays refused and does not block other jobs', async () => {
   await fixture.blobs.put('incoming', triggerBlob('job-aaa-bad'), 'bad');
   await fixture.scan();
   const before = await fixture.statusOf('job-aaa-bad');

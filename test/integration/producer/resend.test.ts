@@ -1,4 +1,4 @@
-/** A batch that gets no further is sent again, whatever became of its message. */
+/** A batch without progress is sent again, whatever happened to its message. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { openSplitJob } from '../../support/build-job.ts';
@@ -24,14 +24,14 @@ beforeEach(async () => {
   await fixture.dispatch();
 });
 
-/** What is stale is found in one pass and sent, at the latest, in the next. */
+/** One pass finds stale batches; the same or the next pass sends them. */
 async function dispatchTwice(): Promise<string[]> {
   await fixture.dispatch();
   await fixture.dispatch();
   return namesOf(await fixture.takeAll());
 }
 
-test('a batch whose message vanished is sent again, but not before its time', async () => {
+test('a batch whose message was lost is sent again after the time limit', async () => {
   const resentBefore = await countOfMetric(fixture.control.metrics.batchesResent);
   await fixture.batches.clear();
   fixture.clock.advance(RESEND_MS - 1000);
@@ -41,7 +41,7 @@ test('a batch whose message vanished is sent again, but not before its time', as
   expect((await countOfMetric(fixture.control.metrics.batchesResent)) - resentBefore).toBe(4);
 });
 
-test('its time begins again when it is sent again', async () => {
+test('the time limit starts again when a batch is sent again', async () => {
   await fixture.batches.clear();
   fixture.clock.advance(RESEND_MS + 1000);
   expect(await dispatchTwice()).toEqual(FIRST_FOUR);
@@ -51,18 +51,18 @@ test('its time begins again when it is sent again', async () => {
   expect(await dispatchTwice()).toEqual(FIRST_FOUR);
 });
 
-test('a batch that gets on is not sent again, and neither is one that is finished', async () => {
+test('a batch with progress and a finished batch are not sent again', async () => {
   await fixture.takeAll();
   fixture.clock.advance(RESEND_MS - 1000);
   const nowMs = fixture.clock.now().getTime();
   await fixture.ledger.resolve('job-1', { batchIndex: 2, scored: [[20, 21]], failed: [], nowMs });
   await fixture.ledger.resolve('job-1', { batchIndex: 3, scored: [[30, 40]], failed: [], nowMs });
   fixture.clock.advance(2000);
-  // Batch 4 is new: it takes the place of batch 3.
+  // Batch 4 is new. It takes the place of batch 3 in the window.
   expect(await dispatchTwice()).toEqual(['job-1/0', 'job-1/1', 'job-1/4']);
 });
 
-test('what others put on the queue hides a vanished message for a while, and not for ever', async () => {
+test('unrelated messages on the queue delay a resend but do not prevent it', async () => {
   await fixture.batches.clear();
   for (let junk = 0; junk < FIRST_FOUR.length; junk += 1) await fixture.batches.queue.send('anything');
   fixture.clock.advance(10 * RESEND_MS - 1000);
@@ -75,7 +75,7 @@ test('what others put on the queue hides a vanished message for a while, and not
   expect(await fixture.batches.queue.countApprox()).toBe(2 * FIRST_FOUR.length);
 });
 
-test('two producers send a stale batch again once', async () => {
+test('two producers send a stale batch again only once', async () => {
   await fixture.batches.clear();
   fixture.clock.advance(RESEND_MS + 1000);
   await Promise.all([fixture.dispatch(), fixture.dispatchByOther()]);

@@ -1,4 +1,4 @@
-/** Jobs whose records make no sense: each ends alone, with a reason, and no loop over jobs stops at one of them. */
+/** Jobs with unreadable records: each fails with a reason and does not block other jobs in any loop. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { Collector } from '../../../producer/jobs/collect.ts';
@@ -35,12 +35,12 @@ const publisher = (): StatusPublisher =>
   new StatusPublisher({ ...fixture.control, blobs: fixture.blobs, onEnded: () => Promise.resolve() });
 
 const KEY = 'framefleet:job:job-bad';
-type Spoil = (redis: IntakeFixture['control']['redis']) => Promise<unknown>;
-const SPOILED: Readonly<Record<string, Spoil>> = {
-  'a number of frames that no file has': (redis) => redis.hset(KEY, 'framesExpected', '9448928051200000'),
-  'a number that is none': (redis) => redis.hset(KEY, 'framesSplit', 'many'),
+type Corrupt = (redis: IntakeFixture['control']['redis']) => Promise<unknown>;
+const CORRUPTIONS: Readonly<Record<string, Corrupt>> = {
+  'an impossible number of frames': (redis) => redis.hset(KEY, 'framesExpected', '9448928051200000'),
+  'a number that is not numeric': (redis) => redis.hset(KEY, 'framesSplit', 'many'),
   'a state that does not exist': (redis) => redis.hset(KEY, 'state', 'pondering'),
-  'half a definition': (redis) => redis.hset(KEY, 'definition', '{"request":{'),
+  'a truncated definition': (redis) => redis.hset(KEY, 'definition', '{"request":{'),
   'a definition of another release': (redis) => redis.hset(KEY, 'definition', '{"request":{},"epoch":1}'),
   'a key of another type': async (redis) => {
     await redis.del(`${KEY}:again`);
@@ -48,24 +48,24 @@ const SPOILED: Readonly<Record<string, Spoil>> = {
   },
 };
 
-describe('a record in the ledger that cannot be read', () => {
-  test.for(Object.entries(SPOILED))('%s', async ([, spoil]) => {
+describe('a job fails alone when its ledger record has', () => {
+  test.for(Object.entries(CORRUPTIONS))('%s', async ([, corrupt]) => {
     const { control, blobs } = fixture;
     const { ledger } = control;
     await uploadJob(blobs, 'job-bad');
     for (const jobId of ['job-bad', 'job-good']) {
       await openSplitJob(ledger, jobId, { frameCount: 8, batchSize: 4 });
     }
-    await spoil(control.redis);
+    await corrupt(control.redis);
 
-    // The loops of producer and scaler go on with the other job.
+    // The loops of the producer and the scaler continue with the other job.
     expect((await ledger.openJobs()).map(({ jobId }) => jobId)).toEqual(['job-good']);
     await dispatchPass({ ...control, batches: batches.queue, resendMs: 300_000 });
     expect((await ledger.job('job-good'))?.batchesOutstanding).toBe(2);
     const { backlog } = await readBacklog({ ledger, spending: new Spending(control.redis) });
     expect(backlog.map(({ jobId }) => jobId)).toEqual(['job-good']);
 
-    // It ends alone, with a reason, and is not opened again from storage.
+    // The bad job fails with a reason and is not reopened from storage.
     await publisher().pass();
     expect(await fixture.statusOf('job-good')).toMatchObject({ state: 'running' });
     const ended = await fixture.statusOf('job-bad');
@@ -78,7 +78,7 @@ describe('a record in the ledger that cannot be read', () => {
   });
 });
 
-test('a number of frames that is none is refused before it is in the ledger', async () => {
+test('planSplit rejects an invalid number of frames', async () => {
   const { ledger } = fixture.control;
   await openSplitJob(ledger, 'job-good', { frameCount: 8, batchSize: 4 });
   const plan = { batchSize: 4, megapixelsPerFrame: 1 };
@@ -87,8 +87,8 @@ test('a number of frames that is none is refused before it is in the ledger', as
   expect((await ledger.job('job-good'))?.framesExpected).toBe(8);
 });
 
-describe('a job for which a pass fails', () => {
-  /** A ledger in which a call fails for one job. */
+describe('a job that fails a pass', () => {
+  /** A ledger in which one call fails for one job. */
   function failing(call: 'claimBatch' | 'resolve' | 'job'): Ledger {
     const ledger = new Ledger(fixture.control.redis);
     const real = ledger[call].bind(ledger) as (jobId: string, ...rest: unknown[]) => Promise<unknown>;
@@ -101,13 +101,13 @@ describe('a job for which a pass fails', () => {
       await openSplitJob(fixture.control.ledger, jobId, { frameCount: 8, batchSize: 4 });
   });
 
-  test('does not keep the others from being dispatched', async () => {
+  test('does not block the dispatch of other jobs', async () => {
     const ledger = failing('claimBatch');
     await dispatchPass({ ...fixture.control, ledger, batches: batches.queue, resendMs: 300_000 });
     expect((await ledger.job('job-good'))?.batchesOutstanding).toBe(2);
   });
 
-  test('does not keep the status of the others from being published', async () => {
+  test('does not block the status of other jobs', async () => {
     const ledger = failing('job');
     const records = await fixture.control.ledger.openRecords();
     Object.assign(ledger, { openRecords: () => Promise.resolve(records) });
@@ -116,7 +116,7 @@ describe('a job for which a pass fails', () => {
     expect(await fixture.statusOf('job-good')).toMatchObject({ state: 'running' });
   });
 
-  test('does not keep the results of the others from being taken, and its own comes back', async () => {
+  test('does not block the results of other jobs, and its own result stays on the queue', async () => {
     const ledger = failing('resolve');
     for (const jobId of ['job-bad', 'job-good'])
       await results.queue.send(encodeMessage(buildResult(jobId, { scored: [[0, 4]] })));
@@ -126,7 +126,7 @@ describe('a job for which a pass fails', () => {
     expect(await results.queue.countApprox()).toBe(1);
   });
 
-  test('fails the pass where it is the only job, so that the loop backs off', async () => {
+  test('fails the whole pass if it is the only job, so that the loop backs off', async () => {
     await fixture.control.redis.del('framefleet:job:job-good');
     await fixture.control.redis.zrem('framefleet:open-jobs', 'job-good');
     const dispatching = dispatchPass({
