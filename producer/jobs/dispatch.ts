@@ -50,8 +50,8 @@ export async function dispatchPass(parts: DispatchParts): Promise<number> {
 
 /**
  * Marks batches without progress as ready to be sent again. While the queue holds at least as many messages as batches were sent,
- * no message seems lost, and duplicates would not help a fleet that is still booting. Because some of those messages may belong
- * to other producers, a batch is sent again anyway after a much longer time.
+ * no message seems lost, and duplicates would not help a fleet that is still booting. Because other programs
+ * can put messages there too, a batch is sent again anyway after a much longer time.
  */
 async function requeueStaleBatches(
   { ledger, batches, resendMs, clock, log, metrics }: DispatchParts,
