@@ -164,7 +164,7 @@ function checkedTimeline(video: VideoInfo, frameCount: number, times: FramecrcRe
   if (timeline.pts.length !== frameCount) {
     const counts = `${frameCount} frames and ${timeline.pts.length} timestamps`;
     throw new PermanentError('MEDIA_TOOL_FAILED', `ffmpeg produced ${counts} for the same source.`, {
-      hint: 'Check that the disk is not full. Otherwise, report this error.',
+      hint: 'Check that the disk is not full. If it has space left, report this error.',
     });
   }
   const crowded = crowdedFrames(timeline, video);
