@@ -1,4 +1,4 @@
-/** Every variable the producer reads, with its unit, its default and its bounds. */
+/** Every environment variable that the producer reads, with its unit, default and bounds. */
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -20,36 +20,36 @@ const variables = z.object({
   FRAMEFLEET_MEDIA_STORAGE: storageSetting,
   FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
   FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
-  /** Room for the source and the result of each job in progress. */
+  /** Disk space for the source and the result of each job in progress. */
   FRAMEFLEET_WORK_FOLDER: z.string().default(path.join(tmpdir(), 'framefleet')),
-  /** How much of it may be used; unset: what is free at the start. */
+  /** How much of the work folder may be used. Unset: the space that is free at startup. */
   FRAMEFLEET_WORK_BYTES_MAX: z.coerce
     .number()
     .int()
     .min(1)
     .max(2 ** 50)
     .optional(),
-  /** How often incoming is scanned for triggers that no event told of, and `control` for failures to try again. */
+  /** How often `incoming` is scanned for triggers without an event, and `control` for redrive requests and caps. */
   FRAMEFLEET_INTAKE_SCAN_SECONDS: secondsAsMs({ min: 0.2, max: 3600, fallback: 30 }),
-  /** A batch without progress for so long is sent again, whatever became of its message: ten times its target. */
+  /** A batch without progress for this long is sent again. Ten times the target duration of a batch. */
   FRAMEFLEET_RESEND_SECONDS: secondsAsMs({ min: 5, max: 86_400, fallback: 300 }),
-  /** The frames of a job that completed without failures are kept for so long. */
+  /** How long the frames of a job are kept after it completes without failures. */
   FRAMEFLEET_KEEP_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 86_400 }),
-  /** Those of a job with failures: time to look at them, and to try them again. */
+  /** How long the frames of a job with failures are kept: time to inspect and redrive them. */
   FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS: secondsAsMs({ min: 0, max: KEEP_SECONDS_MAX, fallback: 604_800 }),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
-  /** 6 hours at 120 frames/s. */
+  /** Default: 6 hours at 120 frames/s, rounded up. */
   FRAMEFLEET_FRAMES_MAX: wholeNumber({ min: 1, max: FRAMES_MAX, fallback: 3_000_000 }),
-  /** How long a source may take to be split, and its result to be encoded: 10 frames/s for three million frames. */
+  /** Time limit for splitting a source. Default: three million frames at 10 frames/s. */
   FRAMEFLEET_STEP_SECONDS_MAX: wholeNumber({ min: 1, max: 30 * 86_400, fallback: 300_000 }),
-  /** Width times height of a frame: 8K by default. */
+  /** Width × height of a frame. Default: 8K. */
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
 });
 
 /** Throws CONFIG_INVALID. */
 export function producerConfig(environment: Environment = process.env) {
   const set = parseEnvironment(variables, environment);
-  // All cores, all the time.
+  // As if ffmpeg kept every core busy for the whole time limit.
   const cpuSecondsMax = set.FRAMEFLEET_STEP_SECONDS_MAX * availableParallelism();
   return {
     logLevel: set.FRAMEFLEET_LOG_LEVEL,
@@ -70,7 +70,7 @@ export function producerConfig(environment: Environment = process.env) {
       wallSecondsMax: set.FRAMEFLEET_STEP_SECONDS_MAX,
       cpuSecondsMax,
     },
-    /** A stitch waits for its frames, but ffmpeg uses no processor time while it waits. */
+    /** CPU time only: a stitch may wait for frames for days, and ffmpeg uses no CPU time while it waits. */
     stitchCpuSecondsMax: cpuSecondsMax,
   };
 }

@@ -1,4 +1,4 @@
-/** The producer as a service: intake, split, dispatch, collect, stitch, redrive, caps, retain. Only composes. */
+/** The producer service. Opens connections, wires the parts together and runs their loops. */
 import { openBlobStore } from '../shared/azure/blob-store.ts';
 import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
@@ -23,14 +23,14 @@ import { FrameRetention } from './jobs/frame-retention.ts';
 import { JobFolders } from './jobs/job-folders.ts';
 import { poisonDepthPass } from './jobs/poison-depth.ts';
 import { redrivePass } from './jobs/redrive.ts';
-import { keepForAWhile, retainPass } from './jobs/retain.ts';
+import { retainPass, scheduleFrameRemoval } from './jobs/retain.ts';
 import { split } from './jobs/split.ts';
 import { StatusPublisher } from './jobs/status.ts';
-import { type StepJob, Steps } from './jobs/steps.ts';
+import { type JobRun, Steps } from './jobs/steps.ts';
 import { stitch } from './jobs/stitch.ts';
 import { producerMetrics } from './metrics.ts';
 
-/** A split is bound by ffmpeg and the disk; a stitch mostly waits for its frames. */
+/** A split is bound by ffmpeg and the disk. A stitch mostly waits for its frames, so more can run at once. */
 const SPLITS_AT_ONCE = 2;
 const STITCHES_AT_ONCE = 8;
 
@@ -39,16 +39,17 @@ await runService(
   async (service, log) => {
     const config = producerConfig();
     const { signal } = service;
-    const { workFolder, workBytesMax } = config;
+    const { workFolder, workBytesMax, sourceLimits, stitchCpuSecondsMax, resendMs } = config;
+    const { keepFramesMs, keepFailedFramesMs, intakeScanMs: scanMs } = config;
     const metrics = producerMetrics();
 
     const accounts = {
       media: storageAccount(config.mediaStorage),
       system: storageAccount(config.systemStorage),
     };
-    const door = await openBlobStore(accounts, BRISK);
-    await reachStorage('the media storage', () => door.stat('incoming', 'reachable'));
-    await reachStorage('the system storage', () => door.stat('models', 'reachable'));
+    const startupBlobs = await openBlobStore(accounts, BRISK);
+    await reachStorage('the media storage', () => startupBlobs.stat('incoming', 'reachable'));
+    await reachStorage('the system storage', () => startupBlobs.stat('models', 'reachable'));
     const blobs = await openBlobStore(accounts, PATIENT);
     const [batches, results, events, poison] = await Promise.all([
       openWorkQueue(accounts.system, QUEUES.frameBatches),
@@ -60,62 +61,55 @@ await runService(
     const redis = await connectRedis({ url: config.redisUrl, log });
     service.onStop(() => redis.disconnect());
     const ledger = new Ledger(redis);
-    const folders = await JobFolders.open({ workFolder, workBytesMax, blobs });
-    service.onStop(() => folders.removeAll());
-    const steps = new Steps({ redis, log });
-    service.onStop(() => steps.close());
-
     const retention = new FrameRetention(redis);
     const spending = new Spending(redis);
+    const folders = await JobFolders.open({ workFolder, workBytesMax, blobs });
+    service.onStop(() => folders.removeAll());
     const { sourceBytesMax } = folders;
-    const shared = {
-      blobs,
-      ledger,
-      steps,
-      folders,
-      retention,
-      spending,
-      sourceBytesMax,
-      clock,
-      log,
-      metrics,
-    };
-    const failed = (job: StepJob, error: unknown) => failJob(shared, job, error);
-    const splitParts = { ...shared, sourceLimits: config.sourceLimits };
-    const stitchParts = { ...shared, stitchCpuSecondsMax: config.stitchCpuSecondsMax };
+    const steps = new Steps(redis, log);
+    service.onStop(() => steps.close());
+
+    const failed = (run: JobRun, error: unknown) => failJob({ ledger, log }, run, error);
+    const splitParts = { blobs, ledger, folders, sourceLimits, log, metrics };
+    const stitchParts = { blobs, ledger, folders, stitchCpuSecondsMax, clock, log, metrics };
     steps.process(
       'split',
-      { run: (job, stop) => split(splitParts, job, stop), failed },
+      { run: (run, stop) => split(splitParts, run, stop), failed },
       { concurrency: SPLITS_AT_ONCE, signal },
     );
     steps.process(
       'stitch',
-      { run: (job, stop) => stitch(stitchParts, job, stop), failed },
+      { run: (run, stop) => stitch(stitchParts, run, stop), failed },
       { concurrency: STITCHES_AT_ONCE, signal },
     );
 
-    const intake = new Intake({ ...shared, events, scanMs: config.intakeScanMs });
-    const collector = new Collector({ ...shared, results });
-    const { keepFramesMs, keepFailedFramesMs } = config;
-    const retainParts = { ...shared, keepFramesMs, keepFailedFramesMs };
+    const openJobParts = { blobs, ledger, steps, sourceBytesMax, clock, log };
+    const intake = new Intake({ ...openJobParts, events, scanMs, metrics });
+    const collector = new Collector({ results, ledger, steps, clock, log, metrics });
+    const retainParts = { blobs, ledger, retention, keepFramesMs, keepFailedFramesMs, clock, log };
     const status = new StatusPublisher({
-      ...shared,
+      blobs,
+      ledger,
+      clock,
+      spending,
+      log,
+      metrics,
       onEnded: async (job) => {
         await folders.remove(job.jobId);
-        await keepForAWhile(retainParts, job);
+        await scheduleFrameRemoval(retainParts, job);
       },
     });
     const health = new LoopHealth(clock);
     const loop = (name: string, pass: () => Promise<number>) =>
       service.run(name, () => repeat({ name, clock, log, signal, health, pass }));
     loop('intake', () => intake.pass());
-    loop('dispatch', () => dispatchPass({ ...shared, batches, resendMs: config.resendMs }));
+    loop('dispatch', () => dispatchPass({ ledger, batches, spending, resendMs, clock, log, metrics }));
     loop('collect', () => collector.pass());
     loop('status', () => status.pass());
-    loop('redrive', () => redrivePass({ ...shared, scanMs: config.intakeScanMs }));
-    loop('caps', () => capsPass({ ...shared, scanMs: config.intakeScanMs }));
+    loop('redrive', () => redrivePass({ ...openJobParts, retention, scanMs, metrics }));
+    loop('caps', () => capsPass({ blobs, ledger, scanMs, log }));
     loop('retain', () => retainPass(retainParts));
-    loop('poison depth', () => poisonDepthPass({ poison, metrics }));
+    loop('poison depth', () => poisonDepthPass(poison, metrics));
 
     const isReady = () => !signal.aborted && redis.status === 'ready';
     const http = createHttp({ registry: metrics.registry, health, isReady });

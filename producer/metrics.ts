@@ -1,4 +1,4 @@
-/** What the producer counts. Labels are from closed sets, never an id. */
+/** The producer's Prometheus metrics. Labels come from closed sets and never hold an id. */
 import { failureKind } from '../shared/contract/messages.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
 
@@ -25,55 +25,58 @@ export function producerMetrics(): ProducerMetrics {
     registry,
     jobsOpen: new Gauge({
       name: 'framefleet_producer_jobs_open',
-      help: 'Jobs that are neither completed nor failed.',
+      help: 'Jobs that have neither completed nor failed.',
       registers,
     }),
     jobsEnded: new Counter({
       name: 'framefleet_producer_jobs_ended_total',
-      help: 'Jobs that came to an end, by how.',
+      help: 'Jobs that ended, by final state.',
       labelNames: ['state'],
       registers,
     }),
     framesSplit: counter(
       'framefleet_producer_frames_split_total',
-      'Frames decoded from a source and stored.',
+      'Frames decoded from source videos and stored.',
     ),
     framesScored: counter(
       'framefleet_producer_frames_scored_total',
-      'Frames that workers reported as scored, each once.',
+      'Frames that workers reported as scored. Each frame counts once.',
     ),
     framesFailed: new Counter({
       name: 'framefleet_producer_frames_failed_total',
-      help: 'Frames that workers gave up, by kind of failure.',
+      help: 'Frames that failed for good, by kind of failure.',
       labelNames: ['kind'],
       registers,
     }),
     framesStitched: counter(
       'framefleet_producer_frames_stitched_total',
-      'Frames given to the encoder of a result.',
+      'Frames passed to the encoder of a result.',
     ),
-    batchesSent: counter('framefleet_producer_batches_sent_total', 'Batch messages sent to frame-batches.'),
+    batchesSent: counter(
+      'framefleet_producer_batches_sent_total',
+      'Batch messages sent to the frame-batches queue.',
+    ),
     batchesResent: counter(
       'framefleet_producer_batches_resent_total',
-      'Batches made ready again because nobody got any further with them.',
+      'Batches queued for resending because they made no progress.',
     ),
     messagesRefused: new Counter({
       name: 'framefleet_producer_messages_refused_total',
-      help: 'Messages that could not be read, by queue.',
+      help: 'Malformed messages, by queue.',
       labelNames: ['queue'],
       registers,
     }),
     poisonMessages: new Gauge({
       name: 'framefleet_producer_poison_messages',
-      help: 'Entries on the poison queue, about.',
+      help: 'Approximate number of messages on the poison queue.',
       registers,
     }),
-    redrives: counter('framefleet_producer_redrives_total', 'Failures of ended jobs tried again on request.'),
+    redrives: counter('framefleet_producer_redrives_total', 'Redrive requests carried out.'),
   };
-  // Prometheus does not see the first of what it has never seen at 0.
+  // Prometheus computes no increase for a series that first appears at 1, so each series starts at 0.
   for (const state of ['completed', 'failed'] as const) metrics.jobsEnded.inc({ state }, 0);
   for (const kind of failureKind.options) metrics.framesFailed.inc({ kind }, 0);
-  // Not shown before it was counted: a restart is no burst of poison.
+  // Absent until the first count, so that a restart does not look like a burst of poison messages.
   metrics.poisonMessages.remove({});
   return metrics;
 }

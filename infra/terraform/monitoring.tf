@@ -45,7 +45,7 @@ locals {
       severity = 2
       minutes  = 15
       summary  = "Batches got no further and were sent again: are there workers, and do they score anything?"
-      query    = "${format(local.console, "producer")} | where tostring(line.msg) == 'batches got no further and are sent again'"
+      query    = "${format(local.console, "producer")} | where tostring(line.msg) == 'stale batches will be sent again'"
     }
     machines = {
       severity = 2

@@ -1,4 +1,4 @@
-/** What is agreed with partners, as it stands in `control`: for the service, which does as it says, and for `npm run share`. */
+/** Reads and writes the agreements with partners, `control/shares/<partner>`. Used by the service and by `npm run share`. */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { isNotFound } from '../../shared/azure/storage-errors.ts';
 import { SHARES_PREFIX, shareBlob } from '../../shared/contract/blob-names.ts';
@@ -17,7 +17,7 @@ export class Agreements {
     this.#blobs = blobs;
   }
 
-  /** Undefined where there is none. */
+  /** Undefined if there is no agreement. */
   async read(partner: string): Promise<ShareAgreement | 'unreadable' | undefined> {
     const bytes = await this.#blobs.get('control', shareBlob(partner));
     if (bytes === undefined) return undefined;
@@ -31,12 +31,12 @@ export class Agreements {
     });
   }
 
-  /** From then on what lands there becomes nothing. */
+  /** Later uploads by this partner no longer start jobs. */
   async remove(partner: string): Promise<void> {
     await this.#blobs.remove('control', shareBlob(partner));
   }
 
-  /** Every partner, by name. */
+  /** The names of all partners. */
   async partners(): Promise<string[]> {
     const partners: string[] = [];
     for await (const { name } of this.#blobs.list('control', { prefix: SHARES_PREFIX })) {
@@ -46,7 +46,7 @@ export class Agreements {
     return partners;
   }
 
-  /** Files that have landed and are no job yet. Null where the container is gone. */
+  /** Counts uploaded files that are not jobs yet. Null if the container does not exist. */
   async countWaiting(partner: string): Promise<number | null> {
     let count = 0;
     try {

@@ -1,9 +1,9 @@
 /**
- * Makes jobs of bare videos: what lands in `incoming/drop/`, and in the container of a partner, with that partner's settings.
+ * Turns bare videos into jobs: uploads to `incoming/drop/`, and to the container of a partner, with that partner's settings.
  *
- * The video moves into the folder of its job, the trigger is written last, and what lay there is removed: from then on the job is
- * like any other. Its id is made of the blob's place, time and etag: one upload is one job, however often and by how many producers
- * it is seen, and another upload under the same name is another job. What is not whole, or has nothing in it yet, is left alone.
+ * The video is copied into the folder of its job, then the trigger is written, then the upload is removed. After that the job is
+ * like any other. The job id is derived from the blob's container, name, time and etag, so one upload is one job however many
+ * producers see it, and a new upload under the same name is a new job. Incomplete and empty uploads are ignored.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { DROP_PREFIX, leafOf, sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
@@ -14,9 +14,9 @@ import type { Log } from '../../shared/runtime/log.ts';
 import { sha256Of } from '../../shared/runtime/sha256.ts';
 import { Agreements } from './agreements.ts';
 
-/** Of a container in one scan: whoever sends thousands of files does not keep the others waiting. */
+/** Per container and scan, so that one sender with thousands of files does not block the others. */
 const TAKEN_PER_SCAN_MAX = 100;
-/** Of the job's id: as many as make two uploads of a second never meet. */
+/** Of the job id: enough that two uploads in the same second do not collide. */
 const HASH_DIGITS = 12;
 
 export interface Drop {
@@ -24,17 +24,17 @@ export interface Drop {
   readonly name: string;
 }
 
-/** By a scan. */
+/** A drop that a scan found. */
 interface FoundDrop extends Drop {
   readonly etag: string;
 }
 
 /**
- * taken  it is a job now, whose trigger is in place
- * later  it is being copied: look again
+ * taken  the upload is a job now, and its trigger exists
+ * later  the copy is in progress: check again
  * left   there is nothing to take
  */
-export type Taking =
+export type TakeResult =
   | { readonly kind: 'taken'; readonly jobId: string }
   | { readonly kind: 'later' }
   | { readonly kind: 'left' };
@@ -43,41 +43,42 @@ export class Drops {
   readonly #blobs: BlobStore;
   readonly #agreements: Agreements;
   readonly #log: Log;
-  /** Not to be looked at again: taken, and held by whoever sent them; or of a name that no address leads to (`a/../b`). */
-  readonly #kept = new Set<string>();
+  /** Drops to ignore: taken but locked by a lease of the sender, or not addressable by name (`a/../b`). */
+  readonly #ignored = new Set<string>();
 
-  constructor({ blobs, log }: { readonly blobs: BlobStore; readonly log: Log }) {
+  constructor(blobs: BlobStore, log: Log) {
     this.#blobs = blobs;
     this.#agreements = new Agreements(blobs);
     this.#log = log;
   }
 
-  /** What lies there to be taken. */
+  /** Lists complete uploads in all drop locations. */
   async *waiting(): AsyncIterable<FoundDrop> {
     yield* this.#waitingIn('incoming', DROP_PREFIX);
     for (const partner of await this.#agreements.partners())
       yield* this.#waitingIn(shareContainer(partner), '');
   }
 
-  /** A place that cannot be read does not hide the others. */
+  /** Logs an error rather than throwing, so that one unreadable location does not hide the others. */
   async *#waitingIn(container: Drop['container'], prefix: string): AsyncIterable<FoundDrop> {
     let count = 0;
     try {
       for await (const { name, sizeBytes, isWhole, etag } of this.#blobs.list(container, { prefix })) {
-        if (!isWhole || sizeBytes === 0 || this.#kept.has(keyOf({ container, name }, etag))) continue;
+        if (!isWhole || sizeBytes === 0 || this.#ignored.has(keyOf({ container, name }, etag))) continue;
         yield { container, name, etag };
         count += 1;
         if (count === TAKEN_PER_SCAN_MAX) return;
       }
     } catch (error) {
-      this.#log.warn({ container, error }, 'dropped videos could not be looked for');
+      this.#log.warn({ container, error }, 'dropped videos could not be listed');
     }
   }
 
-  async take(drop: Drop | FoundDrop): Promise<Taking> {
+  /** Safe to repeat after a failure or on several producers at once. */
+  async take(drop: Drop | FoundDrop): Promise<TakeResult> {
     const { container, name } = drop;
     const found = await this.#blobs.stat(container, name);
-    if (found === undefined && 'etag' in drop) this.#kept.add(keyOf(drop, drop.etag));
+    if (found === undefined && 'etag' in drop) this.#ignored.add(keyOf(drop, drop.etag));
     if (found === undefined || !found.isWhole || found.sizeBytes === 0) return { kind: 'left' };
     const partner = partnerOf(container);
     const settings = partner === undefined ? DEFAULT_SETTINGS : await this.#settingsOf(partner);
@@ -93,7 +94,7 @@ export class Drops {
     const target = { container: 'incoming', name: sourceBlob(jobId, sourceName) } as const;
     const copy = await this.#blobs.copy({ container, name, etag }, target);
     if (copy.kind === 'pending') return { kind: 'later' };
-    // Taken by another meanwhile, or replaced: that is an upload, and a job, of its own.
+    // Another producer has taken it, or it was replaced by a new upload, which is a job of its own.
     if (copy.kind === 'changed') return { kind: 'left' };
 
     const request: JobRequest = {
@@ -117,35 +118,32 @@ export class Drops {
     return { kind: 'taken', jobId };
   }
 
-  /** Undefined where nothing is agreed: what lies there is nobody's. */
+  /** Undefined if there is no usable agreement. The upload then stays where it is. */
   async #settingsOf(partner: string): Promise<JobSettings | undefined> {
     const agreement = await this.#agreements.read(partner);
     if (agreement !== 'unreadable') return agreement?.settings;
-    this.#log.warn({ partner }, 'share left alone: its agreement cannot be read');
+    this.#log.warn({ partner }, 'share skipped: agreement cannot be read');
     return undefined;
   }
 
-  /** Whoever may write may also hold a lease, and keep it from being removed: the job begins all the same. */
+  /** A sender with write access can hold a lease and so prevent removal. The job starts anyway. */
   async #remove(drop: Drop, etag: string): Promise<void> {
     const { container, name } = drop;
     try {
       await this.#blobs.remove(container, name, { onlyIfEtag: etag });
     } catch (error) {
-      this.#kept.add(keyOf(drop, etag));
-      this.#log.warn(
-        { container, name, error },
-        'dropped video could not be removed: its job begins all the same',
-      );
+      this.#ignored.add(keyOf(drop, etag));
+      this.#log.warn({ container, name, error }, 'dropped video could not be removed: its job starts anyway');
     }
   }
 }
 
-/** One upload. */
+/** Identifies one upload. */
 function keyOf({ container, name }: Drop, etag: string): string {
   return [container, name, etag].join('\n');
 }
 
-/** Undefined for a blob that starts nothing by itself. */
+/** Undefined if the blob is not in a drop location. */
 export function dropOf(container: string, name: string): Drop | undefined {
   if (container === 'incoming') return name.startsWith(DROP_PREFIX) ? { container, name } : undefined;
   const partner = partnerOf(container);

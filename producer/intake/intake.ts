@@ -1,8 +1,8 @@
 /**
- * Sees triggers and bare videos, and opens jobs: from Event Grid's messages, and from a scan of what no message told of.
+ * Detects triggers and bare videos and opens their jobs: from Event Grid messages, and from a periodic scan for missed events.
  *
- * A job is opened once, however often its trigger is seen. One that cannot be opened (no such model, half an upload) gets a
- * status that says why. What storage already holds of a job counts: a lost ledger is rebuilt here.
+ * A job is opened once, however often its trigger is seen. A job that cannot be opened (unknown model, incomplete upload) gets a
+ * status with the reason. Frames that storage already holds count, so intake also rebuilds a lost ledger.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
@@ -12,7 +12,7 @@ import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import { eachJob } from '../jobs/each-job.ts';
+import { forEachJob } from '../jobs/for-each-job.ts';
 import { readStatus } from '../jobs/status.ts';
 import type { Steps } from '../jobs/steps.ts';
 import type { ProducerMetrics } from '../metrics.ts';
@@ -20,7 +20,7 @@ import { type Drop, Drops, dropOf } from './drops.ts';
 import { type CreatedBlob, createdBlobs } from './media-event.ts';
 import { openJob } from './open-job.ts';
 
-/** Long enough to open a job, short enough that a killed producer's event is soon seen by another. */
+/** Long enough to open a job, short enough that another producer soon receives the event of a killed one. */
 const EVENT_LEASE_SECONDS = 60;
 const PASS_MS = 500;
 
@@ -39,18 +39,18 @@ export interface IntakeParts {
 export class Intake {
   readonly #parts: IntakeParts;
   readonly #drops: Drops;
-  /** Jobs that ended before this ledger knew them: looked at once. */
+  /** Jobs that ended before this ledger existed, so that their status is read only once. */
   readonly #ended = new Set<string>();
   #nextScanAtMs = 0;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
-    this.#drops = new Drops(parts);
+    this.#drops = new Drops(parts.blobs, parts.log);
   }
 
-  /** One event, or a scan where one is due; returns how long to rest. */
+  /** Handles one event, or scans if a scan is due. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
-    if (await this.#takeEvent()) return 0;
+    if (await this.#handleEvent()) return 0;
     const { clock, scanMs } = this.#parts;
     if (clock.monotonicMs() >= this.#nextScanAtMs) {
       await this.#scan();
@@ -59,23 +59,24 @@ export class Intake {
     return Math.min(PASS_MS, scanMs);
   }
 
-  async #takeEvent(): Promise<boolean> {
+  /** Returns whether there was an event. */
+  async #handleEvent(): Promise<boolean> {
     const { events, log, metrics } = this.#parts;
     const message = await events.receive({ visibilityTimeoutSeconds: EVENT_LEASE_SECONDS });
     if (message === undefined) return false;
     const created = createdBlobs(message.text);
     if (created === undefined) {
       metrics.messagesRefused.inc({ queue: events.name });
-      log.warn({ messageId: message.messageId }, 'media event refused: not an event');
+      log.warn({ messageId: message.messageId }, 'media event removed: malformed');
     }
-    const followed = await Promise.all((created ?? []).map((blob) => this.#follow(blob)));
-    // An event that could not be followed comes back after its lease.
-    if (followed.every(Boolean)) await events.remove(message);
+    const handled = await Promise.all((created ?? []).map((blob) => this.#handleBlob(blob)));
+    // Otherwise the event becomes visible again when its lease ends.
+    if (handled.every(Boolean)) await events.remove(message);
     return true;
   }
 
-  /** Returns whether the blob need not be looked at again. */
-  async #follow({ container, name }: CreatedBlob): Promise<boolean> {
+  /** Returns whether the blob is done. If not, its event is received again. */
+  async #handleBlob({ container, name }: CreatedBlob): Promise<boolean> {
     const drop = dropOf(container, name);
     if (drop !== undefined) return this.#tryToTake(drop);
     const jobId = container === 'incoming' ? jobIdOfTrigger(name) : undefined;
@@ -89,37 +90,37 @@ export class Intake {
       const jobId = jobIdOfTrigger(`${folder}/job.json`);
       if (jobId !== undefined) await this.#tryToOpen(jobId);
     }
-    // A producer that died between opening a job, or resolving its first frame, and starting the step.
+    // A producer may have died after it opened a job, or recorded its first frame, and before it started the step.
     const startSteps = async (job: LedgerJob): Promise<void> => {
       const { jobId, state, definition, framesScored, framesFailed } = job;
       const { epoch } = definition;
       if (!isTerminal(state)) await steps.add('split', { jobId, epoch });
       if (state === 'running' && framesScored + framesFailed > 0) await steps.add('stitch', { jobId, epoch });
-      // It may have been opened again: were its ledger lost now, it would have to be opened once more.
+      // A redriven job is open again. If Redis is lost now, it must be opened once more.
       this.#ended.delete(jobId);
     };
-    await eachJob(await ledger.openJobs(), startSteps, { log, doing: 'starting its steps' });
+    await forEachJob(await ledger.openJobs(), startSteps, { log, doing: 'starting the steps' });
   }
 
-  /** Returns whether it need not be tried again. */
+  /** Returns false if the drop must be tried again. */
   async #tryToTake(drop: Drop): Promise<boolean> {
     try {
-      const taking = await this.#drops.take(drop);
-      if (taking.kind === 'taken') return await this.#tryToOpen(taking.jobId);
-      return taking.kind === 'left';
+      const taken = await this.#drops.take(drop);
+      if (taken.kind === 'taken') return await this.#tryToOpen(taken.jobId);
+      return taken.kind === 'left';
     } catch (error) {
-      this.#parts.log.warn({ ...drop, error }, 'dropped video could not be taken: it will be tried again');
+      this.#parts.log.warn({ ...drop, error }, 'dropped video could not be taken: will retry');
       return false;
     }
   }
 
-  /** Whatever is wrong with one job must not keep the others waiting. Returns whether it need not be tried again. */
+  /** Logs an error rather than throwing, so that it does not block other jobs. Returns false if the job must be tried again. */
   async #tryToOpen(jobId: string): Promise<boolean> {
     try {
       await this.#open(jobId);
       return true;
     } catch (error) {
-      this.#parts.log.warn({ jobId, error }, 'job could not be opened: it will be tried again');
+      this.#parts.log.warn({ jobId, error }, 'job could not be opened: will retry');
       return false;
     }
   }

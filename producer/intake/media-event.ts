@@ -1,6 +1,6 @@
 /**
- * What Event Grid puts on `media-events`: one BlobCreated event, in base64 or not, in its own schema or as a CloudEvent,
- * alone or in an array. PURE.
+ * Parses the messages that Event Grid puts on `media-events`: BlobCreated events, in base64 or plain, in the Event Grid or
+ * CloudEvents schema, single or in an array. PURE.
  */
 import { z } from 'zod';
 
@@ -19,7 +19,7 @@ export interface CreatedBlob {
   readonly name: string;
 }
 
-/** The blobs that a message tells of; undefined where it is no event at all. */
+/** The created blobs that a message names, or undefined if the message is not an event. */
 export function createdBlobs(text: string): CreatedBlob[] | undefined {
   const parsed = events.safeParse(parseJson(text) ?? parseJson(Buffer.from(text, 'base64').toString('utf8')));
   if (!parsed.success) return undefined;

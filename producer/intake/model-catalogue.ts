@@ -1,4 +1,4 @@
-/** The models that are published in the `models` container, and the one a job asks for. */
+/** Resolves the model that a job requests against the models published in the `models` container. */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { NAME_PATTERN, modelBlob } from '../../shared/contract/blob-names.ts';
 import type { JobRequest } from '../../shared/contract/job.ts';
@@ -12,7 +12,7 @@ import {
 } from '../../shared/contract/model-manifest.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
-/** Throws MODEL_UNKNOWN, MODEL_INVALID or STYLE_UNKNOWN, each naming what there is instead. */
+/** Throws MODEL_UNKNOWN, MODEL_INVALID or STYLE_UNKNOWN, with the available choices in the hint. */
 export async function resolveModel(
   blobs: BlobStore,
   { model, parameters }: Pick<JobRequest, 'model' | 'parameters'>,
@@ -24,29 +24,33 @@ export async function resolveModel(
     if (error instanceof UnknownChoiceError) {
       throw new PermanentError(
         'STYLE_UNKNOWN',
-        `The model ${manifest.name} cannot do that: ${error.message}.`,
+        `Cannot use model ${manifest.name} with these parameters: ${error.message}.`,
         {
-          hint: `Choose one of: ${error.choices.join(', ')}. A blend is written as ${error.choices[0]}:2,${error.choices.at(-1)}:1.`,
+          hint: `Choose one of: ${error.choices.join(', ')}. To blend styles, give weights: ${error.choices[0]}:2,${error.choices.at(-1)}:1.`,
           cause: error,
         },
       );
     }
     if (error instanceof UnknownParameterError) {
       const takes = Object.keys(manifest.parameters);
-      throw new PermanentError('STYLE_UNKNOWN', `That cannot be asked: ${error.message}.`, {
-        hint:
-          takes.length === 0
-            ? 'Leave the option out: this model has no parameters.'
-            : `It takes: ${takes.join(', ')}.`,
-        cause: error,
-      });
+      throw new PermanentError(
+        'STYLE_UNKNOWN',
+        `Cannot use model ${manifest.name} with these parameters: ${error.message}.`,
+        {
+          hint:
+            takes.length === 0
+              ? 'Leave out the option: this model has no parameters.'
+              : `Available parameters: ${takes.join(', ')}.`,
+          cause: error,
+        },
+      );
     }
     throw error;
   }
   return { name: manifest.name, version: manifest.version, sha256: manifest.sha256 };
 }
 
-/** The version asked for, or the newest there is. */
+/** The requested version, or the newest one. */
 async function findVersion(
   blobs: BlobStore,
   { name, version }: JobRequest['model'],
@@ -58,14 +62,12 @@ async function findVersion(
   const all = [...published].map(([other, others]) => `${other} (${others.join(', ')})`).join('; ');
   throw new PermanentError(
     'MODEL_UNKNOWN',
-    version === undefined
-      ? `There is no model named ${name}.`
-      : `There is no version ${version} of the model ${name}.`,
+    version === undefined ? `Model ${name} does not exist.` : `Model ${name} has no version ${version}.`,
     {
       hint:
         all === ''
-          ? 'No model is published yet: put one into the models container.'
-          : `Published are: ${all}. Choose with --model.`,
+          ? 'No model is published yet. Publish one to the models container.'
+          : `Published models: ${all}. Choose one with \`--model\`.`,
     },
   );
 }
@@ -92,13 +94,13 @@ async function readManifest(
   try {
     const manifest = modelManifest.parse(JSON.parse(String(bytes)));
     if (manifest.name === reference.name && manifest.version === reference.version) return manifest;
-    throw new RangeError(`it is of ${manifest.name}/${manifest.version}`);
+    throw new RangeError(`it describes ${manifest.name}/${manifest.version}`);
   } catch (cause) {
     throw new PermanentError(
       'MODEL_INVALID',
-      `The model.json of ${reference.name}/${reference.version} is not valid.`,
+      `The model.json of ${reference.name}/${reference.version} is missing or not valid.`,
       {
-        hint: 'Publish the model again under a new version.',
+        hint: 'Fix model.json and publish the model as a new version.',
         cause,
       },
     );

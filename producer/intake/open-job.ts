@@ -1,8 +1,8 @@
 /**
- * Opens a job in the ledger from what stands in storage: its trigger, its source, its model, and what has become of its frames.
+ * Opens a job in the ledger from storage: its trigger, source and model, and the outcomes of its frames.
  *
- * Of several producers one opens it. What storage holds is read before, so that the time between being open and being complete
- * is short: a ledger that knows of no frames has all of them done again.
+ * If several producers try, exactly one opens the job. Storage is read before, to keep the time short in which the job is open
+ * but its outcomes are missing, because frames without an outcome are scored again.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
@@ -17,45 +17,45 @@ import type { Log } from '../../shared/runtime/log.ts';
 import { readCap } from '../jobs/caps.ts';
 import { publishRefusal } from '../jobs/status.ts';
 import type { Steps } from '../jobs/steps.ts';
-import { storedOutcomes } from '../jobs/stored-outcomes.ts';
+import { readOutcomes } from '../jobs/stored-outcomes.ts';
 import { resolveModel } from './model-catalogue.ts';
 
-/** What people write is read into memory: a request is a thousand bytes. */
+/** A trigger is user input and is read into memory. A valid one has about a thousand bytes. */
 const TRIGGER_BYTES_MAX = 64 * 1024;
 
 export interface OpenJobParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly steps: Steps;
-  /** A source is downloaded whole: a larger one would fill the disk of everybody's jobs. */
+  /** The whole source is downloaded; a larger one would fill the disk that all jobs share. */
   readonly sourceBytesMax: number;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
- * opened   it is open now, by us
- * known    the ledger knew it already
- * absent   it has no trigger
- * refused  it cannot be opened, and its status says why
+ * opened   this call opened the job
+ * known    the ledger already knows the job
+ * absent   the job has no trigger
+ * refused  the job cannot be opened; its status has the reason
  */
-export type Opening = 'opened' | 'known' | 'absent' | 'refused';
+export type OpenResult = 'opened' | 'known' | 'absent' | 'refused';
 
-/** `model` is the one that an earlier run has used: a job's model never changes. */
+/** `earlierModel` is the model of an earlier run, if any: a job never changes its model. */
 export async function openJob(
   parts: OpenJobParts,
   jobId: string,
-  { model: modelBefore }: { readonly model?: JobRequest['model'] | undefined } = {},
-): Promise<Opening> {
+  earlierModel?: JobRequest['model'],
+): Promise<OpenResult> {
   const { blobs, ledger, steps, clock, log } = parts;
   const trigger = await blobs.stat('incoming', triggerBlob(jobId));
   if (trigger === undefined) return 'absent';
   const epoch = clock.now().getTime();
   try {
-    const request = await readTrigger(blobs, { jobId, sizeBytes: trigger.sizeBytes });
+    const request = await readTrigger(blobs, jobId, trigger.sizeBytes);
     await checkSource(blobs, request, parts.sourceBytesMax);
-    const model = await resolveModel(blobs, { ...request, model: modelBefore ?? request.model });
-    const { scored, failed } = await storedOutcomes(blobs, jobId);
+    const model = await resolveModel(blobs, { ...request, model: earlierModel ?? request.model });
+    const { scored, failed } = await readOutcomes(blobs, jobId);
     const cap = await readCap(parts, jobId);
     if (!(await ledger.open({ request, model, epoch }))) return 'known';
     if (cap !== undefined) await ledger.setCap(jobId, cap.spendingMax);
@@ -75,13 +75,10 @@ export async function openJob(
   return 'opened';
 }
 
-async function readTrigger(
-  blobs: BlobStore,
-  { jobId, sizeBytes }: { readonly jobId: string; readonly sizeBytes: number },
-): Promise<JobRequest> {
+async function readTrigger(blobs: BlobStore, jobId: string, sizeBytes: number): Promise<JobRequest> {
   const refusal = (reason: string): PermanentError =>
-    new PermanentError('JOB_INVALID', `The trigger ${triggerBlob(jobId)} cannot be used: ${reason}.`, {
-      hint: 'Enqueue the video again; `npm run enqueue` writes a valid trigger.',
+    new PermanentError('JOB_INVALID', `The trigger ${triggerBlob(jobId)} is not valid: ${reason}.`, {
+      hint: 'Enqueue the video again with `npm run enqueue`, which writes a valid trigger.',
     });
   if (sizeBytes > TRIGGER_BYTES_MAX) throw refusal(`it has ${sizeBytes} bytes`);
   const json = parseJson(String(await blobs.get('incoming', triggerBlob(jobId))));
@@ -92,7 +89,7 @@ async function readTrigger(
   return parsed.data;
 }
 
-/** Half an upload never starts a job: the source is there, and is the one that the trigger speaks of. */
+/** Throws unless the source is complete and is the file that the trigger names. An incomplete upload never starts a job. */
 async function checkSource(
   blobs: BlobStore,
   { jobId, source }: JobRequest,
@@ -102,19 +99,19 @@ async function checkSource(
   if (found !== undefined && found.sizeBytes > sizeBytesMax) {
     throw new PermanentError(
       'SOURCE_TOO_LARGE',
-      `The video ${JSON.stringify(source.name)} is too large: ${sizeText(found.sizeBytes)}, of ${sizeText(sizeBytesMax)} at most.`,
+      `The video ${JSON.stringify(source.name)} is too large: it has ${sizeText(found.sizeBytes)}, the limit is ${sizeText(sizeBytesMax)}.`,
       {
-        hint: 'Cut it, or encode it smaller. It must fit the producer’s disk, with its result and other jobs: FRAMEFLEET_WORK_BYTES_MAX.',
+        hint: 'Cut the video or encode it at a lower bit rate. To raise the limit, give the producer more disk space (FRAMEFLEET_WORK_BYTES_MAX).',
       },
     );
   }
   if (found?.etag === source.etag && found.sizeBytes === source.sizeBytes) return;
-  const why = found === undefined ? 'it is not there' : 'it is not the file that the trigger speaks of';
+  const why = found === undefined ? 'it is not in storage' : 'it is not the file that the trigger names';
   throw new PermanentError(
     'SOURCE_CHANGED',
     `The video ${JSON.stringify(source.name)} cannot be used: ${why}.`,
     {
-      hint: 'Enqueue it again, and leave the upload alone until it is done.',
+      hint: 'Enqueue it again, and do not change the uploaded file until the job has ended.',
     },
   );
 }

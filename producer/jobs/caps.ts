@@ -1,21 +1,23 @@
-/** Caps that operators have set for jobs, `control/caps/<jobId>`: taken up by the ledger, where dispatch and the scaler read them. */
+/**
+ * Copies the spending caps that operators set, `control/caps/<jobId>`, into the ledger, where dispatch and the scaler read them.
+ */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { CAPS_PREFIX, capBlob } from '../../shared/contract/blob-names.ts';
 import { type JobCap, decodeJobCap, jobIdOfCap } from '../../shared/contract/cap.ts';
 import { type LedgerJob, spendingMaxOf } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import { eachJob } from './each-job.ts';
+import { forEachJob } from './for-each-job.ts';
 
 export interface CapParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
-  /** How often caps are looked for. */
+  /** How often to scan for caps. */
   readonly scanMs: number;
   readonly log: Log;
 }
 
-/** One look at the caps of open jobs; returns how long to rest. */
+/** Applies the caps of all open jobs once. Returns how long to rest, in milliseconds. */
 export async function capsPass(parts: CapParts): Promise<number> {
   const { blobs, ledger, scanMs, log } = parts;
   const withCap = new Set<string>();
@@ -25,19 +27,19 @@ export async function capsPass(parts: CapParts): Promise<number> {
   }
   if (withCap.size === 0) return scanMs;
   const jobs = (await ledger.openJobs()).filter(({ jobId }) => withCap.has(jobId));
-  await eachJob(jobs, (job) => takeUp(parts, job), { log, doing: 'taking up its cap' });
+  await forEachJob(jobs, (job) => applyCap(parts, job), { log, doing: 'applying the cap' });
   return scanMs;
 }
 
-async function takeUp({ blobs, ledger, log }: CapParts, job: LedgerJob): Promise<void> {
+async function applyCap({ blobs, ledger, log }: CapParts, job: LedgerJob): Promise<void> {
   const { jobId } = job;
   const cap = await readCap({ blobs, log }, jobId);
   if (cap === undefined || spendingMaxOf(job) === cap.spendingMax) return;
   if (await ledger.setCap(jobId, cap.spendingMax))
-    log.info({ jobId, spendingMax: cap.spendingMax, before: spendingMaxOf(job) }, 'cap taken up');
+    log.info({ jobId, spendingMax: cap.spendingMax, before: spendingMaxOf(job) }, 'cap changed');
 }
 
-/** Undefined where none is set, or it cannot be read: then the job's own holds. */
+/** Undefined if no cap is set or it cannot be read. The cap from the job request then applies. */
 export async function readCap(
   { blobs, log }: Pick<CapParts, 'blobs' | 'log'>,
   jobId: string,
@@ -45,6 +47,6 @@ export async function readCap(
   const bytes = await blobs.get('control', capBlob(jobId));
   if (bytes === undefined) return undefined;
   const cap = decodeJobCap(bytes.toString('utf8'), jobId);
-  if (cap === undefined) log.warn({ jobId }, 'cap refused: it cannot be read');
+  if (cap === undefined) log.warn({ jobId }, 'cap ignored: cannot be read');
   return cap;
 }

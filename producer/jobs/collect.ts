@@ -1,6 +1,6 @@
 /**
- * Takes results from the queue and marks their frames in the ledger; starts the stitch with a job's first result; ends a job
- * whose owner would not want its video any more. A result that comes twice, or late, changes nothing.
+ * Receives result messages and records their frames in the ledger. Starts the stitch with a job's first result, and fails a
+ * job that has too many failed frames. A duplicate or late result changes nothing.
  */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import { type ResultMessage, decodeMessage, resultMessage } from '../../shared/contract/messages.ts';
@@ -10,17 +10,17 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { failJob } from './fail-job.ts';
-import { judge } from './judge.ts';
-import type { StepJob, Steps } from './steps.ts';
+import { failedFramesError } from './failed-frames.ts';
+import type { JobRun, Steps } from './steps.ts';
 
 const RESULT_LEASE_SECONDS = 30;
-/** A message for a newer producer is left for it. */
+/** A message from a newer release stays on the queue for a newer producer. */
 const NEWER_DELAY_SECONDS = 60;
-/** A result that still cannot be taken after so many deliveries, half a minute apart, is dropped: twelve hours. */
+/** A result that still fails after this many attempts, half a minute apart (twelve hours), is dropped. */
 const DELIVERIES_MAX = 1_440;
-/** Where it is Redis that is away, each result fails once and then waits for its lease. */
+/** If Redis is down, each result fails once and becomes visible again when its lease ends. */
 const AFTER_FAILURE_MS = 500;
-/** The collector stays quick while a job is open: the end of every job waits for it. */
+/** Polling stays frequent while a job is open, because a job cannot complete before its last result is collected. */
 const REST_BUSY = { minMs: 50, maxMs: 300 };
 const REST_IDLE = { minMs: 500, maxMs: 5_000 };
 
@@ -41,6 +41,7 @@ export class Collector {
     this.#parts = parts;
   }
 
+  /** Processes one message. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
     const { results, ledger } = this.#parts;
     const message = await results.receive({ visibilityTimeoutSeconds: RESULT_LEASE_SECONDS });
@@ -53,14 +54,17 @@ export class Collector {
     const decoded = decodeMessage(message.text, resultMessage);
     switch (decoded.kind) {
       case 'valid':
-        if (!(await this.#tryToTake(decoded.message, message.dequeueCount))) return AFTER_FAILURE_MS;
+        if (!(await this.#tryToRecord(decoded.message, message.dequeueCount))) return AFTER_FAILURE_MS;
         break;
       case 'newer':
         await results.update(message, { visibilityTimeoutSeconds: NEWER_DELAY_SECONDS });
         return 0;
       case 'malformed':
         this.#parts.metrics.messagesRefused.inc({ queue: results.name });
-        this.#parts.log.warn({ messageId: message.messageId, reason: decoded.reason }, 'result refused');
+        this.#parts.log.warn(
+          { messageId: message.messageId, reason: decoded.reason },
+          'result message removed: malformed',
+        );
         break;
     }
     await results.remove(message);
@@ -68,31 +72,31 @@ export class Collector {
   }
 
   /**
-   * Returns false where the result could not be taken: it comes back after its lease, and the others are taken meanwhile. One that
-   * never can be is dropped in the end: what it tells is in storage, too.
+   * Returns whether to remove the message. A result that fails stays on the queue and becomes visible again when its lease ends,
+   * so it does not block other results. After the last attempt it is dropped: storage holds the same outcomes.
    */
-  async #tryToTake(result: ResultMessage, dequeueCount: number): Promise<boolean> {
+  async #tryToRecord(result: ResultMessage, dequeueCount: number): Promise<boolean> {
     const { jobId, batchIndex } = result;
     try {
-      await this.#take(result);
+      await this.#record(result);
       return true;
     } catch (error) {
       const isDropped = dequeueCount >= DELIVERIES_MAX;
-      this.#parts.log.warn({ jobId, batchIndex, dequeueCount, isDropped, error }, 'result not taken');
+      this.#parts.log.warn({ jobId, batchIndex, dequeueCount, isDropped, error }, 'result not recorded');
       return isDropped;
     }
   }
 
-  async #take(result: ResultMessage): Promise<void> {
+  async #record(result: ResultMessage): Promise<void> {
     const { ledger, steps, clock, log, metrics } = this.#parts;
     const { jobId, batchIndex, scored } = result;
     const job = await ledger.job(jobId);
     if (job === undefined) {
-      log.warn({ jobId, batchIndex }, 'result of a job that is not known');
+      log.warn({ jobId, batchIndex }, 'result ignored: unknown job');
       return;
     }
     const { epoch } = job.definition;
-    // What is scored is stored. What had failed before the job was opened again may be tried again by now.
+    // Scored frames are in storage whatever the epoch. Failures from an earlier epoch may have been redriven since.
     const failed = result.epoch < epoch ? [] : result.failed;
     const { newlyScored, newlyFailed, newlyFailedByGroup } = await ledger.resolve(jobId, {
       batchIndex,
@@ -110,25 +114,24 @@ export class Collector {
     }
     log.info(
       { jobId, batchIndex, worker: result.worker, newlyScored, newlyFailed, wallSeconds: result.wallSeconds },
-      'result taken',
+      'result recorded',
     );
-    if (newlyFailed > 0) await this.#judge({ jobId, epoch });
+    if (newlyFailed > 0) await this.#failIfTooManyFailed({ jobId, epoch });
     if (newlyScored + newlyFailed > 0) await steps.add('stitch', { jobId, epoch });
   }
 
-  /** It does not count against the window of batches on the queue while no worker can see it. */
+  /** A delayed batch is invisible to workers, so it does not count toward the dispatch window. */
   async #noteDelay({ jobId, batchIndex }: ResultMessage, delaySeconds: number): Promise<void> {
     const { ledger, clock } = this.#parts;
     const nowMs = clock.now().getTime();
     await ledger.delay(jobId, batchIndex, { nowMs, untilMs: nowMs + delaySeconds * 1000 });
   }
 
-  /** Ends a job that can no longer become the video its owner asked for. */
-  async #judge(opened: StepJob): Promise<void> {
+  async #failIfTooManyFailed(run: JobRun): Promise<void> {
     const { ledger } = this.#parts;
-    const job = await ledger.job(opened.jobId);
+    const job = await ledger.job(run.jobId);
     if (job === undefined) return;
-    const verdict = judge(job, await ledger.failures(opened.jobId));
-    if (verdict !== null) await failJob(this.#parts, opened, verdict);
+    const error = failedFramesError(job, await ledger.failures(run.jobId));
+    if (error !== null) await failJob(this.#parts, run, error);
   }
 }

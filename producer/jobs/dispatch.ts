@@ -1,7 +1,9 @@
 /**
- * Keeps a window of ready batches on the queue, taking turns between jobs, and sends again what nobody got any further
- * with. A batch is claimed in the ledger before it is sent: two producers never send the same one at the same time, and one
- * that dies in between leaves a batch that is sent again. A job at its cap sends nothing more: see `spending-cap.ts`.
+ * Keeps a window of ready batches on the queue, with jobs taking turns, and sends a batch again when it makes no progress.
+ *
+ * A batch is claimed in the ledger before it is sent, so two producers never send the same batch at the same time. If a producer
+ * dies between claim and send, the batch counts as stale later and is sent again. A job at its spending cap sends nothing more
+ * (`spending-cap.ts`).
  */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import {
@@ -16,15 +18,15 @@ import type { Spending } from '../../shared/redis/spending.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { ProducerMetrics } from '../metrics.ts';
-import { eachJob } from './each-job.ts';
+import { forEachJob } from './for-each-job.ts';
 import { hasCap, maySendMore } from './spending-cap.ts';
 import { nextInTurn, windowSize } from './take-turns.ts';
 
 const PASS_MS = 200;
 const PASS_IDLE_MS = 1_000;
-/** So many times as long a batch may wait whose message seems to be there. */
-const PATIENCE = 10;
-/** Batches that a job may have on the queue, delayed ones included, in windows. */
+/** A batch whose message still seems to be on the queue may wait this many times longer. */
+const QUEUED_PATIENCE = 10;
+/** How many windows of batches a job may have on the queue, delayed ones included. */
 const WINDOWS_PER_JOB = 4;
 
 export interface DispatchParts {
@@ -37,35 +39,35 @@ export interface DispatchParts {
   readonly metrics: ProducerMetrics;
 }
 
-/** One pass; returns how long to rest. */
+/** Sends batches once. Returns how long to rest, in milliseconds. */
 export async function dispatchPass(parts: DispatchParts): Promise<number> {
   const jobs = (await parts.ledger.openJobs()).filter(({ state }) => state === 'running');
   if (jobs.length === 0) return PASS_IDLE_MS;
-  await sendAgain(parts, jobs);
+  await requeueStaleBatches(parts, jobs);
   await fillWindow(parts, jobs);
   return PASS_MS;
 }
 
 /**
- * Makes batches ready again that nobody has got any further with. While the queue holds as many messages as were sent, none
- * seems to have vanished, and a fleet that has not come yet is not helped by more of them. But what stands there may be others':
- * after a much longer time a batch is sent again all the same.
+ * Marks batches without progress as ready to be sent again. While the queue holds at least as many messages as batches were sent,
+ * no message seems lost, and duplicates would not help a fleet that is still booting. Because other programs
+ * can put messages there too, a batch is sent again anyway after a much longer time.
  */
-async function sendAgain(
+async function requeueStaleBatches(
   { ledger, batches, resendMs, clock, log, metrics }: DispatchParts,
   jobs: readonly LedgerJob[],
 ): Promise<void> {
   const sent = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
   if (sent === 0) return;
   const seemsWhole = (await batches.countApprox()) >= sent;
-  const staleMs = seemsWhole ? resendMs * PATIENCE : resendMs;
-  const sendStale = async ({ jobId }: LedgerJob): Promise<void> => {
+  const staleMs = seemsWhole ? resendMs * QUEUED_PATIENCE : resendMs;
+  const requeue = async ({ jobId }: LedgerJob): Promise<void> => {
     const stale = await ledger.requeueStale(jobId, clock.now().getTime() - staleMs);
     if (stale === 0) return;
     metrics.batchesResent.inc(stale);
-    log.warn({ jobId, batches: stale }, 'batches got no further and are sent again');
+    log.warn({ jobId, batches: stale }, 'stale batches will be sent again');
   };
-  await eachJob(jobs, sendStale, { log, doing: 'sending stale batches again' });
+  await forEachJob(jobs, requeue, { log, doing: 'requeueing stale batches' });
 }
 
 async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Promise<void> {
@@ -103,21 +105,21 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
       }
       await send(parts, turn.job, claimed);
     } catch (error) {
-      // What is wrong with one job does not keep the others waiting; with the last of them it is the pass that fails.
+      // An error with one job does not block the others. If every job fails, so does the pass.
       turns.delete(turn.job.jobId);
       if (turns.size === 0) throw error;
-      parts.log.warn({ jobId: turn.job.jobId, error }, 'batch not sent: the next pass tries it again');
+      parts.log.warn({ jobId: turn.job.jobId, error }, 'batch not sent: will retry on the next pass');
       continue;
     }
     cap.sent(turn.job);
     turn.batchesReady -= 1;
-    // Several turns fall into one millisecond: they keep their order all the same.
+    // Several turns can fall in the same millisecond. The fraction keeps their order.
     turn.lastDispatchedAt = claimedAtMs + turnsTaken / window / 2;
     onQueue += 1;
   }
 }
 
-/** What jobs with a cap may still send in this pass. Without Redis nothing is known of it, and the pass fails. */
+/** Tracks what capped jobs may still send in this pass. Throws if Redis is unreachable, which fails the pass. */
 async function watchCaps({ spending }: DispatchParts, jobs: readonly LedgerJob[]) {
   const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
   const outstanding = new Map(jobs.map(({ jobId, batchesOutstanding }) => [jobId, batchesOutstanding]));
@@ -153,19 +155,19 @@ async function send(
   log.debug({ jobId, batchIndex, frameStart, frameEnd }, 'batch sent');
 }
 
-/** On the queue, and not released with a delay: what an engine may receive now. */
+/** Batches on the queue without a delay, which an engine can receive now. */
 function batchesVisible({ batchesOutstanding, delayedUntilMs }: LedgerJob, nowMs: number): number {
   const delayed = delayedUntilMs.filter((untilMs) => untilMs > nowMs).length;
   return Math.max(0, batchesOutstanding - delayed);
 }
 
-/** A job whose batches are all delayed does not send the rest of them after those. */
+/** Limited, so that a job whose batches are all delayed does not put all its other batches on the queue as well. */
 function batchesToSend(job: LedgerJob, window: number): number {
   const room = WINDOWS_PER_JOB * window - job.batchesOutstanding;
   return Math.min(batchesReady(job), Math.max(0, room));
 }
 
-/** Batches whose frames are all stored and that are not on the queue. */
+/** Batches that have all frames stored and are not on the queue. */
 function batchesReady({
   batchSize,
   framesSplit,

@@ -1,22 +1,27 @@
-/** Ends a job that cannot be completed, with the sentence its owner will read. */
+/** Moves a job that cannot complete to `failed`, with the error that its owner sees. */
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import { FleetError, describeError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import type { StepJob } from './steps.ts';
+import type { JobRun } from './steps.ts';
+
+export interface FailJobParts {
+  readonly ledger: Ledger;
+  readonly log: Log;
+}
 
 export async function failJob(
-  { ledger, log }: { readonly ledger: Ledger; readonly log: Log },
-  { jobId, epoch }: StepJob,
+  { ledger, log }: FailJobParts,
+  { jobId, epoch }: JobRun,
   error: unknown,
 ): Promise<void> {
-  const reason =
+  const jobError =
     error instanceof FleetError
       ? { code: error.code, message: error.message, hint: error.hint ?? null }
       : {
           code: 'INTERNAL',
-          message: `Something went wrong that should not have: ${describeError(error)}`,
-          hint: 'Look at the log of the producer for this job, then enqueue the video again.',
+          message: `An unexpected error occurred: ${describeError(error)}`,
+          hint: 'Check the producer log for this job, then enqueue the video again.',
         };
-  if (await ledger.move(jobId, 'failed', { error: reason, epoch }))
-    log.warn({ jobId, ...reason }, 'job failed');
+  if (await ledger.move(jobId, 'failed', { error: jobError, epoch }))
+    log.warn({ jobId, ...jobError }, 'job failed');
 }

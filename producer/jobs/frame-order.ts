@@ -1,8 +1,8 @@
 /**
- * The scored frames of a job in order, as they come: what the stitch feeds to ffmpeg.
+ * Yields the scored frames of a job in order, for the stitch to pass to ffmpeg.
  *
- * Waits for each frame to be scored or given up; a frame that was given up is replaced as the job's owner chose. Holds a
- * few frames ahead, whatever the video's length.
+ * Waits until each frame is scored or has failed for good, and replaces a failed frame according to the job's policy. Prefetches
+ * a few frames, so memory use does not depend on the length of the video.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { frameBlob, scoredBlob } from '../../shared/contract/blob-names.ts';
@@ -15,7 +15,7 @@ import { isWholeJpeg } from '../media/jpeg-size.ts';
 const FETCHES_AT_ONCE = 16;
 const WAIT_MS = 250;
 
-/** The job came to an end by another way while its frames were waited for. */
+/** The job ended, or was reopened, while the stitch waited for its frames. */
 export class JobEndedError extends Error {}
 
 export interface FrameOrder {
@@ -23,7 +23,7 @@ export interface FrameOrder {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly jobId: string;
-  /** Of the job as it was opened: opened again, it is another's to put in order. */
+  /** If the job is reopened, its epoch changes and this iteration ends. */
   readonly epoch: number;
   readonly frameCount: number;
   readonly onFailedFrame: FailedFramePolicy;
@@ -43,12 +43,12 @@ export async function* framesInOrder(order: FrameOrder): AsyncGenerator<Buffer> 
         if (nextFetch >= resolved) resolved = await order.ledger.resolvedUpTo(order.jobId, nextFetch);
         if (nextFetch >= resolved) break;
         const fetch = scoredFrame(order, nextFetch);
-        fetch.catch(() => undefined); // Looked at when its turn comes.
+        fetch.catch(() => undefined); // Awaited when the frame is due.
         fetches.push(fetch);
         nextFetch += 1;
       }
       if (fetches.length > 0) break;
-      await refuseEnded(order);
+      await assertRunning(order);
       await clock.sleep(WAIT_MS, signal);
     }
     const frame = (await fetches.shift()) ?? (await replacement(order, frameIndex, previous));
@@ -64,7 +64,7 @@ async function scoredFrame(
   return blobs.get('scored', scoredBlob(jobId, frameIndex), { signal });
 }
 
-/** What stands in for a frame that was given up: never nothing, and never bytes that are no picture. */
+/** The substitute for a failed frame: always a complete JPEG. */
 async function replacement(
   order: FrameOrder,
   frameIndex: number,
@@ -75,34 +75,38 @@ async function replacement(
   if (failure === undefined) {
     throw new TransientError(
       'STORAGE_UNAVAILABLE',
-      `Frame ${frameIndex} is said to be scored, but its picture is not there.`,
+      `Frame ${frameIndex} is recorded as scored, but its image is not in storage.`,
     );
   }
-  await refuseEnded(order);
+  await assertRunning(order);
   if (onFailedFrame === 'repeat-previous' && previous !== undefined) return previous;
   const original = await blobs.get('frames', frameBlob(jobId, frameIndex), { signal });
   if (original !== undefined && failure.kind !== 'undecodable' && isWholeJpeg(original)) return original;
   return previous ?? (await nextScored(order, frameIndex));
 }
 
-/** The first frame behind that is scored: for a video whose first frames are all bad. */
+/** The next frame that is scored, for a video whose first frames all failed. */
 async function nextScored(order: FrameOrder, frameIndex: number): Promise<Buffer> {
   const { ledger, clock, jobId, frameCount, signal } = order;
   for (let next = frameIndex + 1; next < frameCount; next += 1) {
     while ((await ledger.resolvedUpTo(jobId, next)) <= next) {
-      await refuseEnded(order);
+      await assertRunning(order);
       await clock.sleep(WAIT_MS, signal);
     }
     const frame = await scoredFrame(order, next);
     if (frame !== undefined) return frame;
   }
-  throw new PermanentError('TOO_MANY_FAILED_FRAMES', `No frame from ${frameIndex} on could be scored.`, {
-    hint: 'Each reason stands in scored/<job>/<frame>.failed.json. Look at the first of these frames in the source.',
-  });
+  throw new PermanentError(
+    'TOO_MANY_FAILED_FRAMES',
+    `No frame from frame ${frameIndex} to the end could be scored.`,
+    {
+      hint: 'Read the reasons in scored/<job>/<frame>.failed.json, and check the first of these frames in the source.',
+    },
+  );
 }
 
-async function refuseEnded({ ledger, jobId, epoch }: FrameOrder): Promise<void> {
+async function assertRunning({ ledger, jobId, epoch }: FrameOrder): Promise<void> {
   const job = await ledger.job(jobId);
   if (job?.state !== 'running' || job.definition.epoch !== epoch)
-    throw new JobEndedError(`the job ${jobId} has ended`);
+    throw new JobEndedError(`job ${jobId} has ended`);
 }

@@ -1,19 +1,19 @@
 /**
- * When the frames of ended jobs are due for removal, and who may touch a job's frames as a whole.
+ * When the frames of ended jobs are due for removal, and the lock on all frames of a job.
  *
- * A due time is a wish: a lost Redis loses it, and the storage account's own lifecycle rule is then what removes the frames. The
- * hold keeps the removal of a job's frames and its being opened again apart, and two producers that would do the same.
+ * Due times are lost with Redis. The lifecycle rule of the storage account then removes the frames. The hold prevents removing
+ * frames while the job is reopened, and two producers from doing either at the same time.
  */
 import { randomUUID } from 'node:crypto';
 
 import type { Redis } from 'ioredis';
 
 const DUE = 'framefleet:frames-due';
-/** Longer than whoever holds it works without looking at the clock; a killed holder's hold is over after this. */
+/** Longer than any operation under a hold takes. If the holder is killed, its hold expires after this time. */
 export const HOLD_MS = 300_000;
 
-/** Takes a job off the list unless it has got another time since. KEYS due. ARGV jobId, time. */
-const DONE = `
+/** Removes a job's due time unless it has changed since. KEYS due. ARGV jobId, time. */
+const REMOVE_DUE = `
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if due and tonumber(due) == tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end`;
 
@@ -32,24 +32,24 @@ export class FrameRetention {
     this.#redis = redis;
   }
 
-  /** A later time takes the place of an earlier one. */
+  /** Replaces any earlier due time. */
   async schedule({ jobId, dueAtMs }: DueFrames): Promise<void> {
     await this.#redis.zadd(DUE, dueAtMs, jobId);
   }
 
-  /** The job lives again: its frames are nobody's to remove. */
+  /** For a job that is reopened: its frames must stay. */
   async cancel(jobId: string): Promise<void> {
     await this.#redis.zrem(DUE, jobId);
   }
 
-  /** The time of a job's frames, or undefined. */
+  /** Undefined if the frames of the job are not scheduled for removal. */
   async dueAtMs(jobId: string): Promise<number | undefined> {
     const due = await this.#redis.zscore(DUE, jobId);
     return due === null ? undefined : Number(due);
   }
 
-  /** Those that are due longest. */
-  async due(nowMs: number, { max }: { readonly max: number }): Promise<DueFrames[]> {
+  /** At most `max` jobs that are due, longest overdue first. */
+  async listDue(nowMs: number, max: number): Promise<DueFrames[]> {
     const jobIds = await this.#redis.zrange(DUE, '-inf', String(nowMs), 'BYSCORE', 'LIMIT', 0, max);
     const times = await Promise.all(jobIds.map((jobId) => this.dueAtMs(jobId)));
     return jobIds.flatMap((jobId, index) => {
@@ -58,12 +58,12 @@ export class FrameRetention {
     });
   }
 
-  /** The frames are removed, or are not to be. */
-  async done({ jobId, dueAtMs }: DueFrames): Promise<void> {
-    await this.#redis.eval(DONE, 1, DUE, jobId, dueAtMs);
+  /** Removes the due time, once the frames are removed or must stay. */
+  async removeDue({ jobId, dueAtMs }: DueFrames): Promise<void> {
+    await this.#redis.eval(REMOVE_DUE, 1, DUE, jobId, dueAtMs);
   }
 
-  /** Undefined while another holds the job's frames. To be given back: `await using hold = …`. */
+  /** Undefined while another producer holds the job's frames. Release it with `await using hold = …`. */
   async hold(jobId: string): Promise<AsyncDisposable | undefined> {
     const [key, token] = [`framefleet:frames-held:${jobId}`, randomUUID()];
     if ((await this.#redis.set(key, token, 'PX', HOLD_MS, 'NX')) === null) return undefined;

@@ -1,9 +1,10 @@
 /**
- * Room on the local disk: a folder a job, with its source downloaded once for both steps, gone when the job has ended or the
- * producer stops. What a killed producer left is removed by the next one that starts here.
+ * Allocates local disk space: one folder per job, with the source downloaded once for both steps. The folder is removed when the
+ * job ends or the producer stops; a producer that starts removes the folders that a killed one left.
  *
- * The disk has an end: a job counts with its source and a result of that size. Where there is no room for another, the folders of
- * jobs of which no step is running go first (they are fetched again); else the step waits, and jobs that fit go before it.
+ * Each job reserves space for its source and for a result of the same size. If a new job does not fit, the folders of jobs without
+ * a running step are removed first (their sources are downloaded again later). Otherwise the step waits, and smaller jobs may
+ * overtake it.
  */
 import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,55 +14,53 @@ import { sourceBlob } from '../../shared/contract/blob-names.ts';
 import type { JobRequest } from '../../shared/contract/job.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
-import { NotNowError, type Step } from './steps.ts';
+import { type JobStep, StepDeferredError } from './steps.ts';
 
 const FOLDER_PATTERN = /^producer-(\d+)$/;
-/** The source, and a result that is about as large. */
-const ROOM_PER_SOURCE = 2;
-/** With its result it leaves room for a small job beside it. */
+/** The source, and a result of about the same size. */
+const BYTES_PER_SOURCE_BYTE = 2;
+/** The largest source: with its result it leaves a fifth of the disk for small jobs. */
 const SOURCE_FRACTION_MAX = 0.4;
-/** A job ends in minutes; a look costs one call to Redis. */
-const REST_MS = 5_000;
+/** Jobs take minutes, and a retry costs one call to Redis. */
+const RETRY_MS = 5_000;
 
-/** What a step has while it runs. */
-export interface StepRoom extends AsyncDisposable {
-  /** Empty at first, and gone with the step. */
-  readonly folder: string;
-  /** The path of the job's source, downloaded if it is not here. Throws SOURCE_CHANGED where it is not what was enqueued. */
+/** The disk space of a step while it runs. */
+export interface StepFolder extends AsyncDisposable {
+  /** Empty when the step starts; removed when it ends. */
+  readonly path: string;
+  /** Returns the path of the job's source, and downloads it if needed. Throws SOURCE_CHANGED if it is not the enqueued file. */
   source(signal: AbortSignal): Promise<string>;
 }
 
-interface Place {
+interface Reservation {
   readonly bytes: number;
   stepsRunning: number;
   download: Promise<string> | undefined;
+}
+
+export interface JobFoldersOptions {
+  readonly workFolder: string;
+  /** Undefined: the space that is free now. */
+  readonly workBytesMax: number | undefined;
+  readonly blobs: BlobStore;
 }
 
 export class JobFolders {
   readonly #root: string;
   readonly #blobs: BlobStore;
   readonly #bytesMax: number;
-  /** In the order in which they came. */
-  readonly #places = new Map<string, Place>();
-  /** Under way: the room is there when they are over. */
+  /** By job id, oldest first. */
+  readonly #reservations = new Map<string, Reservation>();
+  /** In progress. Their space is free when they have finished. */
   readonly #removals = new Set<Promise<void>>();
 
-  private constructor(root: string, { blobs, bytesMax }: { blobs: BlobStore; bytesMax: number }) {
+  private constructor(root: string, blobs: BlobStore, bytesMax: number) {
     this.#root = root;
     this.#blobs = blobs;
     this.#bytesMax = bytesMax;
   }
 
-  static async open({
-    workFolder,
-    workBytesMax,
-    blobs,
-  }: {
-    readonly workFolder: string;
-    /** Undefined: what is free now. */
-    readonly workBytesMax: number | undefined;
-    readonly blobs: BlobStore;
-  }): Promise<JobFolders> {
+  static async open({ workFolder, workBytesMax, blobs }: JobFoldersOptions): Promise<JobFolders> {
     await mkdir(workFolder, { recursive: true });
     for (const name of await readdir(workFolder)) {
       const pid = FOLDER_PATTERN.exec(name)?.[1];
@@ -72,69 +71,70 @@ export class JobFolders {
     await rm(root, { recursive: true, force: true });
     await mkdir(root, { recursive: true, mode: 0o700 });
     const { bavail, bsize } = await statfs(root);
-    return new JobFolders(root, { blobs, bytesMax: workBytesMax ?? bavail * bsize });
+    return new JobFolders(root, blobs, workBytesMax ?? bavail * bsize);
   }
 
-  /** Of a source that can be worked here. */
+  /** The largest source that this producer can process. */
   get sourceBytesMax(): number {
     return Math.floor(this.#bytesMax * SOURCE_FRACTION_MAX);
   }
 
-  /** Throws NotNowError where there is no room for the job. */
-  async enter(request: JobRequest, step: Step): Promise<StepRoom> {
+  /** Throws StepDeferredError if there is no room for the job. */
+  async enter(request: JobRequest, step: JobStep): Promise<StepFolder> {
     const { jobId } = request;
-    // Without a pause in between: whoever comes next finds it taken.
-    const place = this.#places.get(jobId) ?? this.#makePlace(request);
-    place.stepsRunning += 1;
+    // No await between the check and the reservation, so that two steps cannot reserve the same space.
+    const reservation = this.#reservations.get(jobId) ?? this.#reserve(request);
+    reservation.stepsRunning += 1;
     try {
       await Promise.all(this.#removals);
       const jobFolder = path.join(this.#root, jobId);
       await mkdir(jobFolder, { recursive: true });
-      const folder = await mkdtemp(path.join(jobFolder, `${step}-`));
+      const stepPath = await mkdtemp(path.join(jobFolder, `${step}-`));
       return {
-        folder,
-        source: (signal) => this.#source(request, place, signal),
+        path: stepPath,
+        source: (signal) => this.#source(request, reservation, signal),
         [Symbol.asyncDispose]: async () => {
-          place.stepsRunning -= 1;
-          await rm(folder, { recursive: true, force: true });
+          reservation.stepsRunning -= 1;
+          await rm(stepPath, { recursive: true, force: true });
         },
       };
     } catch (error) {
-      place.stepsRunning -= 1;
+      reservation.stepsRunning -= 1;
       throw error;
     }
   }
 
-  #makePlace({ jobId, source }: JobRequest): Place {
-    const bytes = Math.min(source.sizeBytes * ROOM_PER_SOURCE, this.#bytesMax);
-    for (const other of this.#idleToLeave(bytes)) this.remove(other).catch(() => undefined); // Waited for in `enter`.
-    const place = { bytes, stepsRunning: 0, download: undefined };
-    this.#places.set(jobId, place);
-    return place;
+  #reserve({ jobId, source }: JobRequest): Reservation {
+    const bytes = Math.min(source.sizeBytes * BYTES_PER_SOURCE_BYTE, this.#bytesMax);
+    for (const other of this.#idleJobsToEvict(bytes)) this.remove(other).catch(() => undefined); // Awaited in `enter`.
+    const reservation = { bytes, stepsRunning: 0, download: undefined };
+    this.#reservations.set(jobId, reservation);
+    return reservation;
   }
 
-  /** The jobs whose folders must go, so that there is room for so much. */
-  #idleToLeave(bytes: number): string[] {
-    const used = [...this.#places.values()].reduce((sum, place) => sum + place.bytes, 0);
+  /** The jobs whose folders must be removed to make room for `bytes`. */
+  #idleJobsToEvict(bytes: number): string[] {
+    const used = [...this.#reservations.values()].reduce((sum, reservation) => sum + reservation.bytes, 0);
     let missing = used + bytes - this.#bytesMax;
-    const leaving: string[] = [];
-    for (const [jobId, place] of this.#places) {
+    const evicted: string[] = [];
+    for (const [jobId, reservation] of this.#reservations) {
       if (missing <= 0) break;
-      if (place.stepsRunning > 0) continue;
-      leaving.push(jobId);
-      missing -= place.bytes;
+      if (reservation.stepsRunning > 0) continue;
+      evicted.push(jobId);
+      missing -= reservation.bytes;
     }
-    if (missing <= 0) return leaving;
-    throw new NotNowError(`no room for ${bytes} bytes beside ${used} of ${this.#bytesMax}`, {
-      restMs: REST_MS,
-    });
+    if (missing <= 0) return evicted;
+    throw new StepDeferredError(
+      `not enough disk space: ${bytes} bytes needed, ${used} of ${this.#bytesMax} in use`,
+      RETRY_MS,
+    );
   }
 
-  #source(request: JobRequest, place: Place, signal: AbortSignal): Promise<string> {
-    if (place.download !== undefined) return place.download;
+  #source(request: JobRequest, reservation: Reservation, signal: AbortSignal): Promise<string> {
+    if (reservation.download !== undefined) return reservation.download;
     const download = this.#download(request, signal);
-    place.download = download;
-    download.catch(() => (place.download = undefined));
+    reservation.download = download;
+    download.catch(() => (reservation.download = undefined));
     return download;
   }
 
@@ -150,9 +150,9 @@ export class JobFolders {
     if (size !== source.sizeBytes || found?.etag !== source.etag) {
       throw new PermanentError(
         'SOURCE_CHANGED',
-        `The video ${JSON.stringify(source.name)} was changed after it was enqueued.`,
+        `The video ${JSON.stringify(source.name)} changed after it was enqueued.`,
         {
-          hint: 'Enqueue it again, and leave the upload alone until it is done.',
+          hint: 'Enqueue it again, and do not change the uploaded file until the job has ended.',
         },
       );
     }
@@ -161,9 +161,9 @@ export class JobFolders {
     return complete;
   }
 
-  /** When the job has ended. */
+  /** Removes the job's folder and frees its space. */
   async remove(jobId: string): Promise<void> {
-    this.#places.delete(jobId);
+    this.#reservations.delete(jobId);
     const removal = rm(path.join(this.#root, jobId), { recursive: true, force: true });
     this.#removals.add(removal);
     try {

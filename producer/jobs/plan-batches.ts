@@ -1,8 +1,8 @@
 /**
  * How many frames make a batch. PURE.
  *
- * Long enough that receiving and settling cost nothing beside the work (about 30 s), short enough that a small job still
- * occupies several engines and a lost machine loses little.
+ * A batch takes about 30 s: long enough that the cost of receiving and settling it is negligible, short enough that a small job
+ * still occupies several engines and a lost instance loses little work.
  */
 import {
   BATCH_FRAMES_MAX,
@@ -10,26 +10,26 @@ import {
   MEGAPIXELS_PER_SECOND_ASSUMED,
 } from '../../shared/contract/limits.ts';
 
-/** A job is cut into at least so many batches, so that the fleet has something to share. */
+/** A job has at least this many batches, so that several engines can share it. */
 const BATCHES_PER_JOB_MIN = 16;
 const BATCH_FRAMES_MIN = 4;
 
 export interface BatchSizeInputs {
   readonly framesExpected: number;
   readonly megapixelsPerFrame: number;
-  /** Of one engine with this model, where it has been measured. */
+  /** The measured rate of one engine with this model. Undefined until it is known. */
   readonly megapixelsPerSecond: number | undefined;
-  /** What the job asked for: taken as it is. */
-  readonly asked: number | undefined;
+  /** The batch size in the job request. Overrides the calculation. */
+  readonly requested: number | undefined;
 }
 
 export function planBatchSize({
   framesExpected,
   megapixelsPerFrame,
   megapixelsPerSecond,
-  asked,
+  requested,
 }: BatchSizeInputs): number {
-  if (asked !== undefined) return Math.min(Math.max(1, asked), BATCH_FRAMES_MAX);
+  if (requested !== undefined) return Math.min(Math.max(1, requested), BATCH_FRAMES_MAX);
   const rate = megapixelsPerSecond ?? MEGAPIXELS_PER_SECOND_ASSUMED;
   const inTargetTime = Math.floor((BATCH_TARGET_SECONDS * rate) / Math.max(megapixelsPerFrame, 1e-6));
   const shared = Math.ceil(framesExpected / BATCHES_PER_JOB_MIN);

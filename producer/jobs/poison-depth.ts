@@ -1,16 +1,11 @@
-/** How much stands on the poison queue, for whoever is to hear of it. */
+/** Publishes the depth of the poison queue as a metric. */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 
-const LOOK_EVERY_MS = 10_000;
+const INTERVAL_MS = 10_000;
 
-export async function poisonDepthPass({
-  poison,
-  metrics,
-}: {
-  readonly poison: WorkQueue;
-  readonly metrics: ProducerMetrics;
-}): Promise<number> {
+/** Returns how long to rest, in milliseconds. */
+export async function poisonDepthPass(poison: WorkQueue, metrics: ProducerMetrics): Promise<number> {
   metrics.poisonMessages.set(await poison.countApprox());
-  return LOOK_EVERY_MS;
+  return INTERVAL_MS;
 }

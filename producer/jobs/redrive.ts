@@ -1,13 +1,13 @@
 /**
- * Tries failures of ended jobs again, on request: `control/redrive/<jobId>/<poisonId>`, which `npm run poison redrive` writes.
+ * Retries failed frames of ended jobs, on request: `control/redrive/<jobId>/<poisonId>`, which `npm run poison redrive` writes.
  *
- *   the job is open              the request waits until it has ended
- *   nothing of it is failed now  the request goes
- *   else                         its status says that it waits; the records of the failures go; the ledger forgets the job and
- *                                opens it again, from storage, with all that is scored; the request goes, last
+ *   job open               the request waits until the job has ended
+ *   no failed frame left   the request is removed
+ *   otherwise              set the status to `waiting`, remove the failure records, make the ledger forget the job, reopen it
+ *                          from storage with all scored frames, and finally remove the request
  *
- * Killed between any two of these, or done by two producers: the next pass finds the request and goes on. At worst a frame that
- * has failed again meanwhile is tried once more.
+ * A pass that is interrupted, or runs on two producers, is safe: the next pass finds the request and continues. At worst a frame
+ * that has failed again meanwhile is retried once more.
  */
 import pLimit from 'p-limit';
 
@@ -24,18 +24,18 @@ import type { ProducerMetrics } from '../metrics.ts';
 import type { FrameRetention } from './frame-retention.ts';
 import { readReport } from './report.ts';
 import { publishReopening, readStatus } from './status.ts';
-import { storedFrames } from './stored-outcomes.ts';
+import { listOutcomes } from './stored-outcomes.ts';
 
 const CALLS_AT_ONCE = 16;
 
 export interface RedriveParts extends OpenJobParts {
   readonly retention: FrameRetention;
-  /** How often requests are looked for. */
+  /** How often to scan for requests. */
   readonly scanMs: number;
   readonly metrics: ProducerMetrics;
 }
 
-/** One look at all requests; returns how long to rest. */
+/** Carries out all requests once. Returns how long to rest, in milliseconds. */
 export async function redrivePass(parts: RedriveParts): Promise<number> {
   const requests = new Map<string, string[]>();
   for await (const { name } of parts.blobs.list('control', { prefix: REDRIVE_PREFIX })) {
@@ -46,8 +46,8 @@ export async function redrivePass(parts: RedriveParts): Promise<number> {
     try {
       await redriveJob(parts, jobId, names);
     } catch (error) {
-      // Whatever is wrong with one job must not keep the others waiting.
-      parts.log.warn({ jobId, error }, 'failures could not be tried again: they will be');
+      // An error with one job does not block the others.
+      parts.log.warn({ jobId, error }, 'redrive failed: will retry on the next pass');
     }
   }
   return parts.scanMs;
@@ -59,43 +59,43 @@ async function redriveJob(parts: RedriveParts, jobId: string, requests: readonly
   await using hold = await retention.hold(jobId);
   if (hold === undefined || (await ledger.isOpen(jobId))) return;
   if ((await blobs.stat('incoming', triggerBlob(jobId))) === undefined) {
-    log.warn({ jobId, requests: requests.length }, 'nothing can be tried again: the job has no trigger');
+    log.warn({ jobId, requests: requests.length }, 'redrive request removed: job has no trigger');
     await removeAll(parts, 'control', requests);
     return;
   }
   const status = await readStatus(blobs, jobId);
-  if (status === undefined) return; // Its ledger was lost before anything was said: intake opens it.
+  if (status === undefined) return; // Redis was lost before a status was published. Intake opens the job again.
   const frames = await framesToRedrive(parts, status, await readFrames(parts, requests));
   if (frames.length === 0) {
-    log.info({ jobId, requests: requests.length }, 'nothing of what was to be tried again is failed now');
+    log.info({ jobId, requests: requests.length }, 'redrive request removed: no failed frame left');
     await removeAll(parts, 'control', requests);
     return;
   }
   const report = await readReport(blobs, jobId);
   await retention.cancel(jobId);
-  await publishReopening(blobs, status, { now: clock.now() });
-  const { failed } = await storedFrames(blobs, jobId);
-  const wanted = new Set(frames);
-  const records = failed.filter((index) => wanted.has(index)).map((index) => failedFrameBlob(jobId, index));
+  await publishReopening(blobs, status, clock.now());
+  const { failed } = await listOutcomes(blobs, jobId);
+  const retried = new Set(frames);
+  const records = failed.filter((index) => retried.has(index)).map((index) => failedFrameBlob(jobId, index));
   await removeAll(parts, 'scored', records);
   if (!(await ledger.forget(jobId))) return;
-  const opening = await openJob(parts, jobId, { model: report?.model });
-  log.info({ jobId, frames: frames.length, opening }, 'failures are tried again');
-  if (opening === 'known') return; // Another opened it: whether it did so with the failures is seen when it ends.
+  const opening = await openJob(parts, jobId, report?.model);
+  log.info({ jobId, frames: frames.length, opening }, 'job redriven');
+  if (opening === 'known') return; // Another producer opened it, perhaps with the old failures. Check again when it has ended.
   if (opening === 'opened') metrics.redrives.inc(requests.length);
   await removeAll(parts, 'control', requests);
 }
 
-/** Of the frames asked for, those that are to be done. All where the job has no result. */
+/** The requested frames that still need to run: all of them if the job has no result. */
 async function framesToRedrive(
   { blobs }: RedriveParts,
   { jobId, state }: JobStatus,
-  asked: ReadonlySet<number>,
+  requested: ReadonlySet<number>,
 ): Promise<number[]> {
-  if (state !== 'completed') return [...asked];
-  const [{ scored }, report] = await Promise.all([storedFrames(blobs, jobId), readReport(blobs, jobId)]);
+  if (state !== 'completed') return [...requested];
+  const [{ scored }, report] = await Promise.all([listOutcomes(blobs, jobId), readReport(blobs, jobId)]);
   const failed = report && new Set(report.failedFrames.map(({ frameIndex }) => frameIndex));
-  return [...asked].filter((index) => !scored.has(index) && (failed === undefined || failed.has(index)));
+  return [...requested].filter((index) => !scored.has(index) && (failed === undefined || failed.has(index)));
 }
 
 async function readFrames(
@@ -107,7 +107,7 @@ async function readFrames(
   const read = async (name: string): Promise<void> => {
     const bytes = await blobs.get('control', name);
     const request = bytes && decodeRedriveRequest(bytes.toString('utf8'));
-    if (request === undefined) log.warn({ request: name }, 'redrive request refused: it cannot be read');
+    if (request === undefined) log.warn({ request: name }, 'redrive request ignored: cannot be read');
     else for (const frameIndex of indicesOf(request.frames)) frames.add(frameIndex);
   };
   await Promise.all(requests.map((name) => limit(() => read(name))));

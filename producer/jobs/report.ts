@@ -1,6 +1,6 @@
 /**
- * `results/<jobId>/report.json`: how a job went. Of one that is completed, and of one that failed when frames of it had: each
- * failed frame with its reason.
+ * The job report, `results/<jobId>/report.json`: source, model, warnings, and each failed frame with its reason. Every completed
+ * job has one, and so does a failed job that has failed frames.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { reportBlob } from '../../shared/contract/blob-names.ts';
@@ -10,15 +10,15 @@ import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 
-export interface ReportParts {
+interface JobReportParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly clock: Clock;
 }
 
-/** `resultSha256` is null where there is no result. */
+/** `resultSha256` is null if the job has no result. */
 export async function putReport(
-  { blobs, ledger, clock }: ReportParts,
+  { blobs, ledger, clock }: JobReportParts,
   { jobId, definition, framesExpected, warnings }: LedgerJob,
   resultSha256: string | null,
 ): Promise<void> {
@@ -41,7 +41,7 @@ export async function putReport(
   });
 }
 
-/** Undefined where there is none, or it cannot be read. */
+/** Undefined if there is no report or it cannot be read. */
 export async function readReport(blobs: BlobStore, jobId: string): Promise<JobReport | undefined> {
   const bytes = await blobs.get('results', reportBlob(jobId));
   return jobReport.safeParse(parseJson(String(bytes))).data;

@@ -1,9 +1,9 @@
 /**
- * Keeps the frames of an ended job for a while, and then removes them: `frames/<jobId>/` and `scored/<jobId>/`. Those of a job
- * with failures are kept longer, to be looked at and tried again. The result stays.
+ * Removes the frames of an ended job after its retention time: `frames/<jobId>/` and `scored/<jobId>/`. Frames of a job with
+ * failures are kept longer, for inspection and redrive. The result stays.
  *
- * Removed in slices, each with the job held and looked at anew, so that a job that is opened again loses nothing more. Killed in
- * between, another pass goes on with what is left.
+ * Frames are removed in slices. Each slice holds the job and checks its state first, so a job that is reopened loses nothing
+ * more. After a crash the next pass removes the rest.
  */
 import assert from 'node:assert/strict';
 
@@ -15,16 +15,16 @@ import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import { eachJob } from './each-job.ts';
+import { forEachJob } from './for-each-job.ts';
 import { type DueFrames, type FrameRetention, HOLD_MS } from './frame-retention.ts';
 
 const PASS_MS = 30_000;
-const JOBS_A_PASS = 16;
+const JOBS_PER_PASS = 16;
 const SLICE_BLOBS = 512;
 const REMOVALS_AT_ONCE = 32;
-/** A slice begins no removal after this; one that has begun takes three minutes at the very most. */
+/** A slice starts no removal after this time. A removal in progress takes at most three more minutes. */
 const SLICE_MS = 60_000;
-assert(SLICE_MS + 180_000 < HOLD_MS, 'a slice ends before its hold does');
+assert(SLICE_MS + 180_000 < HOLD_MS, 'a slice must end before its hold expires');
 
 export interface RetainParts {
   readonly blobs: BlobStore;
@@ -36,8 +36,8 @@ export interface RetainParts {
   readonly log: Log;
 }
 
-/** A job has come to its end. */
-export async function keepForAWhile(
+/** Schedules the removal of an ended job's frames. */
+export async function scheduleFrameRemoval(
   { retention, keepFramesMs, keepFailedFramesMs, clock }: RetainParts,
   { jobId, state, framesFailed }: Pick<LedgerJob, 'jobId' | 'state' | 'framesFailed'>,
 ): Promise<void> {
@@ -46,25 +46,25 @@ export async function keepForAWhile(
   await retention.schedule({ jobId, dueAtMs: clock.now().getTime() + keepMs });
 }
 
-/** A slice of each job that is due; returns how long to rest. */
+/** Removes one slice of each job that is due. Returns how long to rest, in milliseconds. */
 export async function retainPass(parts: RetainParts): Promise<number> {
-  const due = await parts.retention.due(parts.clock.now().getTime(), { max: JOBS_A_PASS });
-  let isMore = due.length === JOBS_A_PASS;
+  const due = await parts.retention.listDue(parts.clock.now().getTime(), JOBS_PER_PASS);
+  let isMore = due.length === JOBS_PER_PASS;
   const remove = async (job: DueFrames): Promise<void> => {
     if (await removeSlice(parts, job)) isMore = true;
   };
-  await eachJob(due, remove, { log: parts.log, doing: 'removing its frames' });
+  await forEachJob(due, remove, { log: parts.log, doing: 'removing the frames' });
   return isMore ? 0 : PASS_MS;
 }
 
-/** Returns whether more is left that may be removed at once. */
+/** Returns whether the job has more frames to remove. */
 async function removeSlice(parts: RetainParts, due: DueFrames): Promise<boolean> {
   const { blobs, ledger, retention, clock, log } = parts;
   const { jobId, dueAtMs } = due;
   await using hold = await retention.hold(jobId);
   if (hold === undefined || (await retention.dueAtMs(jobId)) !== dueAtMs) return false;
   if (await ledger.isOpen(jobId)) {
-    await retention.done(due); // Its next end gives it another time.
+    await retention.removeDue(due); // The job gets a new due time when it ends again.
     return false;
   }
   const limit = pLimit(REMOVALS_AT_ONCE);
@@ -81,8 +81,8 @@ async function removeSlice(parts: RetainParts, due: DueFrames): Promise<boolean>
   }
   if (isMore) return true;
   await blobs.remove('control', capBlob(jobId));
-  await retention.done(due);
-  log.info({ jobId }, 'frames of an ended job removed');
+  await retention.removeDue(due);
+  log.info({ jobId }, 'frames removed');
   return false;
 }
 

@@ -1,9 +1,9 @@
 /**
- * The step `split`: decodes the source once, stores frame i as `frames/<jobId>/<i>.jpg` in order, and the timestamps as
- * `timeline.json`. Batches become ready while it runs. What would make the job fail at its end is found out first: a source
- * that is cut off or too large, tracks that the result cannot hold.
+ * The `split` step: decodes the source once, stores frame i as `frames/<jobId>/<i>.jpg` in order, and the timestamps as
+ * `timeline.json`. Batches become ready while it runs. Problems that would fail the job at its end are detected first: a source
+ * that is truncated or too large, tracks that the result cannot hold.
  *
- * Run again after its producer died, it decodes again (the same bytes) and stores only what is not there.
+ * Idempotent: a second run decodes again, to the same bytes, and stores only the missing frames.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { frameBlob, frameIndexOf, jobPrefix, timelineBlob } from '../../shared/contract/blob-names.ts';
@@ -18,9 +18,9 @@ import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import type { JobFolders } from './job-folders.ts';
 import { planBatchSize } from './plan-batches.ts';
-import type { StepJob } from './steps.ts';
+import type { JobRun } from './steps.ts';
 
-/** Enough to hide the latency of storage, few enough that memory does not notice. */
+/** Hides the latency of storage, and holds only 16 frames in memory. */
 const UPLOADS_AT_ONCE = 16;
 
 export interface SplitParts {
@@ -32,21 +32,17 @@ export interface SplitParts {
   readonly metrics: ProducerMetrics;
 }
 
-export async function split(
-  parts: SplitParts,
-  { jobId, epoch }: StepJob,
-  signal: AbortSignal,
-): Promise<void> {
+export async function split(parts: SplitParts, { jobId, epoch }: JobRun, signal: AbortSignal): Promise<void> {
   const { blobs, ledger, folders, log } = parts;
   const job = await ledger.job(jobId);
   if (job?.definition.epoch !== epoch || isTerminal(job.state) || job.splitFinished) return;
-  await using room = await folders.enter(job.definition.request, 'split');
+  await using folder = await folders.enter(job.definition.request, 'split');
   await ledger.move(jobId, 'running', { epoch });
-  const sourcePath = await room.source(signal);
+  const sourcePath = await folder.source(signal);
   const video = await probeVideo(sourcePath);
   checkLimits(video, parts.sourceLimits);
-  await workableTracks({ sourcePath, video, folder: room.folder, signal });
-  await plan(parts, job, video);
+  await workableTracks({ sourcePath, video, folder: folder.path, signal });
+  await planBatches(parts, job, video);
 
   const timeline = await storeFrames(parts, { jobId, sourcePath, video, signal });
   await blobs.put('frames', timelineBlob(jobId), encodeTimeline(timeline), {
@@ -57,7 +53,7 @@ export async function split(
   log.info({ jobId, frames: timeline.pts.length }, 'split finished');
 }
 
-async function plan(
+async function planBatches(
   { ledger }: SplitParts,
   { jobId, definition }: LedgerJob,
   video: VideoInfo,
@@ -68,7 +64,7 @@ async function plan(
     framesExpected,
     megapixelsPerFrame,
     megapixelsPerSecond: await ledger.rate(definition.model.name),
-    asked: definition.request.batchSize,
+    requested: definition.request.batchSize,
   });
   await ledger.planSplit(jobId, { framesExpected, megapixelsPerFrame, batchSize });
 }
@@ -83,7 +79,7 @@ async function storeFrames(
   },
 ): Promise<Timeline> {
   const { jobId, signal } = source;
-  const stored = await storedFrames(blobs, jobId);
+  const stored = await listStoredFrames(blobs, jobId);
   const store = async (frameIndex: number, jpeg: Buffer): Promise<void> => {
     if (stored.has(frameIndex)) return;
     await blobs.put('frames', frameBlob(jobId, frameIndex), jpeg, {
@@ -101,7 +97,7 @@ async function storeFrames(
     framesStored += 1;
     if (framesStored % UPLOADS_AT_ONCE === 0) await ledger.recordSplit(jobId, framesStored);
   };
-  // Disposed of on every way out: ffmpeg does not outlive an upload that failed.
+  // `await using` stops ffmpeg even if an upload fails.
   await using frames = decodeFrames({
     ...source,
     limits: sourceLimits,
@@ -116,14 +112,14 @@ async function storeFrames(
       return value;
     }
     const upload = store(framesStored + uploads.length, value);
-    upload.catch(() => undefined); // Looked at when its turn comes.
+    upload.catch(() => undefined); // Awaited in `settleOldest`.
     uploads.push(upload);
     if (uploads.length >= UPLOADS_AT_ONCE) await settleOldest();
   }
 }
 
-/** What an earlier run of this step has stored already. */
-async function storedFrames(blobs: BlobStore, jobId: string): Promise<Set<number>> {
+/** The frames that an earlier run of this step has stored. */
+async function listStoredFrames(blobs: BlobStore, jobId: string): Promise<Set<number>> {
   const stored = new Set<number>();
   for await (const { name } of blobs.list('frames', { prefix: jobPrefix(jobId) })) {
     const frameIndex = frameIndexOf(name);

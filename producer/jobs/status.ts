@@ -1,8 +1,8 @@
 /**
- * `results/<jobId>/status.json`: what people who may read the media account see of a job.
+ * The job status, `results/<jobId>/status.json`, for users who can read the media account.
  *
- * Written when something has changed, and after writing looked at again: two producers may write at once, and the last word
- * must be the final one.
+ * Written when it changes. After a write the ledger is read again, because two producers may write at the same time and the last
+ * write must hold the final state.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';
@@ -15,7 +15,7 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import { type FleetError, PermanentError, errorCodeFrom } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { ProducerMetrics } from '../metrics.ts';
-import { eachJob } from './each-job.ts';
+import { forEachJob } from './for-each-job.ts';
 import { putReport } from './report.ts';
 import { hasCap, heldAtCap } from './spending-cap.ts';
 
@@ -28,7 +28,7 @@ export interface StatusParts {
   readonly spending: Pick<Spending, 'ofJobs'>;
   readonly log: Log;
   readonly metrics: ProducerMetrics;
-  /** Called for a job that has come to its end, before it is closed: once, unless a producer dies. */
+  /** Called when a job has ended, before it is closed. Called again if a producer dies in between. */
   readonly onEnded: (job: LedgerJob) => Promise<void>;
 }
 
@@ -40,38 +40,39 @@ export class StatusPublisher {
     this.#parts = parts;
   }
 
+  /** Publishes every status that has changed. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
     const { ledger, spending, metrics, log } = this.#parts;
     const { jobs, unreadableJobs } = await ledger.openRecords();
     metrics.jobsOpen.set(jobs.length);
     const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
     const publish = (job: LedgerJob): Promise<void> => this.#publish(job, spent.get(job.jobId) ?? 0);
-    await eachJob(jobs, publish, { log, doing: 'publishing the status' });
-    await eachJob(unreadableJobs, (job) => this.#end(job), { log, doing: 'ending the job' });
+    await forEachJob(jobs, publish, { log, doing: 'publishing the status' });
+    await forEachJob(unreadableJobs, (job) => this.#failUnreadable(job), { log, doing: 'failing the job' });
     return PASS_MS;
   }
 
-  /** Its status is what intake goes by: a job that has failed is not opened again. */
-  async #end(job: UnreadableJob): Promise<void> {
+  /** Publishes a final status first: intake does not open a job again whose status is `failed`. */
+  async #failUnreadable(job: UnreadableJob): Promise<void> {
     const { blobs, ledger, clock, log, metrics } = this.#parts;
     const { jobId } = job;
     const error = unreadable(job);
     await publishRefusal(blobs, { jobId, error, now: clock.now() });
     await ledger.discard(jobId);
     metrics.jobsEnded.inc({ state: 'failed' });
-    log.error({ jobId, error }, 'job failed: its record in the ledger could not be read');
+    log.error({ jobId, error }, 'job failed: ledger record cannot be read');
   }
 
   async #publish(job: LedgerJob, spent: number): Promise<void> {
     const { blobs, ledger, clock, metrics, onEnded } = this.#parts;
-    const content = JSON.stringify(statusOf(job, { spent, updatedAt: new Date(0) }));
+    const content = JSON.stringify(statusOf(job, spent, new Date(0)));
     if (this.#published.get(job.jobId) !== content) {
       if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#parts, job, null);
-      await putStatus(blobs, statusOf(job, { spent, updatedAt: clock.now() }));
+      await putStatus(blobs, statusOf(job, spent, clock.now()));
       this.#published.set(job.jobId, content);
     }
     const now = await ledger.job(job.jobId);
-    if (now !== undefined && !isSame(now, job)) return this.#publish(now, spent);
+    if (now !== undefined && !isSameState(now, job)) return this.#publish(now, spent);
     if (now === undefined || !isTerminal(job.state)) return;
     metrics.jobsEnded.inc({ state: job.state });
     await onEnded(job);
@@ -80,15 +81,12 @@ export class StatusPublisher {
   }
 }
 
-/** Whether a job still is where it was: in the same state, and not opened again. */
-function isSame(now: LedgerJob, before: LedgerJob): boolean {
+/** Whether the job is in the same state and has not been reopened. */
+function isSameState(now: LedgerJob, before: LedgerJob): boolean {
   return now.state === before.state && now.definition.epoch === before.definition.epoch;
 }
 
-function statusOf(
-  job: LedgerJob,
-  { spent, updatedAt }: { readonly spent: number; readonly updatedAt: Date },
-): JobStatus {
+function statusOf(job: LedgerJob, spent: number, updatedAt: Date): JobStatus {
   return {
     version: 1,
     jobId: job.jobId,
@@ -109,11 +107,14 @@ function statusOf(
   };
 }
 
-/** The status of a job that could not even be opened. */
-export async function publishRefusal(
-  blobs: BlobStore,
-  { jobId, error, now }: { readonly jobId: string; readonly error: FleetError; readonly now: Date },
-): Promise<void> {
+export interface JobRefusal {
+  readonly jobId: string;
+  readonly error: FleetError;
+  readonly now: Date;
+}
+
+/** Publishes the status of a job that could not be opened. */
+export async function publishRefusal(blobs: BlobStore, { jobId, error, now }: JobRefusal): Promise<void> {
   await putStatus(blobs, {
     version: 1,
     jobId,
@@ -128,12 +129,8 @@ export async function publishRefusal(
   });
 }
 
-/** A job that ended is to be opened again: until it is, its status says that it waits. */
-export async function publishReopening(
-  blobs: BlobStore,
-  status: JobStatus,
-  { now }: { readonly now: Date },
-): Promise<void> {
+/** Sets the status of an ended job to `waiting` until it is open again. */
+export async function publishReopening(blobs: BlobStore, status: JobStatus, now: Date): Promise<void> {
   await putStatus(blobs, {
     ...status,
     state: 'waiting',
@@ -144,13 +141,13 @@ export async function publishReopening(
   });
 }
 
-/** Undefined where there is none, or it cannot be read. */
+/** Undefined if there is no status or it cannot be read. */
 export async function readStatus(blobs: BlobStore, jobId: string): Promise<JobStatus | undefined> {
   const bytes = await blobs.get('results', statusBlob(jobId));
   return jobStatus.safeParse(parseJson(String(bytes))).data;
 }
 
-/** The error of a failed job, for a command that waited for its result. `hint` is for a status without one. */
+/** The error of a failed job, for a command that waits for its result. `hint` is the fallback if the status has none. */
 export function failureOf({ error }: JobStatus, { hint }: { readonly hint?: string } = {}): PermanentError {
   const next = error?.hint ?? hint;
   return new PermanentError(

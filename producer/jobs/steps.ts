@@ -1,11 +1,11 @@
 /**
- * A job's steps on the producer, `split` and `stitch`, as BullMQ jobs: each runs once per job at a time, is taken over when
- * its producer dies, and is tried again when it fails. The only importer of BullMQ.
+ * The producer's steps of a job, `split` and `stitch`, as BullMQ jobs. The only file that imports BullMQ.
  *
- * BullMQ remembers a step that has ended, so that it is not run twice. A job that is opened again has another epoch, and with it
- * steps of its own.
+ * A step never runs twice at the same time for the same job. Another producer takes it over when its producer dies, and it is
+ * retried when it fails, except after a PermanentError. A StepDeferredError does not count as an attempt. BullMQ remembers
+ * finished steps, so they do not run again; a job that is reopened has a new epoch and therefore new steps.
  *
- * A step is idempotent: BullMQ may run it again from the start. A PermanentError is not tried again; a NotNowError is no attempt.
+ * Steps must be idempotent: BullMQ may run them again from the start.
  */
 import { DelayedError, type Job, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 
@@ -13,50 +13,63 @@ import type { Redis } from '../../shared/redis/redis.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 
-export type Step = 'split' | 'stitch';
+export type JobStep = 'split' | 'stitch';
 
-/** A producer that is killed is no fault of the step. */
+/** High, because a step stalls when its producer is killed, which is not the step's fault. */
 const STALLS_MAX = 20;
 const ATTEMPTS_MAX = 4;
 const RETRY_DELAY_MS = 2_000;
-/** A killed producer's step is taken over after this long and one or two looks. Renewed at half of it. */
+/** After this time plus one or two stalled checks, another producer takes over. BullMQ renews the lock at half of it. */
 const LOCK_MS = 10_000;
-const LOOK_FOR_STALLED_MS = 5_000;
+const STALLED_CHECK_MS = 5_000;
 
-/** Whose step it is: a job, as opened at one time. */
-export interface StepJob {
+/** A job under the epoch in which it was opened. A redriven job gets a new epoch. */
+export interface JobRun {
   readonly jobId: string;
   readonly epoch: number;
 }
 
-/** Thrown by a step that has to wait for something: others go first, and it comes again. */
-export class NotNowError extends Error {
-  readonly restMs: number;
+/** Thrown by a step that must wait, such as for disk space. Other steps run first, and this one is tried again later. */
+export class StepDeferredError extends Error {
+  readonly retryAfterMs: number;
 
-  constructor(message: string, { restMs }: { readonly restMs: number }) {
+  constructor(message: string, retryAfterMs: number) {
     super(message);
-    this.name = 'NotNowError';
-    this.restMs = restMs;
+    this.name = 'StepDeferredError';
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
 export interface StepHandler {
-  run(job: StepJob, signal: AbortSignal): Promise<void>;
-  /** The step failed for the last time. */
-  failed(job: StepJob, error: unknown): Promise<void>;
+  run(run: JobRun, signal: AbortSignal): Promise<void>;
+  /** Called after the last failed attempt. */
+  failed(run: JobRun, error: unknown): Promise<void>;
+}
+
+export interface StepOptions {
+  readonly concurrency: number;
+  readonly signal: AbortSignal;
+}
+
+interface StepAttempt {
+  readonly step: JobStep;
+  readonly handler: StepHandler;
+  readonly job: Job<JobRun>;
+  readonly token: string | undefined;
+  readonly signal: AbortSignal;
 }
 
 export class Steps {
   readonly #redis: Redis;
   readonly #log: Log;
-  readonly #queues: Record<Step, Queue<StepJob>>;
-  readonly #workers: Worker<StepJob>[] = [];
+  readonly #queues: Record<JobStep, Queue<JobRun>>;
+  readonly #workers: Worker<JobRun>[] = [];
 
-  constructor({ redis, log }: { readonly redis: Redis; readonly log: Log }) {
+  constructor(redis: Redis, log: Log) {
     this.#redis = redis;
     this.#log = log;
-    const queue = (step: Step) => {
-      const opened = new Queue<StepJob>(queueName(step), {
+    const queue = (step: JobStep) => {
+      const opened = new Queue<JobRun>(queueName(step), {
         connection: redis,
         defaultJobOptions: {
           attempts: ATTEMPTS_MAX,
@@ -71,62 +84,46 @@ export class Steps {
     this.#queues = { split: queue('split'), stitch: queue('stitch') };
   }
 
-  /** Starts a step of a job. A second call for the same job and epoch changes nothing. */
-  async add(step: Step, { jobId, epoch }: StepJob): Promise<void> {
+  /** Queues a step of a job. A second call for the same job and epoch has no effect. */
+  async add(step: JobStep, { jobId, epoch }: JobRun): Promise<void> {
     await this.#queues[step].add(step, { jobId, epoch }, { jobId: `${step}-${jobId}-${epoch}` });
   }
 
-  /** Begins to process a step, at most `concurrency` jobs at once. */
-  process(
-    step: Step,
-    handler: StepHandler,
-    { concurrency, signal }: { readonly concurrency: number; readonly signal: AbortSignal },
-  ): void {
-    const worker = new Worker<StepJob>(
+  /** Starts processing a step, for at most `concurrency` jobs at once. */
+  process(step: JobStep, handler: StepHandler, { concurrency, signal }: StepOptions): void {
+    const worker = new Worker<JobRun>(
       queueName(step),
       (job, token) => this.#attempt({ step, handler, job, token, signal }),
       {
         connection: this.#redis,
         concurrency,
         lockDuration: LOCK_MS,
-        stalledInterval: LOOK_FOR_STALLED_MS,
+        stalledInterval: STALLED_CHECK_MS,
         maxStalledCount: STALLS_MAX,
       },
     );
     worker.on('error', (error) => this.#log.warn({ error, step }, 'step worker failed'));
-    // A worker that is closing takes nothing new, least of all what it has just handed back.
+    // A closing worker takes no new steps, not even the ones it has just put back.
     signal.addEventListener('abort', () => void worker.close(), { once: true });
-    // A step that stalled too often is failed by BullMQ itself.
-    worker.on('failed', (job, error) => void this.#endStalled(job, { handler, error }));
+    // BullMQ itself fails a step that has stalled too often.
+    worker.on('failed', (job, error) => void this.#failStalled(job, handler, error));
     this.#workers.push(worker);
   }
 
-  async #attempt({
-    step,
-    handler,
-    job,
-    token,
-    signal,
-  }: {
-    step: Step;
-    handler: StepHandler;
-    job: Job<StepJob>;
-    token: string | undefined;
-    signal: AbortSignal;
-  }): Promise<void> {
+  async #attempt({ step, handler, job, token, signal }: StepAttempt): Promise<void> {
     const { jobId } = job.data;
     this.#log.debug({ step, jobId, attempt: job.attemptsMade + 1 }, 'step started');
     try {
       await handler.run(job.data, signal);
     } catch (error) {
       if (signal.aborted) {
-        // Stopping is no failure: the step goes back untouched, for the next producer.
+        // Stopping does not count as a failure. The step goes back to the queue for another producer.
         await job.moveToWait(token);
         throw new WaitingError('the producer is stopping');
       }
-      if (error instanceof NotNowError) {
-        this.#log.debug({ error, step, jobId }, 'step waits');
-        await job.moveToDelayed(Date.now() + error.restMs, token);
+      if (error instanceof StepDeferredError) {
+        this.#log.debug({ error, step, jobId }, 'step deferred');
+        await job.moveToDelayed(Date.now() + error.retryAfterMs, token);
         throw new DelayedError(error.message);
       }
       const attempt = job.attemptsMade + 1;
@@ -138,25 +135,22 @@ export class Steps {
     }
   }
 
-  async #endStalled(
-    job: Job<StepJob> | undefined,
-    { handler, error }: { readonly handler: StepHandler; readonly error: Error },
-  ): Promise<void> {
+  async #failStalled(job: Job<JobRun> | undefined, handler: StepHandler, error: Error): Promise<void> {
     try {
-      if (job === undefined || error instanceof UnrecoverableError) return; // Told already, in the attempt.
+      if (job === undefined || error instanceof UnrecoverableError) return; // `#attempt` has already called `failed`.
       if (await job.isFailed()) await handler.failed(job.data, error);
     } catch (failure) {
-      this.#log.warn({ error: failure }, 'the end of a step could not be told');
+      this.#log.warn({ error: failure }, 'stalled step could not be marked as failed');
     }
   }
 
-  /** Waits for steps in progress to hand themselves back: the signal given to `process` must have been aborted. */
+  /** Waits until running steps are back on the queue. Abort the signal passed to `process` first. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#workers.map((worker) => worker.close()));
     await Promise.allSettled(Object.values(this.#queues).map((queue) => queue.close()));
   }
 }
 
-function queueName(step: Step): string {
+function queueName(step: JobStep): string {
   return `framefleet-${step}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The step `stitch`: gives the scored frames to ffmpeg as they come, with the timestamps of the split and the sound of the
- * source, and publishes the result when everything has been counted. Run again, it starts again: nothing is published twice.
+ * The `stitch` step: passes the scored frames to ffmpeg as they become available, with the timestamps from the split and the
+ * audio of the source. Checks the result and publishes it. Idempotent: a second run starts from the beginning and overwrites.
  */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -21,14 +21,14 @@ import { jpegSize } from '../media/jpeg-size.ts';
 import { type Timeline, decodeTimeline } from '../media/timeline.ts';
 import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
+import { failedFramesError } from './failed-frames.ts';
 import { JobEndedError, framesInOrder } from './frame-order.ts';
 import type { JobFolders } from './job-folders.ts';
-import { judge } from './judge.ts';
 import { putReport } from './report.ts';
-import type { StepJob } from './steps.ts';
+import type { JobRun } from './steps.ts';
 
 const WAIT_MS = 300;
-/** The ledger is told of progress every so many frames. */
+/** Progress is recorded in the ledger every this many frames. */
 const PROGRESS_FRAMES = 10;
 const CONTENT_TYPES = { mp4: 'video/mp4', mov: 'video/quicktime', mkv: 'video/x-matroska' } as const;
 
@@ -36,36 +36,36 @@ export interface StitchParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly folders: JobFolders;
-  /** Of ffmpeg, over all of its threads. */
+  /** For ffmpeg, over all of its threads. */
   readonly stitchCpuSecondsMax: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: ProducerMetrics;
 }
 
-export async function stitch(parts: StitchParts, step: StepJob, signal: AbortSignal): Promise<void> {
+export async function stitch(parts: StitchParts, run: JobRun, signal: AbortSignal): Promise<void> {
   const { ledger, log } = parts;
-  const { jobId, epoch } = step;
+  const { jobId, epoch } = run;
   try {
-    const job = await splitJob(parts, step, signal);
+    const job = await waitForSplit(parts, run, signal);
     const result = await publish(parts, job, signal);
     await ledger.move(jobId, 'completed', { result, epoch });
     log.info({ jobId, ...result }, 'job completed');
   } catch (error) {
     if (!(error instanceof JobEndedError)) throw error;
-    log.info({ jobId }, 'stitch given up: the job has ended');
+    log.info({ jobId }, 'stitch stopped: job has ended');
   }
 }
 
-/** The job, once all its frames and timestamps are known. */
-async function splitJob(
+/** Returns the job once its split has finished, so that all frames and timestamps are known. */
+async function waitForSplit(
   { ledger, clock }: StitchParts,
-  { jobId, epoch }: StepJob,
+  run: JobRun,
   signal: AbortSignal,
 ): Promise<LedgerJob> {
   for (;;) {
-    const job = await openedAt(ledger, { jobId, epoch });
-    if (isTerminal(job.state)) throw new JobEndedError(`the job ${jobId} has ended`);
+    const job = await currentJob(ledger, run);
+    if (isTerminal(job.state)) throw new JobEndedError(`job ${run.jobId} has ended`);
     if (job.splitFinished) return job;
     await clock.sleep(WAIT_MS, signal);
   }
@@ -80,11 +80,11 @@ async function publish(
   const { jobId } = job;
   const { request, epoch } = job.definition;
   const timeline = await readTimeline(blobs, jobId);
-  await using room = await folders.enter(request, 'stitch');
-  const sourcePath = await room.source(signal);
+  await using folder = await folders.enter(request, 'stitch');
+  const sourcePath = await folder.source(signal);
   const video = await probeVideo(sourcePath);
-  const trackPlan = await workableTracks({ sourcePath, video, folder: room.folder, signal });
-  const resultPath = path.join(room.folder, `result.${video.container}`);
+  const trackPlan = await workableTracks({ sourcePath, video, folder: folder.path, signal });
+  const resultPath = path.join(folder.path, `result.${video.container}`);
 
   const frames = counted(
     parts,
@@ -99,7 +99,7 @@ async function publish(
     }),
   );
   const first = await frames.next();
-  if (first.done === true) throw new JobEndedError(`the job ${jobId} has no frames`);
+  if (first.done === true) throw new JobEndedError(`job ${jobId} has no frames`);
   const { warnings } = await encodeVideo({
     frames: startingWith(first.value, frames),
     ...jpegSize(first.value),
@@ -112,7 +112,7 @@ async function publish(
     signal,
   });
   for (const warning of warnings) await ledger.warn(jobId, warning);
-  await refuseFailed(ledger, { jobId, epoch });
+  await assertFewFailed(ledger, { jobId, epoch });
   await assertSameLength(resultPath, {
     timeline,
     framesPerSecond: video.framesPerSecond,
@@ -125,20 +125,20 @@ async function publish(
     contentType: CONTENT_TYPES[video.container],
     signal,
   });
-  await putReport(parts, await openedAt(ledger, { jobId, epoch }), await sha256OfFile(resultPath));
+  await putReport(parts, await currentJob(ledger, { jobId, epoch }), await sha256OfFile(resultPath));
   return { blobName, sizeBytes: (await stat(resultPath)).size };
 }
 
-/** The last word on failed frames: some may have failed before all were counted. */
-async function refuseFailed(ledger: Ledger, step: StepJob): Promise<void> {
-  const verdict = judge(await openedAt(ledger, step), await ledger.failures(step.jobId));
-  if (verdict !== null) throw verdict;
+/** The final check on failed frames: some may have failed before all frames were counted. */
+async function assertFewFailed(ledger: Ledger, run: JobRun): Promise<void> {
+  const error = failedFramesError(await currentJob(ledger, run), await ledger.failures(run.jobId));
+  if (error !== null) throw error;
 }
 
-/** The job as it stands, unless it has been forgotten, or opened again, since the step began. */
-async function openedAt(ledger: Ledger, { jobId, epoch }: StepJob): Promise<LedgerJob> {
+/** Throws JobEndedError if the ledger has forgotten or reopened the job since the step started. */
+async function currentJob(ledger: Ledger, { jobId, epoch }: JobRun): Promise<LedgerJob> {
   const job = await ledger.job(jobId);
-  if (job?.definition.epoch !== epoch) throw new JobEndedError(`the job ${jobId} has been opened again`);
+  if (job?.definition.epoch !== epoch) throw new JobEndedError(`job ${jobId} was reopened`);
   return job;
 }
 
@@ -147,8 +147,8 @@ async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> 
   try {
     return decodeTimeline(text);
   } catch (cause) {
-    throw new PermanentError('JOB_INVALID', `The timeline of the job ${jobId} cannot be read.`, {
-      hint: 'Enqueue the video again. If it happens again, keep the log of the producer and report it.',
+    throw new PermanentError('JOB_INVALID', `The timeline of job ${jobId} cannot be read.`, {
+      hint: 'Enqueue the video again. If this error recurs, report it with the producer log.',
       cause,
     });
   }

@@ -1,4 +1,4 @@
-/** What storage holds of a job's frames: those that are scored, and those that were given up. The ledger only indexes it. */
+/** Which frames of a job storage holds as scored or failed. Storage is the source of truth; the ledger is an index of it. */
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
@@ -14,14 +14,14 @@ import type { FrameFailure, FrameOutcomes } from '../../shared/redis/ledger-job.
 
 const FETCHES_AT_ONCE = 16;
 
-export interface StoredFrames {
+export interface OutcomeIndices {
   readonly scored: ReadonlySet<number>;
-  /** Given up, and not scored by anybody since. */
+  /** Failed and not scored since. */
   readonly failed: readonly number[];
 }
 
-/** By name alone: one request for 5,000 frames. */
-export async function storedFrames(blobs: BlobStore, jobId: string): Promise<StoredFrames> {
+/** Reads blob names only: one request for 5,000 frames. */
+export async function listOutcomes(blobs: BlobStore, jobId: string): Promise<OutcomeIndices> {
   const scored = new Set<number>();
   const failed: number[] = [];
   for await (const { name } of blobs.list('scored', { prefix: jobPrefix(jobId) })) {
@@ -32,9 +32,9 @@ export async function storedFrames(blobs: BlobStore, jobId: string): Promise<Sto
   return { scored, failed: failed.filter((frameIndex) => !scored.has(frameIndex)) };
 }
 
-/** With the reason of each frame that was given up. Workers try none of them while its record is there, readable or not. */
-export async function storedOutcomes(blobs: BlobStore, jobId: string): Promise<FrameOutcomes> {
-  const { scored, failed } = await storedFrames(blobs, jobId);
+/** Also reads why each frame failed. Workers skip a frame while its failure record exists, readable or not. */
+export async function readOutcomes(blobs: BlobStore, jobId: string): Promise<FrameOutcomes> {
+  const { scored, failed } = await listOutcomes(blobs, jobId);
   const limit = pLimit(FETCHES_AT_ONCE);
   const reasons = new Map<string, FrameFailure & { readonly frameIndices: number[] }>();
   const read = async (frameIndex: number): Promise<void> => {

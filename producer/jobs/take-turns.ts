@@ -1,21 +1,21 @@
 /**
- * Whose batch goes to the queue next. PURE.
+ * Which job sends the next batch. PURE.
  *
- * The queue holds a small window of batches of every job, so a short job never waits behind a long one's hundred thousand
- * frames. Jobs take turns: within the highest priority that has something ready, the one that was served longest ago.
+ * The queue holds only a small window of batches, so a short job never waits behind all frames of a long one. Jobs take turns:
+ * among the jobs of the highest priority with a batch ready, the one that was served longest ago is next.
  */
 import { PRIORITIES, type Priority } from '../../shared/contract/job.ts';
 
-/** Batches on the queue per engine: one in hand, one waiting. */
+/** Per engine: one batch in progress, one waiting. */
 const BATCHES_PER_ENGINE = 2;
-/** With no engine at work yet, enough for the scaler to see and for the first engines to start on. */
+/** Without any engine: enough for the scaler to see a backlog and for the first engines to start on. */
 const WINDOW_MIN = 4;
 
 export function windowSize(engines: number): number {
   return Math.max(WINDOW_MIN, BATCHES_PER_ENGINE * engines);
 }
 
-export interface Candidate {
+export interface TurnCandidate {
   readonly jobId: string;
   readonly priority: Priority;
   readonly batchesReady: number;
@@ -23,8 +23,8 @@ export interface Candidate {
   readonly lastDispatchedAt: number;
 }
 
-/** The job to serve, or undefined where none has a batch ready. */
-export function nextInTurn(candidates: readonly Candidate[]): string | undefined {
+/** The id of the job to serve, or undefined if no job has a batch ready. */
+export function nextInTurn(candidates: readonly TurnCandidate[]): string | undefined {
   const [next] = candidates
     .filter(({ batchesReady }) => batchesReady > 0)
     .toSorted(

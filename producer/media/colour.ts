@@ -1,15 +1,16 @@
 /**
- * PURE. Which colours go into the JPEGs and come out of them, said to ffmpeg in full at both ends.
+ * PURE. ffmpeg filters that convert colours from the source to JPEG and from JPEG to the result, with every colour property
+ * stated explicitly.
  *
- * A JPEG is always BT.601, full range; nothing in it can say otherwise. A video may be anything, and where it says
- * nothing the usual guess applies: BT.709 from 720 lines on, else BT.601. The result keeps what the source said, and
- * says the matrix even where the source did not, since at twice the size a player's guess could be another one.
+ * A JPEG is always BT.601, full range, and cannot be tagged otherwise. A video without tags is taken as BT.709 from 720 lines on,
+ * else as BT.601. The result keeps the tags of the source. Its matrix is always tagged, because at twice the size a player might
+ * guess a different one.
  */
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 
-type Coloured = Pick<VideoInfo, 'colour' | 'pixelFormat' | 'height' | 'rotationDegrees' | 'width'>;
+type ColouredVideo = Pick<VideoInfo, 'colour' | 'pixelFormat' | 'height' | 'rotationDegrees' | 'width'>;
 
-/** ffmpeg's name of a stream's matrix, and that of the same numbers in its scale filter. */
+/** Matrix names as ffmpeg reports them for a stream, and the equivalent names of the scale filter. */
 const SCALE_MATRICES = new Map([
   ['bt709', 'bt709'],
   ['fcc', 'fcc'],
@@ -30,7 +31,7 @@ const TRANSFERS = new Set(
   ).split(' '),
 );
 
-/** The default loses 6 dB where the matrix changes (BT.709 footage, there and back: 44.8 against 51.1 dB). */
+/** The default flags lose 6 dB when the matrix changes (BT.709 footage, round trip: 44.8 instead of 51.1 dB). */
 const SCALE_FLAGS = 'flags=bicubic+accurate_rnd+full_chroma_int+bitexact';
 
 const JPEG_COLOUR = { matrix: 'bt601', range: 'full' } as const;
@@ -42,43 +43,40 @@ interface ScaleColour {
 
 export type JpegPixelFormat = 'yuvj420p' | 'yuvj422p' | 'yuvj444p';
 
-/** Chroma is kept as fine as the source has it. */
-export function jpegPixelFormat({ pixelFormat }: Coloured): JpegPixelFormat {
+/** Keeps the chroma resolution of the source. */
+export function jpegPixelFormat({ pixelFormat }: ColouredVideo): JpegPixelFormat {
   if (/444|440|rgb|bgr|gbr|pal8|^rgba|^ayuv|^xv/.test(pixelFormat)) return 'yuvj444p';
   return /422|^yuyv|^uyvy|^yvyu|^nv16|^nv20|^p21|^y21/.test(pixelFormat) ? 'yuvj422p' : 'yuvj420p';
 }
 
-/** Upright frames of the source to JPEG colours. The size is said as well: a stream may change its own midway. */
-export function toJpegColour(video: Coloured): string {
+/** Converts upright source frames to JPEG colours. Also fixes the size, because a stream may change it midway. */
+export function toJpegColour(video: ColouredVideo): string {
   return [
     scale({ width: video.width, height: video.height, from: sourceColour(video), to: JPEG_COLOUR }),
     `format=${jpegPixelFormat(video)}`,
   ].join(',');
 }
 
-/** JPEG colours to those of the result, in `pixelFormat`. */
-export function fromJpegColour({
-  video,
-  width,
-  height,
-  pixelFormat,
-}: {
-  readonly video: Coloured;
+export interface ResultPicture {
+  readonly video: ColouredVideo;
   readonly width: number;
   readonly height: number;
   readonly pixelFormat: 'yuv420p' | 'yuv444p';
-}): string {
+}
+
+/** Converts JPEG colours to those of the result, in `pixelFormat`. */
+export function fromJpegColour({ video, width, height, pixelFormat }: ResultPicture): string {
   return `${scale({ width, height, from: JPEG_COLOUR, to: resultColour(video) })},format=${pixelFormat}`;
 }
 
-/** From 4:4:4 to 4:2:0 and nothing else. */
-export function subsample(video: Coloured): string {
+/** Converts 4:4:4 to 4:2:0 without changing colours. */
+export function subsample(video: ColouredVideo): string {
   const same = resultColour(video);
   return `${scale({ from: same, to: same })},format=yuv420p`;
 }
 
-/** The tags of the result. Set on the frames, as ffmpeg's encoder takes them from there. */
-export function resultTags(video: Coloured): string {
+/** Tags the frames with the result's colour properties. ffmpeg's encoder takes them from the frames. */
+export function resultTags(video: ColouredVideo): string {
   const { primaries, transfer } = video.colour;
   return [
     `setparams=range=${resultColour(video).range}`,
@@ -88,39 +86,36 @@ export function resultTags(video: Coloured): string {
   ].join(':');
 }
 
-/** The source's matrix where it has one that the result can have; RGB has none. */
-function matrixNameOf({ colour, width, height, rotationDegrees }: Coloured): string {
+/** The matrix of the source if it has one that ffmpeg can convert, else the default. RGB has no matrix. */
+function matrixNameOf({ colour, width, height, rotationDegrees }: ColouredVideo): string {
   if (colour.matrix !== undefined && SCALE_MATRICES.has(colour.matrix)) return colour.matrix;
   const lines = rotationDegrees === 90 || rotationDegrees === 270 ? width : height;
   return lines >= 720 ? 'bt709' : 'smpte170m';
 }
 
-function resultColour(video: Coloured): ScaleColour {
+function resultColour(video: ColouredVideo): ScaleColour {
   return {
     matrix: SCALE_MATRICES.get(matrixNameOf(video)) ?? 'bt601',
     range: video.colour.range === 'pc' && !isRgb(video) ? 'full' : 'tv',
   };
 }
 
-function sourceColour(video: Coloured): ScaleColour | undefined {
+function sourceColour(video: ColouredVideo): ScaleColour | undefined {
   return isRgb(video) ? undefined : resultColour(video);
 }
 
-function isRgb({ pixelFormat }: Coloured): boolean {
+function isRgb({ pixelFormat }: ColouredVideo): boolean {
   return /rgb|bgr|gbr|pal8/.test(pixelFormat);
 }
 
-function scale({
-  width,
-  height,
-  from,
-  to,
-}: {
+interface Scaling {
   readonly width?: number;
   readonly height?: number;
   readonly from: ScaleColour | undefined;
   readonly to: ScaleColour;
-}): string {
+}
+
+function scale({ width, height, from, to }: Scaling): string {
   const size = width === undefined || height === undefined ? [] : [`w=${width}:h=${height}`];
   const input = from === undefined ? [] : [`in_color_matrix=${from.matrix}:in_range=${from.range}`];
   const output = [`out_color_matrix=${to.matrix}:out_range=${to.range}`, SCALE_FLAGS];

@@ -1,22 +1,22 @@
 /**
- * PURE. What of the source besides its picture goes into the result and how, and what cannot, as sentences for a person.
+ * PURE. Plans which tracks of the source besides the video go into the result, and how. Writes the warnings for what is lost.
  *
- * A track is copied where the result's container can hold it. Sound that it cannot hold is converted without loss: to PCM with
- * the same samples, or to ALAC in .mp4. Of the rest, what cannot be held is left out with a warning. The lists are what ffmpeg's
- * muxers take, kept to what is common; `try-tracks.ts` tries the plan before any work is done, and takes back what fails.
+ * A track is copied if the container of the result can hold it. Audio that it cannot hold is converted losslessly: to PCM with the
+ * same samples, or to ALAC in .mp4. Other tracks that it cannot hold are omitted with a warning. The lists cover the common codecs
+ * that ffmpeg's muxers accept; `try-tracks.ts` tests the plan before any work is done and corrects it.
  */
 import type { ResultContainer, SourceTrack, VideoInfo } from '../../shared/media/video-info.ts';
 import type { Timeline } from './timeline.ts';
 
-/** A track of the source that is in the result. */
+/** A track of the source that goes into the result. */
 export interface PlannedTrack {
   readonly track: SourceTrack;
-  /** An encoder of ffmpeg's without loss, or `copy`. */
+  /** A lossless ffmpeg encoder, or `copy`. */
   readonly codec: string;
 }
 
 export interface TrackPlan {
-  /** In the order of the source. */
+  /** In source order. */
   readonly tracks: readonly PlannedTrack[];
   readonly warnings: readonly string[];
 }
@@ -33,7 +33,7 @@ const HOLDS: Readonly<Record<ResultContainer, (track: SourceTrack) => boolean>> 
   mov: holdsInMpeg4,
 };
 
-/** PCM with the same values, by the format of the decoded samples. */
+/** The PCM codec that holds the same values, by the sample format of the decoder. */
 const PCM_CODECS: Readonly<Record<string, string>> = {
   u8: 'pcm_s16le',
   s16: 'pcm_s16le',
@@ -42,62 +42,62 @@ const PCM_CODECS: Readonly<Record<string, string>> = {
   dbl: 'pcm_f64le',
 };
 
-/** All that may be copied. Sound is copied unless trying shows that it cannot be. */
+/** Copies every track that the container can hold, and all audio tracks until a trial shows otherwise. */
 export function planTracks({ container, tracks, trackIndex }: VideoInfo): TrackPlan {
   const others = tracks.filter((track) => track.index !== trackIndex && !isChapterText(track));
   const held = others.filter((track) => track.kind === 'audio' || HOLDS[container](track));
   return {
     tracks: held.map((track) => ({ track, codec: 'copy' })),
-    warnings: others.filter((track) => !held.includes(track)).map((track) => leftOut(track, container)),
+    warnings: others
+      .filter((track) => !held.includes(track))
+      .map((track) => omissionWarning(track, container)),
   };
 }
 
-/** The next best for a track that the container did not take: sound is converted, then left out; the rest is left out. */
+/** The fallback for a track that the muxer rejected: audio is converted, then omitted; other tracks are omitted. */
 export function secondBest(
   { track, codec }: PlannedTrack,
   container: ResultContainer,
 ): { readonly planned: PlannedTrack | undefined; readonly warning: string } {
   const lossless = track.kind === 'audio' && codec === 'copy' ? losslessCodec(track, container) : undefined;
-  if (lossless === undefined) return { planned: undefined, warning: leftOut(track, container) };
+  if (lossless === undefined) return { planned: undefined, warning: omissionWarning(track, container) };
   return {
     planned: { track, codec: lossless },
-    warning: `${nameOf(track)} is converted to ${lossless}, without loss: an .${container} result cannot hold it as it is.`,
+    warning: `${nameOf(track)} is converted to ${lossless} without loss, because an .${container} file cannot hold it as it is.`,
   };
 }
 
-/** What the result loses against its source whatever the model does. */
-export function lossesOf({
-  video,
-  timeline,
-  width,
-  height,
-}: {
+export interface EncodedVideo {
   readonly video: VideoInfo;
   readonly timeline: Timeline;
-  /** Of the scored frames. */
+  /** The size of the scored frames, in pixels. */
   readonly width: number;
   readonly height: number;
-}): readonly string[] {
+}
+
+/** Warnings about what the result loses compared with its source, whatever the model does. */
+export function lossesOf({ video, timeline, width, height }: EncodedVideo): readonly string[] {
   const losses: string[] = [];
-  if (video.bitDepth > 8) losses.push(`The source has ${video.bitDepth} bits per colour; the result has 8.`);
+  if (video.bitDepth > 8)
+    losses.push(`The source has ${video.bitDepth} bits per colour channel; the result has 8.`);
   if (video.hdr)
     losses.push(
-      'The source is HDR; the result keeps its curve and its tags, in 8 bits, and is not tone-mapped.',
+      'The source is HDR. The result keeps its transfer function and colour tags in 8 bits and is not tone-mapped.',
     );
   if (video.interlaced) {
     losses.push(
-      'The source is interlaced; its two fields were scored as one frame, and the result is progressive.',
+      'The source is interlaced. Both fields are scored as one frame, and the result is progressive.',
     );
   }
   if ((timeline.pts[0] ?? 0) < 0) {
     losses.push(
-      'The source begins before zero, where no player looks: all tracks are moved later, together.',
+      'The source starts at a negative timestamp, which players do not show. All tracks are shifted to start at zero.',
     );
   }
   if (width % 2 === 1 || height % 2 === 1) {
     losses.push(
-      `The scored frames have ${width} x ${height} pixels; H.264 needs even sizes, ` +
-        `so the result has ${evenUp(width)} x ${evenUp(height)}, its last column or row repeated.`,
+      `The scored frames have ${width} x ${height} pixels. H.264 requires even dimensions, ` +
+        `so the result has ${evenUp(width)} x ${evenUp(height)}, with the last column or row repeated.`,
     );
   }
   return losses;
@@ -109,18 +109,18 @@ export function evenUp(pixels: number): number {
 
 function losslessCodec({ codec, sampleFormat }: SourceTrack, container: ResultContainer): string | undefined {
   if (codec === undefined || sampleFormat === undefined) return undefined;
-  // Planar samples (fltp) have the same values.
+  // Planar formats (such as fltp) hold the same values.
   return container === 'mp4' ? 'alac' : PCM_CODECS[sampleFormat.replace(/p$/, '')];
 }
 
-function leftOut(track: SourceTrack, container: ResultContainer): string {
-  return `${nameOf(track)} is not copied: ${whyLeftOut(track, container)}`;
+function omissionWarning(track: SourceTrack, container: ResultContainer): string {
+  return `${nameOf(track)} is not copied: ${omissionReason(track, container)}`;
 }
 
-function whyLeftOut({ kind }: SourceTrack, container: ResultContainer): string {
-  if (kind === 'video') return 'only the main picture track is scored.';
-  const cannotHold = `an .${container} result cannot hold it.`;
-  return kind === 'audio' ? `it is empty or damaged, or ${cannotHold}` : cannotHold;
+function omissionReason({ kind }: SourceTrack, container: ResultContainer): string {
+  if (kind === 'video') return 'only the main video track is scored.';
+  const cannotHold = `an .${container} file cannot hold it.`;
+  return kind === 'audio' ? `the track is empty or damaged, or ${cannotHold}` : cannotHold;
 }
 
 function nameOf({ index, kind, codec = 'unknown' }: SourceTrack): string {
@@ -131,7 +131,7 @@ function holdsInMpeg4({ kind, codec = '' }: SourceTrack): boolean {
   return kind === 'picture' || (kind === 'subtitle' && MPEG4_SUBTITLES.has(codec));
 }
 
-/** Chapters of an .mp4 are a track of their own there; ffmpeg writes it anew from the chapters. */
+/** The text track that holds the chapter titles of an .mp4. ffmpeg creates a new one from the chapters. */
 function isChapterText({ kind, codec }: SourceTrack): boolean {
   return kind === 'data' && codec === 'bin_data';
 }

@@ -1,12 +1,12 @@
 /**
- * Decodes a source once, into upright JPEGs and the exact time of each.
+ * Decodes a source once, into upright JPEGs and the exact timestamp of each frame.
  *
- * Promises: every frame that decodes, once, in order, none made up and none dropped to fit a rate; the same bytes each
- * time for a whole file; no more in memory than the consumer's pace asks for, and 8 bytes a frame; limits that are enforced
- * during decoding and do not depend on the header; no ffmpeg process left after the iteration, also after an error. ffmpeg
- * writes to two pipes at once (tee): the JPEGs to its stdout, the timestamps to `pipe:3`. Rotation is applied, so the result
- * needs none. A little damage in the middle is no error: ffmpeg conceals it and reports it in the warnings; `refuseLoss`
- * refuses a source of which more than a few frames are lost.
+ * Guarantees: every frame that decodes appears once, in order, and no frame is duplicated or dropped to fit a rate; the same file
+ * gives the same bytes; memory use is bounded by the consumer's pace plus 8 bytes per frame; limits are enforced during decoding,
+ * whatever the header claims; no ffmpeg process is left after the iteration, even after an error.
+ *
+ * ffmpeg writes JPEGs to stdout and timestamps to `pipe:3` (tee) and applies the rotation. Minor damage is concealed by ffmpeg and
+ * reported as warnings; `refuseLoss` rejects a source that loses more than a few frames.
  */
 import type { Readable } from 'node:stream';
 
@@ -19,28 +19,28 @@ import { FramecrcReader } from './framecrc.ts';
 import { splitMpjpeg } from './mpjpeg.ts';
 import { type Timeline, checkTimeline, crowdedFrames } from './timeline.ts';
 
-/** The least loss that ffmpeg's scale of 2 (best) to 31 has; about quality 95 of other encoders. */
+/** The best quality on ffmpeg's scale of 2 to 31; about quality 95 of other encoders. */
 const JPEG_QSCALE = 2;
 
 /**
- * Broken recordings hold frames with the time of the one before, which no encoder takes: such a frame comes one tick
- * later. All others keep their time.
+ * Damaged recordings contain frames with the timestamp of the previous frame, which no encoder accepts. Such a frame is moved one
+ * tick later. All other frames keep their timestamps.
  */
 const STRICTLY_INCREASING = String.raw`setpts=if(isnan(PREV_OUTPTS)\,PTS\,max(PTS\,PREV_OUTPTS+1))`;
 
 /**
- * A few frames crowded together are a stutter, and a decoder may drop a frame or two where a damaged part begins or ends; more
- * would make the video silently shorter.
+ * How many crowded or lost frames are tolerated. A few are a stutter, or frames that the decoder drops at the edge of a damaged
+ * part. More would make the video silently shorter.
  */
 const A_FEW_FRAMES = { least: 2, share: 0.02 } as const;
 
-/** No frame for so long, while one is waited for: the largest frame takes a decoder a few seconds. */
+/** Time limit for one frame. The largest frame takes a decoder a few seconds. */
 const STALLED_MS = 300_000;
 
 export interface DecodeLimits extends Pick<SourceLimits, 'framesMax' | 'durationSecondsMax'> {
-  /** From the first frame asked for to the last one taken, the consumer's own time included. */
+  /** From the first request to the last frame, including the consumer's time. */
   readonly wallSecondsMax: number;
-  /** Over all threads of ffmpeg. */
+  /** Summed over all threads of ffmpeg. */
   readonly cpuSecondsMax: number;
 }
 
@@ -49,13 +49,13 @@ export interface DecodeRequest {
   readonly video: VideoInfo;
   readonly limits: DecodeLimits;
   readonly signal?: AbortSignal | undefined;
-  /** Called once, after the last frame, with what ffmpeg reported. */
+  /** Called once, after the last frame, with the warnings from ffmpeg. */
   readonly onWarnings?: ((warnings: readonly string[]) => void) | undefined;
 }
 
 /**
- * Yields JPEGs and returns their timeline. ffmpeg starts with the first `next()`; `return()`, which leaving a `for await`
- * calls, kills it. Throws SOURCE_NO_PICTURE, SOURCE_TOO_LARGE, SOURCE_TRUNCATED, SOURCE_NOT_VIDEO, MEDIA_TOOL_FAILED,
+ * Yields JPEGs and returns their timeline. The first `next()` starts ffmpeg; `return()`, which is called on leaving a `for await`
+ * loop, kills it. Throws SOURCE_NO_PICTURE, SOURCE_TOO_LARGE, SOURCE_TRUNCATED, SOURCE_NOT_VIDEO, MEDIA_TOOL_FAILED,
  * PROGRAM_MISSING or the signal's reason.
  */
 export async function* decodeFrames(request: DecodeRequest): AsyncGenerator<Buffer, Timeline> {
@@ -72,7 +72,7 @@ export async function* decodeFrames(request: DecodeRequest): AsyncGenerator<Buff
   });
   const times = new FramecrcReader();
   const timesRead = readTimes(times, ffmpeg.sideOutput, limits);
-  // What is wrong with the times ends the decoding at once, and not when the next frame comes.
+  // An error in the timestamps stops decoding at once rather than at the next frame.
   timesRead.catch((error: unknown) => stop.abort(error));
   using _wall = after(limits.wallSecondsMax * 1_000, () => stop.abort(tookTooLong(limits)));
   let frameCount = 0;
@@ -86,12 +86,12 @@ export async function* decodeFrames(request: DecodeRequest): AsyncGenerator<Buff
     await timesRead;
     const { warnings } = await ffmpeg.finished;
     if (frameCount === 0) throw noPicture(warnings);
-    const timeline = checkedTimeline({ video, frameCount, times });
+    const timeline = checkedTimeline(video, frameCount, times);
     if (warnings.length > 0) await refuseLoss({ sourcePath, video, frameCount, warnings });
     request.onWarnings?.(warnings);
     return timeline;
   } catch (error) {
-    // Where the pipe ended by itself, ffmpeg has, and its own reason comes first.
+    // If the pipe ended by itself, ffmpeg has ended, and its error is more specific.
     if (ffmpeg.stdout.readableEnded) {
       await ffmpeg.finished.catch((cause: unknown) => {
         throw frameCount === 0 && isToolFailure(cause) ? noPicture([cause.message], cause) : cause;
@@ -111,16 +111,16 @@ function decodeCommand({ sourcePath, video }: DecodeRequest): FfmpegCommand {
       .videoFilters(`${STRICTLY_INCREASING},${toJpegColour(video)}`)
       .output('[f=mpjpeg]pipe:1|[f=framecrc:flush_packets=1]pipe:3')
       .outputOptions('-map', `0:${video.trackIndex}`, '-an', '-sn', '-dn')
-      // Each frame as it comes, with the source's own timestamp.
+      // Pass every frame through with its source timestamp.
       .outputOptions('-fps_mode', 'passthrough', '-enc_time_base', '-1')
       .outputOptions('-c:v', 'mjpeg', '-q:v', String(JPEG_QSCALE), '-flags', '+bitexact')
-      // However many frames are damaged, those that are not are wanted; `refuseLoss` judges.
+      // Decode all intact frames, however many are damaged. `refuseLoss` decides afterwards.
       .outputOptions('-max_error_rate', '1')
       .outputOptions('-f', 'tee')
   );
 }
 
-/** The chunks of a stream; `onStalled` is called when one is waited for too long. The consumer's own time does not count. */
+/** Yields the chunks of a stream and calls `onStalled` if one takes too long. The consumer's time does not count. */
 async function* watched(stream: Readable, onStalled: () => void): AsyncGenerator<Uint8Array, void> {
   const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   try {
@@ -142,9 +142,9 @@ async function nextWithin<T>(
   return await chunks.next();
 }
 
-/** Calls back once, unless it is disposed of before. */
+/** Calls back once, unless disposed before. */
 function after(ms: number, call: () => void): Disposable {
-  // Node takes no longer delay; that is 24 days.
+  // The longest delay that Node supports, 24 days.
   const timer = setTimeout(call, Math.min(ms, 2 ** 31 - 1));
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
@@ -159,51 +159,40 @@ async function readTimes(times: FramecrcReader, text: Readable, limits: DecodeLi
   }
 }
 
-function checkedTimeline({
-  video,
-  frameCount,
-  times,
-}: {
-  readonly video: VideoInfo;
-  readonly frameCount: number;
-  readonly times: FramecrcReader;
-}): Timeline {
+function checkedTimeline(video: VideoInfo, frameCount: number, times: FramecrcReader): Timeline {
   const timeline = checkTimeline(times.end());
   if (timeline.pts.length !== frameCount) {
-    const counts = `${frameCount} pictures and ${timeline.pts.length} timestamps`;
-    throw new PermanentError('MEDIA_TOOL_FAILED', `ffmpeg gave ${counts} for the same source.`, {
-      hint: 'Check that the disk is not full. If it is not, report this message.',
+    const counts = `${frameCount} frames and ${timeline.pts.length} timestamps`;
+    throw new PermanentError('MEDIA_TOOL_FAILED', `ffmpeg produced ${counts} for the same source.`, {
+      hint: 'Check that the disk is not full. If it has space left, report this error.',
     });
   }
   const crowded = crowdedFrames(timeline, video);
   if (isMoreThanAFew(crowded, frameCount)) {
     throw new PermanentError(
       'SOURCE_NOT_VIDEO',
-      `The clock of the source jumps back: ${crowded} frames have no time of their own.`,
+      `The timestamps of the source jump back: ${crowded} frames have no timestamp of their own.`,
       {
-        hint: 'It may be several recordings in one file. Give it one clock first: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv',
+        hint: 'The file may contain several recordings. Re-encode it with continuous timestamps: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv',
       },
     );
   }
   return timeline;
 }
 
-/**
- * The video is never silently shorter. Fewer frames than the header declares prove nothing: capture drops frames, an edit list
- * hides some. But where ffmpeg reported errors and there are fewer, the file's packets are counted, without those that are
- * empty or hidden: each of them should have become a frame. Throws SOURCE_TRUNCATED.
- */
-async function refuseLoss({
-  sourcePath,
-  video,
-  frameCount,
-  warnings,
-}: {
+interface DecodedSource {
   readonly sourcePath: string;
   readonly video: VideoInfo;
   readonly frameCount: number;
   readonly warnings: readonly string[];
-}): Promise<void> {
+}
+
+/**
+ * Throws SOURCE_TRUNCATED if the video would be silently shorter. Fewer frames than the header declares are not proof: capture
+ * devices drop frames, and edit lists hide some. If ffmpeg also reported errors, count the packets that are neither empty nor
+ * hidden; each of them should have become a frame.
+ */
+async function refuseLoss({ sourcePath, video, frameCount, warnings }: DecodedSource): Promise<void> {
   const expected = video.frameCountExpected ?? 0;
   if (!isMoreThanAFew(expected - frameCount, expected)) return;
   const packetCount = await countVideoPackets(sourcePath, video);
@@ -212,7 +201,7 @@ async function refuseLoss({
     'SOURCE_TRUNCATED',
     `The video is damaged: only ${frameCount} of its ${packetCount} frames could be decoded. ffmpeg reported: ${warnings.slice(-2).join(' | ')}`,
     {
-      hint: 'Copy or download it again. To go on with what can be decoded: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv',
+      hint: 'Copy or download the file again. To keep only the frames that decode: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv',
     },
   );
 }
@@ -225,10 +214,10 @@ function isToolFailure(error: unknown): error is PermanentError {
   return error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED';
 }
 
-function noPicture(said: readonly string[], cause?: unknown): PermanentError {
-  const details = said.length === 0 ? '' : ` ffmpeg reported: ${said.slice(-2).join(' | ')}`;
-  return new PermanentError('SOURCE_NO_PICTURE', `Not one frame of the source could be decoded.${details}`, {
-    hint: 'Check that it plays. If it does not, copy or download it again.',
+function noPicture(warnings: readonly string[], cause?: unknown): PermanentError {
+  const details = warnings.length === 0 ? '' : ` ffmpeg reported: ${warnings.slice(-2).join(' | ')}`;
+  return new PermanentError('SOURCE_NO_PICTURE', `No frame of the source could be decoded.${details}`, {
+    hint: 'Check that the file plays. If it does not, copy or download it again.',
     cause,
   });
 }
@@ -236,15 +225,13 @@ function noPicture(said: readonly string[], cause?: unknown): PermanentError {
 function stalled(): PermanentError {
   return new PermanentError(
     'MEDIA_TOOL_FAILED',
-    `ffmpeg gave no frame for ${STALLED_MS / 1_000} s while splitting the source into frames.`,
+    `ffmpeg produced no frame for ${STALLED_MS / 1_000} s while splitting the source into frames.`,
     {
-      hint: 'Check that the source plays and that the disk answers. If both are in order, report this message.',
+      hint: 'Check that the source plays and that the disk responds. If both do, report this error.',
     },
   );
 }
 
 function tookTooLong({ wallSecondsMax }: DecodeLimits): PermanentError {
-  return tooLarge(
-    `Splitting the source into frames took longer than the ${wallSecondsMax} s that are allowed.`,
-  );
+  return tooLarge(`Splitting the source into frames took longer than the limit of ${wallSecondsMax} s.`);
 }

@@ -1,8 +1,8 @@
 /**
- * PURE. What ffmpeg is told to do with the scored frames and the source.
+ * PURE. The ffmpeg command that makes the result from the scored frames and the source.
  *
- * Each option is here for one of three reasons: exact times, the same bytes each time, or nothing lost that the source
- * has. How they were found is in the comments; test/integration/producer/media.test.ts holds them.
+ * Each option serves exact timestamps, reproducible output, or keeping everything that the source has. The comments give the
+ * reasons; test/integration/producer/media.test.ts tests the effects.
  */
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, fileUrl } from '../../shared/media/ffmpeg.ts';
 import type { ResultContainer, VideoInfo } from '../../shared/media/video-info.ts';
@@ -11,27 +11,27 @@ import { type PlannedTrack, evenUp } from './copy-plan.ts';
 import { frameTimes } from './frame-times.ts';
 import type { Timeline } from './timeline.ts';
 
-/** Visually lossless: 49 to 51 dB on real footage through a model that changes nothing. */
+/** Visually lossless: 49 to 51 dB on real footage with an identity model. */
 const CRF = 18;
-/** x264's output depends on it, so it is fixed whatever the machine; with no sync-lookahead it depends on nothing else. */
+/** Fixed, because the output of x264 depends on it. With sync-lookahead off, it depends on no other property of the machine. */
 const X264_THREADS = 4;
 
 export interface EncodePlan {
   readonly timeline: Timeline;
   readonly video: VideoInfo;
   readonly sourcePath: string;
-  /** Its ending is that of `video.container`. It is overwritten. */
+  /** Must have the extension of `video.container`. Overwritten if it exists. */
   readonly outputPath: string;
-  /** Of the frames: the source's upright size, or a multiple. */
+  /** The size of the frames: the upright size of the source, or a multiple. */
   readonly width: number;
   readonly height: number;
 }
 
-/** The first input is the frames as Matroska on stdin, the second the source, for all but its picture. */
+/** Input 0 is the frames, as Matroska on stdin. Input 1 is the source, for everything but its video. */
 export function encodeCommand(
   plan: EncodePlan & {
     readonly tracks: readonly PlannedTrack[];
-    /** Bitstream filters, by the track's index in the source. */
+    /** Bitstream filters, by track index in the source. */
     readonly corrections: ReadonlyMap<number, string>;
   },
 ): FfmpegCommand {
@@ -42,7 +42,7 @@ export function encodeCommand(
 
   const command = ffmpegCommand()
     .input('pipe:0')
-    // Every input keeps its own clock, so that sound and picture keep their distance.
+    // Keep the timestamps of every input, so that audio and video stay in sync.
     .inputOptions('-copyts', '-protocol_whitelist', 'pipe', '-f', 'matroska', '-noautorotate');
   addSourceInput(command, sourcePath)
     .inputOptions('-itsoffset', `${shiftMicroseconds}us`)
@@ -60,12 +60,12 @@ export function encodeCommand(
     .outputOptions('-filter:v:0', filters(plan), '-pix_fmt:v:0', 'yuv420p')
     .outputOptions('-fps_mode:v:0', 'passthrough', '-enc_time_base:v:0', `${numerator}:${denominator}`)
     .outputOptions('-threads:v:0', String(X264_THREADS), '-x264-params:v:0', 'sync-lookahead=0:chromaloc=0')
-    // No random ids, no version of the muxer: the same frames give the same file.
+    // No random ids and no muxer version: the same frames give the same file.
     .outputOptions('-fflags', '+bitexact', '-flags:v:0', '+bitexact')
-    // Matroska, in which the frames come, takes a track without a language for English.
+    // Matroska, the format of the frames, takes a track without a language as English.
     .outputOptions('-metadata:s:v:0', `language=${language}`);
   if (video.container === 'mkv') {
-    // Sound that begins below zero is priming, which nobody shall hear: the default moves the picture for it.
+    // Audio before zero is priming, which players skip. The default would shift the video to make room for it.
     command.outputOptions('-avoid_negative_ts', 'disabled');
   } else {
     command
@@ -80,17 +80,19 @@ export function encodeCommand(
   return command;
 }
 
-/**
- * How the tracks besides the picture are written, the first of them as track `first` of the result. Some sound that files of
- * cameras and discs have (FLAC and TrueHD in .mp4) is experimental to ffmpeg's muxer.
- */
-export function trackOptions(written: {
+export interface WrittenTracks {
   readonly tracks: readonly PlannedTrack[];
   readonly corrections: ReadonlyMap<number, string>;
   readonly container: ResultContainer;
+  /** The index of the first of these tracks in the result. */
   readonly first: number;
-}): readonly string[] {
-  const { tracks, corrections, container, first } = written;
+}
+
+/**
+ * Options for the tracks besides the video. `experimental` allows audio that cameras and discs use (FLAC and TrueHD in .mp4), which
+ * ffmpeg's muxer rejects by default.
+ */
+export function trackOptions({ tracks, corrections, container, first }: WrittenTracks): readonly string[] {
   const options = [
     '-c',
     'copy',
@@ -112,7 +114,7 @@ function filters({ video, width, height }: EncodePlan): string {
   const evenWidth = evenUp(width);
   const evenHeight = evenUp(height);
   const isEven = evenWidth === width && evenHeight === height;
-  // The edge is repeated while chroma still has a sample for each pixel: in 4:2:0 half a sample would stay black.
+  // The edge is repeated in 4:4:4, where chroma has a sample per pixel. In 4:2:0 half a sample would stay black.
   const picture = isEven
     ? [fromJpegColour({ video, width, height, pixelFormat: 'yuv420p' })]
     : [
@@ -121,13 +123,13 @@ function filters({ video, width, height }: EncodePlan): string {
         `fillborders=right=${evenWidth - width}:bottom=${evenHeight - height}:mode=smear`,
         subsample(video),
       ];
-  // The ratio's default accuracy is 1:100, which bends 1215:1216; H.264 says 16 bits at most.
+  // The default precision of the ratio is 1:100, too coarse for 1215:1216. H.264 allows 16 bits.
   return [...picture, `setsar=sar=${numerator}/${denominator}:max=65535`, resultTags(video)].join(',');
 }
 
 /**
- * Ticks for the edit lists, in which an .mp4 says when each track begins and which priming of the sound to skip: the
- * smallest that picture and sound both fit exactly. A coarser one would move the sound by up to a frame.
+ * Ticks per second for the edit lists of an .mp4, which state when each track starts and how much audio priming to skip. Returns
+ * the smallest value that fits video and audio exactly. A coarser value would shift the audio by up to a frame.
  */
 function movieTimescale(videoTimescale: number, tracks: readonly PlannedTrack[]): number {
   const rates = tracks.map(({ track }) => track.sampleRateHz ?? 1);

@@ -1,10 +1,10 @@
 /**
- * Makes the result: the scored frames as H.264, at exactly the source's times, with everything else of the source.
+ * Encodes the result: the scored frames as H.264, at the timestamps of the source, with all other tracks of the source.
  *
- * Promises: each frame's time within one tick of the coarser time base (Matroska: 1 ms); sound copied packet for
- * packet; the same bytes from the same frames (one machine type, one ffmpeg); a pace set by ffmpeg, not by memory; no
- * partial file after a failure; ffmpeg's own words when it fails. Leaves to others whether the result is right
- * (`assertSameLength`) and putting it in its place (outputPath is overwritten).
+ * Guarantees: timestamps exact to one tick of the coarser time base (Matroska: 1 ms); audio copied packet for packet; the same
+ * bytes from the same frames (for one machine type and one ffmpeg); bounded memory, because ffmpeg sets the pace; no partial file
+ * after a failure; the message of ffmpeg in the error. Checking the result (`assertSameLength`) and publishing it are left to the
+ * caller. Overwrites `outputPath`.
  */
 import { rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
@@ -20,23 +20,22 @@ import { type Timeline, typicalFrameSeconds } from './timeline.ts';
 import type { WorkableTracks } from './try-tracks.ts';
 
 /**
- * libavformat takes a rate of 1,000 and more for that of a clock, and gives frames no duration (compute_frame_duration). The last
- * one would then lie behind the end of the file, where players do not show it. So its duration is a little longer there.
+ * libavformat treats a rate of 1,000 or more as a clock rate and gives frames no duration (compute_frame_duration). Players would
+ * then not show the last frame, which would start at the end of the file. Slightly longer frames avoid that.
  */
 const FRAME_NANOSECONDS_MIN = 1e9 / 999;
 
-/** What to encode, and the frames. */
 export interface EncodeRequest extends EncodePlan {
-  /** The tracks besides the picture: `workableTracks`. */
+  /** The tracks besides the video, from `workableTracks`. */
   readonly trackPlan: WorkableTracks;
-  /** Over all threads of ffmpeg. */
+  /** Summed over all threads of ffmpeg. */
   readonly cpuSecondsMax: number;
-  /** JPEGs of one size, one for each time of the timeline. */
+  /** JPEGs of one size, one for each timestamp of the timeline. */
   readonly frames: AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Warnings: what could not be kept, then what ffmpeg said. Throws MEDIA_TOOL_FAILED, or whatever `frames` threw. */
+/** Returns warnings: first what could not be kept, then those of ffmpeg. Throws MEDIA_TOOL_FAILED, or the error of `frames`. */
 export async function encodeVideo(request: EncodeRequest): Promise<{ readonly warnings: readonly string[] }> {
   const { tracks, corrections, warnings: leftOut } = request.trackPlan;
   const stop = new AbortController();
@@ -60,7 +59,7 @@ export async function encodeVideo(request: EncodeRequest): Promise<{ readonly wa
   }
 }
 
-/** Writes at ffmpeg's pace, and ends early when ffmpeg does, even while the next frame is still awaited. */
+/** Writes at ffmpeg's pace. Ends when ffmpeg ends, even while it waits for the next frame. */
 async function feed(ffmpeg: ToolProcess<'pipe', 'none'>, request: EncodeRequest): Promise<void> {
   const fed = pipeline(matroskaOf(request), ffmpeg.stdin);
   fed.catch(() => {});
@@ -68,7 +67,7 @@ async function feed(ffmpeg: ToolProcess<'pipe', 'none'>, request: EncodeRequest)
     await Promise.race([fed, ffmpeg.finished]);
     await fed;
   } catch (error) {
-    // A broken pipe is what ffmpeg's end looks like from here; what ffmpeg says of it is the better account.
+    // A broken pipe means that ffmpeg has ended. Its own error is more specific.
     if (PIPE_BROKEN.has(errnoOf(error) ?? '')) await ffmpeg.finished;
     throw error;
   }
@@ -84,7 +83,7 @@ async function* matroskaOf(request: EncodeRequest): AsyncGenerator<Uint8Array, v
   yield matroskaHeader({ width, height, frameNanoseconds });
   for await (const jpeg of frames) {
     if (frameCount === timeline.pts.length) throw countsDiffer(timeline, 'more');
-    yield* matroskaFrame({ timestampNanoseconds: times.nanosecondsAt(frameCount), jpeg });
+    yield* matroskaFrame(times.nanosecondsAt(frameCount), jpeg);
     frameCount += 1;
   }
   if (frameCount < timeline.pts.length) throw countsDiffer(timeline, String(frameCount));
@@ -93,9 +92,9 @@ async function* matroskaOf(request: EncodeRequest): AsyncGenerator<Uint8Array, v
 function countsDiffer({ pts }: Timeline, found: string): PermanentError {
   return new PermanentError(
     'MEDIA_TOOL_FAILED',
-    `${found} frames came for the ${pts.length} times of the timeline.`,
+    `The timeline has ${pts.length} frames, but ${found} were passed to the encoder.`,
     {
-      hint: 'Run the job again: its scored frames and its timeline are not of one split.',
+      hint: 'Enqueue the video again. The scored frames and the timeline do not belong to the same split.',
     },
   );
 }

@@ -1,15 +1,15 @@
 /**
- * PURE. The timeline as Matroska clusters can say it: whole nanoseconds, none below zero.
+ * PURE. Converts a timeline to timestamps for Matroska clusters: whole nanoseconds, never negative.
  *
- * A source may begin below zero, but no container of ours shows what is there. Then the first frame moves to zero, and
- * everything else of the source by as much, so that all tracks keep their distances.
+ * A source may start below zero, but players do not show that part. In that case the first frame is shifted to zero, and all other
+ * tracks by the same amount, so that they stay in sync.
  */
 import type { Timeline } from './timeline.ts';
 
 export interface FrameTimes {
-  /** How much later all tracks are than in the source: 0, but for one that begins below zero. */
+  /** How far all tracks are shifted. 0 unless the source starts below zero. */
   readonly shiftMicroseconds: bigint;
-  /** Of the frame at this index, to the nearest; exact in ticks of any time base coarser than 2 ns. */
+  /** Rounded to the nearest nanosecond. Exact in ticks of any time base coarser than 2 ns. */
   readonly nanosecondsAt: (frameIndex: number) => bigint;
 }
 
@@ -28,7 +28,7 @@ export function frameTimes({ timeBase, pts }: Timeline): FrameTimes {
   };
 }
 
-/** To the nearest, halves up. Neither may be negative. */
+/** Rounds to the nearest integer, halves up. Both operands must be non-negative. */
 function roundedDivision(dividend: bigint, divisor: bigint): bigint {
   return (2n * dividend + divisor) / (2n * divisor);
 }

@@ -1,18 +1,18 @@
 /**
- * PURE. Reads the exact timestamps out of ffmpeg's framecrc, which has a line for each frame:
+ * PURE. Parses exact timestamps from ffmpeg's framecrc output, which has one line per frame:
  *
  *   #tb 0: 1/25000
  *   0,       dts,       pts,  duration,  size, checksum
  *
- * Only stream 0 may be there. Timestamps are ticks of the time base. It takes the text as it comes, in pieces of any size,
- * and keeps 8 bytes a frame: three million frames are 24 MB.
+ * Only stream 0 is allowed. Timestamps are ticks of the time base. Accepts text in chunks of any size and keeps 8 bytes per frame:
+ * 24 MB for three million frames.
  */
 import type { Ratio } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
 const TIME_BASE = /^#tb 0: (\d+)\/(\d+)$/;
 const FRAME = /^0,\s*(?:-?\d+|NOPTS),\s*(-?\d+),/;
-/** A line has some 70 characters; a longer one is not ffmpeg's. */
+/** A line from ffmpeg has about 70 characters. */
 const LINE_CHARACTERS_MAX = 1_024;
 const CAPACITY_FIRST = 1_024;
 
@@ -22,26 +22,26 @@ export class FramecrcReader {
   #pts = new Float64Array(CAPACITY_FIRST);
   #count = 0;
 
-  /** From the first frame's time to the last one's, so far. */
+  /** From the first to the latest timestamp read so far. */
   get spanSeconds(): number {
     if (this.#timeBase === undefined || this.#count === 0) return 0;
     const ticks = (this.#pts[this.#count - 1] ?? 0) - (this.#pts[0] ?? 0);
     return (ticks * this.#timeBase.numerator) / this.#timeBase.denominator;
   }
 
-  /** Throws MEDIA_TOOL_FAILED where the text is not framecrc's. */
+  /** Throws MEDIA_TOOL_FAILED if the text is not framecrc output. */
   push(text: string): void {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop() ?? '';
-    if (this.#rest.length > LINE_CHARACTERS_MAX) throw malformed('a line has no end');
+    if (this.#rest.length > LINE_CHARACTERS_MAX) throw malformed('a line is too long');
     for (const line of lines) this.#take(line);
   }
 
-  /** All timestamps, once the text has ended. No frames at all are no error. Throws MEDIA_TOOL_FAILED. */
+  /** Returns all timestamps, once the text has ended. Having no frames is not an error. Throws MEDIA_TOOL_FAILED. */
   end(): { readonly timeBase: Ratio; readonly pts: Float64Array } {
     this.#take(this.#rest);
     this.#rest = '';
-    if (this.#timeBase === undefined) throw malformed('it names no time base');
+    if (this.#timeBase === undefined) throw malformed('it has no time base');
     return { timeBase: this.#timeBase, pts: this.#pts.slice(0, this.#count) };
   }
 
@@ -54,7 +54,8 @@ export class FramecrcReader {
       this.#timeBase = timeBase;
     } else if (line.trim() !== '') {
       const ticks = Number(FRAME.exec(line)?.[1]);
-      if (!Number.isSafeInteger(ticks)) throw malformed(`a line is ${JSON.stringify(line.slice(0, 80))}`);
+      if (!Number.isSafeInteger(ticks))
+        throw malformed(`unexpected line ${JSON.stringify(line.slice(0, 80))}`);
       this.#append(ticks);
     }
   }
@@ -75,7 +76,7 @@ function malformed(why: string): PermanentError {
     'MEDIA_TOOL_FAILED',
     `The list of timestamps from ffmpeg cannot be read: ${why}.`,
     {
-      hint: 'Check that the disk is not full, and which ffmpeg is installed (ffmpeg -version; tried with 5.1).',
+      hint: 'Check that the disk is not full, and check the ffmpeg version with `ffmpeg -version`. Version 5.1 is tested.',
     },
   );
 }

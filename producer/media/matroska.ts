@@ -1,8 +1,8 @@
 /**
- * PURE. As much Matroska as it takes to hand JPEGs with exact timestamps to ffmpeg through a pipe.
+ * PURE. A minimal Matroska writer that passes JPEGs with exact timestamps to ffmpeg through a pipe.
  *
- * One V_MJPEG track, a tick of one nanosecond (ffmpeg's own muxer knows only milliseconds), a cluster for each frame.
- * No size is known beforehand but each cluster's. Element ids: RFC 9559; sizes and integers: RFC 8794.
+ * One V_MJPEG track with nanosecond ticks (ffmpeg's muxer supports only milliseconds), and one cluster per frame. Only cluster
+ * sizes are known in advance. Element ids: RFC 9559; sizes and integers: RFC 8794.
  */
 const ID = {
   ebml: 0x1a45dfa3,
@@ -31,23 +31,20 @@ const ID = {
 } as const;
 
 const UNKNOWN_SIZE = Buffer.from('01ffffffffffffff', 'hex');
-/** Track 1 as a vint, timestamp 0 against the cluster's, a key frame. */
+/** Track 1 as a vint, timestamp 0 relative to the cluster, key frame. */
 const BLOCK_HEADER = Buffer.from('81000080', 'hex');
 const APPLICATION = Buffer.from('framefleet');
 
-/**
- * What comes before the first frame. Width and height in pixels. The typical duration of a frame does not move any: it
- * tells the encoder its rate (for the level of H.264), and how long the last frame lasts.
- */
-export function matroskaHeader({
-  width,
-  height,
-  frameNanoseconds,
-}: {
+export interface MatroskaTrack {
+  /** In pixels. */
   readonly width: number;
   readonly height: number;
+  /** The typical frame duration. Sets the encoder's rate (for the H.264 level) and the duration of the last frame. */
   readonly frameNanoseconds: number;
-}): Buffer {
+}
+
+/** The bytes before the first frame. */
+export function matroskaHeader({ width, height, frameNanoseconds }: MatroskaTrack): Buffer {
   return Buffer.concat([
     element(ID.ebml, [
       element(ID.docType, [Buffer.from('matroska')]),
@@ -78,16 +75,10 @@ export function matroskaHeader({
   ]);
 }
 
-/** One frame, as what to write before its bytes and the bytes themselves, uncopied. Timestamps are not negative. */
-export function matroskaFrame({
-  timestampNanoseconds,
-  jpeg,
-}: {
-  readonly timestampNanoseconds: bigint;
-  readonly jpeg: Uint8Array;
-}): readonly Uint8Array[] {
+/** Returns the bytes to write before the JPEG, and the JPEG itself without copying it. Throws RangeError below zero. */
+export function matroskaFrame(timestampNanoseconds: bigint, jpeg: Uint8Array): readonly Uint8Array[] {
   if (timestampNanoseconds < 0n)
-    throw new RangeError(`a cluster's timestamp is negative: ${timestampNanoseconds}`);
+    throw new RangeError(`expected a timestamp of at least 0, received ${timestampNanoseconds}`);
   const timestamp = element(ID.timestamp, [integer(timestampNanoseconds)]);
   const blockBytes = BLOCK_HEADER.length + jpeg.byteLength;
   const block = [id(ID.simpleBlock), size(blockBytes), BLOCK_HEADER];
@@ -99,19 +90,19 @@ function element(elementId: number, content: readonly Buffer[]): Buffer {
   return Buffer.concat([id(elementId), size(byteLength(content)), ...content]);
 }
 
-/** An id carries its own length mark: its bytes as they are. */
+/** An id includes its own length marker, so its bytes are written unchanged. */
 function id(elementId: number): Buffer {
   return integer(elementId);
 }
 
-/** Always eight bytes: a one, then 56 bits of size. Shorter forms would save nothing that matters in a pipe. */
+/** Always eight bytes: a one bit, then 56 bits of size. Shorter encodings are not worth it in a pipe. */
 function size(bytes: number): Buffer {
   const vint = Buffer.alloc(8);
   vint.writeBigUInt64BE((1n << 56n) | BigInt(bytes));
   return vint;
 }
 
-/** Unsigned, in as few bytes as it needs, one at least. */
+/** Unsigned, in the fewest bytes possible, at least one. */
 function integer(value: number | bigint): Buffer {
   const digits = value.toString(16);
   return Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');

@@ -1,8 +1,8 @@
 /**
- * Cuts ffmpeg's mpjpeg stream into its JPEGs, however the stream was chunked.
+ * Splits ffmpeg's mpjpeg stream into JPEGs, however the stream is chunked.
  *
- * Promises: time linear in the bytes, no more held than one JPEG and one chunk, and an error rather than a wrong cut:
- * the lengths are believed only where the boundary stands behind them. The grammar, as libavformat/mpjpeg.c writes it:
+ * Guarantees: time linear in the number of bytes; at most one JPEG and one chunk in memory; an error rather than a wrong split,
+ * because a stated length is accepted only if a boundary follows. The grammar, as written by libavformat/mpjpeg.c:
  *
  *   stream = boundary part*    boundary = "--ffmpeg\r\n"
  *   part   = "Content-type: image/jpeg\r\nContent-length: N\r\n\r\n" N bytes "\r\n" boundary
@@ -12,12 +12,12 @@ import { PermanentError } from '../../shared/runtime/errors.ts';
 const BOUNDARY = Buffer.from('--ffmpeg\r\n');
 const BOUNDARY_AFTER_PART = Buffer.from('\r\n--ffmpeg\r\n');
 const HEADER_END = Buffer.from('\r\n\r\n');
-/** The header has about 50 bytes. */
+/** A header from ffmpeg has about 50 bytes. */
 const HEADER_BYTES_MAX = 256;
-/** An incompressible frame of 8192 x 8192 pixels in 4:4:4 stays below this. */
+/** More than an incompressible frame of 8192 x 8192 pixels in 4:4:4. */
 const JPEG_BYTES_MAX = 512 * 1024 * 1024;
 
-/** Yields each JPEG once its last byte has come. Throws MEDIA_TOOL_FAILED where the stream is not mpjpeg, or cut. */
+/** Yields each JPEG once it is complete. Throws MEDIA_TOOL_FAILED if the stream is not mpjpeg or is truncated. */
 export async function* splitMpjpeg(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void> {
   const waiting: Buffer[] = [];
   let waitingBytes = 0;
@@ -34,14 +34,14 @@ export async function* splitMpjpeg(chunks: AsyncIterable<Uint8Array>): AsyncGene
     while (rest.length >= neededBytes) {
       if (state === 'boundary') {
         if (!rest.subarray(0, BOUNDARY.length).equals(BOUNDARY))
-          throw malformed('it does not begin with a boundary');
+          throw malformed('it does not start with a boundary');
         rest = rest.subarray(BOUNDARY.length);
         state = 'header';
         neededBytes = HEADER_END.length;
       } else if (state === 'header') {
         const end = rest.subarray(0, HEADER_BYTES_MAX).indexOf(HEADER_END);
         if (end === -1) {
-          if (rest.length >= HEADER_BYTES_MAX) throw malformed('a header has no end');
+          if (rest.length >= HEADER_BYTES_MAX) throw malformed('a header is too long');
           neededBytes = rest.length + 1;
         } else {
           neededBytes = contentLength(rest.toString('latin1', 0, end)) + BOUNDARY_AFTER_PART.length;
@@ -51,7 +51,7 @@ export async function* splitMpjpeg(chunks: AsyncIterable<Uint8Array>): AsyncGene
       } else {
         const bodyEnd = neededBytes - BOUNDARY_AFTER_PART.length;
         if (!rest.subarray(bodyEnd, neededBytes).equals(BOUNDARY_AFTER_PART)) {
-          throw malformed('a length is wrong: no boundary stands behind its picture');
+          throw malformed('a length is wrong: no boundary follows the frame');
         }
         yield rest.subarray(0, bodyEnd);
         rest = rest.subarray(neededBytes);
@@ -62,19 +62,19 @@ export async function* splitMpjpeg(chunks: AsyncIterable<Uint8Array>): AsyncGene
     waiting.splice(0, waiting.length, ...(rest.length > 0 ? [rest] : []));
     waitingBytes = rest.length;
   }
-  if (state === 'body' || waitingBytes > 0) throw malformed('it ends in the middle of a picture');
+  if (state === 'body' || waitingBytes > 0) throw malformed('it ends in the middle of a frame');
 }
 
 function contentLength(header: string): number {
   const digits = /^Content-type: image\/jpeg\r\nContent-length: (\d{1,10})$/i.exec(header)?.[1];
-  if (digits === undefined) throw malformed(`a header is ${JSON.stringify(header)}`);
+  if (digits === undefined) throw malformed(`unexpected header ${JSON.stringify(header)}`);
   const bytes = Number(digits);
-  if (bytes > JPEG_BYTES_MAX) throw malformed(`a picture of ${bytes} bytes is announced`);
+  if (bytes > JPEG_BYTES_MAX) throw malformed(`a header announces a frame of ${bytes} bytes`);
   return bytes;
 }
 
 function malformed(why: string): PermanentError {
   return new PermanentError('MEDIA_TOOL_FAILED', `The stream of frames from ffmpeg cannot be read: ${why}.`, {
-    hint: 'The format is that of ffmpeg 5.1: see which release is installed (ffmpeg -version).',
+    hint: 'Check the ffmpeg version with `ffmpeg -version`. Version 5.1 is tested.',
   });
 }

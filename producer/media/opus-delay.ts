@@ -1,20 +1,20 @@
 /**
- * Keeps Opus in step where it is copied into Matroska by an ffmpeg before 6.0.
+ * Keeps Opus audio in sync when an ffmpeg before 6.0 copies it into Matroska.
  *
- * Opus begins with some samples that nobody shall hear (the pre-skip, mostly 6.5 ms), and Matroska states them as the
- * track's CodecDelay. ffmpeg's reader takes the delay off each timestamp, so the sound begins below zero; its writer
- * did not put it back until libavformat 59.30.101, and moved every other track later instead, the picture too. So for
- * those versions we put it back ourselves. Leaves all other codecs and containers alone, which need nothing.
+ * Opus starts with samples that players skip (the pre-skip, mostly 6.5 ms), which Matroska states as CodecDelay. ffmpeg's demuxer
+ * subtracts the delay from each timestamp, so the audio starts below zero. Before libavformat 59.30.101 the muxer did not add it
+ * back and shifted all other tracks instead, video included. For those versions, a bitstream filter adds the delay. Other codecs
+ * and containers need no correction.
  */
 import { z } from 'zod';
 
 import { askFfprobe } from '../../shared/media/ffprobe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 
-/** libavformat's version number, as AV_VERSION_INT packs it. */
-const FIRST_VERSION_RIGHT = (59 << 16) | (30 << 8) | 101;
+/** The first fixed libavformat version, packed as by AV_VERSION_INT. */
+const FIRST_FIXED_VERSION = (59 << 16) | (30 << 8) | 101;
 
-/** Reading a header takes well under a second; this is for a slow network disk. */
+/** Generous, for a slow network disk. Reading a header normally takes well under a second. */
 const TIME_LIMIT_MS = 30_000;
 
 const answerSchema = z.object({
@@ -22,14 +22,11 @@ const answerSchema = z.object({
   streams: z.array(z.object({ index: z.number(), extradata: z.string().optional() })),
 });
 
-/** A bitstream filter for each track that needs one, by the track's index in the source. */
-export async function opusCorrections({
-  sourcePath,
-  video,
-}: {
-  readonly sourcePath: string;
-  readonly video: Pick<VideoInfo, 'container' | 'tracks'>;
-}): Promise<ReadonlyMap<number, string>> {
+/** Returns a bitstream filter for each track that needs one, by track index in the source. */
+export async function opusCorrections(
+  sourcePath: string,
+  video: Pick<VideoInfo, 'container' | 'tracks'>,
+): Promise<ReadonlyMap<number, string>> {
   const opus = video.tracks.filter(({ kind, codec }) => kind === 'audio' && codec === 'opus');
   if (video.container !== 'mkv' || opus.length === 0) return new Map();
   const answer = answerSchema.parse(
@@ -43,12 +40,12 @@ export async function opusCorrections({
         'stream=index,extradata',
         '-show_library_versions',
       ],
-      doing: 'reading the delay of its sound',
+      doing: 'reading the delay of its audio',
       timeLimitMs: TIME_LIMIT_MS,
     }),
   );
   const version = answer.library_versions.find(({ name }) => name === 'libavformat')?.version ?? Infinity;
-  if (version >= FIRST_VERSION_RIGHT) return new Map();
+  if (version >= FIRST_FIXED_VERSION) return new Map();
   const isOpus = new Set(opus.map(({ index }) => index));
   return new Map(
     answer.streams
@@ -58,8 +55,8 @@ export async function opusCorrections({
 }
 
 /**
- * PURE. The pre-skip, in samples of 48 kHz, from ffprobe's dump of the OpusHead (RFC 7845, 5.1: bytes 10 and 11,
- * little-endian). 0 where it is no OpusHead.
+ * PURE. Parses the pre-skip, in samples at 48 kHz, from ffprobe's dump of the OpusHead (RFC 7845, 5.1: bytes 10 and 11,
+ * little-endian). 0 if the dump is not an OpusHead.
  */
 export function preSkipSamples(dump: string): number {
   const hex = [...dump.matchAll(/^[0-9a-f]{8}: ((?:[0-9a-f]{2,4} )+)/gm)].map(([, row = '']) => row).join('');
@@ -67,7 +64,7 @@ export function preSkipSamples(dump: string): number {
   return head.toString('latin1', 0, 8) === 'OpusHead' && head.length >= 12 ? head.readUInt16LE(10) : 0;
 }
 
-/** Rounded as libavformat rounds, halves up; the millionth keeps 6.5 from becoming 6.4999. */
+/** Rounds halves up, as libavformat does. The millionth prevents 6.5 from becoming 6.4999. */
 function delayFilter(samples: number): string {
   return `setts=ts=TS+round(${samples}/48000/TB+0.000001)`;
 }

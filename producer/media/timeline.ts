@@ -1,10 +1,9 @@
 /**
- * PURE. The timeline: when each decoded frame is shown, exactly.
+ * PURE. The timeline: the exact timestamp of each decoded frame.
  *
- * It is written by the split and read by the stitch, perhaps of another release: hence the version and the check. Timestamps
- * are the source's own: they may begin anywhere, below zero too, and they strictly increase. In memory and in storage a frame
- * takes 8 bytes (11 as base64), and nothing here makes an object of each: three million frames must not take a gigabyte, or
- * hold up everything else for seconds.
+ * The split writes it and the stitch, possibly of another release, reads it, so it has a version and is checked. The timestamps are
+ * those of the source: they may start anywhere, even below zero, and strictly increase. A frame takes 8 bytes in memory (11 in
+ * base64) and no object of its own, so that three million frames neither fill the memory nor block the event loop for seconds.
  */
 import { z } from 'zod';
 
@@ -13,9 +12,9 @@ import { parseJson } from '../../shared/contract/parse-json.ts';
 import type { Ratio, VideoInfo } from '../../shared/media/video-info.ts';
 
 export interface Timeline {
-  /** Seconds in a tick, as a fraction. */
+  /** Seconds per tick, as a fraction. */
   readonly timeBase: Ratio;
-  /** Ticks, one for each frame, at least one frame. Whole numbers. */
+  /** One timestamp per frame, in whole ticks. Never empty. */
   readonly pts: Float64Array;
 }
 
@@ -27,7 +26,7 @@ const storedTimeline = z.object({
   pts: z.base64().max(FRAMES_MAX * 12),
 });
 
-/** Throws RangeError for what is no timeline: no frame, a time that is no whole number, or times that do not increase. */
+/** Throws RangeError if there is no frame, a timestamp is not an integer, or timestamps do not increase. */
 export function checkTimeline(timeline: Timeline): Timeline {
   const { pts } = timeline;
   if (pts.length === 0) throw new RangeError('expected at least one frame');
@@ -41,20 +40,20 @@ export function checkTimeline(timeline: Timeline): Timeline {
   return timeline;
 }
 
-/** As it stands in storage. */
+/** Encodes a timeline for storage. */
 export function encodeTimeline({ timeBase, pts }: Timeline): string {
   const bytes = Buffer.alloc(pts.length * 8);
   for (const [index, ticks] of pts.entries()) bytes.writeDoubleLE(ticks, index * 8);
   return JSON.stringify({ version: 2, timeBase, pts: bytes.toString('base64') });
 }
 
-/** Throws RangeError for what is no timeline of this version. */
+/** Throws RangeError if the text is not a timeline of this version. */
 export function decodeTimeline(text: string): Timeline {
   const stored = storedTimeline.safeParse(parseJson(text));
   if (!stored.success)
     throw new RangeError(`expected a timeline: ${stored.error.issues[0]?.message ?? 'not valid'}`);
   const bytes = Buffer.from(stored.data.pts, 'base64');
-  if (bytes.length % 8 !== 0) throw new RangeError('expected 8 bytes a frame');
+  if (bytes.length % 8 !== 0) throw new RangeError('expected 8 bytes per frame');
   const pts = new Float64Array(bytes.length / 8);
   for (let index = 0; index < pts.length; index += 1) pts[index] = bytes.readDoubleLE(index * 8);
   return checkTimeline({ timeBase: stored.data.timeBase, pts });
@@ -62,12 +61,13 @@ export function decodeTimeline(text: string): Timeline {
 
 type Rate = Pick<VideoInfo, 'framesPerSecond'>;
 
-/** Distances between frames that are looked at for the typical one: of a longer video, as many spread over its length. */
+/** How many gaps between frames are sampled for the median. In a longer video they are spread over its length. */
 const GAPS_MAX = 10_000;
 
 /**
- * How long a frame lasts as a rule; the last one is taken to. The median distance, or one over the average rate where the
- * two agree to a tick: a millisecond clock says 33 where 30 a second mean 33.3. A lone frame: one over the rate.
+ * The typical duration of a frame, also used for the last frame. This is the median gap, or the inverse of the average rate if the
+ * two agree to within a tick: at 30 frames/s a millisecond clock gives 33 ms, but 33.3 ms is right. For a single frame it is the
+ * inverse of the rate.
  */
 export function typicalFrameSeconds(timeline: Timeline, { framesPerSecond }: Rate): number {
   const { pts } = timeline;
@@ -84,19 +84,19 @@ export function typicalFrameSeconds(timeline: Timeline, { framesPerSecond }: Rat
   return (agree ? averageTicks : medianTicks) * secondsPerTick(timeline);
 }
 
-/** From the first frame's start to the last one's end. */
+/** From the start of the first frame to the end of the last one. */
 export function durationSeconds(timeline: Timeline, rate: Rate): number {
   const first = timeline.pts[0] ?? 0;
   const last = timeline.pts.at(-1) ?? first;
   return (last - first) * secondsPerTick(timeline) + typicalFrameSeconds(timeline, rate);
 }
 
-/** Below this many ticks between frames, a distance of one tick may be meant. */
+/** With fewer ticks between frames, a gap of one tick may be intended. */
 const TICKS_APART_LEAST = 10;
 
 /**
- * How many frames follow the one before at a single tick though frames are many ticks apart: they had no time of their
- * own (`decodeFrames`). The rate decides how far apart, as a source may have more of these than of others.
+ * How many frames follow the previous one after a single tick although frames are normally many ticks apart. `decodeFrames` moves
+ * frames without their own timestamp this way. The rate gives the normal distance, because most frames may be crowded.
  */
 export function crowdedFrames({ timeBase, pts }: Timeline, { framesPerSecond }: Rate): number {
   const ticksApart = 1 / framesPerSecond / secondsPerTick({ timeBase });

@@ -1,8 +1,7 @@
 /**
- * Tries, before any work is done, whether the result can hold the tracks that are to be copied: ffmpeg writes the first packets
- * of each into a file of the result's kind. What it does not take is converted or left out (`secondBest`), and so is sound that
- * is declared but has no packets: a job does not fail over its sound once all frames are scored. The same source gives the
- * same plan each time.
+ * Tests, before any work is done, whether the result can hold the planned tracks: ffmpeg writes the first packets of each to a file
+ * of the result's format. Tracks that it rejects are converted or omitted (`secondBest`), and so are audio tracks that are declared
+ * but have no packets. A job therefore does not fail because of its audio after all frames are scored. The plan is deterministic.
  */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -15,22 +14,22 @@ import { type PlannedTrack, type TrackPlan, planTracks, secondBest } from './cop
 import { trackOptions } from './encode-command.ts';
 import { opusCorrections } from './opus-delay.ts';
 
-/** Of each track. Some muxers look at more than the first packet before they refuse one. */
-const TRIED_PACKETS = 25;
-/** Well under a second, unless a track begins late: then all packets before it are read. */
+/** Packets per track. Some muxers read more than the first packet before they reject a track. */
+const TRIAL_PACKETS = 25;
+/** A trial takes well under a second, unless a track starts late: then all packets before it are read. */
 const CPU_SECONDS_MAX = 600;
 const PROBE_TIME_LIMIT_MS = 30_000;
 
-/** A plan that ffmpeg's muxer has taken. */
+/** A plan that ffmpeg's muxer has accepted. */
 export interface WorkableTracks extends TrackPlan {
-  /** Bitstream filters for tracks that are copied, by the track's index in the source. */
+  /** Bitstream filters for copied tracks, by track index in the source. */
   readonly corrections: ReadonlyMap<number, string>;
 }
 
 export interface TrackTrial {
   readonly sourcePath: string;
   readonly video: VideoInfo;
-  /** A folder for the file that is written and removed. */
+  /** Where to write the trial file. It is removed afterwards. */
   readonly folder: string;
   readonly signal?: AbortSignal | undefined;
 }
@@ -38,19 +37,19 @@ export interface TrackTrial {
 /** Throws PROGRAM_MISSING or the signal's reason. */
 export async function workableTracks(trial: TrackTrial): Promise<WorkableTracks> {
   const { video } = trial;
-  const corrections = await opusCorrections(trial);
+  const corrections = await opusCorrections(trial.sourcePath, video);
   const works = (some: readonly PlannedTrack[]): Promise<boolean> => tryTracks(some, corrections, trial);
   const plan = planTracks(video);
   if (await works(plan.tracks)) return { ...plan, corrections };
   const tracks: PlannedTrack[] = [];
   const warnings = [...plan.warnings];
-  for (const wished of plan.tracks) {
-    let planned: PlannedTrack | undefined = wished;
+  for (const copied of plan.tracks) {
+    let planned: PlannedTrack | undefined = copied;
     while (planned !== undefined && !(await works([planned]))) {
       const next = secondBest(planned, video.container);
       planned = next.planned;
-      // A conversion that fails as well is followed by the sentence that the track is left out.
-      if (warnings.at(-1)?.startsWith(`Track ${wished.track.index} `) === true) warnings.pop();
+      // If the conversion fails too, the warning that the track is omitted replaces that of the conversion.
+      if (warnings.at(-1)?.startsWith(`Track ${copied.track.index} `) === true) warnings.pop();
       warnings.push(next.warning);
     }
     if (planned !== undefined) tracks.push(planned);
@@ -71,7 +70,7 @@ async function tryTracks(
     .output(fileUrl(outputPath))
     .outputOptions('-y', ...tracks.flatMap(({ track }) => ['-map', `0:${track.index}`]))
     .outputOptions(...trackOptions({ tracks, corrections, container: video.container, first: 0 }))
-    .outputOptions(...['a', 's', 'd'].flatMap((kind) => [`-frames:${kind}`, String(TRIED_PACKETS)]));
+    .outputOptions(...['a', 's', 'd'].flatMap((kind) => [`-frames:${kind}`, String(TRIAL_PACKETS)]));
   try {
     const { finished } = startFfmpeg({
       command,

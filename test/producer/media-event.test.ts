@@ -5,7 +5,7 @@ import { createdBlobs } from '../../producer/intake/media-event.ts';
 
 const SUBJECT = '/blobServices/default/containers/incoming/blobs/abc/job.json';
 const CREATED = { container: 'incoming', name: 'abc/job.json' };
-/** As Event Grid writes it, in its own schema. */
+/** An event in the Event Grid schema. */
 const EVENT = {
   id: '831e1650-001e-001b-66ab-eeb76e069631',
   topic: '/subscriptions/0/resourceGroups/r/providers/Microsoft.Storage/storageAccounts/media',
@@ -32,16 +32,16 @@ const CLOUD_EVENT = {
 const inBase64 = (text: string): string => Buffer.from(text).toString('base64');
 
 test.each([
-  ['Event Grid’s own schema', EVENT],
+  ['an event in the Event Grid schema', EVENT],
   ['a CloudEvent', CLOUD_EVENT],
   ['an array of one', [EVENT]],
-])('%s tells of the blob that was created, in base64 or not', (_, event) => {
+])('%s names the created blob, in base64 or plain', (_, event) => {
   const text = JSON.stringify(event);
   expect(createdBlobs(text)).toEqual([CREATED]);
   expect(createdBlobs(inBase64(text))).toEqual([CREATED]);
 });
 
-test('an array tells of all of its blobs, in order, whichever schema each is in', () => {
+test('an array with mixed schemas names all its blobs in order', () => {
   const other = { ...CLOUD_EVENT, subject: '/blobServices/default/containers/frames/blobs/x.jpg' };
   const events = [EVENT, other, EVENT];
   expect(createdBlobs(JSON.stringify(events))).toEqual([
@@ -53,30 +53,33 @@ test('an array tells of all of its blobs, in order, whichever schema each is in'
 });
 
 test.each([
-  ['of a blob that was deleted', { ...EVENT, eventType: 'Microsoft.Storage.BlobDeleted' }],
-  ['of another kind', { ...CLOUD_EVENT, type: 'Microsoft.Storage.BlobCreatedElsewhere' }],
-  ['of a container', { ...EVENT, subject: '/blobServices/default/containers/incoming' }],
-  ['of a blob without a name', { ...EVENT, subject: '/blobServices/default/containers/incoming/blobs/' }],
-  ['of something that only looks like a blob', { ...EVENT, subject: `/x${SUBJECT}` }],
-])('an event %s tells of nothing, but is an event', (_, event) => {
+  ['about a deleted blob', { ...EVENT, eventType: 'Microsoft.Storage.BlobDeleted' }],
+  ['of another type', { ...CLOUD_EVENT, type: 'Microsoft.Storage.BlobCreatedElsewhere' }],
+  ['about a container', { ...EVENT, subject: '/blobServices/default/containers/incoming' }],
+  ['about a blob without a name', { ...EVENT, subject: '/blobServices/default/containers/incoming/blobs/' }],
+  ['with a malformed subject', { ...EVENT, subject: `/x${SUBJECT}` }],
+])('an event %s names no blob', (_, event) => {
   expect(createdBlobs(JSON.stringify(event))).toEqual([]);
 });
 
 test.each([
-  ['a text', 'hello'],
-  ['nothing', ''],
-  ['JSON of something else', '{"subject":7}'],
-  ['an event without a kind', JSON.stringify({ subject: SUBJECT })],
+  ['plain text', 'hello'],
+  ['an empty message', ''],
+  ['unrelated JSON', '{"subject":7}'],
+  ['an event without a type', JSON.stringify({ subject: SUBJECT })],
   ['an event without a subject', JSON.stringify({ eventType: EVENT.eventType })],
-  ['a subject without end', JSON.stringify({ ...EVENT, subject: `${SUBJECT}${'x'.repeat(2048)}` })],
+  [
+    'an event with an overlong subject',
+    JSON.stringify({ ...EVENT, subject: `${SUBJECT}${'x'.repeat(2048)}` }),
+  ],
   ['a number', '7'],
   ['null', 'null'],
-  ['base64 of garbage', inBase64('{"subject":')],
-])('%s is no event', (_, text) => {
+  ['base64 of malformed JSON', inBase64('{"subject":')],
+])('%s is not an event', (_, text) => {
   expect(createdBlobs(text)).toBeUndefined();
 });
 
-test('garbage is no event, and never an error', () => {
+test('arbitrary input is not an event and throws no error', () => {
   const garbage = fc.oneof(
     fc.string(),
     fc.base64String({ minLength: 1 }),

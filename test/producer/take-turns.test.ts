@@ -1,15 +1,15 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { type Candidate, nextInTurn, windowSize } from '../../producer/jobs/take-turns.ts';
+import { type TurnCandidate, nextInTurn, windowSize } from '../../producer/jobs/take-turns.ts';
 import { PRIORITIES } from '../../shared/contract/job.ts';
 
-function job(jobId: string, fields: Partial<Candidate> = {}): Candidate {
+function job(jobId: string, fields: Partial<TurnCandidate> = {}): TurnCandidate {
   return { jobId, priority: 'normal', batchesReady: 1, lastDispatchedAt: 0, ...fields };
 }
 
-/** Sends one batch after the other, a millisecond each; returns whose they were. */
-function sendAll(jobs: readonly Candidate[], sendsMax = Infinity): string[] {
+/** Sends one batch per millisecond. Returns the job id of each batch. */
+function sendAll(jobs: readonly TurnCandidate[], sendsMax = Infinity): string[] {
   const waiting = new Map(jobs.map((one) => [one.jobId, one]));
   const sent: string[] = [];
   while (sent.length < sendsMax) {
@@ -32,7 +32,7 @@ const candidates = fc.uniqueArray(
   { selector: ({ jobId }) => jobId, maxLength: 8 },
 );
 
-test('a short job never waits behind a long one: its batches go every other turn', () => {
+test('a short job sends every other batch beside a long one', () => {
   const long = job('a-long', { batchesReady: 10_000 });
   const short = job('short', { batchesReady: 3 });
   expect(sendAll([long, short], 7)).toEqual([
@@ -46,7 +46,7 @@ test('a short job never waits behind a long one: its batches go every other turn
   ]);
 });
 
-test('a job that comes late is served next, and gets its share, not more', () => {
+test('a job that starts late is served next and gets an equal share', () => {
   const long = job('long', { batchesReady: 10_000, lastDispatchedAt: -1 });
   const late = job('z-late', { batchesReady: 100, lastDispatchedAt: -2 });
   const sent = sendAll([long, late], 20);
@@ -54,7 +54,7 @@ test('a job that comes late is served next, and gets its share, not more', () =>
   expect(sent.filter((jobId) => jobId === 'z-late')).toHaveLength(10);
 });
 
-test('jobs of one priority are never more than a batch apart', () => {
+test('jobs of the same priority are never more than one batch apart', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 99 }), (jobCount, sends) => {
       const jobs = Array.from({ length: jobCount }, (_, index) =>
@@ -67,14 +67,14 @@ test('jobs of one priority are never more than a batch apart', () => {
   );
 });
 
-test('a higher priority goes first, until it has nothing ready', () => {
+test('jobs of a higher priority are served first until they have no batch ready', () => {
   const low = job('low', { priority: 'low', batchesReady: 1 });
   const normal = job('normal', { batchesReady: 2 });
   const high = job('high', { priority: 'high', batchesReady: 2, lastDispatchedAt: 99 });
   expect(sendAll([low, normal, high])).toEqual(['high', 'high', 'normal', 'normal', 'low']);
 });
 
-test('every batch that is ready is sent in the end, each once', () => {
+test('every ready batch is sent exactly once', () => {
   fc.assert(
     fc.property(candidates, (jobs) => {
       const sent = sendAll(jobs);
@@ -85,7 +85,7 @@ test('every batch that is ready is sent in the end, each once', () => {
   );
 });
 
-test('whose turn it is does not depend on the order the jobs are listed in', () => {
+test('the next job does not depend on the order of the list', () => {
   fc.assert(
     fc.property(candidates, (jobs) => {
       expect(nextInTurn(jobs.toReversed())).toBe(nextInTurn(jobs));
@@ -93,14 +93,14 @@ test('whose turn it is does not depend on the order the jobs are listed in', () 
   );
 });
 
-test('there is no turn where nothing is ready', () => {
+test('no job is next when no batch is ready', () => {
   expect(nextInTurn([])).toBeUndefined();
   expect(
     nextInTurn([job('empty', { batchesReady: 0 }), job('rebuilt', { batchesReady: -1 })]),
   ).toBeUndefined();
 });
 
-test('the queue holds a batch in hand and one waiting per engine, and some before there is any', () => {
+test('the window holds two batches per engine, and a minimum without engines', () => {
   expect(windowSize(0)).toBeGreaterThanOrEqual(2);
   expect(windowSize(1)).toBe(windowSize(0));
   expect([10, 100].map(windowSize)).toEqual([20, 200]);

@@ -12,7 +12,7 @@ import { connect } from './test-redis.ts';
 export async function startControlPlane(server: TestRedis) {
   const connections = await connect(server);
   const redis = connections.first;
-  const steps = new Steps({ redis, log: silentLog });
+  const steps = new Steps(redis, silentLog);
   return {
     redis,
     ledger: new Ledger(redis),

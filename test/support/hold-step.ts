@@ -5,7 +5,7 @@ import { silentLog as log } from './silent-log.ts';
 
 const [url = ''] = process.argv.slice(2);
 const redis = await connectRedis({ url, log });
-const steps = new Steps({ redis, log });
+const steps = new Steps(redis, log);
 const forEver = new AbortController();
 steps.process(
   'split',

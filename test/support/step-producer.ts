@@ -1,19 +1,19 @@
-/** A producer as far as steps go: its own connection, and a note of every run and every failure. */
-import { type Step, type StepJob, Steps } from '../../producer/jobs/steps.ts';
+/** The steps part of a producer, with its own connection and a record of every run and failure. */
+import { type JobStep, type JobRun, Steps } from '../../producer/jobs/steps.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
 import { connect } from './test-redis.ts';
 
 export interface StepProducer extends AsyncDisposable {
   readonly steps: Steps;
-  /** Job ids, in the order in which their steps were run. */
+  /** Job ids, in the order in which their steps ran. */
   readonly runs: string[];
   readonly failures: { readonly jobId: string; readonly error: unknown }[];
-  /** Tells its steps to stop, and waits until they have handed themselves back. */
+  /** Stops the steps and waits until they are back on the queue. */
   stop(): Promise<void>;
 }
 
-/** `run` is called with what the handler is, and with how often this producer has run the job, this time included. */
+/** `times` is how often this producer has run the step of this job, including this time. */
 export async function startStepProducer(
   server: TestRedis,
   {
@@ -21,13 +21,13 @@ export async function startStepProducer(
     concurrency = 1,
     run = () => Promise.resolve(),
   }: {
-    readonly step?: Step;
+    readonly step?: JobStep;
     readonly concurrency?: number;
     readonly run?: (jobId: string, signal: AbortSignal, times: number) => Promise<void>;
   } = {},
 ): Promise<StepProducer> {
   const connections = await connect(server);
-  const steps = new Steps({ redis: connections.first, log: silentLog });
+  const steps = new Steps(connections.first, silentLog);
   const stopping = new AbortController();
   const runs: string[] = [];
   const failures: StepProducer['failures'] = [];
@@ -54,10 +54,10 @@ export async function startStepProducer(
   return { steps, runs, failures, stop, [Symbol.asyncDispose]: stop };
 }
 
-/** Whose step a test means: most jobs here are opened once. */
-export const stepOf = (jobId: string, epoch = 1): StepJob => ({ jobId, epoch });
+/** Most jobs in tests are opened once, under epoch 1. */
+export const stepOf = (jobId: string, epoch = 1): JobRun => ({ jobId, epoch });
 
-/** Work that goes on until it is told to stop. */
+/** Work that runs until it is aborted. */
 export function untilStopped(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const stop = (): void => reject(new Error('stopped', { cause: signal.reason }));

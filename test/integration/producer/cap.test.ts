@@ -1,4 +1,4 @@
-/** A job at its cap, on real servers: held, explained, and let go on by `npm run cap`. */
+/** A job at its spending cap, on real servers: it is held, reported, and continued with `npm run cap`. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { capsPass } from '../../../producer/jobs/caps.ts';
@@ -13,7 +13,7 @@ import { spendingMaxOf } from '../../../shared/redis/ledger-job.ts';
 import { buildResult } from '../../support/build-job.ts';
 import { type CommandEnd, cap } from '../../support/commands.ts';
 import { passUntilRest } from '../../support/control-plane.ts';
-import { type IntakeBench, startIntakeBench } from '../../support/intake-bench.ts';
+import { type IntakeFixture, startIntakeFixture } from '../../support/intake-fixture.ts';
 import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
 import { uploadJob } from '../../support/upload-job.ts';
 
@@ -21,76 +21,76 @@ const JOB = 'job-1';
 const FRAMES = 100;
 const BATCH = 10;
 
-let bench: IntakeBench;
+let fixture: IntakeFixture;
 let batches: TestQueue;
 let results: TestQueue;
 
 beforeAll(async () => {
-  bench = await startIntakeBench();
+  fixture = await startIntakeFixture();
   [batches, results] = await Promise.all([
-    openTestQueue(bench.storage, 'frame-batches'),
-    openTestQueue(bench.storage, 'batch-results'),
+    openTestQueue(fixture.storage, 'frame-batches'),
+    openTestQueue(fixture.storage, 'batch-results'),
   ]);
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(async () => {
-  await bench.control.redis.flushall();
+  await fixture.control.redis.flushall();
   await Promise.all([batches.clear(), results.clear()]);
-  await bench.blobs.remove('control', capBlob(JOB));
-  await bench.blobs.remove('results', statusBlob(JOB));
+  await fixture.blobs.remove('control', capBlob(JOB));
+  await fixture.blobs.remove('results', statusBlob(JOB));
 });
 
-const parts = () => ({ ...bench.control, blobs: bench.blobs });
+const parts = () => ({ ...fixture.control, blobs: fixture.blobs });
 const runCap = (...args: string[]): Promise<CommandEnd> => {
-  const { media, system } = bench.storage.connection;
+  const { media, system } = fixture.storage.connection;
   const environment = { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
   return cap(args, { localFolder: '/nowhere', environment }).end;
 };
 const dispatch = () => dispatchPass({ ...parts(), batches: batches.queue, resendMs: 300_000 });
-const takeUpCaps = () => capsPass({ ...parts(), scanMs: 1 });
+const applyCaps = () => capsPass({ ...parts(), scanMs: 1 });
 const publish = () => new StatusPublisher({ ...parts(), onEnded: () => Promise.resolve() }).pass();
 const job = async () => {
-  const found = await bench.control.ledger.job(JOB);
+  const found = await fixture.control.ledger.job(JOB);
   if (found === undefined) throw new Error('expected the ledger to know the job');
   return found;
 };
 
 async function openJob(): Promise<void> {
-  await uploadJob(bench.blobs, JOB, () => ({ spendingMax: 1 }));
-  await bench.scan();
-  const { ledger } = bench.control;
+  await uploadJob(fixture.blobs, JOB, () => ({ spendingMax: 1 }));
+  await fixture.scan();
+  const { ledger } = fixture.control;
   await ledger.move(JOB, 'running');
   await ledger.planSplit(JOB, { batchSize: BATCH, framesExpected: FRAMES, megapixelsPerFrame: 1 });
   await ledger.finishSplit(JOB, FRAMES);
 }
 
-/** As the scaler charges it. */
+/** Charges the job like the scaler does. */
 async function spend(amount: number): Promise<void> {
-  const { spending } = bench.control;
+  const { spending } = fixture.control;
   const { chargedUpToMs } = await spending.read();
   const byJob = new Map([[JOB, { machineMs: 1_000, micros: amount * 1e6 }]]);
   await spending.charge({ sinceMs: chargedUpToMs, upToMs: (chargedUpToMs ?? 0) + 1_000, byJob });
 }
 
-/** As workers do: takes what is on the queue, at most so many, and sends the results. Returns how many. */
+/** Processes at most `max` batches like a worker and sends their results. Returns the number of batches. */
 async function work(max: number): Promise<number> {
   let count = 0;
   for (; count < max; count += 1) {
     const message = await batches.queue.receive({ visibilityTimeoutSeconds: 60 });
     if (message === undefined) break;
     const decoded = decodeMessage(message.text, batchMessage);
-    if (decoded.kind !== 'valid') throw new Error(`expected a batch, received what is ${decoded.kind}`);
+    if (decoded.kind !== 'valid') throw new Error(`expected a valid batch, received a ${decoded.kind} one`);
     const { batchIndex, frameStart, frameEnd, epoch } = decoded.message;
     const result = buildResult(JOB, { batchIndex, epoch, scored: [[frameStart, frameEnd]] });
     await results.queue.send(encodeMessage(result));
     await batches.queue.remove(message);
   }
-  const collector = new Collector({ ...bench.control, results: results.queue });
+  const collector = new Collector({ ...fixture.control, results: results.queue });
   await passUntilRest(() => collector.pass());
   return count;
 }
 
-test('a job at its cap sends nothing more, finishes what is in flight, and goes on to its end when the cap is raised', async () => {
+test('a job at its cap sends nothing more, finishes its batches in flight, and continues when the cap is raised', async () => {
   await openJob();
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(4);
@@ -99,7 +99,7 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(2);
   await publish();
-  const held = await bench.statusOf(JOB);
+  const held = await fixture.statusOf(JOB);
   expect(held).toMatchObject({
     state: 'running',
     frames: { scored: 20 },
@@ -111,14 +111,14 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(0);
   await publish();
-  expect(await bench.statusOf(JOB)).toMatchObject({ frames: { scored: 40 }, heldAtCap: { spent: 1.02 } });
-  const { backlog } = await readBacklog(bench.control.ledger, bench.control.spending);
+  expect(await fixture.statusOf(JOB)).toMatchObject({ frames: { scored: 40 }, heldAtCap: { spent: 1.02 } });
+  const { backlog } = await readBacklog(fixture.control.ledger, fixture.control.spending);
   expect(backlog).toMatchObject([{ framesRemaining: 60, framesInFlight: 0, spent: 1.02, spendingMax: 1 }]);
   expect(backlog.every(isAtItsCap)).toBe(true);
 
-  // Another cap below what is spent changes nothing.
+  // A new cap below the amount spent changes nothing.
   expect(await runCap(JOB, '0.5')).toMatchObject({ status: 0 });
-  await takeUpCaps();
+  await applyCaps();
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(0);
 
@@ -127,10 +127,10 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
     stderr: '',
     stdout: `The job ${JOB} may cost 5 in all. The producer takes this up within half a minute.\n`,
   });
-  await takeUpCaps();
+  await applyCaps();
   await publish();
-  expect(await bench.statusOf(JOB)).toMatchObject({ state: 'running', heldAtCap: null });
-  expect((await readBacklog(bench.control.ledger, bench.control.spending)).backlog).toMatchObject([
+  expect(await fixture.statusOf(JOB)).toMatchObject({ state: 'running', heldAtCap: null });
+  expect((await readBacklog(fixture.control.ledger, fixture.control.spending)).backlog).toMatchObject([
     { spendingMax: 5 },
   ]);
   for (let round = 0; round < 4; round += 1) {
@@ -139,45 +139,45 @@ test('a job at its cap sends nothing more, finishes what is in flight, and goes 
   }
   expect(await job()).toMatchObject({ framesScored: FRAMES, framesFailed: 0, batchesOutstanding: 0 });
   const result = { blobName: `${JOB}/harbour.mp4`, sizeBytes: 1 };
-  await bench.control.ledger.move(JOB, 'completed', { result });
+  await fixture.control.ledger.move(JOB, 'completed', { result });
   await publish();
-  expect(await bench.statusOf(JOB)).toMatchObject({ state: 'completed', heldAtCap: null });
+  expect(await fixture.statusOf(JOB)).toMatchObject({ state: 'completed', heldAtCap: null });
 
   const ended = await runCap(JOB, '9');
   expect(ended).toMatchObject({ status: 1, stdout: '' });
   expect(ended.stderr).toContain('has ended (completed)');
 });
 
-test('a batch that got no further is not sent again while its job is held', async () => {
+test('a stale batch is not sent again while its job is held', async () => {
   await openJob();
   await dispatch();
   await spend(2);
   await batches.clear();
-  bench.control.clock.advance(300_001);
+  fixture.control.clock.advance(300_001);
   await dispatch();
   expect(await job()).toMatchObject({ batchesOutstanding: 0, batchesToSendAgain: 4 });
   expect(await batches.queue.countApprox()).toBe(0);
-  await bench.control.ledger.setCap(JOB, null);
+  await fixture.control.ledger.setCap(JOB, null);
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(4);
 });
 
-test('a lost Redis does not forget a cap that was raised', async () => {
+test('a changed cap survives the loss of Redis', async () => {
   await openJob();
   await runCap(JOB, 'none');
-  await bench.control.redis.flushall();
-  await bench.scan();
+  await fixture.control.redis.flushall();
+  await fixture.scan();
   expect(spendingMaxOf(await job())).toBeNull();
 });
 
-test('a cap that cannot be read leaves the one that the job was enqueued with', async () => {
+test('an unreadable cap leaves the cap from the job request in place', async () => {
   await openJob();
-  await bench.blobs.put('control', capBlob(JOB), 'nonsense');
-  await takeUpCaps();
+  await fixture.blobs.put('control', capBlob(JOB), 'nonsense');
+  await applyCaps();
   expect(spendingMaxOf(await job())).toBe(1);
 });
 
-test('the cap of a job that there is not is refused, with what to do', async () => {
+test('npm run cap refuses an unknown job with a hint', async () => {
   const refused = await runCap('job-unknown', '5', '--json');
   expect(refused.status).toBe(66);
   expect(JSON.parse(refused.stdout)).toMatchObject({
@@ -187,5 +187,5 @@ test('the cap of a job that there is not is refused, with what to do', async () 
       hint: expect.stringContaining('npm run enqueue') as string,
     },
   });
-  expect(await bench.blobs.get('control', capBlob('job-unknown'))).toBeUndefined();
+  expect(await fixture.blobs.get('control', capBlob('job-unknown'))).toBeUndefined();
 });

@@ -23,7 +23,7 @@ beforeAll(async () => {
   [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
 });
 afterAll(() => Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]));
-/** With metrics of its own, which start at 0. */
+/** Each test has its own metrics, which start at 0. */
 beforeEach(async () => {
   control = await startControlPlane(server);
   await control.redis.flushall();
@@ -42,7 +42,7 @@ async function collect(): Promise<void> {
   await passUntilRest(() => collector.pass());
 }
 
-test('a result marks its frames, starts the stitch, and tells the speed of the model', async () => {
+test('a result records its frames, starts the stitch and records the speed of the model', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
   await control.ledger.claimBatch('job-1', 1);
   await using stitcher = await startStepProducer(server, { step: 'stitch' });
@@ -59,27 +59,27 @@ test('a result marks its frames, starts the stitch, and tells the speed of the m
   expect(await results.queue.countApprox()).toBe(0);
 });
 
-test('a result that comes twice, or late, changes nothing', async () => {
+test('a duplicate or late result changes nothing', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
   const result = { scored: [[0, 8]], failed: failed([8, 9]) } satisfies Partial<ResultMessage>;
   await send('job-1', result);
   await collect();
   const once = await control.ledger.job('job-1');
-  const told = await Promise.all(
+  const counts = await Promise.all(
     [control.metrics.framesScored, control.metrics.framesFailed].map(countOfMetric),
   );
-  expect(told).toEqual([8, 1]);
+  expect(counts).toEqual([8, 1]);
   await send('job-1', result);
   await send('job-1', { ...result, epoch: 1, worker: 'vm-late' });
   await Promise.all([collect(), collect()]);
   expect(await control.ledger.job('job-1')).toEqual(once);
   expect(
     await Promise.all([control.metrics.framesScored, control.metrics.framesFailed].map(countOfMetric)),
-  ).toEqual(told);
+  ).toEqual(counts);
   expect(await results.queue.countApprox()).toBe(0);
 });
 
-test('of a result from before the job was opened again, what is scored counts, and what had failed does not', async () => {
+test('a result from an earlier epoch counts its scored frames but not its failed frames', async () => {
   const epoch = Date.parse('2026-11-23T06:15:02.000Z');
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
   await send('job-1', { epoch: epoch - 1, scored: [[0, 3]], failed: failed([3, 5]) });
@@ -90,14 +90,14 @@ test('of a result from before the job was opened again, what is scored counts, a
   expect(await control.ledger.job('job-1')).toMatchObject({ framesScored: 3, framesFailed: 2 });
 });
 
-test('a result that only found what was there says nothing of speed', async () => {
+test('a result whose frames were all scored already records no speed', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
   await send('job-1', { scored: [[0, 10]], framesRun: 0, wallSeconds: 0.1 });
   await collect();
   expect(await control.ledger.rate('painter')).toBeUndefined();
 });
 
-test('what is no result is removed and counted, and the next one is taken', async () => {
+test('a malformed result is removed and counted, and the next result is recorded', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
   await results.queue.send('not a result');
   await results.queue.send(Buffer.from('{"version":1,"jobId":"../etc"}').toString('base64'));
@@ -108,7 +108,7 @@ test('what is no result is removed and counted, and the next one is taken', asyn
   expect(await results.queue.countApprox()).toBe(0);
 });
 
-test('a result for a newer producer is left for it', async () => {
+test('a result of a newer version stays on the queue', async () => {
   await results.queue.send(Buffer.from(JSON.stringify({ version: 2, jobId: 'job-1' })).toString('base64'));
   await collect();
   expect(await results.queue.countApprox()).toBe(1);
@@ -116,14 +116,14 @@ test('a result for a newer producer is left for it', async () => {
   expect(await countOfMetric(control.metrics.messagesRefused)).toBe(0);
 });
 
-test('a result of a job that nobody knows is removed, and opens nothing', async () => {
+test('a result of an unknown job is removed and does not open the job', async () => {
   await send('job-unknown', { scored: [[0, 10]] });
   await collect();
   expect(await results.queue.countApprox()).toBe(0);
   expect(await control.redis.keys('framefleet:*')).toEqual([]);
 });
 
-test('a few failed frames are allowed, one more fails the job with the reason', async () => {
+test('a job tolerates a few failed frames and fails with the reason at one more', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 100, batchSize: 10 });
   await send('job-1', { failed: failed([0, 3], [5, 7]) });
   await collect();
@@ -140,7 +140,7 @@ test('a few failed frames are allowed, one more fails the job with the reason', 
   });
 });
 
-test('a job that allows no failed frame fails with the first', async () => {
+test('a job that tolerates no failed frames fails with the first one', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 100, batchSize: 10, onFailedFrame: 'fail' });
   await send('job-1', { scored: [[0, 9]] });
   await collect();
@@ -153,7 +153,7 @@ test('a job that allows no failed frame fails with the first', async () => {
   });
 });
 
-test('a frame that failed and was scored after all does not count against the job', async () => {
+test('a failed frame that is scored later does not count as failed', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 100, batchSize: 10 });
   for (const batchIndex of [0, 1]) {
     const start = batchIndex * 10;
@@ -169,7 +169,7 @@ test('a frame that failed and was scored after all does not count against the jo
   });
 });
 
-test('a result of a job that has failed does not bring it back', async () => {
+test('a result of a failed job does not reopen it', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
   const error = { code: 'SOURCE_TRUNCATED', message: 'cut off', hint: null };
   await control.ledger.move('job-1', 'failed', { error });

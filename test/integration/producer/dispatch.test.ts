@@ -1,40 +1,40 @@
-/** Which batches go to the queue, and in whose turn; `producer-resend.test.ts` has those that go again. */
+/** Which batches are sent, and in which order. `resend.test.ts` covers stale batches. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { type BatchMessage, NEW_BATCH_HISTORY } from '../../../shared/contract/messages.ts';
 import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
-import { type DispatchBench, namesOf, startDispatchBench } from '../../support/dispatch-bench.ts';
+import { type DispatchFixture, namesOf, startDispatchFixture } from '../../support/dispatch-fixture.ts';
 
-/** What dispatch keeps on the queue while no engine is at work. */
+/** The window of dispatch without engines. */
 const WINDOW = 4;
 
-let bench: DispatchBench;
+let fixture: DispatchFixture;
 
 beforeAll(async () => {
-  bench = await startDispatchBench();
+  fixture = await startDispatchFixture();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
-beforeEach(() => bench.reset());
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => fixture.reset());
 
-test('no more than the window is on the queue, and what is finished makes room', async () => {
-  await openSplitJob(bench.ledger, 'job-1', { frameCount: 95, batchSize: 10 });
-  await bench.dispatch();
-  await bench.dispatch();
-  expect(await bench.batches.queue.countApprox()).toBe(WINDOW);
-  const taken = await bench.takeAll();
+test('dispatch fills the window and sends more as batches finish', async () => {
+  await openSplitJob(fixture.ledger, 'job-1', { frameCount: 95, batchSize: 10 });
+  await fixture.dispatch();
+  await fixture.dispatch();
+  expect(await fixture.batches.queue.countApprox()).toBe(WINDOW);
+  const taken = await fixture.takeAll();
   expect(namesOf(taken)).toEqual(['job-1/0', 'job-1/1', 'job-1/2', 'job-1/3']);
-  await bench.dispatch();
-  expect(await bench.batches.queue.countApprox()).toBe(0);
-  for (const batch of taken.slice(2)) await bench.finish(batch);
-  await bench.dispatch();
-  expect(namesOf(await bench.takeAll())).toEqual(['job-1/4', 'job-1/5']);
+  await fixture.dispatch();
+  expect(await fixture.batches.queue.countApprox()).toBe(0);
+  for (const batch of taken.slice(2)) await fixture.finish(batch);
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual(['job-1/4', 'job-1/5']);
 });
 
-test('a batch says everything that a worker needs, and nothing of a history', async () => {
-  await openSplitJob(bench.ledger, 'job-1', { frameCount: 10, batchSize: 10 });
-  await bench.dispatch();
+test('a batch message has all fields that a worker needs and an empty history', async () => {
+  await openSplitJob(fixture.ledger, 'job-1', { frameCount: 10, batchSize: 10 });
+  await fixture.dispatch();
   const { epoch, model } = buildDefinition('job-1');
-  expect(await bench.takeAll()).toEqual([
+  expect(await fixture.takeAll()).toEqual([
     {
       version: 1,
       jobId: 'job-1',
@@ -50,13 +50,13 @@ test('a batch says everything that a worker needs, and nothing of a history', as
   ]);
 });
 
-test('a job goes through the window to its end, each batch once, the last one short', async () => {
-  await openSplitJob(bench.ledger, 'job-1', { frameCount: 95, batchSize: 10 });
+test('a job sends every batch once, the last one with fewer frames', async () => {
+  await openSplitJob(fixture.ledger, 'job-1', { frameCount: 95, batchSize: 10 });
   const taken: BatchMessage[] = [];
   for (let round = 0; round < 10; round += 1) {
-    await bench.dispatch();
-    const batches = await bench.takeAll();
-    for (const batch of batches) await bench.finish(batch);
+    await fixture.dispatch();
+    const batches = await fixture.takeAll();
+    for (const batch of batches) await fixture.finish(batch);
     taken.push(...batches);
   }
   expect(taken.map(({ frameStart, frameEnd }) => [frameStart, frameEnd])).toEqual(
@@ -64,89 +64,94 @@ test('a job goes through the window to its end, each batch once, the last one sh
   );
 });
 
-test('more engines make a wider window', async () => {
-  await openSplitJob(bench.ledger, 'job-1', { frameCount: 300, batchSize: 10 });
-  await bench.ledger.recordEngines(6);
-  await bench.dispatch();
-  expect(await bench.batches.queue.countApprox()).toBe(12);
+test('the window grows with the number of engines', async () => {
+  await openSplitJob(fixture.ledger, 'job-1', { frameCount: 300, batchSize: 10 });
+  await fixture.ledger.recordEngines(6);
+  await fixture.dispatch();
+  expect(await fixture.batches.queue.countApprox()).toBe(12);
 });
 
-test('batches go out while the split is still running', async () => {
-  await bench.ledger.open(buildDefinition('job-1'));
-  await bench.dispatch();
-  await bench.ledger.move('job-1', 'running');
-  await bench.ledger.planSplit('job-1', { batchSize: 10, framesExpected: 40, megapixelsPerFrame: 1 });
-  await bench.ledger.recordSplit('job-1', 16);
-  await bench.dispatch();
-  expect(namesOf(await bench.takeAll())).toEqual(['job-1/0']);
+test('batches are sent while the split is running', async () => {
+  await fixture.ledger.open(buildDefinition('job-1'));
+  await fixture.dispatch();
+  await fixture.ledger.move('job-1', 'running');
+  await fixture.ledger.planSplit('job-1', { batchSize: 10, framesExpected: 40, megapixelsPerFrame: 1 });
+  await fixture.ledger.recordSplit('job-1', 16);
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual(['job-1/0']);
 });
 
 test('two jobs take turns', async () => {
-  await openSplitJob(bench.ledger, 'job-a', { frameCount: 100, batchSize: 10 });
-  await openSplitJob(bench.ledger, 'job-b', { frameCount: 100, batchSize: 10 });
-  await bench.dispatch();
-  expect(namesOf(await bench.takeAll())).toEqual(['job-a/0', 'job-a/1', 'job-b/0', 'job-b/1']);
+  await openSplitJob(fixture.ledger, 'job-a', { frameCount: 100, batchSize: 10 });
+  await openSplitJob(fixture.ledger, 'job-b', { frameCount: 100, batchSize: 10 });
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual(['job-a/0', 'job-a/1', 'job-b/0', 'job-b/1']);
 });
 
 test('a short job does not wait behind a long one', async () => {
-  await openSplitJob(bench.ledger, 'job-long', { frameCount: 1000, batchSize: 10 });
-  await bench.dispatch();
-  const started = await bench.takeAll();
-  await openSplitJob(bench.ledger, 'job-short', { frameCount: 20, batchSize: 10 });
-  for (const batch of started) await bench.finish(batch);
-  await bench.dispatch();
-  expect(namesOf(await bench.takeAll())).toEqual(['job-long/4', 'job-long/5', 'job-short/0', 'job-short/1']);
+  await openSplitJob(fixture.ledger, 'job-long', { frameCount: 1000, batchSize: 10 });
+  await fixture.dispatch();
+  const started = await fixture.takeAll();
+  await openSplitJob(fixture.ledger, 'job-short', { frameCount: 20, batchSize: 10 });
+  for (const batch of started) await fixture.finish(batch);
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual([
+    'job-long/4',
+    'job-long/5',
+    'job-short/0',
+    'job-short/1',
+  ]);
 });
 
-test('a higher priority goes first, and leaves what it does not need to the others', async () => {
-  await openSplitJob(bench.ledger, 'job-a', { frameCount: 100, batchSize: 10 });
-  await openSplitJob(bench.ledger, 'job-b', { frameCount: 30, batchSize: 10, priority: 'high' });
-  await bench.dispatch();
-  expect(namesOf(await bench.takeAll())).toEqual(['job-a/0', 'job-b/0', 'job-b/1', 'job-b/2']);
+test('a job of higher priority goes first and leaves the rest of the window to others', async () => {
+  await openSplitJob(fixture.ledger, 'job-a', { frameCount: 100, batchSize: 10 });
+  await openSplitJob(fixture.ledger, 'job-b', { frameCount: 30, batchSize: 10, priority: 'high' });
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual(['job-a/0', 'job-b/0', 'job-b/1', 'job-b/2']);
 });
 
-test('two producers that dispatch at once send no batch twice', async () => {
-  await openSplitJob(bench.ledger, 'job-1', { frameCount: 300, batchSize: 10 });
-  await bench.ledger.recordEngines(10);
-  await Promise.all([bench.dispatch(), bench.dispatchByOther(), bench.dispatchByOther()]);
-  const sent = namesOf(await bench.takeAll());
+test('two producers that dispatch at the same time send no batch twice', async () => {
+  await openSplitJob(fixture.ledger, 'job-1', { frameCount: 300, batchSize: 10 });
+  await fixture.ledger.recordEngines(10);
+  await Promise.all([fixture.dispatch(), fixture.dispatchByOther(), fixture.dispatchByOther()]);
+  const sent = namesOf(await fixture.takeAll());
   expect(sent.length).toBeGreaterThanOrEqual(20);
   expect(new Set(sent).size).toBe(sent.length);
 });
 
-test('an ended job sends nothing more', async () => {
-  await openSplitJob(bench.ledger, 'job-1', { frameCount: 100, batchSize: 10 });
-  await bench.ledger.move('job-1', 'failed');
-  await bench.dispatch();
-  expect(await bench.batches.queue.countApprox()).toBe(0);
+test('an ended job sends no batches', async () => {
+  await openSplitJob(fixture.ledger, 'job-1', { frameCount: 100, batchSize: 10 });
+  await fixture.ledger.move('job-1', 'failed');
+  await fixture.dispatch();
+  expect(await fixture.batches.queue.countApprox()).toBe(0);
 });
 
-test('a batch that was released with a delay makes room for others, until it is visible again', async () => {
-  const { ledger, clock } = bench;
+test('a batch that was released with a delay does not count toward the window until it is visible', async () => {
+  const { ledger, clock } = fixture;
   await openSplitJob(ledger, 'job-1', { frameCount: 500, batchSize: 10 });
-  await bench.dispatch();
-  expect(namesOf(await bench.takeAll())).toHaveLength(WINDOW);
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toHaveLength(WINDOW);
   const nowMs = clock.now().getTime();
   for (let batchIndex = 0; batchIndex < WINDOW; batchIndex += 1)
     await ledger.delay('job-1', batchIndex, { nowMs, untilMs: nowMs + 60_000 });
   await openSplitJob(ledger, 'job-2', { frameCount: 40, batchSize: 10 });
-  await bench.dispatch();
-  const sent = namesOf(await bench.takeAll());
+  await fixture.dispatch();
+  const sent = namesOf(await fixture.takeAll());
   expect(sent).toHaveLength(WINDOW);
   expect(sent.filter((name) => name.startsWith('job-2/'))).toHaveLength(WINDOW / 2);
-  // Visible again, they count again.
+  // The delayed batches are visible and count again.
   clock.advance(120_000);
-  await bench.dispatch();
-  expect(namesOf(await bench.takeAll())).toEqual([]);
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual([]);
 });
 
-test('a job whose batches are all delayed does not put the rest of them on the queue, too', async () => {
-  const { ledger, clock } = bench;
+test('a job whose batches are all delayed sends at most four windows', async () => {
+  const { ledger, clock } = fixture;
   await openSplitJob(ledger, 'job-1', { frameCount: 5_000, batchSize: 10 });
   let sent = 0;
   for (let pass = 0; pass < 20; pass += 1) {
-    await bench.dispatch();
-    for (const { batchIndex } of await bench.takeAll()) {
+    await fixture.dispatch();
+    for (const { batchIndex } of await fixture.takeAll()) {
       const nowMs = clock.now().getTime();
       await ledger.delay('job-1', batchIndex, { nowMs, untilMs: nowMs + 60_000 });
       sent += 1;
@@ -154,6 +159,6 @@ test('a job whose batches are all delayed does not put the rest of them on the q
   }
   expect(sent).toBe(4 * WINDOW);
   await openSplitJob(ledger, 'job-2', { frameCount: 40, batchSize: 10 });
-  await bench.dispatch();
-  expect(namesOf(await bench.takeAll())).toEqual(['job-2/0', 'job-2/1', 'job-2/2', 'job-2/3']);
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual(['job-2/0', 'job-2/1', 'job-2/2', 'job-2/3']);
 });

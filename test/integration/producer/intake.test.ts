@@ -1,4 +1,4 @@
-/** Triggers that become a job, once; `producer-refusals.test.ts` has those that do not. */
+/** Triggers that become a job, exactly once. `refusals.test.ts` covers those that do not. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import {
@@ -11,23 +11,23 @@ import {
 import type { JobStatus } from '../../../shared/contract/job.ts';
 import { countOfMetric } from '../../support/control-plane.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type IntakeBench, startIntakeBench } from '../../support/intake-bench.ts';
+import { type IntakeFixture, startIntakeFixture } from '../../support/intake-fixture.ts';
 import { startStepProducer, stepOf } from '../../support/step-producer.ts';
 import { blobCreatedEvent, putFailedFrame, uploadJob } from '../../support/upload-job.ts';
 
-let bench: IntakeBench;
+let fixture: IntakeFixture;
 
 beforeAll(async () => {
-  bench = await startIntakeBench();
+  fixture = await startIntakeFixture();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(async () => {
-  await bench.control.redis.flushall();
+  await fixture.control.redis.flushall();
 });
 
-test('a job whose trigger is told three times and scanned besides is opened once, by one of two producers', async () => {
-  const { events, control, server } = bench;
-  const request = await uploadJob(bench.blobs, 'job-once');
+test('a job with three events and a scan on two producers is opened once', async () => {
+  const { events, control, server } = fixture;
+  const request = await uploadJob(fixture.blobs, 'job-once');
   const event = blobCreatedEvent('incoming', triggerBlob('job-once'));
   const cloudEvent = { ...event, eventType: undefined, type: event['eventType'], specversion: '1.0' };
   await events.send(Buffer.from(JSON.stringify([event])).toString('base64'));
@@ -35,74 +35,74 @@ test('a job whose trigger is told three times and scanned besides is opened once
   await events.send(Buffer.from(JSON.stringify(cloudEvent)).toString('base64'));
   await using splitter = await startStepProducer(server);
 
-  const [mine, others] = [bench.newIntake(), bench.newIntake()];
-  await Promise.all([bench.scan(mine), bench.scan(others)]);
-  await bench.scan(others);
+  const [mine, others] = [fixture.newIntake(), fixture.newIntake()];
+  await Promise.all([fixture.scan(mine), fixture.scan(others)]);
+  await fixture.scan(others);
   await splitter.steps.add('split', stepOf('job-marker'));
   await eventually('the marker is split', () => splitter.runs.includes('job-marker'));
 
   const jobs = (await control.ledger.openJobs()).filter(({ jobId }) => jobId === 'job-once');
-  // Of versions 1, 2 and 10, the newest.
+  // The newest of versions 1, 2 and 10.
   const model = { name: 'painter', version: '10' };
   expect(jobs).toMatchObject([{ state: 'waiting', definition: { request, model } }]);
   expect(splitter.runs.filter((jobId) => jobId === 'job-once')).toHaveLength(1);
   expect(await events.countApprox()).toBe(0);
 });
 
-test('one event is enough, and is taken before anything is scanned', async () => {
-  await uploadJob(bench.blobs, 'job-told');
-  await uploadJob(bench.blobs, 'job-not-told');
-  await bench.events.send(JSON.stringify(blobCreatedEvent('incoming', triggerBlob('job-told'))));
-  expect(await bench.newIntake().pass()).toBe(0);
-  expect(await bench.control.ledger.isKnown('job-told')).toBe(true);
-  expect(await bench.control.ledger.isKnown('job-not-told')).toBe(false);
+test('an event opens its job before anything is scanned', async () => {
+  await uploadJob(fixture.blobs, 'job-told');
+  await uploadJob(fixture.blobs, 'job-not-told');
+  await fixture.events.send(JSON.stringify(blobCreatedEvent('incoming', triggerBlob('job-told'))));
+  expect(await fixture.newIntake().pass()).toBe(0);
+  expect(await fixture.control.ledger.isKnown('job-told')).toBe(true);
+  expect(await fixture.control.ledger.isKnown('job-not-told')).toBe(false);
 });
 
-test('a trigger that no event told of is found by a scan, and other files start nothing', async () => {
-  const { blobs, control } = bench;
+test('a scan finds a trigger without an event, and other files start nothing', async () => {
+  const { blobs, control } = fixture;
   await uploadJob(blobs, 'job-silent');
   await blobs.put('incoming', sourceBlob('job-half', 'harbour.mp4'), 'the trigger is still to come');
   await blobs.put('incoming', 'holiday.mp4', 'of no job');
-  await bench.scan();
+  await fixture.scan();
   expect(await control.ledger.isKnown('job-silent')).toBe(true);
   expect(await control.ledger.isKnown('job-half')).toBe(false);
-  expect(await bench.statusOf('job-half')).toBeUndefined();
+  expect(await fixture.statusOf('job-half')).toBeUndefined();
 });
 
-test('a message that is no event is removed and counted, and one about something else is removed', async () => {
-  const { events, control } = bench;
+test('a malformed event is removed and counted, and an unrelated event is removed', async () => {
+  const { events, control } = fixture;
   const before = await countOfMetric(control.metrics.messagesRefused);
   await events.send('not an event');
   await events.send(Buffer.from('{"subject":7}').toString('base64'));
   await events.send(JSON.stringify(blobCreatedEvent('scored', 'job-x/job.json')));
   await events.send(JSON.stringify(blobCreatedEvent('incoming', '../job-x/job.json')));
   await events.send(JSON.stringify(blobCreatedEvent('incoming', 'job-not-there/job.json')));
-  await bench.scan();
+  await fixture.scan();
   expect(await events.countApprox()).toBe(0);
   expect((await countOfMetric(control.metrics.messagesRefused)) - before).toBe(2);
   expect(await control.ledger.isKnown('job-x')).toBe(false);
   expect(await control.ledger.isKnown('job-not-there')).toBe(false);
 });
 
-test('a ledger that was lost finds the frames that are scored, and those that had failed with their reasons', async () => {
-  const { blobs, control } = bench;
+test('a lost ledger is rebuilt with scored frames, failed frames and their reasons', async () => {
+  const { blobs, control } = fixture;
   const jobId = 'job-recovered';
   await uploadJob(blobs, jobId);
-  await bench.scan();
+  await fixture.scan();
   const before = await control.ledger.job(jobId);
   for (const frameIndex of [0, 1, 2, 3, 9]) await blobs.put('scored', scoredBlob(jobId, frameIndex), 'jpg');
   for (const frameIndex of [3, 5]) await putFailedFrame(blobs, jobId, frameIndex);
   await blobs.put('scored', failedFrameBlob(jobId, 6), 'no record');
   await blobs.put('scored', scoredBlob('job-recovered-not', 5), 'jpg');
   await control.redis.flushall();
-  await bench.scan();
+  await fixture.scan();
 
   const after = await control.ledger.job(jobId);
   expect(after).toMatchObject({ state: 'waiting', framesScored: 5, framesFailed: 2 });
   expect(after?.definition.request).toEqual(before?.definition.request);
   expect(after?.definition.epoch).toBeGreaterThan(before?.definition.epoch ?? Infinity);
   expect(await control.ledger.resolvedUpTo(jobId, 0)).toBe(4);
-  // Frame 3 was scored after all.
+  // Frame 3 was scored after its failure.
   expect(await control.ledger.failures(jobId)).toEqual([
     { frameIndex: 5, kind: 'undecodable', message: 'no picture' },
     { frameIndex: 6, kind: 'storage', message: 'the record of its failure cannot be read' },
@@ -110,8 +110,8 @@ test('a ledger that was lost finds the frames that are scored, and those that ha
   expect(await control.ledger.resolvedUpTo(jobId, 9)).toBe(10);
 });
 
-test('a job that has ended is not opened again by a ledger that does not know it', async () => {
-  const { createdAt } = await uploadJob(bench.blobs, 'job-ended');
+test('an ended job is not reopened after the ledger is lost', async () => {
+  const { createdAt } = await uploadJob(fixture.blobs, 'job-ended');
   const ended: JobStatus = {
     version: 1,
     jobId: 'job-ended',
@@ -124,26 +124,26 @@ test('a job that has ended is not opened again by a ledger that does not know it
     result: { blobName: 'job-ended/harbour.mp4', sizeBytes: 1 },
     error: null,
   };
-  await bench.blobs.put('results', statusBlob('job-ended'), JSON.stringify(ended));
-  await bench.scan();
-  expect(await bench.control.ledger.isKnown('job-ended')).toBe(false);
-  expect(await bench.statusOf('job-ended')).toEqual(ended);
+  await fixture.blobs.put('results', statusBlob('job-ended'), JSON.stringify(ended));
+  await fixture.scan();
+  expect(await fixture.control.ledger.isKnown('job-ended')).toBe(false);
+  expect(await fixture.statusOf('job-ended')).toEqual(ended);
 
-  await bench.blobs.put('results', statusBlob('job-ended'), JSON.stringify({ ...ended, state: 'running' }));
-  await bench.scan();
-  expect(await bench.control.ledger.isKnown('job-ended')).toBe(true);
+  await fixture.blobs.put('results', statusBlob('job-ended'), JSON.stringify({ ...ended, state: 'running' }));
+  await fixture.scan();
+  expect(await fixture.control.ledger.isKnown('job-ended')).toBe(true);
 });
 
-test('a step that a dying producer did not start is started by a scan', async () => {
-  const { control, server } = bench;
-  await uploadJob(bench.blobs, 'job-orphan');
-  await bench.scan();
+test('a scan starts a step that a killed producer did not start', async () => {
+  const { control, server } = fixture;
+  await uploadJob(fixture.blobs, 'job-orphan');
+  await fixture.scan();
   await control.ledger.move('job-orphan', 'running');
   await control.ledger.resolve('job-orphan', { batchIndex: null, scored: [[0, 1]], failed: [], nowMs: 1 });
   for (const key of await control.redis.keys('bull:*')) await control.redis.del(key);
   await using splitter = await startStepProducer(server);
   await using stitcher = await startStepProducer(server, { step: 'stitch' });
-  await bench.scan();
+  await fixture.scan();
   await eventually('both are run', () =>
     [splitter, stitcher].every(({ runs }) => runs.includes('job-orphan')),
   );

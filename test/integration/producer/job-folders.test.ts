@@ -1,11 +1,11 @@
-/** Room on the producer's disk: how it is shared out, and what goes when there is too little of it. */
+/** How the producer allocates disk space to jobs, and what it removes when space is short. */
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { JobFolders } from '../../../producer/jobs/job-folders.ts';
-import { NotNowError } from '../../../producer/jobs/steps.ts';
+import { StepDeferredError } from '../../../producer/jobs/steps.ts';
 import type { JobRequest } from '../../../shared/contract/job.ts';
 import { type TestStorage, startTestStorage, testFolder } from '../../support/servers.ts';
 import { uploadJob } from '../../support/upload-job.ts';
@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(workFolder, { recursive: true }));
 
-/** With room for so many jobs, each with its source and its result. */
+/** With room for this many jobs, each with its source and result. */
 function openFor(count: number): Promise<JobFolders> {
   const sizeBytes = jobs[0]?.source.sizeBytes ?? 0;
   return JobFolders.open({ workFolder, workBytesMax: count * 2 * sizeBytes, blobs: storage.blobs });
@@ -41,12 +41,12 @@ function request(index: number): JobRequest {
 const onDisk = async (): Promise<string[]> =>
   (await readdir(path.join(workFolder, `producer-${process.pid}`))).toSorted();
 
-test('both steps of a job share one source, and what a step wrote goes with it', async () => {
+test('both steps of a job share one source, and the files of a step are removed with it', async () => {
   await using stitch = await folders.enter(request(1), 'stitch');
   let [written, sourcePath] = ['', ''];
   {
     await using split = await folders.enter(request(1), 'split');
-    written = path.join(split.folder, 'frames.fifo');
+    written = path.join(split.path, 'frames.fifo');
     await writeFile(written, 'x');
     sourcePath = await split.source(signal);
   }
@@ -55,12 +55,12 @@ test('both steps of a job share one source, and what a step wrote goes with it',
   expect(await readFile(sourcePath, 'utf8')).toBe('the video of job-1');
 });
 
-test('a job for which there is no room waits until another has ended', async () => {
+test('a job without disk space waits until another job has ended', async () => {
   await using first = await folders.enter(request(1), 'split');
   await using second = await folders.enter(request(2), 'split');
   await Promise.all([first.source(signal), second.source(signal)]);
-  await expect(folders.enter(request(3), 'split')).rejects.toThrow(NotNowError);
-  // The other step of one that is here needs no more.
+  await expect(folders.enter(request(3), 'split')).rejects.toThrow(StepDeferredError);
+  // The other step of a job that is already here needs no more space.
   await using stitch = await folders.enter(request(2), 'stitch');
   await stitch.source(signal);
   expect(await onDisk()).toEqual(['job-1', 'job-2']);
@@ -70,7 +70,7 @@ test('a job for which there is no room waits until another has ended', async () 
   expect(await onDisk()).toEqual(['job-2', 'job-3']);
 });
 
-test('a job of which no step is running makes room, and its source is fetched again', async () => {
+test('a job without a running step is evicted, and its source is downloaded again later', async () => {
   for (const index of [1, 2]) {
     await using split = await folders.enter(request(index), 'split');
     await split.source(signal);
@@ -83,44 +83,44 @@ test('a job of which no step is running makes room, and its source is fetched ag
   expect(await onDisk()).toEqual(['job-1', 'job-3']);
 });
 
-test('of three that come at once where there is room for two, one waits', async () => {
+test('one of three simultaneous steps waits if there is room for two', async () => {
   for (const index of [1, 2]) {
     await using split = await folders.enter(request(index), 'split');
     await split.source(signal);
   }
-  const coming = [3, 1, 2].map((index) => folders.enter(request(index), 'stitch'));
-  await expect(coming[2]).rejects.toThrow(NotNowError);
-  const rooms = await Promise.all(coming.slice(0, 2));
-  const sources = rooms.map(async (room) => readFile(await room.source(signal), 'utf8'));
+  const entering = [3, 1, 2].map((index) => folders.enter(request(index), 'stitch'));
+  await expect(entering[2]).rejects.toThrow(StepDeferredError);
+  const entered = await Promise.all(entering.slice(0, 2));
+  const sources = entered.map(async (folder) => readFile(await folder.source(signal), 'utf8'));
   expect(await Promise.all(sources)).toEqual(['the video of job-3', 'the video of job-1']);
   expect(await onDisk()).toEqual(['job-1', 'job-3']);
 });
 
-test('a step that ends late takes nothing from another run of it', async () => {
+test('a step that ends late does not remove the files of a later run', async () => {
   const late = await folders.enter(request(1), 'split');
   await folders.remove('job-1');
   await using again = await folders.enter(request(1), 'split');
-  await writeFile(path.join(again.folder, 'frames.fifo'), 'x');
+  await writeFile(path.join(again.path, 'frames.fifo'), 'x');
   await late[Symbol.asyncDispose]();
-  expect(await readdir(again.folder)).toEqual(['frames.fifo']);
+  expect(await readdir(again.path)).toEqual(['frames.fifo']);
 });
 
-test('a source may have two fifths of the disk, and a job that would have it all is alone', async () => {
+test('a source may take two fifths of the disk, and a job that takes all of it runs alone', async () => {
   expect(folders.sourceBytesMax).toBe(Math.floor(4 * request(1).source.sizeBytes * 0.4));
   const small = await openFor(0.5);
   await using alone = await small.enter(request(1), 'split');
   await alone.source(signal);
-  await expect(small.enter(request(2), 'split')).rejects.toThrow(NotNowError);
+  await expect(small.enter(request(2), 'split')).rejects.toThrow(StepDeferredError);
 });
 
-test('without a bound there is as much room as is free', async () => {
+test('without a limit all free space is used', async () => {
   const free = await JobFolders.open({ workFolder, workBytesMax: undefined, blobs: storage.blobs });
   expect(free.sourceBytesMax).toBeGreaterThan(1e6);
 });
 
-test('a download that failed is begun again by the next step', async () => {
-  await using room = await folders.enter(request(1), 'split');
+test('a failed download is started again by the next step', async () => {
+  await using folder = await folders.enter(request(1), 'split');
   const stopped = AbortSignal.abort(new Error('stopped'));
-  await expect(room.source(stopped)).rejects.toThrow('stopped');
-  expect(await readFile(await room.source(signal), 'utf8')).toBe('the video of job-1');
+  await expect(folder.source(stopped)).rejects.toThrow('stopped');
+  expect(await readFile(await folder.source(signal), 'utf8')).toBe('the video of job-1');
 });

@@ -1,4 +1,4 @@
-/** What ffmpeg and ffprobe may do while they read a stranger's file: each limit is tried, on the real programs. */
+/** The sandbox of ffmpeg and ffprobe for untrusted files. Tests each limit with the real programs. */
 import { writeFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 
@@ -13,7 +13,7 @@ import { useMediaFolder } from '../../support/media-round-trip.ts';
 const { at, clip, decode } = useMediaFolder();
 const LIMITS: ToolLimits = { cpuSecondsMax: 30 };
 
-/** What a shell prints that runs as ffmpeg would. */
+/** The output of a shell script that runs under the same limits as ffmpeg. */
 async function printed(script: string, limits: ToolLimits = LIMITS): Promise<string> {
   const shell = {
     program: 'sh',
@@ -23,9 +23,9 @@ async function printed(script: string, limits: ToolLimits = LIMITS): Promise<str
     stdout: 'pipe',
   } as const;
   const { stdout, finished } = startTool({ ...shell, limits });
-  const said = await text(stdout);
+  const output = await text(stdout);
   await finished;
-  return said.trim();
+  return output.trim();
 }
 
 describe('the process', () => {
@@ -42,12 +42,12 @@ describe('the process', () => {
     expect(await printed('/bin/cat /proc/$$/environ')).toBe('');
   });
 
-  test('has limits on processor time, address space, open files and core dumps', async () => {
+  test('has limits on CPU time, address space, open files and core dumps', async () => {
     const limits = { cpuSecondsMax: 7, addressSpaceBytesMax: 2 ** 30 };
     expect(await printed('ulimit -t; ulimit -v; ulimit -n; ulimit -c', limits)).toBe('7\n1048576\n64\n0');
   });
 
-  test('is ended when its processor time is used up, and the error says so', async () => {
+  test('is killed when its CPU time is used up, and the error states the limit', async () => {
     await expect(printed('while :; do :; done', { cpuSecondsMax: 1 })).rejects.toMatchObject({
       code: 'MEDIA_TOOL_FAILED',
       message: expect.stringContaining('it used its 1 s of processor time'),
@@ -90,8 +90,8 @@ describe('a source', () => {
     await expect(probeVideo(at(name))).rejects.toMatchObject({ code: 'SOURCE_NOT_VIDEO' });
   });
 
-  test('may use the demuxers of real containers only', async () => {
-    // Wave and raw MPEG-4 are formats that ffmpeg reads, and that no video of ours is in.
+  test('can only use the demuxers of common containers', async () => {
+    // ffmpeg reads raw MPEG-4, but it is not on our list of containers.
     await ffmpeg([...picture({}), '-c:v', 'mpeg4', '-f', 'm4v', at('raw.mp4')]);
     await expect(probeVideo(at('raw.mp4'))).rejects.toMatchObject({
       code: 'SOURCE_NOT_VIDEO',
@@ -99,7 +99,7 @@ describe('a source', () => {
     });
   });
 
-  test('may use common decoders only, and is told which one it needs', async () => {
+  test('can only use common decoders, and the error names the missing one', async () => {
     const sourcePath = await clip('snow.avi', [...picture({}), '-c:v', 'snow', '-strict', '-2']);
     await expect(probeVideo(sourcePath)).rejects.toMatchObject({
       code: 'SOURCE_NOT_VIDEO',
@@ -113,7 +113,7 @@ describe('a source', () => {
     'concat:/etc/passwd',
     'data:text/plain,x',
     'pipe:0',
-  ])('may not be reached by another protocol than that of files: %s', async (address) => {
+  ])('can only be read through the file protocol: %s', async (address) => {
     const command = addSourceInput(ffmpegCommand(), at('x')).output('-').outputOptions('-f', 'null');
     const args = command
       ._getArguments()
@@ -142,7 +142,7 @@ describe('a source', () => {
     ['Motion JPEG and ADPCM', 'f.avi', ['-c:v', 'mjpeg', '-c:a', 'adpcm_ms']],
     ['FFV1 and FLAC', 'g.mkv', ['-c:v', 'ffv1', '-c:a', 'flac']],
     ['WMV and WMA', 'h.wmv', ['-c:v', 'wmv2', '-c:a', 'wmav2']],
-  ] as const)('in a common format is decoded: %s', async ([, name, codecs]) => {
+  ] as const)('in a common format can be decoded: %s', async ([, name, codecs]) => {
     const sourcePath = await clip(name, [
       ...picture({ seconds: 0.4, rate: '10' }),
       ...tone({ seconds: 0.4, rate: 48_000 }),

@@ -1,4 +1,4 @@
-/** Headers that lie, and limits that hold while a source is decoded. */
+/** Wrong values in file headers, and limits that are enforced during decoding. */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -15,11 +15,11 @@ import { processesOf } from '../../support/processes.ts';
 
 const { at, clip, decode } = useMediaFolder();
 const run = promisify(execFile);
-const DOOR = { framesMax: 1000, durationSecondsMax: 1000, pixelsMax: 1e6 };
+const PROBE_LIMITS = { framesMax: 1000, durationSecondsMax: 1000, pixelsMax: 1e6 };
 
 async function decodeWithin(sourcePath: string, limits: Partial<DecodeLimits>): Promise<number> {
   const video = await probeVideo(sourcePath);
-  checkLimits(video, { ...DOOR, ...limits });
+  checkLimits(video, { ...PROBE_LIMITS, ...limits });
   return (await Array.fromAsync(decodeFrames({ sourcePath, video, limits: { ...LIMITS, ...limits } })))
     .length;
 }
@@ -38,8 +38,8 @@ beforeAll(async () => {
   ]);
 });
 
-/** A copy of the .mkv that declares another duration, or none. */
-async function lyingMkv(seconds: number | null): Promise<string> {
+/** A copy of the .mkv that declares a wrong duration, or none. */
+async function wrongMkv(seconds: number | null): Promise<string> {
   const bytes = Buffer.from(
     (await readFile(mkv)).toString('latin1').replaceAll('DURATION', 'DURATIOM'),
     'latin1',
@@ -47,31 +47,32 @@ async function lyingMkv(seconds: number | null): Promise<string> {
   const duration = bytes.indexOf('448988', undefined, 'hex');
   if (seconds === null) bytes[duration] = 0xec;
   else bytes.writeDoubleBE(seconds * 1000, duration + 3);
-  await writeFile(at('lying.mkv'), bytes);
-  return at('lying.mkv');
+  await writeFile(at('wrong.mkv'), bytes);
+  return at('wrong.mkv');
 }
 
-/** A copy of the .avi that declares another number of frames. */
-async function lyingAvi(frames: number): Promise<string> {
+/** A copy of the .avi that declares a wrong number of frames. */
+async function wrongAvi(frames: number): Promise<string> {
   const bytes = await readFile(avi);
   bytes.writeUInt32LE(frames, bytes.indexOf('strh') + 8 + 32);
-  await writeFile(at('lying.avi'), bytes);
-  return at('lying.avi');
+  await writeFile(at('wrong.avi'), bytes);
+  return at('wrong.avi');
 }
 
-async function lyingMp4(entries: number, count: number): Promise<string> {
-  await writeFile(at('lying.mp4'), withSampleTable(await readFile(mp4), { entries, count, mdhdSeconds: 60 }));
-  return at('lying.mp4');
+/** A copy of the .mp4 with a wrong sample table. */
+async function wrongMp4(entries: number, count: number): Promise<string> {
+  await writeFile(at('wrong.mp4'), withSampleTable(await readFile(mp4), { entries, count, mdhdSeconds: 60 }));
+  return at('wrong.mp4');
 }
 
-describe('a frame count from a header is bounded by the bytes of the file', () => {
+describe('the expected frame count is bounded by the file size for', () => {
   test.for([
-    ['a sample table of 4.3e9 frames', () => lyingMp4(1, 0xff_ff_ff_ff)],
-    ['a sample table of 9.4e13 frames', () => lyingMp4(22_000, 0xff_ff_ff_ff)],
-    ['an .avi of 4.3e9 frames', () => lyingAvi(0xff_ff_ff_f0)],
-    ['an .mkv of a year', () => lyingMkv(31_536_000)],
-    ['an .mkv of 1e300 s', () => lyingMkv(1e300)],
-    ['an .mkv of NaN s', () => lyingMkv(NaN)],
+    ['a sample table of 4.3e9 frames', () => wrongMp4(1, 0xff_ff_ff_ff)],
+    ['a sample table of 9.4e13 frames', () => wrongMp4(22_000, 0xff_ff_ff_ff)],
+    ['an .avi of 4.3e9 frames', () => wrongAvi(0xff_ff_ff_f0)],
+    ['an .mkv of a year', () => wrongMkv(31_536_000)],
+    ['an .mkv of 1e300 s', () => wrongMkv(1e300)],
+    ['an .mkv of NaN s', () => wrongMkv(NaN)],
   ] as const)('%s', async ([, make]) => {
     const video = await probeVideo(await make());
     const expected = video.frameCountExpected ?? 0;
@@ -79,35 +80,35 @@ describe('a frame count from a header is bounded by the bytes of the file', () =
     expect(expected).toBeLessThanOrEqual(Math.ceil(video.fileSizeBytes / 8));
   });
 
-  test('a header that declares too few frames, or none, costs no frame', async () => {
-    expect((await decode(await lyingAvi(3))).frames).toHaveLength(100);
-    expect((await decode(await lyingMkv(0.5))).frames).toHaveLength(100);
-    expect((await decode(await lyingMkv(null))).frames).toHaveLength(100);
+  test('all frames are decoded when the header declares too few frames or none', async () => {
+    expect((await decode(await wrongAvi(3))).frames).toHaveLength(100);
+    expect((await decode(await wrongMkv(0.5))).frames).toHaveLength(100);
+    expect((await decode(await wrongMkv(null))).frames).toHaveLength(100);
   });
 
-  test('a header that declares too many frames is not taken for a file that was cut off', async () => {
-    expect((await decode(await lyingAvi(0xff_ff_ff_f0))).frames).toHaveLength(100);
-    expect((await decode(await lyingMkv(31_536_000))).frames).toHaveLength(100);
+  test('a file is not rejected as truncated when the header declares too many frames', async () => {
+    expect((await decode(await wrongAvi(0xff_ff_ff_f0))).frames).toHaveLength(100);
+    expect((await decode(await wrongMkv(31_536_000))).frames).toHaveLength(100);
   });
 });
 
-describe('a limit holds while the source is decoded, whatever its header says', () => {
-  test.for([1, null, 31_536_000])('seconds, with a header that declares %s s', async (declared) => {
-    await expect(decodeWithin(await lyingMkv(declared), { durationSecondsMax: 2 })).rejects.toMatchObject({
+describe('decoding stops at the limit, whatever the header declares:', () => {
+  test.for([1, null, 31_536_000])('duration, with a header that declares %s s', async (declared) => {
+    await expect(decodeWithin(await wrongMkv(declared), { durationSecondsMax: 2 })).rejects.toMatchObject({
       code: 'SOURCE_TOO_LARGE',
       message: expect.stringContaining('at most 2 s are allowed'),
     });
   });
 
-  test('frames', async () => {
-    await expect(decodeWithin(await lyingAvi(3), { framesMax: 50 })).rejects.toMatchObject({
+  test('number of frames', async () => {
+    await expect(decodeWithin(await wrongAvi(3), { framesMax: 50 })).rejects.toMatchObject({
       code: 'SOURCE_TOO_LARGE',
       message: expect.stringContaining('at most 50 frames are allowed'),
     });
     expect(await decodeWithin(avi, { framesMax: 100, durationSecondsMax: 4 })).toBe(100);
   });
 
-  test('wall time, the time of a consumer that takes no frame included', async () => {
+  test('wall time, including the time of a slow consumer', async () => {
     const video = await probeVideo(mkv);
     const limits = { ...LIMITS, wallSecondsMax: 0.2 };
     const takeSlowly = async (): Promise<void> => {
@@ -122,7 +123,7 @@ describe('a limit holds while the source is decoded, whatever its header says', 
   });
 });
 
-test('three million timestamps take a small part of a gigabyte, and come back from storage as they were', async () => {
+test('three million timestamps use less than 400 MiB and survive a round trip through storage', async () => {
   const program = fileURLToPath(new URL('../../support/read-timestamps.ts', import.meta.url));
   const { stdout } = await run(process.execPath, [program, '3000000']);
   const { residentKibMax, ...read } = JSON.parse(stdout) as Record<string, number>;

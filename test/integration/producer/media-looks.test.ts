@@ -1,4 +1,4 @@
-/** Colours, sizes and rotation through the real ffmpeg: the result looks like the source. */
+/** Colours, sizes and rotation through the real ffmpeg: the result must look like the source. */
 import { readFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { NO_TRACKS, each, useMediaFolder } from '../../support/media-round-trip.
 
 const { clip, at, decode, roundTrip } = useMediaFolder();
 
-/** A colour that shows each mistake in matrix or range: 200, 100, 50. */
+/** RGB 200, 100, 50. This colour reveals every mistake in matrix or range. */
 const BROWN = ['-f', 'lavfi', '-i', 'color=0xC86432:size=96x64:rate=25:duration=0.2'];
 
 describe('the result looks like the source:', () => {
@@ -49,7 +49,7 @@ describe('the result looks like the source:', () => {
     }
   });
 
-  test("its range, matrix, primaries, curve and pixel ratio are the source's", async () => {
+  test('range, matrix, primaries, transfer function and pixel aspect ratio are kept', async () => {
     const tags =
       'setsar=1215/1216:max=65535,setparams=colorspace=bt709:range=pc:color_primaries=smpte432:color_trc=iec61966-2-1';
     const sourcePath = await clip('tags.mp4', [
@@ -71,7 +71,7 @@ describe('the result looks like the source:', () => {
     expect(result.colour).toEqual(video.colour);
   });
 
-  test('a video on its side comes out upright, and is not turned again', async () => {
+  test('a rotated video becomes upright and has no rotation flag', async () => {
     const left = await clip('left.mp4', [
       '-f',
       'lavfi',
@@ -94,7 +94,7 @@ describe('the result looks like the source:', () => {
       expect(Math.abs((got[row] ?? 0) - value), `row ${row}`).toBeLessThan(12);
   });
 
-  test('an odd size gains a column and a row that repeat its edge, and says so', async () => {
+  test('odd dimensions are padded with a repeated column and row, with a warning', async () => {
     const sourcePath = await clip('odd.mkv', [
       '-f',
       'lavfi',
@@ -136,7 +136,7 @@ describe('the result looks like the source:', () => {
     expect(Math.min(...(await readFile(at('white.raw'))))).toBeGreaterThan(245);
   });
 
-  test('frames of twice the size keep the times and the pixel ratio', async () => {
+  test('frames of twice the size keep the timestamps and the pixel aspect ratio', async () => {
     const sourcePath = await clip('small.mp4', [
       ...picture({ size: '32x24' }),
       '-vf',

@@ -1,4 +1,4 @@
-/** Files that are no videos, videos that are not whole, and names that mean something to somebody else. */
+/** Files that are not videos, incomplete videos, and file names with special meaning to ffmpeg or a shell. */
 import { copyFile, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ import { LIMITS, NO_TRACKS, each, useMediaFolder } from '../../support/media-rou
 
 const { clip, at, decode } = useMediaFolder();
 
-describe('whatever a file is called, it is a file:', () => {
+describe('a file name is never interpreted:', () => {
   test.for([
     '-a b "q" %d 名.mp4',
     'http:x.mp4',
@@ -47,7 +47,7 @@ describe('whatever a file is called, it is a file:', () => {
   });
 });
 
-describe('refused at the door, with its name, the reason and the next step:', () => {
+describe('probeVideo rejects the file with its name, the reason and a hint:', () => {
   const cases: Readonly<
     Record<string, { code: string; says: RegExp; make: (path: string) => Promise<unknown> }>
   > = {
@@ -106,8 +106,8 @@ describe('refused at the door, with its name, the reason and the next step:', ()
     await expect(refusal).rejects.toThrow(JSON.stringify(name));
   });
 
-  test('a playlist that hides its face from us is still not followed', async () => {
-    // A zero byte in a comment: no text to our eyes, and yet ffmpeg sees a playlist.
+  test('a playlist that is disguised as binary data is not followed', async () => {
+    // Because of the zero byte in a comment, the file does not count as text, but ffmpeg still detects a playlist.
     const hidden = '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#\0\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n';
     await writeFile(at('hidden.mp4'), hidden);
     await expect(probeVideo(at('hidden.mp4'))).rejects.toMatchObject({
@@ -116,7 +116,7 @@ describe('refused at the door, with its name, the reason and the next step:', ()
     });
   });
 
-  test('a file that cannot be opened, here a link that leads to itself', async () => {
+  test('a link that points to itself cannot be opened', async () => {
     await symlink(at('round.mp4'), at('round.mp4'));
     await expect(probeVideo(at('round.mp4'))).rejects.toMatchObject({
       code: 'SOURCE_UNREADABLE',
@@ -124,7 +124,7 @@ describe('refused at the door, with its name, the reason and the next step:', ()
     });
   });
 
-  test('a video larger than the limits', () => {
+  test('a video that exceeds a limit is rejected', () => {
     const video = {
       width: 1920,
       height: 1080,
@@ -142,17 +142,17 @@ describe('refused at the door, with its name, the reason and the next step:', ()
   });
 });
 
-describe('a source that cannot be decoded is refused:', () => {
-  test('two recordings in one file, the second with the times of the first, are refused', async () => {
+describe('decoding rejects', () => {
+  test('a file of two recordings with the same timestamps', async () => {
     const once = await readFile(await clip('once.ts', [...picture({}), ...H264]));
     await writeFile(at('two.ts'), Buffer.concat([once, once]));
     await expect(decode(at('two.ts'))).rejects.toMatchObject({
       code: 'SOURCE_NOT_VIDEO',
-      message: expect.stringContaining('jumps back'),
+      message: expect.stringContaining('jump back'),
     });
   });
 
-  test('one in which no frame is left', async () => {
+  test('a file in which no frame decodes', async () => {
     const sourcePath = await clip('nothing.mp4', [...picture({}), ...H264, '-movflags', '+faststart']);
     const bytes = await readFile(sourcePath);
     await writeFile(sourcePath, bytes.fill(0, bytes.indexOf('mdat') + 4));

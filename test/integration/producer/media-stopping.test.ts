@@ -1,4 +1,4 @@
-/** Decoding and encoding that end early: by choice, by a fault of the frames, by a fault of ffmpeg. */
+/** Decoding and encoding that end early: aborted, because of invalid frames, or because ffmpeg fails. */
 import { access } from 'node:fs/promises';
 
 import { beforeAll, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { processesOf } from '../../support/processes.ts';
 const { clip, at, decode } = useMediaFolder();
 const encodeWith = { trackPlan: NO_TRACKS, cpuSecondsMax: 300 };
 
-/** So long that it cannot finish by itself before the test has. */
+/** Too long to finish before the test ends. */
 let endless: { readonly sourcePath: string; readonly video: VideoInfo };
 beforeAll(async () => {
   const args = [...picture({ seconds: 60, size: '320x240' }), '-c:v', 'mpeg4', '-q:v', '8'];
@@ -23,7 +23,7 @@ beforeAll(async () => {
   endless = { sourcePath, video: await probeVideo(sourcePath) };
 });
 
-test('leaving the iteration ends ffmpeg', async () => {
+test('leaving the iteration stops ffmpeg', async () => {
   for await (const jpeg of decodeFrames({ ...endless, limits: LIMITS })) {
     expect(jpeg.subarray(0, 2).toString('hex')).toBe('ffd8');
     break;
@@ -31,7 +31,7 @@ test('leaving the iteration ends ffmpeg', async () => {
   expect(await processesOf(endless.sourcePath)).toEqual([]);
 });
 
-test('an aborted decoding throws the reason', async () => {
+test('decodeFrames throws the abort reason', async () => {
   const stop = new AbortController();
   const reason = new Error('the job was cancelled');
   const decoding = decodeFrames({ ...endless, limits: LIMITS, signal: stop.signal });
@@ -40,7 +40,7 @@ test('an aborted decoding throws the reason', async () => {
   await expect(Array.fromAsync(decoding)).rejects.toBe(reason);
 });
 
-test('an aborted encoding throws the reason, even while it waits for a frame, and leaves no file', async () => {
+test('encodeVideo throws the abort reason while it waits for a frame, and leaves no file', async () => {
   const { sourcePath, video } = endless;
   const { frames } = await decode(await clip('short.mp4', [...picture({ seconds: 0.2 }), ...H264]));
   const stop = new AbortController();
@@ -72,7 +72,7 @@ test('an aborted encoding throws the reason, even while it waits for a frame, an
   await expect(access(outputPath)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('frames that fail, or are too few or too many, fail the encoding and leave no file', async () => {
+test('encodeVideo throws if the frames fail, are too few or too many, and leaves no file', async () => {
   const { frames, timeline, video } = await decode(await clip('ok.mp4', [...picture({}), ...H264]));
   const outputPath = at('failed.mp4');
   const attempt = (source: AsyncIterable<Buffer>) =>
@@ -92,12 +92,12 @@ test('frames that fail, or are too few or too many, fail the encoding and leave 
     throw new Error('frame 9 is lost');
   }
   await expect(attempt(failing())).rejects.toThrow('frame 9 is lost');
-  await expect(attempt(each(frames.slice(1)))).rejects.toThrow('24 frames came for the 25 times');
-  await expect(attempt(each([...frames, ...frames]))).rejects.toThrow('for the 25 times');
+  await expect(attempt(each(frames.slice(1)))).rejects.toThrow('has 25 frames, but 24 were passed');
+  await expect(attempt(each([...frames, ...frames]))).rejects.toThrow('has 25 frames, but more were passed');
   await expect(access(outputPath)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('an ffmpeg that dies is heard, not the broken pipe behind it', async () => {
+test('the error of a failed ffmpeg is reported instead of the broken pipe', async () => {
   const { frames, timeline, video } = await decode(await clip('ok2.mp4', [...picture({}), ...H264]));
   const outputPath = at('no-such-folder/result.mp4');
   const request = {
@@ -116,7 +116,7 @@ test('an ffmpeg that dies is heard, not the broken pipe behind it', async () => 
   });
 });
 
-test('an absent ffmpeg is called by its name', async () => {
+test('a missing ffmpeg is reported by name', async () => {
   const { finished } = startFfmpeg({
     command: ffmpegCommand().input('x'),
     program: 'ffmpeg-that-is-not-there',

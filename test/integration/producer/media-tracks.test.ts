@@ -1,4 +1,4 @@
-/** Which picture track is scored, and what becomes of sound that the result's container cannot hold. */
+/** Which video track is scored, and how audio is handled that the container of the result cannot hold. */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -12,24 +12,24 @@ import { useMediaFolder } from '../../support/media-round-trip.ts';
 const { at, clip, roundTrip } = useMediaFolder();
 const run = promisify(execFile);
 
-describe('the track that a player shows is scored', () => {
+describe('the track that a player shows is scored:', () => {
   const SMALL = picture({ size: '64x36' });
   const LARGE = picture({ size: '160x90' });
-  /** One frame, larger than the film. */
+  /** One frame, larger than the video. */
   const STILL = picture({ size: '320x180', rate: '1' });
   const MJPEG_AND_H264 = '-map 0 -map 1 -c:v:0 mjpeg -c:v:1 libx264 -pix_fmt:v:1 yuv420p'.split(' ');
   const BOTH = ['-map', '0', '-map', '1', ...H264];
 
   test.for([
-    ['the largest, where none is the default', 'programmes.ts', [...SMALL, ...LARGE, ...BOTH], 160],
+    ['the largest if none is the default', 'programmes.ts', [...SMALL, ...LARGE, ...BOTH], 160],
     [
-      'the default, also where it is smaller',
+      'the default even if it is smaller',
       'default.mkv',
       [...LARGE, ...SMALL, ...BOTH, '-disposition:v:0', '0', '-disposition:v:1', 'default'],
       64,
     ],
     [
-      'the film, not the cover in front of it',
+      'the video, not the cover art before it',
       'cover.mp4',
       [
         ...STILL,
@@ -40,7 +40,7 @@ describe('the track that a player shows is scored', () => {
       64,
     ],
     [
-      'the film, not a still in front of it that is not flagged as one',
+      'the video, not an unmarked still image before it',
       'still.mov',
       [...STILL, ...SMALL, ...MJPEG_AND_H264, ...'-disposition:v:0 default -disposition:v:1 0'.split(' ')],
       64,
@@ -52,13 +52,13 @@ describe('the track that a player shows is scored', () => {
   });
 });
 
-/** A hash of the sound's samples as 32-bit floats, which hold all of them exactly. */
+/** A hash of the audio samples as 32-bit floats, which represent all of them exactly. */
 async function samplesOf(path: string): Promise<string> {
   const args = ['-v', 'error', '-i', path, '-map', '0:a:0', '-c:a', 'pcm_f32le', '-f', 'md5', '-'];
   return (await run('ffmpeg', args)).stdout;
 }
 
-describe('sound that the result cannot hold is converted without loss', () => {
+describe('audio that the result cannot hold is converted losslessly:', () => {
   const STEREO = [...picture({}), ...tone({}), '-ac', '2'];
   test.for([
     [
@@ -74,11 +74,11 @@ describe('sound that the result cannot hold is converted without loss', () => {
     const { resultPath, warnings } = await roundTrip(sourcePath);
     expect((await probeVideo(resultPath)).tracks[1]?.codec).toBe(codec);
     expect(await samplesOf(resultPath)).toBe(await samplesOf(sourcePath));
-    expect(warnings).toEqual([expect.stringContaining(`is converted to ${codec}, without loss`)]);
+    expect(warnings).toEqual([expect.stringContaining(`is converted to ${codec} without loss`)]);
   });
 });
 
-describe('sound that another container of the same family can hold is copied', () => {
+describe('audio that the container of the result can hold is copied:', () => {
   test.for([
     ['TrueHD in .mp4', 'truehd.mp4', ['-c:a', 'truehd', '-strict', '-2'], 'mp4'],
     ['FLAC in .mp4', 'flac.mp4', ['-c:a', 'flac', '-strict', '-2'], 'mp4'],
@@ -92,7 +92,7 @@ describe('sound that another container of the same family can hold is copied', (
   });
 });
 
-test('sound of a codec that ffmpeg does not know is left out of an .mkv, with a warning', async () => {
+test('audio with a codec unknown to ffmpeg is omitted with a warning', async () => {
   const sourcePath = await clip('unknown.mkv', [
     ...picture({}),
     ...tone({}),
@@ -108,7 +108,7 @@ test('sound of a codec that ffmpeg does not know is left out of an .mkv, with a 
   expect(warnings).toEqual([expect.stringContaining('Track 2 of the source (audio, unknown) is not copied')]);
 });
 
-test('sound that is declared but has no packets is left out, with a warning', async () => {
+test('audio that is declared but has no packets is omitted with a warning', async () => {
   const sourcePath = await clip('silent.mp4', [...picture({}), ...tone({}), ...H264, '-c:a', 'aac']);
   const bytes = (await readFile(sourcePath)).toString('latin1');
   const sizesOfSound = bytes.lastIndexOf('stsz');
@@ -118,21 +118,24 @@ test('sound that is declared but has no packets is left out, with a warning', as
   expect(video.audioTrackCount).toBe(1);
   expect((await probeVideo(resultPath)).audioTrackCount).toBe(0);
   expect(warnings).toContain(
-    'Track 1 of the source (audio, aac) is not copied: it is empty or damaged, or an .mp4 result cannot hold it.',
+    'Track 1 of the source (audio, aac) is not copied: the track is empty or damaged, or an .mp4 file cannot hold it.',
   );
 });
 
-test.for(['mp4', 'mkv'])('a picture without a language has none in the result: .%s', async (extension) => {
-  const { resultPath } = await roundTrip(await clip(`untagged.${extension}`, [...picture({}), ...H264]));
-  expect((await probeVideo(resultPath)).tracks[0]?.language ?? 'und').toBe('und');
-});
+test.for(['mp4', 'mkv'])(
+  'a video track without a language has none in the result: .%s',
+  async (extension) => {
+    const { resultPath } = await roundTrip(await clip(`untagged.${extension}`, [...picture({}), ...H264]));
+    expect((await probeVideo(resultPath)).tracks[0]?.language ?? 'und').toBe('und');
+  },
+);
 
-test('an attachment without a name, which ffmpeg leaves out, does not fail the job', async () => {
+test('an attachment without a name, which ffmpeg omits, does not fail the job', async () => {
   await writeFile(at('font.ttf'), 'not a font');
   const args = ['-attach', at('font.ttf'), '-metadata:s:t', 'mimetype=application/x-truetype-font'];
   const sourcePath = await clip('attached.mkv', [...picture({}), ...H264, ...args]);
   const bytes = (await readFile(sourcePath)).toString('latin1');
-  // The element of the file's name becomes one that is skipped, of the same length.
+  // Replaces the file name element with a void element of the same length.
   const nameless = bytes.replace('\x46\x6e\x88font.ttf', '\xec\x89\x00font.ttf');
   await writeFile(at('nameless.mkv'), Buffer.from(nameless, 'latin1'));
   const { resultPath, warnings } = await roundTrip(at('nameless.mkv'));

@@ -1,4 +1,4 @@
-/** A file of which media data is missing is refused before it is decoded; every other file that plain ffmpeg decodes is not. */
+/** Files with missing media data are rejected before decoding. Every other file that plain ffmpeg decodes is accepted. */
 import { open, readFile, truncate, writeFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
@@ -17,7 +17,7 @@ async function sizeOf(path: string): Promise<number> {
   return (await file.stat()).size;
 }
 
-describe('a file of which media data is missing is refused', () => {
+describe('a file with missing media data is rejected:', () => {
   test.for([
     ['fast.mp4', [...H264, '-movflags', '+faststart']],
     ['fragments.mp4', [...H264, '-g', '25', '-movflags', 'frag_keyframe+empty_moov']],
@@ -44,7 +44,7 @@ describe('a file of which media data is missing is refused', () => {
     }
   });
 
-  test('a file of which a large part is zeros is refused once that part does not decode', async () => {
+  test('a file with a large zeroed part is rejected once that part fails to decode', async () => {
     const sourcePath = await clip('zeros.mp4', [
       ...FOUR_SECONDS,
       ...H264,
@@ -62,7 +62,7 @@ describe('a file of which media data is missing is refused', () => {
   });
 });
 
-describe('a file of which only the index or the tags are cut is decoded as a whole', () => {
+describe('a file with only the index or the tags missing is decoded completely:', () => {
   test.for([
     ['index.mkv', '1c53bb6b'],
     ['index.avi', Buffer.from('idx1').toString('hex')],
@@ -77,15 +77,15 @@ describe('a file of which only the index or the tags are cut is decoded as a who
   });
 });
 
-describe('a valid file is decoded to the frames that plain ffmpeg decodes', () => {
+describe('a valid file gives the frames that plain ffmpeg decodes:', () => {
   test.for([
-    // A capture that dropped frames: null chunks.
+    // A capture with dropped frames, stored as null chunks.
     [
       'null-frames.avi',
       ['-vf', "select='not(eq(mod(n,10),7)+eq(mod(n,10),8))'", '-fps_mode', 'passthrough', '-c:v', 'ffvhuff'],
       80,
     ],
-    // Two frames in one packet, and an empty packet behind it.
+    // Two frames in one packet, followed by an empty packet.
     ['packed.avi', ['-c:v', 'libxvid', '-bf', '2', '-q:v', '2'], 98],
     ['still-long.mkv', ['-t', '1.2', ...H264], 30],
   ] as const)('%s', async ([name, options, frameCount]) => {
@@ -96,13 +96,13 @@ describe('a valid file is decoded to the frames that plain ffmpeg decodes', () =
   });
 
   test.for(['short.mkv', 'short.flv', 'short.ts', 'short.avi'])(
-    'a picture that ends before its sound: %s',
+    'a video track that ends before its audio: %s',
     async (name) => {
       const codecs = name.endsWith('flv')
         ? ['-c:v', 'flv1', '-ar', '44100', '-c:a', 'mp3']
         : [...H264, '-c:a', 'mp2'];
       const sourcePath = await clip(name, [...picture({ seconds: 1 }), ...SOUND, ...codecs]);
-      // As it is without the tags that say how long each track is.
+      // Without the tags that state the duration of each track.
       const bytes = await readFile(sourcePath);
       const untagged = Buffer.from(bytes.toString('latin1').replaceAll('DURATION', 'DURATIOM'), 'latin1');
       await writeFile(sourcePath, untagged);
@@ -110,7 +110,7 @@ describe('a valid file is decoded to the frames that plain ffmpeg decodes', () =
     },
   );
 
-  test('cuts without decoding: what their edit lists hide stays hidden', async () => {
+  test('frames that the edit list of a stream-copied cut hides stay hidden', async () => {
     const whole = await clip('whole.mp4', [
       ...picture({ seconds: 6 }),
       ...tone({ seconds: 6 }),
@@ -133,7 +133,7 @@ describe('a valid file is decoded to the frames that plain ffmpeg decodes', () =
   });
 });
 
-test('no refusal suggests a command that copies the picture, which would show what an edit list hides', async () => {
+test('no hint suggests a stream copy, which would reveal frames that an edit list hides', async () => {
   const sources = ['shared/media/probe.ts', 'shared/media/source-refusals.ts', 'shared/media/ffprobe.ts'];
   sources.push('producer/media/decode-frames.ts', 'producer/jobs/split.ts', 'shared/media/tool-process.ts');
   const hints = await Promise.all(sources.map((file) => readFile(file, 'utf8')));

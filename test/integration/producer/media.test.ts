@@ -1,4 +1,4 @@
-/** Times, frames and sound through the real ffmpeg: nothing of a video is lost, moved or made up. */
+/** Timestamps, frames and audio through the real ffmpeg: nothing is lost, shifted or invented. */
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 
@@ -26,8 +26,8 @@ async function expectSameSound(sourcePath: string, resultPath: string, trackCoun
   expect(result).toEqual(source);
 }
 
-/** When everything is, in ms after the first frame. */
-async function distances(path: string) {
+/** The times of all frames and audio packets, in ms after the first frame. */
+async function relativeTimes(path: string) {
   const [{ seconds }, [sound = []]] = await Promise.all([pictureTimes(path), soundPackets(path)]);
   const first = seconds[0] ?? NaN;
   const since = (time: number) => Math.round((time - first) * 1000);
@@ -37,30 +37,30 @@ async function distances(path: string) {
   };
 }
 
-describe('a round trip keeps every time, every frame and every packet of sound of', () => {
+describe('a round trip keeps every timestamp, frame and audio packet of', () => {
   const sounds = [...tone({ rate: 44_100 }), ...tone({ hertz: 660, seconds: 1.3 })];
   const twoTracks = ['-map', '0', '-map', '1', '-map', '2', '-c:a', 'aac'];
   const uneven = 'setpts=PTS+(floor(N/7)*0.05+0.012*random(1))/TB';
 
   test.for([
-    ['an .mp4 of 25 frames a second', 'a.mp4', [...picture({}), ...tone({}), ...H264, '-c:a', 'aac'], 25, 1],
-    ['an .mkv of 25 frames a second', 'a.mkv', [...picture({}), ...tone({}), ...H264, '-c:a', 'aac'], 25, 1],
+    ['an .mp4 at 25 frames/s', 'a.mp4', [...picture({}), ...tone({}), ...H264, '-c:a', 'aac'], 25, 1],
+    ['an .mkv at 25 frames/s', 'a.mkv', [...picture({}), ...tone({}), ...H264, '-c:a', 'aac'], 25, 1],
     [
-      '30000/1001 with two tracks',
+      'an .mp4 at 30000/1001 frames/s with two audio tracks',
       'b.mp4',
       [...picture({ rate: '30000/1001' }), ...sounds, ...twoTracks, ...H264],
       30,
       2,
     ],
     [
-      '24000/1001 in .mkv, two tracks',
+      'an .mkv at 24000/1001 frames/s with two audio tracks',
       'b.mkv',
       [...picture({ rate: '24000/1001' }), ...sounds, ...twoTracks, ...H264],
       24,
       2,
     ],
     [
-      'a variable rate',
+      'a variable frame rate',
       'c.mp4',
       [
         ...picture({ seconds: 2 }),
@@ -77,7 +77,7 @@ describe('a round trip keeps every time, every frame and every packet of sound o
       1,
     ],
     [
-      'a picture that starts late',
+      'video that starts late',
       'd.mp4',
       [
         '-itsoffset',
@@ -96,14 +96,14 @@ describe('a round trip keeps every time, every frame and every packet of sound o
       1,
     ],
     [
-      'sound that starts late',
+      'audio that starts late',
       'e.mov',
       [...picture({}), '-itsoffset', '0.777', ...tone({}), ...H264, '-map', '0', '-map', '1'],
       25,
       1,
     ],
     [
-      'a coarse time base, with sound between its ticks',
+      'a coarse time base with audio between its ticks',
       'f.mp4',
       [
         ...picture({}),
@@ -122,7 +122,7 @@ describe('a round trip keeps every time, every frame and every packet of sound o
       1,
     ],
     [
-      'Opus, whose first samples nobody hears',
+      'Opus with a pre-skip',
       'h.webm',
       [
         '-itsoffset',
@@ -141,8 +141,8 @@ describe('a round trip keeps every time, every frame and every packet of sound o
       25,
       1,
     ],
-    ['one frame', 'i.mp4', [...picture({ seconds: 0.04 }), ...H264], 1, 0],
-    ['no sound, from an .avi', 'j.avi', [...picture({}), '-c:v', 'mpeg4'], 25, 0],
+    ['a single frame', 'i.mp4', [...picture({ seconds: 0.04 }), ...H264], 1, 0],
+    ['an .avi without audio', 'j.avi', [...picture({}), '-c:v', 'mpeg4'], 25, 0],
   ] as const)('%s', async ([, name, args, frameCount, trackCount]) => {
     const sourcePath = await clip(name, args);
     const { frames, timeline, resultPath } = await roundTrip(sourcePath);
@@ -152,7 +152,7 @@ describe('a round trip keeps every time, every frame and every packet of sound o
     await expectSameSound(sourcePath, resultPath, trackCount);
   });
 
-  test('a file that was cut without decoding, whose table counts what its edit list hides', async () => {
+  test('a stream-copied cut whose frame table includes frames that the edit list hides', async () => {
     const whole = await clip('whole.mp4', [...picture({ seconds: 4 }), ...H264, '-g', '100']);
     const sourcePath = await clip('trimmed.mp4', ['-ss', '2', '-i', whole, '-c', 'copy']);
     const { video, frames, resultPath } = await roundTrip(sourcePath);
@@ -161,7 +161,7 @@ describe('a round trip keeps every time, every frame and every packet of sound o
     await expectSameTimes(sourcePath, resultPath);
   });
 
-  test('a clock that begins below zero, moved to zero as a whole, and says so', async () => {
+  test('a source that starts below zero, shifted to zero with a warning', async () => {
     const late = ['-output_ts_offset', '-0.25', '-avoid_negative_ts', 'disabled'];
     const sourcePath = await clip('g.mkv', [
       ...picture({}),
@@ -173,13 +173,13 @@ describe('a round trip keeps every time, every frame and every packet of sound o
       ...late,
     ]);
     const { resultPath, warnings } = await roundTrip(sourcePath);
-    expect(warnings).toEqual([expect.stringContaining('begins before zero')]);
+    expect(warnings).toEqual([expect.stringContaining('starts at a negative timestamp')]);
     expect((await pictureTimes(sourcePath)).seconds[0]).toBe(-0.25);
     expect((await pictureTimes(resultPath)).seconds[0]).toBe(0);
-    expect(await distances(resultPath)).toEqual(await distances(sourcePath));
+    expect(await relativeTimes(resultPath)).toEqual(await relativeTimes(sourcePath));
   });
 
-  test('a frame that has the time of the one before, which comes a tick later', async () => {
+  test('a frame with the timestamp of the previous one, moved one tick later', async () => {
     const stumble = String.raw`setts=ts=if(eq(N\,10)\,TS-40\,TS)`;
     const sourcePath = await clip('m.mkv', [...picture({}), '-c:v', 'mpeg4', '-bsf:v', stumble]);
     const { timeline, resultPath } = await roundTrip(sourcePath);
@@ -187,7 +187,7 @@ describe('a round trip keeps every time, every frame and every packet of sound o
     expect((await pictureTimes(resultPath)).seconds).toHaveLength(25);
   });
 
-  test('a transport stream, in whose .mkv a tick is a millisecond', async () => {
+  test('a transport stream, to the millisecond ticks of its .mkv result', async () => {
     const sourcePath = await clip('n.ts', [
       ...picture({ rate: '30000/1001' }),
       ...tone({}),
@@ -202,7 +202,7 @@ describe('a round trip keeps every time, every frame and every packet of sound o
   });
 });
 
-describe('besides picture and sound', () => {
+describe('besides video and audio', () => {
   test('subtitles, chapters, languages and titles are copied', async () => {
     await writeFile(at('words.srt'), '1\n00:00:00,100 --> 00:00:00,900\nHello\n');
     const chapter = '[CHAPTER]\nTIMEBASE=1/1000\nSTART=200\nEND=1000\ntitle=The end\n';
@@ -235,13 +235,13 @@ describe('besides picture and sound', () => {
         { language: 'deu' },
         { kind: 'subtitle' },
       ]);
-      const said = [
+      const entries = [
         '-show_chapters',
         '-show_entries',
         'chapter=start_time,end_time:chapter_tags=title:format_tags=title',
       ];
-      const result = await ffprobe(resultPath, said);
-      expect(result).toEqual(await ffprobe(sourcePath, said));
+      const result = await ffprobe(resultPath, entries);
+      expect(result).toEqual(await ffprobe(sourcePath, entries));
       expect(result).toMatchObject({
         chapters: [{ tags: { title: 'The end' } }],
         format: { tags: { title: 'A title' } },
@@ -249,7 +249,7 @@ describe('besides picture and sound', () => {
     }
   });
 
-  test('cover art is copied into an .mp4 and is no second video', async () => {
+  test('cover art is copied into an .mp4 and is not a second video track', async () => {
     const cover = await clip('cover.png', ['-f', 'lavfi', '-i', 'color=red:size=32x32', '-frames:v', '1']);
     const plain = await clip('plain.mp4', [...picture({}), ...H264]);
     const sourcePath = await clip('covered.mp4', [
@@ -272,7 +272,7 @@ describe('besides picture and sound', () => {
   });
 });
 
-test('the same source gives the same frames and the same file each time', async () => {
+test('the same source always gives the same frames and the same file', async () => {
   const sourcePath = await clip('twice.mkv', [
     ...picture({ size: '160x120' }),
     ...tone({}),

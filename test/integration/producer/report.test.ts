@@ -1,4 +1,4 @@
-/** The report names each failed frame, also where the job failed for them. */
+/** The job report names each failed frame, also for a job that failed because of them. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Collector } from '../../../producer/jobs/collect.ts';
@@ -34,30 +34,33 @@ const publish = (): Promise<number> =>
 test.each([
   { jobId: 'job-strict', frameCount: 1000, onFailedFrame: 'fail' },
   { jobId: 'job-share', frameCount: 40, onFailedFrame: 'keep-original' },
-] as const)('a job that failed for its frames names each with its reason: $onFailedFrame', async (job) => {
-  const { jobId } = job;
-  await openSplitJob(control.ledger, jobId, { ...job, batchSize: 20 });
-  const failed = [
-    { kind: 'undecodable' as const, message: 'no picture', frames: [[3, 5]] as [number, number][] },
-    { kind: 'inference' as const, message: 'no memory', frames: [[9, 10]] as [number, number][] },
-  ];
-  await results.queue.send(encodeMessage(buildResult(jobId, { scored: [[0, 3]], failed })));
-  const collector = new Collector({ ...control, results: results.queue });
-  await passUntilRest(() => collector.pass());
-  await publish();
+] as const)(
+  'the report of a job that failed because of its frames names each with its reason: $onFailedFrame',
+  async (job) => {
+    const { jobId } = job;
+    await openSplitJob(control.ledger, jobId, { ...job, batchSize: 20 });
+    const failed = [
+      { kind: 'undecodable' as const, message: 'no picture', frames: [[3, 5]] as [number, number][] },
+      { kind: 'inference' as const, message: 'no memory', frames: [[9, 10]] as [number, number][] },
+    ];
+    await results.queue.send(encodeMessage(buildResult(jobId, { scored: [[0, 3]], failed })));
+    const collector = new Collector({ ...control, results: results.queue });
+    await passUntilRest(() => collector.pass());
+    await publish();
 
-  expect(await readReport(storage.blobs, jobId)).toMatchObject({
-    jobId,
-    frameCount: job.frameCount,
-    resultSha256: null,
-    failedFrames: [
-      { frameIndex: 3, kind: 'undecodable', message: 'no picture' },
-      { frameIndex: 4, kind: 'undecodable', message: 'no picture' },
-      { frameIndex: 9, kind: 'inference', message: 'no memory' },
-    ],
-  });
-  expect(await control.ledger.isOpen(jobId)).toBe(false);
-});
+    expect(await readReport(storage.blobs, jobId)).toMatchObject({
+      jobId,
+      frameCount: job.frameCount,
+      resultSha256: null,
+      failedFrames: [
+        { frameIndex: 3, kind: 'undecodable', message: 'no picture' },
+        { frameIndex: 4, kind: 'undecodable', message: 'no picture' },
+        { frameIndex: 9, kind: 'inference', message: 'no memory' },
+      ],
+    });
+    expect(await control.ledger.isOpen(jobId)).toBe(false);
+  },
+);
 
 test('a job that failed for another reason has no report', async () => {
   await openSplitJob(control.ledger, 'job-other', { frameCount: 40, batchSize: 20 });

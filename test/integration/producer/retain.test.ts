@@ -1,7 +1,7 @@
-/** Frames of ended jobs are kept for a while, and then removed: not before, not of a job that lives again, all of them. */
+/** Frames of ended jobs are removed after their retention time: completely, not earlier, and not from a reopened job. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { type RetainParts, keepForAWhile, retainPass } from '../../../producer/jobs/retain.ts';
+import { type RetainParts, scheduleFrameRemoval, retainPass } from '../../../producer/jobs/retain.ts';
 import { frameBlob, resultBlob, scoredBlob, timelineBlob } from '../../../shared/contract/blob-names.ts';
 import { buildDefinition } from '../../support/build-job.ts';
 import { type ControlPlane, passUntilRest, startControlPlane } from '../../support/control-plane.ts';
@@ -48,10 +48,10 @@ async function left(jobId: string): Promise<number> {
   return count;
 }
 
-test('a job without failures is kept for its time, and then its frames go and its result stays', async () => {
+test('the frames of a job without failures are removed after the retention time, and the result stays', async () => {
   await putFrames('job-1', 3);
   await putFrames('job-12', 3);
-  await keepForAWhile(parts, { jobId: 'job-1', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(parts, { jobId: 'job-1', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS - 1);
   await passUntilRest(() => retainPass(parts));
   expect(await left('job-1')).toBe(8);
@@ -65,10 +65,10 @@ test('a job without failures is kept for its time, and then its frames go and it
 test.each([
   { state: 'completed', framesFailed: 1 },
   { state: 'failed', framesFailed: 0 },
-] as const)('a job that ended as $state with $framesFailed failed frames is kept longer', async (end) => {
+] as const)('the frames of a $state job with $framesFailed failed frames are kept longer', async (end) => {
   const jobId = `job-${end.state}-long`;
   await putFrames(jobId, 1);
-  await keepForAWhile(parts, { jobId, ...end });
+  await scheduleFrameRemoval(parts, { jobId, ...end });
   control.clock.advance(KEEP_FAILED_MS - 1);
   await passUntilRest(() => retainPass(parts));
   expect(await left(jobId)).toBe(4);
@@ -77,9 +77,9 @@ test.each([
   expect(await left(jobId)).toBe(0);
 });
 
-test('many frames go in slices, and what a killed producer left goes with the next', async () => {
+test('many frames are removed in slices, and another producer removes the rest', async () => {
   await putFrames('job-many', 700);
-  await keepForAWhile(parts, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(parts, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS);
   expect(await retainPass(parts)).toBe(0);
   expect(await left('job-many')).toBe(1402 - 2 * 512);
@@ -89,9 +89,9 @@ test('many frames go in slices, and what a killed producer left goes with the ne
   expect(await left('job-many')).toBe(0);
 });
 
-test('a job that lives again keeps its frames, until its next end', async () => {
+test('a reopened job keeps its frames until it ends again', async () => {
   await putFrames('job-again', 3);
-  await keepForAWhile(parts, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(parts, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
   await control.ledger.open(buildDefinition('job-again'));
   control.clock.advance(KEEP_MS);
   await passUntilRest(() => retainPass(parts));
@@ -99,10 +99,10 @@ test('a job that lives again keeps its frames, until its next end', async () => 
   expect(await control.retention.dueAtMs('job-again')).toBeUndefined();
 });
 
-test('a job that another holds keeps its frames while it is held, and does not keep others from going', async () => {
+test('a held job keeps its frames while it is held and does not block the removal of others', async () => {
   for (const jobId of ['job-held', 'job-other']) {
     await putFrames(jobId, 1);
-    await keepForAWhile(parts, { jobId, state: 'completed', framesFailed: 0 });
+    await scheduleFrameRemoval(parts, { jobId, state: 'completed', framesFailed: 0 });
   }
   control.clock.advance(KEEP_MS);
   const hold = await control.retention.hold('job-held');
@@ -114,11 +114,11 @@ test('a job that another holds keeps its frames while it is held, and does not k
   expect(await left('job-held')).toBe(0);
 });
 
-test('a job that got another time while its frames were being removed keeps that time', async () => {
+test('a due time that changes during a removal is kept', async () => {
   const { retention } = control;
   await retention.schedule({ jobId: 'job-1', dueAtMs: 5 });
-  const [due] = await retention.due(6, { max: 1 });
+  const [due] = await retention.listDue(6, 1);
   await retention.schedule({ jobId: 'job-1', dueAtMs: 9 });
-  await retention.done(due ?? { jobId: 'none', dueAtMs: 0 });
+  await retention.removeDue(due ?? { jobId: 'none', dueAtMs: 0 });
   expect(await retention.dueAtMs('job-1')).toBe(9);
 });

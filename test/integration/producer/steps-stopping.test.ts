@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { type StepJob, Steps } from '../../../producer/jobs/steps.ts';
+import { type JobRun, Steps } from '../../../producer/jobs/steps.ts';
 import { Ledger } from '../../../shared/redis/ledger.ts';
 import { systemClock } from '../../../shared/runtime/clock.ts';
 import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
@@ -10,13 +10,13 @@ import { silentLog } from '../../support/silent-log.ts';
 import { stepOf, untilStopped } from '../../support/step-producer.ts';
 import { connect } from '../../support/test-redis.ts';
 
-test('a producer that is stopping does not take its steps again while it stops the rest', async () => {
+test('a stopping producer does not take its steps back before it has stopped', async () => {
   await using server = await startTestRedis();
   using connections = await connect(server);
-  const steps = new Steps({ redis: connections.first, log: silentLog });
+  const steps = new Steps(connections.first, silentLog);
   const stopping = new AbortController();
   let runs = 0;
-  const run = (_job: StepJob, signal: AbortSignal): Promise<void> => {
+  const run = (_run: JobRun, signal: AbortSignal): Promise<void> => {
     runs += 1;
     return untilStopped(signal);
   };
@@ -25,13 +25,13 @@ test('a producer that is stopping does not take its steps again while it stops t
   await steps.add('split', stepOf('job-1'));
   await eventually('it runs', () => runs > 0);
   stopping.abort();
-  // As main.ts does: loops end, HTTP closes, folders are removed; only then are the steps closed.
+  // As in main.ts: steps are closed only after loops, HTTP and folders.
   await systemClock.sleep(500);
   await steps.close();
   expect(runs).toBe(1);
 });
 
-test('what is told of a job after it was closed does not stay for ever', async () => {
+test('keys that are written for a closed job expire', async () => {
   await using server = await startTestRedis();
   using connections = await connect(server);
   const ledger = new Ledger(connections.first);

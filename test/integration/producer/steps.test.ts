@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { NotNowError } from '../../../producer/jobs/steps.ts';
+import { StepDeferredError } from '../../../producer/jobs/steps.ts';
 import { exited, spawnNode } from '../../../shared/runtime/child.ts';
 import { PermanentError, TransientError } from '../../../shared/runtime/errors.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -27,13 +27,13 @@ beforeEach(async () => {
   await connections.first.flushall();
 });
 
-/** Steps are taken in turn, one at a time: once the marker has run, everything before it has, and will not again. */
+/** Steps run one at a time, in order. When the marker has run, all steps before it have run and will not run again. */
 async function runMarker(producer: StepProducer, jobId: string): Promise<void> {
   await producer.steps.add('split', stepOf(jobId));
   await eventually(`the step of ${jobId} has run`, () => producer.runs.includes(jobId));
 }
 
-test('a step that is added again and again runs once: before, while and after it runs', async () => {
+test('a step runs once, even if it is added again before, while and after it runs', async () => {
   const go = Promise.withResolvers<void>();
   await using producer = await startStepProducer(server, { run: () => go.promise });
   await using other = await startStepProducer(server, { step: 'stitch' });
@@ -50,7 +50,7 @@ test('a step that is added again and again runs once: before, while and after it
   expect(other.runs).toEqual([]);
 });
 
-test('of two producers one runs a step, and the two steps of a job are two', async () => {
+test('each step runs on one of two producers, and split and stitch are separate', async () => {
   await using splitter = await startStepProducer(server);
   await using splitterToo = await startStepProducer(server);
   await using stitcher = await startStepProducer(server, { step: 'stitch' });
@@ -63,7 +63,7 @@ test('of two producers one runs a step, and the two steps of a job are two', asy
   expect(stitcher.runs).toEqual(['job-0']);
 });
 
-test('what may pass is tried again, and is no failure of the step', async () => {
+test('a step is retried after a transient error and does not fail', async () => {
   await using producer = await startStepProducer(server, {
     run: (_jobId, _signal, times) =>
       times === 1
@@ -75,7 +75,7 @@ test('what may pass is tried again, and is no failure of the step', async () => 
   expect(producer.failures).toEqual([]);
 });
 
-test('what cannot get better is told once and not tried again', async () => {
+test('a step fails once and is not retried after a permanent error', async () => {
   const error = new PermanentError('SOURCE_NOT_VIDEO', 'not a video');
   await using producer = await startStepProducer(server, {
     run: (jobId) => (jobId === 'job-1' ? Promise.reject(error) : Promise.resolve()),
@@ -83,7 +83,7 @@ test('what cannot get better is told once and not tried again', async () => {
   await producer.steps.add('split', stepOf('job-1'));
   await eventually('the failure is told', () => producer.failures.length > 0);
   await producer.steps.add('split', stepOf('job-1'));
-  // A second try would come after two seconds: the marker's own second try comes then.
+  // A retry would come after two seconds, like the retry of the marker step.
   await using slow = await startStepProducer(server, {
     step: 'stitch',
     run: (_jobId, _signal, times) => (times === 1 ? Promise.reject(new Error('once')) : Promise.resolve()),
@@ -95,8 +95,8 @@ test('what cannot get better is told once and not tried again', async () => {
   expect(producer.failures).toEqual([{ jobId: 'job-1', error }]);
 });
 
-test('a step whose producer stops is run by the next, and being handed on is no attempt', async () => {
-  // As many times as a step may be tried: were one of them an attempt, the failure below would be the last.
+test('a step whose producer stops runs on the next one, without counting as an attempt', async () => {
+  // As often as a step may be attempted. If one of these counted, the failure below would be the last.
   for (let handed = 0; handed < 4; handed += 1) {
     await using stopping = await startStepProducer(server, { run: (_jobId, signal) => untilStopped(signal) });
     await stopping.steps.add('split', stepOf('job-1'));
@@ -111,7 +111,7 @@ test('a step whose producer stops is run by the next, and being handed on is no 
   expect(last.failures).toEqual([]);
 });
 
-test('a step whose producer is killed is taken over', async () => {
+test('another producer takes over a step whose producer is killed', async () => {
   const killed = spawnNode(HOLD_STEP, [server.url], { env: {} });
   const holds = new Promise((resolve) => killed.once('message', resolve));
   await using next = await startStepProducer(server, { step: 'stitch' });
@@ -120,20 +120,20 @@ test('a step whose producer is killed is taken over', async () => {
   killed.kill('SIGKILL');
   await exited(killed);
 
-  await using heir = await startStepProducer(server);
-  await eventually('another producer runs it', () => heir.runs.length > 0);
-  await runMarker(heir, 'job-marker');
-  expect(heir.runs).toEqual(['job-1', 'job-marker']);
-  expect(heir.failures).toEqual([]);
+  await using successor = await startStepProducer(server);
+  await eventually('another producer runs it', () => successor.runs.length > 0);
+  await runMarker(successor, 'job-marker');
+  expect(successor.runs).toEqual(['job-1', 'job-marker']);
+  expect(successor.failures).toEqual([]);
 });
 
-test('a step that has to wait lets others go first, and waiting is no attempt', async () => {
-  // More often than a step may be tried.
+test('a deferred step lets others run first, without counting as an attempt', async () => {
+  // More often than a step may be attempted.
   const waits = 6;
   await using producer = await startStepProducer(server, {
     run: (jobId, _signal, times) => {
       if (jobId !== 'job-1') return Promise.resolve();
-      if (times <= waits) return Promise.reject(new NotNowError('no room', { restMs: 20 }));
+      if (times <= waits) return Promise.reject(new StepDeferredError('no room', 20));
       return times === waits + 1 ? Promise.reject(new Error('once')) : Promise.resolve();
     },
   });

@@ -10,25 +10,25 @@ const timeline = {
 const expected = { timeline, soundTrackCount: 1, framesPerSecond: 25 };
 const good = { audioTrackCount: 1, durationSeconds: 2, packetCount: 50 };
 
-test('a result with the same frames, length and sound passes', () => {
+test('a result with the expected frames, duration and audio has no differences', () => {
   expect(differencesOf(good, expected)).toEqual([]);
 });
 
-const lasting = (durationSeconds: number) => differencesOf({ ...good, durationSeconds }, expected);
+const differencesAt = (durationSeconds: number) => differencesOf({ ...good, durationSeconds }, expected);
 
-test('a last frame that lasts a frame longer or shorter is no difference, two frames are', () => {
-  expect(lasting(1.96)).toEqual([]);
-  expect(lasting(2.04)).toEqual([]);
-  expect(lasting(1.92)).toHaveLength(1);
-  expect(lasting(2.08)).toHaveLength(1);
+test('the duration may differ by one frame but not by two', () => {
+  expect(differencesAt(1.96)).toEqual([]);
+  expect(differencesAt(2.04)).toEqual([]);
+  expect(differencesAt(1.92)).toHaveLength(1);
+  expect(differencesAt(2.08)).toHaveLength(1);
 });
 
-test('everything that differs is told at once', () => {
+test('all differences are listed', () => {
   expect(
     differencesOf({ audioTrackCount: 0, durationSeconds: undefined, packetCount: 49 }, expected),
   ).toEqual([
-    'it has 49 pictures for 50 frames',
-    'its picture lasts 0.000 s where the timeline has 2.000 s',
-    'it has 0 tracks of sound where 1 were to be kept',
+    'it has 49 video frames, expected 50',
+    'its video track lasts 0.000 s, expected 2.000 s',
+    'it has 0 audio tracks, expected 1',
   ]);
 });

@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import { fromJpegColour, jpegPixelFormat, resultTags, toJpegColour } from '../../../producer/media/colour.ts';
 import { videoInfo } from '../../support/video-info.ts';
 
-const unsaid = { matrix: undefined, range: undefined, primaries: undefined, transfer: undefined };
+const UNTAGGED = { matrix: undefined, range: undefined, primaries: undefined, transfer: undefined };
 
-test('both ends say the matrix and the range in full', () => {
-  const video = videoInfo({ height: 1080, colour: { ...unsaid, matrix: 'bt709', range: 'tv' } });
+test('both conversions state matrix and range explicitly', () => {
+  const video = videoInfo({ height: 1080, colour: { ...UNTAGGED, matrix: 'bt709', range: 'tv' } });
   expect(toJpegColour(video)).toContain(
     'in_color_matrix=bt709:in_range=tv:out_color_matrix=bt601:out_range=full',
   );
@@ -19,31 +19,34 @@ test.for([
   [480, 0, 'smpte170m'],
   [719, 0, 'smpte170m'],
   [720, 0, 'bt709'],
-] as const)('an untagged video of %i lines is taken to be %s', ([height, rotationDegrees, matrix]) => {
-  expect(resultTags(videoInfo({ height, rotationDegrees }))).toContain(`colorspace=${matrix}:`);
-});
+] as const)(
+  'an untagged video of %i lines, rotated by %i degrees, is taken as %s',
+  ([height, rotationDegrees, matrix]) => {
+    expect(resultTags(videoInfo({ height, rotationDegrees }))).toContain(`colorspace=${matrix}:`);
+  },
+);
 
-test('an untagged video on its side is judged by the lines it was coded with', () => {
+test('an untagged rotated video is classified by its coded height', () => {
   const video = videoInfo({ width: 576, height: 720, rotationDegrees: 90 });
   expect(resultTags(video)).toContain('colorspace=smpte170m:');
 });
 
-test('the range, the primaries and the curve of the source are kept', () => {
+test('the result keeps the range, primaries and transfer function of the source', () => {
   const colour = { matrix: 'bt2020nc', range: 'pc', primaries: 'bt2020', transfer: 'arib-std-b67' } as const;
   expect(resultTags(videoInfo({ colour }))).toBe(
     'setparams=range=full:colorspace=bt2020nc:color_primaries=bt2020:color_trc=arib-std-b67',
   );
 });
 
-test('a tag that nobody knows does not reach the command line', () => {
-  const colour = { ...unsaid, matrix: 'constructor', primaries: 'x,movie=/etc/passwd', transfer: 'y' };
+test('an unknown tag is not passed to the command line', () => {
+  const colour = { ...UNTAGGED, matrix: 'constructor', primaries: 'x,movie=/etc/passwd', transfer: 'y' };
   expect(resultTags(videoInfo({ colour }))).toBe(
     'setparams=range=tv:colorspace=smpte170m:color_primaries=unknown:color_trc=unknown',
   );
 });
 
-test('RGB has no matrix to convert from, and becomes limited range', () => {
-  const video = videoInfo({ pixelFormat: 'gbrp', colour: { ...unsaid, matrix: 'gbr', range: 'pc' } });
+test('an RGB source has no input matrix and becomes limited range', () => {
+  const video = videoInfo({ pixelFormat: 'gbrp', colour: { ...UNTAGGED, matrix: 'gbr', range: 'pc' } });
   expect(toJpegColour(video)).not.toContain('in_color_matrix');
   expect(resultTags(video)).toContain('range=tv:colorspace=smpte170m');
 });
@@ -61,6 +64,6 @@ test.for([
   ['gbrp', 'yuvj444p'],
   ['argb', 'yuvj444p'],
   ['pal8', 'yuvj444p'],
-] as const)('chroma of %s stays as fine in %s', ([pixelFormat, jpeg]) => {
+] as const)('a %s source is stored as %s to keep its chroma resolution', ([pixelFormat, jpeg]) => {
   expect(jpegPixelFormat(videoInfo({ pixelFormat }))).toBe(jpeg);
 });

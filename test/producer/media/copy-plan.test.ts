@@ -14,12 +14,12 @@ function planned(container: VideoInfo['container'], tracks: readonly SourceTrack
   return { copied: plan.tracks.map((one) => one.track.index), warnings: plan.warnings };
 }
 
-test('every track of sound is copied, whatever its codec', () => {
-  const sound = [track(1, 'audio', 'aac'), track(2, 'audio', 'some_codec_of_tomorrow')];
-  expect(planned('mp4', sound)).toEqual({ copied: [1, 2], warnings: [] });
+test('every audio track is copied, whatever its codec', () => {
+  const audio = [track(1, 'audio', 'aac'), track(2, 'audio', 'unknown_future_codec')];
+  expect(planned('mp4', audio)).toEqual({ copied: [1, 2], warnings: [] });
 });
 
-test('subtitles, attachments and cover art go where the container can hold them', () => {
+test('subtitles, attachments and cover art are copied if the container can hold them', () => {
   const extras = [
     track(1, 'subtitle', 'subrip'),
     track(2, 'subtitle', 'mov_text'),
@@ -30,31 +30,31 @@ test('subtitles, attachments and cover art go where the container can hold them'
   expect(planned('mp4', extras).copied).toEqual([2, 4]);
 });
 
-test('what is left behind is said, one sentence for each track', () => {
+test('each omitted track has a warning', () => {
   expect(
     planned('mp4', [track(1, 'subtitle', 'subrip'), track(2, 'video', 'h264'), track(3, 'data')]).warnings,
   ).toEqual([
-    'Track 1 of the source (subtitle, subrip) is not copied: an .mp4 result cannot hold it.',
-    'Track 2 of the source (video, h264) is not copied: only the main picture track is scored.',
-    'Track 3 of the source (data, unknown) is not copied: an .mp4 result cannot hold it.',
+    'Track 1 of the source (subtitle, subrip) is not copied: an .mp4 file cannot hold it.',
+    'Track 2 of the source (video, h264) is not copied: only the main video track is scored.',
+    'Track 3 of the source (data, unknown) is not copied: an .mp4 file cannot hold it.',
   ]);
 });
 
-test('the text track behind the chapters of an .mp4 is not missed: ffmpeg writes it anew', () => {
+test('the chapter text track of an .mp4 is omitted without a warning, because ffmpeg writes a new one', () => {
   expect(planned('mp4', [track(1, 'data', 'bin_data')])).toEqual({ copied: [], warnings: [] });
 });
 
-test('sound that a container does not take is converted without loss, and left out where that fails, too', () => {
+test('a rejected audio track is converted losslessly, and omitted if that is rejected too', () => {
   const copied = { track: { ...track(1, 'audio', 'pcm_dvd'), sampleFormat: 's32' }, codec: 'copy' };
   const converted = secondBest(copied, 'mkv');
   expect(converted).toMatchObject({
     planned: { codec: 'pcm_s32le' },
-    warning: expect.stringContaining('is converted to pcm_s32le, without loss') as string,
+    warning: expect.stringContaining('is converted to pcm_s32le without loss') as string,
   });
   expect(secondBest({ ...copied, codec: 'pcm_s32le' }, 'mkv')).toEqual({
     planned: undefined,
     warning:
-      'Track 1 of the source (audio, pcm_dvd) is not copied: it is empty or damaged, or an .mkv result cannot hold it.',
+      'Track 1 of the source (audio, pcm_dvd) is not copied: the track is empty or damaged, or an .mkv file cannot hold it.',
   });
   expect(secondBest(copied, 'mp4').planned?.codec).toBe('alac');
 });
@@ -62,21 +62,21 @@ test('sound that a container does not take is converted without loss, and left o
 test.for([
   ['a subtitle', track(1, 'subtitle', 'subrip')],
   ['an attachment', track(1, 'attachment', 'ttf')],
-  ['sound of an unknown codec', track(1, 'audio')],
-] as const)('%s that a container does not take is left out', ([, left]) => {
-  expect(secondBest({ track: left, codec: 'copy' }, 'mkv').planned).toBeUndefined();
+  ['audio of an unknown codec', track(1, 'audio')],
+] as const)('%s that the container rejects is omitted', ([, rejected]) => {
+  expect(secondBest({ track: rejected, codec: 'copy' }, 'mkv').planned).toBeUndefined();
 });
 
-/** Two frames, the first at this tick. */
+/** Two frames, the first at the given tick. */
 function timelineFrom(first: number): Timeline {
   return { timeBase: { numerator: 1, denominator: 25 }, pts: Float64Array.of(first, first + 1) };
 }
 
-test('an ordinary video loses nothing', () => {
+test('a standard video has no losses', () => {
   expect(lossesOf({ video: videoInfo(), timeline: timelineFrom(0), width: 64, height: 48 })).toEqual([]);
 });
 
-test('depth, HDR, interlacing, odd sizes and a start below zero are said', () => {
+test('bit depth, HDR, interlacing, a negative start and odd dimensions each give a warning', () => {
   const video = videoInfo({ container: 'mkv', bitDepth: 10, hdr: true, interlaced: true });
   const losses = lossesOf({ video, timeline: timelineFrom(-1), width: 101, height: 77 });
   expect(losses).toHaveLength(5);

@@ -12,7 +12,7 @@ const timeBases = fc.constantFrom(
   [1, 10_000_000],
 );
 
-test('every time comes back as the tick it was, moved to zero as a whole where the clock begins below it', () => {
+test('timestamps map back to their ticks, shifted to zero if the source starts below zero', () => {
   fc.assert(
     fc.property(
       timeBases,
@@ -33,7 +33,7 @@ test('every time comes back as the tick it was, moved to zero as a whole where t
   );
 });
 
-test('a clock that begins at or after zero is left alone', () => {
+test('timestamps are not shifted if the source starts at or above zero', () => {
   const times = frameTimes({
     timeBase: { numerator: 1001, denominator: 30_000 },
     pts: Float64Array.of(1, 2),
@@ -42,7 +42,7 @@ test('a clock that begins at or after zero is left alone', () => {
   expect(times.nanosecondsAt(0)).toBe(33_366_667n);
 });
 
-test('there is no time for a frame that is not in the timeline', () => {
+test('nanosecondsAt throws for a frame that is not in the timeline', () => {
   const times = frameTimes({ timeBase: { numerator: 1, denominator: 25 }, pts: Float64Array.of(0) });
   expect(() => times.nanosecondsAt(1)).toThrow(RangeError);
 });

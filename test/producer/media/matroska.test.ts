@@ -8,7 +8,7 @@ interface Element {
   readonly content: Buffer;
 }
 
-/** Reads sibling elements. An unknown size takes all the rest. */
+/** Parses sibling elements. An element of unknown size extends to the end. */
 function elementsOf(bytes: Buffer): Element[] {
   const elements: Element[] = [];
   let rest = bytes;
@@ -32,7 +32,7 @@ function find(elements: readonly Element[], id: string): Buffer {
   return found.content;
 }
 
-test('the header is a Matroska segment without end, in nanoseconds, with one track of JPEGs', () => {
+test('the header opens a segment of unknown size with nanosecond ticks and one JPEG track', () => {
   const [ebml, segment, ...others] = elementsOf(
     matroskaHeader({ width: 641, height: 70_000, frameNanoseconds: 40_000_000.4 }),
   );
@@ -51,13 +51,13 @@ test('the header is a Matroska segment without end, in nanoseconds, with one tra
   expect(find(size, 'ba').readUIntBE(0, 3)).toBe(70_000);
 });
 
-test('a frame is one cluster with its time and its bytes, which are not copied', () => {
+test('a frame is one cluster with its timestamp and its bytes, which are not copied', () => {
   fc.assert(
     fc.property(
       fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }),
       fc.uint8Array(),
       (timestampNanoseconds, jpeg) => {
-        const written = matroskaFrame({ timestampNanoseconds, jpeg });
+        const written = matroskaFrame(timestampNanoseconds, jpeg);
         expect(written.at(-1)).toBe(jpeg);
 
         const [cluster, ...others] = elementsOf(Buffer.concat(written));
@@ -73,6 +73,6 @@ test('a frame is one cluster with its time and its bytes, which are not copied',
   );
 });
 
-test('a time below zero is refused, since a cluster cannot say it', () => {
-  expect(() => matroskaFrame({ timestampNanoseconds: -1n, jpeg: Buffer.of() })).toThrow(RangeError);
+test('a negative timestamp is rejected', () => {
+  expect(() => matroskaFrame(-1n, Buffer.of())).toThrow(RangeError);
 });

@@ -14,7 +14,7 @@ function mpjpegOf(jpegs: readonly Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from(`--ffmpeg${CRLF}`), ...parts]);
 }
 
-/** The stream in pieces of these sizes, again and again. */
+/** Yields the stream in chunks, cycling through the given sizes. */
 async function* inChunks(stream: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {
   let offset = 0;
   for (let turn = 0; offset < stream.length; turn += 1) {
@@ -29,8 +29,8 @@ async function split(stream: Buffer, sizes: readonly number[] = [65_536]): Promi
   return Array.fromAsync(splitMpjpeg(inChunks(stream, sizes)));
 }
 
-/** Bytes that love to look like the grammar itself. */
-const treacherousBytes = fc
+/** Bytes that resemble boundaries and headers. */
+const confusableBytes = fc
   .array(
     fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
@@ -42,10 +42,10 @@ const treacherousBytes = fc
   )
   .map((pieces) => Buffer.concat(pieces));
 
-test('however the stream is chunked, the same pictures come out, whatever their bytes', async () => {
+test('the stream is split into the same frames for any chunking and any content', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(treacherousBytes, { maxLength: 8 }),
+      fc.array(confusableBytes, { maxLength: 8 }),
       fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 5 }),
       async (jpegs, sizes) => {
         expect(await split(mpjpegOf(jpegs), sizes)).toEqual(jpegs);
@@ -54,8 +54,8 @@ test('however the stream is chunked, the same pictures come out, whatever their 
   );
 });
 
-test('a stream cut anywhere but behind a picture is an error, and never a short picture', async () => {
-  const jpegs = [Buffer.from('first picture'), Buffer.from('second')];
+test('a stream that is truncated within a frame throws and never yields a short frame', async () => {
+  const jpegs = [Buffer.from('first frame'), Buffer.from('second')];
   const stream = mpjpegOf(jpegs);
   const endOfFirst = mpjpegOf(jpegs.slice(0, 1)).length;
   for (let cut = 1; cut < stream.length; cut += 1) {
@@ -66,27 +66,30 @@ test('a stream cut anywhere but behind a picture is an error, and never a short 
   }
 });
 
-test('no bytes at all are no pictures', async () => {
+test('an empty stream has no frames', async () => {
   expect(await split(Buffer.alloc(0))).toEqual([]);
 });
 
 test.for([
   ['no boundary', 'Content-type: image/jpeg\r\nContent-length: 1\r\n\r\nx'],
-  ['another type', '--ffmpeg\r\nContent-type: text/html\r\nContent-length: 1\r\n\r\nx\r\n--ffmpeg\r\n'],
+  [
+    'another content type',
+    '--ffmpeg\r\nContent-type: text/html\r\nContent-length: 1\r\n\r\nx\r\n--ffmpeg\r\n',
+  ],
   ['no length', '--ffmpeg\r\nContent-type: image/jpeg\r\n\r\nx\r\n--ffmpeg\r\n'],
   [
     'a length that is too small',
     '--ffmpeg\r\nContent-type: image/jpeg\r\nContent-length: 1\r\n\r\nxyz\r\n--ffmpeg\r\n',
   ],
   ['an absurd length', '--ffmpeg\r\nContent-type: image/jpeg\r\nContent-length: 9999999999\r\n\r\nx'],
-  ['a header without end', `--ffmpeg\r\nContent-type: ${'x'.repeat(400)}`],
-] as const)('a stream with %s is refused', async ([, text]) => {
+  ['an endless header', `--ffmpeg\r\nContent-type: ${'x'.repeat(400)}`],
+] as const)('a stream with %s is rejected', async ([, text]) => {
   await expect(split(Buffer.from(text))).rejects.toMatchObject({ code: 'MEDIA_TOOL_FAILED' });
 });
 
-test('a large picture in small chunks takes time in proportion to its size', async () => {
+test('a large frame in small chunks takes linear time', async () => {
   const jpeg = Buffer.alloc(32 * 1024 * 1024, 7);
-  // 32,000 chunks: copied once each this takes a moment; copied again with each chunk it would move 500 GB.
+  // 32,000 chunks: fast if each is copied once. Copying everything again for each chunk would move 500 GB.
   const [found] = await split(mpjpegOf([jpeg]), [1024]);
   expect(found?.equals(jpeg)).toBe(true);
 });

@@ -1,4 +1,4 @@
-/** An intake on real servers, with models published, and what people see of the jobs it was given. */
+/** An intake on real servers with published models, and access to the status of its jobs. */
 import { Intake } from '../../producer/intake/intake.ts';
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
@@ -10,7 +10,7 @@ import { startTestRedis, startTestStorage } from './servers.ts';
 import { openTestQueue } from './test-queue.ts';
 import { publishModel } from './upload-job.ts';
 
-export async function startIntakeBench() {
+export async function startIntakeFixture() {
   const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
   const control = await startControlPlane(server);
   const { queue: events } = await openTestQueue(storage, 'media-events');
@@ -21,15 +21,15 @@ export async function startIntakeBench() {
   return {
     storage,
     blobs,
-    /** For what no room of ours does. */
+    /** The raw storage client, for operations that no room performs. */
     media: await storage.accounts.media.blobs(PATIENT),
     server,
     control,
     events,
-    /** Each is another producer's, or a restarted one's; `trouble` is what storage does otherwise than it should. */
-    newIntake: (trouble: Partial<BlobStore> = {}): Intake =>
-      new Intake({ ...control, blobs: { ...blobs, ...trouble }, events, scanMs: 1, sourceBytesMax: 1000 }),
-    /** One that is killed in the middle of its work. */
+    /** A new intake, as on another or a restarted producer. `faults` replaces methods of the storage. */
+    newIntake: (faults: Partial<BlobStore> = {}): Intake =>
+      new Intake({ ...control, blobs: { ...blobs, ...faults }, events, scanMs: 1, sourceBytesMax: 1000 }),
+    /** An intake that stops working after a given number of calls. */
     newKilledIntake: (killed: KilledAfter): Intake =>
       new Intake({
         ...control,
@@ -40,7 +40,7 @@ export async function startIntakeBench() {
         scanMs: 1,
         sourceBytesMax: 1000,
       }),
-    /** Takes every event, then scans. */
+    /** Handles every event, then scans. */
     async scan(intake?: Intake): Promise<void> {
       const scanning = intake ?? this.newIntake();
       control.clock.advance(1000);
@@ -56,4 +56,4 @@ export async function startIntakeBench() {
     },
   };
 }
-export type IntakeBench = Awaited<ReturnType<typeof startIntakeBench>>;
+export type IntakeFixture = Awaited<ReturnType<typeof startIntakeFixture>>;

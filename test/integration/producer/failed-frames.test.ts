@@ -37,13 +37,13 @@ async function collectFailed(...frames: [number, number][]): Promise<void> {
   await passUntilRest(() => collector.pass());
 }
 
-test('a failed frame does not end a job whose frames have not been counted yet: its ledger was just rebuilt', async () => {
+test('a failed frame does not fail a job whose ledger was just rebuilt and whose frames are not counted yet', async () => {
   await control.ledger.open(buildDefinition('job-1'));
   await collectFailed([3, 4]);
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'waiting', framesFailed: 1 });
 });
 
-test('nor one whose split runs, and whose container does not say how many there will be', async () => {
+test('a failed frame does not fail a job during the split if the header has no frame count', async () => {
   await control.ledger.open(buildDefinition('job-1'));
   await control.ledger.move('job-1', 'running');
   await control.ledger.planSplit('job-1', { batchSize: 10, framesExpected: 0, megapixelsPerFrame: 1 });
@@ -52,7 +52,7 @@ test('nor one whose split runs, and whose container does not say how many there 
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });
 });
 
-test('a model that cannot be used ends the job at once, with its reason and no advice about the video', async () => {
+test('an unusable model fails the job at once, with the reason and a hint about the model', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 500, batchSize: 10 });
   const message = 'The input frames is float32; by model.json it is uint8.';
   const failed = [{ kind: 'model' as const, message, frames: [[0, 10]] as [number, number][] }];
@@ -62,10 +62,10 @@ test('a model that cannot be used ends the job at once, with its reason and no a
   const { state, error } = (await control.ledger.job('job-1')) ?? {};
   expect({ state, code: error?.code }).toEqual({ state: 'failed', code: 'MODEL_INVALID' });
   expect(error?.message).toBe(`The model painter/1 cannot be used: ${message}`);
-  expect(error?.hint).toContain('publish it under a new version');
+  expect(error?.hint).toContain('publish it as a new version');
 });
 
-test('a number of frames is judged at once, however many there will be', async () => {
+test('a limit in frames applies at once, before all frames are counted', async () => {
   await control.ledger.open(buildDefinition('job-1', { failedFramesMax: { frames: 1 } }));
   await control.ledger.move('job-1', 'running');
   await collectFailed([3, 4]);
@@ -77,7 +77,7 @@ test('a number of frames is judged at once, however many there will be', async (
   });
 });
 
-test('a share of its owner’s own takes the place of ours', async () => {
+test('a limit in percent from the job request replaces the default', async () => {
   const failedFramesMax = { percent: 50 };
   await openSplitJob(control.ledger, 'job-1', { frameCount: 10, batchSize: 10, failedFramesMax });
   await collectFailed([0, 5]);
@@ -86,7 +86,7 @@ test('a share of its owner’s own takes the place of ours', async () => {
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'failed' });
 });
 
-test('the metric counts a failed frame once, even where a result tells of it together with others', async () => {
+test('the metric counts a failed frame once, even if a second result reports it with others', async () => {
   control.metrics.registry.resetMetrics();
   await openSplitJob(control.ledger, 'job-1', { frameCount: 1000, batchSize: 10 });
   await collectFailed([0, 3]);

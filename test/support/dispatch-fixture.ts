@@ -1,4 +1,4 @@
-/** Dispatch on real servers, with two producers on one clock, and a hand that takes batches off the queue and finishes them. */
+/** Dispatch on real servers, with two producers on one clock, and helpers that receive and finish batches. */
 import { dispatchPass } from '../../producer/jobs/dispatch.ts';
 import { type BatchMessage, batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
 import { startControlPlane } from './control-plane.ts';
@@ -7,13 +7,13 @@ import { openTestQueue } from './test-queue.ts';
 
 export const RESEND_MS = 300_000;
 
-export async function startDispatchBench() {
+export async function startDispatchFixture() {
   const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
   const [control, other] = await Promise.all([startControlPlane(server), startControlPlane(server)]);
   const batches = await openTestQueue(storage, 'frame-batches');
   const { clock, ledger } = control;
-  const passing = {
-    // Time goes on a little between two looks at it.
+  const tickingClock = {
+    // Every reading advances the time by a millisecond.
     now: (): Date => {
       clock.advance(1);
       return clock.now();
@@ -28,10 +28,10 @@ export async function startDispatchBench() {
     clock,
     batches,
     dispatch: (): Promise<number> =>
-      dispatchPass({ ...control, clock: passing, batches: batches.queue, resendMs: RESEND_MS }),
+      dispatchPass({ ...control, clock: tickingClock, batches: batches.queue, resendMs: RESEND_MS }),
     dispatchByOther: (): Promise<number> =>
-      dispatchPass({ ...other, clock: passing, batches: batches.queue, resendMs: RESEND_MS }),
-    /** Takes everything off the queue, by job and batch. */
+      dispatchPass({ ...other, clock: tickingClock, batches: batches.queue, resendMs: RESEND_MS }),
+    /** Removes all messages from the queue and returns them sorted by job and batch. */
     async takeAll(): Promise<BatchMessage[]> {
       const taken: BatchMessage[] = [];
       for (;;) {
@@ -58,9 +58,9 @@ export async function startDispatchBench() {
     },
   };
 }
-export type DispatchBench = Awaited<ReturnType<typeof startDispatchBench>>;
+export type DispatchFixture = Awaited<ReturnType<typeof startDispatchFixture>>;
 
-/** `job-1/0`, `job-1/1`, … */
+/** Such as `job-1/0`, `job-1/1`. */
 export function namesOf(batches: readonly BatchMessage[]): string[] {
   return batches.map(({ jobId, batchIndex }) => `${jobId}/${batchIndex}`);
 }

@@ -1,4 +1,4 @@
-/** Jobs that have come to an end, on an intake's real servers, and requests to try their failures again. */
+/** Ended jobs on the real servers of the intake fixture, and redrive requests for them. */
 import { redrivePass } from '../../producer/jobs/redrive.ts';
 import { putReport } from '../../producer/jobs/report.ts';
 import { StatusPublisher } from '../../producer/jobs/status.ts';
@@ -7,14 +7,14 @@ import type { FailedFramePolicy, JobState } from '../../shared/contract/job.ts';
 import { type FrameRange, toRanges } from '../../shared/contract/ranges.ts';
 import { encodeRedriveRequest, REDRIVE_PREFIX } from '../../shared/contract/redrive-request.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
-import { startIntakeBench } from './intake-bench.ts';
+import { startIntakeFixture } from './intake-fixture.ts';
 import { putFailedFrame, uploadJob } from './upload-job.ts';
 
 export const FRAMES = 10;
 const FAILURE = { kind: 'undecodable', message: 'no picture' } as const;
 
-export async function startRedriveBench() {
-  const intake = await startIntakeBench();
+export async function startRedriveFixture() {
+  const intake = await startIntakeFixture();
   const { blobs, control } = intake;
   const { ledger, clock } = control;
   const parts = { ...control, blobs, sourceBytesMax: 1e9, scanMs: 1 };
@@ -27,7 +27,7 @@ export async function startRedriveBench() {
   const publish = (): Promise<number> =>
     new StatusPublisher({ ...parts, onEnded: () => Promise.resolve() }).pass();
 
-  /** What the fleet does with a job that is open: every frame that is left is scored, unless it is said to fail. */
+  /** Finishes an open job like the fleet does: scores every remaining frame except those in `failing`. */
   async function finish(
     jobId: string,
     { failing = [], as = 'completed' }: { readonly failing?: readonly number[]; readonly as?: JobState } = {},
@@ -66,7 +66,7 @@ export async function startRedriveBench() {
       clock.advance(1000);
       return redrivePass(parts);
     },
-    /** A job that has ended, with some of its frames failed. */
+    /** Creates an ended job with some failed frames. */
     async endedJob(
       jobId: string,
       {
@@ -83,7 +83,7 @@ export async function startRedriveBench() {
       await finish(jobId, end);
       return mustJob(jobId);
     },
-    /** As `npm run poison redrive` does. */
+    /** Writes a request like `npm run poison redrive` does. */
     async request(jobId: string, ...frames: FrameRange[]): Promise<void> {
       const poisonId = `message-${frames.join('-').replaceAll(',', '-')}`;
       const request = encodeRedriveRequest({
@@ -94,7 +94,7 @@ export async function startRedriveBench() {
       });
       await blobs.put('control', redriveBlob(jobId, poisonId), request);
     },
-    /** Of all jobs. */
+    /** The request blobs of all jobs. */
     async requests(): Promise<string[]> {
       return namesIn('control', REDRIVE_PREFIX);
     },
@@ -112,4 +112,4 @@ export async function startRedriveBench() {
     return names;
   }
 }
-export type RedriveBench = Awaited<ReturnType<typeof startRedriveBench>>;
+export type RedriveFixture = Awaited<ReturnType<typeof startRedriveFixture>>;
