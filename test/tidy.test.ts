@@ -11,8 +11,8 @@ const LINES_MAX = 300;
 
 /** The one file or folder that may import a package. A dependency is a guest. */
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
-  '@azure/arm-compute': ['scaler/fleet/', 'infra/doctor/azure/ask-arm.ts'],
-  '@azure/arm-resources': ['infra/doctor/azure/ask-arm.ts'],
+  '@azure/arm-compute': ['scaler/fleet/', 'infra/doctor/azure/arm.ts'],
+  '@azure/arm-resources': ['infra/doctor/azure/arm.ts'],
   '@azure/identity': ['shared/azure/credentials.ts'],
   '@azure/storage-blob': ['shared/azure/'],
   '@azure/storage-queue': ['shared/azure/'],

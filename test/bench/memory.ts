@@ -52,7 +52,7 @@ const fleet = startStackCommand({
   },
 });
 try {
-  await fleet.said('The local fleet is up');
+  await fleet.said('The local fleet is running');
   const card = await findStack(localFolder);
   const media = storageAccount(card?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
   const blobs = await openBlobStore({ media, system: null }, PATIENT);

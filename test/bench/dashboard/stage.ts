@@ -48,7 +48,7 @@ const fleet = startStackCommand({
   },
 });
 try {
-  await fleet.said('Ctrl-C takes it down');
+  await fleet.said('Press Ctrl-C to stop it');
   const addressOf = (room: string): string =>
     new RegExp(`http://(\\S+)/metrics {2}${room}`).exec(fleet.heard())?.[1] ?? '';
   await tell([]);

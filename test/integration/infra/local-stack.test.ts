@@ -16,7 +16,7 @@ import { H264, ffmpeg, picture, pictureTimes } from '../../support/media-clips.t
 import { findProcess, processesOf } from '../../support/processes.ts';
 import { testFolder } from '../../support/servers.ts';
 
-const UP = 'The local fleet is up';
+const UP = 'The local fleet is running';
 let folder = '';
 let localFolder = '';
 const clip = (): string => path.join(folder, 'clip.mp4');

@@ -26,7 +26,7 @@ beforeAll(async () => {
   const clip = path.join(folder, 'clip.mp4');
   await ffmpeg([...picture({ size: '160x90', rate: '10', seconds: 1 }), ...H264, clip]);
   fleet = startStackCommand({ localFolder });
-  await fleet.said('Ctrl-C takes it down');
+  await fleet.said('Press Ctrl-C to stop it');
   for (const room of ['producer', 'scaler'] as const)
     targets[room] = new RegExp(`http://(\\S+)/metrics {2}${room}`).exec(fleet.heard())?.[1] ?? '';
   // One worker that stays, with a job behind it: its figures are there to be seen.
