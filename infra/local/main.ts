@@ -87,8 +87,8 @@ await runService(
     say(`  npm run explain                show why the fleet has its current size`);
     say(`  npm run poison -- list         list failed frames and messages with their reasons`);
     say(`  npm run share -- open NAME     create an upload address for a partner`);
-    say(`  http://127.0.0.1:${stack.ports.producer}/metrics  metrics of the producer`);
-    say(`  http://127.0.0.1:${stack.ports.scaler}/metrics  metrics of the scaler`);
+    say(`  http://127.0.0.1:${stack.ports.producer}/metrics  producer metrics`);
+    say(`  http://127.0.0.1:${stack.ports.scaler}/metrics  scaler metrics`);
     say('Press Ctrl-C to stop it.');
   },
 );
