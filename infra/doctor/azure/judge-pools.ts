@@ -7,7 +7,7 @@ import { errorFinding, warningFinding } from '../finding.ts';
 import { type UsageReading, judgeQuota } from './judge-quota.ts';
 import { type SizeReading, findSize, judgeSize } from './judge-size.ts';
 
-export interface PlannedPool {
+interface PlannedPool {
   readonly size: string;
   readonly kind: 'spot' | 'on-demand';
   readonly zones: readonly string[];
