@@ -110,7 +110,7 @@ test('the days for which something can be had back are those that the accounts k
     ['container_delete', '7'],
   ]);
   expect(days('storage-system.tf')).toEqual([['container_delete', '7']]);
-  expect(readme).toContain('containers can be had back for a week, sources and results for three days');
+  expect(readme).toContain('containers can be restored for a week, sources and results for three days');
 });
 
 /** The number in a cell: `**about 180**`, `−5`. */
