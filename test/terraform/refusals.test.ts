@@ -4,26 +4,26 @@ import { expect, inject, test } from 'vitest';
 import { runStub } from './tfstub.ts';
 
 async function rejectionOf(more: readonly string[]): Promise<string> {
-  const { passed, said } = await runStub(inject('tool'), { file: 'small.tfvars', more });
+  const { passed, output } = await runStub(inject('tool'), { file: 'small.tfvars', more });
   expect(passed).toBe(false);
-  return said;
+  return output;
 }
 
 test('a retired size is rejected with the names of its successors', async () => {
-  const said = await rejectionOf(['gpu_vm_size="Standard_NC6s_v3"']);
-  expect(said).toContain('Standard_NC6s_v3 was retired on 2025-09-30 and is not available in eastus');
-  expect(said).toContain('Standard_NC40ads_H100_v5');
-  expect(said).toContain('Standard_NC24ads_A100_v4');
-  expect(said).toContain('Standard_NC4as_T4_v3');
+  const output = await rejectionOf(['gpu_vm_size="Standard_NC6s_v3"']);
+  expect(output).toContain('Standard_NC6s_v3 was retired on 2025-09-30 and is not available in eastus');
+  expect(output).toContain('Standard_NC40ads_H100_v5');
+  expect(output).toContain('Standard_NC24ads_A100_v4');
+  expect(output).toContain('Standard_NC4as_T4_v3');
 });
 
 test('a size that is retired in all regions is rejected in every region', async () => {
-  const said = await rejectionOf(['gpu_vm_size="Standard_NC24r"', 'location="jioindiawest"']);
-  expect(said).toContain('Standard_NC24r is retired in all regions');
+  const output = await rejectionOf(['gpu_vm_size="Standard_NC24r"', 'location="jioindiawest"']);
+  expect(output).toContain('Standard_NC24r is retired in all regions');
 });
 
 test('all invalid settings are reported at once, with the expected values', async () => {
-  const said = await rejectionOf([
+  const output = await rejectionOf([
     'subscription_id="mine"',
     'operator_addresses=["10.0.0.4"]',
     'ssh_public_key="-----BEGIN OPENSSH PRIVATE KEY-----"',
@@ -77,11 +77,11 @@ test('all invalid settings are reported at once, with the expected values', asyn
     'Expected one or more of tensorrt, cuda and cpu',
     'Expected a size of Azure Managed Redis',
   ];
-  expect(expectations.filter((expectation) => !said.includes(expectation))).toEqual([]);
+  expect(expectations.filter((expectation) => !output.includes(expectation))).toEqual([]);
 });
 
 test('settings that contradict each other are rejected', async () => {
-  const said = await rejectionOf([
+  const output = await rejectionOf([
     'operator_addresses=[]',
     'fallback_gpu_vm_sizes=["Standard_NC64as_T4_v3","Standard_NC12s_v3"]',
     'kinds=["spot"]',
@@ -100,23 +100,23 @@ test('settings that contradict each other are rejected', async () => {
     'With build_images = false, image_tag is required',
     'Otherwise storage would delete the frames first',
   ];
-  expect(expectations.filter((expectation) => !said.includes(expectation))).toEqual([]);
+  expect(expectations.filter((expectation) => !output.includes(expectation))).toEqual([]);
 });
 
 test('a size of another series and negative numbers are rejected', async () => {
-  const said = await rejectionOf([
+  const output = await rejectionOf([
     'gpu_vm_size="Standard_NV36ads_A10_v5"',
     'capacity_min=-1',
     'on_demand_base=-1',
   ]);
-  expect(said).toContain('Expected an NC size');
-  expect(said).toContain('Expected a number from 0 to capacity_max');
-  expect(said).toContain('Expected 0 or more. A value above 0 requires on-demand in kinds');
+  expect(output).toContain('Expected an NC size');
+  expect(output).toContain('Expected a number from 0 to capacity_max');
+  expect(output).toContain('Expected 0 or more. A value above 0 requires on-demand in kinds');
 });
 
 test('address ranges that Azure rejects or that are too large are rejected', async () => {
-  const said = await rejectionOf(['operator_addresses=["203.0.113.0/31", "0.0.0.0/0", "two"]']);
-  expect(said).toContain('Azure Storage rejects /31 and /32');
-  expect(said).toContain('A range larger than /8 is not allowed');
-  expect(said).toContain('Expected IPv4 addresses');
+  const output = await rejectionOf(['operator_addresses=["203.0.113.0/31", "0.0.0.0/0", "two"]']);
+  expect(output).toContain('Azure Storage rejects /31 and /32');
+  expect(output).toContain('A range larger than /8 is not allowed');
+  expect(output).toContain('Expected IPv4 addresses');
 });
