@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const { child } of started.splice(0)) child.kill('SIGKILL');
-  await noProcessIsLeft();
+  await nothingIsLeft();
   await rm(path.dirname(localFolder), { recursive: true, force: true });
 });
 
@@ -45,7 +45,7 @@ function remember(command: RunningCommand): RunningCommand {
   return command;
 }
 
-async function noProcessIsLeft(): Promise<void> {
+async function nothingIsLeft(): Promise<void> {
   await eventually(
     'no process of the fleet is left',
     async () => (await processesOf(localFolder)).length === 0,
@@ -93,7 +93,7 @@ test('a shared fleet runs a job, scales in to zero workers and stops on Ctrl-C',
   );
   fleet.child.kill('SIGINT');
   expect((await fleet.end).status).toBe(0);
-  await noProcessIsLeft();
+  await nothingIsLeft();
 });
 
 test('a second fleet for the same folder is rejected, and the first continues to work', async () => {
@@ -114,7 +114,7 @@ test('a fleet that is stopped during a job resumes the job after a restart', asy
   await runningEngine();
   first.child.kill('SIGTERM');
   expect((await first.end).status).toBe(0);
-  await noProcessIsLeft();
+  await nothingIsLeft();
 
   const second = startFleet();
   await second.said(READY);
@@ -130,7 +130,7 @@ test('a killed fleet leaves no processes and no lock, and the next fleet works',
   await startJob('--json', '--detach').end;
   await runningEngine();
   first.child.kill('SIGKILL');
-  await noProcessIsLeft();
+  await nothingIsLeft();
 
   const second = startFleet();
   await second.said(READY);
@@ -144,14 +144,14 @@ test('killing the command during a job ends all processes', async () => {
   await runningEngine();
   job.child.kill('SIGKILL');
   await job.end;
-  await noProcessIsLeft();
+  await nothingIsLeft();
 });
 
 test('killing the npm that runs the command ends all processes', async () => {
   const npm = remember(npmRun(['enqueue', '--', clip()], { localFolder }));
   await runningEngine();
   npm.child.kill('SIGKILL');
-  await noProcessIsLeft();
+  await nothingIsLeft();
 });
 
 test.each([
@@ -169,5 +169,5 @@ test.each([
   expect(stderr).toContain(`The ${name}`);
   expect(stderr).toContain('by SIGKILL');
   expect(status).toBe(69);
-  await noProcessIsLeft();
+  await nothingIsLeft();
 });
