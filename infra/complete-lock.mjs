@@ -1,10 +1,10 @@
 /**
  * Completes package-lock.json for other platforms. `npm run lock` runs it after npm.
  *
- * npm leaves an optional package out of the lock file where its registry does not have it (a mirror may hold the Linux
- * builds only), and `npm ci` then refuses the lock file, here and everywhere else. So each sibling of a platform package that
- * is missing is written in, with the version that its parent asks for and the platform that its name tells. It is never
- * fetched on another platform; it has no checksum, because nobody here could have computed it.
+ * npm omits an optional package from the lock file if the registry does not have it (a mirror may hold only the Linux builds), and
+ * `npm ci` then rejects the lock file on every platform. This script adds each missing package with the version that its parent
+ * requires and the platform in its name. Only that platform ever downloads it. It has no checksum, because computing one requires
+ * the package.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -55,9 +55,9 @@ for (const [place, { optionalDependencies = {} }] of Object.entries(lock.package
 const [root, ...rest] = Object.entries(lock.packages);
 lock.packages = Object.fromEntries([root, ...rest.toSorted(([a], [b]) => a.localeCompare(b, 'en'))]);
 writeFileSync(LOCK, `${JSON.stringify(lock, undefined, 2)}\n`);
-process.stdout.write(`${added} packages of other platforms added to package-lock.json\n`);
+process.stdout.write(`Added ${added} packages of other platforms to package-lock.json.\n`);
 
-/** What a name such as `@oxlint/binding-linux-x64-musl` or `…-linux-arm-gnueabihf` says of where it runs. */
+/** The platform in a name such as `@oxlint/binding-linux-x64-musl` or `…-linux-arm-gnueabihf`. */
 function platformOf(name) {
   const words = name.split(/[/-]/);
   const os = words.find((word) => SYSTEMS.has(word));

@@ -1,4 +1,4 @@
-/** Every variable that the program which prepares an emulator reads. */
+/** Every environment variable that `prepare.ts` reads. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 

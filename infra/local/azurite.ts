@@ -1,4 +1,4 @@
-/** Azure Storage on this machine: Azurite, on free ports, with the two accounts of the layout under keys made up for this run. */
+/** Runs Azurite, the Azure Storage emulator, on free ports, with the two storage accounts and new keys for each start. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -8,9 +8,9 @@ import { createLayout } from '../../shared/azure/create-layout.ts';
 import { storageAccount } from '../../shared/azure/credentials.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { TransientError } from '../../shared/runtime/errors.ts';
-import { Part } from './part.ts';
+import { Part, type ServerOptions } from './part.ts';
 
-/** It closes when its last idle connection does, after 5 s; what is thrown away anyway need not wait. */
+/** Azurite stops only when its last idle connection closes, after 5 s. A private fleet discards its data and need not wait. */
 const STOP_GRACE_MS = { persistent: 8_000, private: 0 };
 const START_TIMEOUT_MS = 30_000;
 const REST_MS = 50;
@@ -23,15 +23,7 @@ export interface LocalStorage {
   readonly system: string;
 }
 
-export async function startAzurite({
-  folder,
-  logPath,
-  isPersistent,
-}: {
-  readonly folder: string;
-  readonly logPath: string;
-  readonly isPersistent: boolean;
-}): Promise<LocalStorage> {
+export async function startAzurite({ folder, logPath, isPersistent }: ServerOptions): Promise<LocalStorage> {
   const dataFolder = path.join(folder, 'azurite');
   await mkdir(dataFolder, { recursive: true });
   const accounts = { media: newAccount('framefleetmedia'), system: newAccount('framefleetsystem') };
@@ -94,7 +86,7 @@ function newAccount(name: string): Account {
   return { name, key: randomBytes(48).toString('base64') };
 }
 
-/** Azurite takes free ports by itself and says which. */
+/** Azurite chooses free ports and writes them to its log. */
 async function listeningPorts(logPath: string, logStart: number): Promise<{ blob: string; queue: string }> {
   const deadlineMs = systemClock.monotonicMs() + START_TIMEOUT_MS;
   while (systemClock.monotonicMs() < deadlineMs) {
@@ -112,7 +104,7 @@ async function listeningPorts(logPath: string, logStart: number): Promise<{ blob
     'STACK_FAILED',
     `The storage emulator did not start within ${START_TIMEOUT_MS / 1000} s.`,
     {
-      hint: 'The machine may be very busy: try again.',
+      hint: 'The machine may be very busy. Try again.',
     },
   );
 }

@@ -1,4 +1,4 @@
-/** What the local stack reads of its surroundings. */
+/** Every environment variable that the local fleet reads. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -10,9 +10,9 @@ import { LOG_LEVELS } from '../../shared/runtime/log.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const variables = z.object({
-  /** Where the local fleet keeps everything. */
+  /** The folder of the local fleet. */
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
-  /** A folder of models of your own, a folder each, published to the local fleet beside ours. */
+  /** A folder with one subfolder per model. They are published to the local fleet in addition to the painter. */
   FRAMEFLEET_LOCAL_MODELS: z.string().optional(),
   FRAMEFLEET_LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
 });

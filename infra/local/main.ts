@@ -1,7 +1,9 @@
 /**
- * The local fleet as a program. `npm start` keeps it up for every command of this folder. `enqueue` starts it with `--private` for
- * itself alone, in a folder that is removed with it, unless its storage must be kept; `fetch` serves what was kept with
- * `--kept FOLDER`.
+ * The local fleet as a program, in three modes:
+ *
+ * - `npm start` runs a shared fleet for all commands in this folder, until Ctrl-C;
+ * - `--private` runs a fleet for one `enqueue`. Its folder is removed when it stops, unless the storage must be kept;
+ * - `--kept FOLDER` runs only the storage that a private fleet kept, for `fetch`.
  */
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -19,14 +21,14 @@ import { localConfig } from './config.ts';
 import { moveStorage, startKeptStorage } from './kept-storage.ts';
 import { type Stack, removeFolder, startStack } from './stack.ts';
 
-/** All parts one after the other, each within its own grace. */
+/** The parts stop one after the other, each within its own grace period. */
 const STOP_GRACE_MS = 40_000;
 const PRIVATE_FOLDER = /^run-(\d+)$/;
 
 const [mode, keptFolder] = process.argv.slice(2);
 const isPrivate = mode === '--private';
 const keepStorage = z.object({ type: z.literal('keep-storage'), folder: z.string() });
-/** Where a private stack's storage is moved when it stops; undefined where everything is removed. */
+/** Where the storage of a private fleet is moved when it stops; undefined to remove it. */
 let keepStorageIn: string | undefined;
 tolerateLostOutput();
 
@@ -41,7 +43,7 @@ await runService(
     await mkdir(config.folder, { recursive: true });
     if (mode === '--kept' && keptFolder !== undefined) {
       const storage = await startKeptStorage(keptFolder);
-      keep(service, storage);
+      superviseStack(service, storage);
       process.send?.({ type: 'stack', environment: storage.clientEnvironment });
       return;
     }
@@ -63,50 +65,50 @@ await runService(
       service.onStop(() =>
         keepStorageIn === undefined ? removeFolder(folder) : moveStorage(folder, keepStorageIn),
       );
-      process.on('message', (message) => void obey(message, folder, log));
+      process.on('message', (message) => void handleKeepStorage(message, folder, log));
       const stack = await start();
-      keep(service, stack);
+      superviseStack(service, stack);
       process.send?.({ type: 'stack', environment: stack.clientEnvironment });
       return;
     }
     watchParent({ environment: config.environment, onGone: () => service.stop('npm gone') });
     let clientEnvironment: Stack['clientEnvironment'] = {};
-    const door = await holdRendezvous(config.folder, () => ({
+    const rendezvous = await holdRendezvous(config.folder, () => ({
       pid: process.pid,
       environment: clientEnvironment,
     }));
-    service.onStop(() => door.close());
+    service.onStop(() => rendezvous.close());
     const stack = await start();
-    keep(service, stack);
+    superviseStack(service, stack);
     clientEnvironment = stack.clientEnvironment;
-    say(`The local fleet is up: jobs and results stay in ${folder}`);
-    say(`  npm run enqueue VIDEO          in another shell of this folder`);
-    say(`  npm run fetch -- JOB           the result of a job sent with --detach`);
-    say(`  npm run explain                why the fleet has the size it has`);
-    say(`  npm run poison -- list         failed frames and messages, with the reasons`);
-    say(`  npm run share -- open NAME     a place where a partner can send videos`);
-    say(`  http://127.0.0.1:${stack.ports.producer}/metrics  producer`);
-    say(`  http://127.0.0.1:${stack.ports.scaler}/metrics  scaler`);
-    say('Ctrl-C takes it down.');
+    say(`The local fleet is running. Jobs and results are stored in ${folder}.`);
+    say(`  npm run enqueue VIDEO          run a job (in another shell, in this folder)`);
+    say(`  npm run fetch -- JOB           download the result of a job started with --detach`);
+    say(`  npm run explain                show why the fleet has its current size`);
+    say(`  npm run poison -- list         list failed frames and messages with their reasons`);
+    say(`  npm run share -- open NAME     create an upload address for a partner`);
+    say(`  http://127.0.0.1:${stack.ports.producer}/metrics  producer metrics`);
+    say(`  http://127.0.0.1:${stack.ports.scaler}/metrics  scaler metrics`);
+    say('Press Ctrl-C to stop it.');
   },
 );
 
-/** What `enqueue` asks of its private stack when its job has ended. */
-async function obey(message: unknown, stackFolder: string, log: Log): Promise<void> {
-  const asked = keepStorage.safeParse(message).data;
-  if (asked === undefined) return;
+/** `enqueue` sends this request to its private fleet if the result of the job cannot be saved. Other messages are ignored. */
+async function handleKeepStorage(message: unknown, stackFolder: string, log: Log): Promise<void> {
+  const request = keepStorage.safeParse(message).data;
+  if (request === undefined) return;
   try {
-    // Room for what storage still has to write: nothing works on the job any more.
+    // Frees disk space for the last writes of the storage emulator. The job has ended and no longer needs this folder.
     await removeFolder(path.join(stackFolder, 'work'));
-    await mkdir(asked.folder, { recursive: true });
-    keepStorageIn = asked.folder;
+    await mkdir(request.folder, { recursive: true });
+    keepStorageIn = request.folder;
   } catch (error) {
-    log.error({ error }, 'storage cannot be kept');
+    log.error({ error }, 'cannot keep storage');
   }
   process.send?.({ type: 'keeps-storage', canKeep: keepStorageIn !== undefined });
 }
 
-function keep(service: Service, stack: Pick<Stack, 'failure' | 'stop'>): void {
+function superviseStack(service: Service, stack: Pick<Stack, 'failure' | 'stop'>): void {
   let isBroken = false;
   service.onStop(() => stack.stop({ isBroken, keepsStorage: keepStorageIn !== undefined }));
   service.run('parts', async () => {
@@ -122,7 +124,7 @@ function keep(service: Service, stack: Pick<Stack, 'failure' | 'stop'>): void {
   });
 }
 
-/** Removes what private stacks that were killed have left behind. */
+/** Removes the folders of private fleets that were killed. */
 async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const pid = PRIVATE_FOLDER.exec(name)?.[1];

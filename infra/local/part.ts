@@ -1,8 +1,8 @@
 /**
- * One program of the local stack: started with its output in a log file, watched, stopped.
+ * One program of the local fleet: starts it with its output in a log file, watches it and stops it.
  *
- * It has a process group of its own, so that Ctrl-C at the terminal reaches only the stack, which stops its parts in order;
- * and it is tied to the stack, so that it goes when the stack is killed.
+ * The program has its own process group, so Ctrl-C on the terminal reaches only the stack, which then stops its parts in
+ * order. The kernel ends the program if the stack is killed.
  */
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,12 +10,12 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 import { type ChildExit, exited, spawnNode, spawnTied, stopChild } from '../../shared/runtime/child.ts';
-import { type ErrorCode, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
+import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';
 
 export interface PartOptions {
   readonly name: string;
-  /** A program on the PATH with its arguments, or a Node program of ours. */
+  /** A program on the PATH with its arguments, or a script of this project that Node runs. */
   readonly program:
     | { readonly command: string; readonly args: readonly string[] }
     | { readonly script: string };
@@ -23,6 +23,14 @@ export interface PartOptions {
   readonly cwd: string;
   readonly logPath: string;
   readonly stopGraceMs: number;
+}
+
+/** Where a server of the local fleet keeps its data and log. */
+export interface ServerOptions {
+  readonly folder: string;
+  readonly logPath: string;
+  /** Whether its data survives a restart. */
+  readonly isPersistent: boolean;
 }
 
 const LOG_TAIL_LINES = 5;
@@ -48,7 +56,7 @@ export class Part {
       'script' in program
         ? spawnNode(program.script, [], spawning)
         : spawnTied(program.command, program.args, spawning);
-    this.#child.on('error', () => undefined); // Shows as an exit.
+    this.#child.on('error', () => undefined); // The exit reports it.
     closeSync(log);
   }
 
@@ -56,26 +64,26 @@ export class Part {
     return this.#child.pid;
   }
 
-  /** Resolves with the HTTP port that a service of ours announces; rejects where it fails first. */
-  async announced(): Promise<number> {
+  /** Resolves with the HTTP port that the service announces; rejects if the service fails first. */
+  async announcedPort(): Promise<number> {
     const announcement = once(this.#child, 'message') as Promise<[ServiceAnnouncement]>;
     const [message] = await Promise.race([announcement, this.failure()]);
     if (message.type === 'ready') return message.port;
-    throw this.#failed(message);
+    throw failureOf(message);
   }
 
-  /** Rejects when the program ends without having been asked to. Never resolves. */
+  /** Rejects if the program ends before `stop` is called. Never resolves. */
   async failure(): Promise<never> {
-    const said = new Promise<ServiceAnnouncement>((resolve) => {
+    const failed = new Promise<ServiceAnnouncement>((resolve) => {
       this.#child.on('message', (message: ServiceAnnouncement) => {
         if (message.type === 'failed') resolve(message);
       });
     });
     const ended = exited(this.#child);
-    const first = await Promise.race([said, ended]);
+    const first = await Promise.race([failed, ended]);
     if (this.#isStopping) return new Promise<never>(() => undefined);
-    if ('type' in first && first.type === 'failed') throw this.#failed(first);
-    throw await this.#ended(await ended);
+    if ('type' in first && first.type === 'failed') throw failureOf(first);
+    throw await this.#exitError(await ended);
   }
 
   async stop({ graceMs = this.#options.stopGraceMs }: { readonly graceMs?: number } = {}): Promise<void> {
@@ -83,25 +91,12 @@ export class Part {
     await stopChild(this.#child, { graceMs });
   }
 
-  /** The program's own words. */
-  #failed({
-    code,
-    message,
-    hint,
-  }: {
-    readonly code: ErrorCode;
-    readonly message: string;
-    readonly hint: string | undefined;
-  }): Error {
-    return new TransientError(code, message, hint === undefined ? {} : { hint });
-  }
-
-  async #ended({ status, signal }: ChildExit): Promise<Error> {
-    const how = signal === null ? `with exit status ${status}` : `by ${signal}`;
+  async #exitError({ status, signal }: ChildExit): Promise<Error> {
+    const how = signal === null ? `exited with status ${status}` : `was terminated by ${signal}`;
     const tail = await this.logTail();
-    const said = tail === '' ? '' : ` Its last words:\n${tail}`;
-    return new PermanentError('STACK_FAILED', `The ${this.name} of the local fleet ended ${how}.${said}`, {
-      hint: 'Run the command again; if it fails again, what it says above is the place to look.',
+    const lastLines = tail === '' ? '' : ` The last lines of its log:\n${tail}`;
+    return new PermanentError('STACK_FAILED', `The ${this.name} of the local fleet ${how}.${lastLines}`, {
+      hint: 'Run the command again. If it fails again, check the output above.',
     });
   }
 
@@ -109,4 +104,9 @@ export class Part {
     const log = await readFile(this.#options.logPath, 'utf8').catch(() => '');
     return log.trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
   }
+}
+
+/** The error that the program itself reported. */
+function failureOf({ code, message, hint }: Extract<ServiceAnnouncement, { type: 'failed' }>): Error {
+  return new TransientError(code, message, hint === undefined ? {} : { hint });
 }

@@ -1,7 +1,7 @@
 /**
- * Puts models from a folder into the `models` container: what operators do on Azure. Each is checked first, so that a mistake in a
- * folder is found before a job asks for its model. A version that is published never changes: what is there already is left
- * alone, and another model under the same version is refused.
+ * Uploads the models of a folder to the `models` container. On Azure, operators do this. Each model is checked first, so a mistake in
+ * a folder is found before a job uses the model. A published version never changes: the same model is skipped, and a different
+ * model with the same version is rejected.
  */
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -14,20 +14,14 @@ import { parseJson } from '../../shared/contract/parse-json.ts';
 import { PermanentError, describeError, errnoOf } from '../../shared/runtime/errors.ts';
 import { sha256OfFile } from '../../shared/runtime/sha256.ts';
 
-/** `folder` holds a folder a model, each with `model.json` and the file it names. Throws CONFIG_INVALID or MODEL_INVALID. */
-export async function publishModels({
-  blobs,
-  folder,
-}: {
-  readonly blobs: BlobStore;
-  readonly folder: string;
-}): Promise<void> {
+/** `folder` has one subfolder per model, with `model.json` and the file that it names. Throws CONFIG_INVALID or MODEL_INVALID. */
+export async function publishModels(blobs: BlobStore, folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
     throw new PermanentError(
       'CONFIG_INVALID',
-      `The folder of models ${folder} cannot be read: ${describeError(cause)}.`,
+      `Cannot read the model folder ${folder}: ${describeError(cause)}.`,
       {
-        hint: 'Set FRAMEFLEET_LOCAL_MODELS to a folder that holds a folder for each model, or unset it.',
+        hint: 'Set FRAMEFLEET_LOCAL_MODELS to a folder with one subfolder per model, or unset it.',
         cause,
       },
     );
@@ -47,7 +41,7 @@ async function publishModel(blobs: BlobStore, folder: string): Promise<void> {
     const isMissing = errnoOf(cause) === 'ENOENT';
     throw invalid(
       folder,
-      isMissing ? `the file ${manifest.file} that model.json names is missing` : describeError(cause),
+      isMissing ? `the file ${manifest.file} named in model.json is missing` : describeError(cause),
     );
   });
   if (sha256 !== manifest.sha256) {
@@ -62,24 +56,24 @@ async function publishModel(blobs: BlobStore, folder: string): Promise<void> {
     if (before === undefined || before.sha256 === sha256) return;
     throw invalid(
       folder,
-      `another model is published as ${manifest.name}/${manifest.version}, which never changes; give this one a new version`,
+      `a different model is already published as ${manifest.name}/${manifest.version}; use a new version`,
     );
   }
   await blobs.putFile('models', modelBlob(manifest, 'model.onnx'), graph);
-  // Last: a model is published once its manifest is there.
+  // The manifest comes last: it makes the model visible to jobs.
   await blobs.put('models', modelBlob(manifest, 'model.json'), text, { contentType: 'application/json' });
 }
 
 function manifestIn(folder: string, text: string): ModelManifest {
   const json = parseJson(text);
-  if (json === undefined) throw invalid(folder, 'its model.json is not JSON');
+  if (json === undefined) throw invalid(folder, 'its model.json is not valid JSON');
   const parsed = modelManifest.safeParse(json);
   if (!parsed.success) throw invalid(folder, `its model.json is not valid: ${firstIssue(parsed.error)}`);
   return parsed.data;
 }
 
 function invalid(folder: string, why: string): PermanentError {
-  return new PermanentError('MODEL_INVALID', `The model in ${folder} cannot be published: ${why}.`, {
-    hint: 'Correct the folder, or take it out. worker/models/painter is an example of a model.json.',
+  return new PermanentError('MODEL_INVALID', `Cannot publish the model in ${folder}: ${why}.`, {
+    hint: 'Correct or remove the folder. For an example see worker/models/painter/model.json.',
   });
 }

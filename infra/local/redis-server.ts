@@ -1,4 +1,4 @@
-/** A Redis of our own on a free port of the loopback interface, with a password, its data in a folder. */
+/** Runs redis-server on a free port of the loopback interface, with a new password for each start. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -7,9 +7,9 @@ import path from 'node:path';
 import { connectRedis } from '../../shared/redis/redis.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { createLog } from '../../shared/runtime/log.ts';
-import { Part } from './part.ts';
+import { Part, type ServerOptions } from './part.ts';
 
-/** Another program may take the free port before Redis does. */
+/** Another program may take the free port before Redis can listen on it. */
 const START_TRIES = 5;
 const PING_TRIES = 100;
 const PING_REST_MS = 50;
@@ -19,22 +19,14 @@ export interface LocalRedis {
   readonly url: string;
 }
 
-export async function startRedis({
-  folder,
-  logPath,
-  isPersistent,
-}: {
-  readonly folder: string;
-  readonly logPath: string;
-  readonly isPersistent: boolean;
-}): Promise<LocalRedis> {
+export async function startRedis({ folder, logPath, isPersistent }: ServerOptions): Promise<LocalRedis> {
   const dataFolder = path.join(folder, 'redis');
   await mkdir(dataFolder, { recursive: true });
   const configPath = path.join(dataFolder, 'redis.conf');
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     const password = randomBytes(12).toString('hex');
-    // In a file and not in the arguments, which everybody on the machine can read.
+    // In a file, because every user of the machine can read a program's arguments.
     await writeFile(configPath, redisConfig({ port, password, dataFolder, isPersistent }), { mode: 0o600 });
     const part = new Part({
       name: 'Redis',
@@ -46,7 +38,7 @@ export async function startRedis({
     });
     const url = `redis://:${password}@127.0.0.1:${port}`;
     try {
-      await Promise.race([answers(url), part.failure()]);
+      await Promise.race([ping(url), part.failure()]);
       return { part, url };
     } catch (error) {
       await part.stop();
@@ -55,12 +47,14 @@ export async function startRedis({
   }
 }
 
-function redisConfig(options: {
+interface RedisOptions {
   readonly port: number;
   readonly password: string;
   readonly dataFolder: string;
   readonly isPersistent: boolean;
-}): string {
+}
+
+function redisConfig(options: RedisOptions): string {
   return [
     'bind 127.0.0.1',
     `port ${options.port}`,
@@ -72,7 +66,7 @@ function redisConfig(options: {
   ].join('\n');
 }
 
-async function answers(url: string): Promise<void> {
+async function ping(url: string): Promise<void> {
   const log = createLog({ room: 'stack', level: 'silent' });
   for (let attempt = 1; ; attempt += 1) {
     try {

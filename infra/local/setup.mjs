@@ -1,9 +1,10 @@
 /**
- * Makes this machine ready: the locked dependencies, ffmpeg, ffprobe and redis-server; for the tests Prometheus, too. Runs before
- * the README's commands, on any Node from 20, before anything is installed: so plain JavaScript on Node's own modules.
+ * Prepares this machine: installs the locked dependencies, ffmpeg, ffprobe and redis-server, and Prometheus for the tests. Every
+ * npm command runs it first, on any Node from version 20 and before anything is installed, so it is plain JavaScript that uses
+ * only built-in modules.
  *
- * Where everything is there it reads two files and looks along the PATH. System packages are installed with apt by root, or
- * by whoever says yes at a terminal; everybody else is told exactly what to type.
+ * If nothing is missing, it only reads two files and searches the PATH. It installs system packages with apt as root, or with sudo
+ * after a confirmation on the terminal; otherwise it prints the command to run.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, symlinkSync } from 'node:fs';
@@ -13,27 +14,27 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const NODE_MAJOR_MIN = 20;
-/** As in sysexits(3): something that is needed is not there. */
+/** EX_UNAVAILABLE in sysexits(3): a required program is missing. */
 const EXIT_UNAVAILABLE = 69;
 const EXIT_INTERRUPTED = 130;
 
-/** What only the tests run: `npm test` is what this runs before then. */
+/** Programs that only the tests need, installed for `npm test`. */
 const TEST_PROGRAMS = {
   prometheus: 'prometheus',
   promtool: 'prometheus',
   openssl: 'openssl',
   'ssh-keygen': 'openssh-client',
 };
-/** Programs we run, and the Debian packages they are in. */
+/** Required programs and their Debian packages. */
 const PROGRAMS = {
   ffmpeg: 'ffmpeg',
   ffprobe: 'ffmpeg',
   'redis-server': 'redis-server',
   ...(process.env['npm_lifecycle_event'] === 'pretest' ? TEST_PROGRAMS : {}),
 };
-/** Packages that come with a service of their own name. */
+/** Packages that install a systemd service with the same name. */
 const SERVERS = new Set(['redis-server', 'prometheus']);
-/** There while systemd runs this machine, as sd_booted(3) has it. */
+/** Exists if systemd runs this machine; see sd_booted(3). */
 const SYSTEMD = '/run/systemd/system';
 
 requireNode();
@@ -45,7 +46,7 @@ function requireNode() {
   const [major] = process.versions.node.split('.');
   if (Number(major) >= NODE_MAJOR_MIN) return;
   fail(
-    `Node ${process.versions.node} is too old: ${NODE_MAJOR_MIN} or newer is needed.`,
+    `Node ${process.versions.node} is too old. Version ${NODE_MAJOR_MIN} or later is required.`,
     'Install a current Node, for example from https://nodejs.org.',
   );
 }
@@ -58,12 +59,12 @@ function installDependencies() {
   const { status } = run(command, [...args, 'ci', '--no-audit', '--no-fund', '--loglevel=error']);
   if (status !== 0)
     fail(
-      'The dependencies could not be installed: npm ci failed, for the reason above.',
-      'Check the network, then run the command again.',
+      'Cannot install the dependencies: npm ci failed. See the output above.',
+      'Check your network connection, then run the command again.',
     );
 }
 
-/** npm 10 installs the locked Node, but does not put it among the programs that scripts find first. */
+/** npm 10 installs the locked Node but does not link it in node_modules/.bin, where npm scripts find it first. */
 function linkNode() {
   const link = path.join(ROOT, 'node_modules', '.bin', 'node');
   const locked = path.join('..', `node-${process.platform}-${process.arch}`, 'bin', 'node');
@@ -71,7 +72,7 @@ function linkNode() {
   symlinkSync(locked, link);
 }
 
-/** npm keeps a copy of what it installed: every package of the lock file must be in it, but for those of other platforms. */
+/** Compares the lock file with npm's record of what it installed. Packages of other platforms may be missing there. */
 function dependenciesAreCurrent() {
   const wanted = readLock('package-lock.json');
   const installed = readLock(path.join('node_modules', '.package-lock.json'));
@@ -97,27 +98,32 @@ async function installPrograms() {
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((program) => PROGRAMS[program]))];
   const isRoot = process.getuid?.() === 0;
-  const byHand = `${isRoot ? '' : 'sudo '}apt-get update && ${isRoot ? '' : 'sudo '}apt-get install -y ${packages.join(' ')}`;
+  const installCommand = `${isRoot ? '' : 'sudo '}apt-get update && ${isRoot ? '' : 'sudo '}apt-get install -y ${packages.join(' ')}`;
   if (!isOnPath('apt-get')) {
     fail(
-      `These programs are needed and not here: ${missing.join(', ')}.`,
-      `Install ${packages.join(', ')} with the package manager of this system.`,
+      `Required programs are not installed: ${missing.join(', ')}.`,
+      `Install ${packages.join(', ')} with the package manager of your system.`,
     );
   }
-  if (!isRoot && !(await agrees(`${missing.join(', ')} must be installed. Do it now with sudo apt-get?`))) {
-    fail(`These programs are needed and not here: ${missing.join(', ')}.`, `Type: ${byHand}`);
+  if (
+    !isRoot &&
+    !(await confirms(
+      `Required programs are not installed: ${missing.join(', ')}. Install them with sudo apt-get?`,
+    ))
+  ) {
+    fail(`Required programs are not installed: ${missing.join(', ')}.`, `Run: ${installCommand}`);
   }
   say(`Installing ${packages.join(' and ')} with apt…`);
   const asRoot = (command, ...args) =>
     run(isRoot ? command : 'sudo', isRoot ? args : [command, ...args]).status === 0;
-  // RUNLEVEL=1: Debian's packages would start servers of their own, which nobody asked for.
+  // RUNLEVEL=1 keeps the Debian packages from starting their services.
   const environment = ['DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1'];
   const apt = (...args) => asRoot('env', ...environment, 'apt-get', '-qq', '-o', 'Dpkg::Use-Pty=0', ...args);
   const isInstalled = apt('update') && apt('install', '-y', '--no-install-recommends', ...packages);
   if (!isInstalled || missing.some((program) => !isOnPath(program))) {
-    fail('The packages could not be installed, for the reason above.', `Type: ${byHand}`);
+    fail('Cannot install the packages. See the output above.', `Run: ${installCommand}`);
   }
-  // Where systemd runs, it starts them all the same.
+  // With systemd the services start anyway, so stop and disable them.
   const servers = packages.filter((name) => SERVERS.has(name));
   if (servers.length > 0 && existsSync(SYSTEMD))
     asRoot('systemctl', 'disable', '--now', '--quiet', ...servers);
@@ -134,11 +140,11 @@ function isOnPath(program) {
   });
 }
 
-/** Asked on a terminal only; anything but yes means no, and so does the end of the input. */
-async function agrees(question) {
+/** Returns false without a terminal, at the end of the input, and for any answer but yes. */
+async function confirms(question) {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  // While it asks, Ctrl-C is a character that it reads, and no signal.
+  // readline reads Ctrl-C as a character, so no signal arrives.
   terminal.once('SIGINT', () => {
     terminal.close();
     say('\nInterrupted.');
@@ -150,7 +156,7 @@ async function agrees(question) {
   return /^y(es)?$/i.test(answer.trim());
 }
 
-/** Its output goes to standard error: standard output belongs to the command that comes after. */
+/** Its output goes to standard error, because standard output belongs to the command that runs afterwards. */
 function run(command, args) {
   return spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', process.stderr, process.stderr] });
 }

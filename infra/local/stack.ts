@@ -1,6 +1,6 @@
 /**
- * The whole system on one machine: Redis, Azurite, producer and scaler, brought up in that order and taken down in reverse.
- * The scaler starts the workers. The programs are the ones that run on Azure; only the addresses differ.
+ * The whole system on one machine: starts Redis and Azurite, then producer and scaler, and stops them in reverse order. The scaler
+ * starts the workers. The programs are the same as on Azure; addresses and time-outs differ.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
@@ -17,14 +17,14 @@ import { publishModels } from './publish-models.ts';
 import { startRedis } from './redis-server.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** A scaler waits for its workers to release what they hold. */
+/** The scaler waits until its workers have released their batches. */
 const SERVICE_STOP_GRACE_MS = 14_000;
 const BROKEN_STOP_GRACE_MS = 1_500;
-/** Until the storage emulator has written everything; it waits 5 s for idle connections. */
+/** The storage emulator writes all its state when it stops, after waiting 5 s for idle connections. */
 const KEPT_STORAGE_GRACE_MS = 20_000;
 
-/** On one machine everything is near: what is minutes on Azure is seconds here. */
-const NEAR: Environment = {
+/** Time-outs are shorter on one machine than on Azure. */
+const LOCAL_TIMEOUTS: Environment = {
   FRAMEFLEET_INTAKE_SCAN_SECONDS: '0.5',
   FRAMEFLEET_LEASE_SECONDS: '12',
   FRAMEFLEET_IDLE_POLL_SECONDS_MAX: '1',
@@ -37,45 +37,45 @@ const NEAR: Environment = {
 };
 
 export interface StackOptions {
-  /** Everything the stack writes is in here. */
+  /** The stack writes only to this folder and the two cache folders. */
   readonly folder: string;
-  /** What is published in them when the stack starts. */
+  /** Each holds models, which the stack publishes when it starts. */
   readonly modelFolders: readonly string[];
-  /** Kept across stacks: models by their sha256. */
+  /** Models by sha256. Kept when the stack is removed. */
   readonly modelCacheFolder: string;
-  /** Kept across stacks: what Node has compiled, which makes every program of a stack start a third faster. */
+  /** Node's compile cache, which makes every program start a third faster. Kept when the stack is removed. */
   readonly compileCacheFolder: string;
-  /** Whether a job is to survive a restart of the stack. */
+  /** Whether jobs survive a restart of the stack. */
   readonly isPersistent: boolean;
-  /** Variables that are already set win over ours. */
+  /** Variables set here override the defaults of the stack. */
   readonly environment: Environment;
   readonly log: Log;
-  /** Aborted when the stack is to stop, also while it is starting. */
+  /** Stops the stack, even while it is starting. */
   readonly signal: AbortSignal;
 }
 
 export interface Stack {
-  /** What a client needs to reach it. */
+  /** The variables that a command needs to reach the fleet. */
   readonly clientEnvironment: Readonly<Record<string, string>>;
   readonly ports: Readonly<Record<'producer' | 'scaler', number>>;
-  /** Rejects when a part ends by itself. Never resolves. */
+  /** Rejects if a part ends unexpectedly. Never resolves. */
   readonly failure: Promise<never>;
-  stop(how: StackStop): Promise<void>;
+  stop(options: StackStopOptions): Promise<void>;
 }
 
-interface StackStop {
-  /** A stack that is broken is taken down at once: what waits for the broken part would wait in vain. */
+interface StackStopOptions {
+  /** Whether a part has failed. The others get little time to stop then, because they may wait for the failed part. */
   readonly isBroken: boolean;
-  /** Whether what is in its storage is needed after that. */
+  /** Whether the stored data is needed afterwards. The storage emulator then gets time to write it. */
   readonly keepsStorage: boolean;
 }
 
-/** Throws what the part that could not start said, or the signal's reason; nothing is left running then. */
+/** Throws the error of the part that failed to start, or the signal's reason, after stopping everything. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { folder, environment, log, signal } = options;
   const parts: Part[] = [];
   let storagePart: Part | undefined;
-  const stop = async ({ isBroken, keepsStorage }: StackStop): Promise<void> => {
+  const stop = async ({ isBroken, keepsStorage }: StackStopOptions): Promise<void> => {
     for (const part of parts.splice(0).toReversed()) {
       if (keepsStorage && part === storagePart) await part.stop({ graceMs: KEPT_STORAGE_GRACE_MS });
       else await part.stop(isBroken ? { graceMs: BROKEN_STOP_GRACE_MS } : {});
@@ -96,10 +96,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     signal.throwIfAborted();
     const accounts = { media: storageAccount(storage.media), system: storageAccount(storage.system) };
     const blobs = await openBlobStore(accounts, PATIENT);
-    for (const modelFolder of options.modelFolders) await publishModels({ blobs, folder: modelFolder });
+    for (const modelFolder of options.modelFolders) await publishModels(blobs, modelFolder);
     signal.throwIfAborted();
     const serviceEnvironment = {
-      ...NEAR,
+      ...LOCAL_TIMEOUTS,
       NODE_COMPILE_CACHE: options.compileCacheFolder,
       FRAMEFLEET_WORK_FOLDER: path.join(folder, 'work'),
       FRAMEFLEET_MODEL_CACHE: options.modelCacheFolder,
@@ -107,7 +107,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       FRAMEFLEET_MEDIA_STORAGE: storage.media,
       FRAMEFLEET_SYSTEM_STORAGE: storage.system,
       FRAMEFLEET_REDIS_URL: redis.url,
-      // Each takes a free port of its own.
+      // 0: each service uses a free port.
       FRAMEFLEET_HTTP_PORT: '0',
       FRAMEFLEET_SCALER_TOKEN: undefined,
       FRAMEFLEET_SCALER_TOKEN_FILE: undefined,
@@ -124,14 +124,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         stopGraceMs: SERVICE_STOP_GRACE_MS,
       });
       up(part);
-      return part.announced();
+      return part.announcedPort();
     };
     const [producer, scaler] = await Promise.race([
       Promise.all([startService('producer'), startService('scaler')]),
       abortion(signal),
     ]);
     const failure = Promise.race(parts.map((part) => part.failure()));
-    failure.catch(() => undefined); // Looked at by the owner of the stack.
+    failure.catch(() => undefined); // The owner of the stack handles it.
     return {
       clientEnvironment: {
         FRAMEFLEET_MEDIA_STORAGE: storage.media,
@@ -171,7 +171,7 @@ async function startServers(
   return [redis.value, storage.value] as const;
 }
 
-/** Removes what a stack has written. */
+/** Removes the folder of a stack. */
 export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 }

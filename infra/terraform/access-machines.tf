@@ -1,9 +1,9 @@
-# What the scaler may do with machines: change the capacity of these scale sets, look at them, and delete instances by name.
-# Whoever may write a scale set must also be allowed to join its subnet, give it its identity and read its image.
+# Access of the scaler to machines: change the capacity of these scale sets, read them, and delete instances by name. Writing a scale
+# set also requires permission to join its subnet, to assign its identity and to read its image.
 
 resource "azurerm_role_definition" "scale" {
   name        = "${var.name} ${local.suffix}: scale"
-  description = "Change the capacity of a scale set, look at its instances, delete them by name."
+  description = "Change the capacity of a scale set, read its instances and delete them by name."
   scope       = azurerm_resource_group.fleet.id
 
   permissions {
@@ -20,7 +20,7 @@ resource "azurerm_role_definition" "scale" {
 
 resource "azurerm_role_definition" "make_machines" {
   name        = "${var.name} ${local.suffix}: make machines"
-  description = "Join the workers' subnet and give a machine the workers' identity."
+  description = "Join the workers' subnet and assign the workers' identity."
   scope       = azurerm_resource_group.fleet.id
 
   permissions {

@@ -1,16 +1,16 @@
-# Containers of partners, `share-…`: operators make and remove them (`npm run share`), the producer empties them. Nobody knows their
-# names beforehand: these rights are to the media account, on the condition that the container is such a one.
+# Access to the containers of partners, `share-…`. Operators create and delete them (`npm run share`), and the producer moves blobs out of
+# them. Their names are not known in advance, so the roles apply to the media account, with a condition on the container name.
 
 locals {
   blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 
-  # Of the producer's role, and of Azure's for those who write.
+  # Data actions of the producer's custom role and of Storage Blob Data Contributor.
   share_actions = {
     take  = ["read", "delete"]
     write = ["read", "write", "add/action", "delete", "move/action"]
   }
 
-  # Azure's form of it: whatever is none of these actions, or in a container of that name.
+  # Azure's syntax for "these actions only in a container with this prefix": not one of the actions, or a matching container.
   only_in_shares = {
     for role, actions in local.share_actions : role => format("((%s) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringStartsWith 'share-'))",
       join(" AND ", [for action in actions : "!(ActionMatches{'${local.blobs}/${action}'})"]),
@@ -22,7 +22,7 @@ locals {
 
 resource "azurerm_role_definition" "take_from_partners" {
   name        = "${var.name} ${local.suffix}: take from partners"
-  description = "List, read and remove blobs. Not: write them, nor make or remove containers."
+  description = "List, read and delete blobs. Cannot write blobs or create or delete containers."
   scope       = azurerm_resource_group.fleet.id
 
   permissions {
@@ -40,8 +40,8 @@ resource "azurerm_role_assignment" "take_from_partners" {
   condition_version  = "2.0"
 }
 
-# What an address may do is what its signer may do, at most: they must be allowed to write there. That they may make and remove
-# containers no condition can narrow.
+# A SAS URL grants at most the rights of its signer, so operators need write access there. A condition cannot restrict their right to
+# create and delete containers.
 resource "azurerm_role_assignment" "share" {
   for_each             = local.share_openers
   scope                = azurerm_storage_account.media.id

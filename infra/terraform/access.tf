@@ -1,8 +1,8 @@
-# Who may touch what: the table of the architecture, line by line, at the narrowest scope Azure has. Nothing else is granted.
+# All role assignments for data: the access table, at the narrowest scope that Azure supports. No other access is granted.
 
 locals {
-  # To open a queue is to see its length; to hold a lease is to receive, renew and delete, which no role of Azure's allows
-  # without deleting the queue, too.
+  # Reader sees the length of a queue. Holding a lease means receiving, renewing and deleting messages; Azure's roles allow this only
+  # together with deleting the queue, so it needs a custom role.
   blob_read   = "Storage Blob Data Reader"
   blob_write  = "Storage Blob Data Contributor"
   queue_send  = "Storage Queue Data Message Sender"
@@ -10,7 +10,7 @@ locals {
   queue_hold  = "hold leases"
 
   access_table = {
-    # All media containers; sends batches, receives results and events, sees how much poison there is.
+    # Uses all media containers; sends batches, receives results and events, counts the poison queue.
     producer = {
       incoming             = [local.blob_write]
       frames               = [local.blob_write]
@@ -24,7 +24,7 @@ locals {
       media-events         = [local.queue_hold]
       frame-batches-poison = [local.queue_count]
     }
-    # Reads frames, models and control; writes what it scored, its log and its heartbeat; holds batches.
+    # Reads frames, models and control; writes scored frames, logs and heartbeats; holds batches.
     worker = {
       frames               = [local.blob_read]
       scored               = [local.blob_write]
@@ -36,20 +36,20 @@ locals {
       batch-results        = [local.queue_send]
       frame-batches-poison = [local.queue_send]
     }
-    # Counts the queue, reads heartbeats and removes old ones, writes drain requests, the override and its record.
+    # Counts the queue; reads heartbeats and deletes old ones; writes drain requests, the override and its log.
     scaler = {
       frame-batches = [local.queue_count]
       workers       = [local.blob_write]
       control       = [local.blob_write]
       logs          = [local.blob_write]
     }
-    # Azure's events.
+    # Event Grid.
     events = {
       media-events = [local.queue_send]
     }
   }
 
-  # At a desk: enqueue, look into poison and redrive it, change caps, publish models.
+  # For the npm commands: enqueue, list and redrive poison messages, change caps, publish models.
   operator_table = {
     incoming             = [local.blob_write]
     results              = [local.blob_write]
@@ -80,7 +80,7 @@ locals {
   ])
   access = { for row in local.access_rows : "${row.who}: ${row.role}: ${row.what}" => row }
 
-  # Made of names: with some releases of the provider, `id` of these is a URL.
+  # Built from names, because `id` of these resources is a URL in some releases of the provider.
   scopes = merge(
     { for name, one in azurerm_storage_container.media : name => "${azurerm_storage_account.media.id}/blobServices/default/containers/${one.name}" },
     { for name, one in azurerm_storage_container.system : name => "${azurerm_storage_account.system.id}/blobServices/default/containers/${one.name}" },
@@ -99,7 +99,7 @@ resource "azurerm_role_assignment" "data" {
 
 resource "azurerm_role_definition" "hold_leases" {
   name        = "${var.name} ${local.suffix}: hold leases"
-  description = "Receive, renew, release and delete messages, and see how many there are. Not: delete or empty the queue."
+  description = "Receive, renew, release, delete and count messages. Cannot delete or clear the queue."
   scope       = azurerm_resource_group.fleet.id
 
   permissions {
@@ -113,7 +113,7 @@ resource "azurerm_role_definition" "hold_leases" {
   }
 }
 
-# Operators give people a SAS that is signed by themselves: no key can.
+# Operators sign SAS URLs with their own identity, because the account rejects keys.
 resource "azurerm_role_assignment" "delegate" {
   for_each             = { for who, principal in local.principals : who => principal if startswith(who, "operator-") }
   scope                = azurerm_storage_account.media.id
@@ -121,7 +121,7 @@ resource "azurerm_role_assignment" "delegate" {
   role_definition_name = "Storage Blob Delegator"
 }
 
-# Everybody whose program is an image.
+# Rooms that run a container image.
 resource "azurerm_role_assignment" "pull" {
   for_each             = toset(["producer", "worker", "scaler"])
   scope                = azurerm_container_registry.fleet.id

@@ -1,4 +1,5 @@
-# Where producer, scaler and Redis run: Container Apps, in our network. Without a public address, unless the scaler is to have one.
+# The Container Apps environment of producer, scaler and Redis, in the fleet's network. It has a public address only if
+# `scaler_endpoint_public` is true.
 
 resource "azurerm_container_app_environment" "fleet" {
   name                               = var.name
@@ -7,7 +8,7 @@ resource "azurerm_container_app_environment" "fleet" {
   infrastructure_subnet_id           = azurerm_subnet.apps.id
   infrastructure_resource_group_name = "${var.name}-apps"
   internal_load_balancer_enabled     = !var.scaler_endpoint_public
-  # By the platform, without the workspace's key.
+  # The platform sends the logs through a diagnostic setting, which needs no workspace key.
   logs_destination = "azure-monitor"
   tags             = local.tags
 
@@ -21,7 +22,7 @@ resource "azurerm_container_app_environment" "fleet" {
 
 locals {
   app_port = 8080
-  # What both programs are told alike.
+  # Variables of both producer and scaler.
   app_env = {
     FRAMEFLEET_MEDIA_STORAGE  = azurerm_storage_account.media.name
     FRAMEFLEET_SYSTEM_STORAGE = azurerm_storage_account.system.name

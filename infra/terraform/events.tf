@@ -1,7 +1,7 @@
-# Azure tells of new media on a queue. What an event misses, the producer's scan of `incoming` finds: nothing is dead-lettered.
+# Event Grid reports new media on a queue. There is no dead-lettering, because the producer's scan of `incoming` finds missed blobs.
 
 locals {
-  # A subscription has one beginning and one end.
+  # A subscription can filter by only one prefix and one suffix.
   media_events = {
     triggers = { begins = "/blobServices/default/containers/incoming/blobs/", ends = "/job.json" }
     drop     = { begins = "/blobServices/default/containers/incoming/blobs/drop/", ends = "" }

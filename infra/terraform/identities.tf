@@ -1,4 +1,4 @@
-# Who is who: an identity for each room, and one for Azure's events. None of them has a password.
+# A managed identity for each room and for Event Grid. None has a password.
 
 locals {
   rooms = ["producer", "worker", "scaler", "events"]
@@ -13,7 +13,7 @@ resource "azurerm_user_assigned_identity" "room" {
 }
 
 locals {
-  # One index for each, so that no id has to be known before it is.
+  # Keyed by index, because for_each keys must be known at plan time and the object IDs may not be.
   operators = length(var.operators) > 0 ? var.operators : [data.azurerm_client_config.current.object_id]
 
   principals = merge(

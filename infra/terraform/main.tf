@@ -1,8 +1,8 @@
-# The resource group, and how everything in it is named and tagged.
+# The resource group, and the names and tags of the resources in it.
 
 data "azurerm_client_config" "current" {}
 
-# Some names are shared with the whole world.
+# Makes globally unique names.
 resource "random_string" "suffix" {
   length  = 6
   special = false
@@ -20,9 +20,9 @@ locals {
   suffix   = random_string.suffix.result
   tags     = merge({ system = "framefleet", fleet = var.name }, var.tags)
 
-  # Storage refuses a single address that has /32; the vault adds it, and apps want it.
+  # Storage rejects a single address with /32, but the key vault and the apps require it.
   operator_ranges = [for address in var.operator_addresses : strcontains(address, "/") ? address : "${address}/32"]
 
-  # A new role assignment takes a minute or two until everybody in Azure knows it.
+  # A new role assignment takes one to two minutes to take effect everywhere in Azure.
   role_spread = "120s"
 }

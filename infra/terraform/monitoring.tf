@@ -1,5 +1,4 @@
-# Where the programs' logs go, and who hears of trouble: mail, for whoever gives an address. Without one there is no alert,
-# no log of storage, and no budget.
+# The logs of the programs, and alerts by email. Without `alert_emails` there are no alerts, no storage logs and no budget.
 
 resource "azurerm_log_analytics_workspace" "fleet" {
   name                         = "${var.name}-${local.suffix}"
@@ -8,7 +7,7 @@ resource "azurerm_log_analytics_workspace" "fleet" {
   sku                          = "PerGB2018"
   retention_in_days            = 30
   local_authentication_enabled = false
-  # A loop that logs is stopped by this, not by the bill.
+  # Limits the cost of a program that logs in a loop.
   daily_quota_gb = 1
   tags           = local.tags
 }
@@ -30,38 +29,38 @@ locals {
   has_alerts = length(var.alert_emails) > 0
   alerts     = local.has_alerts ? local.alert_queries : {}
 
-  # Of a program's log: a JSON line each, with its sentence in `msg`.
+  # The logs are JSON lines with the message in `msg`.
   console = "ContainerAppConsoleLogs | where ContainerAppName == '%s' | extend line = parse_json(Log)"
 
-  # Each query's rows are counted over the window; any row is trouble.
+  # An alert fires if its query returns any row in the window.
   alert_queries = {
     poison = {
       severity = 2
       minutes  = 15
-      summary  = "Frames were given up, or messages could not be read: `npm run poison -- list`."
+      summary  = "Frames failed for good, or messages were malformed. List them with `npm run poison -- list`."
       query    = "StorageQueueLogs | where OperationName == 'PutMessage' and StatusText == 'Success' and Uri contains '/frame-batches-poison/'"
     }
     stuck = {
       severity = 2
       minutes  = 15
-      summary  = "Batches got no further and were sent again: are there workers, and do they score anything?"
+      summary  = "Batches made no progress and were resent. Check whether workers run and score frames."
       query    = "${format(local.console, "producer")} | where tostring(line.msg) == 'stale batches will be sent again'"
     }
     machines = {
       severity = 2
       minutes  = 15
-      summary  = "There is work, and machines do not come, do not report, or cannot be afforded: `npm run explain`."
+      summary  = "There is work, but machines do not start, do not report, or would exceed the spending limit. Check with `npm run explain`."
       query    = "${format(local.console, "scaler")} | where tostring(line.msg) == 'decision' and tostring(line.reason) in ('boots-fail', 'fleet-silent', 'fleet-unknown', 'pools-blocked', 'spending-reached', 'workers-unknown')"
     }
     failures = {
       severity = 3
       minutes  = 15
-      summary  = "A program has ended on an error and was started again."
+      summary  = "A program exited with an error and was restarted."
       query    = "ContainerAppConsoleLogs | extend line = parse_json(Log) | where tostring(line.msg) == 'service failed'"
     }
   }
 
-  # Of the platform: they need no word of the program itself, which may be the one that is silent.
+  # Platform metrics, which also detect a program that does not log any more.
   silence = {
     gone       = { metric = "Replicas", aggregation = "Maximum", operator = "LessThan", threshold = 1, window = "PT5M" }
     restarting = { metric = "RestartCount", aggregation = "Maximum", operator = "GreaterThan", threshold = 3, window = "PT15M" }
@@ -93,7 +92,7 @@ resource "azurerm_monitor_action_group" "operators" {
   }
 }
 
-# What is written to the queues is logged for as long as somebody is to hear of poison.
+# Logs writes to the queues, which the poison alert needs.
 resource "azurerm_monitor_diagnostic_setting" "queues" {
   count                      = local.has_alerts ? 1 : 0
   name                       = "logs"
@@ -116,7 +115,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "trouble" {
   evaluation_frequency = "PT${each.value.minutes}M"
   window_duration      = "PT${each.value.minutes}M"
   tags                 = local.tags
-  # Its tables come with their first line.
+  # The tables exist only after the first log line.
   skip_query_validation   = true
   auto_mitigation_enabled = true
 
@@ -135,7 +134,7 @@ resource "azurerm_monitor_metric_alert" "silent" {
   for_each            = local.silences
   name                = each.key
   resource_group_name = azurerm_resource_group.fleet.name
-  description         = "The ${each.value.app} is gone, or starts again and again: look at its log."
+  description         = "The ${each.value.app} is not running or restarts repeatedly. Check its log."
   scopes              = [local.apps[each.value.app]]
   severity            = 1
   frequency           = "PT5M"

@@ -1,4 +1,4 @@
-# Two subnets: machines, which nobody can reach and which reach storage and the registry; and the apps beside them.
+# Two subnets: one for the machines, which accept no connections and reach only storage and the registry, and one for the apps.
 
 resource "azurerm_virtual_network" "fleet" {
   name                = "fleet"
@@ -8,7 +8,7 @@ resource "azurerm_virtual_network" "fleet" {
   tags                = local.tags
 }
 
-# 1,019 addresses: capacity_max is 1,000 at most.
+# 1,019 usable addresses, because capacity_max is at most 1,000.
 resource "azurerm_subnet" "workers" {
   name                            = "workers"
   resource_group_name             = azurerm_resource_group.fleet.name
@@ -35,8 +35,8 @@ resource "azurerm_subnet" "apps" {
 }
 
 locals {
-  # A worker decodes strangers' media: it has no way to anywhere but these.
-  worker_ways_out = ["Storage", "AzureContainerRegistry"]
+  # A worker decodes untrusted media, so it can reach only these services.
+  worker_destinations = ["Storage", "AzureContainerRegistry"]
 }
 
 resource "azurerm_network_security_group" "workers" {
@@ -46,7 +46,7 @@ resource "azurerm_network_security_group" "workers" {
   tags                = local.tags
 
   security_rule {
-    name                       = "nobody-in"
+    name                       = "deny-inbound"
     priority                   = 100
     direction                  = "Inbound"
     access                     = "Deny"
@@ -58,7 +58,7 @@ resource "azurerm_network_security_group" "workers" {
   }
 
   dynamic "security_rule" {
-    for_each = local.worker_ways_out
+    for_each = local.worker_destinations
     content {
       name                       = "out-to-${lower(security_rule.value)}"
       priority                   = 100 + security_rule.key
@@ -72,9 +72,9 @@ resource "azurerm_network_security_group" "workers" {
     }
   }
 
-  # Azure's own name servers and metadata service are not meant by this: the platform lets them through.
+  # Does not affect Azure's DNS and metadata service: the platform always allows them.
   security_rule {
-    name                       = "nowhere-else"
+    name                       = "deny-outbound"
     priority                   = 200
     direction                  = "Outbound"
     access                     = "Deny"
@@ -116,7 +116,7 @@ resource "azurerm_nat_gateway_public_ip_association" "fleet" {
   public_ip_address_id = azurerm_public_ip.nat[0].id
 }
 
-# The apps' way out, too: an address that is known beforehand, which the key vault lets in.
+# The apps use it, too. Its address is known in advance, and the key vault allows it.
 resource "azurerm_subnet_nat_gateway_association" "fleet" {
   for_each       = var.nat_gateway ? { workers = azurerm_subnet.workers.id, apps = azurerm_subnet.apps.id } : {}
   subnet_id      = each.value

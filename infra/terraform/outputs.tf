@@ -1,22 +1,22 @@
-# What to type next, and what the commands at a desk have to know. Nothing here is secret.
+# The next commands, and the settings that the npm commands need. No output is secret.
 
 locals {
   scaler_url = "https://${azurerm_container_app.scaler.ingress[0].fqdn}"
   publish    = "az storage blob upload --auth-mode login --account-name ${azurerm_storage_account.system.name} --container-name models"
 
-  scale_at_a_desk = ["export FRAMEFLEET_SCALER_TOKEN=$(${local.token_command})", "npm run scale"]
-  scale_inside    = ["az containerapp exec --resource-group ${azurerm_resource_group.fleet.name} --name ${azurerm_container_app.scaler.name} --command 'node scaler/cli/scale.ts'"]
+  scale_remotely = ["export FRAMEFLEET_SCALER_TOKEN=$(${local.token_command})", "npm run scale"]
+  scale_inside   = ["az containerapp exec --resource-group ${azurerm_resource_group.fleet.name} --name ${azurerm_container_app.scaler.name} --command 'node scaler/cli/scale.ts'"]
 
   token_command = "az keyvault secret show --vault-name ${azurerm_key_vault.fleet.name} --name ${azurerm_key_vault_secret.scaler_token.name} --query value --output tsv"
 }
 
 output "env" {
-  description = "For the commands at a desk: `terraform -chdir=infra/terraform output -raw env > .env`."
+  description = "Settings for the npm commands. Write them to .env: `terraform -chdir=infra/terraform output -raw env > .env`."
   value = join("", [
-    "# Made by terraform: where the fleet is. Who you are, `az login` says.\n",
+    "# Written by Terraform: the location of the fleet. Authenticate with `az login`.\n",
     "FRAMEFLEET_MEDIA_STORAGE=${azurerm_storage_account.media.name}\n",
     "FRAMEFLEET_SYSTEM_STORAGE=${azurerm_storage_account.system.name}\n",
-    "# For npm run doctor.\n",
+    "# For npm run doctor:\n",
     "FRAMEFLEET_SUBSCRIPTION_ID=${var.subscription_id}\n",
     "FRAMEFLEET_RESOURCE_GROUP=${azurerm_resource_group.fleet.name}\n",
     "FRAMEFLEET_SCALE_SETS=${local.scale_sets}\n",
@@ -26,7 +26,7 @@ output "env" {
 }
 
 output "next" {
-  description = "The commands that come after this one."
+  description = "The commands to run after terraform apply."
   value = join("\n", concat(
     [
       "terraform -chdir=infra/terraform output -raw env > .env",
@@ -35,26 +35,26 @@ output "next" {
       "${local.publish} --name painter/1/model.json --file worker/models/painter/model.json",
       "npm run enqueue infra/sample/harbour.mp4",
     ],
-    var.scaler_endpoint_public ? local.scale_at_a_desk : local.scale_inside,
+    var.scaler_endpoint_public ? local.scale_remotely : local.scale_inside,
   ))
 }
 
 output "token_command" {
-  description = "Prints the scaler's token, to those who may read it."
+  description = "Command that prints the scaler's token. Requires access to the key vault."
   value       = local.token_command
 }
 
 output "resource_group" {
-  description = "Everything is in it; Azure keeps the apps' own parts in a second one beside it."
+  description = "Resource group of the fleet. Azure creates a second one for the infrastructure of the apps."
   value       = azurerm_resource_group.fleet.name
 }
 
 output "registry" {
-  description = "Where the images are."
+  description = "Login server of the container registry."
   value       = azurerm_container_registry.fleet.login_server
 }
 
 output "scale_sets" {
-  description = "In the order in which they are filled."
+  description = "Scale sets in the order in which the scaler fills them."
   value       = [for pool in local.pools : pool.name]
 }

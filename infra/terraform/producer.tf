@@ -1,7 +1,7 @@
-# The producer: one replica. While a new one comes, there are two, which is what it can bear.
+# The producer, with one replica. During an update two run at the same time, which it supports.
 
 locals {
-  # Every variable that producer/config.ts reads. Null: as the program has it.
+  # Every variable that producer/config.ts reads. Null keeps the default of the program.
   producer_env = merge(local.app_env, {
     FRAMEFLEET_WORK_FOLDER                = "/work"
     FRAMEFLEET_WORK_BYTES_MAX             = coalesce(var.producer_settings.work_bytes_max, floor(local.producer_disk_bytes * 0.9))
@@ -16,7 +16,7 @@ locals {
     AZURE_CLIENT_ID                       = azurerm_user_assigned_identity.room["producer"].client_id
   })
 
-  # Of a container app, by its processors; it is ended when it uses more.
+  # The ephemeral storage of a container app depends on its vCPUs. Azure ends an app that uses more.
   producer_disk_bytes = pow(2, 30) * (var.producer_size.cpu > 1 ? 8 : var.producer_size.cpu > 0.5 ? 4 : 2)
 
   producer_secrets = local.redis_secrets
@@ -39,7 +39,7 @@ resource "azurerm_container_app" "producer" {
     identity = azurerm_user_assigned_identity.room["producer"].id
   }
 
-  # By reference: the value goes from the vault to the program, and is in no state.
+  # A reference to the key vault: the value is not in the state.
   dynamic "secret" {
     for_each = local.producer_secrets
     content {
@@ -49,7 +49,7 @@ resource "azurerm_container_app" "producer" {
     }
   }
 
-  # For whoever gathers metrics in this environment.
+  # For a Prometheus in this environment.
   ingress {
     external_enabled = false
     target_port      = local.app_port
@@ -90,7 +90,7 @@ resource "azurerm_container_app" "producer" {
         path = "/work"
       }
 
-      # It waits for nobody while it starts: where storage or Redis is away, it ends and is started again.
+      # The program does not wait for storage or Redis at startup; without them it exits and is restarted.
       startup_probe {
         transport               = "HTTP"
         port                    = local.app_port

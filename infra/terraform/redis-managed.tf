@@ -1,8 +1,8 @@
-# Azure Managed Redis in place of our own, behind `managed_redis`: it survives a host, and costs money at rest.
+# Azure Managed Redis instead of a container, if `managed_redis` is true. It survives the loss of a host and costs money while idle.
 #
-# It is not simple, for one reason: ioredis cannot log in with an identity, so there has to be a key, and the key must not be in
-# the state. So the cluster is made with azapi, which reads no keys; Azure itself copies the key into the vault, by a
-# template whose `listKeys` is evaluated over there; and the programs get it from the vault.
+# ioredis cannot authenticate with a managed identity, so a key is needed, and the key must not be in the state. Therefore azapi creates
+# the cluster, because it does not read keys; a template deployment copies the key to the vault with `listKeys`, which Azure evaluates;
+# and the programs read the key from the vault.
 
 locals {
   redis_api      = "2025-07-01"
@@ -10,7 +10,7 @@ locals {
   redis_secret   = "redis-url"
   redis_users    = var.managed_redis ? ["producer", "scaler"] : []
 
-  # In place of the variable that says where our own is.
+  # Replaces the plain variable with the address of the container.
   redis_secrets = var.managed_redis ? {
     FRAMEFLEET_REDIS_URL = { name = local.redis_secret, id = "${azurerm_key_vault.fleet.vault_uri}secrets/${local.redis_secret}" }
   } : {}
@@ -44,7 +44,7 @@ resource "azapi_resource" "managed_redis_database" {
   schema_validation_enabled = false
   response_export_values    = []
 
-  # One endpoint for a client that knows no cluster; and what is full must say so, or BullMQ loses jobs.
+  # EnterpriseCluster has one endpoint, for clients without cluster support. NoEviction: BullMQ loses jobs if keys are evicted.
   body = {
     properties = {
       port                     = local.redis_tls_port
@@ -56,7 +56,7 @@ resource "azapi_resource" "managed_redis_database" {
   }
 }
 
-# From Azure's side of the wall: neither the state nor this desk ever sees the key.
+# Azure evaluates listKeys, so the key is neither in the state nor on this machine.
 resource "azurerm_resource_group_template_deployment" "redis_url" {
   count               = var.managed_redis ? 1 : 0
   name                = local.redis_secret
@@ -101,7 +101,7 @@ resource "time_sleep" "redis_url_readable" {
   triggers        = { assignments = join(",", sort([for one in azurerm_role_assignment.read_redis_url : one.id])) }
 }
 
-# Its only door, and its name behind it.
+# The private endpoint is the only access; the private DNS zone resolves its name.
 resource "azurerm_subnet" "doors" {
   count                = var.managed_redis ? 1 : 0
   name                 = "doors"

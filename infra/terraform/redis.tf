@@ -1,10 +1,10 @@
-# The ledger: a Redis of our own beside the programs, for as little money as Azure asks for a container. It keeps nothing on
-# disk. Storage is the truth: when it is lost, the producer builds it again and loses minutes, not frames. It is an app of its
-# own and not a part of the producer's, so that a new producer finds the old ledger.
+# Redis for the ledger, in the smallest container that Azure offers. It stores nothing on disk: if the ledger is lost, the producer
+# rebuilds it from storage within minutes, and no frame is lost. Redis is a separate app, so the ledger survives an update of the
+# producer.
 
 locals {
   redis_port = 6379
-  # No password: nobody but the apps of this environment has a way to it, and those are the two that use it.
+  # No password: only apps in this environment can reach Redis, and both of them use it.
   redis_url = var.managed_redis ? null : "redis://${azurerm_container_app.redis[0].name}:${local.redis_port}"
 }
 
@@ -38,7 +38,7 @@ resource "azurerm_container_app" "redis" {
       cpu     = 0.25
       memory  = "0.5Gi"
       command = ["redis-server"]
-      # What is full must say so: BullMQ loses jobs when keys are evicted.
+      # A full Redis must return errors: BullMQ loses jobs if keys are evicted.
       args = [
         "--port", tostring(local.redis_port),
         "--save", "",

@@ -1,4 +1,4 @@
-# The programs' images. They are built in the registry itself, from the sources beside this folder: a desk needs no Docker.
+# The container images. The registry builds them from the sources of this checkout, so no local Docker is needed.
 
 locals {
   source_folder = abspath("${path.module}/../..")
@@ -15,7 +15,7 @@ locals {
   }
 }
 
-# The cheapest tier has no network rules; nobody gets in without a role.
+# The Basic tier has no network rules. Every access requires a role.
 resource "azurerm_container_registry" "fleet" {
   name                   = "${var.name}${local.suffix}"
   resource_group_name    = azurerm_resource_group.fleet.name

@@ -1,4 +1,4 @@
-# The scaler: one replica. It leads by a lease, so that a second one during an update only watches.
+# The scaler, with one replica. Only the holder of the leader lease acts, so a second replica during an update is safe.
 
 locals {
   scale_sets = join(",", [for pool in local.pools : "${pool.name}:${pool.kind}"])
@@ -8,7 +8,7 @@ locals {
     }"
   ]
 
-  # Every variable that scaler/config.ts reads, but for the token, which is a secret. Null: as the program has it.
+  # Every variable that scaler/config.ts reads, except the token, which is a secret. Null keeps the default of the program.
   scaler_env = merge(local.app_env, {
     FRAMEFLEET_FLEET                   = "azure"
     FRAMEFLEET_SUBSCRIPTION_ID         = var.subscription_id
@@ -27,7 +27,7 @@ locals {
     FRAMEFLEET_IDLE_SECONDS            = var.scaler_settings.idle_seconds
     FRAMEFLEET_BOOT_TIMEOUT_SECONDS    = var.scaler_settings.boot_timeout_seconds
     FRAMEFLEET_HEARTBEAT_STALE_SECONDS = var.scaler_settings.heartbeat_stale_seconds
-    # For `npm run scale` and `npm run explain`, typed inside the container.
+    # For scaler/cli/scale.ts and explain.ts when run inside the container.
     FRAMEFLEET_SCALER_URL = "http://127.0.0.1:${local.app_port}"
     AZURE_CLIENT_ID       = azurerm_user_assigned_identity.room["scaler"].client_id
   })
@@ -55,7 +55,7 @@ resource "azurerm_container_app" "scaler" {
     identity = azurerm_user_assigned_identity.room["scaler"].id
   }
 
-  # By reference: the value goes from the vault to the program, and is in no state.
+  # A reference to the key vault: the value is not in the state.
   dynamic "secret" {
     for_each = local.scaler_secrets
     content {
@@ -75,7 +75,7 @@ resource "azurerm_container_app" "scaler" {
       percentage      = 100
     }
 
-    # Whoever is not named is refused before the token is looked at.
+    # Other addresses are rejected before the token is checked.
     dynamic "ip_security_restriction" {
       for_each = var.scaler_endpoint_public ? local.operator_ranges : []
       content {
@@ -119,7 +119,7 @@ resource "azurerm_container_app" "scaler" {
         interval_seconds        = 10
         failure_count_threshold = 10
       }
-      # Not alive where its loop no longer turns.
+      # Fails if the loop of the scaler has stopped.
       liveness_probe {
         transport               = "HTTP"
         port                    = local.app_port
@@ -136,7 +136,7 @@ resource "azurerm_container_app" "scaler" {
     }
   }
 
-  # Last to come and first to go: while it is there, it may start machines.
+  # Created last and destroyed first, because a running scaler may start machines.
   depends_on = [
     azurerm_role_assignment.make_machines,
     azurerm_role_assignment.scale,

@@ -1,5 +1,5 @@
-# The one secret there is: the token that the scaler asks for. It is made here and put into the key vault without ever being
-# in the state: an ephemeral value into a write-only argument. A new one: raise `token_version`.
+# The only secret: the scaler's token. An ephemeral value is passed to a write-only argument, so the token is in the key vault but
+# never in the state. To replace it, increase `token_version`.
 
 locals {
   token_version = 1
@@ -13,7 +13,7 @@ resource "azurerm_key_vault" "fleet" {
   sku_name                   = "standard"
   rbac_authorization_enabled = true
   soft_delete_retention_days = 7
-  # Destroy is to leave nothing, and a lost token is made again.
+  # destroy must leave nothing behind, and a lost token can be replaced.
   purge_protection_enabled = false
   tags                     = local.tags
 
@@ -25,7 +25,7 @@ resource "azurerm_key_vault" "fleet" {
   }
 }
 
-# Whoever applies this puts the token in.
+# The identity that runs Terraform writes the token.
 resource "azurerm_role_assignment" "put_secrets" {
   scope                = azurerm_key_vault.fleet.id
   principal_id         = data.azurerm_client_config.current.object_id
@@ -53,7 +53,7 @@ resource "azurerm_key_vault_secret" "scaler_token" {
   depends_on = [time_sleep.secrets_known]
 }
 
-# The scaler reads this one, and operators, who have to show it.
+# The scaler reads the token to verify it, and operators read it to send it.
 resource "azurerm_role_assignment" "read_token" {
   for_each             = { for who, principal in local.principals : who => principal if who == "scaler" || startswith(who, "operator-") }
   scope                = azurerm_key_vault_secret.scaler_token.resource_versionless_id

@@ -1,4 +1,4 @@
-# What is known of the NC sizes: their GPUs, what they cost, and which are no more.
+# The NC sizes: number of GPUs, prices, and retired sizes.
 
 locals {
   gpus_of_size = {
@@ -17,8 +17,8 @@ locals {
     Standard_NC24rs_v3        = 4
   }
 
-  # US dollars an hour in eastus, by the retail price list of 2024 to 2025; spot prices of A100 and H100 are of April 2026. Spot
-  # prices move: `prices` says yours. A size that is not here is taken to be about as dear as the dearest.
+  # US dollars per hour in eastus. Source: the retail price list of 2024 and 2025; spot prices of A100 and H100 from April 2026. Spot
+  # prices change; override them with `prices`. A size without a price here counts as about as expensive as the most expensive one.
   price_of_size = {
     Standard_NC4as_T4_v3     = { on-demand = 0.526, spot = 0.063 }
     Standard_NC8as_T4_v3     = { on-demand = 0.752, spot = 0.090 }
@@ -35,5 +35,5 @@ locals {
   retired_v3         = "^Standard_NC(6|12|24|24r)s_v3$"
   regions_with_v3    = ["jioindiawest", "chinanorth3"]
   v3_ends_at         = "2027-07-01T00:00:00Z"
-  successors         = "Its successors: Standard_NC40ads_H100_v5 (Azure's own choice), Standard_NC24ads_A100_v4, and for little money Standard_NC4as_T4_v3."
+  successors         = "Successors: Standard_NC40ads_H100_v5 (recommended by Azure), Standard_NC24ads_A100_v4, or the cheaper Standard_NC4as_T4_v3."
 }

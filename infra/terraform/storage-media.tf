@@ -1,14 +1,14 @@
-# The media account: people outside the team may be let into it. No queue is here.
+# The media account. External users can get access to it, so it has no queues.
 
 locals {
   media_containers = ["incoming", "frames", "scored", "results"]
 
-  # Removed by age: the container, perhaps a folder, and the days. The producer removes frames long before.
+  # Blobs that storage deletes by age: prefix and number of days. The producer normally deletes frames much earlier.
   media_removals = merge(
     {
       frames = { prefix = "frames/", days = var.keep_frames_days_max }
       scored = { prefix = "scored/", days = var.keep_frames_days_max }
-      # What became no job: it is empty, or nothing is agreed with whoever sent it.
+      # Uploads that became no job: empty files, or files of a partner without a share.
       drop   = { prefix = "incoming/drop/", days = coalesce(var.keep_sources_days, var.keep_frames_days_max) }
       shares = { prefix = "share-", days = coalesce(var.keep_sources_days, var.keep_frames_days_max) }
     },
@@ -38,7 +38,7 @@ resource "azurerm_storage_account" "media" {
   min_tls_version                   = "TLS1_2"
   infrastructure_encryption_enabled = true
 
-  # A partner is given an address, signed by somebody's own identity, for so long at most.
+  # The maximum validity of a SAS URL for a partner, signed with the identity of an operator.
   sas_policy {
     expiration_period = format("%02d.00:00:00", var.share_days_max)
     expiration_action = "Block"
@@ -51,7 +51,7 @@ resource "azurerm_storage_account" "media" {
     virtual_network_subnet_ids = [azurerm_subnet.apps.id, azurerm_subnet.workers.id]
   }
 
-  # Against a mistake with sources and results. Removed frames cost for so long, too: a few days of little money.
+  # Protects sources and results from accidental deletion. Deleted frames cost for three more days, which is little.
   blob_properties {
     delete_retention_policy {
       days = 3

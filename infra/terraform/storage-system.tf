@@ -1,4 +1,4 @@
-# The system account: models, logs, heartbeats, control, and every queue. Nobody who may upload a video can reach it.
+# The system account: models, logs, heartbeats, control, and all queues. External uploaders cannot reach it.
 
 locals {
   system_containers = ["models", "logs", "workers", "control"]
@@ -35,7 +35,7 @@ resource "azurerm_storage_account" "system" {
     expiration_action = "Block"
   }
 
-  # Azure's own services: Event Grid, which shows its identity.
+  # AzureServices: Event Grid, which authenticates with its identity.
   network_rules {
     default_action             = "Deny"
     bypass                     = ["AzureServices"]
@@ -43,7 +43,7 @@ resource "azurerm_storage_account" "system" {
     virtual_network_subnet_ids = [azurerm_subnet.apps.id, azurerm_subnet.workers.id]
   }
 
-  # Containers can be had back, single blobs cannot: a heartbeat overwrites itself every few seconds, and each would be kept.
+  # Soft delete for containers but not for blobs: heartbeats are overwritten every few seconds, and every version would be kept.
   blob_properties {
     container_delete_retention_policy {
       days = 7

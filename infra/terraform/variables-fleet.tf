@@ -1,35 +1,35 @@
-# The machines: which, how many, and how much they may cost.
+# The machines: sizes, number and cost limits.
 
 variable "gpu_vm_size" {
-  description = "An NC size: NVIDIA GPUs with the plain CUDA driver."
+  description = "VM size of the NC series, which has NVIDIA GPUs with the standard CUDA driver."
   type        = string
   default     = "Standard_NC4as_T4_v3"
 
   validation {
     condition     = can(regex("^Standard_NC[0-9]+", var.gpu_vm_size))
-    error_message = "Expected an NC size, such as Standard_NC4as_T4_v3. The A10 machines of the NV series need another driver than the image has."
+    error_message = "Expected an NC size, such as Standard_NC4as_T4_v3. The A10 sizes of the NV series need a different driver from the one in the image."
   }
   validation {
     condition     = !can(regex(local.retired_everywhere, var.gpu_vm_size))
-    error_message = "${var.gpu_vm_size} has been retired everywhere. ${local.successors}"
+    error_message = "${var.gpu_vm_size} is retired in all regions. ${local.successors}"
   }
   validation {
     condition = (
       !can(regex(local.retired_v3, var.gpu_vm_size))
       || contains(local.regions_with_v3, var.location) && timecmp(plantimestamp(), local.v3_ends_at) < 0
     )
-    error_message = "${var.gpu_vm_size} was retired on 2025-09-30 and cannot be had in ${var.location}: until 2027-06-30 in ${join(" and ", local.regions_with_v3)} only. ${local.successors}"
+    error_message = "${var.gpu_vm_size} was retired on 2025-09-30 and is not available in ${var.location}. Only ${join(" and ", local.regions_with_v3)} offer it, until 2027-06-30. ${local.successors}"
   }
 }
 
 variable "fallback_gpu_vm_sizes" {
-  description = "Sizes with as many GPUs, tried in this order when the first has no capacity."
+  description = "Sizes with the same number of GPUs, tried in this order when Azure has no capacity for gpu_vm_size."
   type        = list(string)
   default     = []
 
   validation {
     condition     = length(var.fallback_gpu_vm_sizes) <= 3
-    error_message = "Expected three sizes at most."
+    error_message = "Expected at most three sizes."
   }
   validation {
     condition = alltrue([
@@ -38,23 +38,23 @@ variable "fallback_gpu_vm_sizes" {
       && !can(regex(local.retired_everywhere, size))
       && (!can(regex(local.retired_v3, size)) || contains(local.regions_with_v3, var.location))
     ])
-    error_message = "Expected NC sizes that can be had in ${var.location}. ${local.successors}"
+    error_message = "Expected NC sizes that are available in ${var.location}. ${local.successors}"
   }
   validation {
     condition = alltrue([
       for size in var.fallback_gpu_vm_sizes :
       lookup(local.gpus_of_size, size, 1) == lookup(local.gpus_of_size, var.gpu_vm_size, 1)
     ])
-    error_message = "Expected sizes with as many GPUs as ${var.gpu_vm_size}: the scaler counts all machines alike."
+    error_message = "Expected sizes with the same number of GPUs as ${var.gpu_vm_size}, because the scaler treats all machines alike."
   }
   validation {
     condition     = length(distinct(concat([var.gpu_vm_size], var.fallback_gpu_vm_sizes))) == 1 + length(var.fallback_gpu_vm_sizes)
-    error_message = "Expected each size once."
+    error_message = "Expected each size only once."
   }
 }
 
 variable "kinds" {
-  description = "Of machines, in the order in which they are tried: spot costs a fraction and may be taken away with half a minute's notice. A kind that is not used costs nothing."
+  description = "Purchase options in the order in which they are tried. Spot VMs cost a fraction, and Azure can evict them with 30 seconds' notice. A scale set without machines costs nothing."
   type        = list(string)
   default     = ["spot", "on-demand"]
 
@@ -68,29 +68,29 @@ variable "kinds" {
 }
 
 variable "zones" {
-  description = "Availability zones for the machines; none: wherever there is room."
+  description = "Availability zones for the machines. If empty, Azure chooses."
   type        = list(string)
   default     = []
 
   validation {
     condition     = alltrue([for zone in var.zones : contains(["1", "2", "3"], zone)])
-    error_message = "Expected zones 1, 2 and 3."
+    error_message = "Expected zones among 1, 2 and 3."
   }
 }
 
 variable "worker_image_id" {
-  description = "A machine image with driver, container runtime and our image in it: it boots in a third of the time. None: Azure's image for GPU work, which has the first two."
+  description = "Machine image with the driver, the container runtime and the worker's container image, which boots in about a third of the time. Default: worker_machine_image."
   type        = string
   default     = null
 
   validation {
     condition     = var.worker_image_id == null || can(regex("^/subscriptions/.+/(images|versions)/[^/]+$", var.worker_image_id))
-    error_message = "Expected the resource id of an image, or of an image version in a gallery."
+    error_message = "Expected the resource ID of an image or of an image version in a gallery."
   }
 }
 
 variable "worker_machine_image" {
-  description = "Azure's image for GPU work: Ubuntu with NVIDIA's driver, Docker and the container toolkit. Second generation: the newer GPUs take nothing else."
+  description = "Azure's image for GPU machines: Ubuntu with the NVIDIA driver, Docker and the NVIDIA container toolkit. Must be a Generation 2 image, which newer GPU sizes require."
   type = object({
     publisher = string
     offer     = string
@@ -106,24 +106,24 @@ variable "worker_machine_image" {
 }
 
 variable "ephemeral_os_disk" {
-  description = "The system lies on the machine's own disk: it starts sooner and costs nothing more. Off for an image that is larger than that disk."
+  description = "Put the OS disk on the local disk of the machine, which starts faster and has no extra cost. Set it to false for an image that is larger than the local disk."
   type        = bool
   default     = true
 }
 
 variable "capacity_max" {
-  description = "Never more machines than this."
+  description = "Maximum number of machines."
   type        = number
   default     = 10
 
   validation {
     condition     = var.capacity_max >= 1 && var.capacity_max <= 1000 && floor(var.capacity_max) == var.capacity_max
-    error_message = "Expected a whole number from 1 to 1000: a scale set has no more."
+    error_message = "Expected a whole number from 1 to 1000, the maximum of a scale set."
   }
 }
 
 variable "capacity_min" {
-  description = "Machines that are kept with nothing to do. They cost as much as those at work."
+  description = "Minimum number of machines, kept even without work. Idle machines cost as much as busy ones."
   type        = number
   default     = 0
 
@@ -134,29 +134,29 @@ variable "capacity_min" {
 }
 
 variable "on_demand_base" {
-  description = "Of the machines wanted, so many are on demand: an eviction wave leaves them."
+  description = "Number of machines that are on demand even if spot is available, so that evictions never stop all work."
   type        = number
   default     = 0
 
   validation {
     condition     = var.on_demand_base >= 0 && (var.on_demand_base == 0 || contains(var.kinds, "on-demand"))
-    error_message = "Expected 0 or more; and on-demand among the kinds, where it is more."
+    error_message = "Expected 0 or more. A value above 0 requires on-demand in kinds."
   }
 }
 
 variable "spending_per_hour_max" {
-  description = "Never more money an hour than this for machines, in US dollars; none: capacity_max is the only bound."
+  description = "Maximum cost of the machines per hour in US dollars. If null, only capacity_max limits the cost."
   type        = number
   default     = 6
 
   validation {
     condition     = var.spending_per_hour_max == null ? true : var.spending_per_hour_max > 0
-    error_message = "Expected an amount of money, or null."
+    error_message = "Expected an amount greater than 0, or null."
   }
 }
 
 variable "prices" {
-  description = "US dollars an hour for one machine, where they are not those of sizes.tf: { Standard_NC4as_T4_v3 = { on-demand = 0.53, spot = 0.07 } }."
+  description = "Prices in US dollars per machine and hour that override those in sizes.tf: { Standard_NC4as_T4_v3 = { on-demand = 0.53, spot = 0.07 } }."
   type        = map(map(number))
   default     = {}
 
@@ -164,23 +164,23 @@ variable "prices" {
     condition = alltrue(flatten([
       for size, prices in var.prices : [for kind, price in prices : contains(["spot", "on-demand"], kind) && price >= 0]
     ]))
-    error_message = "Expected prices for spot and on-demand, of 0 or more."
+    error_message = "Expected prices of 0 or more for spot and on-demand."
   }
 }
 
 variable "scaler_endpoint_public" {
-  description = "Let operator_addresses reach the scaler, by TLS and with its token. Off: it has no public address, and `az containerapp exec` is the way in. A change makes the environment anew."
+  description = "Let operator_addresses reach the scaler over TLS with its token. If false, the scaler has no public address; use `az containerapp exec`. A change recreates the environment of the apps."
   type        = bool
   default     = false
 }
 
 variable "nat_gateway" {
-  description = "The workers' way out, by which they fetch their image. Off only with an image that has everything in it: storage is reached without."
+  description = "Create a NAT gateway, through which machines download their container image. Can be false only with a machine image that includes it. Storage does not need the gateway."
   type        = bool
   default     = true
 
   validation {
     condition     = var.nat_gateway || var.worker_image_id != null
-    error_message = "Without a way out, machines need everything in their image: worker_image_id."
+    error_message = "With nat_gateway = false, worker_image_id is required: the machine image must include the container image."
   }
 }

@@ -1,7 +1,7 @@
-# The knobs of the programs, named as in their config.ts. What is null stays as the program has it; its README says what it means.
+# Settings of the programs, named as in their config.ts. A setting that is null keeps the default of the program; see its README.
 
 variable "log_level" {
-  description = "Of all programs."
+  description = "Log level of all programs."
   type        = string
   default     = "info"
 
@@ -12,7 +12,7 @@ variable "log_level" {
 }
 
 variable "lease_seconds" {
-  description = "A killed worker's batch is visible to others after this long. The scaler has to know it, too."
+  description = "Lease of a batch. If a worker is killed, another worker receives its batch after this time. The scaler uses it, too."
   type        = number
   default     = 60
 
@@ -23,7 +23,7 @@ variable "lease_seconds" {
 }
 
 variable "producer_size" {
-  description = "Of the producer, which runs ffmpeg: vCPUs and GiB. Its disk holds the source and the result of each job in progress: 2 GiB with half a vCPU, 4 with one, 8 with more; a source may have a third of it."
+  description = "vCPUs and GiB of memory of the producer, which runs ffmpeg. Its disk holds the source and the result of each running job: 2 GiB with 0.5 vCPU, 4 GiB with 1 vCPU, 8 GiB with more. A source can use a third of the disk."
   type = object({
     cpu    = number
     memory = number
@@ -32,12 +32,12 @@ variable "producer_size" {
 
   validation {
     condition     = contains([0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4], var.producer_size.cpu) && var.producer_size.memory == 2 * var.producer_size.cpu
-    error_message = "Expected 0.5 to 4 vCPUs in steps of a half, and twice as many GiB."
+    error_message = "Expected 0.5 to 4 vCPUs in steps of 0.5, and twice as many GiB."
   }
 }
 
 variable "producer_settings" {
-  description = "See producer/README.md."
+  description = "Settings of the producer; see producer/README.md."
   type = object({
     work_bytes_max             = optional(number)
     intake_scan_seconds        = optional(number)
@@ -53,12 +53,12 @@ variable "producer_settings" {
 
   validation {
     condition     = coalesce(var.producer_settings.keep_failed_frames_seconds, 604800) < var.keep_frames_days_max * 86400
-    error_message = "Expected keep_failed_frames_seconds to be less than keep_frames_days_max: that rule would remove them first."
+    error_message = "Expected keep_failed_frames_seconds to be less than keep_frames_days_max. Otherwise storage would delete the frames first."
   }
 }
 
 variable "worker_settings" {
-  description = "See worker/README.md. The CPU is used in place of a GPU only where it is named: a GPU that does nothing is dear."
+  description = "Settings of the worker; see worker/README.md. The worker falls back to the CPU only if execution_providers includes cpu, because an unused GPU is expensive."
   type = object({
     execution_providers    = optional(list(string), ["cuda"])
     idle_poll_seconds_max  = optional(number)
@@ -75,12 +75,12 @@ variable "worker_settings" {
     condition = length(var.worker_settings.execution_providers) > 0 && alltrue([
       for name in var.worker_settings.execution_providers : contains(["tensorrt", "cuda", "cpu"], name)
     ])
-    error_message = "Expected tensorrt, cuda, cpu, or several of them in the order in which they are tried."
+    error_message = "Expected one or more of tensorrt, cuda and cpu, in the order in which they are tried."
   }
 }
 
 variable "scaler_settings" {
-  description = "See scaler/README.md. A machine that has to build its driver takes up to eleven minutes to boot."
+  description = "Settings of the scaler; see scaler/README.md. The default of boot_timeout_seconds allows for a machine that builds its driver, which takes up to eleven minutes."
   type = object({
     tick_seconds            = optional(number)
     leader_seconds          = optional(number)

@@ -1,23 +1,23 @@
-# What must be said (the first three), and what may be: names, doors, images, storage, money. The fleet's own knobs are in
+# The required variables (the first three) and the general ones: names, access, images, storage, costs. The fleet's variables are in
 # variables-fleet.tf, those of the programs in variables-programs.tf.
 
 variable "subscription_id" {
-  description = "The Azure subscription: `az account show --query id --output tsv`."
+  description = "ID of the Azure subscription. To print yours: `az account show --query id --output tsv`."
   type        = string
 
   validation {
     condition     = can(regex("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", var.subscription_id))
-    error_message = "Expected the id of a subscription, such as 11111111-2222-3333-4444-555555555555."
+    error_message = "Expected a subscription ID, such as 11111111-2222-3333-4444-555555555555."
   }
 }
 
 variable "operator_addresses" {
-  description = "Public IPv4 addresses, or ranges up to /30, that may reach storage, the key vault and, where it is open, the scaler: `curl -s https://api.ipify.org`. Whoever applies this must be among them."
+  description = "Public IPv4 addresses, or ranges from /8 to /30, that can reach storage, the key vault and the public endpoint of the scaler, if enabled. Include the address of the machine that runs Terraform: `curl -s https://api.ipify.org`."
   type        = list(string)
 
   validation {
     condition     = length(var.operator_addresses) > 0
-    error_message = "Expected one address at least: without it nobody could upload a video, nor put the scaler's token into the key vault."
+    error_message = "Expected at least one address. Without it, uploading videos and writing the scaler's token to the key vault fail."
   }
   validation {
     condition = alltrue([
@@ -27,68 +27,68 @@ variable "operator_addresses" {
   }
   validation {
     condition     = !anytrue([for address in var.operator_addresses : can(regex("/(3[12]|[0-7])$", address))])
-    error_message = "Azure Storage takes a single address without /32, and no range of two; and a range wider than /8 is not a door but a hole."
+    error_message = "Azure Storage rejects /31 and /32: write a single address without /32. A range larger than /8 is not allowed, because it opens access to too many addresses."
   }
   validation {
     condition = !anytrue([
       for address in var.operator_addresses : can(regex("^(10|127|192\\.168|172\\.(1[6-9]|2[0-9]|3[01]))\\.", address))
     ])
-    error_message = "Azure sees the address that your network has on the internet, not the private one of your machine."
+    error_message = "Expected public addresses. Azure sees the public address of your network, not the private address of your machine."
   }
 }
 
 variable "ssh_public_key" {
-  description = "An RSA or Ed25519 public key for the machines. Azure wants one; no machine can be reached from outside the network all the same."
+  description = "An RSA or Ed25519 public key for the machines. Azure requires one. The machines cannot be reached from outside the network."
   type        = string
 
   validation {
     condition     = can(regex("^(ssh-rsa|ssh-ed25519) [A-Za-z0-9+/=]{60,}", var.ssh_public_key))
-    error_message = "Expected a public key in OpenSSH's format, such as the contents of ~/.ssh/id_ed25519.pub."
+    error_message = "Expected a public key in OpenSSH format, such as the contents of ~/.ssh/id_ed25519.pub."
   }
 }
 
 variable "name" {
-  description = "Of the resource group, and the beginning of names that the whole world shares."
+  description = "Name of the resource group, and prefix of globally unique names."
   type        = string
   default     = "framefleet"
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{2,11}$", var.name))
-    error_message = "Expected 3 to 12 lower case letters and digits, a letter first: storage accounts take nothing else."
+    error_message = "Expected 3 to 12 lowercase letters and digits, starting with a letter, because the name becomes part of the storage account names."
   }
 }
 
 variable "location" {
-  description = "The Azure region, as `az account list-locations` names it. It must have the GPU size and quota for it."
+  description = "Azure region, as in `az account list-locations`. It must offer the GPU size, and you need quota there."
   type        = string
   default     = "eastus"
 
   validation {
     condition     = can(regex("^[a-z]+[a-z0-9]*$", var.location))
-    error_message = "Expected a region's short name, such as westeurope."
+    error_message = "Expected the short name of a region, such as westeurope."
   }
 }
 
 variable "tags" {
-  description = "Further tags for everything that takes tags."
+  description = "Additional tags for all resources that support tags."
   type        = map(string)
   default     = {}
 }
 
 variable "operators" {
-  description = "Object ids of the people or groups who run the fleet; none: whoever applies this."
+  description = "Object IDs of the users or groups who operate the fleet. Default: the identity that runs Terraform."
   type        = list(string)
   default     = []
 }
 
 variable "uploaders" {
-  description = "Object ids of people, groups or applications outside the team: they may put videos into `incoming` and fetch `results`."
+  description = "Object IDs of external users, groups or applications that can upload videos to `incoming` and read `results`, and nothing else."
   type        = list(string)
   default     = []
 }
 
 variable "uploader_addresses" {
-  description = "Public addresses, of outsiders and of partners, that may reach the media account and nothing else."
+  description = "Public addresses of external users and partners. They can reach the media account and nothing else."
   type        = list(string)
   default     = []
 
@@ -97,29 +97,29 @@ variable "uploader_addresses" {
       for address in var.uploader_addresses :
       can(cidrhost(strcontains(address, "/") ? address : "${address}/32", 0)) && !can(regex("/(3[12]|[0-7])$", address))
     ])
-    error_message = "Expected IPv4 addresses or ranges up to /30, such as 203.0.113.7 or 203.0.113.0/28."
+    error_message = "Expected IPv4 addresses or ranges from /8 to /30, such as 203.0.113.7 or 203.0.113.0/28."
   }
 }
 
 variable "share_days_max" {
-  description = "The address that `npm run share` makes for a partner works for so many days at most; Azure allows seven."
+  description = "Maximum number of days that an upload URL of `npm run share` is valid. Azure allows at most seven."
   type        = number
   default     = 7
 
   validation {
     condition     = contains([1, 2, 3, 4, 5, 6, 7], var.share_days_max)
-    error_message = "Expected 1 to 7 whole days."
+    error_message = "Expected a whole number of days from 1 to 7."
   }
 }
 
 variable "build_images" {
-  description = "Build the programs' images in the registry, with `az acr build`, whenever their sources change. Off: somebody else has pushed them under `image_tag`."
+  description = "Build the container images in the registry with `az acr build` when their sources change. If false, push the images yourself with the tag `image_tag`."
   type        = bool
   default     = true
 }
 
 variable "image_tag" {
-  description = "Tag of the images; none: made of the sources, so that a change of them is a new tag."
+  description = "Tag of the container images. Default: a hash of the sources, so that each change creates a new tag."
   type        = string
   default     = null
 
@@ -129,28 +129,28 @@ variable "image_tag" {
   }
   validation {
     condition     = var.image_tag != "latest"
-    error_message = "`latest` is a different image every day: a machine that starts tomorrow would not be the one that was tested."
+    error_message = "`latest` is not allowed, because new machines could start a different image from the one you tested. Expected a fixed tag."
   }
   validation {
     condition     = var.build_images || var.image_tag != null
-    error_message = "With build_images = false, say which images there are: image_tag."
+    error_message = "With build_images = false, image_tag is required."
   }
 }
 
 variable "redis_image" {
-  description = "The ledger's Redis: 6.2 or later. By digest it cannot change under you."
+  description = "Redis image for the ledger, version 6.2 or later. To pin it exactly, name a digest."
   type        = string
   default     = "docker.io/library/redis:7.4.2-bookworm"
 }
 
 variable "managed_redis" {
-  description = "Azure Managed Redis in place of a container: the ledger then survives a host. Not needed: a lost ledger is built again from storage."
+  description = "Use Azure Managed Redis instead of a container, so that the ledger survives the loss of a host. Optional, because a lost ledger is rebuilt from storage."
   type        = bool
   default     = false
 }
 
 variable "managed_redis_size" {
-  description = "Of Azure Managed Redis, where there is one."
+  description = "Size of Azure Managed Redis, if managed_redis is true."
   type        = string
   default     = "Balanced_B0"
 
@@ -161,7 +161,7 @@ variable "managed_redis_size" {
 }
 
 variable "storage_replication" {
-  description = "Of both storage accounts. Everything but sources and results can be made again: one data centre will do."
+  description = "Replication of both storage accounts. Everything except sources and results can be recreated, so one data center is enough for most uses."
   type        = string
   default     = "LRS"
 
@@ -172,56 +172,56 @@ variable "storage_replication" {
 }
 
 variable "keep_frames_days_max" {
-  description = "Frames are removed by the producer, soon after their job; what it has forgotten goes after so many days."
+  description = "Storage deletes frames after this many days. The producer normally deletes them soon after their job ends."
   type        = number
   default     = 30
 
   validation {
     condition     = var.keep_frames_days_max > 7
-    error_message = "Expected more than 7: for so long the producer keeps the frames of a job with failures, to be tried again."
+    error_message = "Expected more than 7, because the producer keeps the frames of jobs with failures for 7 days so that they can be retried."
   }
 }
 
 variable "keep_logs_days" {
-  description = "The logs of frames, in storage, are removed after so many days."
+  description = "Storage deletes the logs of the frames after this many days."
   type        = number
   default     = 90
 
   validation {
     condition     = var.keep_logs_days >= 1
-    error_message = "Expected a day at least."
+    error_message = "Expected at least 1 day."
   }
 }
 
 variable "keep_sources_days" {
-  description = "Sources and results are removed after so many days; none: never."
+  description = "Storage deletes sources and results after this many days. Default: never."
   type        = number
   default     = null
 
   validation {
     condition     = var.keep_sources_days == null ? true : var.keep_sources_days >= 1
-    error_message = "Expected a day at least, or null."
+    error_message = "Expected at least 1 day, or null."
   }
 }
 
 variable "alert_emails" {
-  description = "Who hears of trouble. None: there are no alerts, no storage logs, and no budget."
+  description = "Email addresses that receive alerts. If empty, there are no alerts, no storage logs and no budget."
   type        = list(string)
   default     = []
 
   validation {
     condition     = alltrue([for address in var.alert_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
-    error_message = "Expected mail addresses."
+    error_message = "Expected email addresses."
   }
 }
 
 variable "budget_per_month" {
-  description = "A mail is sent when four fifths of this have been spent in a month, when all of it has, and when it looks as if it will: in the currency of the bill. It stops nothing: spending_per_hour_max does."
+  description = "Monthly budget in the billing currency. An email is sent at 80% and 100% of it, and when the forecast exceeds it. It does not stop any machines; spending_per_hour_max does."
   type        = number
   default     = 250
 
   validation {
     condition     = var.budget_per_month > 0
-    error_message = "Expected an amount of money."
+    error_message = "Expected an amount greater than 0."
   }
 }

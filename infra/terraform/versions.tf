@@ -1,4 +1,4 @@
-# What this ground is made with. Ephemeral values and write-only arguments, which keep secrets out of the state, need
+# Terraform and provider versions. Ephemeral values and write-only arguments, which keep secrets out of the state, require
 # Terraform 1.11.
 
 terraform {
@@ -27,10 +27,10 @@ terraform {
 provider "azurerm" {
   subscription_id = var.subscription_id
 
-  # Both accounts refuse keys.
+  # Both storage accounts reject keys.
   storage_use_azuread = true
 
-  # Only what is used here, and said so that provider 5 does the same.
+  # Registers only the resource providers used here. The explicit list behaves the same in azurerm 5.
   resource_provider_registrations = "none"
   resource_providers_to_register = [
     "Microsoft.App",
@@ -44,28 +44,28 @@ provider "azurerm" {
     "Microsoft.Network",
     "Microsoft.OperationalInsights",
     "Microsoft.Storage",
-    # As Azure itself writes it: another spelling is silently passed over.
+    # Azure's own spelling. The provider silently ignores any other.
     "microsoft.insights",
   ]
 
   features {
-    # The default would reimage every machine at work, one after the other, when a scale set's model changes.
+    # By default, a change of a scale set would reimage all its running machines one after the other.
     virtual_machine_scale_set {
       roll_instances_when_required = false
       reimage_on_manual_upgrade    = false
     }
 
-    # Nothing of an account is asked of the account itself: whoever applies this may make it, not read what is in it.
+    # No data-plane calls: the identity that runs Terraform can create the storage accounts but not read their contents.
     storage {
       data_plane_available = false
     }
 
-    # Destroy leaves nothing, not even in a bin.
+    # destroy purges the soft-deleted vault, too.
     key_vault {
       purge_soft_delete_on_destroy    = true
       recover_soft_deleted_key_vaults = false
     }
-    # What a template has made goes with its vault.
+    # The resources of the template are deleted with the vault.
     template_deployment {
       delete_nested_items_during_deletion = false
     }

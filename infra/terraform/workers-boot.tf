@@ -1,9 +1,9 @@
-# What a machine does when it starts: a unit of systemd for each GPU, which fetches the image and runs the worker in it. A machine
-# that an image is made of only fetches: see bake/.
+# The boot configuration of a machine: one systemd unit per GPU, which downloads the container image and runs the worker. The machine
+# from which an image is baked only downloads it: see bake/.
 
 locals {
-  # Every variable that worker/config.ts reads, but for those that a machine learns of itself: its id, its name, its GPU.
-  # Null: as the program has it.
+  # Every variable that worker/config.ts reads, except those that a machine sets itself: its id, its name, its GPU. Null keeps the
+  # default of the program.
   worker_env = {
     FRAMEFLEET_MEDIA_STORAGE          = azurerm_storage_account.media.name
     FRAMEFLEET_SYSTEM_STORAGE         = azurerm_storage_account.system.name
@@ -63,7 +63,7 @@ locals {
     runcmd = [
       ["install", "-d", "-m", "1777", "/var/lib/framefleet/models"],
       ["systemctl", "daemon-reload"],
-      # Fetching takes minutes: the start of the machine does not wait for it.
+      # Downloading takes minutes. --no-block: the boot does not wait for it.
       concat(["systemctl", "enable", "--now", "--no-block"], [for gpu in range(local.gpus_per_machine) : "framefleet-worker@${gpu}.service"]),
     ]
   }

@@ -1,10 +1,10 @@
-# The machines: a scale set for each kind and size, with no instance in it. Capacity is the scaler's from then on, and
-# a new model (another image, other settings) is for new instances only: those at work finish as they are.
+# The machines: one scale set per kind and size, created without instances. The scaler controls the capacity. A changed scale set model
+# (image, settings) applies to new instances only; running instances finish unchanged.
 
 locals {
   sizes = concat([var.gpu_vm_size], var.fallback_gpu_vm_sizes)
 
-  # In the order in which they are to be filled: every size as spot, before any on demand.
+  # In the order in which the scaler fills them: with the default kinds, all sizes as spot before any on demand.
   pools = flatten([
     for kind in var.kinds : [
       for index, size in local.sizes : {
@@ -30,7 +30,7 @@ resource "azurerm_linux_virtual_machine_scale_set" "workers" {
   instances              = 0
   overprovision          = false
   single_placement_group = false
-  # 1 spreads as far as it can, and takes GPU sizes.
+  # 1 means maximum spreading, which supports GPU sizes.
   platform_fault_domain_count = 1
   zones                       = length(var.zones) == 0 ? null : var.zones
   upgrade_mode                = "Manual"
@@ -84,7 +84,7 @@ resource "azurerm_linux_virtual_machine_scale_set" "workers" {
     primary                       = true
     enable_accelerated_networking = !can(regex(local.retired_v3, each.value.size))
 
-    # No public address.
+    # Without a public IP address.
     ip_configuration {
       name      = "only"
       primary   = true
@@ -92,7 +92,7 @@ resource "azurerm_linux_virtual_machine_scale_set" "workers" {
     }
   }
 
-  # What a machine on demand is deleted for is told to it first; Azure does not offer it for spot.
+  # Notifies an on-demand machine before its deletion. Azure does not offer this for spot.
   dynamic "termination_notification" {
     for_each = each.value.kind == "spot" ? [] : ["PT5M"]
     content {
@@ -105,7 +105,7 @@ resource "azurerm_linux_virtual_machine_scale_set" "workers" {
     ignore_changes = [instances]
   }
 
-  # A machine that starts finds its image, its way out and its rights.
+  # A new machine needs its image, its outbound access and its roles.
   depends_on = [
     azurerm_subnet_nat_gateway_association.fleet,
     azurerm_subnet_network_security_group_association.workers,

@@ -1,10 +1,10 @@
 /**
- * Memory of producer, worker and engine, children included, while a long video of small frames goes through: it must be flat.
+ * Measures the memory of producer, worker and engine, with their children, during a long video of small frames. It must not grow.
  *
- *   npm run bench:memory [-- frames]      4,000 by default; a first job of 200 warms everything up
+ *   npm run bench:memory [-- frames]      default: 4,000. A first job of 200 frames warms up
  *
- * Prints, for each, the resident memory along the long job, and the slope of a line through all samples and through those of
- * its second half, in KiB per 1,000 frames. A few minutes; the fleet is one worker.
+ * Prints the resident memory of each program during the job, and the slope of a linear fit through all samples and through the second
+ * half, in KiB per 1,000 frames. Takes a few minutes, with one worker.
  */
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -22,7 +22,7 @@ import { testFolder } from '../support/servers.ts';
 
 const WARM_FRAMES = 200;
 const LONG_FRAMES = Number(process.argv[2] ?? 4_000);
-/** Parts of the long job at which memory is told. */
+/** Points of the job at which the memory is printed. */
 const QUARTERS = [0, 0.25, 0.5, 0.75, 1];
 const SAMPLE_EVERY_MS = 500;
 const PROGRAMS = {
@@ -52,9 +52,9 @@ const fleet = startStackCommand({
   },
 });
 try {
-  await fleet.said('The local fleet is up');
-  const card = await findStack(localFolder);
-  const media = storageAccount(card?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
+  await fleet.said('The local fleet is running');
+  const stack = await findStack(localFolder);
+  const media = storageAccount(stack?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
   const blobs = await openBlobStore({ media, system: null }, PATIENT);
   await runJob(blobs, WARM_FRAMES);
   report(await runJob(blobs, LONG_FRAMES));
@@ -89,7 +89,7 @@ async function runJob(blobs: BlobStore, frames: number): Promise<Sample[]> {
   }
 }
 
-/** Resident memory by program, each with its children that are not programs of their own. */
+/** Resident memory by program. A child counts as part of its parent, unless it is in PROGRAMS. */
 async function memory(): Promise<Record<Program, number>> {
   const kib: Record<Program, number> = {
     producer: 0,
@@ -133,13 +133,13 @@ function report(samples: readonly Sample[]): void {
   const mib = (kib: number | undefined): string => cell(((kib ?? 0) / 1024).toFixed(0));
   const head = ['start', '1/4', '1/2', '3/4', 'end', 'peak', 'slope', '2nd half'].map(cell).join('');
   print(
-    `${after.length} samples over ${LONG_FRAMES} frames of 64x48: MiB resident, and KiB per 1,000 frames`,
+    `${after.length} samples over ${LONG_FRAMES} frames of 64x48: resident MiB, and slope in KiB per 1,000 frames`,
   );
   print(`${''.padEnd(10)}${head}`);
   for (const name of Object.keys(PROGRAMS) as Program[]) {
     const values = after.map(({ kib }) => kib[name]);
-    const told = QUARTERS.map((part) => values[Math.round(part * (values.length - 1))]);
-    const line = [...told, Math.max(...values)].map(mib).join('');
+    const atQuarters = QUARTERS.map((part) => values[Math.round(part * (values.length - 1))]);
+    const line = [...atQuarters, Math.max(...values)].map(mib).join('');
     const slopes = [after, second].map((some) => cell((slopeOf(some, name) * 1000).toFixed(0))).join('');
     print(`${name.padEnd(10)}${line}${slopes}`);
   }

@@ -112,7 +112,7 @@ describe.each(Array.from({ length: TRIES }, (_, index) => index + 1))('try %s', 
 
   test('one Ctrl-C takes the fleet of npm start down in order', async () => {
     const terminal = startInTerminal('npm start');
-    await terminal.shows('Ctrl-C takes it down.');
+    await terminal.shows('Press Ctrl-C to stop it.');
     terminal.pressCtrlC();
     expect(await terminal.end).toBe(0);
     await nothingIsLeft();

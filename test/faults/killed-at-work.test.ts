@@ -35,7 +35,7 @@ beforeAll(async () => {
     localFolder,
     environment: { FRAMEFLEET_CAPACITY_MAX: '1', FRAMEFLEET_LEASE_SECONDS: '6' },
   });
-  await fleet.said('The local fleet is up');
+  await fleet.said('The local fleet is running');
   const card = await findStack(localFolder);
   const media = storageAccount(card?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
   blobs = await openBlobStore({ media, system: null }, PATIENT);

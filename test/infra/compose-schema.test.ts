@@ -1,6 +1,6 @@
 /**
- * `docker-compose.yml` against the Compose specification's own schema: a key that Compose does not know, or a value of another
- * kind, is found here and not by `docker compose up` on somebody's machine. What the file says is for `compose.test.ts`.
+ * Validates `docker-compose.yml` with the schema of the Compose specification, so that unknown keys and invalid values are found without
+ * `docker compose up`. `compose.test.ts` checks the contents.
  */
 import { readFileSync } from 'node:fs';
 
@@ -10,14 +10,14 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 
 const FILE = readFileSync('docker-compose.yml', 'utf8');
-/** As Go reads it: `30s`, `1m30s`. */
+/** Go's duration format: `30s`, `1m30s`. */
 const DURATION = /^(\d+(us|ms|s|m|h))+$/;
-/** A port or a range of them, perhaps of an address, perhaps to another, perhaps with its protocol. */
+/** A port or port range, with an optional address, target port and protocol. */
 const PORTS = /^(\[?[\d.:a-f]+\]?:)?(\d+(-\d+)?:)?\d+(-\d+)?(\/(tcp|udp|sctp))?$/;
 
 /**
- * The packaged schema is older than the file's `name`: it is added. A draft that no validator knows is named at its top, and its
- * parts have ids in the manner of an older one: neither says anything of what is valid.
+ * The packaged schema predates the top-level key `name`, so add it. Its `$schema` names a draft that validators do not support, and its
+ * ids follow an older draft; removing both does not change what is valid.
  */
 function composeValidator() {
   const { $schema: _draft, id: _id, properties, ...schema } = composeSchema;
@@ -31,58 +31,58 @@ function composeValidator() {
 }
 const isValid = composeValidator();
 
-/** Where a file is wrong, and why; none where it is right. */
-function faultsOf(text: string): string[] {
+/** The validation errors of a file; empty for a valid file. */
+function errorsOf(text: string): string[] {
   if (isValid(parse(text, { merge: true }))) return [];
   return (isValid.errors ?? []).map(
     ({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`,
   );
 }
 
-test('the file is one that the Compose specification allows', () => {
-  expect(faultsOf(FILE)).toEqual([]);
+test('the compose file is valid', () => {
+  expect(errorsOf(FILE)).toEqual([]);
 });
 
 test.each([
   [
-    'a misspelt key of a service',
+    'an unknown key of a service',
     'stop_grace_period:',
     'stop_grace_time:',
     /services\/producer .*stop_grace_time/,
   ],
-  ['a misspelt key of the file', /^volumes:/gm, 'volume:', /^ must NOT .*"volume"/],
+  ['an unknown top-level key', /^volumes:/gm, 'volume:', /^ must NOT .*"volume"/],
   [
-    'a number in place of a list',
+    'a number instead of a list',
     'volumes: [storage:/data]',
     'volumes: 10000',
     /services\/azurite\/volumes must be array/,
   ],
   [
-    'a word in place of yes or no',
+    'a string instead of a boolean',
     'read_only: true',
     'read_only: mostly',
     /services\/scaler\/read_only must be boolean/,
   ],
   [
-    'a time without a unit',
+    'a duration without a unit',
     'interval: 5s',
     'interval: "5"',
     /services\/redis\/healthcheck\/interval must match format "duration"/,
   ],
   [
-    'a port that is none',
+    'an invalid port',
     '127.0.0.1:9090:9090',
     '127.0.0.1:http',
     /services\/prometheus\/ports\/0 must match format "ports"/,
   ],
   [
-    'a condition that does not exist',
+    'an unknown condition',
     'service_completed_successfully',
     'service_done',
     /services\/producer\/depends_on\/prepare\/condition/,
   ],
-])('%s is found', (_, right, wrong, fault) => {
-  const text = FILE.replaceAll(right, wrong);
+])('%s is an error', (_, valid, invalid, error) => {
+  const text = FILE.replaceAll(valid, invalid);
   expect(text).not.toBe(FILE);
-  expect(faultsOf(text).filter((one) => fault.test(one))).not.toEqual([]);
+  expect(errorsOf(text).filter((one) => error.test(one))).not.toEqual([]);
 });

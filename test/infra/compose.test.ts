@@ -1,6 +1,6 @@
 /**
- * `docker-compose.yml` against the code: what it sets is what the programs read, and nobody but this machine reaches it. Without
- * a Docker engine; what its one-shot program does to an emulator is in `test/integration/`.
+ * Compares `docker-compose.yml` with the code: it sets the variables that the programs read, and only this machine can reach it. Runs
+ * without Docker; `test/integration/infra/docker-programs.test.ts` tests `prepare.ts`.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
@@ -34,7 +34,7 @@ const { services, volumes } = parse(readFileSync('docker-compose.yml', 'utf8'), 
 };
 const named = Object.entries(services).map(([name, service]) => ({ name, service }));
 
-/** As Compose fills it in where nothing is set: `${NAME:-default}`. */
+/** The environment of a service, with the defaults of `${NAME:-default}`. */
 const environmentOf = (name: string): Record<string, string> =>
   Object.fromEntries(
     Object.entries(services[name]?.environment ?? {}).map(([variable, value]) => [
@@ -47,8 +47,8 @@ const variablesOf = (...files: string[]): string[] =>
     (file) => readFileSync(file, 'utf8').match(/FRAMEFLEET_[A-Z_]+/g) ?? [],
   );
 
-/** A worker without a machine that goes, as it is by default. */
-const OF_A_WORKER = [
+/** Settings of a worker that keep their defaults, and those of machines that Azure can evict. */
+const WORKER_DEFAULTS = [
   'FRAMEFLEET_VM_NAME',
   'FRAMEFLEET_SCHEDULED_EVENTS_URL',
   'FRAMEFLEET_INFERENCE_THREADS',
@@ -58,63 +58,63 @@ const OF_A_WORKER = [
   'FRAMEFLEET_JPEG_QUALITY',
 ];
 
-/** What each program is left to have as it is by default, and why. */
-const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
+/** Variables that keep their defaults, with the reason. */
+const OMITTED: Readonly<Record<string, readonly string[]>> = {
   producer: [
-    // Days: the same everywhere.
+    // The retention is the same everywhere.
     'FRAMEFLEET_KEEP_FRAMES_SECONDS',
     'FRAMEFLEET_KEEP_FAILED_FRAMES_SECONDS',
-    // What is free: a volume has no bound of its own.
+    // The default is the free disk space, because a volume has no limit of its own.
     'FRAMEFLEET_WORK_BYTES_MAX',
-    // What a source may be: the same everywhere.
+    // The limits for sources are the same everywhere.
     'FRAMEFLEET_DURATION_SECONDS_MAX',
     'FRAMEFLEET_FRAMES_MAX',
     'FRAMEFLEET_STEP_SECONDS_MAX',
     'FRAMEFLEET_PIXELS_MAX',
   ],
   scaler: [
-    // Of scale sets.
+    // Only for scale sets.
     'FRAMEFLEET_SUBSCRIPTION_ID',
     'FRAMEFLEET_RESOURCE_GROUP',
     'FRAMEFLEET_SCALE_SETS',
     'FRAMEFLEET_ON_DEMAND_BASE',
     'FRAMEFLEET_ENGINES_PER_INSTANCE',
-    // A variable is enough.
+    // FRAMEFLEET_SCALER_TOKEN is used instead.
     'FRAMEFLEET_SCALER_TOKEN_FILE',
     // Processes cost nothing and start in seconds.
     'FRAMEFLEET_CAPACITY_MIN',
     'FRAMEFLEET_SPENDING_PER_HOUR_MAX',
     'FRAMEFLEET_BOOT_TIMEOUT_SECONDS',
     'FRAMEFLEET_HEARTBEAT_STALE_SECONDS',
-    // Its workers': each gets an id of its own and its share of the cores, and has no machine that goes.
+    // The scaler gives each worker its own id and a share of the cores, and there are no evictions.
     'FRAMEFLEET_VM_ID',
     'FRAMEFLEET_GPU',
-    ...OF_A_WORKER,
+    ...WORKER_DEFAULTS,
   ],
-  'worker-gpu': OF_A_WORKER,
+  'worker-gpu': WORKER_DEFAULTS,
 };
 
 describe('variables', () => {
   test.each([
     ['producer', ['producer/config.ts']],
-    // Its workers are started with its environment.
+    // The workers inherit the environment of the scaler.
     ['scaler', ['scaler/config.ts', 'worker/config.ts']],
     ['worker-gpu', ['worker/config.ts']],
   ] as const)(
-    '%s is told everything it reads but for what is left out on purpose, and nothing else',
+    '%s gets every variable that it reads, except the omitted ones, and no other',
     (name, files) => {
       const read = new Set(variablesOf(...files));
-      const told = [...Object.keys(environmentOf(name)), ...(LEFT_OUT[name] ?? [])];
-      expect(told.toSorted()).toEqual([...read].toSorted());
+      const set = [...Object.keys(environmentOf(name)), ...(OMITTED[name] ?? [])];
+      expect(set.toSorted()).toEqual([...read].toSorted());
     },
   );
 
-  test('what prepares the emulator is told what it reads, and nothing else', () => {
+  test('prepare gets exactly the variables that it reads', () => {
     const read = new Set(readFileSync('infra/docker/config.ts', 'utf8').match(/FRAMEFLEET_[A-Z_]+/g));
     expect(Object.keys(environmentOf('prepare')).toSorted()).toEqual([...read].toSorted());
   });
 
-  test('each program can use what it is told', () => {
+  test('each program accepts its variables', () => {
     expect(producerConfig(environmentOf('producer'))).toMatchObject({
       http: { host: '0.0.0.0', port: 8080 },
     });
@@ -125,7 +125,7 @@ describe('variables', () => {
     expect(prepareConfig(environmentOf('prepare')).mediaStorage).toContain('framefleetmedia');
   });
 
-  test('all use the same storage, in which the emulator has the accounts', () => {
+  test('all services use the same storage accounts, which the emulator has', () => {
     const rooms = ['prepare', 'producer', 'scaler', 'worker-gpu'].map(environmentOf);
     for (const account of ['MEDIA', 'SYSTEM']) {
       const settings = new Set(rooms.map((environment) => environment[`FRAMEFLEET_${account}_STORAGE`]));
@@ -135,7 +135,7 @@ describe('variables', () => {
     }
   });
 
-  test('the commands at a desk reach the same storage and the scaler, by the ports that are published', () => {
+  test('compose.env points the npm commands to the published ports of storage and scaler', () => {
     const desk = parseEnv(readFileSync('infra/docker/compose.env', 'utf8'));
     const commands = variablesOf(...globSync(['producer/*/config.ts', 'scaler/*/config.ts']));
     expect(Object.keys(desk).filter((name) => !commands.includes(name))).toEqual([]);
@@ -156,12 +156,12 @@ describe('variables', () => {
 });
 
 describe('services', () => {
-  test.each(named)('$name has a pinned image, restarts, and says whether it is well', ({ name, service }) => {
+  test.each(named)('$name has a pinned image, a restart policy and a health check', ({ name, service }) => {
     const isOurs = service.build !== undefined;
     expect(isOurs ? service.image.startsWith('framefleet/') : /:v?\d+\.\d+\.\d+/.test(service.image)).toBe(
       true,
     );
-    // One ends when it is done: that is its health.
+    // prepare exits when it is done, so it has no health check.
     const once = { restart: 'on-failure:5', isChecked: false };
     const always = { restart: 'unless-stopped', isChecked: true };
     const { restart, healthcheck } = service;
@@ -170,13 +170,16 @@ describe('services', () => {
     );
   });
 
-  test.each(named)('$name binds no port beyond this machine, and gains no privileges', ({ service }) => {
-    expect((service.ports ?? []).filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
-    expect(service.security_opt).toEqual(['no-new-privileges:true']);
-  });
+  test.each(named)(
+    '$name publishes ports on the loopback interface only, and cannot gain privileges',
+    ({ service }) => {
+      expect((service.ports ?? []).filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
+      expect(service.security_opt).toEqual(['no-new-privileges:true']);
+    },
+  );
 
   test.each(named.filter(({ service }) => service.build !== undefined))(
-    '$name is built from a file and a target that exist, and cannot write but where it must',
+    '$name has an existing Dockerfile and target, and a read-only file system',
     ({ service }) => {
       const text = readFileSync(service.build?.dockerfile ?? '', 'utf8');
       expect(text).toMatch(new RegExp(` AS ${service.build?.target ?? 'producer'}$`, 'm'));
@@ -187,7 +190,7 @@ describe('services', () => {
     },
   );
 
-  test('they wait for what they need, and what is mounted exists', () => {
+  test('services wait for their dependencies, and every mount exists', () => {
     const needs = named.flatMap(({ service }) => Object.entries(service.depends_on ?? {}));
     expect(needs.length).toBeGreaterThan(5);
     const conditions = needs.map(([name, { condition }]) => ({ name, condition }));
@@ -208,7 +211,7 @@ describe('services', () => {
     expect(Object.keys(volumes).filter((name) => !mounted.includes(name))).toEqual([]);
   });
 
-  test('Redis evicts nothing, and the emulator is the one of the tests and takes what the SDK speaks', () => {
+  test('Redis does not evict keys, and the emulator has the version of the tests', () => {
     expect(services['redis']?.command).toContain('--maxmemory-policy noeviction');
     const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
       packages: Record<string, { version: string }>;

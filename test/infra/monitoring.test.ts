@@ -1,14 +1,14 @@
-/** What is watched, in the words of the code: reasons that exist, alerts that are tried, a dashboard that is where Grafana looks. */
+/** Alerts, scrape configurations and dashboard are consistent with the code, with their tests and with the compose file. */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
+import { dashboard } from '../../infra/monitoring/render/dashboard-schema.ts';
 import { REASONS } from '../../scaler/decide/decision.ts';
 import { INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
 import { POISON_REASONS, STAGES } from '../../shared/contract/messages.ts';
-import { dashboard } from '../bench/dashboard/dashboard.ts';
 
 const MONITORING = 'infra/monitoring';
 const yaml = (name: string): unknown =>
@@ -22,12 +22,12 @@ interface Rule {
 }
 
 const alerts = (yaml('alerts.yml') as { groups: { rules: Rule[] }[] }).groups.flatMap(({ rules }) => rules);
-const trials = readFileSync(`${MONITORING}/alerts.test.yml`, 'utf8');
+const alertTests = readFileSync(`${MONITORING}/alerts.test.yml`, 'utf8');
 
-/** Of 30 pixels, 8 apart, in the 1,080 of a screen. */
-const WALL_ROWS = 28;
+/** Grid rows on a screen of 1,080 pixels: 30 pixels each, 8 apart. */
+const SCREEN_ROWS = 28;
 const DASHBOARD = `${MONITORING}/grafana/dashboards/framefleet.json`;
-// Parsed as what can be drawn: see `npm run draw:dashboard`.
+// The strict schema of the renderer: see `npm run draw:dashboard`.
 const shipped = dashboard.parse(JSON.parse(readFileSync(DASHBOARD, 'utf8')));
 const { panels: all } = shipped;
 const panels = all.filter((panel) => panel.type !== 'row');
@@ -36,45 +36,45 @@ const compose = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true 
 };
 
 describe('alerts', () => {
-  test('each has a name of its own, a severity, and says what is wrong and what to do', () => {
+  test('every alert has a unique name, a severity, a summary and a description', () => {
     expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length);
-    const poor = alerts.filter(
+    const incomplete = alerts.filter(
       ({ labels, annotations }) =>
         !['warning', 'critical'].includes(labels.severity) ||
         annotations.summary.length < 10 ||
         annotations.description.length < 60,
     );
-    expect(poor).toEqual([]);
+    expect(incomplete).toEqual([]);
   });
 
-  test('each is tried in trouble and in peace', () => {
-    const untried = alerts.filter(
+  test('every alert is tested both firing and silent', () => {
+    const untested = alerts.filter(
       ({ alert }) =>
-        !trials.includes(`ALERTS{alertname="${alert}",alertstate="firing"}`) ||
-        !trials.includes(`{ alertname: ${alert}, `),
+        !alertTests.includes(`ALERTS{alertname="${alert}",alertstate="firing"}`) ||
+        !alertTests.includes(`{ alertname: ${alert}, `),
     );
-    expect(untried.map(({ alert }) => alert)).toEqual([]);
+    expect(untested.map(({ alert }) => alert)).toEqual([]);
   });
 
-  test('labels that are asked for are of the closed sets of the code', () => {
+  test('every label value in a query exists in the code', () => {
     const text = [
       ...alerts.map(({ expr }) => expr),
       ...panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
     ]
-      .concat(readFileSync(`${MONITORING}/rules.yml`, 'utf8'), trials)
+      .concat(readFileSync(`${MONITORING}/rules.yml`, 'utf8'), alertTests)
       .join('\n');
-    const asked = (label: string): string[] =>
+    const valuesOf = (label: string): string[] =>
       [...text.matchAll(new RegExp(`[{,]\\s*${label}=~?"([^"]+)"`, 'g'))].flatMap(([, values]) =>
         (values ?? '').split('|'),
       );
     const blocked = readFileSync('scaler/README.md', 'utf8');
     const reasons = new Set<string>([...REASONS, ...POISON_REASONS]);
-    expect(asked('reason').length).toBeGreaterThan(5);
+    expect(valuesOf('reason').length).toBeGreaterThan(5);
     expect(
-      asked('reason').filter((reason) => !reasons.has(reason) && !blocked.includes(`| \`${reason}\` |`)),
+      valuesOf('reason').filter((reason) => !reasons.has(reason) && !blocked.includes(`| \`${reason}\` |`)),
     ).toEqual([]);
-    expect(asked('phase').filter((phase) => !INSTANCE_PHASES.some((one) => one === phase))).toEqual([]);
-    expect(asked('stage').filter((stage) => !STAGES.some((one) => one === stage))).toEqual([]);
+    expect(valuesOf('phase').filter((phase) => !INSTANCE_PHASES.some((one) => one === phase))).toEqual([]);
+    expect(valuesOf('stage').filter((stage) => !STAGES.some((one) => one === stage))).toEqual([]);
   });
 });
 
@@ -86,19 +86,19 @@ describe('Prometheus', () => {
   }
   const { scrape_configs: scrapes } = yaml('prometheus.yml') as { scrape_configs: Scrape[] };
 
-  test('looks at services of the compose file, where they serve', () => {
-    const looked = scrapes.flatMap(({ static_configs: fixed = [], dns_sd_configs: found = [] }) => [
+  test('scrapes services of the compose file on their ports', () => {
+    const scraped = scrapes.flatMap(({ static_configs: fixed = [], dns_sd_configs: found = [] }) => [
       ...fixed.flatMap(({ targets }) => targets),
       ...found.flatMap(({ names, port }) => names.map((name) => `${name}:${port}`)),
     ]);
-    expect(looked.length).toBe(scrapes.length);
-    for (const target of looked) {
+    expect(scraped.length).toBe(scrapes.length);
+    for (const target of scraped) {
       const [name = '', port] = target.split(':');
       expect(String(compose.services[name]?.environment?.['FRAMEFLEET_HTTP_PORT'])).toBe(port);
     }
   });
 
-  test('names its jobs after the rooms, in both files', () => {
+  test('names its jobs after the rooms in both configurations', () => {
     const rooms = scrapes.map(({ job_name: name }) => name);
     expect(rooms).toEqual(['producer', 'scaler', 'worker']);
     const azure = readFileSync(`${MONITORING}/prometheus-azure.yml`, 'utf8');
@@ -107,7 +107,7 @@ describe('Prometheus', () => {
 });
 
 describe('Grafana', () => {
-  test('every panel says what it shows, has a place of its own and asks the source that is provided', () => {
+  test('every panel has a description, a unique id and the provisioned data source', () => {
     const { datasources } = yaml('grafana/provisioning/datasources/prometheus.yml') as {
       datasources: { uid: string }[];
     };
@@ -123,7 +123,7 @@ describe('Grafana', () => {
     ).toEqual([]);
   });
 
-  test('panels overlap nowhere, and leave no hole in the 24 columns', () => {
+  test('panels fill the 24 columns without overlaps or gaps', () => {
     const cells = all.flatMap(({ gridPos: { x, y, w, h } }) =>
       Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`),
     );
@@ -132,23 +132,33 @@ describe('Grafana', () => {
     expect(cells.length).toBe(24 * rows);
   });
 
-  test('the wall is one screen: what is above the first row title is seen without scrolling', () => {
-    const closer = all.findIndex(({ type }) => type === 'row');
-    const wall = all.slice(0, closer);
-    expect(Math.max(...wall.map(({ gridPos }) => gridPos.y + gridPos.h))).toBeLessThanOrEqual(WALL_ROWS);
-    const shown = wall.map(({ title }) => title).join('\n');
-    for (const word of [/Frames left/, /Done in/, /by phase/, /by stage/, /Device busy/, /Money/, /Poison/])
+  test('the panels above the first row fit on one screen', () => {
+    const firstRow = all.findIndex(({ type }) => type === 'row');
+    const firstScreen = all.slice(0, firstRow);
+    expect(Math.max(...firstScreen.map(({ gridPos }) => gridPos.y + gridPos.h))).toBeLessThanOrEqual(
+      SCREEN_ROWS,
+    );
+    const shown = firstScreen.map(({ title }) => title).join('\n');
+    for (const word of [
+      /Frames remaining/,
+      /Time remaining/,
+      /by phase/,
+      /by stage/,
+      /utilization/,
+      /Cost/,
+      /Poison/,
+    ])
       expect(shown).toMatch(word);
   });
 
-  test('a panel without data says why it has none', () => {
-    const silent = panels.filter(
+  test('every panel has a message for missing data', () => {
+    const withoutMessage = panels.filter(
       ({ title, fieldConfig }) => fieldConfig.defaults.noValue === undefined && title !== 'Alerts',
     );
-    expect(silent.map(({ title }) => title)).toEqual([]);
+    expect(withoutMessage.map(({ title }) => title)).toEqual([]);
   });
 
-  test('what cannot be drawn is refused, and not left out of the picture', () => {
+  test('the renderer rejects features that it does not support', () => {
     const isDrawn = (change: object) =>
       dashboard.safeParse({ ...shipped, panels: [{ ...all[0], ...change }] }).success;
     const [{ fieldConfig, options } = {}] = panels;
@@ -161,14 +171,14 @@ describe('Grafana', () => {
     );
   });
 
-  test('every reason of a decision has a colour by its meaning', () => {
-    const why = panels.find(({ title }) => title.startsWith('Why'));
+  test('every decision reason matches exactly one colour rule', () => {
+    const why = panels.find(({ title }) => title === 'Scaling decisions by reason');
     const patterns = (why?.fieldConfig.overrides ?? []).map(({ matcher }) => matcher.options.slice(1, -1));
     const matching = (reason: string) => patterns.filter((pattern) => new RegExp(pattern).test(reason));
     expect(REASONS.filter((reason) => matching(reason).length !== 1)).toEqual([]);
   });
 
-  test('looks for dashboards where the compose file puts them', () => {
+  test('the compose file mounts the dashboards where Grafana reads them', () => {
     const { providers } = yaml('grafana/provisioning/dashboards/framefleet.yml') as {
       providers: { options: { path: string } }[];
     };

@@ -1,16 +1,16 @@
-/** What the ground's README says in numbers and names, against the files it speaks of: what there is, what is set, what it costs. */
+/** Compares the Terraform README with the configuration: files, default values, prices and retention. */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { runInNewContext } from 'node:vm';
 
 import { describe, expect, test } from 'vitest';
 
-const GROUND = 'infra/terraform';
-const readme = readFileSync(`${GROUND}/README.md`, 'utf8');
-const textOf = (name: string): string => readFileSync(`${GROUND}/${name}`, 'utf8');
+const TERRAFORM = 'infra/terraform';
+const readme = readFileSync(`${TERRAFORM}/README.md`, 'utf8');
+const textOf = (name: string): string => readFileSync(`${TERRAFORM}/${name}`, 'utf8');
 const variables = ['variables.tf', 'variables-fleet.tf', 'variables-programs.tf'].map(textOf).join('\n');
 
-/** The rows of a section's table, as cells; without its head. */
+/** The cells of a section's table, without the header row. */
 function rowsOf(section: string): string[][] {
   const text = readme.split(/^## /m).find((one) => one.startsWith(`${section}\n`)) ?? '';
   return text
@@ -22,16 +22,16 @@ function rowsOf(section: string): string[][] {
 }
 const namesIn = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name ?? '');
 
-test('every file of the ground is in the table of what there is, and the other way round', () => {
+test('the table of files lists every file and folder, and no other', () => {
   const named = rowsOf('What there is').flatMap(([cell]) => namesIn(cell));
   const present = [
-    ...globSync(`${GROUND}/*.tf`).map((name) => path.basename(name)),
-    ...globSync(`${GROUND}/*/`).map((name) => `${path.basename(name)}/`),
+    ...globSync(`${TERRAFORM}/*.tf`).map((name) => path.basename(name)),
+    ...globSync(`${TERRAFORM}/*/`).map((name) => `${path.basename(name)}/`),
   ];
   expect(named.toSorted()).toEqual(present.toSorted());
 });
 
-test('every plain default is in the table of settings', () => {
+test('the table of settings shows every simple default value', () => {
   const blocks = [...variables.matchAll(/^variable "(\w+)" \{([\s\S]*?)^\}/gm)];
   const defaults = blocks.flatMap(([, name = '', body = '']) => {
     const value = /^ {2}default += "?([^"\n{[]+)"?$/m.exec(body)?.[1];
@@ -40,8 +40,8 @@ test('every plain default is in the table of settings', () => {
   expect(defaults.length).toBeGreaterThan(15);
   const rows = rowsOf('Settings');
   const missing = defaults.filter(({ name, value }) => {
-    const said = rows.find(([cell]) => namesIn(cell).includes(name))?.[1] ?? '';
-    return !said.includes(value.replace('docker.io/library/', ''));
+    const shown = rows.find(([cell]) => namesIn(cell).includes(name))?.[1] ?? '';
+    return !shown.includes(value.replace('docker.io/library/', ''));
   });
   expect(missing).toEqual([]);
 });
@@ -49,11 +49,11 @@ test('every plain default is in the table of settings', () => {
 describe('costs', () => {
   const rows = rowsOf('What it costs');
 
-  test('at rest are what their reckoning comes to, and add up', () => {
-    const reckoned = rows.filter(([, reckoning = '']) => reckoning !== '');
-    expect(reckoned.length).toBeGreaterThan(5);
-    for (const [what, reckoning = '', about = ''] of reckoned) {
-      const expression = reckoning
+  test('while idle match their calculations and add up', () => {
+    const calculated = rows.filter(([, calculation = '']) => calculation !== '');
+    expect(calculated.length).toBeGreaterThan(5);
+    for (const [what, calculation = '', about = ''] of calculated) {
+      const expression = calculation
         .replaceAll(',', '')
         .replaceAll('×', '*')
         .replaceAll('÷', '/')
@@ -64,15 +64,15 @@ describe('costs', () => {
         about: Math.round(Number(runInNewContext(expression))),
       });
     }
-    const sum = reckoned.reduce((total, [, , about = '']) => total + amountIn(about), 0);
-    const said = amountIn(rows.at(-1)?.[2] ?? '');
-    // What has no reckoning is under 5.
-    expect(said).toBeGreaterThan(sum);
-    expect(said).toBeLessThan(sum + 5);
+    const sum = calculated.reduce((subtotal, [, , about = '']) => subtotal + amountIn(about), 0);
+    const total = amountIn(rows.at(-1)?.[2] ?? '');
+    // The row without a calculation is under 5.
+    expect(total).toBeGreaterThan(sum);
+    expect(total).toBeLessThan(sum + 5);
   });
 
-  test('at rest are those of programs as large as here', () => {
-    const [producer = '', others = ''] = rows.map(([, reckoning]) => reckoning);
+  test('while idle use the sizes of the programs in the configuration', () => {
+    const [producer = '', others = ''] = rows.map(([, calculation]) => calculation);
     const [, cpu, memory] = /default = \{ cpu = (\S+), memory = (\S+) \}/.exec(variables) ?? [];
     expect(producer).toContain(`(${cpu} × 0.000024 + ${memory} × 0.000003)`);
     for (const file of ['scaler.tf', 'redis.tf']) {
@@ -81,7 +81,7 @@ describe('costs', () => {
     }
   });
 
-  test('at work are those that the scaler reckons with', () => {
+  test('of machines are the prices that the scaler uses', () => {
     const priceOf = (size: string): readonly string[] => {
       const line = new RegExp(`${size} += \\{ on-demand = (\\S+), spot = (\\S+) \\}`).exec(
         textOf('sizes.tf'),
@@ -99,7 +99,7 @@ describe('costs', () => {
   });
 });
 
-test('the days for which something can be had back are those that the accounts keep', () => {
+test('the README states the soft-delete retention of the accounts', () => {
   const days = (file: string) =>
     [...textOf(file).matchAll(/(\w+)_retention_policy \{\n +days = (\d+)/g)].map(([, kind, count]) => [
       kind,
@@ -110,7 +110,7 @@ test('the days for which something can be had back are those that the accounts k
     ['container_delete', '7'],
   ]);
   expect(days('storage-system.tf')).toEqual([['container_delete', '7']]);
-  expect(readme).toContain('containers can be had back for a week, sources and results for three days');
+  expect(readme).toContain('containers can be restored for a week, sources and results for three days');
 });
 
 /** The number in a cell: `**about 180**`, `−5`. */

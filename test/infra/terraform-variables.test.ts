@@ -1,50 +1,50 @@
 /**
- * What the ground tells each program, by its text: every variable that a `config.ts` reads is set in `infra/terraform`, or left
- * out here with a reason; and nothing is set that nobody reads. `test/terraform/programs.test.ts` asks the same of the real
- * Terraform, where that is, and whether the programs take the values.
+ * Environment variables in the Terraform files: every variable that a `config.ts` reads is set, or is omitted here with a reason, and
+ * every variable that is set is read. `test/terraform/programs.test.ts` checks the same with the real Terraform, and that the programs
+ * accept the values.
  */
 import { globSync, readFileSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
 
-const GROUND = 'infra/terraform';
-/** What every service reads. */
-const OF_SERVICES = 'shared/runtime/service-variables.ts';
+const TERRAFORM = 'infra/terraform';
+/** The variables that every service reads. */
+const SERVICE_VARIABLES = 'shared/runtime/service-variables.ts';
 
-interface Told {
-  /** Maps of variables, by the name of the local value. */
+interface ProgramVariables {
+  /** The names of the local values that map variables. */
   readonly maps: readonly string[];
-  /** A script that adds some of its own. */
+  /** A script that adds variables. */
   readonly script?: string;
-  readonly leftOut: readonly string[];
-  /** Read by another program than the service itself. */
-  readonly besides: readonly string[];
+  readonly omitted: readonly string[];
+  /** Read by another program in the same container. */
+  readonly additional: readonly string[];
 }
 
-const PROGRAMS: Readonly<Record<string, Told>> = {
+const PROGRAMS: Readonly<Record<string, ProgramVariables>> = {
   producer: {
     maps: ['app_env', 'producer_env', 'redis_secrets'],
-    leftOut: [],
-    besides: [],
+    omitted: [],
+    additional: [],
   },
   worker: {
     maps: ['worker_env'],
-    // What a machine knows of itself.
+    // Adds the id and name of the machine, and the GPU.
     script: 'templates/framefleet-worker.sh.tftpl',
-    // Any free port: several workers share a machine, and nobody gathers metrics there.
-    leftOut: ['FRAMEFLEET_HTTP_PORT'],
-    besides: [],
+    // Each worker uses a free port, because several share a machine, and their metrics are not scraped.
+    omitted: ['FRAMEFLEET_HTTP_PORT'],
+    additional: [],
   },
   scaler: {
     maps: ['app_env', 'scaler_env', 'scaler_secrets', 'redis_secrets'],
-    // Another way to say FRAMEFLEET_SCALER_TOKEN.
-    leftOut: ['FRAMEFLEET_SCALER_TOKEN_FILE'],
-    // For `npm run scale`, typed inside the container.
-    besides: ['FRAMEFLEET_SCALER_URL'],
+    // An alternative to FRAMEFLEET_SCALER_TOKEN.
+    omitted: ['FRAMEFLEET_SCALER_TOKEN_FILE'],
+    // For scaler/cli/scale.ts inside the container.
+    additional: ['FRAMEFLEET_SCALER_URL'],
   },
 };
 
-const ground = globSync(`${GROUND}/*.tf`)
+const configuration = globSync(`${TERRAFORM}/*.tf`)
   .toSorted()
   .map((name) => readFileSync(name, 'utf8'))
   .join('\n');
@@ -54,54 +54,54 @@ const namesIn = (text: string): string[] =>
 const readBy = (...files: readonly string[]): string[] =>
   namesIn(files.map((file) => readFileSync(file, 'utf8')).join('\n'));
 
-/** The text of a local value: from its name to the line that closes it, which is indented as the name is. */
+/** The text of a local value: from its name to the closing line with the same indentation. */
 function textOfLocal(name: string): string {
-  const text = new RegExp(`^ {2}${name} += [\\s\\S]*?^ {2}[})\\]]`, 'm').exec(ground)?.[0];
-  if (text === undefined) throw new Error(`expected a local value ${name} of several lines`);
+  const text = new RegExp(`^ {2}${name} += [\\s\\S]*?^ {2}[})\\]]`, 'm').exec(configuration)?.[0];
+  if (text === undefined) throw new Error(`expected a multi-line local value ${name}`);
   return text;
 }
 
-/** The variables that a map sets: its keys, not what its values or comments speak of. */
+/** The keys of a map. Ignores variables in its values and comments. */
 const keysOf = (map: string): string[] =>
   [...textOfLocal(map).matchAll(/^[ {]*(FRAMEFLEET_[A-Z_]+) += /gm)].map(([, name]) => name ?? '');
 
-function toldTo({ maps, script }: Told): string[] {
-  const own = script === undefined ? '' : readFileSync(`${GROUND}/${script}`, 'utf8');
+function passedTo({ maps, script }: ProgramVariables): string[] {
+  const own = script === undefined ? '' : readFileSync(`${TERRAFORM}/${script}`, 'utf8');
   return [...maps.flatMap(keysOf), ...[...own.matchAll(/--env "(\w+)=/g)].map(([, name]) => name ?? '')];
 }
 
 describe.each(Object.entries(PROGRAMS))('%s', (room, program) => {
-  const read = readBy(`${room}/config.ts`, OF_SERVICES);
+  const read = readBy(`${room}/config.ts`, SERVICE_VARIABLES);
 
-  test('is told every variable it reads but for what is left out on purpose, and nothing else', () => {
+  test('gets every variable that it reads, except the omitted ones, and no other', () => {
     expect(read.length).toBeGreaterThan(10);
-    const accounted = [...new Set(toldTo(program)), ...program.leftOut];
-    expect(accounted.toSorted()).toEqual([...read, ...program.besides].toSorted());
+    const accountedFor = [...new Set(passedTo(program)), ...program.omitted];
+    expect(accountedFor.toSorted()).toEqual([...read, ...program.additional].toSorted());
   });
 
-  test('is given the maps that were looked at', () => {
-    // A map that nobody passes on would look as well as one that is.
-    const unused = program.maps.filter((map) => !new RegExp(`\\blocal\\.${map}\\b`).test(ground));
+  test('uses the maps that the test reads', () => {
+    // Otherwise an unused map would pass the test above.
+    const unused = program.maps.filter((map) => !new RegExp(`\\blocal\\.${map}\\b`).test(configuration));
     expect(unused).toEqual([]);
   });
 });
 
-test('no word of the ground is a variable that nobody reads', () => {
-  const known = new Set(readBy(...globSync('{producer,worker,scaler}/**/config.ts'), OF_SERVICES));
-  const templates = globSync(`${GROUND}/templates/*`).map((name) => readFileSync(name, 'utf8'));
-  const named = namesIn([ground, ...templates].join('\n'));
+test('every variable in the configuration is read by a program', () => {
+  const known = new Set(readBy(...globSync('{producer,worker,scaler}/**/config.ts'), SERVICE_VARIABLES));
+  const templates = globSync(`${TERRAFORM}/templates/*`).map((name) => readFileSync(name, 'utf8'));
+  const named = namesIn([configuration, ...templates].join('\n'));
   expect(named.length).toBeGreaterThan(40);
   expect(named.filter((name) => !known.has(name))).toEqual([]);
 });
 
-test('what is put into .env for the commands at a desk is what they read', () => {
+test('the npm commands read every variable of the output env', () => {
   const commands = readBy(
     'producer/cli/enqueue/config.ts',
     'producer/cli/config.ts',
     'scaler/cli/config.ts',
     'infra/doctor/config.ts',
   );
-  const env = /^output "env" \{[\s\S]*?^\}/m.exec(ground)?.[0] ?? '';
+  const env = /^output "env" \{[\s\S]*?^\}/m.exec(configuration)?.[0] ?? '';
   expect(namesIn(env)).toContain('FRAMEFLEET_MEDIA_STORAGE');
   expect(namesIn(env).filter((name) => !commands.includes(name))).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** A finding in one line, with what to do about it: for tests that read the whole sentence. */
+/** Formats a finding and its hint as one line, for tests that compare the full text. */
 import type { Finding } from '../../shared/contract/finding.ts';
 
 export function findingLine({ topic, verdict, says, todo = '' }: Finding): string {

@@ -1,13 +1,13 @@
-/** A probe that does not do what probes do: the provider it is asked for says how. */
+/** A provider probe that misbehaves. The requested provider selects how. */
 const [, , provider = ''] = process.argv;
 process.stderr.write('the last words\n');
 switch (provider) {
   case 'tensorrt':
-    stayForEver();
+    runForever();
     break;
   case 'cuda':
     process.kill(process.pid, 'SIGSEGV');
-    stayForEver(); // Should the signal take a moment.
+    runForever(); // Until the signal arrives.
     break;
   case 'webgpu':
     process.stdout.write('{"ok": true}\n');
@@ -17,6 +17,6 @@ switch (provider) {
     process.stdout.write('all is well\n');
 }
 
-function stayForEver(): void {
+function runForever(): void {
   setInterval(() => undefined, 1_000);
 }

@@ -1,4 +1,4 @@
-/** A real Prometheus that scrapes what a test names, on a port of its own; and the check of what is scraped. */
+/** Starts a real Prometheus on a free port with the scrape targets of a test, and runs promtool. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -11,13 +11,13 @@ import { eventually } from './eventually.ts';
 
 export interface Prometheus extends AsyncDisposable {
   readonly url: string;
-  /** Names of series of this job that have been stored, sorted. */
+  /** The sorted names of the stored series of a job. */
   series(job: string): Promise<string[]>;
-  /** The value of the one series that an expression gives; undefined while there is none. */
+  /** The value of the first series of an expression; undefined if there is none. */
   value(expression: string): Promise<number | undefined>;
 }
 
-/** A job's one address, or a file that lists addresses as they come and go (`file_sd_configs`). */
+/** One address, or a `file_sd_configs` file whose addresses may change. */
 type Target = string | { readonly file: string };
 
 export async function startPrometheus(
@@ -48,13 +48,13 @@ export async function startPrometheus(
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
-  const gone = exited(child).then(({ status }) => {
-    throw new Error(`prometheus ended with ${status}: is it installed?`);
+  const exit = exited(child).then(({ status }) => {
+    throw new Error(`prometheus exited with status ${status}. Check that it is installed.`);
   });
-  gone.catch(() => undefined); // Raced below, and of no interest after that.
+  exit.catch(() => undefined); // Matters only until Prometheus is ready.
   const get = async (query: string): Promise<unknown> => (await fetch(`http://${address}${query}`)).json();
   await Promise.race([
-    gone,
+    exit,
     eventually('Prometheus is ready', () =>
       fetch(`http://${address}/-/ready`).then(
         ({ ok }) => ok,
@@ -82,24 +82,24 @@ export async function startPrometheus(
   };
 }
 
-export interface Verdict {
+export interface PromtoolResult {
   readonly status: number;
-  readonly said: string;
+  readonly output: string;
 }
 
-/** What `promtool check metrics` says of a page of metrics: nothing where all is well. */
-export async function checkMetrics(page: string): Promise<Verdict> {
+/** Runs `promtool check metrics`, which prints nothing for valid metrics. */
+export async function checkMetrics(page: string): Promise<PromtoolResult> {
   return promtool(['check', 'metrics'], page);
 }
 
-/** Prometheus' own tool: its exit status is 0 where it has nothing against what it was shown. */
-export async function promtool(args: readonly string[], input = ''): Promise<Verdict> {
+/** Runs promtool. Its exit status is 0 on success. */
+export async function promtool(args: readonly string[], input = ''): Promise<PromtoolResult> {
   const child = spawn('promtool', [...args], { stdio: 'pipe' });
-  const said = Promise.all([text(child.stdout), text(child.stderr)]);
+  const output = Promise.all([text(child.stdout), text(child.stderr)]);
   const end = once(child, 'exit');
   child.stdin.end(input);
   const [status] = (await end) as [number];
-  return { status, said: (await said).join('') };
+  return { status, output: (await output).join('') };
 }
 
 async function freePort(): Promise<number> {

@@ -1,8 +1,8 @@
 /**
- * Azure's metadata service as far as Scheduled Events go, with what a test wants to happen to the machine.
+ * A fake of Azure's Scheduled Events service, with events that a test schedules.
  *
- * An event is Scheduled, and Started once it was acknowledged or its time has come: then it has no time any more. The
- * document's incarnation rises with every change. The service can also be made to fail, to hang, and to talk nonsense.
+ * An event is first Scheduled. It becomes Started when it is acknowledged or when its NotBefore time has passed; NotBefore is empty then.
+ * The document incarnation increases with every change. The service can also fail, hang, or return an invalid body.
  */
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,7 +15,13 @@ import { parseJson } from '../../shared/contract/parse-json.ts';
 const PATH = '/metadata/scheduledevents';
 const startRequests = z.object({ StartRequests: z.array(z.object({ EventId: z.string() })).min(1) });
 
-type Answering = 'well' | 'fails' | 'hangs' | 'babbles';
+type ServerMode = 'normal' | 'fails' | 'hangs' | 'invalid';
+
+interface EventOptions {
+  readonly eventType: string;
+  readonly resources: readonly string[];
+  readonly noticeSeconds: number;
+}
 
 interface ScheduledEvent {
   readonly id: string;
@@ -26,11 +32,11 @@ interface ScheduledEvent {
 }
 
 export class ScheduledEventsServer implements AsyncDisposable {
-  /** Ids of events, in the order in which they were acknowledged. */
+  /** Ids of acknowledged events, in order. */
   readonly acknowledged: string[] = [];
-  /** Requests for the document, however they were answered. */
+  /** Number of requests for the document, including failed ones. */
   polls = 0;
-  #answering: Answering = 'well';
+  #mode: ServerMode = 'normal';
   #events: ScheduledEvent[] = [];
   #incarnation = 1;
   #scheduled = 0;
@@ -48,16 +54,8 @@ export class ScheduledEventsServer implements AsyncDisposable {
     return this;
   }
 
-  /** Returns the new event's id. Without notice it is Started at once, as when hardware fails. */
-  schedule({
-    eventType,
-    resources,
-    noticeSeconds,
-  }: {
-    readonly eventType: string;
-    readonly resources: readonly string[];
-    readonly noticeSeconds: number;
-  }): string {
+  /** Returns the id of the new event. With 0 seconds of notice it is Started at once, as after a hardware failure. */
+  schedule({ eventType, resources, noticeSeconds }: EventOptions): string {
     this.#scheduled += 1;
     const id = `event-${this.#scheduled}`;
     const notBeforeAt = new Date(Date.now() + noticeSeconds * 1000);
@@ -66,15 +64,15 @@ export class ScheduledEventsServer implements AsyncDisposable {
     return id;
   }
 
-  /** Every event is over. */
+  /** Removes all events, as when they are over. */
   clear(): void {
     this.#events = [];
     this.#incarnation += 1;
   }
 
-  /** From the next request on. */
-  answer(how: Answering): void {
-    this.#answering = how;
+  /** Applies from the next request on. */
+  setMode(mode: ServerMode): void {
+    this.#mode = mode;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -90,9 +88,9 @@ export class ScheduledEventsServer implements AsyncDisposable {
     const end = (status: number, content = ''): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(content);
     };
-    if (this.#answering === 'hangs') return;
-    if (this.#answering === 'fails') end(500, '{"error":"Internal Server Error"}');
-    else if (this.#answering === 'babbles') end(200, '<html>Please sign in</html>');
+    if (this.#mode === 'hangs') return;
+    if (this.#mode === 'fails') end(500, '{"error":"Internal Server Error"}');
+    else if (this.#mode === 'invalid') end(200, '<html>Please sign in</html>');
     else if (pathname !== PATH) end(404);
     else if (request.headers['metadata'] !== 'true') end(400, '{"error":"Bad request"}');
     else if (!searchParams.has('api-version')) end(400, '{"error":"Bad request"}');
@@ -119,7 +117,7 @@ export class ScheduledEventsServer implements AsyncDisposable {
     };
   }
 
-  /** For all the resources of the events at once. */
+  /** Acknowledges events for all their resources. False for an unknown event or an invalid body. */
   #acknowledge(body: string): boolean {
     const parsed = startRequests.safeParse(parseJson(body));
     if (!parsed.success) return false;

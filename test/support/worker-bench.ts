@@ -75,7 +75,7 @@ export class WorkerBench implements AsyncDisposable {
   /** Models for batches of this bench, from a folder with a folder for each. */
   async publish(modelFolder: string): Promise<void> {
     const { blobs } = this.storage;
-    await publishModels({ blobs, folder: modelFolder });
+    await publishModels(blobs, modelFolder);
     for (const name of await readdir(modelFolder)) {
       const manifest = await blobs.get('models', modelBlob({ name, version: '1' }, 'model.json'));
       const { sha256 } = JSON.parse(String(manifest)) as { sha256: string };

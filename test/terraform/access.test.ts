@@ -1,7 +1,7 @@
-/** Who may touch what: the table of the architecture, and nothing more. */
+/** The role assignments of every identity: exactly the access table, and nothing more. */
 import { expect, test } from 'vitest';
 
-import { type Ground, type Resource, at, ground, list } from './ground.ts';
+import { type TerraformState, type Resource, at, stateOf, list } from './state.ts';
 
 const READ = 'Storage Blob Data Reader';
 const WRITE = 'Storage Blob Data Contributor';
@@ -59,24 +59,24 @@ const OPERATOR = [
   `${WRITE}: the media account, in shares`,
   'Key Vault Secrets User: scaler-token',
 ];
-const WHO_APPLIES = ['Key Vault Secrets Officer: the vault'];
+const TERRAFORM_USER = ['Key Vault Secrets Officer: the vault'];
 const UPLOADER = [`${WRITE}: incoming`, `${READ}: results`];
 
-test('in the small ground everybody may touch what the architecture says, and nothing more', () => {
-  expect(accessIn(ground('small'))).toEqual({
+test('the small configuration grants exactly the access table', () => {
+  expect(accessIn(stateOf('small'))).toEqual({
     producer: PRODUCER.toSorted(),
     worker: WORKER.toSorted(),
     scaler: [...SCALER, 'scale: scale set gpu', 'scale: scale set gpu-spot'].toSorted(),
     events: EVENTS,
-    // Nobody is named, so that it is whoever applies it.
-    somebody: [...OPERATOR, ...WHO_APPLIES].toSorted(),
+    // No operators are set, so the identity that runs Terraform is the operator.
+    'the Terraform user': [...OPERATOR, ...TERRAFORM_USER].toSorted(),
   });
 });
 
-test('in the full ground each operator and each outsider has the same, and programs read where Redis is', () => {
+test('the full configuration grants the same access to each operator and uploader, and lets programs read the Redis URL', () => {
   const scaleSets = ['gpu-spot', 'gpu-spot-2', 'gpu-spot-3', 'gpu', 'gpu-2', 'gpu-3'];
   const redis = 'Key Vault Secrets User: redis-url';
-  expect(accessIn(ground('full'))).toEqual({
+  expect(accessIn(stateOf('full'))).toEqual({
     producer: [...PRODUCER, redis].toSorted(),
     worker: WORKER.toSorted(),
     scaler: [...SCALER, redis, ...scaleSets.map((name) => `scale: scale set ${name}`)].toSorted(),
@@ -84,12 +84,12 @@ test('in the full ground each operator and each outsider has the same, and progr
     'aaaaaaaa-0000-0000-0000-000000000001': OPERATOR.toSorted(),
     'aaaaaaaa-0000-0000-0000-000000000002': OPERATOR.toSorted(),
     'bbbbbbbb-0000-0000-0000-000000000001': UPLOADER.toSorted(),
-    somebody: WHO_APPLIES,
+    'the Terraform user': TERRAFORM_USER,
   });
 });
 
-test('our own roles allow what their names say, and are of no use outside the resource group', () => {
-  const roles = ground('small').ofType('azurerm_role_definition');
+test('custom roles allow only the expected actions, within the resource group', () => {
+  const roles = stateOf('small').ofType('azurerm_role_definition');
   const queue = 'Microsoft.Storage/storageAccounts/queueServices/queues';
   const scaleSet = 'Microsoft.Compute/virtualMachineScaleSets';
   const blobs = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs';
@@ -128,13 +128,13 @@ test('our own roles allow what their names say, and are of no use outside the re
     ],
   });
   expect(new Set(roles.map(({ values }) => values['scope']))).toEqual(
-    new Set([ground('small').only('azurerm_resource_group', 'fleet').values['id']]),
+    new Set([stateOf('small').only('azurerm_resource_group', 'fleet').values['id']]),
   );
 });
 
-test('machines reach storage and the registry, and nobody reaches machines', () => {
+test('machines reach only storage and the registry, and accept no connections', () => {
   const rules = list(
-    ground('small').only('azurerm_network_security_group', 'workers').values['security_rule'],
+    stateOf('small').only('azurerm_network_security_group', 'workers').values['security_rule'],
   );
   const lines = rules
     .map((rule) =>
@@ -151,8 +151,8 @@ test('machines reach storage and the registry, and nobody reaches machines', () 
   ]);
 });
 
-/** Everybody's lines, `role: what`. */
-function accessIn(all: Ground): Readonly<Record<string, readonly string[]>> {
+/** The assignments of each identity, as `role: scope`. */
+function accessIn(all: TerraformState): Readonly<Record<string, readonly string[]>> {
   const identities = new Map(
     all
       .ofType('azurerm_user_assigned_identity')
@@ -166,14 +166,14 @@ function accessIn(all: Ground): Readonly<Record<string, readonly string[]>> {
   const named = /^[ab]{8}-/;
   const lines = all.ofType('azurerm_role_assignment').map(({ values }) => {
     const principal = String(values['principal_id']);
-    const who = identities.get(principal) ?? (named.test(principal) ? principal : 'somebody');
+    const who = identities.get(principal) ?? (named.test(principal) ? principal : 'the Terraform user');
     const role = roles.get(values['role_definition_id']) ?? String(values['role_definition_name']);
     const place = placeOf(all, String(values['scope']));
     return { who, line: `${role}: ${place}${placeWithin(role, values['condition'])}` };
   });
-  const everybody = [...new Set(lines.map(({ who }) => who))];
+  const identityNames = [...new Set(lines.map(({ who }) => who))];
   return Object.fromEntries(
-    everybody.map((who) => [
+    identityNames.map((who) => [
       who,
       lines
         .filter((one) => one.who === who)
@@ -183,7 +183,7 @@ function accessIn(all: Ground): Readonly<Record<string, readonly string[]>> {
   );
 }
 
-/** A condition that says nothing of one of the role's actions does not hold for it. */
+/** Checks that the condition covers every data action of the role: Azure does not apply a condition to an action that it omits. */
 function placeWithin(role: string, condition: unknown): string {
   if (typeof condition !== 'string') return '';
   const blobs = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs';
@@ -196,7 +196,7 @@ function placeWithin(role: string, condition: unknown): string {
   return ', in shares';
 }
 
-function placeOf(all: Ground, scope: string): string {
+function placeOf(all: TerraformState, scope: string): string {
   const is = (resource: Resource | undefined): boolean => resource?.values['id'] === scope;
   if (is(all.only('azurerm_container_registry', 'fleet'))) return 'the registry';
   if (is(all.only('azurerm_storage_account', 'media'))) return 'the media account';

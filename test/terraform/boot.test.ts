@@ -1,4 +1,4 @@
-/** A machine's start, run for real with stand-ins for Azure's metadata service, the registry and Docker. */
+/** Runs the boot scripts of a machine with fakes for Azure's metadata service, the registry and Docker. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,27 +6,27 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { SIZES, at, bootTextOf, ground } from './ground.ts';
+import { SIZES, at, bootTextOf, stateOf } from './state.ts';
 
-/** In the order in which the unit runs them. */
+/** In the order in which the systemd unit runs them. */
 const PROGRAMS = ['framefleet-image', 'framefleet-worker'] as const;
 const CURL = `#!/usr/bin/env bash
-printf 'curl %s\\n' "$*" >> "$SAID"
+printf 'curl %s\\n' "$*" >> "$CALLS"
 case "$*" in
   *identity/oauth2/token*) echo '{"access_token": "for-azure"}' ;;
-  *oauth2/exchange*) cat >> "$SAID"; echo >> "$SAID"; echo '{"refresh_token": "for-the-registry"}' ;;
+  *oauth2/exchange*) cat >> "$CALLS"; echo >> "$CALLS"; echo '{"refresh_token": "for-the-registry"}' ;;
   *compute/vmId*) printf '0A1B2C3D-0000-4000-8000-00000000000F' ;;
   *compute/name*) printf 'gpu-spot_17' ;;
 esac
 `;
 const DOCKER = `#!/usr/bin/env bash
-printf 'docker %s\\n' "$*" >> "$SAID"
-[[ $1 == login ]] && { printf 'password %s\\n' "$(cat)" >> "$SAID"; }
+printf 'docker %s\\n' "$*" >> "$CALLS"
+[[ $1 == login ]] && { printf 'password %s\\n' "$(cat)" >> "$CALLS"; }
 [[ $1 == image ]] && exit "$HAS_IMAGE"
 exit 0
 `;
 
-describe('a machine that starts', () => {
+describe('a machine that boots', () => {
   let folder = '';
 
   beforeEach(() => {
@@ -38,35 +38,35 @@ describe('a machine that starts', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  /** As its unit does: the image first, then the worker of the fourth GPU. */
+  /** Runs the programs of the unit for the fourth GPU. */
   function start({ hasImage }: { readonly hasImage: boolean }): string {
-    const said = path.join(folder, 'said');
+    const callsFile = path.join(folder, 'calls');
     const env = {
       PATH: `${folder}:${process.env['PATH'] ?? ''}`,
       RUNTIME_DIRECTORY: folder,
-      SAID: said,
+      CALLS: callsFile,
       HAS_IMAGE: hasImage ? '0' : '1',
     };
     for (const program of PROGRAMS) execFileSync(path.join(folder, program), ['3'], { env });
-    return readFileSync(said, 'utf8');
+    return readFileSync(callsFile, 'utf8');
   }
 
-  test('logs in to the registry with its own identity, fetches the image, and forgets the login', () => {
-    const said = start({ hasImage: false });
-    expect(said).toContain('access_token=for-azure');
-    expect(said).toContain('password for-the-registry');
-    expect(said).toMatch(/docker pull --quiet \S+\/framefleet\/worker:\S+/);
-    expect(said).toContain('docker logout');
-    expect(said).not.toMatch(/^(curl|docker) .*for-(azure|the-registry)/m);
+  test('logs in to the registry with its managed identity, pulls the image and logs out', () => {
+    const calls = start({ hasImage: false });
+    expect(calls).toContain('access_token=for-azure');
+    expect(calls).toContain('password for-the-registry');
+    expect(calls).toMatch(/docker pull --quiet \S+\/framefleet\/worker:\S+/);
+    expect(calls).toContain('docker logout');
+    expect(calls).not.toMatch(/^(curl|docker) .*for-(azure|the-registry)/m);
   });
 
-  test('asks nobody for an image that it has', () => {
-    const said = start({ hasImage: true });
-    expect(said).not.toContain('oauth2');
-    expect(said).not.toContain('docker pull');
+  test('does not pull an image that is present', () => {
+    const calls = start({ hasImage: true });
+    expect(calls).not.toContain('oauth2');
+    expect(calls).not.toContain('docker pull');
   });
 
-  test('runs the worker of its GPU by its own name, with no more rights than that takes', () => {
+  test('runs the worker of its GPU with its id and name, and with minimal privileges', () => {
     const line = start({ hasImage: true })
       .split('\n')
       .find((one) => one.startsWith('docker run'));
@@ -80,7 +80,7 @@ describe('a machine that starts', () => {
   });
 });
 
-test('a machine has a unit for each of its GPUs, which drains before Azure takes it', () => {
+test('a machine has one unit per GPU, with time to drain before an eviction', () => {
   const unit = fileOf('/etc/systemd/system/framefleet-worker@.service');
   expect(unit).toContain('ExecStop=/usr/bin/docker stop --time 25');
   expect(unit).toContain('TimeoutStopSec=30');
@@ -92,16 +92,16 @@ test('a machine has a unit for each of its GPUs, which drains before Azure takes
   expect(bootText()).not.toContain('"framefleet-worker@1.service"');
 });
 
-test('the machine that an image is made of fetches the same image, and runs no worker', () => {
-  const boot = String(at(ground('small').outputs, 'bake_boot', 'value'));
-  expect(boot).toContain(String(at(ground('small').outputs, 'worker_image', 'value')));
+test('the machine from which an image is baked pulls the same image and runs no worker', () => {
+  const boot = String(at(stateOf('small').outputs, 'bake_boot', 'value'));
+  expect(boot).toContain(String(at(stateOf('small').outputs, 'worker_image', 'value')));
   expect(boot).toContain('"path": "/usr/local/bin/framefleet-image"');
   expect(boot).not.toMatch(/framefleet-worker|runcmd|worker\.env/);
-  const replicas = SIZES.map((size) => at(ground(size).outputs, 'worker_image_replicas', 'value'));
+  const replicas = SIZES.map((size) => at(stateOf(size).outputs, 'worker_image_replicas', 'value'));
   expect(replicas).toEqual([1, 2]);
 });
 
-test.each(PROGRAMS)('%s is one that bash understands', (program) => {
+test.each(PROGRAMS)('%s is valid bash', (program) => {
   const { status, stderr } = spawnSync('bash', ['-n'], {
     input: fileOf(`/usr/local/bin/${program}`),
     encoding: 'utf8',
@@ -111,12 +111,12 @@ test.each(PROGRAMS)('%s is one that bash understands', (program) => {
 });
 
 function bootText(): string {
-  const [scaleSet] = ground('small').ofType('azurerm_linux_virtual_machine_scale_set');
+  const [scaleSet] = stateOf('small').ofType('azurerm_linux_virtual_machine_scale_set');
   if (scaleSet === undefined) throw new Error('expected a scale set');
   return bootTextOf(scaleSet);
 }
 
-/** A file that the machine writes before anything else: a block of YAML, its text indented by four. */
+/** The text of a file in the cloud-init data: a YAML block, indented by four. */
 function fileOf(place: string): string {
   const blocks = bootText().split(/^- "content": \|\n/m);
   const block = blocks.find((one) => one.includes(`\n  "path": "${place}"\n`)) ?? '';

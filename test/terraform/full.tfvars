@@ -1,4 +1,4 @@
-# Everything there is, and every setting, so that every variable of the programs is passed.
+# All features and all settings, so that every variable of the programs is set.
 subscription_id    = "11111111-2222-3333-4444-555555555555"
 operator_addresses = ["203.0.113.7", "198.51.100.16/28"]
 ssh_public_key     = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8qV0rYk4p1m2cQ5s6t7u8v9w0xyzABCDEFGHIJKLMN nobody"

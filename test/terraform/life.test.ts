@@ -1,39 +1,39 @@
-/** The ground as a whole: made by one apply, the same when planned again, gone after destroy. */
+/** The whole configuration: one apply creates it, a second plan is empty, and destroy removes everything. */
 import { execFileSync } from 'node:child_process';
 
 import { describe, expect, inject, test } from 'vitest';
 
-import { SIZES, at, ground, list, plan } from './ground.ts';
+import { SIZES, at, stateOf, list, plan } from './state.ts';
 import { runStub } from './tfstub.ts';
 
-/** Said of every configuration: the tool takes what it cannot know yet for something that is set. */
+/** Warnings of the stub tool for every configuration: it treats values that are unknown at plan time as set. */
 const FALSE_ALARMS = [
   'azurerm_linux_virtual_machine_scale_set.source_image_id: exactly one of',
   'azurerm_role_assignment.role_definition_id: exactly one of',
 ];
 
-describe.each(SIZES)('the %s ground', (size) => {
-  test('is made by one apply, stays as it is, and destroy leaves nothing', () => {
-    const { passed, said } = inject(size);
-    expect(said).toContain('PASSED');
+describe.each(SIZES)('the %s configuration', (size) => {
+  test('is created by one apply, does not change in a second plan, and is fully destroyed', () => {
+    const { passed, output } = inject(size);
+    expect(output).toContain('PASSED');
     expect(passed).toBe(true);
-    const count = (what: string) => Number(new RegExp(`(\\d+) ${what}`).exec(said)?.[1]);
-    expect(said).toContain('no changes');
+    const count = (what: string) => Number(new RegExp(`(\\d+) ${what}`).exec(output)?.[1]);
+    expect(output).toContain('no changes');
     expect(count('created')).toBeGreaterThan(90);
     expect(count('destroyed')).toBe(count('created'));
   });
 
-  test('raises no warning of the tool that means anything', () => {
+  test('causes no warnings except known false alarms', () => {
     const warnings = inject(size)
-      .said.split(' warn ')
+      .output.split(' warn ')
       .slice(1)
       .filter((warning) => !FALSE_ALARMS.some((alarm) => warning.includes(alarm)));
     expect(warnings).toEqual([]);
   });
 
-  test('is tagged, every resource that can be', () => {
-    // A database of Azure Managed Redis has none of its own.
-    const taggable = ground(size).resources.filter(
+  test('has tags on every resource that supports them', () => {
+    // A database of Azure Managed Redis has no tags.
+    const taggable = stateOf(size).resources.filter(
       ({ name, values }) => 'tags' in values && name !== 'managed_redis_database',
     );
     expect(taggable.length).toBeGreaterThan(20);
@@ -44,11 +44,11 @@ describe.each(SIZES)('the %s ground', (size) => {
     ).toEqual([]);
   });
 
-  test('lies in one region and one resource group', () => {
-    const { resources, outputs } = ground(size);
+  test('is in one region and one resource group', () => {
+    const { resources, outputs } = stateOf(size);
     const groups = new Set(resources.map(({ values }) => values['resource_group_name']).filter(Boolean));
     expect([...groups]).toEqual([at(outputs, 'resource_group', 'value')]);
-    // That of an app is its environment's, that of a database its cluster's: told by Azure.
+    // An app takes the location of its environment, and a database that of its cluster.
     const placed = resources.filter(
       ({ type, name }) => type !== 'azurerm_container_app' && name !== 'managed_redis_database',
     );
@@ -58,8 +58,8 @@ describe.each(SIZES)('the %s ground', (size) => {
   });
 });
 
-test('what costs at rest and is not needed is not there unless it is asked for', () => {
-  const types = new Set(ground('small').resources.map(({ type }) => type));
+test('optional resources that cost money are off by default', () => {
+  const types = new Set(stateOf('small').resources.map(({ type }) => type));
   expect(
     [
       'azapi_resource',
@@ -73,14 +73,14 @@ test('what costs at rest and is not needed is not there unless it is asked for',
   ).toEqual([]);
 });
 
-test('a change of a scale set reimages no machine at work, and providers are registered by name', () => {
+test('a change of a scale set reimages no running machine, and providers are registered explicitly', () => {
   const provider = at(plan('small'), 'configuration', 'provider_config', 'azurerm', 'expressions');
   const machines = at(provider, 'features', 0, 'virtual_machine_scale_set', 0);
   expect(machines).toEqual({
     roll_instances_when_required: { constant_value: false },
     reimage_on_manual_upgrade: { constant_value: false },
   });
-  // An owner may make an account, but not read what is in it: the provider is not to try.
+  // An owner can create an account but not read its contents, so the provider must not try.
   expect(at(provider, 'features', 0, 'storage', 0)).toEqual({
     data_plane_available: { constant_value: false },
   });
@@ -91,7 +91,7 @@ test('a change of a scale set reimages no machine at work, and providers are reg
   );
 });
 
-test('every file is as terraform fmt writes it', () => {
+test('every file is formatted by terraform fmt', () => {
   const unformatted = execFileSync(
     'terraform',
     ['fmt', '-check', '-list=true', '-recursive', 'infra/terraform'],
@@ -103,18 +103,21 @@ test('every file is as terraform fmt writes it', () => {
 });
 
 test.each([
-  ['four GPUs a machine', ['gpu_vm_size="Standard_NC64as_T4_v3"']],
-  ['on demand only, on disks, in zones', ['kinds=["on-demand"]', 'ephemeral_os_disk=false', 'zones=["3"]']],
-  ['spot only, without bounds on money', ['kinds=["spot"]', 'spending_per_hour_max=null']],
+  ['four GPUs per machine', ['gpu_vm_size="Standard_NC64as_T4_v3"']],
   [
-    'an image with everything in it, and no way out',
+    'on-demand machines only, managed OS disks and zones',
+    ['kinds=["on-demand"]', 'ephemeral_os_disk=false', 'zones=["3"]'],
+  ],
+  ['spot machines only and no spending limit', ['kinds=["spot"]', 'spending_per_hour_max=null']],
+  [
+    'a machine image and no NAT gateway',
     [
       'nat_gateway=false',
       'worker_image_id="/subscriptions/1/resourceGroups/r/providers/Microsoft.Compute/galleries/g/images/i/versions/1.0.0"',
     ],
   ],
-  ['a V100 where there still are some', ['gpu_vm_size="Standard_NC6s_v3"', 'location="jioindiawest"']],
+  ['a V100 in a region that offers it', ['gpu_vm_size="Standard_NC6s_v3"', 'location="jioindiawest"']],
 ])('can be planned with %s', async (_what, more) => {
-  const { said } = await runStub(inject('tool'), { file: 'small.tfvars', more });
-  expect(said).toContain('PASSED');
+  const { output } = await runStub(inject('tool'), { file: 'small.tfvars', more });
+  expect(output).toContain('PASSED');
 });

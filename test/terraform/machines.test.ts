@@ -1,14 +1,14 @@
-/** The machines: none at first, and never again Terraform's business how many. */
+/** The scale sets: created without instances; Terraform ignores their capacity afterwards. */
 import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
 
-import { SIZES, at, ground, list } from './ground.ts';
+import { SIZES, at, stateOf, list } from './state.ts';
 
-describe.each(SIZES)('the scale sets of the %s ground', (size) => {
-  const scaleSets = () => ground(size).ofType('azurerm_linux_virtual_machine_scale_set');
+describe.each(SIZES)('the scale sets of the %s configuration', (size) => {
+  const scaleSets = () => stateOf(size).ofType('azurerm_linux_virtual_machine_scale_set');
 
-  test('begin with nothing, are never filled beyond what is asked, and never updated by themselves', () => {
+  test('have no instances, no overprovisioning and no automatic upgrades', () => {
     const rules = scaleSets().map(({ values }) => ({
       instances: values['instances'],
       overprovision: values['overprovision'],
@@ -27,7 +27,7 @@ describe.each(SIZES)('the scale sets of the %s ground', (size) => {
     );
   });
 
-  test('are spot for as long as it costs no more than its price, or on demand with notice of their end', () => {
+  test('are spot without a price limit, or on demand with a termination notification', () => {
     const terms = Object.fromEntries(
       scaleSets().map(({ index, values }) => [
         index,
@@ -41,7 +41,7 @@ describe.each(SIZES)('the scale sets of the %s ground', (size) => {
     );
     const spot = ['Spot', 'Delete', -1, ''];
     const onDemand = ['Regular', '', -1, 'PT5M'];
-    const wanted =
+    const expected =
       size === 'small'
         ? { 'gpu-spot': spot, gpu: onDemand }
         : {
@@ -52,11 +52,11 @@ describe.each(SIZES)('the scale sets of the %s ground', (size) => {
             'gpu-2': onDemand,
             'gpu-3': onDemand,
           };
-    expect(terms).toEqual(wanted);
+    expect(terms).toEqual(expected);
   });
 
-  test('have a disk that goes with the machine, the workers’ identity, and no password', () => {
-    const worker = ground(size)
+  test('have an ephemeral disk, the workers’ identity and no password', () => {
+    const worker = stateOf(size)
       .ofType('azurerm_user_assigned_identity')
       .find(({ index }) => index === 'worker');
     const made = scaleSets().map(({ values }) => [
@@ -70,14 +70,14 @@ describe.each(SIZES)('the scale sets of the %s ground', (size) => {
   });
 });
 
-test('the capacity is ignored ever after, and nothing else is', () => {
+test('Terraform ignores changes of the capacity and nothing else', () => {
   const text = readFileSync('infra/terraform/workers.tf', 'utf8');
   expect(text).toMatch(/lifecycle \{\n {4}ignore_changes = \[instances\]\n {2}\}/);
 });
 
-test('sizes are tried in the order given, as spot before on demand', () => {
+test('scale sets are ordered by kind, then by the given order of sizes', () => {
   const sizes = Object.fromEntries(
-    ground('full')
+    stateOf('full')
       .ofType('azurerm_linux_virtual_machine_scale_set')
       .map(({ index, values }) => [index, values['sku']]),
   );

@@ -1,4 +1,4 @@
-/** What the programs are told: every variable they read, in a form that they take. */
+/** The environment of the programs: every variable that they read, with values that they accept. */
 import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
@@ -13,18 +13,18 @@ import {
   at,
   bootTextOf,
   environmentOf,
-  ground,
+  stateOf,
   list,
-} from './ground.ts';
+} from './state.ts';
 
-/** What a machine adds of itself when it starts. */
-const OF_THE_MACHINE = ['FRAMEFLEET_GPU', 'FRAMEFLEET_VM_ID', 'FRAMEFLEET_VM_NAME'];
-/** Any free port: several workers share a machine, and nobody gathers metrics there. */
-const WORKER_LEAVES = ['FRAMEFLEET_HTTP_PORT'];
-/** Another way to say FRAMEFLEET_SCALER_TOKEN. */
-const SCALER_LEAVES = ['FRAMEFLEET_SCALER_TOKEN_FILE'];
-/** Who is meant, for Azure's own libraries. */
-const AZURE_READS = 'AZURE_CLIENT_ID';
+/** Added by the machine at boot. */
+const ADDED_AT_BOOT = ['FRAMEFLEET_GPU', 'FRAMEFLEET_VM_ID', 'FRAMEFLEET_VM_NAME'];
+/** Omitted: each worker uses a free port, because several share a machine, and their metrics are not scraped. */
+const WORKER_OMITS = ['FRAMEFLEET_HTTP_PORT'];
+/** Omitted: an alternative to FRAMEFLEET_SCALER_TOKEN. */
+const SCALER_OMITS = ['FRAMEFLEET_SCALER_TOKEN_FILE'];
+/** Selects the managed identity for the Azure SDKs. */
+const AZURE_VARIABLE = 'AZURE_CLIENT_ID';
 
 function variablesOf(...files: readonly string[]): readonly string[] {
   const text = files.map((file) => readFileSync(file, 'utf8')).join('\n');
@@ -37,41 +37,41 @@ const readBy = (room: string): readonly string[] =>
   );
 
 const passedTo = (room: 'producer' | 'scaler', size: Size) =>
-  environmentOf(ground(size).only('azurerm_container_app', room));
+  environmentOf(stateOf(size).only('azurerm_container_app', room));
 
-/** Of a machine, as its unit reads them. */
+/** The variables in the environment file of a machine. */
 function workerVariables(size: Size): PlainVariables {
-  const [scaleSet] = ground(size).ofType('azurerm_linux_virtual_machine_scale_set');
+  const [scaleSet] = stateOf(size).ofType('azurerm_linux_virtual_machine_scale_set');
   const text = scaleSet === undefined ? '' : bootTextOf(scaleSet);
   return Object.fromEntries(
     [...text.matchAll(/^ +([A-Z_]+)=(\S*)$/gm)].map(([, name, value]) => [name, value]),
   );
 }
 
-test('the producer is told every variable it reads, and no other', () => {
+test('the producer gets exactly the variables that it reads', () => {
   const { plain, secret } = passedTo('producer', 'full');
-  expect([...Object.keys(plain), ...secret].toSorted()).toEqual([AZURE_READS, ...readBy('producer')]);
+  expect([...Object.keys(plain), ...secret].toSorted()).toEqual([AZURE_VARIABLE, ...readBy('producer')]);
 });
 
-test('a worker is told every variable it reads, and no other', () => {
-  const told = [...Object.keys(workerVariables('full')), ...OF_THE_MACHINE, ...WORKER_LEAVES];
-  expect(told.toSorted()).toEqual([AZURE_READS, ...readBy('worker')]);
+test('a worker gets exactly the variables that it reads', () => {
+  const passed = [...Object.keys(workerVariables('full')), ...ADDED_AT_BOOT, ...WORKER_OMITS];
+  expect(passed.toSorted()).toEqual([AZURE_VARIABLE, ...readBy('worker')]);
 });
 
-test('the scaler is told every variable it reads, and where it is itself', () => {
+test('the scaler gets exactly the variables that it reads, and its own URL', () => {
   const { plain, secret } = passedTo('scaler', 'full');
-  const read = [AZURE_READS, ...readBy('scaler'), 'FRAMEFLEET_SCALER_URL'];
-  expect([...Object.keys(plain), ...secret, ...SCALER_LEAVES].toSorted()).toEqual(read.toSorted());
+  const read = [AZURE_VARIABLE, ...readBy('scaler'), 'FRAMEFLEET_SCALER_URL'];
+  expect([...Object.keys(plain), ...secret, ...SCALER_OMITS].toSorted()).toEqual(read.toSorted());
 });
 
-describe.each(SIZES)('in the %s ground', (size) => {
-  test('the producer takes what it is told', () => {
+describe.each(SIZES)('in the %s configuration', (size) => {
+  test('the producer accepts its variables', () => {
     const { plain } = passedTo('producer', size);
     const config = producerConfig({ FRAMEFLEET_REDIS_URL: 'rediss://:key@redis:10000', ...plain });
     expect(config).toMatchObject({ http: { host: '0.0.0.0', port: 8080 }, workFolder: '/work' });
   });
 
-  test('a worker takes what it is told, and never falls back to the CPU', () => {
+  test('a worker accepts its variables and never falls back to the CPU', () => {
     const config = workerConfig({
       FRAMEFLEET_VM_ID: 'vm',
       FRAMEFLEET_VM_NAME: 'gpu_0',
@@ -82,15 +82,15 @@ describe.each(SIZES)('in the %s ground', (size) => {
     expect(config.leaseSeconds).toBe(size === 'small' ? 60 : 90);
   });
 
-  test('the scaler takes what it is told', () => {
+  test('the scaler accepts its variables', () => {
     const { plain } = passedTo('scaler', size);
-    const told = { FRAMEFLEET_REDIS_URL: 'rediss://:key@redis:10000', ...plain };
-    expect(scalerConfig(told).policy.capacityMax).toBe(size === 'small' ? 10 : 40);
+    const environment = { FRAMEFLEET_REDIS_URL: 'rediss://:key@redis:10000', ...plain };
+    expect(scalerConfig(environment).policy.capacityMax).toBe(size === 'small' ? 10 : 40);
   });
 
-  test('the scaler knows the scale sets by name and kind, in order, and what each costs', () => {
+  test('the scaler gets the name, kind, order and price of the scale sets', () => {
     const { plain } = passedTo('scaler', size);
-    const names = list(at(ground(size).outputs, 'scale_sets', 'value')).map(String);
+    const names = list(at(stateOf(size).outputs, 'scale_sets', 'value')).map(String);
     const kind = (name: string) => (name.startsWith('gpu-spot') ? 'spot' : 'on-demand');
     expect(plain['FRAMEFLEET_SCALE_SETS']).toBe(names.map((name) => `${name}:${kind(name)}`).join(','));
     expect(plain['FRAMEFLEET_PRICES']).toBe(
@@ -100,11 +100,11 @@ describe.each(SIZES)('in the %s ground', (size) => {
     );
   });
 
-  test('what the commands at a desk have to know is one output, without a secret', () => {
-    const env = String(at(ground(size).outputs, 'env', 'value'));
+  test('the output env has the settings of the npm commands, without secrets', () => {
+    const env = String(at(stateOf(size).outputs, 'env', 'value'));
     const lines = env.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    const media = ground(size).only('azurerm_storage_account', 'media').values['name'];
-    const system = ground(size).only('azurerm_storage_account', 'system').values['name'];
+    const media = stateOf(size).only('azurerm_storage_account', 'media').values['name'];
+    const system = stateOf(size).only('azurerm_storage_account', 'system').values['name'];
     expect(lines.slice(0, 2)).toEqual([
       `FRAMEFLEET_MEDIA_STORAGE=${String(media)}`,
       `FRAMEFLEET_SYSTEM_STORAGE=${String(system)}`,
@@ -119,8 +119,8 @@ describe.each(SIZES)('in the %s ground', (size) => {
     );
   });
 
-  test('each program runs once, is asked how it is, and stops in peace', () => {
-    const apps = ground(size)
+  test('each program has one replica, health probes and a grace period', () => {
+    const apps = stateOf(size)
       .ofType('azurerm_container_app')
       .filter(({ name }) => name !== 'redis');
     const shapes = apps.map(({ values }) => ({
@@ -134,8 +134,8 @@ describe.each(SIZES)('in the %s ground', (size) => {
   });
 });
 
-test('no probe waits for more failures than Azure allows', () => {
-  const thresholds = ground('small')
+test('no probe exceeds the failure threshold that Azure allows', () => {
+  const thresholds = stateOf('small')
     .ofType('azurerm_container_app')
     .flatMap(({ values }) =>
       ['startup_probe', 'liveness_probe', 'readiness_probe'].map((probe) =>
@@ -145,9 +145,9 @@ test('no probe waits for more failures than Azure allows', () => {
   expect(Math.max(...thresholds)).toBeLessThanOrEqual(10);
 });
 
-test('images are pinned: by our sources, or by the tag that was asked for', () => {
+test('images are pinned by the hash of the sources or by the given tag', () => {
   const images = (size: Size) =>
-    ground(size)
+    stateOf(size)
       .ofType('azurerm_container_app')
       .map(({ values }) => String(at(values, 'template', 0, 'container', 0, 'image')));
   expect(images('full').every((image) => image.endsWith(':1.4.0'))).toBe(true);

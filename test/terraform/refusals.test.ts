@@ -1,29 +1,29 @@
-/** What the ground refuses before anything is made: each bad value, with what was expected. */
+/** Invalid settings that Terraform rejects before it creates anything, with the expected values. */
 import { expect, inject, test } from 'vitest';
 
 import { runStub } from './tfstub.ts';
 
-async function refusalOf(more: readonly string[]): Promise<string> {
-  const { passed, said } = await runStub(inject('tool'), { file: 'small.tfvars', more });
+async function rejectionOf(more: readonly string[]): Promise<string> {
+  const { passed, output } = await runStub(inject('tool'), { file: 'small.tfvars', more });
   expect(passed).toBe(false);
-  return said;
+  return output;
 }
 
-test('a size that was retired is refused with the names of its successors', async () => {
-  const said = await refusalOf(['gpu_vm_size="Standard_NC6s_v3"']);
-  expect(said).toContain('Standard_NC6s_v3 was retired on 2025-09-30 and cannot be had in eastus');
-  expect(said).toContain('Standard_NC40ads_H100_v5');
-  expect(said).toContain('Standard_NC24ads_A100_v4');
-  expect(said).toContain('Standard_NC4as_T4_v3');
+test('a retired size is rejected with the names of its successors', async () => {
+  const output = await rejectionOf(['gpu_vm_size="Standard_NC6s_v3"']);
+  expect(output).toContain('Standard_NC6s_v3 was retired on 2025-09-30 and is not available in eastus');
+  expect(output).toContain('Standard_NC40ads_H100_v5');
+  expect(output).toContain('Standard_NC24ads_A100_v4');
+  expect(output).toContain('Standard_NC4as_T4_v3');
 });
 
-test('a size that is gone everywhere is refused in every region', async () => {
-  const said = await refusalOf(['gpu_vm_size="Standard_NC24r"', 'location="jioindiawest"']);
-  expect(said).toContain('Standard_NC24r has been retired everywhere');
+test('a size that is retired in all regions is rejected in every region', async () => {
+  const output = await rejectionOf(['gpu_vm_size="Standard_NC24r"', 'location="jioindiawest"']);
+  expect(output).toContain('Standard_NC24r is retired in all regions');
 });
 
-test('every bad setting is named at once, with what was expected', async () => {
-  const said = await refusalOf([
+test('all invalid settings are reported at once, with the expected values', async () => {
+  const output = await rejectionOf([
     'subscription_id="mine"',
     'operator_addresses=["10.0.0.4"]',
     'ssh_public_key="-----BEGIN OPENSSH PRIVATE KEY-----"',
@@ -51,37 +51,37 @@ test('every bad setting is named at once, with what was expected', async () => {
     'managed_redis_size="P1"',
   ]);
   const expectations = [
-    'Expected the id of a subscription',
-    'not the private one of your machine',
-    "Expected a public key in OpenSSH's format",
-    'Expected 3 to 12 lower case letters and digits',
-    "Expected a region's short name",
-    'Expected IPv4 addresses or ranges up to /30',
-    'Expected 1 to 7 whole days',
-    'is a different image every day',
+    'Expected a subscription ID',
+    'not the private address of your machine',
+    'Expected a public key in OpenSSH format',
+    'Expected 3 to 12 lowercase letters and digits',
+    'Expected the short name of a region',
+    'Expected IPv4 addresses or ranges from /8 to /30',
+    'Expected a whole number of days from 1 to 7',
+    'new machines could start a different image',
     'Expected LRS, ZRS, GRS or GZRS',
     'Expected more than 7',
-    'Expected a day at least.',
-    'Expected a day at least, or null',
-    'Expected mail addresses',
-    'Expected an amount of money.',
+    'Expected at least 1 day.',
+    'Expected at least 1 day, or null',
+    'Expected email addresses',
+    'Expected an amount greater than 0.',
     'Expected spot, on-demand, or both',
-    'Expected zones 1, 2 and 3',
-    'Expected the resource id of an image',
+    'Expected zones among 1, 2 and 3',
+    'Expected the resource ID of an image',
     'Expected a whole number from 1 to 1000',
-    'Expected an amount of money, or null',
-    'Expected prices for spot and on-demand',
+    'Expected an amount greater than 0, or null',
+    'Expected prices of 0 or more for spot and on-demand',
     'Expected debug, info, warn, error or silent',
     'Expected 6 to 3600 seconds',
     'Expected 0.5 to 4 vCPUs',
-    'Expected tensorrt, cuda, cpu',
+    'Expected one or more of tensorrt, cuda and cpu',
     'Expected a size of Azure Managed Redis',
   ];
-  expect(expectations.filter((expectation) => !said.includes(expectation))).toEqual([]);
+  expect(expectations.filter((expectation) => !output.includes(expectation))).toEqual([]);
 });
 
-test('what contradicts something else is refused, too', async () => {
-  const said = await refusalOf([
+test('settings that contradict each other are rejected', async () => {
+  const output = await rejectionOf([
     'operator_addresses=[]',
     'fallback_gpu_vm_sizes=["Standard_NC64as_T4_v3","Standard_NC12s_v3"]',
     'kinds=["spot"]',
@@ -92,31 +92,31 @@ test('what contradicts something else is refused, too', async () => {
     'producer_settings={keep_failed_frames_seconds=864000}',
   ]);
   const expectations = [
-    'Expected one address at least',
-    'Expected sizes with as many GPUs as Standard_NC4as_T4_v3',
-    'Expected NC sizes that can be had in eastus',
-    'and on-demand among the kinds',
-    'machines need everything in their image',
-    'With build_images = false, say which images there are',
-    'that rule would remove them first',
+    'Expected at least one address',
+    'Expected sizes with the same number of GPUs as Standard_NC4as_T4_v3',
+    'Expected NC sizes that are available in eastus',
+    'requires on-demand in kinds',
+    'With nat_gateway = false, worker_image_id is required',
+    'With build_images = false, image_tag is required',
+    'Otherwise storage would delete the frames first',
   ];
-  expect(expectations.filter((expectation) => !said.includes(expectation))).toEqual([]);
+  expect(expectations.filter((expectation) => !output.includes(expectation))).toEqual([]);
 });
 
-test('a size of another kind, and numbers below zero, are refused', async () => {
-  const said = await refusalOf([
+test('a size of another series and negative numbers are rejected', async () => {
+  const output = await rejectionOf([
     'gpu_vm_size="Standard_NV36ads_A10_v5"',
     'capacity_min=-1',
     'on_demand_base=-1',
   ]);
-  expect(said).toContain('Expected an NC size');
-  expect(said).toContain('Expected a number from 0 to capacity_max');
-  expect(said).toContain('Expected 0 or more; and on-demand among the kinds');
+  expect(output).toContain('Expected an NC size');
+  expect(output).toContain('Expected a number from 0 to capacity_max');
+  expect(output).toContain('Expected 0 or more. A value above 0 requires on-demand in kinds');
 });
 
-test('a door that Azure would not take, or that everybody could walk through, is refused', async () => {
-  const said = await refusalOf(['operator_addresses=["203.0.113.0/31", "0.0.0.0/0", "two"]']);
-  expect(said).toContain('no range of two');
-  expect(said).toContain('not a door but a hole');
-  expect(said).toContain('Expected IPv4 addresses');
+test('address ranges that Azure rejects or that are too large are rejected', async () => {
+  const output = await rejectionOf(['operator_addresses=["203.0.113.0/31", "0.0.0.0/0", "two"]']);
+  expect(output).toContain('Azure Storage rejects /31 and /32');
+  expect(output).toContain('A range larger than /8 is not allowed');
+  expect(output).toContain('Expected IPv4 addresses');
 });

@@ -1,16 +1,16 @@
-/** No key and no secret, in the state or on the way to a program; and no door to the world. */
+/** No usable secret is in the state or in the configuration of a program, and nothing is publicly reachable. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { describe, expect, inject, test } from 'vitest';
 
-import { SIZES, at, bootTextOf, environmentOf, ground, list } from './ground.ts';
+import { SIZES, at, bootTextOf, environmentOf, stateOf, list } from './state.ts';
 
 /**
- * What Azure hands out whether one wants it or not, of services that refuse it: see the tests of the accounts. The identifiers of
- * apps and a machine's start are held to be sensitive, and are not.
+ * Values that the provider marks as sensitive: keys that Azure always returns but the services reject (tested below), and values that are
+ * not secret.
  */
-const DEAD_OR_PLAIN = new Map([
+const HARMLESS = new Map([
   ['azurerm_storage_account', /_access_key$|_connection_string$/],
   ['azurerm_log_analytics_workspace', /_shared_key$/],
   ['azurerm_container_registry', /^admin_password$/],
@@ -18,19 +18,19 @@ const DEAD_OR_PLAIN = new Map([
   ['azurerm_linux_virtual_machine_scale_set', /^custom_data$/],
 ]);
 
-describe.each(SIZES)('the %s ground', (size) => {
-  test('has no secret in its state that would open anything', () => {
-    const secrets = ground(size).resources.flatMap(({ address, type, values, sensitive_values: marks }) =>
+describe.each(SIZES)('the %s configuration', (size) => {
+  test('has no usable secret in its state', () => {
+    const secrets = stateOf(size).resources.flatMap(({ address, type, values, sensitive_values: marks }) =>
       secretsIn(values, marks)
-        .filter((name) => DEAD_OR_PLAIN.get(type)?.test(name) !== true)
+        .filter((name) => HARMLESS.get(type)?.test(name) !== true)
         .map((name) => `${address}.${name}`),
     );
     expect(secrets).toEqual([]);
   });
 
-  test('has no service that would take what is in its state', () => {
-    const all = ground(size);
-    const refusing = [
+  test('has no service that accepts the keys in its state', () => {
+    const all = stateOf(size);
+    const settings = [
       ...all.ofType('azurerm_storage_account').map(({ values }) => values['shared_access_key_enabled']),
       ...all
         .ofType('azurerm_log_analytics_workspace')
@@ -38,40 +38,40 @@ describe.each(SIZES)('the %s ground', (size) => {
       ...all.ofType('azurerm_container_registry').map(({ values }) => values['admin_enabled']),
       ...all.ofType('azurerm_container_registry').map(({ values }) => values['anonymous_pull_enabled']),
     ];
-    expect(refusing).toEqual([false, false, false, false, false]);
+    expect(settings).toEqual([false, false, false, false, false]);
   });
 
-  test('makes the token without ever knowing it: not in the plan, the state or an output', () => {
-    const { values } = ground(size).only('azurerm_key_vault_secret', 'scaler_token');
+  test('creates the token without storing it in the plan, the state or an output', () => {
+    const { values } = stateOf(size).only('azurerm_key_vault_secret', 'scaler_token');
     expect(values['value'] ?? '').toBe('');
     expect(values['value_wo'] ?? null).toBeNull();
-    expect(Object.values(ground(size).outputs).map(({ sensitive }) => sensitive === true)).not.toContain(
+    expect(Object.values(stateOf(size).outputs).map(({ sensitive }) => sensitive === true)).not.toContain(
       true,
     );
-    const made = ['plan.json', 'state.json'].map((file) =>
+    const files = ['plan.json', 'state.json'].map((file) =>
       readFileSync(path.join(inject(size).folder, file), 'utf8'),
     );
-    expect(made.join('')).not.toMatch(/"result":\s*"[A-Za-z0-9]{48}"/);
+    expect(files.join('')).not.toMatch(/"result":\s*"[A-Za-z0-9]{48}"/);
   });
 
-  test('gives programs their secrets by reference to the vault only', () => {
-    const references = ground(size)
+  test('passes secrets to programs only as references to the vault', () => {
+    const references = stateOf(size)
       .ofType('azurerm_container_app')
       .flatMap(({ values }) => list(values['secret']))
       .map((secret) => [Boolean(at(secret, 'key_vault_secret_id')), at(secret, 'value') ?? '']);
     expect(references.length).toBeGreaterThan(0);
     expect(references.every(([isReference, value]) => isReference === true && value === '')).toBe(true);
-    const scaler = ground(size).only('azurerm_container_app', 'scaler');
+    const scaler = stateOf(size).only('azurerm_container_app', 'scaler');
     expect(environmentOf(scaler).secret).toContain('FRAMEFLEET_SCALER_TOKEN');
   });
 
-  test('tells machines nothing that must not be read', () => {
-    const texts = ground(size).ofType('azurerm_linux_virtual_machine_scale_set').map(bootTextOf);
+  test('has no secrets in the boot configuration of machines', () => {
+    const texts = stateOf(size).ofType('azurerm_linux_virtual_machine_scale_set').map(bootTextOf);
     expect(texts.join('')).not.toMatch(/AccountKey|SharedAccessSignature|password=|REDIS|TOKEN=/);
   });
 
-  test('has no public address but the way out', () => {
-    const all = ground(size);
+  test('has no public address except that of the NAT gateway', () => {
+    const all = stateOf(size);
     expect(all.ofType('azurerm_public_ip').map(({ values }) => values['name'])).toEqual(['nat']);
     const machines = all.ofType('azurerm_linux_virtual_machine_scale_set');
     const publicly = machines.flatMap(({ values }) =>
@@ -81,14 +81,14 @@ describe.each(SIZES)('the %s ground', (size) => {
     const { values: vault } = all.only('azurerm_key_vault', 'fleet');
     expect(at(vault, 'network_acls', 0)).toMatchObject({ default_action: 'Deny', bypass: 'None' });
     expect(vault['rbac_authorization_enabled']).toBe(true);
-    // Azure adds /32 to an address that has none, and then every plan would take it away again.
-    const doors = list(at(vault, 'network_acls', 0, 'ip_rules')).map(String);
-    expect(doors).toContain('203.0.113.7/32');
-    expect(doors.filter((door) => !door.includes('/'))).toEqual([]);
+    // Azure adds a missing /32, and then every plan would remove it again.
+    const ranges = list(at(vault, 'network_acls', 0, 'ip_rules')).map(String);
+    expect(ranges).toContain('203.0.113.7/32');
+    expect(ranges.filter((range) => !range.includes('/'))).toEqual([]);
   });
 
-  test('lets nobody but operators reach the scaler, and nobody the others', () => {
-    const all = ground(size);
+  test('only operators can reach the scaler, and no other app is public', () => {
+    const all = stateOf(size);
     const open = Object.fromEntries(
       all
         .ofType('azurerm_container_app')
@@ -98,11 +98,11 @@ describe.each(SIZES)('the %s ground', (size) => {
     expect(open).toMatchObject({ producer: false, scaler: isOpen });
     expect(Object.values(open).filter(Boolean)).toHaveLength(isOpen ? 1 : 0);
     const scaler = all.only('azurerm_container_app', 'scaler').values;
-    const doors = list(at(scaler, 'ingress', 0, 'ip_security_restriction')).map((one) => [
+    const rules = list(at(scaler, 'ingress', 0, 'ip_security_restriction')).map((one) => [
       at(one, 'action'),
       at(one, 'ip_address_range'),
     ]);
-    expect(doors).toEqual(
+    expect(rules).toEqual(
       isOpen
         ? [
             ['Allow', '203.0.113.7/32'],
@@ -116,8 +116,8 @@ describe.each(SIZES)('the %s ground', (size) => {
   });
 });
 
-test('the key of Azure Managed Redis is copied by Azure itself, and Redis has a private door only', () => {
-  const all = ground('full');
+test('Azure copies the key of Azure Managed Redis, which has only a private endpoint', () => {
+  const all = stateOf('full');
   const cluster = all.only('azapi_resource', 'managed_redis').values;
   const database = all.only('azapi_resource', 'managed_redis_database').values;
   expect(at(cluster, 'body', 'properties', 'publicNetworkAccess')).toBe('Disabled');
@@ -131,7 +131,7 @@ test('the key of Azure Managed Redis is copied by Azure itself, and Redis has a 
   expect(all.ofType('azurerm_container_app').map(({ name }) => name)).not.toContain('redis');
 });
 
-/** Paths of values that are marked as sensitive and hold something. */
+/** The paths of non-empty values that are marked as sensitive. */
 function secretsIn(value: unknown, marks: unknown): readonly string[] {
   if (marks === true) return isEmpty(value) ? [] : [''];
   if (typeof marks !== 'object' || marks === null) return [];

@@ -1,4 +1,4 @@
-/** Before the tests of the ground: the tool is installed, and both configurations are made, planned again and destroyed, once. */
+/** Global setup: installs the stub tool, then applies, plans again and destroys both configurations once for all tests. */
 import type { TestProject } from 'vitest/node';
 
 import { type StubRun, installTool, removeTool, runStub } from './tfstub.ts';

@@ -1,15 +1,15 @@
-/** The two accounts, what is in them, and what Azure tells of them. */
+/** The two storage accounts, their containers and queues, their retention and their events. */
 import { describe, expect, test } from 'vitest';
 
 import { CONTAINERS, CONTAINER_NAMES, QUEUE_NAMES } from '../../shared/contract/storage-layout.ts';
-import { SIZES, at, ground, list } from './ground.ts';
+import { SIZES, at, stateOf, list } from './state.ts';
 
 const ACCOUNTS = ['media', 'system'] as const;
 
-describe.each(SIZES)('the %s ground', (size) => {
-  test.each(ACCOUNTS)('has the containers of the layout in the %s account, and no other', (account) => {
-    const { values } = ground(size).only('azurerm_storage_account', account);
-    const made = ground(size)
+describe.each(SIZES)('the %s configuration', (size) => {
+  test.each(ACCOUNTS)('has exactly the containers of the layout in the %s account', (account) => {
+    const { values } = stateOf(size).only('azurerm_storage_account', account);
+    const made = stateOf(size)
       .ofType('azurerm_storage_container')
       .filter((one) => one.values['storage_account_id'] === values['id'])
       .map((one) => String(one.values['name']));
@@ -19,14 +19,14 @@ describe.each(SIZES)('the %s ground', (size) => {
   });
 
   test('has the queues of the layout, all in the system account', () => {
-    const { values } = ground(size).only('azurerm_storage_account', 'system');
-    const queues = ground(size).ofType('azurerm_storage_queue');
+    const { values } = stateOf(size).only('azurerm_storage_account', 'system');
+    const queues = stateOf(size).ofType('azurerm_storage_queue');
     expect(queues.map((one) => String(one.values['name'])).toSorted()).toEqual([...QUEUE_NAMES].toSorted());
     expect(new Set(queues.map((one) => one.values['storage_account_id']))).toEqual(new Set([values['id']]));
   });
 
-  test.each(ACCOUNTS)('has a %s account without keys, public blobs or open doors', (account) => {
-    const { values } = ground(size).only('azurerm_storage_account', account);
+  test.each(ACCOUNTS)('has a %s account without keys, public blobs or public network access', (account) => {
+    const { values } = stateOf(size).only('azurerm_storage_account', account);
     expect(values).toMatchObject({
       shared_access_key_enabled: false,
       default_to_oauth_authentication: true,
@@ -47,31 +47,31 @@ describe.each(SIZES)('the %s ground', (size) => {
     expect(at(sas, 'expiration_period')).toBe(account === 'media' ? `${days}.00:00:00` : '01.00:00:00');
   });
 
-  test('has no container that anybody may read', () => {
-    const containers = ground(size).ofType('azurerm_storage_container');
+  test('has no public container', () => {
+    const containers = stateOf(size).ofType('azurerm_storage_container');
     expect(new Set(containers.map(({ values }) => values['container_access_type']))).toEqual(
       new Set(['private']),
     );
   });
 });
 
-test('a heartbeat that overwrites itself is not kept for days', () => {
-  const { values } = ground('small').only('azurerm_storage_account', 'system');
+test('the system account has no soft delete for blobs, because heartbeats are overwritten constantly', () => {
+  const { values } = stateOf('small').only('azurerm_storage_account', 'system');
   expect(list(at(values, 'blob_properties', 0, 'delete_retention_policy'))).toEqual([]);
 });
 
-test('outsiders come through the door of the media account only', () => {
-  const doors = (account: string) =>
-    list(at(ground('full').only('azurerm_storage_account', account).values, 'network_rules', 0, 'ip_rules'));
-  expect(doors('media')).toContain('192.0.2.44');
-  expect(doors('system')).not.toContain('192.0.2.44');
-  expect(doors('system')).toEqual(expect.arrayContaining(['203.0.113.7', '198.51.100.16/28']));
+test('external users can reach only the media account', () => {
+  const rangesOf = (account: string) =>
+    list(at(stateOf('full').only('azurerm_storage_account', account).values, 'network_rules', 0, 'ip_rules'));
+  expect(rangesOf('media')).toContain('192.0.2.44');
+  expect(rangesOf('system')).not.toContain('192.0.2.44');
+  expect(rangesOf('system')).toEqual(expect.arrayContaining(['203.0.113.7', '198.51.100.16/28']));
 });
 
-test('what the producer has forgotten is removed by age, and sources only where it is asked for', () => {
+test('leftovers are deleted by age, and sources only if configured', () => {
   const removals = (size: 'small' | 'full') =>
     Object.fromEntries(
-      ground(size)
+      stateOf(size)
         .ofType('azurerm_storage_management_policy')
         .flatMap(({ values }) => list(values['rule']))
         .map((rule) => [
@@ -101,10 +101,10 @@ test('what the producer has forgotten is removed by age, and sources only where 
   });
 });
 
-test('Azure tells of triggers, of bare videos and of what partners send, and of nothing else', () => {
-  const subscriptions = ground('small').ofType('azurerm_eventgrid_system_topic_event_subscription');
+test('Event Grid reports triggers, dropped videos and partner uploads, and nothing else', () => {
+  const subscriptions = stateOf('small').ofType('azurerm_eventgrid_system_topic_event_subscription');
   const begins = '/blobServices/default/containers/incoming/blobs/';
-  const told = subscriptions.map(({ values }) => ({
+  const filters = subscriptions.map(({ values }) => ({
     types: values['included_event_types'],
     begins: at(values, 'subject_filter', 0, 'subject_begins_with'),
     ends: at(values, 'subject_filter', 0, 'subject_ends_with') ?? null,
@@ -112,8 +112,8 @@ test('Azure tells of triggers, of bare videos and of what partners send, and of 
     as: at(values, 'delivery_identity', 0, 'type'),
   }));
   const all = { types: ['Microsoft.Storage.BlobCreated'], queue: 'media-events', as: 'UserAssigned' };
-  expect(told).toHaveLength(3);
-  expect(told).toEqual(
+  expect(filters).toHaveLength(3);
+  expect(filters).toEqual(
     expect.arrayContaining([
       { ...all, begins, ends: '/job.json' },
       { ...all, begins: `${begins}drop/`, ends: null },

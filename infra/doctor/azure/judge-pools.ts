@@ -1,75 +1,80 @@
 /**
- * PURE. Whether a fleet gets machines from any of its pools: what keeps one pool from it is wrong only where it keeps all of them
- * from it. Spot without a quota on demand is a fleet, too.
+ * PURE. Judges whether a fleet can get VMs from its pools. A problem with one pool is an error only if no pool can be used;
+ * otherwise it is a warning. A fleet with spot quota and no on-demand quota is usable.
  */
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { warning, wrong } from '../finding.ts';
+import { errorFinding, warningFinding } from '../finding.ts';
 import { type UsageReading, judgeQuota } from './judge-quota.ts';
-import { type SizeReading, find, judgeSize } from './judge-size.ts';
+import { type SizeReading, findSize, judgeSize } from './judge-size.ts';
 
-export interface Plan {
+interface PlannedPool {
+  readonly size: string;
+  readonly kind: 'spot' | 'on-demand';
+  readonly zones: readonly string[];
+  readonly running: number;
+}
+
+export interface FleetPlan {
   readonly location: string;
-  /** Of each, so many machines of which so many run. */
-  readonly pools: readonly {
-    readonly size: string;
-    readonly kind: 'spot' | 'on-demand';
-    readonly zones: readonly string[];
-    readonly running: number;
-  }[];
+  readonly pools: readonly PlannedPool[];
+  /** The number of VMs wanted in each pool, including those that run. */
   readonly machines: number;
 }
 
-/** Each size once, then the quota of each pool. `usages` is null where they could not be read. */
-export function judgePools(
-  { location, pools, machines }: Plan,
-  catalogue: readonly SizeReading[],
-  usages: readonly UsageReading[] | null,
-): Finding[] {
-  const judged = pools.map((pool) => {
-    const size = judgeSize({ size: pool.size, location, zones: pool.zones, catalogue });
-    return { size, quota: quotaOf(pool, { location, machines, catalogue, usages }) };
-  });
+/** What Azure reports for the region of a plan. */
+export interface RegionReadings {
+  readonly catalogue: readonly SizeReading[];
+  /** Null if Azure did not return them. */
+  readonly usages: readonly UsageReading[] | null;
+}
+
+/** One finding per size, then the quota findings of each pool. */
+export function judgePools(plan: FleetPlan, region: RegionReadings): Finding[] {
+  const judged = plan.pools.map((pool) => ({
+    size: judgeSize(pool, plan.location, region.catalogue),
+    quota: judgePoolQuota(pool, plan, region),
+  }));
   const isUsable = judged.some(({ size, quota }) =>
     [size, ...quota].every(({ verdict }) => verdict !== 'wrong'),
   );
   const sizes = new Map(judged.map(({ size }) => [size.says, size]));
   const all = [...sizes.values(), ...judged.flatMap(({ quota }) => quota)];
-  return isUsable ? all.map(milder) : all;
+  return isUsable ? all.map(asWarning) : all;
 }
 
-function quotaOf(
-  { size, kind, running }: Plan['pools'][number],
-  {
-    location,
-    machines,
-    catalogue,
-    usages,
-  }: Pick<Plan, 'location' | 'machines'> & {
-    readonly catalogue: readonly SizeReading[];
-    readonly usages: readonly UsageReading[] | null;
-  },
+function judgePoolQuota(
+  { size, kind, running }: PlannedPool,
+  { location, machines }: FleetPlan,
+  { catalogue, usages }: RegionReadings,
 ): Finding[] {
-  const found = find(catalogue, size);
+  const found = findSize(catalogue, size);
   if (found === undefined || usages === null) return [];
   const { name, family, cores, isSpotCapable } = found;
   if (kind === 'spot' && !isSpotCapable)
     return [
-      wrong('size', `${name} cannot be had as spot`, 'Leave spot out of kinds, or choose another size.'),
+      errorFinding(
+        'size',
+        `${name} is not available as a spot VM`,
+        'Remove spot from kinds, or choose another size.',
+      ),
     ];
   if (cores === null)
     return [
-      warning(
+      warningFinding(
         'quota',
-        `Azure does not say how many vCPUs a ${name} has`,
-        `See the portal: Quotas › Compute › ${location}.`,
+        `Azure does not report how many vCPUs ${name} has`,
+        `Check the quota in the portal: Quotas › Compute › ${location}.`,
       ),
     ];
-  const wanted = { kind, size: name, family, coresPerMachine: cores, machines, running };
-  return judgeQuota({ location, wanted, usages });
+  return judgeQuota(
+    { kind, size: name, family, coresPerMachine: cores, machines, running },
+    location,
+    usages,
+  );
 }
 
-/** Of a pool that gives nothing while another does. */
-function milder(finding: Finding): Finding {
+/** For a pool that cannot be used while another pool can. */
+function asWarning(finding: Finding): Finding {
   const { topic, verdict, says, todo = '' } = finding;
-  return verdict === 'wrong' ? warning(topic, `${says}; another pool has room`, todo) : finding;
+  return verdict === 'wrong' ? warningFinding(topic, `${says}; another pool has room`, todo) : finding;
 }

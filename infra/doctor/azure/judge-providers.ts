@@ -1,8 +1,8 @@
-/** PURE. Whether a subscription has what the ground is made of. */
+/** PURE. Judges whether the resource providers of the deployment are registered in a subscription. */
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { right, warning, wrong } from '../finding.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
-/** As `infra/terraform/versions.tf` registers them; a test holds the two together. */
+/** The list in `infra/terraform/versions.tf`; a test compares the two. */
 export const PROVIDERS = [
   'Microsoft.App',
   'Microsoft.Cache',
@@ -18,8 +18,8 @@ export const PROVIDERS = [
   'microsoft.insights',
 ] as const;
 
-/** Without these no machine starts; the others are for making the ground. */
-const AT_WORK = new Set<string>(['Microsoft.Compute', 'Microsoft.Network', 'Microsoft.Storage']);
+/** VMs cannot start without these. The others are needed only for `terraform apply`. */
+const NEEDED_BY_VMS = new Set<string>(['Microsoft.Compute', 'Microsoft.Network', 'Microsoft.Storage']);
 
 export interface ProviderReading {
   readonly namespace: string;
@@ -35,16 +35,17 @@ export function judgeProviders(
     providers.find((one) => one.namespace.toLowerCase() === namespace.toLowerCase())?.state ??
     'NotRegistered';
   const missing = PROVIDERS.filter((namespace) => stateOf(namespace) !== 'Registered');
-  if (missing.length === 0) return right('providers', `all ${PROVIDERS.length} are registered`);
+  if (missing.length === 0)
+    return okFinding('providers', `all ${PROVIDERS.length} resource providers are registered`);
   const says = `not registered: ${missing.map((one) => `${one} (${stateOf(one)})`).join(', ')}`;
-  const byHand = missing.map((one) => `az provider register --namespace ${one}`).join(' && ');
+  const commands = missing.map((one) => `az provider register --namespace ${one}`).join(' && ');
   if (!isDeployed)
-    return warning(
+    return warningFinding(
       'providers',
       says,
-      `terraform apply registers them, if you may; else somebody who may: ${byHand}`,
+      `terraform apply registers them if you have permission. Otherwise ask an owner to run: ${commands}`,
     );
-  return missing.some((namespace) => AT_WORK.has(namespace))
-    ? wrong('providers', says, byHand)
-    : warning('providers', says, byHand);
+  return missing.some((namespace) => NEEDED_BY_VMS.has(namespace))
+    ? errorFinding('providers', says, `Run: ${commands}`)
+    : warningFinding('providers', says, `Run: ${commands}`);
 }

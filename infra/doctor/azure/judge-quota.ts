@@ -1,72 +1,66 @@
 /**
- * PURE. Whether a subscription may have the machines that are wanted: on demand a family of sizes has a quota of its own, and all
- * of them together have another; spot has a single one for everything.
+ * PURE. Judges whether the quota of a subscription allows the requested VMs. On-demand VMs count against the quota of their
+ * family and the quota of the region; all spot VMs share one quota.
  */
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { right, warning, wrong } from '../finding.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
 export interface UsageReading {
-  /** `Standard NCASv3_T4 Family`, `cores`, `lowPriorityCores`: written in more than one way. */
+  /** `Standard NCASv3_T4 Family`, `cores`, `lowPriorityCores`. Azure's spelling varies. */
   readonly name: string;
-  /** As the portal shows it; null where Azure does not say. */
+  /** The name in the portal; null if Azure does not return it. */
   readonly title: string | null;
   readonly used: number;
   readonly limit: number;
 }
 
-export interface WantedMachines {
+export interface RequestedMachines {
   readonly kind: 'spot' | 'on-demand';
   readonly size: string;
   readonly family: string;
   readonly coresPerMachine: number;
   readonly machines: number;
-  /** Of these, running now: their cores are used already. */
+  /** How many of them run already. Their vCPUs are part of `used`. */
   readonly running: number;
 }
 
 const SPOT = 'lowPriorityCores';
 const REGION = 'cores';
 
-export function judgeQuota({
-  location,
-  wanted,
-  usages,
-}: {
-  readonly location: string;
-  readonly wanted: WantedMachines;
-  readonly usages: readonly UsageReading[];
-}): Finding[] {
-  const names = wanted.kind === 'spot' ? [SPOT] : [wanted.family, REGION];
-  return names.map((name) => judgeOne(name, { location, wanted, usages }));
+export function judgeQuota(
+  requested: RequestedMachines,
+  location: string,
+  usages: readonly UsageReading[],
+): Finding[] {
+  const names = requested.kind === 'spot' ? [SPOT] : [requested.family, REGION];
+  return names.map((name) => {
+    const usage = usages.find((one) => one.name.toLowerCase() === name.toLowerCase());
+    return usage === undefined
+      ? warningFinding(
+          'quota',
+          `Azure reports no quota named ${name} in ${location}`,
+          `Check the quota in the portal: Quotas › Compute › ${location}.`,
+        )
+      : judgeUsage(usage, requested, location);
+  });
 }
 
-function judgeOne(
-  name: string,
-  {
-    location,
-    wanted: { kind, size, coresPerMachine, machines, running },
-    usages,
-  }: { readonly location: string; readonly wanted: WantedMachines; readonly usages: readonly UsageReading[] },
+function judgeUsage(
+  { name, title, used, limit }: UsageReading,
+  { kind, size, coresPerMachine, machines, running }: RequestedMachines,
+  location: string,
 ): Finding {
-  const what = `${size} ${kind === 'spot' ? 'spot' : 'on demand'}`;
-  const usage = usages.find((one) => one.name.toLowerCase() === name.toLowerCase());
-  if (usage === undefined)
-    return warning(
-      'quota',
-      `${name}: Azure does not tell of it in ${location}`,
-      `See the portal: Quotas › Compute › ${location}.`,
-    );
-  const { used, limit } = usage;
-  const title = usage.title ?? name;
+  const label = `${size} ${kind}`;
+  const shownName = title ?? name;
   const more = Math.max(0, Math.floor((limit - used) / coresPerMachine));
   const fits = running + more;
   const needed = used + Math.max(0, machines - running) * coresPerMachine;
-  const ask = `Ask for ${needed} in the portal: Quotas › Compute › ${location} › ${title}. It takes minutes to days.`;
-  const says = `${title}: ${limit} vCPUs in ${location}, ${used} in use`;
-  if (limit === 0) return wrong('quota', `${says}: no ${what} at all`, ask);
+  const hint = `Request ${needed} vCPUs in the portal: Quotas › Compute › ${location} › ${shownName}. A request takes minutes to days.`;
+  const says = `${shownName}: ${limit} vCPUs in ${location}, ${used} in use`;
+  if (limit === 0) return errorFinding('quota', `${says}: no quota for ${label} VMs`, hint);
   if (fits === 0)
-    return wrong('quota', `${says}: no room for one ${what}, which has ${coresPerMachine}`, ask);
+    return errorFinding('quota', `${says}: not enough for one ${label} VM (${coresPerMachine} vCPUs)`, hint);
   if (fits < machines)
-    return warning('quota', `${says}: room for ${fits} ${what}, of ${machines} wanted`, ask);
-  return right('quota', `${says}: room for ${fits} ${what}`);
+    return warningFinding('quota', `${says}: enough for ${fits} of ${machines} ${label} VMs`, hint);
+  return okFinding('quota', `${says}: enough for ${fits} ${label} ${fits === 1 ? 'VM' : 'VMs'}`);
 }

@@ -1,79 +1,83 @@
-/** PURE. What it means that Azure did not answer a question: in words for whoever asked. */
+/** PURE. Explains why Azure Resource Manager did not answer a query, and what to do about it. */
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { warning, wrong } from '../finding.ts';
+import { errorFinding, warningFinding } from '../finding.ts';
 
-/** An answer that is none. */
-export interface Refusal {
-  /** Null where there was no answer at all. */
+/** A failed query. */
+export interface ArmRefusal {
+  /** Null if there was no response. */
   readonly status: number | null;
-  /** Azure's own: `AuthorizationFailed`. */
+  /** Azure's error code, such as `AuthorizationFailed`. */
   readonly code: string | null;
   readonly message: string;
 }
 
-const ACTION = /perform action '([^']+)'/;
-const LOG_IN = 'az login, with --tenant TENANT where the subscription is in another; then run this again.';
-
-export interface Question {
-  /** What was asked for, as in "cannot read the scale set gpu". */
-  readonly what: string;
-  /** The role that lets one ask. */
-  readonly needs: string;
-  /** Whether it is all that is asked: a job needs no such answer, and goes on without. */
-  readonly isAll: boolean;
+export interface ArmQuery {
+  /** What the query does, as in "cannot read the scale set gpu". */
+  readonly action: string;
+  /** The role that allows it. */
+  readonly role: string;
+  /** Whether missing access is an error. For a deployed fleet it is a warning, because a job needs storage only. */
+  readonly isRequired: boolean;
 }
 
-export function judgeRefusal(topic: string, { what, needs, isAll }: Question, refusal: Refusal): Finding {
+const DENIED_ACTION = /perform action '([^']+)'/;
+const LOG_IN =
+  'Run az login (with --tenant TENANT if the subscription belongs to another tenant), then run this command again.';
+
+export function judgeRefusal(topic: string, query: ArmQuery, refusal: ArmRefusal): Finding {
   const { status, code, message } = refusal;
-  const speak = isAll ? wrong : warning;
+  const says = (reason: string) => `cannot ${query.action}: ${reason}`;
+  const accessFinding = query.isRequired ? errorFinding : warningFinding;
   if (code === 'NoIdentity' || status === 401)
-    return speak(topic, `cannot ${what}: you are not logged in to Azure`, LOG_IN);
+    return accessFinding(topic, says('you are not logged in to Azure'), LOG_IN);
   switch (code) {
     case 'AuthorizationFailed': {
-      const action = ACTION.exec(message)?.[1];
-      return speak(
+      const denied = DENIED_ACTION.exec(message)?.[1];
+      return accessFinding(
         topic,
-        `cannot ${what}: you may not${action === undefined ? '' : ` (${action})`}`,
-        `Ask an owner of the subscription for the role ${needs}. A role takes some minutes to be known everywhere.`,
+        says(`you do not have permission${denied === undefined ? '' : ` (${denied})`}`),
+        `Ask an owner of the subscription for the role ${query.role}. A new role takes a few minutes to take effect.`,
       );
     }
     case 'SubscriptionNotFound':
     case 'InvalidSubscriptionId':
-      return speak(
+      return accessFinding(
         topic,
-        `cannot ${what}: there is no such subscription, or none that you may see`,
-        'See yours: az account list --output table. To log in to another tenant: az login --tenant TENANT',
+        says('the subscription does not exist, or you have no access to it'),
+        'List your subscriptions: az account list --output table. Log in to another tenant: az login --tenant TENANT',
       );
     case 'ResourceGroupNotFound':
     case 'ResourceNotFound':
-      return wrong(
+      return errorFinding(
         topic,
-        `cannot ${what}: it is not there`,
-        'Make it: terraform -chdir=infra/terraform apply. Then: terraform -chdir=infra/terraform output -raw env > .env',
+        says('it does not exist'),
+        'Create it: terraform -chdir=infra/terraform apply. Then update .env: terraform -chdir=infra/terraform output -raw env > .env',
       );
     case 'MissingSubscriptionRegistration':
-      return wrong(
+      return errorFinding(
         topic,
-        `cannot ${what}: the subscription does not use Microsoft.Compute yet`,
-        'az provider register --namespace Microsoft.Compute --wait',
+        says('the resource provider Microsoft.Compute is not registered in the subscription'),
+        'Register it: az provider register --namespace Microsoft.Compute --wait',
       );
     case 'NoRegisteredProviderFound':
     case 'LocationNotAvailableForResourceType':
-      return wrong(
+      return errorFinding(
         topic,
-        `cannot ${what}: there is no such region`,
-        'See them: az account list-locations --output table',
+        says('the region does not exist'),
+        'List the regions: az account list-locations --output table',
       );
     case null:
     default:
-      return warning(
-        topic,
-        status === null
-          ? `cannot ${what}: Azure does not answer (${message})`
-          : `cannot ${what}: Azure answered ${status}${code === null ? '' : ` ${code}`}`,
-        status === null
-          ? 'See that https://management.azure.com can be reached from here, and run this again.'
-          : 'Run this again in a few minutes; https://azure.status.microsoft has what is the matter with Azure.',
-      );
+      return status === null
+        ? warningFinding(
+            topic,
+            says(`Azure did not respond (${message})`),
+            'Check that https://management.azure.com can be reached from this machine, then run this command again.',
+          )
+        : warningFinding(
+            topic,
+            says(`Azure returned ${status}${code === null ? '' : ` ${code}`}`),
+            'Run this command again in a few minutes. Known incidents: https://azure.status.microsoft',
+          );
   }
 }

@@ -1,92 +1,96 @@
 /**
- * PURE. Whether a size of machine can be had in a region, by name and by Azure's catalogue.
+ * PURE. Judges whether a VM size is available in a region, by its name and by Azure's list of sizes.
  *
- * Retired sizes: Microsoft's list of 2025-09-30; `infra/terraform/sizes.tf` refuses the same ones at plan time.
+ * Source of the retired sizes: Microsoft's list of 2025-09-30. `infra/terraform/sizes.tf` rejects the same sizes at plan time.
  */
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { right, warning, wrong } from '../finding.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
 export interface SizeReading {
   readonly name: string;
-  /** The name of its quota on demand. */
+  /** The name of its on-demand quota. */
   readonly family: string;
-  /** Null where Azure does not say. */
+  /** Null if Azure does not report it. */
   readonly cores: number | null;
   readonly isSpotCapable: boolean;
   readonly zones: readonly string[];
-  /** Why this subscription cannot have it in the region: `NotAvailableForSubscription`, `QuotaId`; null where it can. */
-  readonly refusedBecause: string | null;
-  /** Zones of the region in which it cannot have it. */
-  readonly zonesRefused: readonly string[];
+  /** Why the size is restricted for this subscription: `NotAvailableForSubscription`, `QuotaId`. Null if it is not. */
+  readonly restriction: string | null;
+  /** Zones in which the size is restricted for this subscription. */
+  readonly zonesRestricted: readonly string[];
 }
 
 const RETIRED_EVERYWHERE = /^Standard_NC(6|12|24|24r)((s_v2)|(_Promo))?$/i;
 const RETIRED_V3 = /^Standard_NC(6|12|24|24r)s_v3$/i;
 const SUCCESSORS =
-  'Its successors: Standard_NC40ads_H100_v5 (Azure’s own choice), Standard_NC24ads_A100_v4, and for little money Standard_NC4as_T4_v3.';
-/** As many others as help to choose. */
-const OTHERS_TOLD = 6;
+  'Successors: Standard_NC40ads_H100_v5 (recommended by Azure), Standard_NC24ads_A100_v4, or the cheaper Standard_NC4as_T4_v3.';
+/** Keeps the hint short. */
+const ALTERNATIVES_MAX = 6;
 
-export function judgeSize({
-  size,
-  location,
-  catalogue,
-  zones: zonesWanted,
-}: {
+export interface RequestedSize {
   readonly size: string;
-  readonly location: string;
-  /** Every size of the region. */
-  readonly catalogue: readonly SizeReading[];
-  /** That machines are to be in; none: wherever there is room. */
+  /** The zones of the VMs; empty: Azure chooses. */
   readonly zones: readonly string[];
-}): Finding {
-  const found = find(catalogue, size);
+}
+
+/** `catalogue` holds every size of the region. */
+export function judgeSize(
+  { size, zones: zonesRequested }: RequestedSize,
+  location: string,
+  catalogue: readonly SizeReading[],
+): Finding {
+  const found = findSize(catalogue, size);
   if (RETIRED_EVERYWHERE.test(size))
-    return wrong('size', `${size} has been retired everywhere`, `Set gpu_vm_size to another. ${SUCCESSORS}`);
+    return errorFinding(
+      'size',
+      `${size} is retired in all regions`,
+      `Set gpu_vm_size to another size. ${SUCCESSORS}`,
+    );
   if (RETIRED_V3.test(size)) {
-    return found === undefined || found.refusedBecause !== null
-      ? wrong(
+    return found === undefined || found.restriction !== null
+      ? errorFinding(
           'size',
-          `${size} was retired on 2025-09-30 and cannot be had in ${location}`,
-          `Set gpu_vm_size to another. ${SUCCESSORS}`,
+          `${size} was retired on 2025-09-30 and is not available in ${location}`,
+          `Set gpu_vm_size to another size. ${SUCCESSORS}`,
         )
-      : warning(
+      : warningFinding(
           'size',
-          `${size} was retired on 2025-09-30; ${location} still has it, until 2027-06-30`,
-          `Plan the move. ${SUCCESSORS}`,
+          `${size} was retired on 2025-09-30; ${location} offers it until 2027-06-30`,
+          `Plan to migrate. ${SUCCESSORS}`,
         );
   }
   if (found === undefined) {
     const others = catalogue.filter(
-      ({ name, refusedBecause }) => name.startsWith('Standard_NC') && refusedBecause === null,
+      ({ name, restriction }) => name.startsWith('Standard_NC') && restriction === null,
     );
-    const names = others.map(({ name }) => name).slice(0, OTHERS_TOLD);
-    return wrong(
+    const names = others.map(({ name }) => name).slice(0, ALTERNATIVES_MAX);
+    return errorFinding(
       'size',
       `${size} is not offered in ${location}`,
       names.length === 0
-        ? 'Nor is any other NC size: choose another region (location).'
-        : `Choose one that is (gpu_vm_size): ${names.join(', ')}; or another region (location).`,
+        ? 'The region offers no other NC size. Choose another region (location).'
+        : `Choose an offered size (gpu_vm_size): ${names.join(', ')}; or choose another region (location).`,
     );
   }
-  if (found.refusedBecause !== null)
-    return wrong(
+  if (found.restriction !== null)
+    return errorFinding(
       'size',
-      `${size} is offered in ${location}, but not to this subscription (${found.refusedBecause})`,
-      'Ask for it: portal › Help + support › New support request › Service and subscription limits; or choose another region or size.',
+      `${size} is offered in ${location}, but not to this subscription (${found.restriction})`,
+      'Request it in the portal: Help + support › New support request › Service and subscription limits. Or choose another region or size.',
     );
-  const zones = found.zones.filter((zone) => !found.zonesRefused.includes(zone)).toSorted();
+  const zones = found.zones.filter((zone) => !found.zonesRestricted.includes(zone)).toSorted();
   const where = zones.length === 0 ? '' : `, in ${zonesText(zones)}`;
-  const missing = zonesWanted.filter((zone) => !zones.includes(zone));
-  if (missing.length === 0) return right('size', `${size} can be had in ${location}${where}`);
-  const says = `${size} cannot be had in ${zonesText(missing)} of ${location}`;
-  const todo =
-    zones.length === 0 ? 'Leave zones empty.' : `Leave zones empty, or set it to ${JSON.stringify(zones)}.`;
-  return missing.length === zonesWanted.length ? wrong('size', says, todo) : warning('size', says, todo);
+  const missing = zonesRequested.filter((zone) => !zones.includes(zone));
+  if (missing.length === 0) return okFinding('size', `${size} is available in ${location}${where}`);
+  const says = `${size} is not available in ${zonesText(missing)} of ${location}`;
+  const todo = zones.length === 0 ? 'Set zones to [].' : `Set zones to [], or to ${JSON.stringify(zones)}.`;
+  return missing.length === zonesRequested.length
+    ? errorFinding('size', says, todo)
+    : warningFinding('size', says, todo);
 }
 
-/** Azure writes a size's name in more than one way. */
-export function find(catalogue: readonly SizeReading[], size: string): SizeReading | undefined {
+/** Ignores case: Azure's spelling of size names varies. */
+export function findSize(catalogue: readonly SizeReading[], size: string): SizeReading | undefined {
   return catalogue.find(({ name }) => name.toLowerCase() === size.toLowerCase());
 }
 

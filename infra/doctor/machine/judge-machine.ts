@@ -1,77 +1,77 @@
-/** PURE. Whether this machine has what the local fleet takes: thresholds with their reasons. */
+/** PURE. Judges whether this machine has enough disk, memory and cores for the local fleet. */
 import type { Finding } from '../../../shared/contract/finding.ts';
 import { WORKER_BYTES_ON_CPU } from '../../../shared/contract/limits.ts';
-import { right, warning, wrong } from '../finding.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
 const GIB = 2 ** 30;
 
-/** What the fleet takes beside its workers. */
+/** The memory of the fleet without its workers. */
 const FLEET_BYTES = 0.75 * GIB;
-/** With less than this not even a small video gets through. */
+/** With less, even a small video fails. */
 const MEMORY_BYTES_MIN = 1 * GIB;
-/** A minute of full HD at 30 frames a second is about 1 GB: frames of 300 KB, as they were and as they become. */
+/** One minute of full HD at 30 frames/s takes about 1 GB: 1,800 frames of 300 KB, each stored before and after the model. */
 const DISK_BYTES_MIN = 1 * GIB;
 const DISK_BYTES_EASY = 10 * GIB;
 
-export interface MachineReading {
+export interface LocalMachineReading {
   readonly cores: number;
   readonly memoryFreeBytes: number;
   readonly diskFreeBytes: number;
-  /** Where it was looked. */
+  /** The folder of the local fleet. */
   readonly folder: string;
   readonly isWritable: boolean;
 }
 
-export function judgeMachine(reading: MachineReading): Finding[] {
+export function judgeMachine(reading: LocalMachineReading): Finding[] {
   const { cores, memoryFreeBytes } = reading;
   return [judgeDisk(reading), judgeMemory(memoryFreeBytes), judgeCores(cores)];
 }
 
-function judgeDisk({ diskFreeBytes: freeBytes, folder, isWritable }: MachineReading): Finding {
+function judgeDisk({ diskFreeBytes: freeBytes, folder, isWritable }: LocalMachineReading): Finding {
   const says = `${gib(freeBytes)} free for ${folder}`;
-  const todo = 'Make room there, or keep the fleet elsewhere: FRAMEFLEET_LOCAL_FOLDER=/path/with/room';
+  const todo = 'Free some space, or use another folder: FRAMEFLEET_LOCAL_FOLDER=/path/with/space';
   if (!isWritable)
-    return wrong(
+    return errorFinding(
       'disk',
-      `nothing may be written to ${folder}`,
-      'Keep the fleet elsewhere: FRAMEFLEET_LOCAL_FOLDER=/path/that/is/yours',
+      `${folder} is not writable`,
+      'Use another folder: FRAMEFLEET_LOCAL_FOLDER=/path/to/folder',
     );
-  if (freeBytes < DISK_BYTES_MIN) return wrong('disk', `${says}: a job would fill it`, todo);
+  if (freeBytes < DISK_BYTES_MIN) return errorFinding('disk', `${says}: not enough for a job`, todo);
   if (freeBytes < DISK_BYTES_EASY)
-    return warning(
+    return warningFinding(
       'disk',
       `${says}: enough for about ${Math.floor(freeBytes / GIB)} minutes of full HD`,
       todo,
     );
-  return right('disk', says);
+  return okFinding('disk', says);
 }
 
 function judgeMemory(freeBytes: number): Finding {
   const workers = Math.floor((freeBytes - FLEET_BYTES) / WORKER_BYTES_ON_CPU);
   const says = `${gib(freeBytes)} free`;
   if (freeBytes < MEMORY_BYTES_MIN)
-    return wrong(
+    return errorFinding(
       'memory',
-      `${says}: a worker takes ${gib(WORKER_BYTES_ON_CPU)}, the rest of the fleet ${gib(FLEET_BYTES)}`,
-      'Close something, or use a machine with more memory.',
+      `${says}: a worker needs ${gib(WORKER_BYTES_ON_CPU)} and the rest of the fleet ${gib(FLEET_BYTES)}`,
+      'Close other programs, or use a machine with more memory.',
     );
   if (workers < 2)
-    return warning(
+    return warningFinding(
       'memory',
-      workers < 1 ? `${says}: not enough for a worker at a large video` : `${says}: enough for one worker`,
-      'Close something; or have one worker only: FRAMEFLEET_CAPACITY_MAX=1',
+      workers < 1 ? `${says}: not enough for a large video` : `${says}: enough for one worker`,
+      'Close other programs, or limit the fleet to one worker: FRAMEFLEET_CAPACITY_MAX=1',
     );
-  return right('memory', `${says}: enough for ${workers} workers`);
+  return okFinding('memory', `${says}: enough for ${workers} workers`);
 }
 
 function judgeCores(cores: number): Finding {
   return cores < 2
-    ? warning(
+    ? warningFinding(
         'cores',
-        'one core: ffmpeg and the model take turns',
-        'It works, slowly: try a short video first.',
+        '1 core: ffmpeg and the model share it',
+        'Jobs run slowly. Try a short video first.',
       )
-    : right('cores', `${cores} cores`);
+    : okFinding('cores', `${cores} cores`);
 }
 
 function gib(bytes: number): string {

@@ -1,31 +1,31 @@
-/** PURE. Whether the fleet can listen where it must. */
+/** PURE. Judges whether the fleet can listen on the ports that it needs. */
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { right, warning, wrong } from '../finding.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
 export interface PortReadings {
-  /** Why no port of the loopback interface can be had; null where one can. */
-  readonly loopbackTrouble: string | null;
-  /** Of docker-compose.yml, taken by somebody; null where Docker is not here. */
+  /** Why no port on the loopback interface is available; null if one is. */
+  readonly loopbackError: string | null;
+  /** Ports of docker-compose.yml that are in use; null if Docker is not installed. */
   readonly composeTaken: readonly number[] | null;
 }
 
-export function judgePorts({ loopbackTrouble, composeTaken }: PortReadings): Finding[] {
+export function judgePorts({ loopbackError, composeTaken }: PortReadings): Finding[] {
   const loopback =
-    loopbackTrouble === null
-      ? right('ports', 'free ones can be had on 127.0.0.1')
-      : wrong(
+    loopbackError === null
+      ? okFinding('ports', 'free ports are available on 127.0.0.1')
+      : errorFinding(
           'ports',
-          `none can be had on 127.0.0.1: ${loopbackTrouble}`,
-          'A sandbox or a firewall forbids it: run this where programs may listen on the loopback interface.',
+          `no port is available on 127.0.0.1: ${loopbackError}`,
+          'A sandbox or firewall blocks it. Use a machine where programs can listen on the loopback interface.',
         );
   if (composeTaken === null) return [loopback];
   const compose =
     composeTaken.length === 0
-      ? right('compose', 'its ports are free')
-      : warning(
+      ? okFinding('compose', 'the ports of docker-compose.yml are free')
+      : warningFinding(
           'compose',
-          `taken: ${composeTaken.join(', ')}`,
-          'By `docker compose up` itself that is fine; by others, stop them before it. Nothing else needs these ports.',
+          `ports of docker-compose.yml in use: ${composeTaken.join(', ')}`,
+          'If `docker compose up` is running, ignore this. Otherwise stop the programs that use the ports before you run it. npm start does not need them.',
         );
   return [loopback, compose];
 }

@@ -1,24 +1,24 @@
-/** PURE. Whether the programs of the local fleet are there, and can do what is asked of them. */
+/** PURE. Judges whether the programs of the local fleet are installed, recent enough and built with the needed encoders. */
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { right, warning, wrong } from '../finding.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
-/** What a program printed; null where it is not on the PATH, or could not be run. */
+/** The output of each program; null if it is not on the PATH or fails. */
 export interface ProgramReadings {
   readonly ffmpegVersion: string | null;
   readonly ffmpegEncoders: string | null;
   readonly ffprobeVersion: string | null;
   readonly redisVersion: string | null;
-  /** Undefined where the system has none: it is Linux's. */
+  /** Undefined on systems other than Linux, where it does not exist. */
   readonly setprivVersion: string | null | undefined;
   /** Without the leading v. */
   readonly nodeVersion: string;
 }
 
 const ENCODERS = ['libx264', 'mjpeg'];
-/** BullMQ refuses what is older than 5, and warns below 6.2. */
+/** BullMQ rejects versions before 5 and warns before 6.2. */
 const REDIS_MIN = 6.2;
 const NODE_MIN = 24;
-const APT = 'apt-get install -y';
+const INSTALL = 'Install it: apt-get install -y';
 
 export function judgePrograms(readings: ProgramReadings): Finding[] {
   const { ffprobeVersion, setprivVersion } = readings;
@@ -26,49 +26,59 @@ export function judgePrograms(readings: ProgramReadings): Finding[] {
     judgeNode(readings.nodeVersion),
     judgeFfmpeg(readings),
     ffprobeVersion === null
-      ? wrong('ffprobe', 'not installed: no video can be looked into', `${APT} ffmpeg`)
-      : right('ffprobe', versionIn(ffprobeVersion)),
+      ? errorFinding('ffprobe', 'not installed; needed to read videos', `${INSTALL} ffmpeg`)
+      : okFinding('ffprobe', versionIn(ffprobeVersion)),
     judgeRedis(readings.redisVersion),
     ...(setprivVersion === null
-      ? [warning('setpriv', 'not installed: what is killed may leave processes behind', `${APT} util-linux`)]
+      ? [
+          warningFinding(
+            'setpriv',
+            'not installed; child processes may survive if a fleet process is killed',
+            `${INSTALL} util-linux`,
+          ),
+        ]
       : []),
   ];
 }
 
 function judgeNode(version: string): Finding {
   return Number.parseInt(version, 10) >= NODE_MIN
-    ? right('node', version)
-    : wrong(
+    ? okFinding('node', version)
+    : errorFinding(
         'node',
-        `${version}: ${NODE_MIN} or later runs these programs`,
-        'Start them with `npm run`, which puts the locked Node first; where it is missing: npm ci',
+        `${version} is too old: version ${NODE_MIN} or later is required`,
+        'Run the commands with `npm run`, which uses the Node version of the lock file. If that version is missing: npm ci',
       );
 }
 
 function judgeFfmpeg({ ffmpegVersion, ffmpegEncoders }: ProgramReadings): Finding {
   if (ffmpegVersion === null)
-    return wrong('ffmpeg', 'not installed: nothing can be split or stitched', `${APT} ffmpeg`);
+    return errorFinding('ffmpeg', 'not installed; needed to split and stitch videos', `${INSTALL} ffmpeg`);
   const encoders = new Set((ffmpegEncoders ?? '').split(/\s+/));
   const missing = ENCODERS.filter((name) => !encoders.has(name));
   return missing.length === 0
-    ? right('ffmpeg', `${versionIn(ffmpegVersion)}, with ${ENCODERS.join(' and ')}`)
-    : wrong(
+    ? okFinding('ffmpeg', `${versionIn(ffmpegVersion)}, with ${ENCODERS.join(' and ')}`)
+    : errorFinding(
         'ffmpeg',
-        `${versionIn(ffmpegVersion)} was built without ${missing.join(' and ')}`,
-        'Use the one of the distribution, or one that was built with --enable-gpl --enable-libx264.',
+        `${versionIn(ffmpegVersion)}, built without ${missing.join(' and ')}`,
+        'Use the ffmpeg of your distribution, or a build with --enable-gpl --enable-libx264.',
       );
 }
 
 function judgeRedis(text: string | null): Finding {
   if (text === null)
-    return wrong('redis', 'redis-server is not installed: jobs have no ledger', `${APT} redis-server`);
+    return errorFinding(
+      'redis',
+      'redis-server is not installed; needed to track jobs',
+      `${INSTALL} redis-server`,
+    );
   const version = versionIn(text);
   return Number.parseFloat(version) >= REDIS_MIN
-    ? right('redis', version)
-    : warning('redis', `${version} is older than ${REDIS_MIN}`, 'Upgrade redis-server.');
+    ? okFinding('redis', version)
+    : warningFinding('redis', `${version} is older than ${REDIS_MIN}`, 'Upgrade redis-server.');
 }
 
-/** The first thing that looks like a version: `5.1.9`, `7.0.15`. */
+/** The first version number in the text: `5.1.9`, `7.0.15`. */
 function versionIn(text: string): string {
-  return /\d+(?:\.\d+)+/.exec(text)?.[0] ?? 'of unknown version';
+  return /\d+(?:\.\d+)+/.exec(text)?.[0] ?? 'unknown version';
 }

@@ -1,14 +1,14 @@
-/** PURE. What keeps this machine from a server, and what this machine's clock has to do with it. */
+/** PURE. Explains why this machine cannot reach a server, and judges its clock. */
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { right, warning, wrong } from '../finding.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
 /**
  * reached       a connection was made
- * unresolvable  its name is not known here
- * refused       nobody listens there
- * silent        nothing came back in time
- * untrusted     something answers, with a certificate that is not the server's
- * failed        for another reason: a sandbox, say
+ * unresolvable  the host name cannot be resolved
+ * refused       no program listens on the port
+ * silent        no response in time
+ * untrusted     the certificate is not valid for the server
+ * failed        another error, for example a sandbox that blocks connections
  */
 export type Reach = 'reached' | 'unresolvable' | 'refused' | 'silent' | 'untrusted' | 'failed';
 
@@ -16,65 +16,69 @@ export interface ReachReading {
   readonly host: string;
   readonly port: number;
   readonly reach: Reach;
-  /** Whether a job needs it. */
+  /** Whether a job needs this server. */
   readonly isNeeded: boolean;
 }
 
-const TROUBLES: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: string, todo: string]>> = {
+const REASONS: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: string, todo: string]>> = {
   unresolvable: [
-    'no such name is known here',
-    'Look for a slip in .env; else see that this machine’s name server (and its VPN) is well.',
+    'the host name cannot be resolved',
+    'Check the account names in .env. If they are correct, check the DNS server and VPN of this machine.',
   ],
-  refused: ['nobody listens there', 'Is it up? Of an emulator: docker compose up, or npm start.'],
+  refused: [
+    'connection refused',
+    'Check that the server is running. To start an emulator: docker compose up, or npm start.',
+  ],
   silent: [
-    'nothing comes back',
-    'A firewall or proxy of your network drops it: let port 443 out to Azure, or try from another network.',
+    'no response',
+    'A firewall or proxy on your network may block the connection. Allow outbound traffic to Azure on port 443, or try another network.',
   ],
   untrusted: [
-    'what answers there has another certificate',
-    'A proxy of your network looks into TLS: give Node its certificate with NODE_EXTRA_CA_CERTS=/path/to.pem',
+    'the certificate is not trusted',
+    'A proxy on your network may inspect TLS. Pass its certificate to Node: NODE_EXTRA_CA_CERTS=/path/to.pem',
   ],
   failed: [
-    'the connection fails',
-    'See what this machine lets programs do: a sandbox, a firewall of its own.',
+    'the connection failed',
+    'Check whether a sandbox or firewall on this machine blocks outbound connections.',
   ],
 };
 
-/** A line for each kind of trouble. */
+/** One finding per reason, for the needed servers and the others; a single `ok` if all are reached. */
 export function judgeReach(readings: readonly ReachReading[]): Finding[] {
-  const troubles = (Object.keys(TROUBLES) as (keyof typeof TROUBLES)[]).flatMap((kind) => {
-    const [says, todo] = TROUBLES[kind];
+  const problems = (Object.keys(REASONS) as (keyof typeof REASONS)[]).flatMap((reason) => {
+    const [says, todo] = REASONS[reason];
     return [true, false].flatMap((isNeeded) => {
-      const places = readings
-        .filter((one) => one.reach === kind && one.isNeeded === isNeeded)
+      const servers = readings
+        .filter((one) => one.reach === reason && one.isNeeded === isNeeded)
         .map(({ host, port }) => `${host}:${port}`);
-      if (places.length === 0) return [];
-      const sentence = `${places.join(', ')} cannot be reached: ${says}`;
-      return [isNeeded ? wrong('network', sentence, todo) : warning('network', sentence, todo)];
+      if (servers.length === 0) return [];
+      const sentence = `cannot reach ${servers.join(', ')}: ${says}`;
+      return [isNeeded ? errorFinding('network', sentence, todo) : warningFinding('network', sentence, todo)];
     });
   });
   const hosts = [...new Set(readings.map(({ host }) => host))];
-  return troubles.length > 0 ? troubles : [right('network', `reached: ${hosts.join(', ')}`)];
+  return problems.length > 0 ? problems : [okFinding('network', `reached: ${hosts.join(', ')}`)];
 }
 
-/** Tokens and signatures are refused beyond some minutes; a lease is kept by monotonic time and does not mind. */
-const SKEW_MS_EASY = 30_000;
+/** Azure rejects tokens and signatures when the skew is several minutes. Leases use monotonic time and are not affected. */
 const SKEW_MS_MAX = 5 * 60_000;
+/** Warns well before that. */
+const SKEW_MS_OK = 30_000;
 
-/** `theirAt`: by the `Date` of an answer, to the second. */
-export function judgeClock({ oursAt, theirAt }: { readonly oursAt: Date; readonly theirAt: Date }): Finding {
+/** `theirAt` is the `Date` header of a response, which has a resolution of one second. */
+export function judgeClock(oursAt: Date, theirAt: Date): Finding {
   const skewMs = oursAt.getTime() - theirAt.getTime();
   if (Number.isNaN(skewMs))
-    return warning(
+    return warningFinding(
       'clock',
-      'what answers has none',
-      'Is that storage? A proxy of your network may have answered.',
+      'the response has no Date header',
+      'Check that storage sent the response. A proxy on your network may have sent it.',
     );
   const seconds = Math.round(Math.abs(skewMs) / 1000);
-  const says = `${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} storage’s`;
-  const todo = 'Set it by the network: timedatectl set-ntp true (in a virtual machine: on its host).';
+  const says = `${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} storage`;
+  const todo = 'Synchronize the clock: timedatectl set-ntp true. In a virtual machine, run this on the host.';
   if (Math.abs(skewMs) > SKEW_MS_MAX)
-    return wrong('clock', `${says}: tokens and addresses are refused`, todo);
-  if (Math.abs(skewMs) > SKEW_MS_EASY) return warning('clock', says, todo);
-  return right('clock', seconds < 2 ? 'as storage’s' : says);
+    return errorFinding('clock', `${says}: Azure rejects tokens and signed URLs`, todo);
+  if (Math.abs(skewMs) > SKEW_MS_OK) return warningFinding('clock', says, todo);
+  return okFinding('clock', seconds < 2 ? 'in sync with storage' : says);
 }

@@ -1,123 +1,116 @@
-/** PURE. What the tries of rights mean, and which role is missing. */
+/** PURE. Judges the results of the access tests, and names the missing role. */
 import type { Try, TryResult } from '../../../shared/azure/try-rights.ts';
 import type { Finding } from '../../../shared/contract/finding.ts';
-import { right, warning, wrong } from '../finding.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
 export interface TriedRight {
   readonly account: 'media' | 'system';
-  /** An emulator knows keys only. */
+  /** An emulator accepts keys only. */
   readonly signedBy: 'key' | 'identity';
   readonly tried: Try;
   readonly result: TryResult;
 }
 
-/** As `infra/terraform/access.tf` grants them. */
+/** The roles that `infra/terraform/access.tf` assigns. */
 const ROLE = {
   read: 'Storage Blob Data Reader',
   write: 'Storage Blob Data Contributor',
-  hold: '“hold leases” (a role of this fleet’s own)',
+  hold: '“hold leases” (a custom role of this fleet)',
 } as const;
-const NOT_YET = 'A role takes some minutes to be known everywhere.';
 
-/** One line where all is well; else one for each kind of trouble of an account. */
+/** A single `ok` if all tests passed; otherwise the problems of each account. */
 export function judgeRights(tries: readonly TriedRight[]): Finding[] {
-  const troubles = (['media', 'system'] as const).flatMap((account) => {
-    const its = tries.filter((one) => one.account === account);
-    return [...missingRoles(account, its), ...otherTroubles(account, its)];
+  const problems = (['media', 'system'] as const).flatMap((account) => {
+    const ofAccount = tries.filter((one) => one.account === account);
+    return [...missingRoles(account, ofAccount), ...otherProblems(account, ofAccount)];
   });
-  if (troubles.length > 0) return troubles;
-  return [right('rights', `the ${tries.length} that were tried are there`)];
+  if (problems.length > 0) return problems;
+  return [okFinding('rights', `all ${tries.length} access tests passed`)];
 }
 
 function missingRoles(account: string, tries: readonly TriedRight[]): Finding[] {
-  return outcomes(tries, 'no-role').map(({ tried }) =>
-    wrong(
+  return withOutcome(tries, 'no-role').map(({ tried }) =>
+    errorFinding(
       'rights',
-      `you may not ${verb(tried)} the ${place(tried)} of the ${account} account`,
-      `Ask whoever runs this fleet for the role ${ROLE[tried.right]} there: operators in infra/terraform. ${NOT_YET}`,
+      `you do not have permission to ${actionOf(tried)} ${resourceOf(tried)} of the ${account} account`,
+      `Ask the operator of the fleet for the role ${ROLE[tried.right]} (operators in infra/terraform). A new role takes a few minutes to take effect.`,
     ),
   );
 }
 
-function otherTroubles(account: string, tries: readonly TriedRight[]): Finding[] {
+/** At most one finding per kind of problem. */
+function otherProblems(account: string, tries: readonly TriedRight[]): Finding[] {
   const [noEntry, nobody, refused, unanswered] = (
     ['no-entry', 'nobody', 'refused', 'unanswered'] as const
-  ).map((outcome) => outcomes(tries, outcome)[0]);
-  const absent = outcomes(tries, 'absent').map(({ tried }) => place(tried));
-  const stranger = nobody ?? noEntry;
-  return [
-    ...(stranger?.signedBy === 'key'
-      ? [
-          wrong(
+  ).map((outcome) => withOutcome(tries, outcome)[0]);
+  const absent = withOutcome(tries, 'absent').map(({ tried }) => resourceOf(tried));
+  const findings: Finding[] = [];
+  if ((nobody ?? noEntry)?.signedBy === 'key')
+    findings.push(
+      errorFinding(
+        'rights',
+        `the ${account} account rejects the key`,
+        'Use the settings of the running emulator. For docker compose: cp infra/docker/compose.env .env',
+      ),
+    );
+  if (noEntry?.signedBy === 'identity')
+    findings.push(
+      errorFinding(
+        'rights',
+        `the ${account} account rejects connections from this network`,
+        'Add your public IP address (curl -s https://api.ipify.org) to operator_addresses in infra/terraform, and apply. An account without public access accepts connections from its own network only.',
+      ),
+    );
+  if (nobody?.signedBy === 'identity')
+    findings.push(
+      errorFinding(
+        'rights',
+        `the ${account} account rejects your identity${codeText(nobody)}`,
+        'Run az login (with --tenant TENANT if the account belongs to another tenant). Check the clock finding, too.',
+      ),
+    );
+  if (refused !== undefined)
+    findings.push(
+      refused.result.code === 'KeyBasedAuthenticationNotPermitted'
+        ? errorFinding(
             'rights',
-            `the ${account} account refuses the key`,
-            'Take the settings of the emulator that is up: of docker compose, cp infra/docker/compose.env .env',
-          ),
-        ]
-      : []),
-    ...(noEntry?.signedBy === 'identity'
-      ? [
-          wrong(
+            `the ${account} account does not accept keys`,
+            'Replace the connection string with the name of the account, and log in: az login',
+          )
+        : errorFinding(
             'rights',
-            `the ${account} account lets nobody in from here`,
-            'Add the address that your network has on the internet (curl -s https://api.ipify.org) to operator_addresses of infra/terraform, and apply. An account without public access can be reached from its own network only.',
+            `the ${account} account refuses access${codeText(refused)}`,
+            'Look up the error code: https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes',
           ),
-        ]
-      : []),
-    ...(nobody?.signedBy === 'identity'
-      ? [
-          wrong(
-            'rights',
-            `the ${account} account does not take who you are${codeText(nobody)}`,
-            'az login, with --tenant TENANT where the account is in another. See what “clock” says, too.',
-          ),
-        ]
-      : []),
-    ...(refused === undefined
-      ? []
-      : [
-          refused.result.code === 'KeyBasedAuthenticationNotPermitted'
-            ? wrong(
-                'rights',
-                `the ${account} account takes no keys`,
-                'Give the account’s name in place of a connection string, and log in: az login',
-              )
-            : wrong(
-                'rights',
-                `the ${account} account refuses${codeText(refused)}`,
-                'Look the code up: https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes',
-              ),
-        ]),
-    ...(absent.length === 0
-      ? []
-      : [
-          wrong(
-            'rights',
-            `the ${account} account has no ${absent.join(', no ')}`,
-            'Make them: terraform -chdir=infra/terraform apply. Or these are not this fleet’s accounts: look into .env.',
-          ),
-        ]),
-    ...(unanswered === undefined
-      ? []
-      : [
-          warning(
-            'rights',
-            `the ${account} account did not answer${codeText(unanswered)}`,
-            'See what “network” says, and run this again.',
-          ),
-        ]),
-  ];
+    );
+  if (absent.length > 0)
+    findings.push(
+      errorFinding(
+        'rights',
+        `the ${account} account has no ${absent.join(', no ')}`,
+        'Create them: terraform -chdir=infra/terraform apply. If they exist, check the account names in .env.',
+      ),
+    );
+  if (unanswered !== undefined)
+    findings.push(
+      warningFinding(
+        'rights',
+        `the ${account} account did not respond${codeText(unanswered)}`,
+        'Check the network finding, then run this command again.',
+      ),
+    );
+  return findings;
 }
 
-function outcomes(tries: readonly TriedRight[], outcome: TryResult['outcome']): TriedRight[] {
+function withOutcome(tries: readonly TriedRight[], outcome: TryResult['outcome']): TriedRight[] {
   return tries.filter(({ result }) => result.outcome === outcome);
 }
 
-function verb({ right: kind }: Try): string {
-  return { read: 'read', write: 'write into', hold: 'receive messages of' }[kind];
+function actionOf({ right: kind }: Try): string {
+  return { read: 'read the', write: 'write to the', hold: 'receive messages from the' }[kind];
 }
 
-function place(tried: Try): string {
+function resourceOf(tried: Try): string {
   return 'queue' in tried ? `queue ${tried.queue}` : `container ${tried.container}`;
 }
 

@@ -1,65 +1,65 @@
 #!/usr/bin/env bash
-# Bakes a machine image for the scale sets: Azure's image for GPU work with the worker's container in it.
+# Builds a machine image for the scale sets: Azure's GPU image with the worker's container image in it.
 #
 #   infra/terraform/bake/bake-image.sh [--help]
 #
-# Starts one machine on demand, of the fleet's size and in the workers' subnet, without a public address; lets it fetch the
-# container and calculate on its GPU; takes away what is of this one machine; and keeps its disk as an image version. The machine,
-# its disk and its network card go, however this ends. Prints a line for terraform.tfvars, and nothing else, on stdout.
+# Starts one on-demand machine of the fleet's size in the workers' subnet, without a public address. The machine downloads the
+# container image and tests CUDA in it. The script then removes machine-specific data and saves the disk as an image version. It always
+# deletes the machine, its disk and its network interface. Prints one line for terraform.tfvars to standard output.
 #
-# Needs an applied infra/terraform, `az login`, and quota on demand for one machine.
+# Requires an applied infra/terraform, `az login`, and on-demand quota for one machine.
 
-# A version in a gallery, not a managed image: of one of those, 20 machines can start at a time; a gallery has a copy for
-# each 20. Uniform scale sets with ephemeral disks take both. Without Trusted Launch, like the scale sets: Secure Boot refuses a
-# driver that was built on the machine. Second generation: the newer GPUs take nothing else.
+# A gallery version instead of a managed image: only 20 machines at a time can start from a managed image, while a gallery has one
+# replica per 20 machines. No Trusted Launch, as in the scale sets: Secure Boot rejects a driver that was built on the machine.
+# Generation 2, because newer GPU sizes require it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ground=$(dirname "$here")
-readonly here ground
-readonly looks_max=60 look_seconds=10
+terraform_folder=$(dirname "$here")
+readonly here terraform_folder
+readonly polls_max=60 poll_seconds=10
 readonly removals_max=4 removal_seconds=60
 
 say() { printf '%s\n' "$*" >&2; }
 step() { say "bake-image: $1"; }
 
-# What went wrong, and what to do next. Why, the failed command has said itself.
+# Prints what failed and a hint. The failed command has already printed the reason.
 fail() {
   say "bake-image: $1"
   say "  $2"
   exit 1
 }
 
-# An output of Terraform.
+# Prints a Terraform output.
 fleet() {
-  terraform -chdir="$ground" output -raw "$1" ||
-    fail "Terraform has no output $1." 'Apply the ground first: terraform -chdir=infra/terraform apply'
+  terraform -chdir="$terraform_folder" output -raw "$1" ||
+    fail "Terraform has no output $1." 'Run this first: terraform -chdir=infra/terraform apply'
 }
 
 azure() { az "$@" --subscription "$subscription" --only-show-errors; }
 
-# Runs one of the scripts beside this one on the machine. It went well if it says so at its end.
+# Runs a script of this folder on the machine. Azure returns no exit status, so success means that the last line is as expected.
 on_machine() {
-  local script=$1 last_line=$2 parameter=${3:-} said
-  said=$(azure vm run-command invoke --resource-group "$bakery" --name bake --command-id RunShellScript \
+  local script=$1 last_line=$2 parameter=${3:-} output
+  output=$(azure vm run-command invoke --resource-group "$bakery" --name bake --command-id RunShellScript \
     --scripts "@$here/$script" ${parameter:+--parameters "$parameter"} --query 'value[0].message' --output tsv) || return 1
-  grep -qx "$last_line" <<<"$said" && return
-  say "$said"
+  grep -qx "$last_line" <<<"$output" && return
+  say "$output"
   return 1
 }
 
 wait_until_off() {
-  local look power
-  for ((look = 0; look < looks_max; look++)); do
+  local poll power
+  for ((poll = 0; poll < polls_max; poll++)); do
     power=$(azure vm get-instance-view --resource-group "$bakery" --name bake --output tsv \
       --query "instanceView.statuses[?starts_with(code, 'PowerState/')].code | [0]") || power=unknown
     [[ $power == PowerState/stopped ]] && return
-    sleep "$look_seconds"
+    sleep "$poll_seconds"
   done
   return 1
 }
 
-# Made once, and found again ever after. The group outlives the fleet: terraform knows nothing of it.
+# Creates the gallery if it does not exist. Terraform does not manage its resource group, so it outlives the fleet.
 make_gallery() {
   azure group create --name "$images" --location "$location" --tags system=framefleet --output none &&
     azure sig create --resource-group "$images" --gallery-name "$group" --location "$location" --output none &&
@@ -69,15 +69,15 @@ make_gallery() {
 }
 
 is_bakery_gone() { [[ $(azure group exists --name "$bakery") == false ]]; }
-# 3 is what `show` ends with where there is nothing to show.
+# `az … show` exits with status 3 if the resource does not exist.
 is_version_gone() {
   local status=0
   azure sig image-version show "${version_words[@]}" --output none 2>/dev/null || status=$?
   [[ $status == 3 ]]
 }
 
-# Again and again: after a machine that never came, Azure keeps its network card for minutes. (In a trap, a bare `return` would
-# give the status of whatever the signal met.)
+# Retries, because Azure keeps the network interface of a failed machine for minutes. (`return 0`: in a trap, a bare `return` would return
+# the status of the interrupted command.)
 remove() {
   local what=$1 is_gone=$2 removal
   shift 2
@@ -86,8 +86,8 @@ remove() {
     "$is_gone" && return 0
     azure "$@" && return 0
   done
-  say "bake-image: $what is still there, and costs money."
-  say "  Remove it: az $* --subscription $subscription"
+  say "bake-image: Cannot delete $what. It continues to cost money."
+  say "  Delete it: az $* --subscription $subscription"
   return 1
 }
 
@@ -95,18 +95,18 @@ work=
 bakery=
 version_words=()
 is_kept=false
-# Whatever happened. A second Ctrl-C must not leave a machine behind.
-leave() {
+# Runs on every exit. Ignores further signals, so that a second Ctrl-C does not leave a machine behind.
+clean_up() {
   local status=$?
   trap - EXIT
   trap '' HUP INT TERM
   [[ -z $work ]] || rm -rf "$work"
   if [[ -n $bakery ]]; then
-    step "removing the machine, its disk and its network card; this takes minutes"
-    remove "The resource group $bakery" is_bakery_gone group delete --name "$bakery" --yes || status=1
+    step "deleting the machine, its disk and its network interface (takes minutes)"
+    remove "the resource group $bakery" is_bakery_gone group delete --name "$bakery" --yes || status=1
   fi
   if [[ ${#version_words[@]} -gt 0 && $is_kept == false ]]; then
-    remove 'An image version that was not finished' is_version_gone \
+    remove 'an incomplete image version' is_version_gone \
       sig image-version delete "${version_words[@]}" || status=1
   fi
   exit "$status"
@@ -119,12 +119,12 @@ case ${1:-} in
     exit 0
     ;;
   *)
-    say "bake-image: expected no argument or --help, received $1"
+    say "bake-image: Expected no argument or --help, received $1."
     exit 2
     ;;
 esac
 for program in az terraform ssh-keygen; do
-  command -v "$program" >/dev/null || fail "There is no $program here." 'See infra/terraform/README.md for what a desk needs.'
+  command -v "$program" >/dev/null || fail "$program is not installed." 'Install it. See infra/terraform/README.md for the prerequisites.'
 done
 
 subnet=$(fleet worker_subnet)
@@ -136,55 +136,55 @@ worker_image=$(fleet worker_image)
 replicas=$(fleet worker_image_replicas)
 IFS=/ read -r _ _ subscription _ group _ <<<"$subnet"
 images="$group-images"
-# The day, and its second: three whole numbers, and the newest is the greatest.
+# Gallery versions are three integers. Date and second of the day make the newest version the greatest.
 version="$(date -u +%Y%m%d).0.$(($(date +%s) % 86400))"
 
 azure account show --output none ||
   fail "You are not logged in to subscription $subscription." 'Log in: az login'
 
-trap leave EXIT
+trap clean_up EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 work=$(mktemp -d)
 fleet bake_boot >"$work/boot.yaml"
-# Azure wants a key; nobody keeps it, and nobody could reach the machine with it.
+# Azure requires an SSH key. It is deleted with the work folder, and the machine cannot be reached anyway.
 ssh-keygen -q -t ed25519 -N '' -C bake -f "$work/key"
 
-# A group of its own, so that whatever is in it goes with it.
+# A separate resource group, so that deleting it deletes everything in it.
 bakery="$group-bake-$(date -u +%Y%m%d%H%M%S)"
 step "starting a machine ($size) in the group $bakery"
 azure group create --name "$bakery" --location "$location" --tags system=framefleet --output none ||
-  fail 'The group for the machine could not be made.' 'You need the right to make resource groups: Contributor of the subscription.'
+  fail 'Cannot create the resource group of the machine.' 'You need permission to create resource groups, such as the role Contributor on the subscription.'
 azure vm create --resource-group "$bakery" --name bake --location "$location" --size "$size" --image "$machine_image" \
   --security-type Standard --subnet "$subnet" --public-ip-address '' --nsg '' --assign-identity "$identity" \
   --custom-data "$work/boot.yaml" --admin-username framefleet --ssh-key-values "$work/key.pub" --output none ||
-  fail 'Azure started no machine.' "Quota: it needs one on demand (az vm list-usage --location $location). Security type: az feature register --namespace Microsoft.Compute --name UseStandardSecurityType, then az provider register --namespace Microsoft.Compute."
+  fail 'Azure did not start the machine.' "Check the on-demand quota: az vm list-usage --location $location. If Azure rejects the security type: az feature register --namespace Microsoft.Compute --name UseStandardSecurityType, then az provider register --namespace Microsoft.Compute."
 
-step "waiting for its driver and $worker_image, and for CUDA in it"
+step "waiting for the driver, for $worker_image and for CUDA in it"
 on_machine ready.sh 'bake: ready' "$worker_image" ||
-  fail 'The machine is not what a worker needs.' 'The end of its report is above. It fetches from the registry alone, and needs a way out: nat_gateway = true.'
+  fail 'The machine does not meet the requirements of a worker.' 'See the end of its output above. To download the image it needs outbound access: nat_gateway = true.'
 
-step 'taking away what is of this machine'
+step 'removing machine-specific data'
 on_machine strip.sh 'bake: stripping' ||
-  fail 'The machine could not be stripped.' 'Its report is above. Bake again: nothing of it is left.'
+  fail 'Cannot remove the machine-specific data.' 'See the output above, then run this script again. The machine is deleted.'
 wait_until_off ||
-  fail "The machine did not switch itself off within $((looks_max * look_seconds)) s." 'Something in infra/terraform/bake/strip.sh failed there. Bake again, with another worker_machine_image if that is new.'
+  fail "The machine did not shut down within $((polls_max * poll_seconds)) s." 'A command in infra/terraform/bake/strip.sh failed on the machine. Run this script again; if worker_machine_image is new, try another one.'
 azure vm deallocate --resource-group "$bakery" --name bake --output none ||
-  fail 'The machine could not be deallocated.' 'Bake again.'
+  fail 'Cannot deallocate the machine.' 'Run this script again.'
 azure vm generalize --resource-group "$bakery" --name bake --output none ||
-  fail 'The machine could not be generalized.' 'Bake again.'
+  fail 'Cannot generalize the machine.' 'Run this script again.'
 
-step "keeping its disk as version $version, $replicas time(s)"
+step "saving the disk as version $version with $replicas replica(s)"
 make_gallery ||
-  fail 'There is no gallery to keep it in.' "Where a definition with other features is in the way, remove what was baked, once no scale set uses it: az group delete --name $images"
+  fail 'Cannot create the gallery.' "If an image definition with other features exists, delete the gallery once no scale set uses its images: az group delete --name $images"
 machine=$(azure vm show --resource-group "$bakery" --name bake --query id --output tsv) ||
-  fail 'The machine cannot be found any more.' 'Has somebody removed it? Bake again.'
+  fail 'Cannot find the machine.' 'It may have been deleted. Run this script again.'
 version_words=(--resource-group "$images" --gallery-name "$group" --gallery-image-definition worker --gallery-image-version "$version")
 image_id=$(azure sig image-version create "${version_words[@]}" --virtual-machine "$machine" --location "$location" \
   --target-regions "$location=$replicas" --query id --output tsv) ||
-  fail 'No image came of the machine.' 'Bake again.'
+  fail 'Cannot create the image version.' 'Run this script again.'
 is_kept=true
 
 printf 'worker_image_id = "%s"\n' "$image_id"
-say 'bake-image: put that line into infra/terraform/terraform.tfvars, and apply. Machines that start from then on are of it.'
+say 'bake-image: add this line to infra/terraform/terraform.tfvars and apply. New machines then use the image.'

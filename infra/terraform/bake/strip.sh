@@ -1,23 +1,23 @@
 #!/bin/sh
-# On the machine that an image is made of, as root: takes away what is of this one machine, and switches it off. It begins when
-# this has ended: Azure's agent, which reports what is said here, is stopped on the way. That the machine is off is the report.
+# Runs as root on the machine from which an image is baked. Removes machine-specific data and shuts the machine down. The work starts
+# after this script has ended, because it stops Azure's agent, which reports the output of this script. The shutdown shows success.
 set -eu
 
 cat >/run/framefleet-strip <<'STRIP'
 set -eux
 
-# What our programs left.
+# Files of the fleet.
 rm -rf /var/lib/framefleet /etc/framefleet /root/.docker
 rm -f /usr/local/bin/framefleet-image
 
-# Who it is: every machine makes these anew.
+# The machine's identity. New machines generate their own.
 rm -f /etc/ssh/ssh_host_*
 waagent -force -deprovision+user
 rm -rf /var/lib/waagent/run-command
 cloud-init clean --logs
 truncate --size 0 /etc/machine-id
 
-# What it has seen.
+# Logs.
 journalctl --rotate --vacuum-time 1s
 sync
 systemctl poweroff

@@ -1,4 +1,4 @@
-/** What the doctor makes of Azure’s refusals and of sizes; the rest is in `test/integration/infra/doctor-azure.test.ts`. */
+/** The doctor’s findings on refused queries and retired VM sizes. `test/integration/infra/doctor-azure.test.ts` tests the rest. */
 import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
@@ -9,45 +9,49 @@ import { judgeSize } from '../../../infra/doctor/azure/judge-size.ts';
 import { findingLine } from '../../support/finding-line.ts';
 
 describe('Azure', () => {
-  const asked = { what: 'read the scale set gpu', needs: 'Reader', isAll: true };
+  const query = { action: 'read the scale set gpu', role: 'Reader', isRequired: true };
   const refusal = (status: number | null, code: string | null) => ({ status, code, message: 'Sorry.' });
 
   test.each<[number | null, string | null, RegExp]>([
     [401, 'AuthenticationFailed', /^wrong x: .*you are not logged in/],
     [null, 'NoIdentity', /^wrong x: .*you are not logged in/],
-    [403, 'AuthorizationFailed', /^wrong x: .*you may not \| .*the role Reader\./],
-    [404, 'SubscriptionNotFound', /^wrong x: .*no such subscription/],
-    [404, 'ResourceGroupNotFound', /^wrong x: .*it is not there \| Make it/],
+    [403, 'AuthorizationFailed', /^wrong x: .*you do not have permission \| .*the role Reader\./],
+    [404, 'SubscriptionNotFound', /^wrong x: .*the subscription does not exist/],
+    [404, 'ResourceGroupNotFound', /^wrong x: .*it does not exist \| Create it/],
     [
       409,
       'MissingSubscriptionRegistration',
-      /^wrong x: .* \| az provider register --namespace Microsoft\.Compute/,
+      /^wrong x: .* \| Register it: az provider register --namespace Microsoft\.Compute/,
     ],
-    [400, 'NoRegisteredProviderFound', /^wrong x: .*no such region \| .*az account list-locations/],
-    [429, 'OperationNotAllowed', /^warning x: .*Azure answered 429 OperationNotAllowed \|/],
-    [503, null, /^warning x: .*Azure answered 503 \|/],
-    [null, 'ENOTFOUND', /^warning x: .*Azure does not answer \(Sorry\.\) \|/],
-  ])('that answers %j %s', (status, code, expected) => {
-    expect(findingLine(judgeRefusal('x', asked, refusal(status, code)))).toMatch(expected);
+    [
+      400,
+      'NoRegisteredProviderFound',
+      /^wrong x: .*the region does not exist \| .*az account list-locations/,
+    ],
+    [429, 'OperationNotAllowed', /^warning x: .*Azure returned 429 OperationNotAllowed \|/],
+    [503, null, /^warning x: .*Azure returned 503 \|/],
+    [null, 'ENOTFOUND', /^warning x: .*Azure did not respond \(Sorry\.\) \|/],
+  ])('refusal with status %j and code %s is explained', (status, code, expected) => {
+    expect(findingLine(judgeRefusal('x', query, refusal(status, code)))).toMatch(expected);
   });
 
-  test('that does not tell somebody who is let into the storage only keeps no job from running', () => {
+  test('refusal due to missing access is a warning for a deployed fleet, and a missing resource is an error', () => {
     for (const code of ['AuthorizationFailed', 'SubscriptionNotFound', 'NoIdentity'])
-      expect(judgeRefusal('x', { ...asked, isAll: false }, refusal(403, code)).verdict).toBe('warning');
-    expect(judgeRefusal('x', { ...asked, isAll: false }, refusal(404, 'ResourceNotFound')).verdict).toBe(
+      expect(judgeRefusal('x', { ...query, isRequired: false }, refusal(403, code)).verdict).toBe('warning');
+    expect(judgeRefusal('x', { ...query, isRequired: false }, refusal(404, 'ResourceNotFound')).verdict).toBe(
       'wrong',
     );
   });
 
   test.each(['Standard_NC6', 'Standard_NC12_Promo', 'Standard_NC24rs_v2', 'standard_nc6s_v3'])(
-    'has retired %s, and it is said with its successors',
+    'retired size %s is reported with its successors',
     (size) => {
-      const said = findingLine(judgeSize({ size, location: 'eastus', zones: [], catalogue: [] }));
-      expect(said).toMatch(/^wrong size: .*retired.* \| .*Standard_NC40ads_H100_v5/);
+      const line = findingLine(judgeSize({ size, zones: [] }, 'eastus', []));
+      expect(line).toMatch(/^wrong size: .*retired.* \| .*Standard_NC40ads_H100_v5/);
     },
   );
 
-  test('is asked of the providers that Terraform registers, and retires the sizes that Terraform refuses', () => {
+  test('doctor and Terraform use the same resource providers and retired sizes', () => {
     const versions = readFileSync('infra/terraform/versions.tf', 'utf8');
     const [, list = ''] = /resource_providers_to_register = \[([^\]]+)\]/.exec(versions) ?? [];
     expect([...list.matchAll(/"([^"]+)"/g)].map(([, name]) => name)).toEqual([...PROVIDERS]);

@@ -1,12 +1,12 @@
-/** What the doctor makes of this machine and its programs: each verdict, with the sentence that helps. */
+/** The doctor’s findings on this machine and its programs: every verdict, with its message and hint. */
 import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
 
+import { COMPOSE_PORTS } from '../../../infra/doctor/machine/check-machine.ts';
 import { judgeMachine } from '../../../infra/doctor/machine/judge-machine.ts';
 import { judgePorts } from '../../../infra/doctor/machine/judge-ports.ts';
 import { type ProgramReadings, judgePrograms } from '../../../infra/doctor/machine/judge-programs.ts';
-import { COMPOSE_PORTS } from '../../../infra/doctor/machine/look-at-machine.ts';
 import type { Finding } from '../../../shared/contract/finding.ts';
 import { findingLine } from '../../support/finding-line.ts';
 
@@ -23,11 +23,9 @@ describe('a machine', () => {
     isWritable: true,
   };
 
-  test('whose folder nobody may write to is wrong', () => {
+  test('with a folder that is not writable is an error', () => {
     const [disk] = judgeMachine({ ...machine, isWritable: false });
-    expect(findingLine(disk as Finding)).toMatch(
-      /^wrong disk: nothing may be written to \/work\/\.framefleet \|/,
-    );
+    expect(findingLine(disk as Finding)).toMatch(/^wrong disk: \/work\/\.framefleet is not writable \|/);
   });
 
   test.each([
@@ -47,31 +45,34 @@ describe('a machine', () => {
     expect(verdictOf(judgeMachine({ ...machine, memoryFreeBytes: free * GIB }), 'memory')).toBe(verdict);
   });
 
-  test('is told in full', () => {
+  test('with few resources gets a full message for each', () => {
     const poor = judgeMachine({ ...machine, cores: 1, memoryFreeBytes: 3 * GIB, diskFreeBytes: 5.5 * GIB });
     expect(poor.map(findingLine)).toEqual([
       'warning disk: 5.5 GiB free for /work/.framefleet: enough for about 5 minutes of full HD | ' +
-        'Make room there, or keep the fleet elsewhere: FRAMEFLEET_LOCAL_FOLDER=/path/with/room',
+        'Free some space, or use another folder: FRAMEFLEET_LOCAL_FOLDER=/path/with/space',
       'warning memory: 3.0 GiB free: enough for one worker | ' +
-        'Close something; or have one worker only: FRAMEFLEET_CAPACITY_MAX=1',
-      'warning cores: one core: ffmpeg and the model take turns | It works, slowly: try a short video first.',
+        'Close other programs, or limit the fleet to one worker: FRAMEFLEET_CAPACITY_MAX=1',
+      'warning cores: 1 core: ffmpeg and the model share it | Jobs run slowly. Try a short video first.',
     ]);
   });
 
   test.each([
-    [null, null, ['right ports: free ones can be had on 127.0.0.1 | ']],
-    ['EPERM', null, [expect.stringMatching(/^wrong ports: none can be had on 127\.0\.0\.1: EPERM \|/)]],
-    [null, [], [expect.anything(), 'right compose: its ports are free | ']],
+    [null, null, ['right ports: free ports are available on 127.0.0.1 | ']],
+    ['EPERM', null, [expect.stringMatching(/^wrong ports: no port is available on 127\.0\.0\.1: EPERM \|/)]],
+    [null, [], [expect.anything(), 'right compose: the ports of docker-compose.yml are free | ']],
     [
       null,
       [3000, 9090],
-      [expect.anything(), expect.stringMatching(/^warning compose: taken: 3000, 9090 \|/)],
+      [
+        expect.anything(),
+        expect.stringMatching(/^warning compose: ports of docker-compose.yml in use: 3000, 9090 \|/),
+      ],
     ],
-  ])('whose loopback says %j, and of whose compose ports %j are taken', (trouble, taken, expected) => {
-    expect(judgePorts({ loopbackTrouble: trouble, composeTaken: taken }).map(findingLine)).toEqual(expected);
+  ])('with loopback error %j and compose ports %j in use', (loopbackError, composeTaken, expected) => {
+    expect(judgePorts({ loopbackError, composeTaken }).map(findingLine)).toEqual(expected);
   });
 
-  test('has the ports of docker-compose.yml looked at', () => {
+  test('is checked for every port that docker-compose.yml publishes', () => {
     const published = [...readFileSync('docker-compose.yml', 'utf8').matchAll(/'127\.0\.0\.1:(\d+):\d+'/g)];
     expect(published.map(([, port]) => Number(port)).toSorted((a, b) => a - b)).toEqual(
       COMPOSE_PORTS.toSorted((a, b) => a - b),
@@ -89,7 +90,7 @@ describe('programs', () => {
     nodeVersion: '24.21.0',
   };
 
-  test('that are all there are right, with their versions', () => {
+  test('that are all installed are listed with their versions', () => {
     expect(judgePrograms(all).map(findingLine)).toEqual([
       'right node: 24.21.0 | ',
       'right ffmpeg: 5.1.9, with libx264 and mjpeg | ',
@@ -102,28 +103,32 @@ describe('programs', () => {
     [
       'ffmpeg is missing',
       { ffmpegVersion: null },
-      /^wrong ffmpeg: not installed.* \| apt-get install -y ffmpeg$/,
+      /^wrong ffmpeg: not installed.* \| Install it: apt-get install -y ffmpeg$/,
     ],
     [
       'ffmpeg has no x264',
       { ffmpegEncoders: ' V mjpeg' },
-      /^wrong ffmpeg: 5\.1\.9 was built without libx264 \|/,
+      /^wrong ffmpeg: 5\.1\.9, built without libx264 \|/,
     ],
     ['ffprobe is missing', { ffprobeVersion: null }, /^wrong ffprobe: not installed/],
-    ['Redis is missing', { redisVersion: null }, /^wrong redis: .* \| apt-get install -y redis-server$/],
+    [
+      'Redis is missing',
+      { redisVersion: null },
+      /^wrong redis: .* \| Install it: apt-get install -y redis-server$/,
+    ],
     [
       'Redis is old',
       { redisVersion: 'Redis server v=6.0.16' },
       /^warning redis: 6\.0\.16 is older than 6\.2 \|/,
     ],
     ['setpriv is missing', { setprivVersion: null }, /^warning setpriv: not installed/],
-    ['Node is old', { nodeVersion: '20.19.5' }, /^wrong node: 20\.19\.5: .* \| .*npm ci$/],
-  ])('of which %s are told so, and only that', (_, change, expected) => {
-    const troubles = judgePrograms({ ...all, ...change }).filter(({ verdict }) => verdict !== 'right');
-    expect(troubles.map(findingLine)).toEqual([expect.stringMatching(expected)]);
+    ['Node is old', { nodeVersion: '20.19.5' }, /^wrong node: 20\.19\.5 is too old: .* \| .*npm ci$/],
+  ])('give exactly one finding if %s', (_, change, expected) => {
+    const problems = judgePrograms({ ...all, ...change }).filter(({ verdict }) => verdict !== 'right');
+    expect(problems.map(findingLine)).toEqual([expect.stringMatching(expected)]);
   });
 
-  test('on a system without setpriv do not miss it', () => {
+  test('without setpriv are complete on systems other than Linux', () => {
     expect(
       judgePrograms({ ...all, setprivVersion: undefined }).every(({ verdict }) => verdict === 'right'),
     ).toBe(true);

@@ -1,67 +1,65 @@
-/** What the doctor makes of the network, the clock and the rights: each verdict, with the sentence that helps. */
+/** The doctor’s findings on the network, the clock and the rights: every verdict, with its message and hint. */
 import { describe, expect, test } from 'vitest';
 
 import { type Reach, judgeClock, judgeReach } from '../../../infra/doctor/storage/judge-network.ts';
 import { type TriedRight, judgeRights } from '../../../infra/doctor/storage/judge-rights.ts';
-import { serversOf } from '../../../infra/doctor/storage/reach.ts';
+import { serversOf } from '../../../infra/doctor/storage/probe-server.ts';
 import type { Finding } from '../../../shared/contract/finding.ts';
 import { findingLine } from '../../support/finding-line.ts';
 
 describe('the network', () => {
   const at = (reach: Reach) => ({ host: 'media.blob.core.windows.net', port: 443, isNeeded: true, reach });
 
-  test('that reaches everything is one line', () => {
+  test('gives one finding if every server is reached', () => {
     expect(judgeReach([at('reached'), { ...at('reached'), host: 'b' }]).map(findingLine)).toEqual([
       'right network: reached: media.blob.core.windows.net, b | ',
     ]);
   });
 
   test.each<[Exclude<Reach, 'reached'>, RegExp]>([
-    ['unresolvable', /no such name is known here \| Look for a slip in \.env/],
-    ['refused', /nobody listens there \| Is it up\?/],
-    ['silent', /nothing comes back \| A firewall or proxy/],
-    ['untrusted', /another certificate \| .*NODE_EXTRA_CA_CERTS/],
-    ['failed', /the connection fails \| See what this machine lets programs do/],
-  ])('where a server is %s says what that means', (reach, expected) => {
+    ['unresolvable', /the host name cannot be resolved \| Check the account names in \.env/],
+    ['refused', /connection refused \| Check that the server is running/],
+    ['silent', /no response \| A firewall or proxy/],
+    ['untrusted', /the certificate is not trusted \| .*NODE_EXTRA_CA_CERTS/],
+    ['failed', /the connection failed \| Check whether a sandbox or firewall/],
+  ])('explains a server that is %s', (reach, expected) => {
     const [finding, ...others] = judgeReach([at('reached'), at(reach)]);
     expect(others).toEqual([]);
     expect(findingLine(finding as Finding)).toMatch(
-      /^wrong network: media\.blob\.core\.windows\.net:443 cannot be reached: /,
+      /^wrong network: cannot reach media\.blob\.core\.windows\.net:443: /,
     );
     expect(findingLine(finding as Finding)).toMatch(expected);
   });
 
-  test('without what no job needs is a warning', () => {
+  test('without a server that no job needs is a warning', () => {
     const findings = judgeReach([
       at('reached'),
       { ...at('silent'), host: 'management.azure.com', isNeeded: false },
     ]);
     expect(findings.map(findingLine)).toEqual([
-      expect.stringMatching(/^warning network: management\.azure\.com:443 /),
+      expect.stringMatching(/^warning network: cannot reach management\.azure\.com:443:/),
     ]);
   });
 
   test.each([
-    [0, 'right clock: as storage’s | '],
-    [12_000, 'right clock: 12 s ahead of storage’s | '],
-    [-40_000, expect.stringMatching(/^warning clock: 40 s behind storage’s \| Set it by the network/)],
+    [0, 'right clock: in sync with storage | '],
+    [12_000, 'right clock: 12 s ahead of storage | '],
+    [-40_000, expect.stringMatching(/^warning clock: 40 s behind storage \| Synchronize the clock/)],
     [
       400_000,
-      expect.stringMatching(/^wrong clock: 400 s ahead of storage’s: tokens and addresses are refused \|/),
+      expect.stringMatching(/^wrong clock: 400 s ahead of storage: Azure rejects tokens and signed URLs \|/),
     ],
   ])('with a clock that is %d ms off', (skewMs, expected) => {
     const theirAt = new Date('2026-11-25T06:00:00Z');
-    expect(findingLine(judgeClock({ oursAt: new Date(theirAt.getTime() + skewMs), theirAt }))).toEqual(
-      expected,
-    );
+    expect(findingLine(judgeClock(new Date(theirAt.getTime() + skewMs), theirAt))).toEqual(expected);
   });
 
-  test('whose answers have no date says so', () => {
-    const nobodys = judgeClock({ oursAt: new Date(), theirAt: new Date('') });
-    expect(findingLine(nobodys)).toMatch(/^warning clock: what answers has none \|/);
+  test('reports a response without a Date header', () => {
+    const undated = judgeClock(new Date(), new Date(''));
+    expect(findingLine(undated)).toMatch(/^warning clock: the response has no Date header \|/);
   });
 
-  test('knows the servers of an account by its name, its host, and an emulator’s connection string', () => {
+  test('derives the servers of an account from its name, its host, or the connection string of an emulator', () => {
     const azure = ['media1.blob.core.windows.net', 'media1.queue.core.windows.net'];
     expect(serversOf('media1').map(({ host }) => host)).toEqual(azure);
     expect(serversOf('media1.blob.core.windows.net')).toEqual(serversOf('media1'));
@@ -88,9 +86,9 @@ describe('rights', () => {
     result: { outcome: 'no-role', code: 'AuthorizationPermissionMismatch' },
   };
 
-  test('that are all there are one line', () => {
+  test('give one finding if all are present', () => {
     expect(judgeRights([tried('allowed'), tried('allowed')]).map(findingLine)).toEqual([
-      'right rights: the 2 that were tried are there | ',
+      'right rights: all 2 access tests passed | ',
     ]);
   });
 
@@ -98,49 +96,49 @@ describe('rights', () => {
     [
       'a role is missing',
       tried('no-role', 'AuthorizationPermissionMismatch'),
-      /^wrong rights: you may not write into the container incoming of the media account \| .* Storage Blob Data Contributor /,
+      /^wrong rights: you do not have permission to write to the container incoming of the media account \| .* Storage Blob Data Contributor /,
     ],
     [
-      'a role of our own is missing',
+      'a custom role is missing',
       held,
-      /^wrong rights: you may not receive messages of the queue frame-batches-poison of the system account \| .*“hold leases”/,
+      /^wrong rights: you do not have permission to receive messages from the queue frame-batches-poison of the system account \| .*“hold leases”/,
     ],
     [
-      'the address is not let in',
+      'the network rules block the caller',
       tried('no-entry', 'AuthorizationFailure'),
-      /^wrong rights: the media account lets nobody in from here \| .*operator_addresses/,
+      /^wrong rights: the media account rejects connections from this network \| .*operator_addresses/,
     ],
     [
       'an emulator has another key',
       { ...tried('no-entry', 'AuthorizationFailure'), signedBy: 'key' },
-      /^wrong rights: the media account refuses the key \|/,
+      /^wrong rights: the media account rejects the key \|/,
     ],
     [
-      'the account is switched off',
+      'the account is disabled',
       tried('refused', 'AccountIsDisabled'),
-      /^wrong rights: the media account refuses \(AccountIsDisabled\) \|/,
+      /^wrong rights: the media account refuses access \(AccountIsDisabled\) \|/,
     ],
     [
       'keys are refused',
       tried('refused', 'KeyBasedAuthenticationNotPermitted'),
-      /^wrong rights: the media account takes no keys \|/,
+      /^wrong rights: the media account does not accept keys \|/,
     ],
     [
-      'nobody is logged in',
+      'the caller is not logged in',
       tried('nobody', 'AuthenticationFailed'),
-      /^wrong rights: the media account does not take who you are \(AuthenticationFailed\) \| az login/,
+      /^wrong rights: the media account rejects your identity \(AuthenticationFailed\) \| Run az login/,
     ],
     [
-      'there is no such container',
+      'the container does not exist',
       tried('absent', 'ContainerNotFound'),
       /^wrong rights: the media account has no container incoming \|/,
     ],
     [
-      'nothing comes back',
+      'storage does not respond',
       tried('unanswered', 'ServerBusy'),
-      /^warning rights: the media account did not answer \(ServerBusy\) \|/,
+      /^warning rights: the media account did not respond \(ServerBusy\) \|/,
     ],
-  ])('where %s', (_, one, expected) => {
+  ])('are explained if %s', (_, one, expected) => {
     expect(judgeRights([tried('allowed'), one]).map(findingLine)).toEqual([expect.stringMatching(expected)]);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Baking a machine image, with stand-ins for what cannot run here: Azure's command line, Terraform's outputs and the machine. What
- * counts is that nothing is left behind that costs money, whatever happens on the way.
+ * Baking a machine image, with fakes for the Azure CLI, the Terraform outputs and the machine. The main guarantee: whatever fails,
+ * nothing that costs money is left behind.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ interface Ending {
   readonly stderr: string;
 }
 
-/** Starts it as a terminal would: in a process group of its own, which Ctrl-C reaches as a whole. */
+/** Starts the script as a terminal does: in its own process group, so that a signal reaches all its processes. */
 function start(settings: Readonly<Record<string, string>>, ...args: readonly string[]) {
   const child = spawn(path.join(BAKE, 'bake-image.sh'), args, {
     detached: true,
@@ -59,13 +59,13 @@ function calls(): readonly string[] {
   return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
 }
 
-/** The first words of each call of `az`, those that ask for options left away. */
+/** The `az` calls without their options. */
 const steps = (): readonly string[] =>
   calls()
     .filter((call) => !/^(terraform|sleep) /.test(call))
     .map((call) => call.replace(/ -.*$/, ''));
 
-/** What is there at the end: groups, by their first words, and image versions. */
+/** The resource groups and image versions that exist at the end. */
 const left = (): readonly string[] =>
   readdirSync(folder)
     .filter((name) => /^(group-|version$)/.test(name))
@@ -73,8 +73,8 @@ const left = (): readonly string[] =>
 
 const IMAGES = 'group-studio7-images';
 
-describe('a bake that goes well', () => {
-  test('makes a machine, looks at it, strips it, keeps its disk, and removes it', async () => {
+describe('a successful bake', () => {
+  test('creates a machine, tests it, strips it, saves its disk and deletes it', async () => {
     const { status, stderr } = await bake();
     expect(stderr).not.toContain('ERROR');
     expect(status).toBe(0);
@@ -100,14 +100,14 @@ describe('a bake that goes well', () => {
     expect(left()).toEqual([IMAGES, 'version']);
   });
 
-  test('prints one line, which terraform takes', async () => {
+  test('prints one line for terraform.tfvars', async () => {
     const { stdout } = await bake();
     const id = /^worker_image_id = "(.*)"\n$/.exec(stdout)?.[1];
     expect(id).toMatch(/^\/subscriptions\/.+\/(images|versions)\/\d+\.\d+\.\d+$/);
     expect(id).not.toMatch(/[/.]0\d/);
   });
 
-  test('its machine has no public address, stands where workers stand, and is of the fleet’s subscription', async () => {
+  test('creates the machine without a public address, in the workers’ subnet and the subscription of the fleet', async () => {
     await bake();
     const machine = calls().find((call) => call.startsWith('vm create '));
     expect(machine).toContain('/virtualNetworks/fleet/subnets/workers --public-ip-address  --nsg  ');
@@ -130,7 +130,7 @@ describe('a bake that goes well', () => {
     expect(said).toMatch(/image-version create .*--target-regions westus3=2 /);
   });
 
-  test('nothing secret is on a command line, and no key stays', async () => {
+  test('passes no secret on a command line, and keeps no key', async () => {
     await bake();
     expect(calls().join('\n')).not.toMatch(/PRIVATE|password|token|secret|ssh-ed25519|generate-ssh-keys/i);
     const kept = readdirSync(folder, { recursive: true }).map(String);
@@ -157,33 +157,35 @@ describe('a bake that fails', () => {
   test.each([...OUTPUTS, ...BEFORE_THE_IMAGE])('at %s leaves nothing that costs money', async (step) => {
     const { status, stdout, stderr } = await bake({ FAIL_AT: step });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    // What, and indented what to do next; why, before both.
+    // The reason from the failed command, then the error, then the indented hint.
     expect(stderr).toMatch(/(ERROR|Error).*\nbake-image: [A-Z].*\.\n {2}\S/);
     expect(left().filter((name) => name !== IMAGES)).toEqual([]);
   });
 
-  test('for a machine that is not what a worker needs, shows what that has to say', async () => {
-    const { status, stderr } = await bake({ READY_SAYS: 'bake: waited in vain until the driver answers' });
+  test('prints the output of a machine that does not become ready', async () => {
+    const { status, stderr } = await bake({
+      READY_SAYS: 'bake: timed out waiting until the driver responds',
+    });
     expect(status).toBe(1);
-    expect(stderr).toContain('waited in vain until the driver answers');
+    expect(stderr).toContain('timed out waiting until the driver responds');
     expect(steps()).not.toContain('vm generalize');
     expect(left()).toEqual([]);
   });
 
-  test('for a machine that never switches itself off, has waited for a time with an end', async () => {
+  test('stops waiting for a machine that never shuts down', async () => {
     const { status, stderr } = await bake({ NEVER_OFF: '1' });
     expect(status).toBe(1);
-    expect(stderr).toContain('did not switch itself off within 600 s');
+    expect(stderr).toContain('did not shut down within 600 s');
     expect(calls().filter((call) => call === 'sleep 10')).toHaveLength(60);
     expect(left()).toEqual([]);
   });
 
-  test('to remove the machine, tries again, and then says how somebody can', async () => {
+  test('retries to delete the machine, and then prints the command to delete it', async () => {
     const { status, stderr } = await bake({ FAIL_AT: 'group delete' });
     expect(status).toBe(1);
     expect(steps().filter((step) => step === 'group delete')).toHaveLength(4);
     expect(stderr).toMatch(
-      /costs money\.\n {2}Remove it: az group delete --name studio7-bake-\d+ --yes --subsc/,
+      /cost money\.\n {2}Delete it: az group delete --name studio7-bake-\d+ --yes --subsc/,
     );
   });
 });
@@ -193,29 +195,32 @@ test.each([
   ['SIGINT', 130, 'vm run-command'],
   ['SIGINT', 130, 'sig image-version create'],
   ['SIGTERM', 143, 'vm deallocate'],
-  // The terminal is closed.
+  // When the terminal is closed.
   ['SIGHUP', 129, 'vm run-command'],
-] as const)('%s (%i) in %s removes what has been made', async (name, expected, step) => {
-  const { ended, signal } = start({ HANG_AT: step });
-  await eventually(`it is in ${step}`, () => existsSync(path.join(folder, 'hangs')));
-  signal(name);
-  const { status, stdout } = await ended;
-  expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
-  expect(left().filter((one) => one !== IMAGES)).toEqual([]);
-});
+] as const)(
+  '%s (exit status %i) during %s deletes everything that was created',
+  async (name, expected, step) => {
+    const { ended, signal } = start({ HANG_AT: step });
+    await eventually(`the script is at ${step}`, () => existsSync(path.join(folder, 'hangs')));
+    signal(name);
+    const { status, stdout } = await ended;
+    expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
+    expect(left().filter((one) => one !== IMAGES)).toEqual([]);
+  },
+);
 
-test('--help says what it does and does nothing; what it does not know is refused', async () => {
+test('--help prints the help without side effects, and an unknown option is rejected', async () => {
   const help = await bake({}, '--help');
   expect(help).toMatchObject({ status: 0, stderr: '' });
-  expect(help.stdout).toMatch(/^Bakes a machine image[\s\S]*bake-image\.sh \[--help\][\s\S]*az login/);
-  const wrong = await bake({}, '--hlep');
-  expect(wrong).toMatchObject({ status: 2, stdout: '' });
-  expect(wrong.stderr).toContain('received --hlep');
+  expect(help.stdout).toMatch(/^Builds a machine image[\s\S]*bake-image\.sh \[--help\][\s\S]*az login/);
+  const unknown = await bake({}, '--hlep');
+  expect(unknown).toMatchObject({ status: 2, stdout: '' });
+  expect(unknown.stderr).toContain('received --hlep');
   expect(calls()).toEqual([]);
 });
 
 describe('on the machine', () => {
-  /** With stand-ins that write down their call, but for the one that fails. */
+  /** Runs ready.sh with fakes that record their calls. The one in `broken` fails. */
   function ready({ broken }: { readonly broken?: string }) {
     for (const name of ['cloud-init', 'docker', 'framefleet-image', 'nvidia-smi', 'sleep'])
       writeFileSync(
@@ -229,7 +234,7 @@ describe('on the machine', () => {
     });
   }
 
-  test('CUDA is tried in the container, with no more rights than a worker has, and no network', () => {
+  test('ready.sh tests CUDA in the container with the restrictions of a worker and without network', () => {
     const { status, stdout } = ready({});
     expect({ status, lastLine: stdout.trimEnd().split('\n').at(-1) }).toEqual({
       status: 0,
@@ -241,21 +246,21 @@ describe('on the machine', () => {
     expect(existsSync(path.join(ROOT, 'worker', 'engine', 'probe.ts'))).toBe(true);
   });
 
-  test('a driver that never answers is waited for, with an end', () => {
+  test('ready.sh stops waiting for a driver that never responds', () => {
     const { status, stdout } = ready({ broken: 'nvidia-smi ' });
     expect(status).toBe(1);
-    expect(stdout).toContain('waited in vain until the driver answers');
+    expect(stdout).toContain('timed out waiting until the driver responds');
     expect(calls().filter((call) => call === 'sleep 10')).toHaveLength(119);
     expect(calls().filter((call) => call.startsWith('framefleet-image'))).toEqual([]);
   });
 
-  test.each(['framefleet-image ', 'docker image', 'docker run'])('it is not ready without %s', (broken) => {
+  test.each(['framefleet-image ', 'docker image', 'docker run'])('ready.sh fails if %s fails', (broken) => {
     const { status, stdout } = ready({ broken });
     expect(status).not.toBe(0);
     expect(stdout).not.toContain('bake: ready');
   });
 
-  test('what is of one machine goes, by the file’s words, before it switches itself off', () => {
+  test('strip.sh removes all machine-specific data before it shuts the machine down', () => {
     const text = readFileSync(path.join(BAKE, 'strip.sh'), 'utf8');
     const removals = [
       '/var/lib/framefleet',
@@ -265,9 +270,9 @@ describe('on the machine', () => {
       'machine-id',
       'systemctl poweroff',
     ];
-    const places = removals.map((removal) => text.indexOf(removal));
-    expect(places).toEqual(places.toSorted((one, other) => one - other));
-    expect(places).not.toContain(-1);
+    const positions = removals.map((removal) => text.indexOf(removal));
+    expect(positions).toEqual(positions.toSorted((one, other) => one - other));
+    expect(positions).not.toContain(-1);
     expect(spawnSync('sh', ['-n', path.join(BAKE, 'strip.sh')]).status).toBe(0);
   });
 });

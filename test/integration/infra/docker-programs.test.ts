@@ -1,4 +1,4 @@
-/** The two small programs of the images: what prepares an emulator, and what tells Docker whether a service is alive. */
+/** The two helper programs of the images: `prepare.ts` and `health.mjs`. */
 import { execFile } from 'node:child_process';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,18 +11,22 @@ import { LoopHealth } from '../../../shared/runtime/loop-health.ts';
 import { createRegistry } from '../../../shared/runtime/metrics.ts';
 import { type TestStorage, startTestStorage } from '../../support/servers.ts';
 
-interface Ended {
+interface CommandResult {
   readonly status: number;
-  readonly said: string;
+  readonly output: string;
 }
 
-function run(program: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
+function run(
+  program: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [program, ...args],
       { env: { PATH: process.env['PATH'], ...environment } },
-      (_, stdout, stderr) => resolve({ status: child.exitCode ?? -1, said: stdout + stderr }),
+      (_, stdout, stderr) => resolve({ status: child.exitCode ?? -1, output: stdout + stderr }),
     );
   });
 }
@@ -36,13 +40,13 @@ describe('prepare', () => {
     await storage[Symbol.asyncDispose]();
   });
 
-  const prepare = (): Promise<Ended> =>
+  const prepare = (): Promise<CommandResult> =>
     run('infra/docker/prepare.ts', [], {
       FRAMEFLEET_MEDIA_STORAGE: storage.connection.media,
       FRAMEFLEET_SYSTEM_STORAGE: storage.connection.system,
     });
 
-  test('makes what is missing and publishes the model, and once more changes nothing', async () => {
+  test('creates missing containers and queues, publishes the model, and changes nothing when repeated', async () => {
     const queues = await storage.accounts.system.queues(PATIENT);
     const queue = queues.getQueueClient('frame-batches');
     const container = (await storage.accounts.media.blobs(PATIENT)).getContainerClient('scored');
@@ -50,7 +54,7 @@ describe('prepare', () => {
     const model = { name: 'painter', version: '1' };
     expect(await storage.blobs.stat('models', modelBlob(model, 'model.json'))).toBeUndefined();
 
-    expect(await prepare()).toMatchObject({ status: 0, said: expect.stringContaining('storage is ready') });
+    expect(await prepare()).toMatchObject({ status: 0, output: expect.stringContaining('storage is ready') });
     expect(await Promise.all([queue.exists(), container.exists()])).toEqual([true, true]);
     const published = await storage.blobs.stat('models', modelBlob(model, 'model.json'));
     expect(published).toBeDefined();
@@ -59,11 +63,11 @@ describe('prepare', () => {
     expect(await storage.blobs.stat('models', modelBlob(model, 'model.json'))).toEqual(published);
   });
 
-  test('without its variables names them, and exits with 64', async () => {
-    const { status, said } = await run('infra/docker/prepare.ts', []);
+  test('names missing variables and exits with status 64', async () => {
+    const { status, output } = await run('infra/docker/prepare.ts', []);
     expect(status).toBe(64);
-    expect(said).toContain('FRAMEFLEET_MEDIA_STORAGE');
-    expect(said).toContain('FRAMEFLEET_SYSTEM_STORAGE');
+    expect(output).toContain('FRAMEFLEET_MEDIA_STORAGE');
+    expect(output).toContain('FRAMEFLEET_SYSTEM_STORAGE');
   });
 });
 
@@ -86,14 +90,14 @@ describe('health', () => {
   const health = async (one: number): Promise<number> =>
     (await run('infra/docker/health.mjs', [String(one)])).status;
 
-  test('is 0 for a service that is alive, and 1 for one that says it is not', async () => {
+  test('exits with status 0 for a live service, and with 1 for one that is not live', async () => {
     expect(await health(port)).toBe(0);
     isLive = false;
     expect(await health(port)).toBe(1);
     isLive = true;
   });
 
-  test('is 1 where nobody listens', async () => {
+  test('exits with status 1 if no service listens on the port', async () => {
     expect(await health(9)).toBe(1);
   });
 });

@@ -1,4 +1,4 @@
-/** The local fleet: kept up, found, broken and killed. Nothing is left running, nothing is left locked. */
+/** The local fleet in normal use, with failed parts and when killed. It leaves no processes and no locks behind. */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -16,7 +16,7 @@ import { H264, ffmpeg, picture, pictureTimes } from '../../support/media-clips.t
 import { findProcess, processesOf } from '../../support/processes.ts';
 import { testFolder } from '../../support/servers.ts';
 
-const UP = 'The local fleet is up';
+const READY = 'The local fleet is running';
 let folder = '';
 let localFolder = '';
 const clip = (): string => path.join(folder, 'clip.mp4');
@@ -52,20 +52,20 @@ async function nothingIsLeft(): Promise<void> {
   );
 }
 
-async function engineAtWork(): Promise<number> {
+async function runningEngine(): Promise<number> {
   const engine = await eventually('an engine runs', () => findProcess(localFolder, 'worker/engine/main.ts'));
   return engine.pid;
 }
 
-test('a fleet that is kept up serves a job, goes back to zero workers, and is taken down by Ctrl-C', async () => {
+test('a shared fleet runs a job, scales in to zero workers and stops on Ctrl-C', async () => {
   const fleet = startFleet();
-  await fleet.said(UP);
+  await fleet.said(READY);
   expect(await findProcess(localFolder, 'worker/main.ts')).toBeUndefined();
-  // The folder of the result goes while the job runs: in a fleet that stays up the result is fetched again.
+  // The folder of the result is deleted while the job runs. A shared fleet keeps the result for fetch.
   const gone = path.join(folder, 'gone');
   await mkdir(gone, { recursive: true });
   const job = startJob('--json', '--out', path.join(gone, 'result.mp4'));
-  await engineAtWork();
+  await runningEngine();
   await rm(gone, { recursive: true });
   const { status, stdout } = await job.end;
   const { error } = JSON.parse(stdout) as { error: Record<string, string> };
@@ -96,9 +96,9 @@ test('a fleet that is kept up serves a job, goes back to zero workers, and is ta
   await nothingIsLeft();
 });
 
-test('a second fleet for the same folder is refused, and the first is none the worse for it', async () => {
+test('a second fleet for the same folder is rejected, and the first continues to work', async () => {
   const fleet = startFleet();
-  await fleet.said(UP);
+  await fleet.said(READY);
   const { status, stderr } = await startFleet().end;
   expect(stderr).toContain('already running');
   expect(status).toBe(69);
@@ -106,50 +106,50 @@ test('a second fleet for the same folder is refused, and the first is none the w
   expect(JSON.parse(stdout)).toMatchObject({ state: 'submitted' });
 });
 
-test('a fleet that is stopped in the middle of a job goes on with it when it is started again', async () => {
+test('a fleet that is stopped during a job resumes the job after a restart', async () => {
   const first = startFleet();
-  await first.said(UP);
+  await first.said(READY);
   const { stdout } = await startJob('--json', '--detach').end;
   const { jobId } = JSON.parse(stdout) as { jobId: string };
-  await engineAtWork();
+  await runningEngine();
   first.child.kill('SIGTERM');
   expect((await first.end).status).toBe(0);
   await nothingIsLeft();
 
   const second = startFleet();
-  await second.said(UP);
+  await second.said(READY);
   await eventually('the job of the first fleet is completed', async () => {
     const log = await readFile(path.join(localFolder, 'shared', 'logs', 'producer.log'), 'utf8');
     return log.split('\n').some((line) => line.includes('job completed') && line.includes(jobId));
   });
 });
 
-test('a killed fleet leaves nothing running and nothing locked: the next one serves', async () => {
+test('a killed fleet leaves no processes and no lock, and the next fleet works', async () => {
   const first = startFleet();
-  await first.said(UP);
+  await first.said(READY);
   await startJob('--json', '--detach').end;
-  await engineAtWork();
+  await runningEngine();
   first.child.kill('SIGKILL');
   await nothingIsLeft();
 
   const second = startFleet();
-  await second.said(UP);
+  await second.said(READY);
   const { status, stdout } = await startJob('--json', '--out', path.join(folder, 'after.mp4')).end;
   expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', frames: 60 });
   expect(status).toBe(0);
 });
 
-test('killing the command in the middle of a job takes everything down', async () => {
+test('killing the command during a job ends all processes', async () => {
   const job = startJob();
-  await engineAtWork();
+  await runningEngine();
   job.child.kill('SIGKILL');
   await job.end;
   await nothingIsLeft();
 });
 
-test('killing the npm that runs the command takes everything down', async () => {
+test('killing the npm that runs the command ends all processes', async () => {
   const npm = remember(npmRun(['enqueue', '--', clip()], { localFolder }));
-  await engineAtWork();
+  await runningEngine();
   npm.child.kill('SIGKILL');
   await nothingIsLeft();
 });
@@ -159,18 +159,15 @@ test.each([
   ['storage emulator', 'azurite.js'],
   ['producer', 'producer/main.ts'],
   ['scaler', 'scaler/main.ts'],
-])(
-  'when the %s dies in the middle of a job, the command says so and takes the rest down',
-  async (name, commandPart) => {
-    const job = startJob();
-    await engineAtWork();
-    const part = await findProcess(localFolder, commandPart);
-    expect(part).toBeDefined();
-    process.kill(part?.pid ?? 0, 'SIGKILL');
-    const { status, stderr } = await job.end;
-    expect(stderr).toContain(`The ${name}`);
-    expect(stderr).toContain('by SIGKILL');
-    expect(status).toBe(69);
-    await nothingIsLeft();
-  },
-);
+])('if the %s dies during a job, the command reports it and stops the rest', async (name, commandPart) => {
+  const job = startJob();
+  await runningEngine();
+  const part = await findProcess(localFolder, commandPart);
+  expect(part).toBeDefined();
+  process.kill(part?.pid ?? 0, 'SIGKILL');
+  const { status, stderr } = await job.end;
+  expect(stderr).toContain(`The ${name}`);
+  expect(stderr).toContain('by SIGKILL');
+  expect(status).toBe(69);
+  await nothingIsLeft();
+});

@@ -1,11 +1,11 @@
-/** What a real Prometheus makes of a running fleet's metrics: producer, scaler and a worker. */
+/** A real Prometheus scrapes producer, scaler and worker of a running fleet. */
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { dashboard } from '../../bench/dashboard/dashboard.ts';
-import { drawPage } from '../../bench/dashboard/page.ts';
+import { dashboard } from '../../../infra/monitoring/render/dashboard-schema.ts';
+import { drawPage } from '../../../infra/monitoring/render/draw-page.ts';
 import { type RunningCommand, enqueue, scale, startStackCommand } from '../../support/commands.ts';
 import { eventually } from '../../support/eventually.ts';
 import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
@@ -26,10 +26,10 @@ beforeAll(async () => {
   const clip = path.join(folder, 'clip.mp4');
   await ffmpeg([...picture({ size: '160x90', rate: '10', seconds: 1 }), ...H264, clip]);
   fleet = startStackCommand({ localFolder });
-  await fleet.said('Ctrl-C takes it down');
+  await fleet.said('Press Ctrl-C to stop it');
   for (const room of ['producer', 'scaler'] as const)
     targets[room] = new RegExp(`http://(\\S+)/metrics {2}${room}`).exec(fleet.heard())?.[1] ?? '';
-  // One worker that stays, with a job behind it: its figures are there to be seen.
+  // The override keeps one worker running after the job, so that its metrics can be scraped.
   await scale(['1', '--for', '30m', '--because', 'to be scraped'], { localFolder }).end;
   await enqueue([clip, '--json'], { localFolder }).end;
   const log = path.join(localFolder, 'shared', 'logs', 'scaler.log');
@@ -55,8 +55,8 @@ const ownNames = (text: string): string[] =>
     ...new Set([...text.matchAll(/^(framefleet_\w+)(?:\{.*\})? /gm)].map(([, name]) => name ?? '')),
   ].toSorted();
 
-test.each(ROOMS)('it scrapes the %s, and has every series it shows', async (room) => {
-  await eventually('it is up', async () => (await prometheus.value(`up{job="${room}"}`)) === 1);
+test.each(ROOMS)('Prometheus scrapes the %s and stores every series', async (room) => {
+  await eventually('the target is up', async () => (await prometheus.value(`up{job="${room}"}`)) === 1);
   const shown = ownNames(await page(room));
   expect(shown.length).toBeGreaterThan(5);
   await eventually('every series is stored', async () => {
@@ -65,12 +65,12 @@ test.each(ROOMS)('it scrapes the %s, and has every series it shows', async (room
   });
 });
 
-test.each(ROOMS)('promtool has nothing to say against the metrics of the %s', async (room) => {
-  expect(await checkMetrics(await page(room))).toEqual({ status: 0, said: '' });
+test.each(ROOMS)('promtool accepts the metrics of the %s', async (room) => {
+  expect(await checkMetrics(await page(room))).toEqual({ status: 0, output: '' });
 });
 
-test('what an operator asks for has an answer: who leads, how many there are, what a person wanted, how fast they are', async () => {
-  const questions = {
+test('the metrics show the leader, the instances, the override and the speed of the workers', async () => {
+  const expected = {
     framefleet_scaler_leader: 1,
     'framefleet_scaler_instances{pool="local",phase="running"}': 1,
     framefleet_scaler_capacity_desired: 1,
@@ -79,50 +79,50 @@ test('what an operator asks for has an answer: who leads, how many there are, wh
     'framefleet_fleet_workers{provider="cpu"}': 1,
     framefleet_producer_frames_scored_total: 10,
   };
-  for (const [expression, value] of Object.entries(questions))
+  for (const [expression, value] of Object.entries(expected))
     await eventually(`${expression} is ${value}`, async () => (await prometheus.value(expression)) === value);
   const rate = 'framefleet_fleet_megapixels_per_second{model="painter/1",provider="cpu"} > 0';
   await eventually('the worker’s rate is there', async () => (await prometheus.value(rate)) !== undefined);
   await eventually(
-    'the loop turns',
+    'the scaler ticks',
     async () =>
       ((await prometheus.value('time() - framefleet_scaler_last_tick_timestamp_seconds')) ?? 99) < 10,
   );
   await eventually(
-    'boots were measured',
+    'a boot time is measured',
     async () => ((await prometheus.value('framefleet_scaler_boot_seconds')) ?? -1) >= 0,
   );
   await eventually(
-    'time is counted',
+    'machine time increases',
     async () => ((await prometheus.value('rate(framefleet_scaler_machine_seconds_total[5s])')) ?? 0) > 0,
   );
 });
 
-test('everything on the wall has something to show', async () => {
+test('every panel of the first screen shows data', async () => {
   const json = await readFile('infra/monitoring/grafana/dashboards/framefleet.json', 'utf8');
   const shown = dashboard.parse(JSON.parse(json));
-  const closer = shown.panels.findIndex(({ type }) => type === 'row');
-  const wall = { ...shown, panels: shown.panels.slice(0, closer) };
-  const excuses = wall.panels.flatMap((panel) =>
+  const firstRow = shown.panels.findIndex(({ type }) => type === 'row');
+  const wall = { ...shown, panels: shown.panels.slice(0, firstRow) };
+  const placeholders = wall.panels.flatMap((panel) =>
     panel.type === 'row' ? [] : [panel.fieldConfig.defaults.noValue ?? 'No data'],
   );
   const lines = wall.panels.flatMap((panel) => (panel.type === 'timeseries' ? panel.targets : []));
-  // One instance runs and is wanted, nothing is left and nothing is poison.
-  const figures = ['running', 'wanted', '00:00:00', 'nothing to look at'];
-  const wanted = [
+  // One instance runs and is wanted; no frames are left and the poison queue is empty.
+  const figures = ['running', 'wanted', '00:00:00', 'empty'];
+  const texts = [
     ...wall.panels.map(({ title }) => title),
     ...lines.map(({ legendFormat }) => legendFormat),
     ...figures,
   ];
-  let wrong: string[] = [];
-  await eventually('everything is drawn, and no panel excuses itself', async () => {
+  let mismatches: string[] = [];
+  await eventually('every panel is drawn with data', async () => {
     const toSeconds = Date.now() / 1_000;
-    const span = { fromSeconds: toSeconds - 300, toSeconds };
-    const drawn = await drawPage(wall, { prometheusUrl: prometheus.url, span, width: 1920 });
+    const range = { fromSeconds: toSeconds - 300, toSeconds };
+    const drawn = await drawPage(wall, { prometheusUrl: prometheus.url, range, width: 1920 });
     const isDrawn = (text: string): boolean => drawn.includes(`>${text}<`);
-    wrong = [...wanted.filter((text) => !isDrawn(text)), ...excuses.filter(isDrawn)];
-    return wrong.length === 0;
+    mismatches = [...texts.filter((text) => !isDrawn(text)), ...placeholders.filter(isDrawn)];
+    return mismatches.length === 0;
   }).catch((error: unknown) => {
-    throw new Error(`missing, or excused: ${wrong.join(', ')}`, { cause: error });
+    throw new Error(`missing texts or panels without data: ${mismatches.join(', ')}`, { cause: error });
   });
 });

@@ -28,7 +28,7 @@ beforeAll(async () => {
   // Room on the disk for one job at a time.
   const environment = { FRAMEFLEET_CAPACITY_MAX: '1', FRAMEFLEET_WORK_BYTES_MAX: String(3 * video.length) };
   fleet = startStackCommand({ localFolder, environment });
-  await fleet.said('The local fleet is up');
+  await fleet.said('The local fleet is running');
   const found = await findReadyStack(localFolder);
   const account = (name: string) => storageAccount(found?.[`FRAMEFLEET_${name}_STORAGE`] ?? '');
   blobs = await openBlobStore({ media: account('MEDIA'), system: account('SYSTEM') }, PATIENT);

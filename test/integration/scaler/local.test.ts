@@ -28,7 +28,7 @@ beforeAll(async () => {
       FRAMEFLEET_DRAIN_TARGET_SECONDS: '1',
     },
   });
-  await fleet.said('The local fleet is up');
+  await fleet.said('The local fleet is running');
 });
 afterAll(async () => {
   fleet.child.kill('SIGTERM');

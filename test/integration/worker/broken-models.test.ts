@@ -79,7 +79,7 @@ describe('a folder of models with a mistake in it is refused, with the folder an
 
   test.for([
     ['nojson', () => undefined, 'it has no model.json'],
-    ['notjson', () => '{"name":', 'its model.json is not JSON'],
+    ['notjson', () => '{"name":', 'its model.json is not valid JSON'],
     [
       'badjson',
       (m) => ({ ...m, input: { name: 'frames', type: 'float32', layout: 'NCHW' } }),
@@ -89,16 +89,16 @@ describe('a folder of models with a mistake in it is refused, with the folder an
     [
       'othername',
       (m) => ({ ...m, file: 'missing.onnx' }),
-      'the file missing.onnx that model.json names is missing',
+      'the file missing.onnx named in model.json is missing',
     ],
-    ['identity', (m) => m, 'another model is published as identity/1, which never changes'],
+    ['identity', (m) => m, 'a different model is already published as identity/1'],
   ] as const satisfies readonly (readonly [
     string,
     (manifest: Record<string, unknown>) => unknown,
     string | RegExp,
   ])[])('%s', async ([name, spoil, says]) => {
     const folder = await spoiled(name, spoil);
-    const publishing = publishModels({ blobs: bench.storage.blobs, folder });
+    const publishing = publishModels(bench.storage.blobs, folder);
     await expect(publishing).rejects.toMatchObject({ code: 'MODEL_INVALID' });
     await expect(publishing).rejects.toThrow(says);
     await expect(publishing).rejects.toThrow(path.join(folder, name));
@@ -108,7 +108,7 @@ describe('a folder of models with a mistake in it is refused, with the folder an
   });
 
   test('a folder that is not there', async () => {
-    const publishing = publishModels({ blobs: bench.storage.blobs, folder: at('nowhere') });
+    const publishing = publishModels(bench.storage.blobs, at('nowhere'));
     await expect(publishing).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       hint: expect.stringContaining('FRAMEFLEET_LOCAL_MODELS'),
@@ -122,10 +122,8 @@ describe('a folder of models with a mistake in it is refused, with the folder an
       localFolder: at('fleet'),
       environment: { FRAMEFLEET_LOCAL_MODELS: at('mine') },
     }).end;
-    expect(stderr).toContain(
-      `The model in ${at('mine', 'broken')} cannot be published: it has no model.json.`,
-    );
-    expect(stderr).toContain('Correct the folder, or take it out.');
+    expect(stderr).toContain(`Cannot publish the model in ${at('mine', 'broken')}: it has no model.json.`);
+    expect(stderr).toContain('Correct or remove the folder.');
     expect(stderr).not.toMatch(/\n\s+at /);
     expect({ status, stdout }).toEqual({ status: 65, stdout: '' });
   });

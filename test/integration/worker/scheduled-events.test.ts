@@ -184,34 +184,34 @@ test('a worker that is stopping can still acknowledge', async () => {
 
 test.each(['fails', 'hangs'] as const)(
   'where the service %s an acknowledgement is tried twice, and no error',
-  async (how) => {
+  async (mode) => {
     const { events, logged, stop } = watch({ timing: { acknowledgeTimeoutMs: 100 } });
     const eventId = server.schedule(PREEMPT);
     await polledAgain();
     await stop();
-    server.answer(how);
+    server.setMode(mode);
     await events.acknowledge(eventId);
     expect(server.acknowledged).toEqual([]);
     expect(logged.slice(2)).toEqual(['eviction not acknowledged', 'eviction not acknowledged']);
   },
 );
 
-test.each(['fails', 'babbles', 'hangs'] as const)(
+test.each(['fails', 'invalid', 'hangs'] as const)(
   'where the service %s it is complained of once, polled on, and believed again when it answers well',
-  async (how) => {
+  async (mode) => {
     const { notices, logged } = watch({ timing: { timeoutMs: 250 } });
     await polledAgain();
-    server.answer(how);
+    server.setMode(mode);
     server.schedule(PREEMPT);
     await polledAgain();
     await polledAgain();
     expect(notices).toEqual([]);
     expect(logged).toHaveLength(2);
 
-    server.answer('well');
+    server.setMode('normal');
     await eventually('the notice came', () => notices.length === 1);
     await eventually('it said so', () => logged.length === 4);
-    server.answer(how);
+    server.setMode(mode);
     await eventually('it complained again', () => logged.length === 5);
     const [readable, unreadable] = [
       'can be read',
@@ -222,13 +222,13 @@ test.each(['fails', 'babbles', 'hangs'] as const)(
 );
 
 test('the first answer may take far longer than any later one', async () => {
-  server.answer('hangs');
+  server.setMode('hangs');
   const startedAtMs = systemClock.monotonicMs();
   const { notices, logged } = watch({ timing: { timeoutMs: 10, firstTimeoutMs: 1_000 } });
   await eventually('the first poll was given up', () => logged.length === 1);
   expect(systemClock.monotonicMs() - startedAtMs).toBeGreaterThan(900);
   server.schedule(PREEMPT);
-  server.answer('well');
+  server.setMode('normal');
   await eventually('the notice came', () => notices.length === 1);
 });
 
@@ -244,7 +244,7 @@ test('where nobody listens it is complained of once, and the watcher goes on unt
 });
 
 test('a poll that hangs is cut short by the stop, without a complaint', async () => {
-  server.answer('hangs');
+  server.setMode('hangs');
   const { logged, stop } = watch();
   await eventually('the poll is made', () => server.polls === 1);
   await stop();

@@ -1,4 +1,4 @@
-/** Tries whether a server can be reached: its name, a connection, and with TLS whether it is who it says. Nothing is asked of it. */
+/** Tests whether a server can be reached: name resolution, TCP connection and TLS handshake. Sends no request. */
 import { connect as connectPlain } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
@@ -11,18 +11,18 @@ export interface Server {
   readonly host: string;
   readonly port: number;
   readonly isTls: boolean;
-  /** Whether a job needs it. */
+  /** Whether a job needs this server. */
   readonly isNeeded: boolean;
 }
 
-export function reach({ host, port, isTls, isNeeded }: Server): Promise<ReachReading> {
+export function probeServer({ host, port, isTls, isNeeded }: Server): Promise<ReachReading> {
   return new Promise((resolve) => {
     const socket = isTls
       ? connectTls({ host, port, servername: host, timeout: CONNECT_MS })
       : connectPlain({ host, port, timeout: CONNECT_MS });
-    const end = (how: Reach): void => {
+    const end = (result: Reach): void => {
       socket.destroy();
-      resolve({ host, port, isNeeded, reach: how });
+      resolve({ host, port, isNeeded, reach: result });
     };
     socket.once(isTls ? 'secureConnect' : 'connect', () => end('reached'));
     socket.once('timeout', () => end('silent'));
@@ -39,14 +39,14 @@ const REACH_OF: Readonly<Record<string, Reach>> = {
   EHOSTUNREACH: 'silent',
   ENETUNREACH: 'silent',
 };
-/** As OpenSSL and Node name what is wrong with a certificate. */
+/** Matches the codes of OpenSSL and Node for certificate errors. */
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME|ERR_SSL|EPROTO/;
 
 function reachOf(code: string): Reach {
   return REACH_OF[code] ?? (CERTIFICATE.test(code) ? 'untrusted' : 'failed');
 }
 
-/** The servers of an account, by its name, the host of its blobs, or an emulator's connection string. */
+/** The blob and queue servers of an account. `setting` is its name, its blob host, or the connection string of an emulator. */
 export function serversOf(setting: string): Server[] {
   if (setting.includes('AccountName=')) {
     return [...setting.matchAll(/(?:Blob|Queue)Endpoint=([^;]+)/g)].map(([, url = '']) => {

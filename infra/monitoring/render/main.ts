@@ -1,18 +1,18 @@
 /**
- * The shipped dashboard as a picture, drawn from its JSON with what a running Prometheus says: to look at it where no Grafana is.
+ * `npm run draw:dashboard`: draws the dashboard as a PNG from its JSON and the data of a running Prometheus, without Grafana.
  *
  *   npm run draw:dashboard -- --prometheus http://127.0.0.1:9090 [--range 1h] [--at 2026-01-31T12:00:00Z] [--out dashboard.png]
  *
- * 1920 wide, and as high as a screen (1080), which is what hangs on a wall; `--all` draws to the end of the page. It is a likeness
- * and no Grafana: places, titles, units, thresholds, colours, legends and stacks are the JSON's, and what it cannot draw it refuses.
+ * The picture is one screen (1920 × 1080), as on a wall display; with `--all` it shows the whole page. Layout, titles, units, thresholds,
+ * colours, legends and stacks follow the JSON. A feature that the renderer does not support is an error.
  */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 
 import sharp from 'sharp';
 
-import { dashboard } from './dashboard.ts';
-import { drawPage } from './page.ts';
+import { dashboard } from './dashboard-schema.ts';
+import { drawPage } from './draw-page.ts';
 
 const DASHBOARD = 'infra/monitoring/grafana/dashboards/framefleet.json';
 const SCREEN = { width: 1920, height: 1080 };
@@ -31,7 +31,7 @@ const { values } = parseArgs({
 const toSeconds = (values.at === undefined ? Date.now() : Date.parse(values.at)) / 1_000;
 const svg = await drawPage(dashboard.parse(JSON.parse(await readFile(DASHBOARD, 'utf8'))), {
   prometheusUrl: values.prometheus,
-  span: { fromSeconds: toSeconds - secondsOf(values.range), toSeconds },
+  range: { fromSeconds: toSeconds - secondsOf(values.range), toSeconds },
   ...(values.all ? { width: SCREEN.width } : SCREEN),
 });
 await sharp(Buffer.from(svg)).png({ palette: true }).toFile(values.out);
@@ -39,6 +39,6 @@ process.stdout.write(`${values.out}\n`);
 
 function secondsOf(range: string): number {
   const [, count, unit = ''] = /^(\d+)([smh])$/.exec(range) ?? [];
-  if (count === undefined) throw new Error(`expected a range such as 20m or 1h, received ${range}`);
+  if (count === undefined) throw new Error(`Expected a range such as 20m or 1h, received ${range}.`);
   return Number(count) * (SECONDS_IN[unit] ?? 1);
 }

@@ -1,4 +1,4 @@
-/** PURE. The names of curves below their panel, in as many lines as they need. */
+/** PURE. Draws the legend below a panel, on as many lines as it needs. */
 import { THEME } from './colours.ts';
 import type { Curve } from './curve.ts';
 import { type Box, rectangle, text, textWidth } from './svg.ts';
@@ -11,18 +11,18 @@ export function legendLines(curves: readonly Curve[], width: number): Curve[][] 
   const lines: Curve[][] = [[]];
   let used = 0;
   for (const curve of curves) {
-    const wanted = legendWidth(curve);
-    if (used > 0 && used + wanted > width - 16) {
+    const needed = legendWidth(curve);
+    if (used > 0 && used + needed > width - 16) {
       lines.push([]);
       used = 0;
     }
     lines.at(-1)?.push(curve);
-    used += wanted;
+    used += needed;
   }
   return lines;
 }
 
-export function legend(lines: readonly (readonly Curve[])[], box: Box): string {
+export function drawLegend(lines: readonly (readonly Curve[])[], box: Box): string {
   return lines
     .flatMap((line, row) => {
       let x = box.x + 12;

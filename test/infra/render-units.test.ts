@@ -1,7 +1,7 @@
-/** Numbers in the drawing of the dashboard are those that Grafana would write: each line is what @grafana/data 11.6 said. */
+/** The renderer formats numbers as Grafana does. The expected values are the output of @grafana/data 11.6. */
 import { expect, test } from 'vitest';
 
-import { type Unit, written, writtenAtAxis } from '../bench/dashboard/units.ts';
+import { type Unit, formatValue, formatAxisValue } from '../../infra/monitoring/render/units.ts';
 
 const GRAFANA: readonly (readonly [number, Unit, number | undefined, string])[] = [
   [0, 'short', undefined, '0'],
@@ -23,16 +23,19 @@ const GRAFANA: readonly (readonly [number, Unit, number | undefined, string])[] 
   [0.999, 'percentunit', undefined, '99.9%'],
 ];
 
-test.each(GRAFANA)('%d as %s with %s decimals is %s', (value, unit, decimals, text) => {
-  expect(written(value, unit, decimals)).toBe(text);
-});
+test.each(GRAFANA)(
+  'value %d in unit %s with %s decimals is formatted as %s',
+  (value, unit, decimals, text) => {
+    expect(formatValue(value, unit, decimals)).toBe(text);
+  },
+);
 
-test('an axis has no closing zeros', () => {
-  expect([0, 0.25, 1_500, 20_000].map((value) => writtenAtAxis(value, 'short'))).toEqual([
+test('axis labels have no trailing zeros', () => {
+  expect([0, 0.25, 1_500, 20_000].map((value) => formatAxisValue(value, 'short'))).toEqual([
     '0',
     '0.25',
     '1.5 K',
     '20 K',
   ]);
-  expect(writtenAtAxis(90, 's')).toBe('1.5 mins');
+  expect(formatAxisValue(90, 's')).toBe('1.5 mins');
 });

@@ -1,4 +1,4 @@
-/** What Terraform has made, as values to look into: the state after an apply, and the plan that led to it. */
+/** Access to the state after an apply and to its plan. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -14,12 +14,12 @@ export interface Resource {
   readonly sensitive_values: unknown;
 }
 
-export interface Ground {
+export interface TerraformState {
   readonly resources: readonly Resource[];
   readonly outputs: Readonly<Record<string, { readonly value: unknown; readonly sensitive?: boolean }>>;
   /** The resources of one type. */
   ofType(type: string): readonly Resource[];
-  /** The only one of its type and name. Throws where there is none or several. */
+  /** The only resource of this type and name. Throws if there is none or more than one. */
   only(type: string, name: string): Resource;
 }
 
@@ -29,12 +29,12 @@ export const SIZES: readonly Size[] = ['small', 'full'];
 interface State {
   readonly values: {
     readonly root_module: { readonly resources: readonly Resource[] };
-    readonly outputs: Ground['outputs'];
+    readonly outputs: TerraformState['outputs'];
   };
 }
 
-/** As it stood before it was destroyed. */
-export function ground(size: Size): Ground {
+/** The state before destroy. */
+export function stateOf(size: Size): TerraformState {
   const { values } = read(size, 'state.json') as State;
   const resources = values.root_module.resources.filter(({ mode }) => mode === 'managed');
   const ofType = (type: string) => resources.filter((one) => one.type === type);
@@ -53,17 +53,17 @@ export function ground(size: Size): Ground {
 
 export const plan = (size: Size): unknown => read(size, 'plan.json');
 
-/** What lies at the end of a path into a value, or undefined where it leads nowhere. */
+/** The value at a path, or undefined. */
 export function at(value: unknown, ...steps: readonly (string | number)[]): unknown {
-  let here = value;
+  let current = value;
   for (const step of steps) {
-    if (typeof here !== 'object' || here === null) return undefined;
-    here = (here as Record<string | number, unknown>)[step];
+    if (typeof current !== 'object' || current === null) return undefined;
+    current = (current as Record<string | number, unknown>)[step];
   }
-  return here;
+  return current;
 }
 
-/** A list, or none. */
+/** The value as a list; empty if it is not one. */
 export const list = (value: unknown): readonly unknown[] =>
   Array.isArray(value) ? (value as unknown[]) : [];
 
@@ -71,7 +71,7 @@ export interface PlainVariables {
   readonly [name: string]: string;
 }
 
-/** The environment of a container app's only container: what is plain, and the names of what is secret. */
+/** The environment of the only container of an app: plain values, and the names of secrets. */
 export function environmentOf(app: Resource): {
   readonly plain: PlainVariables;
   readonly secret: readonly string[];
@@ -89,7 +89,7 @@ export function environmentOf(app: Resource): {
   };
 }
 
-/** What a machine does when it starts. */
+/** The cloud-init data of a scale set. */
 export const bootTextOf = (scaleSet: Resource): string =>
   Buffer.from(String(scaleSet.values['custom_data']), 'base64').toString('utf8');
 

@@ -1,35 +1,36 @@
 /**
- * A fleet at work for the dashboard to show: `npm start`'s, small, paid and scraped as in docker-compose.yml, with waves of jobs and rests
- * between them, and in each second wave a message that nobody can read and an engine killed at its work. It goes on until Ctrl-C.
+ * `npm run stage:dashboard`: runs a small local fleet with prices and a Prometheus that scrapes it as in docker-compose.yml, to have data
+ * for the dashboard. Waves of jobs alternate with pauses. Every second wave includes a malformed message and a killed engine. Runs
+ * until Ctrl-C.
  *
- *   npm run stage:dashboard                                       says where its Prometheus is
+ *   npm run stage:dashboard                                       prints the address of its Prometheus
  *   npm run draw:dashboard -- --prometheus URL --range 20m        in another shell
  *
- * A wave takes some four minutes. Alerts wait as long as they are shipped to.
+ * A wave takes about four minutes. Alerts keep their usual `for` durations.
  */
 import { globSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { storageAccount } from '../../../shared/azure/credentials.ts';
-import { openWorkQueue } from '../../../shared/azure/work-queue.ts';
-import { rest, systemClock } from '../../../shared/runtime/clock.ts';
-import { findStack } from '../../../shared/runtime/rendezvous.ts';
-import { enqueue, startStackCommand } from '../../support/commands.ts';
-import { findProcess } from '../../support/processes.ts';
-import { type Prometheus, startPrometheus } from '../../support/prometheus.ts';
-import { testFolder } from '../../support/servers.ts';
+import { storageAccount } from '../../shared/azure/credentials.ts';
+import { openWorkQueue } from '../../shared/azure/work-queue.ts';
+import { rest, systemClock } from '../../shared/runtime/clock.ts';
+import { findStack } from '../../shared/runtime/rendezvous.ts';
+import { enqueue, startStackCommand } from '../support/commands.ts';
+import { findProcess } from '../support/processes.ts';
+import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
+import { testFolder } from '../support/servers.ts';
 
 const SAMPLE = 'infra/sample/harbour.mp4';
 const STYLES = ['starry-night', 'great-wave', 'udnie'] as const;
-/** Of 100 frames each: a few minutes for two workers on a processor. */
+/** Of 100 frames each, which take two workers on CPUs a few minutes. */
 const JOBS_IN_WAVE = 8;
 const FIRST_REST_MS = 60_000;
 const REST_MS = 60_000;
-const TROUBLE_EVERY_WAVES = 2;
-/** As docker-compose.yml's. */
+const FAULTS_EVERY_WAVES = 2;
+/** As in infra/monitoring/prometheus.yml. */
 const SCRAPE_EVERY_SECONDS = 5;
-const LOOK_EVERY_MS = 2_000;
+const POLL_EVERY_MS = 2_000;
 
 const folder = await testFolder();
 const localFolder = path.join(folder, 'fleet');
@@ -48,18 +49,18 @@ const fleet = startStackCommand({
   },
 });
 try {
-  await fleet.said('Ctrl-C takes it down');
+  await fleet.said('Press Ctrl-C to stop it');
   const addressOf = (room: string): string =>
     new RegExp(`http://(\\S+)/metrics {2}${room}`).exec(fleet.heard())?.[1] ?? '';
-  await tell([]);
+  await writeTargets([]);
   await using prometheus = await startPrometheus(
     folder,
     { producer: addressOf('producer'), scaler: addressOf('scaler'), worker: { file: workersFile } },
     globSync(path.resolve('infra/monitoring/{rules,alerts}.yml')),
     { everySeconds: SCRAPE_EVERY_SECONDS },
   );
-  print(`Prometheus is at ${prometheus.url}. Ctrl-C ends it all.`);
-  await Promise.race([Promise.all([followWorkers(), runWaves(prometheus)]), fleetGone()]);
+  print(`Prometheus is running at ${prometheus.url}. Press Ctrl-C to stop.`);
+  await Promise.race([Promise.all([followWorkers(), runWaves(prometheus)]), fleetExit()]);
 } finally {
   fleet.child.kill('SIGTERM');
   await fleet.end;
@@ -74,38 +75,38 @@ async function runWaves(prometheus: Prometheus): Promise<void> {
       const style = STYLES[job % STYLES.length] ?? STYLES[0];
       await enqueue([SAMPLE, '--style', style, '--detach', '--json'], { localFolder }).end;
     }
-    if (wave % TROUBLE_EVERY_WAVES === 0) await makeTrouble();
-    await seen(async () => (await prometheus.value('framefleet:backlog_frames > 0')) !== undefined);
-    await seen(() => isAtRest(prometheus));
+    if (wave % FAULTS_EVERY_WAVES === 0) await injectFaults();
+    await waitUntil(async () => (await prometheus.value('framefleet:backlog_frames > 0')) !== undefined);
+    await waitUntil(() => isIdle(prometheus));
     await restFor(REST_MS);
   }
 }
 
-async function fleetGone(): Promise<never> {
+async function fleetExit(): Promise<never> {
   const { status, signal } = await fleet.end;
   throw new Error(`the fleet ended (${status ?? signal}): ${fleet.heard()}`);
 }
 
-/** Everything is worked, and everybody has gone. */
-async function isAtRest(prometheus: Prometheus): Promise<boolean> {
+/** No frame is left and no instance runs. */
+async function isIdle(prometheus: Prometheus): Promise<boolean> {
   const figures = ['framefleet:backlog_frames', 'sum(framefleet:instances)'];
   return (await Promise.all(figures.map((one) => prometheus.value(one)))).every((value) => value === 0);
 }
 
-async function seen(isSo: () => Promise<boolean>): Promise<void> {
-  while (!stopping.signal.aborted && !(await isSo())) await restFor(LOOK_EVERY_MS);
+async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
+  while (!stopping.signal.aborted && !(await condition())) await restFor(POLL_EVERY_MS);
 }
 
-async function makeTrouble(): Promise<void> {
-  const card = await findStack(localFolder);
-  const system = storageAccount(card?.environment['FRAMEFLEET_SYSTEM_STORAGE'] ?? '');
+async function injectFaults(): Promise<void> {
+  const stack = await findStack(localFolder);
+  const system = storageAccount(stack?.environment['FRAMEFLEET_SYSTEM_STORAGE'] ?? '');
   await (await openWorkQueue(system, 'frame-batches')).send('not a batch');
   const engine = await findProcess(localFolder, 'worker/engine/main.ts');
   if (engine !== undefined) process.kill(engine.pid, 'SIGKILL');
-  print('a message that nobody can read, and an engine killed');
+  print('sent a malformed message and killed an engine');
 }
 
-/** Workers come and go, each on a port of its own, which its log tells. */
+/** Keeps the scrape targets up to date. Workers start and stop, each on its own port, which it logs. */
 async function followWorkers(): Promise<void> {
   const log = path.join(localFolder, 'shared', 'logs', 'scaler.log');
   while (!stopping.signal.aborted) {
@@ -121,13 +122,13 @@ async function followWorkers(): Promise<void> {
       ),
     );
     const targets = addresses.filter((_, index) => answering[index]);
-    await tell(targets);
-    await restFor(LOOK_EVERY_MS);
+    await writeTargets(targets);
+    await restFor(POLL_EVERY_MS);
   }
 }
 
-/** As one step: Prometheus may read at any moment. */
-async function tell(targets: readonly string[]): Promise<void> {
+/** Replaces the file atomically, because Prometheus may read it at any time. */
+async function writeTargets(targets: readonly string[]): Promise<void> {
   await writeFile(`${workersFile}.new`, JSON.stringify([{ targets }]));
   await rename(`${workersFile}.new`, workersFile);
 }

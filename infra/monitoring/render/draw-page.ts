@@ -1,12 +1,12 @@
-/** The whole dashboard as one SVG: every panel at its place in Grafana's grid of 24 columns, with its title and what it shows. */
-import { type Span, ask, stepSeconds } from './answers.ts';
+/** Draws a whole dashboard as one SVG. Panels are placed in Grafana's grid of 24 columns. */
 import { THEME } from './colours.ts';
-import type { Dashboard, Panel } from './dashboard.ts';
+import type { Dashboard, Panel } from './dashboard-schema.ts';
 import { drawStat } from './draw-stat.ts';
 import { drawTimeseries } from './draw-timeseries.ts';
+import { type TimeRange, queryPrometheus, stepSeconds } from './query-prometheus.ts';
 import { type Box, rectangle, sizeWithin, text } from './svg.ts';
 
-/** Grafana's: a row of the grid is 30 pixels high, and 8 are between any two panels. */
+/** Grafana's layout: a grid row is 30 pixels high, and the gap between panels is 8 pixels. */
 const ROW_HEIGHT = 30;
 const GAP = 8;
 const COLUMNS = 24;
@@ -15,9 +15,9 @@ const TITLE_SIZE = 15;
 
 export interface View {
   readonly prometheusUrl: string;
-  readonly span: Span;
+  readonly range: TimeRange;
   readonly width: number;
-  /** What of the page is seen; all of it where this is not given. */
+  /** Default: the height of the whole page. */
   readonly height?: number;
 }
 
@@ -43,9 +43,9 @@ async function drawPanel(panel: Panel, view: View, box: Box): Promise<string> {
   if (panel.type === 'row')
     return text(box.x + 6, box.y + 21, `▾ ${panel.title}`, { size: 17, fill: THEME.text, weight: 500 });
 
-  const step = stepSeconds(view.span, box.width);
-  const answers = await Promise.all(
-    panel.targets.map((target) => ask(view.prometheusUrl, target, view.span, step)),
+  const step = stepSeconds(view.range, box.width);
+  const results = await Promise.all(
+    panel.targets.map((target) => queryPrometheus(view.prometheusUrl, target, view.range, step)),
   );
   const inner = { ...box, y: box.y + TITLE_HEIGHT, height: box.height - TITLE_HEIGHT - 4 };
   const size = Math.min(TITLE_SIZE, sizeWithin(panel.title, { width: box.width - 20, height: 40 }));
@@ -54,8 +54,8 @@ async function drawPanel(panel: Panel, view: View, box: Box): Promise<string> {
     text(box.x + 10, box.y + 22, panel.title, { size, fill: THEME.text, weight: 500 });
   switch (panel.type) {
     case 'stat':
-      return frame + drawStat(panel, answers, inner);
+      return frame + drawStat(panel, results, inner);
     case 'timeseries':
-      return frame + drawTimeseries(panel, { answers, span: view.span, step }, inner);
+      return frame + drawTimeseries(panel, { results, range: view.range, step }, inner);
   }
 }

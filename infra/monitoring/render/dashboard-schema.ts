@@ -1,6 +1,6 @@
 /**
- * PURE. What of a Grafana dashboard can be drawn here. The schema is strict all through: a panel type, a unit, an option that
- * is not known to the drawing is an error and not left out of the picture.
+ * PURE. The part of Grafana's dashboard format that the renderer supports. The schema is strict: an unsupported panel type, unit or
+ * option is an error. It is never ignored.
  */
 import { z } from 'zod';
 
@@ -17,10 +17,10 @@ const gridPos = z.strictObject({
   h: z.int().min(1),
 });
 
-const asked = { refId: z.string(), datasource, expr: z.string(), legendFormat: z.string() };
-/** What is so now. Of a range, Grafana would show the last value there was, however long ago. */
-const now = z.strictObject({ ...asked, instant: z.literal(true), range: z.literal(false) });
-const course = z.strictObject(asked);
+const target = { refId: z.string(), datasource, expr: z.string(), legendFormat: z.string() };
+/** For a stat panel. With a range query, Grafana would show the last value in the range even if it is old. */
+const instantTarget = z.strictObject({ ...target, instant: z.literal(true), range: z.literal(false) });
+const rangeTarget = z.strictObject(target);
 
 const lineColour = z.union([
   z.strictObject({ mode: z.literal('fixed'), fixedColor: colour }),
@@ -28,7 +28,7 @@ const lineColour = z.union([
 ]);
 const thresholds = z.strictObject({
   mode: z.literal('absolute'),
-  /** The first has no value: it is for everything below the second. */
+  /** The value of the first step is null: its colour applies below the second step. */
   steps: z.array(z.strictObject({ color: colour, value: z.number().nullable() })).min(1),
 });
 const lineStyle = z.strictObject({ fill: z.literal('dash'), dash: z.array(z.number()) });
@@ -59,7 +59,7 @@ const panel = {
 const stat = z.strictObject({
   ...panel,
   type: z.literal('stat'),
-  targets: z.array(now).min(1),
+  targets: z.array(instantTarget).min(1),
   fieldConfig: z.strictObject({
     defaults: z.strictObject({
       unit,
@@ -83,7 +83,7 @@ const stat = z.strictObject({
 const timeseries = z.strictObject({
   ...panel,
   type: z.literal('timeseries'),
-  targets: z.array(course).min(1),
+  targets: z.array(rangeTarget).min(1),
   fieldConfig: z.strictObject({
     defaults: z.strictObject({
       unit,
@@ -135,5 +135,5 @@ export type Dashboard = z.infer<typeof dashboard>;
 export type Panel = Dashboard['panels'][number];
 export type StatPanel = z.infer<typeof stat>;
 export type TimeseriesPanel = z.infer<typeof timeseries>;
-export type Target = z.infer<typeof now> | z.infer<typeof course>;
+export type Target = z.infer<typeof instantTarget> | z.infer<typeof rangeTarget>;
 export type Property = z.infer<typeof property>;

@@ -1,4 +1,4 @@
-/** PURE. Grafana's dark theme: colours by the names that a dashboard gives them, and the order of those it does not name. */
+/** PURE. The colours of Grafana's dark theme: the named colours of a dashboard, and the default palette. */
 const NAMED = {
   green: '#73BF69',
   'dark-green': '#37872D',
@@ -26,7 +26,7 @@ const CLASSIC = [
   '#B877D9',
   '#705DA0',
 ] as const;
-/** `palette-classic`: by the place of a series in its panel. */
+/** The `palette-classic` colour of the series at this index of a panel. */
 export const classicColour = (index: number): string => CLASSIC[index % CLASSIC.length] ?? CLASSIC[0];
 
 export const THEME = {

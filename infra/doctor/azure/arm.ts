@@ -1,6 +1,6 @@
 /**
- * The questions to Azure Resource Manager, and nothing else of its SDKs: each is asked once, within its time-out, and is answered
- * with a reading or with a refusal. Nothing is changed by any of them.
+ * Read-only queries to Azure Resource Manager. Each query is sent once, without retries, and returns a reading or a refusal;
+ * it never throws. No other file of the doctor imports the Azure management SDKs.
  */
 import {
   ComputeManagementClient,
@@ -14,24 +14,24 @@ import { isNobody } from '../../../shared/azure/storage-errors.ts';
 import { describeError } from '../../../shared/runtime/errors.ts';
 import type { ProviderReading } from './judge-providers.ts';
 import type { UsageReading } from './judge-quota.ts';
-import type { Refusal } from './judge-refusal.ts';
+import type { ArmRefusal } from './judge-refusal.ts';
 import type { SizeReading } from './judge-size.ts';
 
-export interface ArmParts {
+export interface ArmOptions {
   readonly subscriptionId: string;
   readonly credential: ConstructorParameters<typeof ComputeManagementClient>[0];
-  /** The public cloud's where none is given. */
+  /** Default: the public cloud. */
   readonly endpoint?: string;
-  /** To be put into the SDKs' pipelines: a test's way to a server of its own. */
+  /** Added to the SDKs' pipelines. Tests use it to reach a server of their own. */
   readonly policies?: ComputeManagementClientOptionalParams['additionalPolicies'];
 }
 
-export type Answer<T> = { readonly reading: T } | { readonly refusal: Refusal };
+export type ArmAnswer<T> = { readonly reading: T } | { readonly refusal: ArmRefusal };
 
-export interface ScaleSetReading {
+export interface ScaleSetProperties {
   readonly size: string;
   readonly location: string;
-  /** Its machines are in these; none: wherever there is room. */
+  /** The zones of its VMs; empty: Azure chooses. */
   readonly zones: readonly string[];
 }
 
@@ -39,7 +39,7 @@ export class Arm {
   readonly #compute: ComputeManagementClient;
   readonly #resources: ResourceManagementClient;
 
-  constructor({ subscriptionId, credential, endpoint, policies }: ArmParts) {
+  constructor({ subscriptionId, credential, endpoint, policies }: ArmOptions) {
     const options = {
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(policies === undefined ? {} : { additionalPolicies: policies }),
@@ -49,8 +49,12 @@ export class Arm {
     this.#resources = new ResourceManagementClient(credential, subscriptionId, options);
   }
 
-  scaleSet(resourceGroup: string, name: string, abortSignal: AbortSignal): Promise<Answer<ScaleSetReading>> {
-    return answered(async () => {
+  scaleSet(
+    resourceGroup: string,
+    name: string,
+    abortSignal: AbortSignal,
+  ): Promise<ArmAnswer<ScaleSetProperties>> {
+    return answerOf(async () => {
       const {
         sku,
         location,
@@ -62,9 +66,9 @@ export class Arm {
     });
   }
 
-  /** How many: whoever may list them sees what the scaler sees. */
-  machines(resourceGroup: string, scaleSet: string, abortSignal: AbortSignal): Promise<Answer<number>> {
-    return answered(async () => {
+  /** The number of VMs in the scale set. The scaler makes the same call. */
+  machines(resourceGroup: string, scaleSet: string, abortSignal: AbortSignal): Promise<ArmAnswer<number>> {
+    return answerOf(async () => {
       let count = 0;
       for await (const _ of this.#compute.virtualMachineScaleSetVMs.list(resourceGroup, scaleSet, {
         abortSignal,
@@ -74,8 +78,8 @@ export class Arm {
     });
   }
 
-  usages(location: string, abortSignal: AbortSignal): Promise<Answer<UsageReading[]>> {
-    return answered(async () => {
+  usages(location: string, abortSignal: AbortSignal): Promise<ArmAnswer<UsageReading[]>> {
+    return answerOf(async () => {
       const usages = await Array.fromAsync(this.#compute.usage.list(location, { abortSignal }));
       return usages.map(({ name, currentValue, limit }) => ({
         name: name.value ?? '',
@@ -86,8 +90,8 @@ export class Arm {
     });
   }
 
-  sizes(location: string, abortSignal: AbortSignal): Promise<Answer<SizeReading[]>> {
-    return answered(async () => {
+  sizes(location: string, abortSignal: AbortSignal): Promise<ArmAnswer<SizeReading[]>> {
+    return answerOf(async () => {
       const skus = await Array.fromAsync(
         this.#compute.resourceSkus.list({ filter: `location eq '${location}'`, abortSignal }),
       );
@@ -95,8 +99,8 @@ export class Arm {
     });
   }
 
-  providers(abortSignal: AbortSignal): Promise<Answer<ProviderReading[]>> {
-    return answered(async () => {
+  providers(abortSignal: AbortSignal): Promise<ArmAnswer<ProviderReading[]>> {
+    return answerOf(async () => {
       const providers = await Array.fromAsync(this.#resources.providers.list({ abortSignal }));
       return providers.map(({ namespace = '', registrationState = '' }) => ({
         namespace,
@@ -122,23 +126,23 @@ function sizeReading({
     cores: Number.isInteger(cores) && cores > 0 ? cores : null,
     isSpotCapable: capability('LowPriorityCapable')?.toLowerCase() !== 'false',
     zones: locationInfo[0]?.zones ?? [],
-    refusedBecause: regional === undefined ? null : (regional.reasonCode ?? 'restricted'),
-    zonesRefused: restrictions
+    restriction: regional === undefined ? null : (regional.reasonCode ?? 'restricted'),
+    zonesRestricted: restrictions
       .filter(({ type }) => type === 'Zone')
       .flatMap(({ restrictionInfo }) => restrictionInfo?.zones ?? []),
   };
 }
 
-async function answered<T>(ask: () => Promise<T>): Promise<Answer<T>> {
+async function answerOf<T>(query: () => Promise<T>): Promise<ArmAnswer<T>> {
   try {
-    return { reading: await ask() };
+    return { reading: await query() };
   } catch (error) {
-    return { refusal: refusalOf(error) };
+    return { refusal: toArmRefusal(error) };
   }
 }
 
-function refusalOf(error: unknown): Refusal {
+function toArmRefusal(error: unknown): ArmRefusal {
   const { status, code } = restFailure(error);
-  // Of a list the SDK drops Azure's own sentence.
+  // For a failed list call the SDK drops Azure's message.
   return { status, code: isNobody(error) ? 'NoIdentity' : code, message: describeError(error) };
 }

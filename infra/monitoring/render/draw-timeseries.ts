@@ -1,20 +1,20 @@
 /**
- * A timeseries panel: its curves by ECharts, which is imported here only, and its legend below them, in the order of its questions.
+ * Draws a time series panel: the curves with ECharts, and the legend below them in the order of the targets.
  */
 import * as echarts from 'echarts';
 
 import { THEME } from './colours.ts';
-import { type Asked, type Curve, curveOf, dataOf } from './curve.ts';
-import type { TimeseriesPanel } from './dashboard.ts';
-import { LEGEND_LINE, legend, legendLines } from './legend.ts';
+import { type PanelData, type Curve, curveOf, dataOf } from './curve.ts';
+import type { TimeseriesPanel } from './dashboard-schema.ts';
+import { LEGEND_LINE, drawLegend, legendLines } from './legend.ts';
 import { type Box, FONT, sizeWithin, text } from './svg.ts';
-import { writtenAtAxis } from './units.ts';
+import { formatAxisValue } from './units.ts';
 
 const NO_DATA_SIZE_MAX = 18;
 const AXIS_STEPS = 4;
 
-export function drawTimeseries(panel: TimeseriesPanel, asked: Asked, box: Box): string {
-  const curves = asked.answers.flat().map((series, index) => curveOf(panel, series, index));
+export function drawTimeseries(panel: TimeseriesPanel, data: PanelData, box: Box): string {
+  const curves = data.results.flat().map((series, index) => curveOf(panel, series, index));
   if (curves.length === 0) {
     const { noValue = 'No data' } = panel.fieldConfig.defaults;
     const size = Math.min(NO_DATA_SIZE_MAX, sizeWithin(noValue, { width: box.width - 24, height: 40 }));
@@ -23,8 +23,8 @@ export function drawTimeseries(panel: TimeseriesPanel, asked: Asked, box: Box): 
   }
   const lines = legendLines(curves, box.width);
   const height = box.height - lines.length * LEGEND_LINE;
-  const chart = chartOf(panel, asked, curves, { width: box.width, height });
-  return `<svg x="${box.x}" y="${box.y}" width="${box.width}" height="${height}">${chart}</svg>${legend(
+  const chart = chartOf(panel, data, curves, { width: box.width, height });
+  return `<svg x="${box.x}" y="${box.y}" width="${box.width}" height="${height}">${chart}</svg>${drawLegend(
     lines,
     { ...box, y: box.y + height },
   )}`;
@@ -32,7 +32,7 @@ export function drawTimeseries(panel: TimeseriesPanel, asked: Asked, box: Box): 
 
 function chartOf(
   panel: TimeseriesPanel,
-  asked: Asked,
+  data: PanelData,
   curves: readonly Curve[],
   size: { readonly width: number; readonly height: number },
 ): string {
@@ -55,7 +55,7 @@ function chartOf(
         color: THEME.text,
         fontFamily: FONT,
         fontSize: 13,
-        formatter: (value: number) => writtenAtAxis(value, unit, decimals),
+        formatter: (value: number) => formatAxisValue(value, unit, decimals),
       },
       splitLine: { show: !isRight, lineStyle: { color: THEME.grid } },
     };
@@ -67,8 +67,8 @@ function chartOf(
     grid: { left: 12, right: 20, top: 14, bottom: 6, containLabel: true },
     xAxis: {
       type: 'time',
-      min: asked.span.fromSeconds * 1_000,
-      max: asked.span.toSeconds * 1_000,
+      min: data.range.fromSeconds * 1_000,
+      max: data.range.toSeconds * 1_000,
       axisLine: { lineStyle: { color: THEME.grid } },
       axisLabel: {
         color: THEME.text,
@@ -84,7 +84,7 @@ function chartOf(
       type: 'line' as const,
       name: curve.name,
       yAxisIndex: curve.isRight ? 1 : 0,
-      data: dataOf(curve, curves, asked),
+      data: dataOf(curve, curves, data),
       showSymbol: curve.points.length === 1,
       color: curve.colour,
       lineStyle: { width: curve.lineWidth, type: curve.isDashed ? ('dashed' as const) : ('solid' as const) },

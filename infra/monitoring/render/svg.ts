@@ -1,6 +1,6 @@
-/** PURE. Words of SVG, and how wide a text is, about: enough to see what would not fit. */
+/** PURE. SVG elements, and an estimate of the width of a text. */
 export const FONT = 'Inter, DejaVu Sans, sans-serif';
-/** Of the font size, for a letter in the middle of the range. */
+/** The average width of a letter, as a fraction of the font size. */
 const LETTER_WIDTH = 0.58;
 
 export interface Box {
@@ -19,7 +19,7 @@ export interface TextStyle {
 
 export function text(x: number, y: number, content: string, style: TextStyle): string {
   const { size, fill, anchor = 'start', weight = 400 } = style;
-  return `<text x="${x}" y="${y}" font-family="${FONT}" font-size="${size}" font-weight="${weight}" fill="${fill}" text-anchor="${anchor}">${escaped(content)}</text>`;
+  return `<text x="${x}" y="${y}" font-family="${FONT}" font-size="${size}" font-weight="${weight}" fill="${fill}" text-anchor="${anchor}">${escapeXml(content)}</text>`;
 }
 
 export function rectangle({ x, y, width, height }: Box, fill: string, stroke = 'none'): string {
@@ -30,11 +30,11 @@ export function textWidth(content: string, size: number): number {
   return content.length * size * LETTER_WIDTH;
 }
 
-/** The greatest size at which a text stays within a box. */
+/** The largest font size at which the text fits into the box. */
 export function sizeWithin(content: string, { width, height }: Pick<Box, 'width' | 'height'>): number {
   return Math.floor(Math.min(height / 1.2, width / (Math.max(1, content.length) * LETTER_WIDTH)));
 }
 
-function escaped(content: string): string {
+function escapeXml(content: string): string {
   return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

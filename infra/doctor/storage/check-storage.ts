@@ -1,25 +1,25 @@
-/** Looks at the two accounts from here: whether they can be reached, what the clock says, what one may do, and what is in them. */
+/** Checks the two storage accounts from this machine: network, clock, rights and published models; also whether the scaler is reachable. */
 import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { BRISK, type StorageAccount } from '../../../shared/azure/credentials.ts';
 import { type Try, tryRight } from '../../../shared/azure/try-rights.ts';
 import type { Finding } from '../../../shared/contract/finding.ts';
 import type { Clock } from '../../../shared/runtime/clock.ts';
-import { right, warning, wrong } from '../finding.ts';
-import type { Look } from '../look.ts';
+import type { Check } from '../check.ts';
+import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 import { judgeClock, judgeReach } from './judge-network.ts';
 import { judgeRights } from './judge-rights.ts';
-import { type Server, reach, serversOf } from './reach.ts';
+import { type Server, probeServer, serversOf } from './probe-server.ts';
 
-export interface StorageToLookAt {
+export interface CheckedStorage {
   readonly settings: { readonly media: string; readonly system: string | undefined };
   readonly accounts: { readonly media: StorageAccount; readonly system: StorageAccount | null };
   readonly scalerUrl: string | undefined;
-  /** Everything goes by a proxy, which a connection of our own would not. */
+  /** Whether the Azure SDKs use a proxy. Direct connections prove nothing then. */
   readonly isProxied: boolean;
   readonly clock: Clock;
 }
 
-/** Where tokens come from, if there is none, and where scale sets are asked for. */
+/** For tokens, and for the scale sets. A job with cached tokens needs neither. */
 const AZURE: readonly Server[] = ['login.microsoftonline.com', 'management.azure.com'].map((host) => ({
   host,
   port: 443,
@@ -27,11 +27,12 @@ const AZURE: readonly Server[] = ['login.microsoftonline.com', 'management.azure
   isNeeded: false,
 }));
 
-/** What the commands at a desk do; whoever has the media account only uploads and fetches. */
+/** What `npm run enqueue` and `npm run fetch` do. */
 const MEDIA_TRIES: readonly Try[] = [
   { container: 'incoming', right: 'write' },
   { container: 'results', right: 'read' },
 ];
+/** What the operator commands do. Skipped if the system account is not configured. */
 const SYSTEM_TRIES: readonly Try[] = [
   { container: 'models', right: 'write' },
   { container: 'control', right: 'write' },
@@ -40,7 +41,7 @@ const SYSTEM_TRIES: readonly Try[] = [
 ];
 const HEALTH_MS = 5_000;
 
-export function storageLooks(storage: StorageToLookAt): Look[] {
+export function storageChecks(storage: CheckedStorage): Check[] {
   const { settings, clock } = storage;
   const servers = [settings.media, ...(settings.system === undefined ? [] : [settings.system])].flatMap(
     serversOf,
@@ -49,30 +50,30 @@ export function storageLooks(storage: StorageToLookAt): Look[] {
   return [
     {
       topic: 'network',
-      find: async () =>
+      run: async () =>
         isAzure && storage.isProxied
-          ? [right('network', 'by the proxy of HTTPS_PROXY: what follows tells')]
-          : judgeReach(await Promise.all([...servers, ...(isAzure ? AZURE : [])].map(reach))),
+          ? [okFinding('network', 'not checked: connections use the proxy in HTTPS_PROXY')]
+          : judgeReach(await Promise.all([...servers, ...(isAzure ? AZURE : [])].map(probeServer))),
     },
-    { topic: 'clock', find: (signal) => findClock(servers[0], clock, signal) },
-    { topic: 'rights', find: (signal) => findRights(storage, signal) },
-    { topic: 'models', find: () => findModels(storage) },
-    ...(storage.scalerUrl === undefined ? [] : [scalerLook(storage.scalerUrl)]),
+    { topic: 'clock', run: (signal) => checkClock(servers[0], clock, signal) },
+    { topic: 'rights', run: (signal) => checkRights(storage, signal) },
+    { topic: 'models', run: () => checkModels(storage) },
+    ...(storage.scalerUrl === undefined ? [] : [scalerCheck(storage.scalerUrl)]),
   ];
 }
 
-/** By the `Date` of whatever it answers to somebody it does not know. */
-async function findClock(server: Server | undefined, clock: Clock, signal: AbortSignal): Promise<Finding[]> {
+/** Uses the `Date` header of the response to an unauthenticated request. */
+async function checkClock(server: Server | undefined, clock: Clock, signal: AbortSignal): Promise<Finding[]> {
   const url = `${server?.isTls === true ? 'https' : 'http'}://${server?.host}:${server?.port}/`;
   try {
     const { headers } = await fetch(url, { method: 'HEAD', signal });
-    return [judgeClock({ oursAt: clock.now(), theirAt: new Date(headers.get('date') ?? '') })];
+    return [judgeClock(clock.now(), new Date(headers.get('date') ?? ''))];
   } catch {
-    return []; // What keeps us from it, the network's line tells.
+    return []; // The network check reports the reason.
   }
 }
 
-async function findRights({ accounts, settings }: StorageToLookAt, signal: AbortSignal): Promise<Finding[]> {
+async function checkRights({ accounts, settings }: CheckedStorage, signal: AbortSignal): Promise<Finding[]> {
   const inAccount = (account: 'media' | 'system', tries: readonly Try[]) => {
     const at = accounts[account];
     if (at === null) return [];
@@ -93,7 +94,7 @@ function signerOf(setting = ''): 'key' | 'identity' {
   return setting.includes('AccountKey=') ? 'key' : 'identity';
 }
 
-async function findModels({ accounts }: StorageToLookAt): Promise<Finding[]> {
+async function checkModels({ accounts }: CheckedStorage): Promise<Finding[]> {
   if (accounts.system === null) return [];
   const blobs = await openBlobStore(accounts, BRISK);
   const models: string[] = [];
@@ -101,35 +102,41 @@ async function findModels({ accounts }: StorageToLookAt): Promise<Finding[]> {
     for await (const { name } of blobs.list('models', {}))
       if (name.endsWith('/model.json')) models.push(name.replace('/model.json', '').replace('/', '@'));
   } catch {
-    return []; // What the rights and the network are, is told already.
+    return []; // The rights and network checks report the reason.
   }
   return models.length > 0
-    ? [right('models', models.join(', '))]
+    ? [okFinding('models', models.join(', '))]
     : [
-        wrong(
+        errorFinding(
           'models',
-          'none is published',
-          'terraform -chdir=infra/terraform output -raw next has the two commands.',
+          'no model is published',
+          'Publish one. To print the commands: terraform -chdir=infra/terraform output -raw next',
         ),
       ];
 }
 
-function scalerLook(url: string): Look {
+function scalerCheck(url: string): Check {
   return {
     topic: 'scaler',
-    find: async () => {
+    run: async () => {
       try {
         const { status } = await fetch(new URL('/health/live', url), {
           signal: AbortSignal.timeout(HEALTH_MS),
         });
-        if (status === 200) return [right('scaler', `${url} is alive`)];
-        return [warning('scaler', `${url} answers ${status}`, 'See its log; jobs wait until it is well.')];
+        if (status === 200) return [okFinding('scaler', `${url} is running`)];
+        return [
+          warningFinding(
+            'scaler',
+            `${url} returned status ${status}`,
+            'Check the log of the scaler. Jobs wait until it is healthy.',
+          ),
+        ];
       } catch {
         return [
-          warning(
+          warningFinding(
             'scaler',
-            `${url} cannot be reached from here`,
-            'Jobs do not need that; npm run scale and explain do: scaler_endpoint_public and operator_addresses of infra/terraform.',
+            `cannot reach ${url}`,
+            'Jobs run without it, but npm run scale and npm run explain need it. Set scaler_endpoint_public and operator_addresses in infra/terraform.',
           ),
         ];
       }

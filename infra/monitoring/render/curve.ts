@@ -1,10 +1,10 @@
 /**
- * PURE. A series as a panel shows it: the panel's defaults, and what its overrides change of them for this name. A step at which
- * Prometheus had nothing is a gap, as in Grafana.
+ * PURE. Turns a series into a curve: applies the defaults of the panel and the overrides that match the name of the series. A step
+ * without a value is a gap, as in Grafana.
  */
-import type { Series, Span } from './answers.ts';
 import { classicColour, colourOf } from './colours.ts';
-import type { Property, TimeseriesPanel } from './dashboard.ts';
+import type { Property, TimeseriesPanel } from './dashboard-schema.ts';
+import type { Series, TimeRange } from './query-prometheus.ts';
 import type { Unit } from './units.ts';
 
 export interface Curve {
@@ -17,13 +17,15 @@ export interface Curve {
   readonly isStacked: boolean;
   readonly lineWidth: number;
   readonly fillOpacity: number;
-  /** Its place in the panel. */
+  /** Its index in the panel. */
   readonly index: number;
 }
 
-export interface Asked {
-  readonly answers: readonly (readonly Series[])[];
-  readonly span: Span;
+export interface PanelData {
+  /** The results of each target of the panel. */
+  readonly results: readonly (readonly Series[])[];
+  readonly range: TimeRange;
+  /** In seconds. */
   readonly step: number;
 }
 
@@ -37,7 +39,7 @@ export function curveOf(panel: TimeseriesPanel, { name, points }: Series, index:
     )
     .flatMap((one) => one.properties);
   const { color, unit, custom } = defaults;
-  return properties.reduce<Curve>(changed, {
+  return properties.reduce<Curve>(applyOverride, {
     name,
     points,
     colour: colourIn(color, index),
@@ -51,7 +53,7 @@ export function curveOf(panel: TimeseriesPanel, { name, points }: Series, index:
   });
 }
 
-function changed(curve: Curve, { id, value }: Property): Curve {
+function applyOverride(curve: Curve, { id, value }: Property): Curve {
   switch (id) {
     case 'color':
       return { ...curve, colour: colourIn(value, curve.index) };
@@ -74,20 +76,20 @@ function colourIn(colour: TimeseriesPanel['fieldConfig']['defaults']['color'], i
   return colour.mode === 'fixed' ? colourOf(colour.fixedColor) : classicColour(index);
 }
 
-/** One point a step, and null where there is none. In a stack that is nothing added, as in Grafana. */
+/** One point per step; null if there is no value. In a stack, a missing value counts as 0 if another series has one, as in Grafana. */
 export function dataOf(
   curve: Curve,
   curves: readonly Curve[],
-  { span, step }: Asked,
+  { range, step }: PanelData,
 ): [number, number | null][] {
   const finite = ({ points }: Curve) => new Map(points.filter(([, value]) => Number.isFinite(value)));
   const values = finite(curve);
   const others = curve.isStacked ? curves.filter((one) => one.isStacked).map(finite) : [];
-  const first = Math.floor(span.fromSeconds / step) * step;
-  const count = Math.floor((span.toSeconds - first) / step) + 1;
+  const first = Math.floor(range.fromSeconds / step) * step;
+  const count = Math.floor((range.toSeconds - first) / step) + 1;
   return Array.from({ length: count }, (_, index) => {
     const at = first + index * step;
-    const nothing = others.some((one) => one.has(at)) ? 0 : null;
-    return [at * 1_000, values.get(at) ?? nothing];
+    const missing = others.some((one) => one.has(at)) ? 0 : null;
+    return [at * 1_000, values.get(at) ?? missing];
   });
 }

@@ -1,10 +1,10 @@
-/** PURE. Numbers as Grafana writes them, in the units that the dashboard uses. */
+/** PURE. Formats numbers as Grafana does, in the units of the dashboard. */
 export const UNITS = ['none', 'short', 's', 'dthms', 'percentunit'] as const;
 export type Unit = (typeof UNITS)[number];
 
 const SHORT = ['', ' K', ' Mil', ' Bil', ' Tri'] as const;
-/** Below this much, in this unit, of so many seconds. */
-const TIMES: readonly (readonly [below: number, seconds: number, name: string])[] = [
+/** Durations below the limit use this unit, which has this many seconds. */
+const TIMES: readonly (readonly [limit: number, seconds: number, name: string])[] = [
   [1e-6, 1e-9, ' ns'],
   [1e-3, 1e-6, ' µs'],
   [1, 1e-3, ' ms'],
@@ -15,28 +15,28 @@ const TIMES: readonly (readonly [below: number, seconds: number, name: string])[
   [Number.POSITIVE_INFINITY, 604_800, ' week'],
 ];
 
-export function written(value: number, unit: Unit, decimals?: number): string {
+export function formatValue(value: number, unit: Unit, decimals?: number): string {
   switch (unit) {
     case 'none':
       return fixed(value, decimals);
     case 'short':
       return short(value, decimals);
     case 's':
-      return time(value, decimals);
+      return durationText(value, decimals);
     case 'dthms':
-      return clock(value);
+      return clockText(value);
     case 'percentunit':
       return `${fixed(value * 100, decimals)}%`;
   }
 }
 
-/** As at an axis, whose steps say how many decimals there are: none that is a closing zero. */
-export function writtenAtAxis(value: number, unit: Unit, decimals?: number): string {
-  const padded = written(Number(value.toPrecision(12)), unit, decimals);
+/** For axis labels: without trailing zeros. */
+export function formatAxisValue(value: number, unit: Unit, decimals?: number): string {
+  const padded = formatValue(Number(value.toPrecision(12)), unit, decimals);
   return padded.replace(/\.(\d*?)0+(?!\d)/, (_, kept: string) => (kept === '' ? '' : `.${kept}`));
 }
 
-/** Three digits that count, where nobody said how many. */
+/** Three significant digits, unless `decimals` is given. */
 function fixed(value: number, decimals?: number): string {
   if (decimals !== undefined) return value.toFixed(decimals);
   if (Number.isInteger(value)) return String(value);
@@ -50,14 +50,14 @@ function short(value: number, decimals?: number): string {
   return `${fixed(size, decimals)}${SHORT[step]}`;
 }
 
-function time(value: number, decimals?: number): string {
+function durationText(value: number, decimals?: number): string {
   if (value === 0) return '0 s';
-  const [, seconds, name] = TIMES.find(([below]) => Math.abs(value) < below) ?? [0, 1, ' s'];
-  const isMany = seconds >= 60 && value !== seconds;
-  return `${fixed(value / seconds, decimals)}${name}${isMany ? 's' : ''}`;
+  const [, seconds, name] = TIMES.find(([limit]) => Math.abs(value) < limit) ?? [0, 1, ' s'];
+  const isPlural = seconds >= 60 && value !== seconds;
+  return `${fixed(value / seconds, decimals)}${name}${isPlural ? 's' : ''}`;
 }
 
-function clock(value: number): string {
+function clockText(value: number): string {
   const whole = Math.floor(value);
   return [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60, whole % 60]
     .map((part) => String(part).padStart(2, '0'))

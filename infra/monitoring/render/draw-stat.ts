@@ -1,19 +1,19 @@
-/** PURE. A stat panel: the last of each series, as large as its share of the panel allows. */
-import type { Series } from './answers.ts';
+/** PURE. Draws a stat panel: the last value of each series, in the largest font that fits. */
 import { type ColourName, THEME, colourOf } from './colours.ts';
-import type { StatPanel } from './dashboard.ts';
+import type { StatPanel } from './dashboard-schema.ts';
+import type { Series } from './query-prometheus.ts';
 import { type Box, rectangle, sizeWithin, text } from './svg.ts';
-import { written } from './units.ts';
+import { formatValue } from './units.ts';
 
 const VALUE_SIZE_MAX = 76;
 const NAME_SIZE_MAX = 22;
 const GAP = 4;
 
-export function drawStat(panel: StatPanel, answers: readonly (readonly Series[])[], box: Box): string {
+export function drawStat(panel: StatPanel, results: readonly (readonly Series[])[], box: Box): string {
   const { fieldConfig, options } = panel;
   const { unit, decimals, noValue = 'No data', thresholds } = fieldConfig.defaults;
-  const series = answers.flat();
-  if (series.length === 0) return placed(noValue, box, VALUE_SIZE_MAX, THEME.faint);
+  const series = results.flat();
+  if (series.length === 0) return centeredText(noValue, box, VALUE_SIZE_MAX, THEME.faint);
 
   const isAcross = options.orientation === 'auto';
   const cell = (index: number): Box => {
@@ -28,19 +28,19 @@ export function drawStat(panel: StatPanel, answers: readonly (readonly Series[])
   };
   return series
     .map(({ name, points }, index) => {
-      const place = cell(index);
+      const cellBox = cell(index);
       const value = points.at(-1)?.[1] ?? 0;
       const colour = colourOf(colourAt(value, thresholds.steps));
       const isFilled = options.colorMode === 'background';
       const ink = isFilled ? '#FFFFFF' : colour;
-      const ground = isFilled ? rectangle(place, colour) : '';
-      const number = written(value, unit, decimals);
-      return ground + worded(options.textMode, name, number, place, ink);
+      const background = isFilled ? rectangle(cellBox, colour) : '';
+      const number = formatValue(value, unit, decimals);
+      return background + labeledValue(options.textMode, name, number, cellBox, ink);
     })
     .join('');
 }
 
-function worded(
+function labeledValue(
   mode: StatPanel['options']['textMode'],
   name: string,
   number: string,
@@ -49,24 +49,30 @@ function worded(
 ): string {
   switch (mode) {
     case 'name':
-      return placed(name, box, VALUE_SIZE_MAX, ink);
+      return centeredText(name, box, VALUE_SIZE_MAX, ink);
     case 'value':
-      return placed(number, box, VALUE_SIZE_MAX, ink);
+      return centeredText(number, box, VALUE_SIZE_MAX, ink);
     case 'value_and_name': {
-      const named = Math.round(box.height * 0.28);
+      const nameHeight = Math.round(box.height * 0.28);
       return (
-        placed(
+        centeredText(
           name,
-          { ...box, y: box.y + GAP, height: named },
+          { ...box, y: box.y + GAP, height: nameHeight },
           NAME_SIZE_MAX,
           ink === '#FFFFFF' ? ink : THEME.text,
-        ) + placed(number, { ...box, y: box.y + named, height: box.height - named }, VALUE_SIZE_MAX, ink)
+        ) +
+        centeredText(
+          number,
+          { ...box, y: box.y + nameHeight, height: box.height - nameHeight },
+          VALUE_SIZE_MAX,
+          ink,
+        )
       );
     }
   }
 }
 
-function placed(content: string, box: Box, sizeMax: number, ink: string): string {
+function centeredText(content: string, box: Box, sizeMax: number, ink: string): string {
   const size = Math.min(sizeMax, sizeWithin(content, { width: box.width - 16, height: box.height }));
   return text(box.x + box.width / 2, box.y + box.height / 2 + size * 0.36, content, {
     size,
