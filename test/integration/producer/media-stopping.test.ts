@@ -120,7 +120,7 @@ test('an absent ffmpeg is called by its name', async () => {
   const { finished } = startFfmpeg({
     command: ffmpegCommand().input('x'),
     program: 'ffmpeg-that-is-not-there',
-    doing: 'testing',
+    activity: 'testing',
     stdin: 'none',
     stdout: 'none',
     limits: { cpuSecondsMax: 10 },
