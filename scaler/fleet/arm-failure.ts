@@ -5,7 +5,7 @@
  * which only the text tells anything (@azure/core-lro 3): its code has to be read out of it.
  */
 import { restFailure } from '../../shared/azure/rest-failure.ts';
-import { type Headers, retryAfterMs } from '../../shared/azure/retry-after.ts';
+import { type ResponseHeaders, retryAfterMs } from '../../shared/azure/retry-policy.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import type { ArmFailure } from './arm-errors.ts';
 
@@ -14,7 +14,7 @@ const OPERATION_CANCELED = 'Operation was canceled';
 
 /** The answer to a call that failed, or that there was none. */
 export function armFailureOf(error: unknown, nowMs: number): ArmFailure {
-  const { response } = Object(error) as { response?: { readonly headers?: Headers } };
+  const { response } = Object(error) as { response?: { readonly headers?: ResponseHeaders } };
   return {
     ...restFailure(error),
     message: describeError(error),

@@ -10,7 +10,7 @@ import {
 import { ResourceManagementClient } from '@azure/arm-resources';
 
 import { restFailure } from '../../../shared/azure/rest-failure.ts';
-import { isNobody } from '../../../shared/azure/storage-errors.ts';
+import { isNotSignedIn } from '../../../shared/azure/storage-errors.ts';
 import { describeError } from '../../../shared/runtime/errors.ts';
 import type { ProviderReading } from './judge-providers.ts';
 import type { UsageReading } from './judge-quota.ts';
@@ -140,5 +140,5 @@ async function answered<T>(ask: () => Promise<T>): Promise<Answer<T>> {
 function refusalOf(error: unknown): Refusal {
   const { status, code } = restFailure(error);
   // Of a list the SDK drops Azure's own sentence.
-  return { status, code: isNobody(error) ? 'NoIdentity' : code, message: describeError(error) };
+  return { status, code: isNotSignedIn(error) ? 'NoIdentity' : code, message: describeError(error) };
 }

@@ -1,5 +1,5 @@
 /** PURE. What the tries of rights mean, and which role is missing. */
-import type { Try, TryResult } from '../../../shared/azure/try-rights.ts';
+import type { AccessProbe, AccessResult } from '../../../shared/azure/access-probes.ts';
 import type { Finding } from '../../../shared/contract/finding.ts';
 import { right, warning, wrong } from '../finding.ts';
 
@@ -7,8 +7,8 @@ export interface TriedRight {
   readonly account: 'media' | 'system';
   /** An emulator knows keys only. */
   readonly signedBy: 'key' | 'identity';
-  readonly tried: Try;
-  readonly result: TryResult;
+  readonly tried: AccessProbe;
+  readonly result: AccessResult;
 }
 
 /** As `infra/terraform/access.tf` grants them. */
@@ -41,7 +41,7 @@ function missingRoles(account: string, tries: readonly TriedRight[]): Finding[] 
 
 function otherTroubles(account: string, tries: readonly TriedRight[]): Finding[] {
   const [noEntry, nobody, refused, unanswered] = (
-    ['no-entry', 'nobody', 'refused', 'unanswered'] as const
+    ['blocked', 'unauthenticated', 'refused', 'unanswered'] as const
   ).map((outcome) => outcomes(tries, outcome)[0]);
   const absent = outcomes(tries, 'absent').map(({ tried }) => place(tried));
   const stranger = nobody ?? noEntry;
@@ -109,15 +109,15 @@ function otherTroubles(account: string, tries: readonly TriedRight[]): Finding[]
   ];
 }
 
-function outcomes(tries: readonly TriedRight[], outcome: TryResult['outcome']): TriedRight[] {
+function outcomes(tries: readonly TriedRight[], outcome: AccessResult['outcome']): TriedRight[] {
   return tries.filter(({ result }) => result.outcome === outcome);
 }
 
-function verb({ right: kind }: Try): string {
+function verb({ right: kind }: AccessProbe): string {
   return { read: 'read', write: 'write into', hold: 'receive messages of' }[kind];
 }
 
-function place(tried: Try): string {
+function place(tried: AccessProbe): string {
   return 'queue' in tried ? `queue ${tried.queue}` : `container ${tried.container}`;
 }
 

@@ -1,7 +1,7 @@
 /** Looks at the two accounts from here: whether they can be reached, what the clock says, what one may do, and what is in them. */
+import { type AccessProbe, probeAccess } from '../../../shared/azure/access-probes.ts';
 import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { BRISK, type StorageAccount } from '../../../shared/azure/credentials.ts';
-import { type Try, tryRight } from '../../../shared/azure/try-rights.ts';
 import type { Finding } from '../../../shared/contract/finding.ts';
 import type { Clock } from '../../../shared/runtime/clock.ts';
 import { right, warning, wrong } from '../finding.ts';
@@ -28,11 +28,11 @@ const AZURE: readonly Server[] = ['login.microsoftonline.com', 'management.azure
 }));
 
 /** What the commands at a desk do; whoever has the media account only uploads and fetches. */
-const MEDIA_TRIES: readonly Try[] = [
+const MEDIA_TRIES: readonly AccessProbe[] = [
   { container: 'incoming', right: 'write' },
   { container: 'results', right: 'read' },
 ];
-const SYSTEM_TRIES: readonly Try[] = [
+const SYSTEM_TRIES: readonly AccessProbe[] = [
   { container: 'models', right: 'write' },
   { container: 'control', right: 'write' },
   { container: 'logs', right: 'write' },
@@ -73,7 +73,7 @@ async function findClock(server: Server | undefined, clock: Clock, signal: Abort
 }
 
 async function findRights({ accounts, settings }: StorageToLookAt, signal: AbortSignal): Promise<Finding[]> {
-  const inAccount = (account: 'media' | 'system', tries: readonly Try[]) => {
+  const inAccount = (account: 'media' | 'system', tries: readonly AccessProbe[]) => {
     const at = accounts[account];
     if (at === null) return [];
     const signedBy = signerOf(settings[account]);
@@ -81,7 +81,7 @@ async function findRights({ accounts, settings }: StorageToLookAt, signal: Abort
       account,
       signedBy,
       tried,
-      result: await tryRight(at, tried, signal),
+      result: await probeAccess(at, tried, signal),
     }));
   };
   return judgeRights(

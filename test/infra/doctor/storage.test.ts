@@ -107,12 +107,12 @@ describe('rights', () => {
     ],
     [
       'the address is not let in',
-      tried('no-entry', 'AuthorizationFailure'),
+      tried('blocked', 'AuthorizationFailure'),
       /^wrong rights: the media account lets nobody in from here \| .*operator_addresses/,
     ],
     [
       'an emulator has another key',
-      { ...tried('no-entry', 'AuthorizationFailure'), signedBy: 'key' },
+      { ...tried('blocked', 'AuthorizationFailure'), signedBy: 'key' },
       /^wrong rights: the media account refuses the key \|/,
     ],
     [
@@ -127,7 +127,7 @@ describe('rights', () => {
     ],
     [
       'nobody is logged in',
-      tried('nobody', 'AuthenticationFailed'),
+      tried('unauthenticated', 'AuthenticationFailed'),
       /^wrong rights: the media account does not take who you are \(AuthenticationFailed\) \| az login/,
     ],
     [

@@ -166,7 +166,7 @@ test('a copy is made once, and changes nothing that is there', async () => {
   const to = { container: 'incoming', name: 'job-copy/clip.mp4' } as const;
   const first = await blobs.copy(from, to);
   const copied = await blobs.stat('incoming', to.name);
-  expect(copied).toMatchObject({ sizeBytes: 9, isWhole: true });
+  expect(copied).toMatchObject({ sizeBytes: 9, isComplete: true });
   expect(first).toEqual({ kind: 'copied', etag: copied?.etag });
   expect(await blobs.copy(from, to)).toEqual(first);
   expect(await blobs.stat('incoming', to.name)).toEqual(copied);

@@ -154,7 +154,7 @@ test('a call whose time is over says so, in mid-try', async () => {
   meet({ kind: 'stall' }, 'stat');
   await expect(hasty.stat('scored', NAME)).rejects.toMatchObject({
     code: 'STORAGE_UNAVAILABLE',
-    message: 'Storage did not answer within 500 ms.',
+    message: 'Storage did not respond within 500 ms.',
   });
   expect(proxy.requests.total).toBe(1);
 });

@@ -38,7 +38,7 @@ test('an address where nobody listens is STORAGE_UNAVAILABLE, soon, with what to
   await expect(reach(connectionString(port))).rejects.toMatchObject({
     name: 'TransientError',
     code: 'STORAGE_UNAVAILABLE',
-    message: 'Cannot reach the media storage: it does not answer.',
+    message: 'Cannot reach the media storage: it does not respond.',
     hint: expect.stringContaining('FRAMEFLEET_MEDIA_STORAGE'),
     cause: expect.anything(),
   });
@@ -71,7 +71,7 @@ test('an account that is not for a room is refused, and its other account is not
   await using storage = await startTestStorage();
   const room = await openBlobStore({ media: null, system: storage.accounts.system }, BRISK);
   await expect(room.put('frames', 'job-1/a.jpg', '')).rejects.toThrow(
-    'the container frames is not for this room',
+    'the container frames is not available to this room',
   );
   await expect(room.get('incoming', 'job-1/a.jpg')).rejects.toThrow(TypeError);
   await expect(Array.fromAsync(room.list('scored', {}))).rejects.toThrow(TypeError);
