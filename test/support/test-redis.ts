@@ -9,7 +9,7 @@ export interface Connections extends Disposable {
 }
 
 export async function connect({ url }: Pick<TestRedis, 'url'>, count = 1): Promise<Connections> {
-  const all = await Promise.all(Array.from({ length: count }, () => connectRedis({ url, log: silentLog })));
+  const all = await Promise.all(Array.from({ length: count }, () => connectRedis(url, silentLog)));
   const [first] = all;
   if (first === undefined) throw new RangeError('expected at least one connection');
   return {

@@ -69,7 +69,7 @@ describe('a record in the ledger that cannot be read', () => {
     expect(await bench.statusOf('job-good')).toMatchObject({ state: 'running' });
     const ended = await bench.statusOf('job-bad');
     expect(ended).toMatchObject({ state: 'failed', error: { code: 'JOB_INVALID' } });
-    expect(ended?.error?.message).toMatch(/^The record of the job job-bad cannot be read: .+\.$/);
+    expect(ended?.error?.message).toMatch(/^Cannot read the record of job job-bad: .+\.$/);
     expect(ended?.error?.hint).toContain('Enqueue the video again');
     await bench.scan();
     expect(await ledger.isKnown('job-bad')).toBe(false);
