@@ -85,11 +85,11 @@ export class Drops {
 
     const { etag, sizeBytes, lastModifiedAt } = found;
     const sourceName = leafOf(name);
-    const jobId = newJobId({
-      sourceName: partner === undefined ? sourceName : `${partner}-${sourceName}`,
-      now: lastModifiedAt,
-      random: sha256Of(keyOf(drop, etag)).slice(0, HASH_DIGITS),
-    });
+    const jobId = newJobId(
+      partner === undefined ? sourceName : `${partner}-${sourceName}`,
+      lastModifiedAt,
+      sha256Of(keyOf(drop, etag)).slice(0, HASH_DIGITS),
+    );
     const target = { container: 'incoming', name: sourceBlob(jobId, sourceName) } as const;
     const copy = await this.#blobs.copy({ container, name, etag }, target);
     if (copy.kind === 'pending') return { kind: 'later' };

@@ -5,7 +5,7 @@
  * A share can be told only once all frames are counted: before that, one failure would be all there is. A number can be told
  * at once.
  */
-import { tooManyFailed } from '../../shared/contract/job.ts';
+import { hasTooManyFailed } from '../../shared/contract/job.ts';
 import type { FrameFailure, LedgerJob } from '../../shared/redis/ledger-job.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
@@ -25,7 +25,7 @@ export function judge(
   const { onFailedFrame, failedFramesMax: max } = definition.request;
   const isStrict = onFailedFrame === 'fail';
   const canTell = splitFinished || (max !== undefined && 'frames' in max);
-  const isTooMany = canTell && tooManyFailed({ failed: framesFailed, frameCount: framesExpected, max });
+  const isTooMany = canTell && hasTooManyFailed({ failed: framesFailed, frameCount: framesExpected, max });
   if (!isStrict && !isTooMany) return null;
   const reasons = [...new Set(failures.map(({ kind, message }) => `${kind}: ${message}`))];
   const told = reasons.slice(0, REASONS_TOLD).join('; ');
