@@ -91,7 +91,7 @@ export function startTool<In extends PipeMode, Out extends PipeMode, Side extend
   });
   // A child that dies breaks its pipe. `finished` reports why it died, so EPIPE adds nothing.
   child.stdin?.on('error', () => {});
-  const finished = waitForExit(child, run);
+  const finished = waitForTool(child, run);
   finished.catch(() => {});
   // Node returns a stream for a requested pipe, and null or undefined otherwise.
   const sideOutput = child.stdio[3] ?? null;
@@ -129,7 +129,7 @@ function isExecutable(candidate: string): boolean {
   }
 }
 
-async function waitForExit(
+async function waitForTool(
   child: ChildProcess,
   run: ToolRun,
 ): Promise<{ readonly warnings: readonly string[] }> {

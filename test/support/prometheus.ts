@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 
-import { exited, spawnTied, stopChild } from '../../shared/runtime/child.ts';
+import { waitForExit, spawnTied, stopChild } from '../../shared/runtime/child.ts';
 import { eventually } from './eventually.ts';
 
 export interface Prometheus extends AsyncDisposable {
@@ -48,7 +48,7 @@ export async function startPrometheus(
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
-  const gone = exited(child).then(({ status }) => {
+  const gone = waitForExit(child).then(({ status }) => {
     throw new Error(`prometheus ended with ${status}: is it installed?`);
   });
   gone.catch(() => undefined); // Raced below, and of no interest after that.
