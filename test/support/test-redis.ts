@@ -1,4 +1,4 @@
-/** Connections to a test's Redis that go with their owner. */
+/** Connections to the Redis of a test, closed when they are disposed of. */
 import { type Redis, connectRedis } from '../../shared/redis/redis.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
