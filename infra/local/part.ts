@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
-import { type ChildExit, waitForExit, spawnNode, spawnTied, stopChild } from '../../shared/runtime/child.ts';
+import { type ChildExit, spawnNode, spawnTied, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import { type ErrorCode, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';
 

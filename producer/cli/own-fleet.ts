@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-import { waitForExit, spawnNode, stopChild } from '../../shared/runtime/child.ts';
+import { spawnNode, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import { type ErrorCode, TransientError } from '../../shared/runtime/errors.ts';
 import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 
-import { waitForExit, spawnTied, stopChild } from '../../shared/runtime/child.ts';
+import { spawnTied, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import { eventually } from './eventually.ts';
 
 export interface Prometheus extends AsyncDisposable {

@@ -8,7 +8,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 
-import { waitForExit, spawnNode, stopChild } from '../../shared/runtime/child.ts';
+import { spawnNode, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';

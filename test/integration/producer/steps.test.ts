@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { NotNowError } from '../../../producer/jobs/steps.ts';
-import { waitForExit, spawnNode } from '../../../shared/runtime/child.ts';
+import { spawnNode, waitForExit } from '../../../shared/runtime/child.ts';
 import { PermanentError, TransientError } from '../../../shared/runtime/errors.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type TestRedis, startTestRedis } from '../../support/servers.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { waitForExit, spawnNode } from '../../../shared/runtime/child.ts';
+import { spawnNode, waitForExit } from '../../../shared/runtime/child.ts';
 import { HOSTILE_FRAMES, writeHostileModel } from '../../support/hostile-model.ts';
 import type { FromRunModel } from '../../support/run-model.ts';
 import { testFolder } from '../../support/servers.ts';

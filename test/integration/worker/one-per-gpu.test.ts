@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, expect, test } from 'vitest';
 
-import { waitForExit, spawnNode } from '../../../shared/runtime/child.ts';
+import { spawnNode, waitForExit } from '../../../shared/runtime/child.ts';
 import { holdWorkerId } from '../../../worker/host/one-per-gpu.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../support/hold-worker-id.ts', import.meta.url));

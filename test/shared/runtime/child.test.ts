@@ -10,11 +10,11 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 
 import {
-  waitForExit,
   isMissingProgram,
   spawnNode,
   spawnTied,
   stopChild,
+  waitForExit,
 } from '../../../shared/runtime/child.ts';
 import { errnoOf } from '../../../shared/runtime/errors.ts';
 
