@@ -8,7 +8,7 @@ import { type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
 export type Log = Logger;
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LogOptions {
   /** Logged with each line. */
