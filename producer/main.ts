@@ -58,7 +58,7 @@ await runService(
       openWorkQueue(accounts.system, QUEUES.frameBatchesPoison),
     ]);
 
-    const redis = await connectRedis({ url: config.redisUrl, log });
+    const redis = await connectRedis(config.redisUrl, log);
     service.onStop(() => redis.disconnect());
     const ledger = new Ledger(redis);
     const retention = new FrameRetention(redis);

@@ -41,7 +41,7 @@ await runService(
     const blobs = await openBlobStore(accounts, BRISK);
     await reachStorage('the system storage', () => blobs.stat('workers', 'reachable'));
     const batches = await openWorkQueue(accounts.system, QUEUES.frameBatches);
-    const redis = await connectRedis({ url: config.redisUrl, log });
+    const redis = await connectRedis(config.redisUrl, log);
     service.onStop(() => redis.disconnect());
     const state = new ScalerState(redis);
     const overrides = new OverrideStore({ blobs, clock, log });

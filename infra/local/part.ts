@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
-import { type ChildExit, exited, spawnNode, spawnTied, stopChild } from '../../shared/runtime/child.ts';
+import { type ChildExit, waitForExit, spawnNode, spawnTied, stopChild } from '../../shared/runtime/child.ts';
 import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';
 
@@ -79,7 +79,7 @@ export class Part {
         if (message.type === 'failed') resolve(message);
       });
     });
-    const ended = exited(this.#child);
+    const ended = waitForExit(this.#child);
     const first = await Promise.race([failed, ended]);
     if (this.#isStopping) return new Promise<never>(() => undefined);
     if ('type' in first && first.type === 'failed') throw failureOf(first);

@@ -70,7 +70,7 @@ async function ping(url: string): Promise<void> {
   const log = createLog({ room: 'stack', level: 'silent' });
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const redis = await connectRedis({ url, log });
+      const redis = await connectRedis(url, log);
       await redis.ping();
       redis.disconnect();
       return;

@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-import { exited, spawnNode, stopChild } from '../../shared/runtime/child.ts';
+import { spawnNode, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import { type ErrorCode, TransientError } from '../../shared/runtime/errors.ts';
 import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';
@@ -79,7 +79,7 @@ async function failureOf(child: ChildProcess): Promise<never> {
   child.on('message', (message: FleetMessage) => {
     if (message.type === 'failed') said = message;
   });
-  const { status, signal } = await exited(child);
+  const { status, signal } = await waitForExit(child);
   if (said !== undefined)
     throw new TransientError(said.code, said.message, said.hint === undefined ? {} : { hint: said.hint });
   throw new TransientError(

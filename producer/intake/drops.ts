@@ -63,8 +63,8 @@ export class Drops {
   async *#waitingIn(container: Drop['container'], prefix: string): AsyncIterable<FoundDrop> {
     let count = 0;
     try {
-      for await (const { name, sizeBytes, isWhole, etag } of this.#blobs.list(container, { prefix })) {
-        if (!isWhole || sizeBytes === 0 || this.#ignored.has(keyOf({ container, name }, etag))) continue;
+      for await (const { name, sizeBytes, isComplete, etag } of this.#blobs.list(container, { prefix })) {
+        if (!isComplete || sizeBytes === 0 || this.#ignored.has(keyOf({ container, name }, etag))) continue;
         yield { container, name, etag };
         count += 1;
         if (count === TAKEN_PER_SCAN_MAX) return;
@@ -79,18 +79,18 @@ export class Drops {
     const { container, name } = drop;
     const found = await this.#blobs.stat(container, name);
     if (found === undefined && 'etag' in drop) this.#ignored.add(keyOf(drop, drop.etag));
-    if (found === undefined || !found.isWhole || found.sizeBytes === 0) return { kind: 'left' };
+    if (found === undefined || !found.isComplete || found.sizeBytes === 0) return { kind: 'left' };
     const partner = partnerOf(container);
     const settings = partner === undefined ? DEFAULT_SETTINGS : await this.#settingsOf(partner);
     if (settings === undefined) return { kind: 'left' };
 
     const { etag, sizeBytes, lastModifiedAt } = found;
     const sourceName = leafOf(name);
-    const jobId = newJobId({
-      sourceName: partner === undefined ? sourceName : `${partner}-${sourceName}`,
-      now: lastModifiedAt,
-      random: sha256Of(keyOf(drop, etag)).slice(0, HASH_DIGITS),
-    });
+    const jobId = newJobId(
+      partner === undefined ? sourceName : `${partner}-${sourceName}`,
+      lastModifiedAt,
+      sha256Of(keyOf(drop, etag)).slice(0, HASH_DIGITS),
+    );
     const target = { container: 'incoming', name: sourceBlob(jobId, sourceName) } as const;
     const copy = await this.#blobs.copy({ container, name, etag }, target);
     if (copy.kind === 'pending') return { kind: 'later' };

@@ -4,7 +4,7 @@
  * An unusable model fails the job with the first batch that reports it, because every other frame would fail too. A limit in
  * percent applies only once all frames are counted; a limit in frames applies at once.
  */
-import { tooManyFailed } from '../../shared/contract/job.ts';
+import { hasTooManyFailed } from '../../shared/contract/job.ts';
 import type { FrameFailure, LedgerJob } from '../../shared/redis/ledger-job.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
@@ -24,7 +24,8 @@ export function failedFramesError(
   const { onFailedFrame, failedFramesMax: max } = definition.request;
   const isStrict = onFailedFrame === 'fail';
   const isDecidable = splitFinished || (max !== undefined && 'frames' in max);
-  const isTooMany = isDecidable && tooManyFailed({ failed: framesFailed, frameCount: framesExpected, max });
+  const isTooMany =
+    isDecidable && hasTooManyFailed({ failed: framesFailed, frameCount: framesExpected, max });
   if (!isStrict && !isTooMany) return null;
   const reasons = [...new Set(failures.map(({ kind, message }) => `${kind}: ${message}`))];
   const shown = reasons.slice(0, REASONS_SHOWN).join('; ');

@@ -8,7 +8,7 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, isTerminal, jobStatus } from '../../shared/contract/job.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
-import { type LedgerJob, type UnreadableJob, unreadable } from '../../shared/redis/ledger-job.ts';
+import { type LedgerJob, type UnreadableJob, unreadableJobError } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Spending } from '../../shared/redis/spending.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -56,7 +56,7 @@ export class StatusPublisher {
   async #failUnreadable(job: UnreadableJob): Promise<void> {
     const { blobs, ledger, clock, log, metrics } = this.#parts;
     const { jobId } = job;
-    const error = unreadable(job);
+    const error = unreadableJobError(job);
     await publishRefusal(blobs, { jobId, error, now: clock.now() });
     await ledger.discard(jobId);
     metrics.jobsEnded.inc({ state: 'failed' });

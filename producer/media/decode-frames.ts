@@ -11,7 +11,12 @@
 import type { Readable } from 'node:stream';
 
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
-import { type SourceLimits, countVideoPackets, tooLarge, tooLong } from '../../shared/media/probe.ts';
+import {
+  type SourceLimits,
+  countVideoPackets,
+  tooLargeError,
+  tooLongError,
+} from '../../shared/media/probe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { toJpegColour } from './colour.ts';
@@ -63,7 +68,7 @@ export async function* decodeFrames(request: DecodeRequest): AsyncGenerator<Buff
   const stop = new AbortController();
   const ffmpeg = startFfmpeg({
     command: decodeCommand(request),
-    doing: 'splitting the source into frames',
+    activity: 'splitting the source into frames',
     stdin: 'none',
     stdout: 'pipe',
     sideOutput: 'pipe',
@@ -80,7 +85,7 @@ export async function* decodeFrames(request: DecodeRequest): AsyncGenerator<Buff
     for await (const jpeg of splitMpjpeg(watched(ffmpeg.stdout, () => stop.abort(stalled())))) {
       frameCount += 1;
       if (frameCount > limits.framesMax)
-        throw tooLong('has more frames than its header says', `${limits.framesMax} frames`);
+        throw tooLongError('has more frames than its header says', `${limits.framesMax} frames`);
       yield jpeg;
     }
     await timesRead;
@@ -154,7 +159,7 @@ async function readTimes(times: FramecrcReader, text: Readable, limits: DecodeLi
   for await (const part of text) {
     times.push(part as string);
     if (times.spanSeconds > limits.durationSecondsMax) {
-      throw tooLong('lasts longer than its header says', `${limits.durationSecondsMax} s`);
+      throw tooLongError('lasts longer than its header says', `${limits.durationSecondsMax} s`);
     }
   }
 }
@@ -233,5 +238,5 @@ function stalled(): PermanentError {
 }
 
 function tookTooLong({ wallSecondsMax }: DecodeLimits): PermanentError {
-  return tooLarge(`Splitting the source into frames took longer than the limit of ${wallSecondsMax} s.`);
+  return tooLargeError(`Splitting the source into frames took longer than the limit of ${wallSecondsMax} s.`);
 }

@@ -41,7 +41,7 @@ export async function encodeVideo(request: EncodeRequest): Promise<{ readonly wa
   const stop = new AbortController();
   const ffmpeg = startFfmpeg({
     command: encodeCommand({ ...request, tracks, corrections }),
-    doing: 'stitching the frames into the result',
+    activity: 'stitching the frames into the result',
     stdin: 'pipe',
     stdout: 'none',
     limits: { cpuSecondsMax: request.cpuSecondsMax },

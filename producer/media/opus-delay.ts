@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 
-import { askFfprobe } from '../../shared/media/ffprobe.ts';
+import { queryFfprobe } from '../../shared/media/ffprobe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 
 /** The first fixed libavformat version, packed as by AV_VERSION_INT. */
@@ -30,9 +30,9 @@ export async function opusCorrections(
   const opus = video.tracks.filter(({ kind, codec }) => kind === 'audio' && codec === 'opus');
   if (video.container !== 'mkv' || opus.length === 0) return new Map();
   const answer = answerSchema.parse(
-    await askFfprobe({
+    await queryFfprobe({
       path: sourcePath,
-      question: [
+      fields: [
         '-select_streams',
         'a',
         '-show_data',
@@ -40,7 +40,7 @@ export async function opusCorrections(
         'stream=index,extradata',
         '-show_library_versions',
       ],
-      doing: 'reading the delay of its audio',
+      activity: 'reading the delay of its audio',
       timeLimitMs: TIME_LIMIT_MS,
     }),
   );

@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { addSourceInput, ffmpegCommand, fileUrl, startFfmpeg } from '../../shared/media/ffmpeg.ts';
-import { eachLineOfFfprobe } from '../../shared/media/ffprobe.ts';
+import { forEachFfprobeLine } from '../../shared/media/ffprobe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type PlannedTrack, type TrackPlan, planTracks, secondBest } from './copy-plan.ts';
@@ -74,7 +74,7 @@ async function tryTracks(
   try {
     const { finished } = startFfmpeg({
       command,
-      doing: 'trying which tracks the result can hold',
+      activity: 'trying which tracks the result can hold',
       stdin: 'none',
       stdout: 'none',
       limits: { cpuSecondsMax: CPU_SECONDS_MAX },
@@ -94,11 +94,11 @@ async function tryTracks(
 
 async function countAudioTracks(file: string): Promise<number> {
   let count = 0;
-  await eachLineOfFfprobe(
+  await forEachFfprobeLine(
     {
       path: file,
-      question: ['-select_streams', 'a', '-show_entries', 'stream=index'],
-      doing: 'counting the audio tracks of a trial',
+      fields: ['-select_streams', 'a', '-show_entries', 'stream=index'],
+      activity: 'counting the audio tracks of a trial',
       timeLimitMs: PROBE_TIME_LIMIT_MS,
     },
     () => (count += 1),

@@ -5,7 +5,7 @@
  * (@azure/core-lro 3), so its code has to be parsed from the text.
  */
 import { restFailure } from '../../shared/azure/rest-failure.ts';
-import { type Headers, retryAfterMs } from '../../shared/azure/retry-after.ts';
+import { type ResponseHeaders, retryAfterMs } from '../../shared/azure/retry-policy.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import type { ArmFailure } from './arm-errors.ts';
 
@@ -14,7 +14,7 @@ const OPERATION_CANCELED = 'Operation was canceled';
 
 /** For a failed call, with or without an answer. */
 export function armFailureOf(error: unknown, nowMs: number): ArmFailure {
-  const { response } = Object(error) as { response?: { readonly headers?: Headers } };
+  const { response } = Object(error) as { response?: { readonly headers?: ResponseHeaders } };
   return {
     ...restFailure(error),
     message: describeError(error),

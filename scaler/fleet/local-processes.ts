@@ -9,7 +9,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 
-import { exited, spawnNode, stopChild } from '../../shared/runtime/child.ts';
+import { spawnNode, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
@@ -95,7 +95,7 @@ export class LocalProcesses implements Fleet {
       LOCAL_POOL,
       leaving.map(({ vmId }) => vmId),
     );
-    await Promise.all(leaving.map(({ child }) => exited(child)));
+    await Promise.all(leaving.map(({ child }) => waitForExit(child)));
   }
 
   #capacity(): number {
@@ -115,7 +115,7 @@ export class LocalProcesses implements Fleet {
     });
     this.#instances.set(vmId, instance);
     this.#log.info({ vmId, pid: child.pid }, 'instance started');
-    void exited(child).then(({ status, signal }) => {
+    void waitForExit(child).then(({ status, signal }) => {
       this.#instances.delete(vmId);
       this.#log.info({ vmId, status, signal }, 'instance exited');
     });

@@ -1,7 +1,8 @@
 /**
- * Blobs by container and name, over both accounts. The only importer of @azure/storage-blob besides `credentials.ts`.
+ * Reads and writes blobs by container and name, in both accounts.
  *
- * A put with `onlyIfAbsent` is how outputs become idempotent: whoever comes second changes no byte.
+ * Each call ends within its policy's time-out, except for uploads and downloads of files, which may take any time. A put with
+ * `onlyIfAbsent` makes outputs idempotent: the second writer changes nothing.
  */
 import { buffer } from 'node:stream/consumers';
 
@@ -13,9 +14,9 @@ import {
   type ShareContainer,
   accountOf,
 } from '../contract/storage-layout.ts';
-import { boundedCall } from './bounded-call.ts';
-import { type CopyOutcome, copyBlob, isWhole } from './copy-blob.ts';
+import { type CopyOutcome, copyBlob, isComplete } from './copy-blob.ts';
 import type { RetryPolicy, StorageAccount } from './credentials.ts';
+import { boundedCall } from './storage-calls.ts';
 import { isAlreadyThere, isConditionNotMet, isNotFound } from './storage-errors.ts';
 
 export interface BlobInfo {
@@ -23,72 +24,72 @@ export interface BlobInfo {
   readonly sizeBytes: number;
   readonly etag: string;
   readonly lastModifiedAt: Date;
-  /** Whether all of it is there: false while a copy is under way, and for what can still grow. */
-  readonly isWhole: boolean;
-  /** Only where the listing asked for it. */
+  /** False while a copy into the blob is in progress, and for a blob that can still grow. */
+  readonly isComplete: boolean;
+  /** Empty if the listing did not request it. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-interface Cancellable {
+interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
 type AnyContainer = ContainerName | ShareContainer;
 
-interface PutOptions extends Cancellable {
+interface PutOptions extends CallOptions {
   readonly contentType?: string;
   readonly onlyIfAbsent?: boolean;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export interface BlobStore {
-  /** `exists` only where `onlyIfAbsent` was asked and something was there. */
+  /** Returns `exists` only if `onlyIfAbsent` is set and the blob was there already. */
   put(
     container: AnyContainer,
     name: string,
     body: Uint8Array | string,
     options?: PutOptions,
   ): Promise<'created' | 'exists'>;
-  /** Adds to the end of an append blob, which is made where there is none: 4 MiB a call, 50,000 calls a blob. */
-  append(container: AnyContainer, name: string, text: string, options?: Cancellable): Promise<void>;
-  /** In blocks, with bounded memory; returns the new blob's etag. `onProgress` gets bytes sent so far. */
+  /** Appends to an append blob, which is created if necessary. Limits: 4 MiB per call, 50,000 calls per blob. */
+  append(container: AnyContainer, name: string, text: string, options?: CallOptions): Promise<void>;
+  /** Uploads in blocks, with bounded memory. Returns the new blob's etag. `onProgress` receives the bytes sent so far. */
   putFile(
     container: AnyContainer,
     name: string,
     path: string,
-    options?: Cancellable & { readonly contentType?: string; readonly onProgress?: (bytes: number) => void },
+    options?: CallOptions & { readonly contentType?: string; readonly onProgress?: (bytes: number) => void },
   ): Promise<string>;
-  /** The whole blob in memory, or undefined where there is none. One request. */
-  get(container: AnyContainer, name: string, options?: Cancellable): Promise<Buffer | undefined>;
-  /** Throws where there is none. */
+  /** The whole blob in memory, in one request; undefined if it does not exist. */
+  get(container: AnyContainer, name: string, options?: CallOptions): Promise<Buffer | undefined>;
+  /** Throws if the blob does not exist. */
   getFile(
     container: AnyContainer,
     name: string,
     path: string,
-    options?: Cancellable & { readonly onProgress?: (bytes: number) => void },
+    options?: CallOptions & { readonly onProgress?: (bytes: number) => void },
   ): Promise<void>;
   stat(
     container: AnyContainer,
     name: string,
-    options?: Cancellable,
+    options?: CallOptions,
   ): Promise<Omit<BlobInfo, 'name'> | undefined>;
-  /** Ascending by name; 5,000 a request. */
+  /** Ascending by name; 5,000 blobs per request. */
   list(
     container: AnyContainer,
-    options: Cancellable & { readonly prefix?: string; readonly withMetadata?: boolean },
+    options: CallOptions & { readonly prefix?: string; readonly withMetadata?: boolean },
   ): AsyncIterable<BlobInfo>;
-  /** The first parts of names, as in a folder: `<jobId>/` gives `<jobId>`. */
-  listFolders(container: AnyContainer, options?: Cancellable): AsyncIterable<string>;
-  /** Within an account, by the service itself, if the source is still the one with that etag and nothing is there yet. */
+  /** The top-level folders: the name `<jobId>/status.json` gives `<jobId>`. */
+  listFolders(container: AnyContainer, options?: CallOptions): AsyncIterable<string>;
+  /** The service copies within an account, if the source still has this etag and the target does not exist. */
   copy(
     from: { readonly container: AnyContainer; readonly name: string; readonly etag: string },
     to: { readonly container: AnyContainer; readonly name: string },
   ): Promise<CopyOutcome>;
-  /** With its snapshots. With `onlyIfEtag`, one that has been written since stays. */
+  /** Also removes its snapshots. With `onlyIfEtag`, a blob that has changed since stays. */
   remove(container: AnyContainer, name: string, options?: { readonly onlyIfEtag?: string }): Promise<void>;
 }
 
-/** `null` for an account that this room may not touch: a blob in it is then a mistake of ours, and throws. */
+/** `null` for an account that this room must not use. Access to a blob in it is a bug, and throws. */
 export type Accounts = Readonly<Record<AccountName, StorageAccount | null>>;
 
 export async function openBlobStore(accounts: Accounts, policy: RetryPolicy): Promise<BlobStore> {
@@ -98,12 +99,12 @@ export async function openBlobStore(accounts: Accounts, policy: RetryPolicy): Pr
   };
   return blobStore((container) => {
     const service = services[accountOf(container)];
-    if (service === undefined) throw new TypeError(`the container ${container} is not for this room`);
+    if (service === undefined)
+      throw new TypeError(`the container ${container} is not available to this room`);
     return service.getContainerClient(container);
   }, policy);
 }
 
-/** Files may take long, however long: only what is small is bounded. */
 function blobStore(open: (container: AnyContainer) => ContainerClient, policy: RetryPolicy): BlobStore {
   return {
     async put(container, name, body, { contentType, onlyIfAbsent = false, metadata, signal } = {}) {
@@ -154,7 +155,7 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         const { readableStreamBody } = await open(container)
           .getBlobClient(name)
           .download(0, undefined, { abortSignal: call.abortSignal });
-        if (readableStreamBody === undefined) throw new TypeError('expected a stream of the blob');
+        if (readableStreamBody === undefined) throw new TypeError('expected the blob as a stream');
         return await buffer(readableStreamBody);
       } catch (error) {
         if (isNotFound(error)) return undefined;
@@ -177,7 +178,7 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
           sizeBytes: contentLength ?? 0,
           etag: etag ?? '',
           lastModifiedAt: lastModified ?? new Date(0),
-          isWhole: isWhole(found),
+          isComplete: isComplete(found),
           metadata: metadata ?? {},
         };
       } catch (error) {
@@ -194,14 +195,14 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         abortSignal: call.abortSignal,
       });
       for await (const { name, properties, metadata } of blobs) {
-        call.goOn();
+        call.restartTimeout();
         yield {
           name,
           sizeBytes: properties.contentLength ?? 0,
-          // A listing leaves the quotes out that every other answer has.
+          // A listing omits the quotes that all other responses have.
           etag: `"${properties.etag.replaceAll('"', '')}"`,
           lastModifiedAt: properties.lastModified,
-          isWhole: isWhole(properties),
+          isComplete: isComplete(properties),
           metadata: metadata ?? {},
         };
       }
@@ -209,7 +210,7 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
     async *listFolders(container, { signal } = {}) {
       using call = boundedCall(policy, signal);
       for await (const item of open(container).listBlobsByHierarchy('/', { abortSignal: call.abortSignal })) {
-        call.goOn();
+        call.restartTimeout();
         if (item.kind === 'prefix') yield item.name.replace(/\/$/, '');
       }
     },

@@ -1,15 +1,15 @@
 /**
- * A copy that the service makes itself, within an account: the bytes do not come by here. It is asked for and looked at, never
- * waited for: within an account most are done at once, and a large one may take a while.
+ * Copies a blob within an account. The service copies the bytes itself, at once for most blobs, later for large ones. So a call
+ * starts the copy and reports its state, and never waits for its end.
  */
 import type { BlobClient } from '@azure/storage-blob';
 
 import { isAlreadyThere, isNotFound } from './storage-errors.ts';
 
 /**
- * copied   all of it is there, under this etag: by this call, or by an earlier one
- * pending  the service is at it: ask again
- * changed  the source is gone, or is another by now
+ * copied   the copy is complete and has this etag, whether by this call or an earlier one
+ * pending  the service is still copying, or a failed copy was removed: call again
+ * changed  the source is gone or has changed
  */
 export type CopyOutcome =
   | { readonly kind: 'copied'; readonly etag: string }
@@ -21,22 +21,21 @@ interface CopyState {
   readonly copyStatus?: string | undefined;
 }
 
-/** A block blob is put in one piece or committed as a whole; an append or page blob is never known to be complete. */
-export function isWhole({ blobType, copyStatus }: CopyState): boolean {
+/** A block blob becomes visible in one step; an append or page blob may always grow. */
+export function isComplete({ blobType, copyStatus }: CopyState): boolean {
   return (blobType ?? 'BlockBlob') === 'BlockBlob' && (copyStatus ?? 'success') === 'success';
 }
 
-export async function copyBlob({
-  source,
-  target,
-  etag,
-  abortSignal,
-}: {
+export interface CopyRequest {
   readonly source: BlobClient;
-  readonly target: BlobClient;
+  /** The source is copied only if it still has this etag. */
   readonly etag: string;
+  readonly target: BlobClient;
   readonly abortSignal: AbortSignal;
-}): Promise<CopyOutcome> {
+}
+
+export async function copyBlob(request: CopyRequest): Promise<CopyOutcome> {
+  const { source, etag, target, abortSignal } = request;
   try {
     await target.beginCopyFromURL(source.url, {
       conditions: { ifNoneMatch: '*' },
@@ -47,15 +46,15 @@ export async function copyBlob({
     if (isNotFound(error)) return { kind: 'changed' };
     if (!isAlreadyThere(error)) throw error;
   }
-  return outcomeAt(target, abortSignal);
+  return copyState(target, abortSignal);
 }
 
-/** Where a condition was not met, it was the target's if that is there, else the source's. */
-async function outcomeAt(target: BlobClient, abortSignal: AbortSignal): Promise<CopyOutcome> {
+/** If a condition was not met, it was the target's if the target exists, else the source's. */
+async function copyState(target: BlobClient, abortSignal: AbortSignal): Promise<CopyOutcome> {
   try {
     const { copyStatus = 'success', etag = '' } = await target.getProperties({ abortSignal });
     if (copyStatus === 'success') return { kind: 'copied', etag };
-    // One that failed left nothing of use: room for the next try.
+    // A failed copy leaves nothing useful: remove it so that the next call can start again.
     if (copyStatus !== 'pending') await target.deleteIfExists({ abortSignal });
     return { kind: 'pending' };
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Makes every container and queue of the layout: what Terraform does on Azure, for emulators. Harmless when repeated. */
+/** Creates every container and queue of the layout in an emulator, as Terraform does on Azure. Idempotent. */
 import { CONTAINERS, CONTAINER_NAMES, QUEUE_NAMES } from '../contract/storage-layout.ts';
 import type { StorageAccount } from './credentials.ts';
 import { PATIENT } from './retry-policy.ts';

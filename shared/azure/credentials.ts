@@ -1,21 +1,21 @@
 /**
- * How to reach a storage account: decided here and nowhere else.
+ * Opens the SDK clients of a storage account.
  *
- * A setting with `AccountName=` in it is a connection string (Azurite); anything else is the name of an account on Azure
- * or the host of its blob endpoint, reached with `DefaultAzureCredential`: managed identity on a machine, `az login` at a
- * desk. No key of a real account is ever needed.
+ * A setting that contains `AccountName=` is a connection string of an emulator (Azurite). Any other setting is the name of an
+ * account on Azure or the host of its blob endpoint, used with `DefaultAzureCredential`: a managed identity on a VM, `az login`
+ * on a workstation. No key of an Azure account is needed.
  */
 import { BlobServiceClient, newPipeline as newBlobPipeline } from '@azure/storage-blob';
 import { QueueServiceClient, newPipeline as newQueuePipeline } from '@azure/storage-queue';
 
 import { PermanentError, describeError } from '../runtime/errors.ts';
 import type { RetryPolicy } from './retry-policy.ts';
-import { retryingCalls } from './retrying-calls.ts';
 import { type TokenCredential, sharedTokens } from './shared-tokens.ts';
+import { retryingRequests } from './storage-calls.ts';
 
 export { BRISK, PATIENT, type RetryPolicy } from './retry-policy.ts';
 
-/** Of the SDK's own: ours are in their place. */
+/** Turns the SDK's own retries off: `retryingRequests` replaces them. */
 const WITHOUT_RETRIES = { retryOptions: { maxTries: 1 } };
 
 const ACCOUNT_NAME = /^[a-z0-9]{3,24}$/;
@@ -26,7 +26,7 @@ export interface StorageAccount {
   queues(policy: RetryPolicy): Promise<QueueServiceClient>;
 }
 
-/** Throws CONFIG_INVALID where the setting is neither form. Nothing is contacted yet. */
+/** Throws CONFIG_INVALID if the setting has neither form. Makes no request. */
 export function storageAccount(setting: string): StorageAccount {
   if (setting.includes('AccountName=')) return emulatorAccount(setting);
   const blobHost = ACCOUNT_NAME.test(setting) ? `${setting}.blob.core.windows.net` : setting;
@@ -35,7 +35,7 @@ export function storageAccount(setting: string): StorageAccount {
       'CONFIG_INVALID',
       'A storage setting is neither an account name nor a connection string.',
       {
-        hint: 'Give the account name (mystorage), its blob host, or the connection string of an emulator.',
+        hint: 'Set it to an account name (mystorage), a blob host, or the connection string of an emulator.',
       },
     );
   }
@@ -52,8 +52,8 @@ function emulatorAccount(connectionString: string): StorageAccount {
   const blobs = () => BlobServiceClient.fromConnectionString(connectionString);
   const queues = () => QueueServiceClient.fromConnectionString(connectionString);
   return {
-    blobs: (policy) => parsed(() => blobClient(blobs().url, blobs().credential, policy)),
-    queues: (policy) => parsed(() => queueClient(queues().url, blobs().credential, policy)),
+    blobs: (policy) => openClient(() => blobClient(blobs().url, blobs().credential, policy)),
+    queues: (policy) => openClient(() => queueClient(queues().url, blobs().credential, policy)),
   };
 }
 
@@ -61,32 +61,32 @@ type Credential = BlobServiceClient['credential'];
 
 function blobClient(url: string, credential: Credential, policy: RetryPolicy): BlobServiceClient {
   const pipeline = newBlobPipeline(credential, WITHOUT_RETRIES);
-  pipeline.factories.push(retryingCalls(policy));
+  pipeline.factories.push(retryingRequests(policy));
   return new BlobServiceClient(url, pipeline);
 }
 
 function queueClient(url: string, credential: Credential, policy: RetryPolicy): QueueServiceClient {
   const pipeline = newQueuePipeline(credential, WITHOUT_RETRIES);
-  pipeline.factories.push(retryingCalls(policy));
+  pipeline.factories.push(retryingRequests(policy));
   return new QueueServiceClient(url, pipeline);
 }
 
-function parsed<T>(client: () => T): Promise<T> {
+function openClient<T>(open: () => T): Promise<T> {
   try {
-    return Promise.resolve(client());
+    return Promise.resolve(open());
   } catch (cause) {
     throw new PermanentError(
       'CONFIG_INVALID',
-      `A storage connection string cannot be used: ${describeError(cause)}.`,
+      `A storage connection string is not valid: ${describeError(cause)}.`,
       {
-        hint: 'It has the form DefaultEndpointsProtocol=http;AccountName=…;AccountKey=…;BlobEndpoint=…;QueueEndpoint=…',
+        hint: 'Use the form DefaultEndpointsProtocol=http;AccountName=…;AccountKey=…;BlobEndpoint=…;QueueEndpoint=…',
         cause,
       },
     );
   }
 }
 
-/** Who we are on Azure. Loaded only where it is needed: it takes longer to load than everything else here. */
+/** Our identity on Azure. Loaded on demand, because @azure/identity takes longer to load than everything else here. */
 export async function azureIdentity(): Promise<TokenCredential> {
   const { DefaultAzureCredential } = await import('@azure/identity');
   return sharedTokens(new DefaultAzureCredential());

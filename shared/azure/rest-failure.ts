@@ -1,9 +1,9 @@
-/** What of an error of Azure's SDKs is an answer: told apart by status and code, never by text. PURE. */
+/** The status and code of an error from Azure Resource Manager's SDKs. PURE. */
 
 export interface RestFailure {
-  /** Null where there was no answer, or none that could be read. */
+  /** Null without a response, or with a response that could not be read. */
   readonly status: number | null;
-  /** Azure's own: `AuthorizationFailed`; or the system's: `ECONNREFUSED`. */
+  /** Azure's code, such as `AuthorizationFailed`, or the system's, such as `ECONNREFUSED`. */
   readonly code: string | null;
 }
 
@@ -11,7 +11,7 @@ export function restFailure(error: unknown): RestFailure {
   if (typeof error !== 'object' || error === null) return { status: null, code: null };
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
   return {
-    // An answer of 200 that could not be read is no answer.
+    // A response with status 200 that could not be read counts as no response.
     status: typeof statusCode === 'number' && statusCode >= 400 ? statusCode : null,
     code: typeof code === 'string' ? code : null,
   };

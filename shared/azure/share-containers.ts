@@ -1,8 +1,8 @@
 /**
- * Containers for people outside: made, removed, and given out by an address that can write there and do nothing else.
+ * Creates and removes the containers of partners, and makes the write-only addresses through which partners upload.
  *
- * On Azure the address is signed with a key that Azure makes for whoever calls, for seven days at most (a user-delegation SAS):
- * it can do no more than they can, and no account key exists that could. An emulator's is signed with the emulator's key.
+ * On Azure an address is signed with a user-delegation key, which Azure issues to the caller for seven days at most. The
+ * address allows nothing that the caller is not allowed, and needs no account key. With an emulator, its account key signs.
  */
 import {
   type BlobServiceClient,
@@ -15,24 +15,24 @@ import type { ShareContainer } from '../contract/storage-layout.ts';
 import { TransientError } from '../runtime/errors.ts';
 import { isBeingDeleted, isNotFound } from './storage-errors.ts';
 
-/** To make a blob and to write one: in pieces it needs both. Not: to read, to list, or to delete. */
-const MAY = ContainerSASPermissions.parse('cw');
+/** Create and write, both of which an upload in blocks needs. Not read, list or delete. */
+const WRITE_ONLY = ContainerSASPermissions.parse('cw');
 
-export interface AddressTimes {
+export interface AddressValidity {
   readonly startsAt: Date;
-  /** Seven days after `startsAt` at most. */
+  /** At most seven days after `startsAt`. */
   readonly expiresAt: Date;
 }
 
 export class ShareContainers {
   readonly #service: BlobServiceClient;
 
-  /** Of the media account. */
+  /** Takes a client of the media account. */
   constructor(service: BlobServiceClient) {
     this.#service = service;
   }
 
-  /** One that is there stays as it is. */
+  /** Leaves an existing container unchanged. */
   async create(container: ShareContainer): Promise<void> {
     try {
       await this.#service.getContainerClient(container).createIfNotExists();
@@ -40,13 +40,13 @@ export class ShareContainers {
       if (!isBeingDeleted(cause)) throw cause;
       throw new TransientError(
         'STORAGE_UNAVAILABLE',
-        `The container ${container} is still being deleted: that takes about half a minute.`,
+        `The container ${container} is still being deleted, which takes about half a minute.`,
         { hint: 'Run the command again in a minute.', cause },
       );
     }
   }
 
-  /** With everything in it; every address of it stops working. Returns whether it was there. */
+  /** Also removes its blobs; all of its addresses stop working. Returns whether the container existed. */
   async remove(container: ShareContainer): Promise<boolean> {
     try {
       await this.#service.getContainerClient(container).delete();
@@ -57,10 +57,13 @@ export class ShareContainers {
     }
   }
 
-  /** A URL: whoever has it may write until it expires. */
-  async writeOnlyAddress(container: ShareContainer, { startsAt, expiresAt }: AddressTimes): Promise<string> {
+  /** A URL that lets its holder write to the container until it expires. */
+  async writeOnlyAddress(
+    container: ShareContainer,
+    { startsAt, expiresAt }: AddressValidity,
+  ): Promise<string> {
     const client = this.#service.getContainerClient(container);
-    const terms = { permissions: MAY, startsOn: startsAt, expiresOn: expiresAt };
+    const terms = { permissions: WRITE_ONLY, startsOn: startsAt, expiresOn: expiresAt };
     if (this.#service.credential instanceof StorageSharedKeyCredential) return client.generateSasUrl(terms);
     const key = await this.#service.getUserDelegationKey(startsAt, expiresAt);
     return client.generateUserDelegationSasUrl({ ...terms, protocol: SASProtocol.Https }, key);

@@ -1,6 +1,6 @@
 /**
- * The tokens of one identity, shared by all its calls. To fetch one may take longer than a try of a call: a probe for a
- * machine's identity, `az` at a desk. A try that ends only stops waiting; the next finds the token there, or on its way.
+ * Shares the tokens of an identity among all its calls. Fetching a token may take longer than a try of a call, because it
+ * probes for a managed identity or runs `az`. A try that ends stops waiting, but the fetch goes on, and the next try uses it.
  */
 import type { BlobServiceClient } from '@azure/storage-blob';
 
@@ -10,17 +10,17 @@ export type TokenCredential = Extract<BlobServiceClient['credential'], { getToke
 type Token = Awaited<ReturnType<TokenCredential['getToken']>>;
 type AbortSignalLike = NonNullable<NonNullable<Parameters<TokenCredential['getToken']>[1]>['abortSignal']>;
 
-/** The SDK asks for another one sooner than this only in its last two minutes. */
-const FRESH_MS = 5 * 60_000;
+/** Longer than the last two minutes of a token's life, in which the SDK requests another one. */
+const REMAINING_MS_MIN = 5 * 60_000;
 
 export function sharedTokens(identity: TokenCredential): TokenCredential {
   const fetching = new Map<string, Promise<Token>>();
-  const known = new Map<string, Token>();
+  const cached = new Map<string, Token>();
 
   const fetch = async (key: string, get: () => Promise<Token>): Promise<Token> => {
     try {
       const token = await get();
-      known.set(key, token);
+      cached.set(key, token);
       return token;
     } finally {
       fetching.delete(key);
@@ -28,27 +28,27 @@ export function sharedTokens(identity: TokenCredential): TokenCredential {
   };
   return {
     getToken: async (scopes, { abortSignal, ...options } = {}) => {
-      // An answer to a challenge is for that challenge only.
+      // A response to a challenge is valid for that challenge only.
       if (options.claims !== undefined) return identity.getToken(scopes, options);
       const key = JSON.stringify([scopes, options.tenantId]);
-      const token = known.get(key);
-      if (token && token.expiresOnTimestamp - systemClock.now().getTime() > FRESH_MS) return token;
-      let coming = fetching.get(key);
-      if (coming === undefined) {
-        coming = fetch(key, () => identity.getToken(scopes, options));
-        fetching.set(key, coming);
+      const token = cached.get(key);
+      if (token && token.expiresOnTimestamp - systemClock.now().getTime() > REMAINING_MS_MIN) return token;
+      let pending = fetching.get(key);
+      if (pending === undefined) {
+        pending = fetch(key, () => identity.getToken(scopes, options));
+        fetching.set(key, pending);
       }
-      return unlessAborted(coming, abortSignal);
+      return unlessAborted(pending, abortSignal);
     },
   };
 }
 
-function unlessAborted<T>(coming: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
+function unlessAborted<T>(pending: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(new DOMException('nobody waits for the token any more', 'AbortError'));
+    const onAbort = (): void => reject(new DOMException('no longer waiting for the token', 'AbortError'));
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort);
     const settle = (): void => signal?.removeEventListener('abort', onAbort);
-    coming.finally(settle).then(resolve, reject);
+    pending.finally(settle).then(resolve, reject);
   });
 }

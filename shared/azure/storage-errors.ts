@@ -1,4 +1,4 @@
-/** What storage answered, told apart by status and code, never by text. */
+/** Classifies the errors of storage by status and code, never by message, and makes the error for storage out of reach. */
 import { TransientError } from '../runtime/errors.ts';
 
 interface StorageFailure {
@@ -6,7 +6,7 @@ interface StorageFailure {
   readonly errorCode: string | undefined;
 }
 
-/** What of an error is storage's answer. */
+/** The status and code in an error of the SDK. */
 export function storageFailure(error: unknown): StorageFailure {
   if (typeof error !== 'object' || error === null) return { statusCode: undefined, errorCode: undefined };
   const { statusCode, code, details } = error as {
@@ -21,67 +21,72 @@ export function storageFailure(error: unknown): StorageFailure {
   };
 }
 
-/** A blob, container, queue or message that is not there. */
+/** The blob, container, queue or message does not exist. */
 export function isNotFound(error: unknown): boolean {
   return storageFailure(error).statusCode === 404;
 }
 
-/** A conditional put that found something there: 409 BlobAlreadyExists, or 412 where the service prefers that. */
+/** A conditional put found an existing blob: 409 BlobAlreadyExists, or 412, depending on the service. */
 export function isAlreadyThere(error: unknown): boolean {
   const { statusCode, errorCode } = storageFailure(error);
   return (statusCode === 409 && errorCode === 'BlobAlreadyExists') || statusCode === 412;
 }
 
-/** An etag that is another by now. Not: a blob that somebody holds a lease of, which is 412, too. */
+/** The etag has changed. A leased blob also returns 412, but does not count. */
 export function isConditionNotMet(error: unknown): boolean {
   const { statusCode, errorCode } = storageFailure(error);
   return statusCode === 412 && errorCode === 'ConditionNotMet';
 }
 
-/** A container whose name cannot be used again yet. */
+/** The container is being deleted: its name cannot be used again yet. */
 export function isBeingDeleted(error: unknown): boolean {
   return storageFailure(error).errorCode === 'ContainerBeingDeleted';
 }
 
 /**
- * Whether a lease call was answered "this is no longer yours": 404 where the message is gone, 400 where the receipt is
- * stale. The service uses both; so does Azurite.
+ * A lease call failed because the lease is lost: 404 if the message is gone, 400 if the receipt is stale. Both Azure and
+ * Azurite use both.
  */
 export function isLeaseLost(error: unknown): boolean {
   const { statusCode, errorCode } = storageFailure(error);
   return statusCode === 404 || (statusCode === 400 && errorCode === 'PopReceiptMismatch');
 }
 
-const NOBODY = new Set([
+const SIGN_IN_ERRORS = new Set([
   'CredentialUnavailableError',
   'AggregateAuthenticationError',
   'AuthenticationRequiredError',
 ]);
 
-/** Of @azure/identity: nobody is logged in, or whoever is cannot be asked. */
-export function isNobody(error: unknown): boolean {
-  return error instanceof Error && NOBODY.has(error.name);
+/** An error of @azure/identity: no identity is signed in, or its token could not be fetched. */
+export function isNotSignedIn(error: unknown): boolean {
+  return error instanceof Error && SIGN_IN_ERRORS.has(error.name);
 }
 
-/** Runs a call at the door of a program; what cannot be reached becomes STORAGE_UNAVAILABLE with what to do. */
-export async function reachStorage<T>(what: string, call: () => Promise<T>): Promise<T> {
+/** Runs a first call to storage. Throws STORAGE_UNAVAILABLE, with a hint, if the call fails. */
+export async function reachStorage<T>(storageName: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (cause) {
-    if (isNobody(cause)) {
-      throw new TransientError('STORAGE_UNAVAILABLE', `Cannot reach ${what}: nobody is logged in to Azure.`, {
-        hint: 'az login, with --tenant TENANT where the account is in another. On a machine of Azure: give it an identity.',
-        cause,
-      });
-    }
-    const { statusCode } = storageFailure(cause);
-    const why = statusCode === undefined ? 'it does not answer' : `it answered ${statusCode}`;
-    throw new TransientError('STORAGE_UNAVAILABLE', `Cannot reach ${what}: ${why}.`, {
-      hint:
-        statusCode === 403
-          ? 'Check that your identity has the roles this program needs on that account.'
-          : 'Check FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE, that the account (or Azurite) is up, and that its network rules let this machine in.',
+    throw unreachableError(storageName, cause);
+  }
+}
+
+function unreachableError(storageName: string, cause: unknown): TransientError {
+  if (isNotSignedIn(cause)) {
+    const message = `Cannot reach ${storageName}: not signed in to Azure.`;
+    return new TransientError('STORAGE_UNAVAILABLE', message, {
+      hint: 'Run `az login`, with `--tenant TENANT` if the account is in another tenant. On an Azure VM, assign it a managed identity.',
       cause,
     });
   }
+  const { statusCode } = storageFailure(cause);
+  const why = statusCode === undefined ? 'it does not respond' : `it returned HTTP status ${statusCode}`;
+  return new TransientError('STORAGE_UNAVAILABLE', `Cannot reach ${storageName}: ${why}.`, {
+    hint:
+      statusCode === 403
+        ? 'Check that your identity has the roles that this program needs on the account.'
+        : 'Check FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE, that the account (or Azurite) is running, and that its network rules allow this machine.',
+    cause,
+  });
 }

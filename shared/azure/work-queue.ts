@@ -1,28 +1,27 @@
 /**
- * A queue of work: receive under a lease, renew it, settle it. The only importer of @azure/storage-queue besides
- * `credentials.ts`.
+ * A work queue: receive a message under a lease, renew the lease, remove the message.
  *
- * Texts are sent as they are: our messages are base64 already, which keeps characters that XML cannot hold off the wire.
- * Work is received one message at a time: a batch is much work, and one unreadable neighbour would hide the others.
+ * Texts are sent unchanged: our messages are base64 already, because XML cannot hold every character. Work is received one
+ * message at a time: a batch is much work, and a message that the SDK cannot parse would hide the others.
  */
 import type { QueueClient } from '@azure/storage-queue';
 
 import type { QueueName } from '../contract/storage-layout.ts';
-import { boundedCall } from './bounded-call.ts';
 import type { StorageAccount } from './credentials.ts';
 import { BRISK, PATIENT, type RetryPolicy } from './retry-policy.ts';
+import { boundedCall } from './storage-calls.ts';
 import { isLeaseLost } from './storage-errors.ts';
 
 export interface ReceivedMessage {
   readonly messageId: string;
   readonly popReceipt: string;
-  /** Deliveries of this message so far, this one included. */
+  /** Deliveries of this message so far, including this one. */
   readonly dequeueCount: number;
   readonly insertedAt: Date;
   readonly text: string;
 }
 
-/** The message is no longer ours: somebody else has it, or had it. Touch nothing. */
+/** Another worker has, or has had, the lease on the message. Change nothing that belongs to it. */
 export class LeaseLostError extends Error {}
 
 interface LeaseCall {
@@ -33,57 +32,52 @@ export interface WorkQueue {
   readonly name: QueueName;
   /** Messages never expire. */
   send(text: string, options?: { readonly visibilityTimeoutSeconds?: number }): Promise<void>;
-  /** One message, or undefined. It is invisible to others for `visibilityTimeoutSeconds`. */
+  /** One message, or undefined. It is invisible to other receivers for `visibilityTimeoutSeconds`. */
   receive(
     options: { readonly visibilityTimeoutSeconds: number } & LeaseCall,
   ): Promise<ReceivedMessage | undefined>;
-  /** Up to `max` messages, 32 at most, under one lease each: for whoever looks through a queue. Empty where none is visible. */
+  /** Up to `max` messages, at most 32, each under its own lease: for browsing a queue. Empty if none is visible. */
   receiveSeveral(
     options: { readonly max: number; readonly visibilityTimeoutSeconds: number } & LeaseCall,
   ): Promise<ReceivedMessage[]>;
-  /** Sets visibility and text in one call; returns the new pop receipt. Throws LeaseLostError. */
+  /** Sets visibility and text in one call. Returns the new pop receipt. Throws LeaseLostError. */
   update(
     message: Pick<ReceivedMessage, 'messageId' | 'popReceipt' | 'text'>,
     options: { readonly visibilityTimeoutSeconds: number } & LeaseCall,
   ): Promise<string>;
   /** Throws LeaseLostError. */
   remove(message: Pick<ReceivedMessage, 'messageId' | 'popReceipt'>, options?: LeaseCall): Promise<void>;
-  /** Visible and in flight; never too low, sometimes too high. */
+  /** Visible and leased messages. Never too low, sometimes too high. */
   countApprox(): Promise<number>;
 }
 
-/** Lease calls are brisk: a try that outlives the lease is worse than none. Sends are patient. */
+/** Lease calls are brisk, because a try that outlives the lease does harm. Sends are patient. */
 export async function openWorkQueue(
   account: StorageAccount,
   name: QueueName,
-  leaseCalls: RetryPolicy = BRISK,
-  sends: RetryPolicy = PATIENT,
+  leasePolicy: RetryPolicy = BRISK,
+  sendPolicy: RetryPolicy = PATIENT,
 ): Promise<WorkQueue> {
-  const patient = (await account.queues(sends)).getQueueClient(name);
-  const brisk = (await account.queues(leaseCalls)).getQueueClient(name);
-  return workQueue({ name, patient, brisk, leaseCalls, sends });
+  const open = async (policy: RetryPolicy): Promise<PolicyClient> => ({
+    client: (await account.queues(policy)).getQueueClient(name),
+    policy,
+  });
+  return workQueue(name, await open(leasePolicy), await open(sendPolicy));
 }
 
-function workQueue({
-  name,
-  patient,
-  brisk,
-  leaseCalls,
-  sends,
-}: {
-  readonly name: QueueName;
-  readonly patient: QueueClient;
-  readonly brisk: QueueClient;
-  readonly leaseCalls: RetryPolicy;
-  readonly sends: RetryPolicy;
-}): WorkQueue {
+interface PolicyClient {
+  readonly client: QueueClient;
+  readonly policy: RetryPolicy;
+}
+
+function workQueue(name: QueueName, leases: PolicyClient, sends: PolicyClient): WorkQueue {
   const receiveUpTo = async (
     max: number,
     visibilityTimeoutSeconds: number,
     signal: AbortSignal | undefined,
   ): Promise<ReceivedMessage[]> => {
-    using call = boundedCall(leaseCalls, signal);
-    const { receivedMessageItems } = await brisk.receiveMessages({
+    using call = boundedCall(leases.policy, signal);
+    const { receivedMessageItems } = await leases.client.receiveMessages({
       abortSignal: call.abortSignal,
       numberOfMessages: max,
       visibilityTimeout: visibilityTimeoutSeconds,
@@ -97,8 +91,8 @@ function workQueue({
   return {
     name,
     async send(text, { visibilityTimeoutSeconds = 0 } = {}) {
-      using call = boundedCall(sends);
-      await patient.sendMessage(text, {
+      using call = boundedCall(sends.policy);
+      await sends.client.sendMessage(text, {
         abortSignal: call.abortSignal,
         messageTimeToLive: -1,
         visibilityTimeout: visibilityTimeoutSeconds,
@@ -110,27 +104,27 @@ function workQueue({
     receiveSeveral: ({ max, visibilityTimeoutSeconds, signal }) =>
       receiveUpTo(max, visibilityTimeoutSeconds, signal),
     async update({ messageId, popReceipt, text }, { visibilityTimeoutSeconds, signal }) {
-      using call = boundedCall(leaseCalls, signal);
-      const answer = await unlessLost(
-        brisk.updateMessage(messageId, popReceipt, text, visibilityTimeoutSeconds, call),
+      using call = boundedCall(leases.policy, signal);
+      const response = await unlessLost(
+        leases.client.updateMessage(messageId, popReceipt, text, visibilityTimeoutSeconds, call),
       );
-      if (answer.popReceipt === undefined) throw new LeaseLostError('the answer held no pop receipt');
-      return answer.popReceipt;
+      if (response.popReceipt === undefined) throw new LeaseLostError('the response has no pop receipt');
+      return response.popReceipt;
     },
     async remove({ messageId, popReceipt }, { signal } = {}) {
-      using call = boundedCall(leaseCalls, signal);
-      await unlessLost(brisk.deleteMessage(messageId, popReceipt, call));
+      using call = boundedCall(leases.policy, signal);
+      await unlessLost(leases.client.deleteMessage(messageId, popReceipt, call));
     },
     async countApprox() {
-      using call = boundedCall(leaseCalls);
-      return (await brisk.getProperties(call)).approximateMessagesCount ?? 0;
+      using call = boundedCall(leases.policy);
+      return (await leases.client.getProperties(call)).approximateMessagesCount ?? 0;
     },
   };
 }
 
-async function unlessLost<T>(answer: Promise<T>): Promise<T> {
+async function unlessLost<T>(call: Promise<T>): Promise<T> {
   try {
-    return await answer;
+    return await call;
   } catch (cause) {
     if (isLeaseLost(cause)) throw new LeaseLostError('the lease on the message is lost', { cause });
     throw cause;

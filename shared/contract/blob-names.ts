@@ -1,29 +1,28 @@
 /**
- * The only place that makes blob names. PURE.
+ * Makes and parses all blob names. PURE.
  *
- * A name is made of a job id and a frame index that were validated here, so nothing that comes from outside (a message,
- * a file name) can point outside its own job.
+ * The parts of a name are validated here, so no external input (a message, a file name) can name a blob outside its own job.
  */
 import { FRAME_INDEX_DIGITS, FRAMES_MAX, SOURCE_NAME_BYTES_MAX } from './limits.ts';
 
-/** Lower case, digits and single dashes, 3 to 63 characters; `drop` is the folder of bare videos. */
+/** Lower-case letters, digits and single dashes, 3 to 63 characters. `drop` is taken by the drop folder. */
 export const JOB_ID_PATTERN = /^(?!drop$)(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/;
-/** As a worker or a model names itself: no slash, no leading dot. */
+/** For names of workers, models and the like: no slash, no leading dot. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
-/** What Azure or a path would read as something else. */
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+/** Characters and endings that Azure or a file system treats specially. */
+// oxlint-disable-next-line no-control-regex -- matches control characters on purpose
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f/\\?#%*:|"<>]|[. ]+$/gu;
-/** Names that a job's folder has already. */
-const OUR_OWN = /^(?:\.*|(?:job|status|report|timeline)\.json)$/;
+/** Names that are in use in a job's folder. */
+const RESERVED_NAMES = /^(?:\.*|(?:job|status|report|timeline)\.json)$/;
 
-/** In `control`: every drain request, and nothing else, begins with it. */
+/** In `control`: the prefix of drain requests. */
 export const DRAIN_PREFIX = 'drain/';
-/** In `control`: what is agreed with each partner. */
+/** In `control`: the prefix of the agreements with partners. */
 export const SHARES_PREFIX = 'shares/';
-/** In `control`: what jobs may cost, where that was changed after they were enqueued. */
+/** In `control`: the prefix of spending caps that were changed after a job was enqueued. */
 export const CAPS_PREFIX = 'caps/';
-/** In `incoming`: bare videos, which become jobs by themselves. */
+/** In `incoming`: the drop folder, whose videos become jobs automatically. */
 export const DROP_PREFIX = 'drop/';
 
 export type ScoredExtension = 'jpg' | 'json';
@@ -43,7 +42,9 @@ function jobFolder(jobId: string): string {
 
 function safeName(name: string): string {
   if (!NAME_PATTERN.test(name))
-    throw new RangeError(`expected a plain name, received ${JSON.stringify(name)}`);
+    throw new RangeError(
+      `expected a name without slashes or a leading dot, received ${JSON.stringify(name)}`,
+    );
   return name;
 }
 
@@ -65,59 +66,59 @@ export const modelBlob = (
   { name, version }: { readonly name: string; readonly version: string },
   file: 'model.onnx' | 'model.json',
 ): string => `${safeName(name)}/${safeName(version)}/${file}`;
-/** A worker's log of a job's frames, a JSON line each. */
+/** In `logs`: a worker's log of a job's frames, one JSON line per frame. */
 export const frameLogBlob = (jobId: string, workerId: string): string =>
   `${jobFolder(jobId)}${safeName(workerId)}.ndjson`;
-/** In `logs`: the body of a poison message that did not fit. No job id has an underscore. */
+/** In `logs`: the body of a poison message that is too long for the queue. No job id contains an underscore. */
 export const poisonBodyBlob = (poisonId: string): string => `_poison/${safeName(poisonId)}`;
-/** In `control`: the machine is asked to finish and take nothing more. */
+/** In `control`: a request that the workers of this VM drain. */
 export const drainBlob = (vmId: string): string => `${DRAIN_PREFIX}${safeName(vmId)}`;
-/** In `control`: what a person has told the scaler. */
+/** In `control`: the operator's override of the scaler. */
 export const OVERRIDE_BLOB = 'override';
-/** In `logs`: every change of the override, a JSON line each. No job id has an underscore. */
+/** In `logs`: each change of the override, as a JSON line. No job id contains an underscore. */
 export const OVERRIDE_AUDIT_BLOB = '_audit/override.ndjson';
-/** In `control`: written to learn storage's time. */
+/** In `control`: written to read the clock of storage. */
 export const CLOCK_BLOB = 'clock';
-/** In `control`: a failure of a job is to be tried again. */
+/** In `control`: a request to retry a failure of a job. */
 export const redriveBlob = (jobId: string, poisonId: string): string =>
   `redrive/${jobFolder(jobId)}${safeName(poisonId)}`;
-/** In `control`: what becomes of what a partner sends. */
+/** In `control`: the agreement with a partner. */
 export const shareBlob = (partner: string): string => `${SHARES_PREFIX}${safeName(partner)}`;
-/** In `control`: what a job may cost from now on. */
+/** In `control`: the new spending cap of a job. */
 export const capBlob = (jobId: string): string => `${CAPS_PREFIX}${jobFolder(jobId).slice(0, -1)}`;
 export const heartbeatBlob = (workerId: string): string => safeName(workerId);
 export const jobPrefix = (jobId: string): string => jobFolder(jobId);
 
-/** The machine of a drain request, or undefined for every other name. */
+/** The VM of a drain request; undefined for any other name. */
 export function vmIdOfDrain(blobName: string): string | undefined {
   const vmId = blobName.startsWith(DRAIN_PREFIX) ? blobName.slice(DRAIN_PREFIX.length) : '';
   return NAME_PATTERN.test(vmId) ? vmId : undefined;
 }
 
-/** The index in `<jobId>/<8 digits>.<ext>`, or undefined for every other name. */
+/** The index in `<jobId>/<8 digits>.<ext>`; undefined for any other name. */
 export function frameIndexOf(blobName: string): number | undefined {
   const match = /\/(\d{8})\.(?:jpg|json)$/.exec(blobName);
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
-/** The index in `<jobId>/<8 digits>.failed.json`, or undefined for every other name. */
+/** The index in `<jobId>/<8 digits>.failed.json`; undefined for any other name. */
 export function failedFrameIndexOf(blobName: string): number | undefined {
   const match = /\/(\d{8})\.failed\.json$/.exec(blobName);
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
-/** The job of a trigger `<jobId>/job.json`, or undefined for every other name. */
+/** The job of a trigger `<jobId>/job.json`; undefined for any other name. */
 export function jobIdOfTrigger(blobName: string): string | undefined {
   const [jobId = '', file, ...rest] = blobName.split('/');
   return file === 'job.json' && rest.length === 0 && JOB_ID_PATTERN.test(jobId) ? jobId : undefined;
 }
 
-/** The last part of a blob's name, as a file's: never empty. */
+/** The last part of a blob's name, as a file name. Never empty. */
 export function leafOf(blobName: string): string {
   return blobName.split('/').findLast((part) => part !== '') ?? 'video';
 }
 
-/** The shortest listing that holds every frame of `[frameStart, frameEnd)`: the digits all of them share. */
+/** The longest prefix that all frames of `[frameStart, frameEnd)` share, for the shortest listing that contains them. */
 export function framesPrefix(jobId: string, frameStart: number, frameEnd: number): string {
   const first = frameNumber(frameStart);
   const last = frameNumber(Math.max(frameStart, frameEnd - 1));
@@ -127,16 +128,16 @@ export function framesPrefix(jobId: string, frameStart: number, frameEnd: number
 }
 
 /**
- * A file name that a blob may have: letters of any script stay; what Azure or a path would read as something else
- * (slashes, control characters, trailing dots) becomes `_`. Never empty, never `job.json` or another of our own names.
+ * Makes a file name safe as part of a blob name. Letters of any script stay; characters that Azure or a file system treats
+ * specially (slashes, control characters, trailing dots) become `_`. Never empty, and never a reserved name such as `job.json`.
  */
 export function safeSourceName(fileName: string): string {
   const plain = fileName.toWellFormed().normalize('NFC').replace(FORBIDDEN, '_');
   const short = truncateBytes(plain, SOURCE_NAME_BYTES_MAX);
-  return OUR_OWN.test(short) ? `source-${short}` : short;
+  return RESERVED_NAMES.test(short) ? `source-${short}` : short;
 }
 
-/** Cuts in the middle, so that the extension stays, and never inside a character. */
+/** Removes whole characters from the middle, so that the extension stays. */
 function truncateBytes(text: string, bytesMax: number): string {
   const characters = Array.from(text);
   while (Buffer.byteLength(characters.join('')) > bytesMax)

@@ -1,6 +1,6 @@
 /**
- * `control/caps/<jobId>`: what a job may cost, in place of what was said when it was enqueued. `npm run cap` writes it; the producer
- * takes it up, also when it opens the job again from storage. PURE.
+ * `control/caps/<jobId>`: a spending cap that replaces the one with which the job was enqueued. `npm run cap` writes it; the
+ * producer applies it, also when it opens the job again from storage. PURE.
  */
 import { z } from 'zod';
 
@@ -21,13 +21,13 @@ export function encodeJobCap(cap: JobCap): string {
   return JSON.stringify(cap, undefined, 2);
 }
 
-/** Undefined for what is no cap of this job. */
+/** Undefined if the text is not a cap of this job. */
 export function decodeJobCap(text: string, jobId: string): JobCap | undefined {
   const cap = jobCap.safeParse(parseJson(text)).data;
   return cap?.jobId === jobId ? cap : undefined;
 }
 
-/** The job of a cap by its blob's name, or undefined for every other name. */
+/** The job in the blob name of a cap; undefined for any other name. */
 export function jobIdOfCap(blobName: string): string | undefined {
   const jobId = blobName.startsWith(CAPS_PREFIX) ? blobName.slice(CAPS_PREFIX.length) : '';
   return JOB_ID_PATTERN.test(jobId) ? jobId : undefined;

@@ -1,8 +1,7 @@
 /**
- * A job, as three documents in storage: what was asked (`job.json`), how it stands (`status.json`), and how it went
- * (`report.json`). PURE.
+ * A job as three documents in storage: the request (`job.json`), the status (`status.json`) and the report (`report.json`).
+ * Also its states, its id, and the limit on failed frames. PURE.
  */
-
 import { z } from 'zod';
 
 import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
@@ -12,11 +11,11 @@ import { failureKind, modelParameters } from './messages.ts';
 export const PRIORITIES = ['low', 'normal', 'high'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-/** What a frame that cannot be scored means for the video. */
+/** What happens to the video if a frame cannot be scored. */
 export const FAILED_FRAME_POLICIES = ['fail', 'keep-original', 'repeat-previous'] as const;
 export type FailedFramePolicy = (typeof FAILED_FRAME_POLICIES)[number];
 
-/** How many frames may fail before the job does: so many, or so many of a hundred. */
+/** How many frames may fail before the job fails: a number or a percentage. */
 export const failedFramesMax = z.union([
   z.object({ frames: z.int().min(0).max(FRAMES_MAX) }),
   z.object({ percent: z.number().min(0).max(100) }),
@@ -32,7 +31,7 @@ export const jobRequest = z.object({
   version: z.literal(1),
   jobId: z.string().regex(JOB_ID_PATTERN),
   source: z.object({
-    /** The file's name as its owner wrote it; the blob's is `safeSourceName` of it. */
+    /** The original file name. The blob name contains `safeSourceName` of it. */
     name: z
       .string()
       .min(1)
@@ -49,17 +48,17 @@ export const jobRequest = z.object({
   batchSize: z.int().min(1).max(BATCH_FRAMES_MAX).optional(),
   priority: z.enum(PRIORITIES),
   onFailedFrame: z.enum(FAILED_FRAME_POLICIES),
-  /** Unless it is said: a twentieth of the frames, but always one, and never all. */
+  /** By default a twentieth of the frames, but at least one, and never all. */
   failedFramesMax: failedFramesMax.optional(),
-  /** What it may cost: once it is spent, nothing more of the job is sent to the fleet, until `npm run cap` raises it. */
+  /** The cap on the job's cost. When it is reached, no more batches are sent to the fleet until `npm run cap` raises it. */
   spendingMax: spendingAmount.optional(),
-  /** When it should be done: where that is at risk, machines that nobody takes away are preferred. */
+  /** When the job should be done. If this is at risk, on-demand instances are preferred over spot instances. */
   deadlineAt: z.iso.datetime().optional(),
   createdAt: z.iso.datetime(),
 });
 export type JobRequest = z.infer<typeof jobRequest>;
 
-/** What is to be done, whichever video it is done with. */
+/** The settings of a job, without the video. */
 export const jobSettings = jobRequest.pick({
   model: true,
   parameters: true,
@@ -71,7 +70,7 @@ export const jobSettings = jobRequest.pick({
 });
 export type JobSettings = z.infer<typeof jobSettings>;
 
-/** For a video that comes without a word. */
+/** For a video that arrives without settings. */
 export const DEFAULT_SETTINGS: JobSettings = {
   model: { name: DEFAULT_MODEL },
   parameters: {},
@@ -80,12 +79,12 @@ export const DEFAULT_SETTINGS: JobSettings = {
 };
 
 /**
- * waiting    the trigger was seen; nothing has been done
+ * waiting    the trigger was found; no work has started
  * running    frames are being split, scored or stitched
- * completed  the result is published: terminal
- * failed     it will never be: terminal
+ * completed  terminal: the result is published
+ * failed     terminal: there will be no result
  *
- * A job whose failures are tried again does not move on from its end: it is opened anew, and waits.
+ * A job whose failures are retried does not leave its terminal state: it is opened again, and waits.
  */
 export const JOB_STATES = ['waiting', 'running', 'completed', 'failed'] as const;
 export type JobState = (typeof JOB_STATES)[number];
@@ -97,7 +96,7 @@ const JOB_MOVES: Readonly<Record<JobState, readonly JobState[]>> = {
   failed: [],
 };
 
-/** Whether a job may go from one state to another: the gate that the ledger asks. */
+/** Whether a job may move from one state to another. The ledger enforces it. */
 export function mayMove(from: JobState, to: JobState): boolean {
   return JOB_MOVES[from].includes(to);
 }
@@ -113,18 +112,18 @@ export const jobStatus = z.object({
   jobId: z.string().regex(JOB_ID_PATTERN),
   state: z.enum(JOB_STATES),
   frames: z.object({
-    /** From the container's header until the split has counted. */
+    /** According to the container's header, until the split has counted the frames. */
     expected: count,
     split: count,
     scored: count,
     failed: count,
     stitched: count,
   }),
-  /** When the first frame was scored, for rates. */
+  /** When the first frame was scored, for computing rates. */
   scoringSince: z.iso.datetime().nullable(),
   updatedAt: z.iso.datetime(),
   warnings: z.array(z.string()),
-  /** The job has spent what it may, and waits for a higher cap; with what to do. Null: it is not held. */
+  /** Set while the job is held because it has reached its spending cap. The message includes the next step. */
   heldAtCap: z
     .object({ spent: z.number().min(0), spendingMax: spendingAmount, message: z.string() })
     .nullable()
@@ -141,26 +140,18 @@ export const jobReport = z.object({
   model: z.object({ name: z.string(), version: z.string(), sha256: z.string() }),
   parameters: modelParameters,
   frameCount: count,
-  /** Frames that could not be scored, and why. */
+  /** The frames that could not be scored, with the reasons. */
   failedFrames: z.array(z.object({ frameIndex: count, kind: failureKind, message: z.string() })),
   warnings: z.array(z.string()),
-  /** Null where there is no result: the job failed. */
+  /** Null if the job failed and has no result. */
   resultSha256: z.string().nullable(),
   createdAt: z.iso.datetime(),
   completedAt: z.iso.datetime(),
 });
 export type JobReport = z.infer<typeof jobReport>;
 
-/** Sortable by time, readable, and unique by six random hex digits: `20261123-061502-harbour-9f3a1c`. */
-export function newJobId({
-  sourceName,
-  now,
-  random,
-}: {
-  readonly sourceName: string;
-  readonly now: Date;
-  readonly random: string;
-}): string {
+/** Sortable by time, readable, and unique: `20261123-061502-harbour-9f3a1c`. `random`: six random hex digits. */
+export function newJobId(sourceName: string, now: Date, random: string): string {
   const time = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const stem = sourceName.replace(/\.[^.]*$/, '').toLowerCase();
   const slug =
@@ -171,17 +162,15 @@ export function newJobId({
   return `${time}-${slug}-${random}`;
 }
 
-/** Whether so many frames have failed that the video would no longer be what was asked for. */
-export function tooManyFailed({
-  failed,
-  frameCount,
-  max,
-}: {
+interface FailedFrameCounts {
   readonly failed: number;
   readonly frameCount: number;
-  /** What the job's owner said of it. */
+  /** The limit in the job's request, if any. */
   readonly max?: FailedFramesMax | undefined;
-}): boolean {
+}
+
+/** Whether more frames have failed than the job allows. */
+export function hasTooManyFailed({ failed, frameCount, max }: FailedFrameCounts): boolean {
   if (failed === 0) return false;
   if (max !== undefined) {
     return 'frames' in max ? failed > max.frames : failed * 100 > frameCount * max.percent;

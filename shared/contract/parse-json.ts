@@ -1,6 +1,6 @@
-/** JSON that strangers wrote: read without a throw. PURE. */
+/** Parses untrusted JSON without throwing. PURE. */
 
-/** The value, or undefined for what is no JSON. */
+/** The value; undefined if the text is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

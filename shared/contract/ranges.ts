@@ -1,7 +1,7 @@
-/** Sets of frame indices as half-open ranges `[start, end)`: how messages carry them. PURE. */
+/** Sets of frame indices as half-open ranges `[start, end)`, the form that messages use. PURE. */
 export type FrameRange = readonly [start: number, end: number];
 
-/** Ascending, disjoint and as few as possible. Accepts any order and duplicates. */
+/** Returns the fewest possible ranges, ascending and disjoint. Accepts any order, and duplicates. */
 export function toRanges(frameIndices: Iterable<number>): FrameRange[] {
   const ranges: [number, number][] = [];
   for (const index of [...new Set(frameIndices)].sort((a, b) => a - b)) {

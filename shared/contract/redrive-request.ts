@@ -1,6 +1,6 @@
 /**
- * `control/redrive/<jobId>/<poisonId>`: a failure of a job is to be tried again. Whoever can reach storage may ask; the producer
- * carries it out, and takes the request away when it is done. PURE.
+ * `control/redrive/<jobId>/<poisonId>`: a request to retry a failure of a job. Any program with access to storage may write it;
+ * the producer carries it out and then removes it. PURE.
  */
 import { z } from 'zod';
 
@@ -8,13 +8,13 @@ import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
 import { poisonMessage } from './messages.ts';
 import { parseJson } from './parse-json.ts';
 
-/** All requests are under this name. */
+/** The prefix of all requests. */
 export const REDRIVE_PREFIX = 'redrive/';
 
 const redriveRequest = z.object({
   version: z.literal(1),
   poisonId: z.string().regex(NAME_PATTERN),
-  /** The frames of one failure: as many as a batch has at most. */
+  /** The frames of one failure: at most as many as a batch has. */
   frames: poisonMessage.shape.batch.unwrap().shape.frames,
   requestedAt: z.iso.datetime(),
 });
@@ -24,13 +24,13 @@ export function encodeRedriveRequest(request: RedriveRequest): string {
   return JSON.stringify(request);
 }
 
-/** Undefined for what is none. */
+/** Undefined if the text is not a request. */
 export function decodeRedriveRequest(text: string): RedriveRequest | undefined {
   const parsed = redriveRequest.safeParse(parseJson(text));
   return parsed.success ? parsed.data : undefined;
 }
 
-/** The job of a request by its name, or undefined for every other name. */
+/** The job in the blob name of a request; undefined for any other name. */
 export function jobIdOfRedrive(blobName: string): string | undefined {
   const [folder, jobId = '', poisonId = '', ...rest] = blobName.split('/');
   const isRequest = folder === 'redrive' && rest.length === 0 && NAME_PATTERN.test(poisonId);

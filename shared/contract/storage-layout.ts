@@ -1,7 +1,7 @@
 /**
- * Where everything lies: two accounts, their containers and queues. PURE.
+ * The storage layout: two accounts, their containers and queues. PURE.
  *
- * People outside the team may be let into the media account; the queues and the models lie in the other one.
+ * People outside the team may get access to the media account. The queues and the models are in the system account.
  */
 export type AccountName = 'media' | 'system';
 
@@ -18,7 +18,7 @@ export const CONTAINERS = {
 
 export type ContainerName = keyof typeof CONTAINERS;
 
-/** A partner's own, beside them in the media account: whoever is given its address may write there, and nothing else. */
+/** The container of a partner, in the media account. Its address allows writing only. */
 export type ShareContainer = `share-${string}`;
 
 export function accountOf(container: ContainerName | ShareContainer): AccountName {
@@ -29,7 +29,7 @@ export function isShare(container: string): container is ShareContainer {
   return container.startsWith('share-');
 }
 
-/** All in the system account. `<queue>-poison` holds what could not be worked. */
+/** All in the system account. `<queue>-poison` holds the messages that could not be processed. */
 export const QUEUES = {
   frameBatches: 'frame-batches',
   frameBatchesPoison: 'frame-batches-poison',

@@ -1,11 +1,11 @@
 /**
- * PURE. The decoders that a source may use: common formats of cameras, editors and the web.
+ * PURE. The decoders that a source may use: the common formats of cameras, editors and the web.
  *
- * ffmpeg has several hundred decoders. Most of them are for formats of old games, are seldom tested, and are where many of its
- * vulnerabilities have been found. What is not in these lists is never opened, whatever a file declares.
+ * ffmpeg has several hundred decoders. Most are for the formats of old games, are seldom tested, and account for many of its
+ * vulnerabilities. A decoder that is not in these lists is never opened, whatever a file declares.
  */
 
-/** By the name of the codec. A picture in another codec is refused with its name. */
+/** Codec names. A source whose picture uses another codec is rejected, and the error names the codec. */
 const PICTURE_CODECS = new Set(
   (
     'h264 hevc av1 vp8 vp9 vp6 vp6a vp6f theora vp3 flv1 h261 h263 h263p mpeg1video mpeg2video mpeg4 ' +
@@ -15,12 +15,12 @@ const PICTURE_CODECS = new Set(
   ).split(' '),
 );
 
-/** Decoders whose name is not their codec's. `gif` and `webp` are no codecs of a video container. */
+/** Decoders whose names differ from their codecs'. `gif` and `webp` are left out: no video container uses them. */
 const PICTURE_DECODERS = ['libdav1d', 'libaom-av1', 'flv', 'msmpeg4', 'libopenjpeg', 'libvpx', 'libvpx-vp9'];
 
 /**
- * Sound and subtitles are copied, but ffprobe opens a decoder for each track, and fails where it may not; and the parameters of
- * sound are often found only by decoding a little of it.
+ * Sound and subtitles are copied, not decoded. But ffprobe opens a decoder for each track and fails if that decoder is not
+ * allowed, and often has to decode a little of a sound track to find its parameters.
  */
 const SOUND_DECODERS = (
   'aac aac_fixed aac_latm ac3 ac3_fixed eac3 dca truehd mlp flac alac als ape mp1 mp1float mp2 mp2float ' +
@@ -37,7 +37,7 @@ const SOUND_DECODERS = (
 const SUBTITLE_DECODERS =
   'ass ssa srt subrip text mov_text webvtt dvbsub dvdsub pgssub xsub cc_dec libzvbi_teletextdec'.split(' ');
 
-/** For ffmpeg's `-codec_whitelist`. */
+/** The value of ffmpeg's `-codec_whitelist`. */
 export const DECODERS_ALLOWED = [
   ...PICTURE_CODECS,
   ...PICTURE_DECODERS,
@@ -45,8 +45,8 @@ export const DECODERS_ALLOWED = [
   ...SUBTITLE_DECODERS,
 ].join(',');
 
-/** The decoder that a line of ffmpeg's says it may not use. */
-export function notAllowedDecoder(line: string): string | undefined {
+/** The decoder that ffmpeg refused to use, according to a line of its output. */
+export function rejectedDecoder(line: string): string | undefined {
   return /Codec \(([\w-]+)\) not on whitelist/.exec(line)?.[1];
 }
 

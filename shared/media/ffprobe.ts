@@ -1,38 +1,40 @@
 /**
- * One question to ffprobe, with the limits of `ffmpeg.ts`, a time limit and a bounded answer.
+ * Runs ffprobe on one file, with the restrictions of `ffmpeg.ts`, a time limit and a limit on its output.
  *
- * The caller gives the answer its meaning: JSON of unknown shape until a schema has read it, or lines.
+ * It returns JSON of unknown shape, or lines: the caller parses them.
  */
 import { PermanentError, TransientError } from '../runtime/errors.ts';
 import { PROGRAM_OPTIONS, SOURCE_OPTIONS, fileUrl } from './ffmpeg.ts';
 import { startTool } from './tool-process.ts';
 
-/** Some hundred tracks with long tags; a real file's answer has a few kilobytes. */
-const ANSWER_CHARACTERS_MAX = 4 * 1024 * 1024;
+/** Enough for several hundred tracks with long tags. The output for a real file has a few kilobytes. */
+const OUTPUT_CHARACTERS_MAX = 4 * 1024 * 1024;
 
-interface Question {
+interface FfprobeQuery {
   readonly path: string;
-  readonly question: readonly string[];
-  readonly doing: string;
+  /** The options that select what ffprobe prints. */
+  readonly fields: readonly string[];
+  /** Completes "ffprobe failed while …". */
+  readonly activity: string;
   readonly timeLimitMs: number;
 }
 
-/** Throws MEDIA_TOOL_FAILED (transient where it was the time) or PROGRAM_MISSING. */
-export async function askFfprobe(asked: Question): Promise<unknown> {
+/** Throws MEDIA_TOOL_FAILED (transient after a time-out) or PROGRAM_MISSING. */
+export async function queryFfprobe(query: FfprobeQuery): Promise<unknown> {
   const chunks: string[] = [];
   let characters = 0;
-  await answer(asked, 'json', (text, stop) => {
+  await runFfprobe(query, 'json', (text, stop) => {
     characters += text.length;
-    if (characters > ANSWER_CHARACTERS_MAX) stop(tooLong(asked.doing));
+    if (characters > OUTPUT_CHARACTERS_MAX) stop(outputTooLongError(query.activity));
     else chunks.push(text);
   });
   return JSON.parse(chunks.join('')) as unknown;
 }
 
-/** Calls back for each line of an answer of any length. Throws as `askFfprobe`. */
-export async function eachLineOfFfprobe(asked: Question, onLine: (line: string) => void): Promise<void> {
+/** Calls back for each line of output, of which there may be any number. Throws the same errors as `queryFfprobe`. */
+export async function forEachFfprobeLine(query: FfprobeQuery, onLine: (line: string) => void): Promise<void> {
   let rest = '';
-  await answer(asked, 'csv=print_section=0', (text) => {
+  await runFfprobe(query, 'csv=print_section=0', (text) => {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) onLine(line);
@@ -40,23 +42,22 @@ export async function eachLineOfFfprobe(asked: Question, onLine: (line: string) 
   if (rest !== '') onLine(rest);
 }
 
-async function answer(
-  { path, question, doing, timeLimitMs }: Question,
+async function runFfprobe(
+  { path, fields, activity, timeLimitMs }: FfprobeQuery,
   format: string,
   onText: (text: string, stop: (reason: Error) => void) => void,
 ): Promise<void> {
   const stop = new AbortController();
-  const args = [...PROGRAM_OPTIONS, ...SOURCE_OPTIONS, ...question, '-of', format, '-i', fileUrl(path)];
+  const args = [...PROGRAM_OPTIONS, ...SOURCE_OPTIONS, ...fields, '-of', format, '-i', fileUrl(path)];
   const timer = setTimeout(() => {
-    const took = `ffprobe took more than ${timeLimitMs / 1000} s while ${doing}.`;
-    stop.abort(
-      new TransientError('MEDIA_TOOL_FAILED', took, { hint: 'Check that the disk of the file answers.' }),
-    );
+    const message = `ffprobe took more than ${timeLimitMs / 1000} s while ${activity}.`;
+    const hint = 'Check that the disk with the file responds, then try again.';
+    stop.abort(new TransientError('MEDIA_TOOL_FAILED', message, { hint }));
   }, timeLimitMs);
   const ffprobe = startTool({
     program: 'ffprobe',
     args,
-    doing,
+    activity,
     stdin: 'none',
     stdout: 'pipe',
     limits: { cpuSecondsMax: timeLimitMs / 1000 },
@@ -68,7 +69,7 @@ async function answer(
     }
     await ffprobe.finished;
   } catch (error) {
-    // The program's own reason for its end is preferred to what that end did to its pipe.
+    // ffprobe's own error explains more than the broken pipe that it caused.
     await ffprobe.finished;
     throw error;
   } finally {
@@ -76,9 +77,9 @@ async function answer(
   }
 }
 
-function tooLong(doing: string): PermanentError {
-  const said = `ffprobe printed more than ${ANSWER_CHARACTERS_MAX} characters while ${doing}.`;
-  return new PermanentError('MEDIA_TOOL_FAILED', said, {
-    hint: 'The file has too many tracks or tags; copy what matters: ffmpeg -i FILE -map 0:v:0 -map 0:a -c:v libx264 -crf 12 -c:a copy NEW.mkv',
+function outputTooLongError(activity: string): PermanentError {
+  const message = `ffprobe printed more than ${OUTPUT_CHARACTERS_MAX} characters while ${activity}.`;
+  return new PermanentError('MEDIA_TOOL_FAILED', message, {
+    hint: 'The file has too many tracks or tags. Copy only the picture and the sound: ffmpeg -i FILE -map 0:v:0 -map 0:a -c:v libx264 -crf 12 -c:a copy NEW.mkv',
   });
 }

@@ -1,33 +1,32 @@
 /**
- * Tells a file that was cut off from a whole one, by its structure alone: whether the container announces media data that lies
- * behind the end of the file.
+ * Detects truncated files by their structure: whether the container declares media data beyond the end of the file.
  *
- * Durations and frame counts do not tell. A picture may be shorter than its sound, a capture drops frames, an edit list
- * hides some; all of that is valid. So each container's own lengths are followed from element to element, a few bytes read at
- * each. A container that announces nothing (MPEG-TS, a live recording) is taken as it is, and so is one whose index or tags
- * alone are cut. Damage in the middle is the decoder's to find (`decode-frames.ts`).
+ * Durations and frame counts cannot show this: the picture may be shorter than the sound, a capture may drop frames, and an
+ * edit list may hide some. So the container's own lengths are followed from element to element, reading a few bytes of each.
+ * A container that declares no lengths (MPEG-TS, a live recording) counts as complete, and so does one that lacks only its
+ * index or tags. Damage in the middle is found by decoding (`decode-frames.ts`).
  *
  * Sources: ISO/IEC 14496-12, 4.2; RFC 8794 and RFC 9559; Microsoft's "AVI RIFF File Reference"; Adobe's "Video File Format
  * Specification" 10.1, annex E; Microsoft's "ASF Specification", 3 and 5; RFC 3533, 6; SMPTE ST 377-1, 7.1.
  */
 import type { FileHandle } from 'node:fs/promises';
 
-/** Elements followed in one file: enough for 500 GB of Matroska, a bound for one that is made of empty elements. */
+/** Elements followed in one file: enough for 500 GB of Matroska. Bounds the work on a file that consists of empty elements. */
 const ELEMENTS_MAX = 200_000;
 /** An Ogg page has at most 65,307 bytes. */
 const OGG_TAIL_BYTES = 65_536 + 512;
 
-/** Reads bytes of the file; fewer where it ends. */
-type Read = (position: number, length: number) => Promise<Buffer>;
+/** Reads bytes of the file: fewer at its end. */
+type ReadAt = (position: number, length: number) => Promise<Buffer>;
 
-interface Source {
-  readonly read: Read;
+interface SourceBytes {
+  readonly read: ReadAt;
   readonly sizeBytes: number;
 }
 
-/** How many announced bytes of media data are missing; 0 where none are, or where the container does not tell. */
-export async function missingBytes(file: FileHandle, sizeBytes: number): Promise<number> {
-  const read: Read = async (position, length) => {
+/** How many declared bytes of media data are missing: 0 if none are, or if the container declares no lengths. */
+export async function countMissingBytes(file: FileHandle, sizeBytes: number): Promise<number> {
+  const read: ReadAt = async (position, length) => {
     if (!(position >= 0 && position < sizeBytes)) return Buffer.alloc(0);
     const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, position);
     return buffer.subarray(0, bytesRead);
@@ -45,17 +44,17 @@ export async function missingBytes(file: FileHandle, sizeBytes: number): Promise
   return missingInMp4(source);
 }
 
-/** Boxes of .mp4 and .mov that hold pictures and sound, or say where they are. */
+/** The boxes of .mp4 and .mov that hold picture and sound, or their index. */
 const MP4_MEDIA = new Set(['mdat', 'moof', 'moov']);
 
-async function missingInMp4({ read, sizeBytes }: Source): Promise<number> {
+async function missingInMp4({ read, sizeBytes }: SourceBytes): Promise<number> {
   let position = 0;
   for (let count = 0; count < ELEMENTS_MAX && position < sizeBytes; count += 1) {
     const header = await read(position, 16);
     if (header.length < 8) return 0;
     const type = header.toString('latin1', 4, 8);
     const short = header.readUInt32BE(0);
-    // 0 is "to the end of the file", 1 is "the size stands behind the type".
+    // 0 means "to the end of the file"; 1 means "the size follows the type".
     const size = short === 1 && header.length === 16 ? Number(header.readBigUInt64BE(8)) : short;
     if (size < 8 || !/^[\w ]{4}$/.test(type)) return 0;
     if (position + size > sizeBytes) return MP4_MEDIA.has(type) ? position + size - sizeBytes : 0;
@@ -69,10 +68,10 @@ const SEEK_HEAD = 0x114d9b74;
 const CLUSTER = 0x1f43b675;
 const CUES = 0x1c53bb6b;
 const TAGS = 0x1254c367;
-/** A handful of entries of some 20 bytes. */
+/** It holds a few entries of about 20 bytes each. */
 const SEEK_HEAD_BYTES_MAX = 4_096;
 
-async function missingInMatroska(source: Source): Promise<number> {
+async function missingInMatroska(source: SourceBytes): Promise<number> {
   const { read, sizeBytes } = source;
   const ebml = ebmlElement(await read(0, 12));
   if (ebml === undefined) return 0;
@@ -91,7 +90,7 @@ async function missingInMatroska(source: Source): Promise<number> {
     const { id, headerBytes, size } = element;
     const end = position + headerBytes + size;
     if (end > sizeBytes) return id === CLUSTER ? end - sizeBytes : 0;
-    // The index and the tags of a finished file stand behind its clusters, where they are not in front of them.
+    // In a finished file, the index and the tags are either before the clusters or after them.
     if (id === CUES || id === TAGS) cuesAt = Math.max(cuesAt ?? 0, position);
     if (id === SEEK_HEAD)
       cuesAt ??= announcedCues(
@@ -100,11 +99,11 @@ async function missingInMatroska(source: Source): Promise<number> {
       );
     position = end;
   }
-  // Cut between two clusters, or behind the last of them: then the index is what is missing.
+  // Truncated between two clusters, or after the last one: then only the index is missing.
   return cuesAt !== undefined && cuesAt <= sizeBytes && cuesAt >= position ? 0 : missing;
 }
 
-/** Where the seek head says that the Cues are. */
+/** The position of the Cues according to the seek head. */
 function announcedCues(seekHead: Buffer, dataStart: number): number | undefined {
   // SeekID (53AB) of the Cues, 4 bytes; then SeekPosition (53AC), an unsigned integer of 1 to 8 bytes.
   const at = seekHead.indexOf('53ab841c53bb6b53ac', 'hex');
@@ -113,7 +112,7 @@ function announcedCues(seekHead: Buffer, dataStart: number): number | undefined 
   return dataStart + seekHead.readUIntBE(at + 10, length);
 }
 
-/** The header of an EBML element; its size is Infinity where the file does not say it. */
+/** The header of an EBML element. Its size is Infinity if the file does not declare it. */
 function ebmlElement(
   bytes: Buffer,
 ): { readonly id: number; readonly headerBytes: number; readonly size: number } | undefined {
@@ -131,25 +130,25 @@ function ebmlElement(
   return { id, headerBytes: idBytes + sizeBytes, size: isUnknown ? Infinity : size };
 }
 
-async function missingInAvi({ read, sizeBytes }: Source): Promise<number> {
+async function missingInAvi({ read, sizeBytes }: SourceBytes): Promise<number> {
   let position = 0;
   for (let count = 0; count < ELEMENTS_MAX && position < sizeBytes; count += 1) {
     const header = await read(position, 12);
     if (header.length < 12) return 0;
     const [id, kind] = [header.toString('latin1', 0, 4), header.toString('latin1', 8, 12)];
     const size = header.readUInt32LE(4);
-    // A recorder that was switched off leaves 0 there.
+    // A recorder that lost power leaves 0 here.
     if (size === 0 || !/^[\w ]{4}$/.test(id)) return 0;
     const end = position + 8 + size;
     if (id === 'LIST' && kind === 'movi' && end > sizeBytes) return end - sizeBytes;
-    // Files above 1 GB have several RIFF chunks; what is in them is followed one by one.
+    // Files above 1 GB have several RIFF chunks. Their contents are followed one by one.
     position = id === 'RIFF' ? position + 12 : end + (size % 2);
   }
   return 0;
 }
 
-/** A tag has 11 bytes of header and its data; its length is repeated behind it. */
-async function missingInFlv({ read, sizeBytes }: Source): Promise<number> {
+/** A tag has a header of 11 bytes and data; its length is repeated after it. */
+async function missingInFlv({ read, sizeBytes }: SourceBytes): Promise<number> {
   const tagAt = async (position: number): Promise<number | undefined> => {
     const header = await read(position, 11);
     const isTag = header.length === 11 && [8, 9, 18].includes((header[0] ?? 0) & 0x1f);
@@ -168,7 +167,7 @@ async function missingInFlv({ read, sizeBytes }: Source): Promise<number> {
   return 0;
 }
 
-async function missingInOgg({ read, sizeBytes }: Source): Promise<number> {
+async function missingInOgg({ read, sizeBytes }: SourceBytes): Promise<number> {
   const start = Math.max(0, sizeBytes - OGG_TAIL_BYTES);
   const tail = await read(start, OGG_TAIL_BYTES);
   const page = tail.lastIndexOf('OggS\0', undefined, 'latin1');
@@ -179,7 +178,7 @@ async function missingInOgg({ read, sizeBytes }: Source): Promise<number> {
   return Math.max(0, start + page + 27 + segmentCount + body - sizeBytes);
 }
 
-async function missingInAsf({ read, sizeBytes }: Source): Promise<number> {
+async function missingInAsf({ read, sizeBytes }: SourceBytes): Promise<number> {
   const header = await read(0, 24);
   const dataAt = header.length === 24 ? Number(header.readBigUInt64LE(16)) : 0;
   const data = await read(dataAt, 24);
@@ -187,8 +186,8 @@ async function missingInAsf({ read, sizeBytes }: Source): Promise<number> {
   return Math.max(0, dataAt + Number(data.readBigUInt64LE(16)) - sizeBytes);
 }
 
-/** The header says where the footer is once the file is finished. */
-async function missingInMxf({ read, sizeBytes }: Source): Promise<number> {
+/** The header of a finished file holds the position of its footer. */
+async function missingInMxf({ read, sizeBytes }: SourceBytes): Promise<number> {
   const pack = await read(0, 64);
   const length = pack[16] ?? 0;
   const valueAt = length < 0x80 ? 17 : 17 + (length & 0x7f);

@@ -1,16 +1,15 @@
 /**
- * PURE. What a file that is no video seems to be, from its first bytes, so that its owner is told something useful.
- *
- * It decides nothing: whether a file is a video is for ffprobe to say.
+ * PURE. Recognizes by their first bytes the common kinds of files that are not videos, so that the error can name the kind.
+ * ffprobe decides whether any other file is a video.
  */
 export type Signature = 'playlist' | 'picture' | 'sound' | 'text' | 'mp4' | 'unknown';
 
-/** As many bytes as `signatureOf` looks at. */
+/** The number of bytes that `signatureOf` examines. */
 export const SIGNATURE_BYTES = 4096;
 
 const PICTURE_BRANDS = new Set(['heic', 'heix', 'heim', 'heis', 'hevc', 'mif1', 'msf1', 'avif', 'avis']);
 
-/** The boxes that an .mp4 or .mov may begin with. */
+/** The boxes that an .mp4 or .mov file may begin with. */
 const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'free', 'skip', 'wide', 'pnot']);
 
 export function signatureOf(head: Uint8Array): Signature {
@@ -32,11 +31,11 @@ export function signatureOf(head: Uint8Array): Signature {
   return /^\s*(?:#EXTM3U|ffconcat|<MPD|<\?xml[^>]*>\s*<MPD|v=0\r?\n)/.test(text) ? 'playlist' : 'text';
 }
 
-/** Undefined where the bytes are not UTF-8, or hold what no text holds. A character cut at the end is forgiven. */
+/** Undefined if the bytes are not UTF-8 or contain control characters. An incomplete character at the end is ignored. */
 function textOf(bytes: Buffer): string | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
-    // oxlint-disable-next-line no-control-regex -- control characters are the point
+    // oxlint-disable-next-line no-control-regex -- matches control characters on purpose
     return /[\u0000-\u0008\u000e-\u001a]/.test(text) ? undefined : text;
   } catch {
     return undefined;

@@ -1,8 +1,8 @@
 /**
- * The last lines a program wrote to stderr, in bounded memory.
+ * Keeps the last lines that a program wrote to stderr, in bounded memory.
  *
- * Promises: at most LINES_MAX lines of LINE_CHARACTERS_MAX characters, printable, equal neighbours once, and without
- * the addresses ffmpeg puts into its prefixes, so that the same fault gives the same text in every run.
+ * It keeps at most LINES_MAX printable lines of LINE_CHARACTERS_MAX characters, and drops a line that repeats the one before.
+ * It removes the memory addresses from ffmpeg's prefixes, so that the same fault gives the same text in every run.
  */
 const LINES_MAX = 20;
 const LINE_CHARACTERS_MAX = 300;
@@ -20,7 +20,7 @@ export class StderrTail {
     }
   }
 
-  /** The lines so far, the unfinished one included; nothing can be pushed after this without starting a new line. */
+  /** The lines so far, including the unfinished one. Text pushed after this call starts a new line. */
   lines(): readonly string[] {
     this.#keep(this.#rest);
     this.#rest = '';

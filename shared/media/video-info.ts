@@ -1,8 +1,8 @@
 /**
- * What is known of a video before it is decoded.
+ * What is known about a video before it is decoded.
  *
- * Sizes, ratio and rotation are told as a viewer sees them: upright. What a container leaves unsaid is `undefined` and
- * never a guess, but for the rate, the time base and the pixel ratio, whose stand-ins are named below.
+ * Sizes and ratios are those of the upright picture, as a viewer sees it. A value that the container does not declare is
+ * `undefined`, except for the frame rate, the time base and the pixel ratio, which have the defaults given below.
  */
 export interface Ratio {
   readonly numerator: number;
@@ -10,13 +10,13 @@ export interface Ratio {
 }
 
 export interface SourceTrack {
-  /** ffmpeg's index of the track in its file. */
+  /** ffmpeg's index of the track in the file. */
   readonly index: number;
-  /** A picture is a cover, a thumbnail or another still that belongs to the file and is no part of the film. */
+  /** `picture` is a cover, a thumbnail or another still image that is not part of the film. */
   readonly kind: 'video' | 'audio' | 'subtitle' | 'attachment' | 'picture' | 'data';
   readonly codec: string | undefined;
   readonly sampleRateHz: number | undefined;
-  /** ffmpeg's name of the samples as they are decoded, such as s16 or fltp; undefined for what is no sound. */
+  /** ffmpeg's name for the format of decoded samples, such as s16 or fltp; undefined unless the track is audio. */
   readonly sampleFormat: string | undefined;
   readonly language: string | undefined;
 }
@@ -24,7 +24,7 @@ export interface SourceTrack {
 export type ResultContainer = 'mp4' | 'mov' | 'mkv';
 
 export interface VideoInfo {
-  /** ffmpeg's name of the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2`. */
+  /** ffmpeg's name for the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2`. */
   readonly formatName: string;
   /** The container the result should have. */
   readonly container: ResultContainer;
@@ -33,12 +33,12 @@ export interface VideoInfo {
   readonly codec: string;
   readonly pixelFormat: string;
   readonly bitDepth: number;
-  /** Upright, in pixels of the frames, not of the screen: the pixel ratio comes on top. */
+  /** Upright, in pixels of the frame, before the pixel ratio is applied. */
   readonly width: number;
   readonly height: number;
-  /** Clockwise, 0 to 359: what a player must turn the coded picture by. */
+  /** 0 to 359: how far a player must turn the coded picture clockwise. */
   readonly rotationDegrees: number;
-  /** Of an upright pixel; 1:1 where unsaid. */
+  /** Of an upright pixel; 1:1 if the container does not declare it. */
   readonly sampleAspectRatio: Ratio;
   readonly interlaced: boolean;
   readonly hdr: boolean;
@@ -49,14 +49,15 @@ export interface VideoInfo {
     readonly primaries: string | undefined;
     readonly transfer: string | undefined;
   };
-  /** The average; 25 where unsaid. */
+  /** The average; 25 if the container does not declare it. */
   readonly framesPerSecond: number;
+  /** In seconds; 1:1000 if the container does not declare it. */
   readonly timeBase: Ratio;
-  /** As declared, from the first frame to the end: of the picture where the container says, else of the file. */
+  /** Declared duration from the first frame to the end: of the picture if the container declares it, else of the file. */
   readonly durationSeconds: number | undefined;
   /**
-   * How many frames to expect: what the header declares, less what an edit list hides; or duration times rate. Undefined where
-   * nothing is declared, or more than the file has bytes for.
+   * The lower of the frame count that the header declares and duration times rate. A declared value that the file has too few
+   * bytes for is ignored; undefined if no value is left.
    */
   readonly frameCountExpected: number | undefined;
   readonly audioTrackCount: number;

@@ -1,4 +1,4 @@
-/** What the ledger says of a job and its frames, and how it stands in Redis. PURE. */
+/** The ledger's types, and the parsing of a job's record in Redis. PURE. */
 import { z } from 'zod';
 
 import { JOB_STATES, jobRequest, spendingAmount } from '../contract/job.ts';
@@ -8,14 +8,14 @@ import { parseJson } from '../contract/parse-json.ts';
 import type { FrameRange } from '../contract/ranges.ts';
 import { PermanentError } from '../runtime/errors.ts';
 
-/** In place of an amount. */
+/** Stored in place of an amount for a job without a cap. */
 export const NO_CAP = 'none';
 
-/** What was asked, with the model resolved: never changes. */
+/** The request, with the model resolved. Never changes. */
 const jobDefinition = z.object({
   request: jobRequest,
   model: modelReference,
-  /** When this index was built, Unix time in ms. */
+  /** When the job was opened in the ledger, as Unix time in ms. Distinguishes it from the same job opened again. */
   epoch: z.int(),
 });
 export type JobDefinition = z.infer<typeof jobDefinition>;
@@ -51,7 +51,7 @@ const jobFields = z.object({
   framesStitched: counter,
   scoringSinceMs: z.coerce.number().optional(),
   lastDispatchedAt: counter,
-  /** Set after the job was opened, in place of the request's; `none` lifts it. */
+  /** Set after the job was opened; replaces the cap of the request. `none` removes the cap. */
   spendingMax: z.union([z.literal(NO_CAP), z.coerce.number().pipe(spendingAmount)]).optional(),
   error: fromJson(jobError).optional(),
   result: fromJson(jobResult).optional(),
@@ -61,27 +61,27 @@ export type LedgerJob = z.infer<typeof jobFields> & {
   readonly jobId: string;
   readonly batchesOutstanding: number;
   readonly batchesToSendAgain: number;
-  /** When batches that were released with a delay are visible again; some of them may be past, or done. */
+  /** When batches that were released with a delay become visible again. Some may be in the past, or done. */
   readonly delayedUntilMs: readonly number[];
   readonly warnings: readonly string[];
 };
 
-/** A job whose record in Redis makes no sense. Nothing can be done with it but to end it. */
+/** A job whose record in Redis cannot be parsed. It can only be ended. */
 export interface UnreadableJob {
   readonly jobId: string;
   readonly reason: string;
 }
 
-/** A job from what Redis answered: its fields, batches dispatched and to send again, warnings, delays. Undefined where there is none. */
-export function readRecord(
+/** Parses Redis' replies: fields, batches dispatched, batches to send again, warnings, delays. Undefined if there is no job. */
+export function parseRecord(
   jobId: string,
-  answers: readonly (readonly [Error | null, unknown])[],
+  replies: readonly (readonly [Error | null, unknown])[],
 ): LedgerJob | UnreadableJob | undefined {
-  // A key of another type. A connection that fails has thrown before.
-  const failure = answers.find(([error]) => error !== null)?.[0];
+  // A key has another type. A failed connection would have thrown before.
+  const failure = replies.find(([error]) => error !== null)?.[0];
   if (failure) return { jobId, reason: failure.message };
-  const [fields, outstanding, again, warnings, delayed] = answers.map(([, value]) => value);
-  // Late words about a job that was forgotten are no job.
+  const [fields, outstanding, again, warnings, delayed] = replies.map(([, value]) => value);
+  // Late updates of a forgotten job may leave keys without a definition: they are not a job.
   if (fields === undefined || !('definition' in (fields as object))) return undefined;
   const parsed = jobFields.safeParse(fields);
   if (!parsed.success) return { jobId, reason: firstIssue(parsed.error) };
@@ -91,25 +91,25 @@ export function readRecord(
     batchesOutstanding: outstanding as number,
     batchesToSendAgain: again as number,
     warnings: warnings as string[],
-    // Members and scores in turn.
+    // Members and scores alternate.
     delayedUntilMs: (delayed as string[]).filter((_, index) => index % 2 === 1).map(Number),
   };
 }
 
-/** The error that ends such a job. */
-export function unreadable({ jobId, reason }: UnreadableJob): PermanentError {
-  return new PermanentError('JOB_INVALID', `The record of the job ${jobId} cannot be read: ${reason}.`, {
-    hint: 'Enqueue the video again. If it happens again, keep the log of the producer and report it.',
+/** The error with which such a job is ended. */
+export function unreadableJobError({ jobId, reason }: UnreadableJob): PermanentError {
+  return new PermanentError('JOB_INVALID', `Cannot read the record of job ${jobId}: ${reason}.`, {
+    hint: 'Enqueue the video again. If this happens again, save the log of the producer and report the problem.',
   });
 }
 
-/** A number of frames as the ledger keeps it. Throws RangeError for what cannot be one: it would make the record unreadable. */
-export function frameCount(count: number): number {
+/** Returns the count, or throws RangeError if it is not a number of frames: it would make the record unreadable. */
+export function checkedFrameCount(count: number): number {
   if (Number.isInteger(count) && count >= 0 && count <= FRAMES_MAX) return count;
   throw new RangeError(`expected a number of frames up to ${FRAMES_MAX}, received ${count}`);
 }
 
-/** What the job may cost, in the currency of the scaler's prices. Null: no cap. */
+/** The cap on the job's cost, in the currency of the scaler's prices. Null: no cap. */
 export function spendingMaxOf({
   spendingMax,
   definition,
@@ -118,7 +118,7 @@ export function spendingMaxOf({
   return spendingMax === NO_CAP ? null : spendingMax;
 }
 
-/** What became of frames: as result messages tell it. */
+/** The outcomes of frames, as result messages report them. */
 export interface FrameOutcomes {
   readonly scored: readonly FrameRange[];
   readonly failed: readonly (FrameFailure & { readonly frames: readonly FrameRange[] })[];
@@ -131,13 +131,13 @@ export interface ClaimedBatch {
   readonly frameEnd: number;
 }
 
-/** What a result changed. */
-export interface Resolved {
+/** What a result changed in the ledger. */
+export interface ResolvedCounts {
   readonly newlyScored: number;
-  /** How many of them had been given up before. */
+  /** How many of them had been recorded as failed before. */
   readonly corrected: number;
   readonly newlyFailed: number;
-  /** In the order of the result's groups. */
+  /** In the order of the result's groups of failures. */
   readonly newlyFailedByGroup: readonly number[];
 }
 

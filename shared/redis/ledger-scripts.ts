@@ -1,13 +1,14 @@
 /**
- * The ledger's changes that must be one step in Redis, as Lua. Each is idempotent or says whether it changed anything.
+ * The ledger's atomic updates, as Lua scripts. Each one is idempotent or returns whether it changed anything.
  *
- * Per job: a hash of fields; `:resolved`, a bit per frame that is scored or has failed for good; `:failures`, a hash from
- * frame to reason; `:dispatched`, batches on the queue by the time of their last progress; `:again`, batches to send again.
+ * The keys of a job: a hash of fields; `:resolved`, a bit per frame that is scored or has finally failed; `:failures`, a hash
+ * from frame to reason; `:dispatched`, the batches on the queue by the time of their last progress; `:again`, the batches to
+ * send again.
  */
 
 /**
- * Opens a job unless it is known; what late words had left of it goes. KEYS open, then the job's. ARGV jobId, definition,
- * epoch. Returns 1 where it was new.
+ * Opens a job unless it is known, and removes what late updates of an earlier job left. KEYS open, then the job's. ARGV jobId,
+ * definition, epoch. Returns 1 if it was new, else 0.
  */
 export const OPEN = `
 if redis.call('HEXISTS', KEYS[2], 'definition') == 1 then return 0 end
@@ -32,15 +33,15 @@ for i = 4, #ARGV do
 end
 return 0`;
 
-/** Forgets a job that is not open. KEYS open, then the job's. ARGV jobId. Returns 0 where it is open. */
+/** Forgets a job that is not open. KEYS open, then the job's. ARGV jobId. Returns 0 if it is open, else 1. */
 export const FORGET = `
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 redis.call('DEL', unpack(KEYS, 2))
 return 1`;
 
 /**
- * Moves a job. KEYS job. ARGV epoch (or '' for any), to, then pairs of fields to set, then '--', then the states it may come
- * from. Returns 1 or 0.
+ * Moves a job to another state. KEYS job. ARGV epoch (or '' for any), the new state, then pairs of fields to set, then '--',
+ * then the states from which the move is allowed. Returns 1 or 0.
  */
 export const MOVE = `
 local from = redis.call('HGET', KEYS[1], 'state')
@@ -58,7 +59,7 @@ end
 return 0`;
 
 /**
- * Takes the next batch that has something left to do. KEYS job, resolved, dispatched, again. ARGV nowMs.
+ * Claims the next batch that has unresolved frames. KEYS job, resolved, dispatched, again. ARGV nowMs.
  * Returns its index and its frames [start, end), or nothing.
  */
 export const CLAIM = `
@@ -87,9 +88,9 @@ while true do
 end`;
 
 /**
- * Marks frames. KEYS job, resolved, dispatched, failures. ARGV nowMs, batch (or -1), scored ranges as JSON, failed groups
- * as JSON [{reason, frames}]. Returns how many frames were newly scored, how many of them had failed before, and then how many
- * newly failed of each group. A job that is closed keeps nothing.
+ * Marks frames as scored or failed. KEYS job, resolved, dispatched, failures. ARGV nowMs, batch (or -1), scored ranges as JSON,
+ * failed groups as JSON [{reason, frames}]. Returns the number of newly scored frames, how many of them had failed before, and
+ * then the number of newly failed frames per group. Does nothing for a closed job.
  */
 export const RESOLVE = `
 if redis.call('HEXISTS', KEYS[1], 'definition') == 0 or redis.call('TTL', KEYS[1]) >= 0 then return {0, 0} end
@@ -132,13 +133,13 @@ if batch >= 0 and redis.call('ZSCORE', KEYS[3], batch) then
 end
 return answer`;
 
-/** Sets what an open job may cost. KEYS job. ARGV amount, or 'none'. Returns 0 where the job is not open. */
+/** Sets the cap of an open job. KEYS job. ARGV amount, or 'none'. Returns 0 if the job is not open, else 1. */
 export const SET_CAP = `
 if redis.call('HEXISTS', KEYS[1], 'definition') == 0 or redis.call('TTL', KEYS[1]) >= 0 then return 0 end
 redis.call('HSET', KEYS[1], 'spendingMax', ARGV[1])
 return 1`;
 
-/** Batches without progress since a time go to be sent again. KEYS dispatched, again. ARGV olderThanMs. Returns how many. */
+/** Marks batches without recent progress to be sent again. KEYS dispatched, again. ARGV olderThanMs. Returns their number. */
 export const REQUEUE_STALE = `
 local stale = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
 for _, batch in ipairs(stale) do

@@ -1,8 +1,8 @@
 /**
- * The ledger: where every job stands, in Redis. An index only: storage is the truth, and a lost ledger is rebuilt from it.
+ * The ledger: the state of every job, in Redis. It is only an index: a lost ledger is rebuilt from storage.
  *
- * Memory a job: one bit a frame, an entry a failed frame, and an entry for each batch on the queue. A job's state goes
- * through one gate (`mayMove` of the contract), held in Redis, so that two producers cannot disagree.
+ * A job takes one bit per frame, an entry per failed frame, and an entry per batch on the queue. Each change of a job's state
+ * is checked against `mayMove` of the contract within Redis, so that two producers cannot disagree.
  */
 import type { Redis } from 'ioredis';
 
@@ -16,12 +16,12 @@ import {
   type JobResult,
   type LedgerJob,
   NO_CAP,
-  type Resolved,
+  type ResolvedCounts,
   type UnreadableJob,
-  frameCount,
+  checkedFrameCount,
   frameFailure,
-  readRecord,
-  unreadable,
+  parseRecord,
+  unreadableJobError,
 } from './ledger-job.ts';
 import { CLAIM, CLOSE, FORGET, MOVE, OPEN, REQUEUE_STALE, RESOLVE, SET_CAP } from './ledger-scripts.ts';
 
@@ -29,14 +29,32 @@ const PREFIX = 'framefleet:';
 const OPEN_JOBS = `${PREFIX}open-jobs`;
 const RATES = `${PREFIX}rates`;
 const ENGINES = `${PREFIX}engines`;
-/** A closed job stays known for this long; after that its `status.json` still tells. */
+/** How long a closed job stays known. Its `status.json` stays after that. */
 const CLOSED_JOB_SECONDS = 7 * 24 * 3600;
-/** Longer than any delay of a batch. */
+/** Longer than the longest delay of a batch. */
 const DELAYED_SECONDS = 2 * 3600;
-/** A scaler that has not reported for so long is taken to run nothing. */
+/** After this long without a report from the scaler, no engines are assumed to run. */
 const ENGINES_SECONDS = 60;
-/** Weight of the newest measurement in a rate: follows a change within some ten batches. */
+/** The weight of the newest measurement in a rate: it follows a change within about ten batches. */
 const RATE_SMOOTHING = 0.2;
+
+export interface MoveOptions {
+  readonly error?: JobError;
+  readonly result?: JobResult;
+  readonly epoch?: number;
+}
+
+export interface SplitPlan {
+  readonly batchSize: number;
+  readonly framesExpected: number;
+  readonly megapixelsPerFrame: number;
+}
+
+export interface BatchOutcome extends FrameOutcomes {
+  /** Null if the outcomes are not from a batch. */
+  readonly batchIndex: number | null;
+  readonly nowMs: number;
+}
 
 export class Ledger {
   readonly #redis: Redis;
@@ -45,7 +63,7 @@ export class Ledger {
     this.#redis = redis;
   }
 
-  /** Returns false where the job was known already. */
+  /** Returns false if the job is known already. */
   async open(definition: JobDefinition): Promise<boolean> {
     const { jobId } = definition.request;
     const keys = [OPEN_JOBS, ...keysOf(jobId)];
@@ -53,29 +71,29 @@ export class Ledger {
     return (await this.#redis.eval(OPEN, keys.length, ...keys, ...args)) === 1;
   }
 
-  /** Open or closed. */
+  /** Whether the job is open or closed, but not forgotten. */
   async isKnown(jobId: string): Promise<boolean> {
     return (await this.#redis.hexists(jobKey(jobId), 'definition')) === 1;
   }
 
-  /** Whether the job is not closed: its end, if it has come to one, is not told yet. */
+  /** Whether the job is not closed. It may have ended, but its end is not published yet. */
   async isOpen(jobId: string): Promise<boolean> {
     return (await this.#redis.zscore(OPEN_JOBS, jobId)) !== null;
   }
 
-  /** Throws JOB_INVALID where its record cannot be read. */
+  /** Throws JOB_INVALID if its record cannot be read. */
   async job(jobId: string): Promise<LedgerJob | undefined> {
     const record = await this.#record(jobId);
     if (record === undefined || 'definition' in record) return record;
-    throw unreadable(record);
+    throw unreadableJobError(record);
   }
 
-  /** Jobs that are not closed and whose records can be read, oldest first. */
+  /** The open jobs whose records can be read, oldest first. */
   async openJobs(): Promise<LedgerJob[]> {
     return (await this.openRecords()).jobs;
   }
 
-  /** As `openJobs`, with the open jobs whose records cannot be read. Each of those has to be ended. */
+  /** Like `openJobs`, plus the open jobs whose records cannot be read. The caller must end those. */
   async openRecords(): Promise<{ jobs: LedgerJob[]; unreadableJobs: UnreadableJob[] }> {
     const ids = await this.#redis.zrange(OPEN_JOBS, '0', '-1');
     const records = await Promise.all(ids.map((jobId) => this.#record(jobId)));
@@ -86,7 +104,7 @@ export class Ledger {
     };
   }
 
-  /** Removes a job, open or closed, without reading its record: for a record that cannot be read. */
+  /** Removes a job, open or closed, without reading its record. For records that cannot be read. */
   async discard(jobId: string): Promise<void> {
     await this.#redis
       .multi()
@@ -96,7 +114,7 @@ export class Ledger {
   }
 
   async #record(jobId: string): Promise<LedgerJob | UnreadableJob | undefined> {
-    const answers = await this.#redis
+    const replies = await this.#redis
       .multi()
       .hgetall(jobKey(jobId))
       .zcard(jobKey(jobId, 'dispatched'))
@@ -104,75 +122,63 @@ export class Ledger {
       .lrange(jobKey(jobId, 'warnings'), 0, -1)
       .zrange(jobKey(jobId, 'delayed'), '0', '-1', 'WITHSCORES')
       .exec();
-    return readRecord(jobId, answers ?? []);
+    return parseRecord(jobId, replies ?? []);
   }
 
   /**
-   * Returns false where the job is in a state that does not allow it: another producer was quicker. With an epoch, also where
-   * the job has been opened again since.
+   * Returns false if the job's state does not allow the move, because another producer moved it first. With an epoch, also
+   * returns false if the job has been opened again since.
    */
-  async move(
-    jobId: string,
-    to: JobState,
-    {
-      epoch,
-      ...fields
-    }: { readonly error?: JobError; readonly result?: JobResult; readonly epoch?: number } = {},
-  ): Promise<boolean> {
+  async move(jobId: string, to: JobState, options: MoveOptions = {}): Promise<boolean> {
+    const { epoch, ...fields } = options;
     const set = Object.entries(fields).flatMap(([name, value]) => [name, JSON.stringify(value)]);
     const from = JOB_STATES.filter((state) => mayMove(state, to));
     const args = [epoch ?? '', to, ...set, '--', ...from];
     return (await this.#redis.eval(MOVE, 1, jobKey(jobId), ...args)) === 1;
   }
 
-  /** Forgets a terminal job after a while, and lists it no longer. Nothing where it has been opened again since. */
+  /** Removes a terminal job from the open jobs and lets it expire. No effect if it has been opened again since. */
   async close(jobId: string, epoch: number): Promise<void> {
     const terminal = JOB_STATES.filter(isTerminal);
     const keys = [OPEN_JOBS, ...keysOf(jobId)];
     await this.#redis.eval(CLOSE, keys.length, ...keys, jobId, epoch, CLOSED_JOB_SECONDS, ...terminal);
   }
 
-  /** Forgets a closed job at once, so that it may be opened again. Returns false where it is open. */
+  /** Forgets a closed job at once, so that it can be opened again. Returns false if it is open. */
   async forget(jobId: string): Promise<boolean> {
     const keys = [OPEN_JOBS, ...keysOf(jobId)];
     return (await this.#redis.eval(FORGET, keys.length, ...keys, jobId)) === 1;
   }
 
-  /** The batch size is fixed by the first to say it: a batch's index must mean the same frames for ever. */
-  async planSplit(
-    jobId: string,
-    {
-      batchSize,
-      ...plan
-    }: { readonly batchSize: number; readonly framesExpected: number; readonly megapixelsPerFrame: number },
-  ): Promise<void> {
-    const fields = { ...plan, framesExpected: frameCount(plan.framesExpected) };
+  /** The first batch size stays, because a batch's index must always mean the same frames. */
+  async planSplit(jobId: string, { batchSize, ...plan }: SplitPlan): Promise<void> {
+    const fields = { ...plan, framesExpected: checkedFrameCount(plan.framesExpected) };
     await this.#redis
       .multi()
-      .hsetnx(jobKey(jobId), 'batchSize', frameCount(batchSize))
+      .hsetnx(jobKey(jobId), 'batchSize', checkedFrameCount(batchSize))
       .hset(jobKey(jobId), fields)
       .exec();
   }
 
   /** Frames 0 to `framesSplit - 1` are stored. */
   async recordSplit(jobId: string, framesSplit: number): Promise<void> {
-    await this.#redis.hset(jobKey(jobId), 'framesSplit', frameCount(framesSplit));
+    await this.#redis.hset(jobKey(jobId), 'framesSplit', checkedFrameCount(framesSplit));
   }
 
   async finishSplit(jobId: string, count: number): Promise<void> {
     await this.#redis.hset(jobKey(jobId), {
-      framesExpected: frameCount(count),
-      framesSplit: frameCount(count),
+      framesExpected: checkedFrameCount(count),
+      framesSplit: checkedFrameCount(count),
       splitFinished: '1',
     });
   }
 
-  /** In place of what was asked for; null lifts it. Returns false where the job is not open. */
+  /** Replaces the cap of the request; null removes it. Returns false if the job is not open. */
   async setCap(jobId: string, spendingMax: number | null): Promise<boolean> {
     return (await this.#redis.eval(SET_CAP, 1, jobKey(jobId), spendingMax ?? NO_CAP)) === 1;
   }
 
-  /** A warning is said once, however often it is found. */
+  /** Adds a warning to the job, once however often it is found. */
   async warn(jobId: string, sentence: string): Promise<void> {
     const key = jobKey(jobId, 'warnings');
     const warning = this.#redis.multi().lrem(key, 0, sentence).rpush(key, sentence);
@@ -180,7 +186,7 @@ export class Ledger {
     await warning.exec();
   }
 
-  /** The next batch of the job that is ready and has something left to do; it counts as dispatched from now on. */
+  /** Claims the job's next batch that is ready and has unresolved frames. It then counts as dispatched. */
   async claimBatch(jobId: string, nowMs: number): Promise<ClaimedBatch | undefined> {
     const keys = [
       jobKey(jobId),
@@ -194,13 +200,13 @@ export class Ledger {
     return { batchIndex, frameStart, frameEnd };
   }
 
-  /** Batches on the queue that nobody has got any further with since a time are made ready again. Returns how many. */
+  /** Marks batches without progress since `olderThanMs` to be sent again. Returns their number. */
   async requeueStale(jobId: string, olderThanMs: number): Promise<number> {
     const keys = [jobKey(jobId, 'dispatched'), jobKey(jobId, 'again')];
     return (await this.#redis.eval(REQUEUE_STALE, 2, ...keys, olderThanMs)) as number;
   }
 
-  /** A batch on the queue is not visible until then: it was released with a delay. */
+  /** Records that a batch was released with a delay, and is not visible on the queue until `untilMs`. */
   async delay(jobId: string, batchIndex: number, delay: { nowMs: number; untilMs: number }): Promise<void> {
     const key = jobKey(jobId, 'delayed');
     await this.#redis
@@ -211,31 +217,24 @@ export class Ledger {
       .exec();
   }
 
-  /** Marks frames as scored or failed; repeating it changes nothing. `batchIndex` is null where no batch told it. */
-  async resolve(
-    jobId: string,
-    {
-      batchIndex,
-      scored,
-      failed,
-      nowMs,
-    }: FrameOutcomes & { readonly batchIndex: number | null; readonly nowMs: number },
-  ): Promise<Resolved> {
+  /** Marks frames as scored or failed. Idempotent. */
+  async resolve(jobId: string, result: BatchOutcome): Promise<ResolvedCounts> {
+    const { batchIndex, scored, failed, nowMs } = result;
     const groups = failed.map(({ kind, message, frames }) => ({
       reason: JSON.stringify({ kind, message }),
       frames,
     }));
     const keys = ['', 'resolved', 'dispatched', 'failures'].map((part) => jobKey(jobId, part));
     const args = [nowMs, batchIndex ?? -1, JSON.stringify(scored), JSON.stringify(groups)];
-    const answer = (await this.#redis.eval(RESOLVE, 4, ...keys, ...args)) as number[];
-    const [newlyScored = 0, corrected = 0, ...newlyFailedByGroup] = answer;
+    const reply = (await this.#redis.eval(RESOLVE, 4, ...keys, ...args)) as number[];
+    const [newlyScored = 0, corrected = 0, ...newlyFailedByGroup] = reply;
     const newlyFailed = newlyFailedByGroup.reduce((sum, count) => sum + count, 0);
     return { newlyScored, corrected, newlyFailed, newlyFailedByGroup };
   }
 
   /**
-   * How far frames from `frameIndex` on are scored or failed without a gap: the index behind the last of them. Looks at
-   * 1,024 frames at most, so a caller that got on asks again.
+   * The end of the gapless run of resolved frames from `frameIndex` on: the index after its last frame. Examines at most 1,024
+   * frames, so a caller that advanced has to call again.
    */
   async resolvedUpTo(jobId: string, frameIndex: number): Promise<number> {
     const firstByte = Math.floor(frameIndex / 8);
@@ -262,7 +261,7 @@ export class Ledger {
     await this.#redis.hset(jobKey(jobId), 'framesStitched', framesStitched);
   }
 
-  /** Follows a model's megapixels per second on one engine, smoothed. */
+  /** Records a model's megapixels per second on one engine, smoothed. */
   async recordRate(model: string, megapixelsPerSecond: number): Promise<void> {
     const before = await this.rate(model);
     const smoothed =
@@ -270,14 +269,14 @@ export class Ledger {
     await this.#redis.hset(RATES, model, smoothed);
   }
 
-  /** Megapixels per second on one engine, or undefined where nobody has run the model yet. */
+  /** Megapixels per second on one engine; undefined if the model has not run yet. */
   async rate(model: string): Promise<number | undefined> {
     const text = await this.#redis.hget(RATES, model);
     const rate = Number(text);
     return rate > 0 && rate < Infinity ? rate : undefined;
   }
 
-  /** The scaler tells how many engines are at work, so that dispatch knows how much to keep on the queue. */
+  /** The scaler reports the number of running engines, from which dispatch derives how much to keep on the queue. */
   async recordEngines(count: number): Promise<void> {
     await this.#redis.set(ENGINES, count, 'EX', ENGINES_SECONDS);
   }
@@ -287,7 +286,7 @@ export class Ledger {
   }
 }
 
-/** All that is kept of a job, the hash of its fields first. */
+/** All keys of a job, the hash of its fields first. */
 function keysOf(jobId: string): string[] {
   return ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings', 'delayed'].map((part) =>
     jobKey(jobId, part),

@@ -1,8 +1,8 @@
 /**
- * Connections to Redis. The only place that names ioredis' options.
+ * Connects to Redis.
  *
- * A command waits for a lost connection to come back (`maxRetriesPerRequest: null`, which BullMQ's workers demand); only
- * the first connection is impatient, so that a wrong address is said at once.
+ * A command waits until a lost connection is back (`maxRetriesPerRequest: null`, which BullMQ's workers require). Only the
+ * first connection has a time-out, so that a wrong address is reported at once.
  */
 import { Redis } from 'ioredis';
 
@@ -14,13 +14,7 @@ const FIRST_CONNECT_TIMEOUT_MS = 5_000;
 export type { Redis } from 'ioredis';
 
 /** Connects, or throws REDIS_UNAVAILABLE. */
-export async function connectRedis({
-  url,
-  log,
-}: {
-  readonly url: string;
-  readonly log: Log;
-}): Promise<Redis> {
+export async function connectRedis(url: string, log: Log): Promise<Redis> {
   const redis = new Redis(url, {
     maxRetriesPerRequest: null,
     lazyConnect: true,
@@ -29,7 +23,7 @@ export async function connectRedis({
   let lastError: unknown;
   redis.on('error', (error: unknown) => {
     lastError = error;
-    log.warn({ error }, 'Redis connection failed');
+    log.warn({ error }, 'redis connection failed');
   });
   try {
     await withTimeout(redis.connect(), FIRST_CONNECT_TIMEOUT_MS);
@@ -37,8 +31,8 @@ export async function connectRedis({
   } catch (error) {
     redis.disconnect();
     const where = redactedUrl(url);
-    throw new TransientError('REDIS_UNAVAILABLE', `Cannot reach Redis at ${where}: it does not answer.`, {
-      hint: 'Check FRAMEFLEET_REDIS_URL and that the server is up; `redis-cli -u URL ping` should say PONG.',
+    throw new TransientError('REDIS_UNAVAILABLE', `Cannot reach Redis at ${where}: it does not respond.`, {
+      hint: 'Check FRAMEFLEET_REDIS_URL and that the server is running. `redis-cli -u URL ping` should print PONG.',
       cause: lastError ?? error,
     });
   }
@@ -58,6 +52,6 @@ function redactedUrl(url: string): string {
   try {
     return new URL(url).host;
   } catch {
-    return 'the address given';
+    return 'the configured address';
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What the fleet has cost, in Redis: machine time and money, by job, and in `unattributed` what no job was there for. Whole numbers
- * (milliseconds, millionths of the currency), so that the parts add up to the total, always.
+ * The costs of the fleet, in Redis: machine time and money per job, and under `unattributed` the costs of machines that worked
+ * for no job. Amounts are whole numbers (milliseconds, millionths of the currency), so the parts always add up to the total.
  */
 import type { Redis } from 'ioredis';
 
@@ -8,10 +8,10 @@ const PREFIX = 'framefleet:spending:';
 const MACHINE_MS = `${PREFIX}machine-ms`;
 const MICROS = `${PREFIX}micros`;
 const CHARGED_UP_TO = `${PREFIX}charged-up-to-ms`;
-/** Beyond this many, the oldest jobs are counted together. Job ids sort by time. */
+/** The oldest jobs beyond this number are combined. Job ids sort by time. */
 const JOBS_MAX = 1000;
 
-/** Machines that ran for no job: idle, or booting for one that has ended. */
+/** Machines that ran for no job: idle ones, and those that booted for a job that has ended. */
 export const UNATTRIBUTED = 'unattributed';
 const EARLIER_JOBS = 'earlier-jobs';
 
@@ -22,19 +22,19 @@ export interface Amount {
 
 export interface SpendingSoFar {
   readonly total: Amount;
-  /** Its parts, `unattributed` and `earlier-jobs` among them. */
+  /** The parts of the total, including `unattributed` and `earlier-jobs`. */
   readonly byJob: ReadonlyMap<string, Amount>;
-  /** Up to when machines have been paid for; null before the first time. */
+  /** The time up to which machines have been charged; null before the first charge. */
   readonly chargedUpToMs: number | null;
 }
 
-/** KEYS machineMs, micros, chargedUpTo. ARGV before (or ''), upTo, then job, machineMs, micros for each. Nothing is charged twice. */
+/** Charges each interval once. KEYS machineMs, micros, chargedUpTo. ARGV before (or ''), upTo, then job, machineMs, micros for each. */
 const CHARGE = `
 local before = redis.call('GET', KEYS[3]) or ''
 if before ~= ARGV[1] then return 0 end
 for i = 3, #ARGV, 3 do
   for _, key in ipairs({KEYS[1], KEYS[2]}) do
-    -- HINCRBY fails on anything but a whole number, and would stop every charge.
+    -- HINCRBY fails on a value that is not a whole number, which would block all further charges.
     local amount = redis.call('HGET', key, ARGV[i])
     if amount and not string.match(amount, '^%d+$') then redis.call('HDEL', key, ARGV[i]) end
   end
@@ -44,7 +44,7 @@ end
 redis.call('SET', KEYS[3], ARGV[2])
 return 1`;
 
-/** KEYS machineMs, micros. ARGV into, then jobs. Moves their amounts to another's. */
+/** Adds the amounts of jobs to another entry and removes them. KEYS machineMs, micros. ARGV that entry, then the jobs. */
 const FOLD = `
 for _, key in ipairs(KEYS) do
   for i = 2, #ARGV do
@@ -57,6 +57,13 @@ for _, key in ipairs(KEYS) do
 end
 return 1`;
 
+export interface Charge {
+  /** The end of the interval charged before; null for the first charge. */
+  readonly sinceMs: number | null;
+  readonly upToMs: number;
+  readonly byJob: ReadonlyMap<string, Amount>;
+}
+
 export class Spending {
   readonly #redis: Redis;
 
@@ -65,8 +72,8 @@ export class Spending {
   }
 
   async read(): Promise<SpendingSoFar> {
-    const answers = await this.#redis.multi().hgetall(MACHINE_MS).hgetall(MICROS).get(CHARGED_UP_TO).exec();
-    const [machineMs, micros, upTo] = (answers ?? []).map(([error, value]) => {
+    const replies = await this.#redis.multi().hgetall(MACHINE_MS).hgetall(MICROS).get(CHARGED_UP_TO).exec();
+    const [machineMs, micros, upTo] = (replies ?? []).map(([error, value]) => {
       if (error !== null) throw error;
       return value;
     });
@@ -74,36 +81,28 @@ export class Spending {
     const byJob = new Map(
       Object.keys(byMs).map((job) => [
         job,
-        { machineMs: wholeNumber(byMs[job]), micros: wholeNumber(byMicros[job]) },
+        { machineMs: parseAmount(byMs[job]), micros: parseAmount(byMicros[job]) },
       ]),
     );
     return { total: sum(byJob), byJob, chargedUpToMs: typeof upTo === 'string' ? Number(upTo) : null };
   }
 
-  /** What these jobs have spent, in the currency of the prices; 0 for a job that is not known. */
+  /** The costs of these jobs, in the currency of the prices; 0 for an unknown job. */
   async ofJobs(jobIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
     if (jobIds.length === 0) return new Map();
     const amounts = await this.#redis.hmget(MICROS, ...jobIds);
-    return new Map(jobIds.map((jobId, index) => [jobId, wholeNumber(amounts[index]) / 1e6]));
+    return new Map(jobIds.map((jobId, index) => [jobId, parseAmount(amounts[index]) / 1e6]));
   }
 
-  /** Adds to each job what it cost since `sinceMs`; returns false where another scaler has charged that time already. */
-  async charge({
-    sinceMs,
-    upToMs,
-    byJob,
-  }: {
-    readonly sinceMs: number | null;
-    readonly upToMs: number;
-    readonly byJob: ReadonlyMap<string, Amount>;
-  }): Promise<boolean> {
+  /** Adds a charge. Returns false if another scaler has charged this interval already. */
+  async charge({ sinceMs, upToMs, byJob }: Charge): Promise<boolean> {
     const amounts = [...byJob].flatMap(([job, { machineMs, micros }]) => [job, machineMs, micros]);
     const before = sinceMs === null ? '' : String(sinceMs);
     const keys = [MACHINE_MS, MICROS, CHARGED_UP_TO];
     return (await this.#redis.eval(CHARGE, 3, ...keys, before, String(upToMs), ...amounts)) === 1;
   }
 
-  /** Bounds what is kept. */
+  /** Combines the oldest jobs, so that the number of entries stays bounded. */
   async foldEarlierJobs(openJobs: ReadonlySet<string>): Promise<void> {
     const jobs = (await this.#redis.hkeys(MACHINE_MS)).filter(
       (job) => job !== UNATTRIBUTED && job !== EARLIER_JOBS && !openJobs.has(job),
@@ -113,8 +112,8 @@ export class Spending {
   }
 }
 
-/** An amount as `charge` writes it; 0 for anything else, which was not written by it. */
-function wholeNumber(text: string | null | undefined): number {
+/** Parses an amount that `charge` wrote; 0 for anything else. */
+function parseAmount(text: string | null | undefined): number {
   const number = Number(text ?? 0);
   return Number.isSafeInteger(number) && number >= 0 ? number : 0;
 }

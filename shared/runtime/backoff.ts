@@ -1,15 +1,15 @@
 /**
- * Exponential back-off with full jitter. PURE: the randomness is given.
+ * Exponential back-off with full jitter. PURE: the randomness is passed in.
  *
- * Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: of the variants, full jitter does
- * the least work for the same completion time. A floor keeps an idle loop from spinning.
+ * Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: among the variants, full jitter does
+ * the least work for the same completion time. The minimum keeps an idle loop from spinning.
  */
 export interface BackoffLimits {
   readonly minMs: number;
   readonly maxMs: number;
 }
 
-/** How long to rest after `misses` misses in a row (1 is the first): between minMs and the doubled bound. */
+/** How long to rest after `misses` consecutive misses: from minMs up to minMs * 2 ** misses, at most maxMs. */
 export function backoffMs(
   misses: number,
   { minMs, maxMs }: BackoffLimits,

@@ -1,8 +1,8 @@
 /**
- * Child processes that cannot outlive their parent.
+ * Starts and stops child processes that do not outlive their parent.
  *
- * On Linux the kernel sends a child its signal when the parent dies, however it dies (`setpriv --pdeathsig`, util-linux);
- * elsewhere a child is tied by whatever it reads from its parent: a pipe, or Node's IPC channel.
+ * On Linux the kernel signals a child when its parent dies for any reason (`setpriv --pdeathsig`, util-linux). On other systems
+ * a child notices the end of its parent only by a pipe or IPC channel from which it reads.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,8 +12,8 @@ const SETPRIV = '/usr/bin/setpriv';
 const KERNEL_TIES = process.platform === 'linux' && existsSync(SETPRIV);
 
 /**
- * `child_process.spawn`, but the child gets SIGTERM when this process dies. An absent program shows as exit status 127
- * where setpriv is in between, and as an 'error' event of code ENOENT where it is not: see `isMissingProgram`.
+ * Like `child_process.spawn`, but the child receives SIGTERM when this process dies. A missing program results in exit status
+ * 127 with setpriv, and in an 'error' event with code ENOENT without it: see `isMissingProgram`.
  */
 export function spawnTied(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   return KERNEL_TIES
@@ -22,14 +22,14 @@ export function spawnTied(command: string, args: readonly string[], options: Spa
 }
 
 /**
- * Keeps a program of ours small and flat, whatever goes through it. Left alone, V8's young generation grows to some 100 MB for
- * garbage that lives as long as a request, its old generation to twice what is alive before it is looked through, and glibc
- * keeps an arena for each thread and gives little of it back. Measured with `npm run bench:memory`: it costs no time.
+ * Keep the memory of our programs small. By default V8's young generation grows to about 100 MB for objects that live as long
+ * as a request, its old generation to twice the live size before a collection, and glibc keeps an arena per thread and returns
+ * little of it. According to `npm run bench:memory`, these settings cost no time.
  */
 const NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=25'];
 const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
 
-/** A Node program of ours, tied, with an IPC channel. It gets `env`, a word to the allocator, and nothing else of the environment. */
+/** Starts one of our Node programs, tied, with an IPC channel. Its environment has only `env` and the allocator's setting. */
 export function spawnNode(
   programPath: string,
   args: readonly string[],
@@ -47,29 +47,29 @@ export interface ChildExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Resolves when the child has gone, whether it exited, was killed or could not be started. */
-export async function exited(child: ChildProcess): Promise<ChildExit> {
+/** Resolves when the child has exited, was killed or could not be started. */
+export async function waitForExit(child: ChildProcess): Promise<ChildExit> {
   if (child.exitCode === null && child.signalCode === null && child.pid !== undefined)
     await once(child, 'exit');
   return { status: child.exitCode, signal: child.signalCode };
 }
 
-/** Whether a start failed because the program is not there. */
+/** Whether a start failed because the program does not exist. */
 export function isMissingProgram({ status }: ChildExit, spawnErrno: string | undefined): boolean {
   return spawnErrno === 'ENOENT' || (KERNEL_TIES && status === 127);
 }
 
-/** SIGTERM, then SIGKILL when the grace is over. Returns once the child has gone. */
+/** Sends SIGTERM, and SIGKILL after the grace period. Resolves when the child has exited. */
 export async function stopChild(
   child: ChildProcess,
   { graceMs }: { readonly graceMs: number },
 ): Promise<ChildExit> {
-  const gone = exited(child);
+  const exit = waitForExit(child);
   child.kill('SIGTERM');
-  const pull = setTimeout(() => child.kill('SIGKILL'), graceMs);
+  const killTimer = setTimeout(() => child.kill('SIGKILL'), graceMs);
   try {
-    return await gone;
+    return await exit;
   } finally {
-    clearTimeout(pull);
+    clearTimeout(killTimer);
   }
 }

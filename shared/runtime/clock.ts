@@ -1,8 +1,8 @@
-/** Time, injected: production passes `systemClock`, tests and simulations pass their own. */
+/** The injected clock: production passes `systemClock`, tests and simulations pass their own. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Clock {
-  /** Wall clock, for what people and other machines read. */
+  /** The wall clock, for times that people or other machines read. */
   now(): Date;
   /** Milliseconds that never jump, for deadlines and durations. */
   monotonicMs(): number;
@@ -23,7 +23,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Sleeps, or returns early when the signal is aborted: for loops that look at the signal themselves. */
+/** Sleeps, but returns early if the signal is aborted. For loops that check the signal themselves. */
 export async function rest(clock: Clock, durationMs: number, signal: AbortSignal): Promise<void> {
   try {
     await clock.sleep(durationMs, signal);

@@ -1,6 +1,6 @@
 /**
- * The environment, parsed once and completely: every bad variable is in one error, with what was expected and what was
- * found. It is handed in: only a room's `config.ts` knows where it comes from.
+ * Parses the environment completely: one error lists every invalid variable, with the expected and the found value. The
+ * environment is passed in: only a room's `config.ts` reads `process.env`.
  */
 import { z } from 'zod';
 
@@ -20,25 +20,32 @@ export function parseEnvironment<S extends z.ZodObject>(schema: S, environment: 
   });
   throw new PermanentError(
     'CONFIG_INVALID',
-    `The environment is not complete or not valid:\n${faults.join('\n')}`,
+    `The environment is incomplete or invalid:\n${faults.join('\n')}`,
     {
-      hint: 'Set these variables (the README of each room lists them), or unset all of FRAMEFLEET_* to run locally.',
+      hint: 'Set these variables (see the README of the program), or unset all FRAMEFLEET_* variables to run locally.',
     },
   );
 }
 
-/** A connection string holds a key: it is never printed. */
+/** Connection strings and tokens are secrets: they are never printed. */
 function describeValue(name: string, value: string): string {
   return /STORAGE|TOKEN|KEY|SECRET|REDIS/.test(name) ? `${value.length} characters` : JSON.stringify(value);
 }
 
+interface NumberSetting {
+  readonly min: number;
+  readonly max: number;
+  /** The value of an unset variable. */
+  readonly fallback: number;
+}
+
 /** A whole number within bounds, with a default. */
-export function wholeNumber({ min, max, fallback }: { min: number; max: number; fallback: number }) {
+export function wholeNumber({ min, max, fallback }: NumberSetting) {
   return z.coerce.number().int().min(min).max(max).default(fallback);
 }
 
-/** Seconds in the environment, milliseconds in the code: the one conversion. */
-export function secondsAsMs({ min, max, fallback }: { min: number; max: number; fallback: number }) {
+/** Seconds in the environment, milliseconds in the code. This is the only conversion. */
+export function secondsAsMs({ min, max, fallback }: NumberSetting) {
   return z.coerce
     .number()
     .min(min)
@@ -47,12 +54,12 @@ export function secondsAsMs({ min, max, fallback }: { min: number; max: number; 
     .transform((value) => Math.round(value * 1000));
 }
 
-/** Items between commas, each read by `read`: undefined is a fault. */
-export function listSetting<T>(read: (item: string) => T | undefined, expectation: string) {
+/** A comma-separated list. `parse` returns undefined for an invalid item; `expectation` is then the error message. */
+export function listSetting<T>(parse: (item: string) => T | undefined, expectation: string) {
   return z.string().transform((text, context) => {
-    const items = text.split(',').map((item) => read(item.trim()));
-    const good = items.filter((item) => item !== undefined);
-    if (good.length === items.length) return good;
+    const items = text.split(',').map((item) => parse(item.trim()));
+    const parsed = items.filter((item) => item !== undefined);
+    if (parsed.length === items.length) return parsed;
     context.addIssue({ code: 'custom', message: expectation });
     return z.NEVER;
   });

@@ -1,8 +1,7 @@
 /**
- * What every service serves: `/health/live`, `/health/ready` and `/metrics`.
+ * The HTTP server of every service: `/health/live`, `/health/ready` and `/metrics`. A room adds its own routes.
  *
- * Live means "do not restart me": its loops get somewhere. Ready means "send me work". A room adds its own routes to the
- * instance it gets back.
+ * `live` is false if a loop is stuck and the service needs a restart. `ready` is true if the service can take work.
  */
 import fastify, { type FastifyInstance } from 'fastify';
 
@@ -19,7 +18,7 @@ export interface HttpAddress {
 export interface HttpOptions {
   readonly registry: Registry;
   readonly health: LoopHealth;
-  /** What else it needs to be alive. */
+  /** An additional condition for `live`. */
   readonly isLive?: () => boolean;
   readonly isReady: () => boolean;
 }
@@ -27,7 +26,7 @@ export interface HttpOptions {
 export function createHttp({ registry, health, isLive, isReady }: HttpOptions): FastifyInstance {
   const http = fastify({ logger: false, forceCloseConnections: true });
   http.get('/health/live', (_request, reply) => {
-    const troubles = health.troubles();
+    const troubles = health.stuckLoops();
     const live = troubles.length === 0 && (isLive?.() ?? true);
     return reply.code(live ? 200 : 503).send(troubles.length === 0 ? { live } : { live, troubles });
   });
@@ -40,14 +39,14 @@ export function createHttp({ registry, health, isLive, isReady }: HttpOptions): 
   return http;
 }
 
-/** Starts to listen; returns the port. Throws CONFIG_INVALID where the port is taken. */
+/** Starts to listen. Returns the port. Throws CONFIG_INVALID if the port is in use. */
 export async function listen(http: FastifyInstance, { host, port }: HttpAddress): Promise<number> {
   try {
     await http.listen({ host, port });
   } catch (cause) {
     if (errnoOf(cause) !== 'EADDRINUSE') throw cause;
     throw new PermanentError('CONFIG_INVALID', `Port ${port} on ${host} is in use by another program.`, {
-      hint: 'Stop that program, or set FRAMEFLEET_HTTP_PORT to another port (0 takes any free one).',
+      hint: 'Stop that program, or set FRAMEFLEET_HTTP_PORT to another port (0 takes any free port).',
       cause,
     });
   }

@@ -1,27 +1,27 @@
 /**
- * Whether the loops of a service get anywhere, for its liveness probe.
+ * Tracks whether the loops of a service make progress, for its liveness probe.
  *
- * A loop that fails is repeated (`repeat.ts`), and a bad minute of storage or Redis must not restart a service. But when every
- * pass of a loop fails for minutes, or one pass does not end, the service does no work although it looks healthy. Then its
- * liveness probe fails, and the platform restarts it.
+ * A failed pass is repeated (`repeat.ts`), and a short fault of storage or Redis must not restart the service. But if every
+ * pass of a loop fails for minutes, or a pass does not end, the service does no work. Then its liveness probe fails, and the
+ * platform restarts it.
  */
 import type { Clock } from './clock.ts';
 
-/** Every pass of a loop has failed for so long: some 25 tries, at the back-off of `repeat`. */
+/** A loop is stuck if all of its passes fail for this long: about 25 passes, with the back-off of `repeat`. */
 const FAILING_MS_MAX = 300_000;
-/** One pass takes so long: opening a job of a million stored frames takes two or three minutes. */
+/** A loop is stuck if a pass takes this long. Opening a job with a million stored frames takes two or three minutes. */
 const PASS_MS_MAX = 1_800_000;
 
-export interface LoopTrouble {
+export interface StuckLoop {
   readonly loop: string;
   readonly what: 'every pass fails' | 'a pass does not end';
   readonly forSeconds: number;
 }
 
 interface LoopState {
-  /** Null between two passes. */
+  /** When the current pass started; null between passes. */
   passSinceMs: number | null;
-  /** Null where the last pass succeeded. */
+  /** When the first of the consecutive failures occurred; null if the last pass succeeded. */
   failingSinceMs: number | null;
 }
 
@@ -33,7 +33,7 @@ export class LoopHealth {
     this.#clock = clock;
   }
 
-  /** A pass begins. */
+  /** A pass has started. */
   started(loop: string): void {
     const failingSinceMs = this.#loops.get(loop)?.failingSinceMs ?? null;
     this.#loops.set(loop, { passSinceMs: this.#clock.monotonicMs(), failingSinceMs });
@@ -48,15 +48,15 @@ export class LoopHealth {
     this.#loops.set(loop, { passSinceMs: null, failingSinceMs });
   }
 
-  /** A loop that has ended on purpose is no trouble. */
+  /** The loop has ended on purpose: it no longer counts. */
   ended(loop: string): void {
     this.#loops.delete(loop);
   }
 
-  /** The loops that get nowhere. Empty: alive. */
-  troubles(): LoopTrouble[] {
+  /** The loops that make no progress. Empty if the service is live. */
+  stuckLoops(): StuckLoop[] {
     const nowMs = this.#clock.monotonicMs();
-    return [...this.#loops].flatMap(([loop, { passSinceMs, failingSinceMs }]): LoopTrouble[] => {
+    return [...this.#loops].flatMap(([loop, { passSinceMs, failingSinceMs }]): StuckLoop[] => {
       const failingMs = failingSinceMs === null ? 0 : nowMs - failingSinceMs;
       const passMs = passSinceMs === null ? 0 : nowMs - passSinceMs;
       if (failingMs >= FAILING_MS_MAX)

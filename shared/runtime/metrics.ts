@@ -1,9 +1,9 @@
-/** A room's metrics: one registry each, with what Node and the process say of themselves. */
+/** Creates a room's registry of metrics, with the default metrics of Node and the process. */
 import { Registry, collectDefaultMetrics } from 'prom-client';
 
 export { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Gauges of the library's with a counter's name, which Prometheus' own check refuses. The same numbers by type remain. */
+/** Gauges of prom-client with the name of a counter, which promtool rejects. The same numbers by type remain. */
 const MISNAMED = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',

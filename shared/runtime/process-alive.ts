@@ -1,4 +1,4 @@
-/** Whether a process of this machine is alive. Its id may have been given to another since: use it to tidy, not to lock. */
+/** Whether a process with this id exists on this machine. The id may have been reused: use this for cleanup, not for locks. */
 export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,6 +1,6 @@
 /**
- * A loop that does one pass and says how long to rest. A pass that fails is logged and repeated after a back-off: a bad
- * minute of storage or Redis must not take a service down. A PermanentError does: it would never get better.
+ * Runs a loop of passes, each of which returns how long to rest before the next. A failed pass is logged and repeated after a
+ * back-off, so that a temporary fault of storage or Redis does not stop the service. A PermanentError ends the loop.
  */
 import { type BackoffLimits, backoffMs } from './backoff.ts';
 import { type Clock, rest } from './clock.ts';
@@ -10,19 +10,19 @@ import type { LoopHealth } from './loop-health.ts';
 
 const AFTER_FAILURE: BackoffLimits = { minMs: 250, maxMs: 15_000 };
 
-export interface Repeated {
+export interface RepeatedLoop {
   readonly name: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Told how each pass went. */
+  /** Records the outcome of each pass. */
   readonly health?: LoopHealth;
-  /** One pass; returns the milliseconds to rest before the next. */
+  /** Does one pass. Returns the milliseconds to rest before the next. */
   readonly pass: () => Promise<number>;
 }
 
-/** Returns when the signal is aborted; rejects with a PermanentError of a pass. */
-export async function repeat({ name, clock, log, signal, health, pass }: Repeated): Promise<void> {
+/** Resolves when the signal is aborted; rejects with the PermanentError of a pass. */
+export async function repeat({ name, clock, log, signal, health, pass }: RepeatedLoop): Promise<void> {
   using _ended = { [Symbol.dispose]: () => health?.ended(name) };
   let failures = 0;
   while (!signal.aborted) {

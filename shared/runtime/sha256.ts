@@ -1,8 +1,8 @@
-/** Hashes of files, in lower-case hex. */
+/** SHA-256 hashes in lower-case hex. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 
-/** Reads in pieces: any size. */
+/** Streams the file: it may have any size. */
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);

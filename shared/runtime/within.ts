@@ -1,14 +1,16 @@
-/** A bound on how long is waited for something that may never answer. What it does after that is nobody's business. */
+/** Limits how long to wait for work that may never end. Work that ignores its signal continues, and its result is dropped. */
 import { type Clock, rest } from './clock.ts';
 
-/** Rejects with what the work throws, when the bound is over, or with the signal's reason. The work's own signal ends with it. */
+export interface TimeBound {
+  readonly clock: Clock;
+  readonly boundMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Rejects with the work's error, when the bound is over, or with the signal's reason. Aborts the work's signal at the end. */
 export async function within<T>(
   work: (signal: AbortSignal) => Promise<T>,
-  {
-    clock,
-    boundMs,
-    signal,
-  }: { readonly clock: Clock; readonly boundMs: number; readonly signal?: AbortSignal },
+  { clock, boundMs, signal }: TimeBound,
 ): Promise<T> {
   signal?.throwIfAborted();
   const over = new AbortController();
@@ -17,7 +19,7 @@ export async function within<T>(
     signal?.throwIfAborted();
     throw new Error(`no answer within ${boundMs} ms`);
   });
-  late.catch(() => undefined); // Raced below, and of no interest after that.
+  late.catch(() => undefined); // It is only needed in the race below.
   try {
     return await Promise.race([work(both), late]);
   } finally {

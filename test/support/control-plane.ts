@@ -1,4 +1,4 @@
-/** What the producer's loops share, on real servers: ledger, steps, metrics and a clock that the test moves. */
+/** The parts that the producer's loops share, on real servers: ledger, steps, metrics, and a clock that the test advances. */
 import { FrameRetention } from '../../producer/jobs/frame-retention.ts';
 import { Steps } from '../../producer/jobs/steps.ts';
 import { producerMetrics } from '../../producer/metrics.ts';
@@ -30,10 +30,10 @@ export async function startControlPlane(server: TestRedis) {
 }
 export type ControlPlane = Awaited<ReturnType<typeof startControlPlane>>;
 
-/** Passes until one wants to rest. */
+/** Runs passes until one returns a time to rest. */
 export async function passUntilRest(pass: () => Promise<number>): Promise<void> {
   for (let passes = 0; passes < 1000; passes += 1) if ((await pass()) > 0) return;
-  throw new Error('1,000 passes, and none wanted to rest');
+  throw new Error('1,000 passes have run, and none returned a time to rest');
 }
 
 /** The sum over all labels. */

@@ -1,25 +1,25 @@
 /**
- * Waits for a condition instead of sleeping: looks again and again, and fails with what was waited for when the bound is
- * over. The bound is for a hang, not for slowness: other work may share the cores.
+ * Waits for a condition by polling it, and fails with a description of the condition after a time-out. The time-out catches
+ * hangs, not slowness: other work may share the cores.
  */
 import { systemClock } from '../../shared/runtime/clock.ts';
 
 const BOUND_MS = 90_000;
-/** From one look to the next: a tenth of what has been waited for so far, so that a long wait costs little. */
-const LOOK_EVERY_MS = { min: 20, max: 400 };
+/** The interval is a tenth of the time waited so far, within these limits, so that a long wait costs little. */
+const POLL_INTERVAL_MS = { min: 20, max: 400 };
 
-/** Resolves with the first value that is neither undefined nor false. What `look` throws is thrown. */
+/** Resolves with the first value of `poll` that is neither undefined nor false. Rejects with any error of `poll`. */
 export async function eventually<T>(
-  what: string,
-  look: () => Promise<T | undefined | false> | T | undefined | false,
+  condition: string,
+  poll: () => Promise<T | undefined | false> | T | undefined | false,
   { boundMs = BOUND_MS }: { readonly boundMs?: number } = {},
 ): Promise<T> {
   const startedMs = systemClock.monotonicMs();
   for (;;) {
-    const seen = await look();
-    if (seen !== undefined && seen !== false) return seen;
+    const value = await poll();
+    if (value !== undefined && value !== false) return value;
     const waitedMs = systemClock.monotonicMs() - startedMs;
-    if (waitedMs > boundMs) throw new Error(`within ${boundMs} ms it never was so: ${what}`);
-    await systemClock.sleep(Math.min(Math.max(waitedMs / 10, LOOK_EVERY_MS.min), LOOK_EVERY_MS.max));
+    if (waitedMs > boundMs) throw new Error(`condition not met within ${boundMs} ms: ${condition}`);
+    await systemClock.sleep(Math.min(Math.max(waitedMs / 10, POLL_INTERVAL_MS.min), POLL_INTERVAL_MS.max));
   }
 }

@@ -8,7 +8,7 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { silentLog as log } from './silent-log.ts';
 
 const [, , url = '', leaseMs = ''] = process.argv;
-const redis = await connectRedis({ url, log });
+const redis = await connectRedis(url, log);
 const leader = new Leadership({ redis, name: 'test', leaseMs: Number(leaseMs), clock, log });
 const stopping = new AbortController();
 process.once('SIGTERM', () => stopping.abort(new Error('told to stop')));

@@ -4,7 +4,7 @@ import { connectRedis } from '../../shared/redis/redis.ts';
 import { silentLog as log } from './silent-log.ts';
 
 const [url = ''] = process.argv.slice(2);
-const redis = await connectRedis({ url, log });
+const redis = await connectRedis(url, log);
 const steps = new Steps(redis, log);
 const forEver = new AbortController();
 steps.process(

@@ -1,6 +1,6 @@
 /**
- * A storage emulator that is reached as Azure is: by TLS and with a token of an identity, whose claims it checks, and not its
- * signature or its roles.
+ * A storage emulator that is used like Azure, with TLS and the token of an identity. It checks the claims of the token, but
+ * neither its signature nor the roles of the identity.
  */
 import { execFile } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
@@ -48,14 +48,14 @@ export async function startIdentityStorage(): Promise<IdentityStorage> {
   const ports = '--blobPort 0 --queuePort 0 --tablePort 0';
   const args = [AZURITE, ...flags.split(' '), ...ports.split(' '), '--cert', cert, '--key', key];
   const child = spawnTied(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
-  let heard = '';
+  let output = '';
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', (chunk: Buffer) => {
-      heard += chunk.toString();
-      const [, found] = LISTENING.exec(heard) ?? [];
+      output += chunk.toString();
+      const [, found] = LISTENING.exec(output) ?? [];
       if (found !== undefined) resolve(found);
     });
-    child.once('exit', () => reject(new Error(`the emulator did not start: ${heard}`)));
+    child.once('exit', () => reject(new Error(`the emulator did not start: ${output}`)));
   });
   return {
     service: new BlobServiceClient(`${url}/${ACCOUNT}`, { getToken: () => Promise.resolve(token()) }),
@@ -66,7 +66,7 @@ export async function startIdentityStorage(): Promise<IdentityStorage> {
   };
 }
 
-/** As Microsoft Entra ID makes them for storage, but for the signature. */
+/** A token like those of Microsoft Entra ID for storage, without a signature. */
 function token(): { token: string; expiresOnTimestamp: number } {
   const nowSeconds = Math.floor(Date.now() / 1000);
   const claims = {

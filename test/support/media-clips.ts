@@ -1,7 +1,7 @@
 /**
- * Small clips from ffmpeg's own test sources, and what is really in a file: its times, its sound, its pictures.
+ * Makes small clips from ffmpeg's test sources, and reads the frame times, the sound and the colours of a file.
  *
- * It calls ffmpeg and ffprobe directly, not through our code, so that it can bear witness against it.
+ * It calls ffmpeg and ffprobe directly, not through our code, so that its results are independent of the code under test.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -9,22 +9,22 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
 
-/** Runs ffmpeg with these arguments, as they are. */
+/** Runs ffmpeg with exactly these arguments. */
 export async function ffmpeg(args: readonly string[]): Promise<void> {
   await run('ffmpeg', ['-hide_banner', '-nostdin', '-v', 'error', '-y', ...args]);
 }
 
-/** A moving test picture as an input. */
+/** The input arguments for a moving test picture. */
 export function picture({ size = '64x48', rate = '25', seconds = 1 }): string[] {
   return ['-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`];
 }
 
-/** A tone as an input. */
+/** The input arguments for a tone. */
 export function tone({ hertz = 440, rate = 48_000, seconds = 1 }): string[] {
   return ['-f', 'lavfi', '-i', `sine=frequency=${hertz}:sample_rate=${rate}:duration=${seconds}`];
 }
 
-/** Quick, with B-frames, whose order of decoding is not that of showing. */
+/** Encodes fast, with B-frames, so that the frames are decoded in another order than they are shown. */
 export const H264 = ['-c:v', 'libx264', '-preset', 'veryfast', '-bf', '2', '-pix_fmt', 'yuv420p'];
 
 interface Packet {
@@ -39,9 +39,9 @@ export interface PictureTimes {
   readonly tickSeconds: number;
 }
 
-/** When each decoded frame of the first picture track is shown. */
+/** The presentation time of each decoded frame of the first video track. */
 export async function pictureTimes(path: string): Promise<PictureTimes> {
-  const answer = (await ffprobe(path, [
+  const output = (await ffprobe(path, [
     '-select_streams',
     'v:0',
     '-show_entries',
@@ -50,17 +50,17 @@ export async function pictureTimes(path: string): Promise<PictureTimes> {
     frames: { pts: number }[];
     streams: { time_base: string }[];
   };
-  const [numerator = 0, denominator = 1] = (answer.streams[0]?.time_base ?? '').split('/').map(Number);
+  const [numerator = 0, denominator = 1] = (output.streams[0]?.time_base ?? '').split('/').map(Number);
   const tickSeconds = numerator / denominator;
-  return { seconds: answer.frames.map(({ pts }) => pts * tickSeconds), tickSeconds };
+  return { seconds: output.frames.map(({ pts }) => pts * tickSeconds), tickSeconds };
 }
 
-/** For each track of sound, in order, its packets: bytes (as a hash) and time. */
+/** For each audio track, in order: the hash, size and time of its packets. */
 export async function soundPackets(
   path: string,
 ): Promise<{ hash: string; size: string; seconds: number }[][]> {
-  const question = ['-select_streams', 'a', '-show_packets', '-show_data_hash', 'md5'];
-  const { packets } = (await ffprobe(path, question)) as { packets: Packet[] };
+  const fields = ['-select_streams', 'a', '-show_packets', '-show_data_hash', 'md5'];
+  const { packets } = (await ffprobe(path, fields)) as { packets: Packet[] };
   const tracks = Map.groupBy(packets, ({ stream_index: index }) => index);
   return [...tracks.keys()]
     .sort((a, b) => a - b)
@@ -73,7 +73,7 @@ export async function soundPackets(
     );
 }
 
-/** The mean of red, green and blue over all frames, 0 to 255, as a player without a colour profile shows them. */
+/** The mean red, green and blue of all frames, 0 to 255, as a player without a colour profile shows them. */
 export async function meanColour(path: string): Promise<number[]> {
   const args = [
     '-v',
@@ -95,8 +95,8 @@ export async function meanColour(path: string): Promise<number[]> {
   });
 }
 
-export async function ffprobe(path: string, question: readonly string[]): Promise<unknown> {
-  const { stdout } = await run('ffprobe', ['-v', 'error', ...question, '-of', 'json', '-i', `file:${path}`], {
+export async function ffprobe(path: string, fields: readonly string[]): Promise<unknown> {
+  const { stdout } = await run('ffprobe', ['-v', 'error', ...fields, '-of', 'json', '-i', `file:${path}`], {
     maxBuffer: OUTPUT_BYTES_MAX,
   });
   return JSON.parse(stdout);

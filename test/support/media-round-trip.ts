@@ -1,6 +1,4 @@
-/**
- * A folder of clips for one test file, and the way there and back: decoded, then encoded by a model that changes nothing.
- */
+/** A folder of clips for a single test file, and a round trip: decode a clip, then encode its unchanged frames. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +13,7 @@ import { workableTracks } from '../../producer/media/try-tracks.ts';
 import { type VideoInfo, probeVideo } from '../../shared/media/probe.ts';
 import { ffmpeg } from './media-clips.ts';
 
-/** For clips of a few seconds; the times are for a machine under load. */
+/** For clips of a few seconds. The time limits allow for a machine under load. */
 export const LIMITS: DecodeLimits = {
   framesMax: 100_000,
   durationSecondsMax: 10_000,
@@ -23,21 +21,21 @@ export const LIMITS: DecodeLimits = {
   cpuSecondsMax: 300,
 };
 
-/** No tracks besides the picture. */
+/** A plan that copies no tracks besides the picture. */
 export const NO_TRACKS = { tracks: [], warnings: [], corrections: new Map<number, string>() };
 
-export interface Decoded {
+export interface DecodedClip {
   readonly video: VideoInfo;
   readonly frames: readonly Buffer[];
   readonly timeline: Timeline;
 }
 
-export interface RoundTrip extends Decoded {
+export interface RoundTrip extends DecodedClip {
   readonly resultPath: string;
   readonly warnings: readonly string[];
 }
 
-/** To be called once, at the top of a test file. The folder is there while its tests run. */
+/** Call this once at the top of a test file. The folder exists while its tests run. */
 export function useMediaFolder() {
   let folder = '';
   let results = 0;
@@ -48,13 +46,13 @@ export function useMediaFolder() {
 
   const at = (name: string): string => join(folder, name);
 
-  /** Runs ffmpeg with these arguments and the new file's path behind them. */
+  /** Runs ffmpeg with these arguments, followed by the path of the new file. */
   async function clip(name: string, args: readonly string[]): Promise<string> {
     await ffmpeg([...args, at(name)]);
     return at(name);
   }
 
-  async function decode(sourcePath: string): Promise<Decoded> {
+  async function decode(sourcePath: string): Promise<DecodedClip> {
     const video = await probeVideo(sourcePath);
     const decoding = decodeFrames({ sourcePath, video, limits: LIMITS });
     const frames: Buffer[] = [];
@@ -65,7 +63,7 @@ export function useMediaFolder() {
     }
   }
 
-  /** Checked by our own `assertSameLength` on the way. */
+  /** Also checks the result with `assertSameLength`. */
   async function roundTrip(sourcePath: string): Promise<RoundTrip> {
     const { video, timeline, frames } = await decode(sourcePath);
     results += 1;

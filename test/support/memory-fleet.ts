@@ -1,22 +1,22 @@
 /**
- * A fleet of nothing but names, that keeps the contract of fleets: for tests of what is done with one. An instance is created by
- * one look and runs by the next; it is deleted likewise.
+ * A fleet in memory that keeps the contract of fleets, for tests of the code that uses a fleet. An instance is `creating` in the
+ * first look and `running` in the next; it is `deleting` in one look and gone in the next.
  */
 import type { Fleet, FleetView, Instance, Outcome, Refusal } from '../../scaler/fleet/fleet.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 
-type Kept = { -readonly [K in keyof Instance]: Instance[K] };
+type StoredInstance = { -readonly [K in keyof Instance]: Instance[K] };
 
 export class MemoryFleet implements Fleet {
   readonly #pool: string;
   readonly #clock: Clock;
-  #instances: Kept[] = [];
-  #made = 0;
-  /** What was asked of it, in order. */
+  #instances: StoredInstance[] = [];
+  #created = 0;
+  /** The changes requested so far, in order. */
   readonly calls: string[] = [];
-  /** In place of the next change. */
+  /** If set, changes are refused with it. */
   refusal: Refusal | null = null;
-  /** In place of the next look. */
+  /** If set, looks throw it. */
   unreadable: Error | null = null;
 
   constructor({ pool = 'gpu', clock }: { readonly pool?: string; readonly clock: Clock }) {
@@ -48,7 +48,7 @@ export class MemoryFleet implements Fleet {
       const message = 'never lowered';
       return { kind: 'refused', reason: 'conflict', message, capacityThatFits: null, retryAfterMs: null };
     }
-    while (this.#capacity() < total) this.#make();
+    while (this.#capacity() < total) this.#create();
     return { kind: 'accepted' };
   }
 
@@ -61,10 +61,10 @@ export class MemoryFleet implements Fleet {
     return { kind: 'accepted' };
   }
 
-  #make(): void {
-    const vmId = `vm-${(this.#made += 1)}`;
+  #create(): void {
+    const vmId = `vm-${(this.#created += 1)}`;
     const createdAt = this.#clock.now();
-    // The lowest id that is free, as a scale set gives them.
+    // The lowest free id, as in a scale set.
     let id = 0;
     while (this.#instances.some(({ instanceId }) => instanceId === String(id))) id += 1;
     this.#instances.push({ pool: this.#pool, instanceId: String(id), vmId, phase: 'creating', createdAt });

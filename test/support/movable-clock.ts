@@ -1,4 +1,4 @@
-/** A clock that stands still until the test moves it. A sleep moves it, too. */
+/** A clock that advances only by `advance` and by sleeps, which return at once. */
 import type { Clock } from '../../shared/runtime/clock.ts';
 
 const START = Date.UTC(2026, 10, 23);

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 
-import { exited, spawnTied, stopChild } from '../../shared/runtime/child.ts';
+import { spawnTied, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import { eventually } from './eventually.ts';
 
 export interface Prometheus extends AsyncDisposable {
@@ -48,7 +48,7 @@ export async function startPrometheus(
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
-  const exit = exited(child).then(({ status }) => {
+  const exit = waitForExit(child).then(({ status }) => {
     throw new Error(`prometheus exited with status ${status}. Check that it is installed.`);
   });
   exit.catch(() => undefined); // Matters only until Prometheus is ready.

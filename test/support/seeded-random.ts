@@ -1,6 +1,6 @@
-/** Random numbers that a seed replays: mulberry32, by Tommy Ettinger, in the public domain. For tests, not for secrets. */
+/** Reproducible random numbers: mulberry32 by Tommy Ettinger, in the public domain. For tests, not for secrets. */
 
-/** The next number of the sequence, from 0 up to 1. */
+/** Returns the next number of the sequence: at least 0 and less than 1. */
 export type SeededRandom = () => number;
 
 export function seededRandom(seed: number): SeededRandom {

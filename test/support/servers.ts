@@ -1,4 +1,4 @@
-/** Real servers for a test file: a Redis and an Azurite of its own, in a folder of its own. */
+/** Starts a Redis and an Azurite for a single test file, each in a temporary folder. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -15,7 +15,7 @@ export interface TestStorage extends AsyncDisposable {
   readonly pid: number | undefined;
 }
 
-/** With every container and queue of the layout. */
+/** Starts storage with every container and queue of the layout. */
 export async function startTestStorage(): Promise<TestStorage> {
   const folder = await testFolder();
   const { part, media, system } = await startAzurite({
@@ -58,7 +58,7 @@ export async function startTestRedis(): Promise<TestRedis> {
   };
 }
 
-/** A new folder under the system's temporary one; the caller removes it. */
+/** Creates a temporary folder. The caller removes it. */
 export function testFolder(): Promise<string> {
   return mkdtemp(path.join(tmpdir(), 'framefleet-test-'));
 }

@@ -1,4 +1,4 @@
-/** A log that says nothing. */
+/** A log without output. */
 import { createLog } from '../../shared/runtime/log.ts';
 
 export const silentLog = createLog({ room: 'test', level: 'silent' });

@@ -1,4 +1,4 @@
-/** A request to storage as a proxy sees it: which operation it is, by method, path and query; and counts of them. */
+/** Classifies requests to storage by method, path and query, as a proxy sees them, and counts them. */
 import { systemClock } from '../../shared/runtime/clock.ts';
 
 export type StorageService = 'blob' | 'queue';
@@ -10,7 +10,7 @@ export type StorageOperation =
   | 'remove'
   | 'peek'
   | 'clear'
-  /** A queue's metadata, its count among them. */
+  /** The metadata of a queue, including its count of messages. */
   | 'metadata'
   | 'get'
   | 'put'
@@ -20,43 +20,40 @@ export type StorageOperation =
   | 'block'
   | 'block-list'
   | 'append'
-  /** Of a container, a queue or the account. */
+  /** Operations on a container, a queue or the account. */
   | 'other';
 
 export interface StorageRequest {
   readonly service: StorageService;
   readonly operation: StorageOperation;
   readonly method: string;
-  /** As on the wire: `/<account>/<container>/<name>`, `/<account>/<queue>/messages/<messageId>`. */
+  /** As sent: `/<account>/<container>/<name>`, `/<account>/<queue>/messages/<messageId>`. */
   readonly path: string;
   readonly query: URLSearchParams;
-  /** Of an update or a removal of a message. */
+  /** Set for an update or a removal of a message. */
   readonly messageId: string | undefined;
-  /** From 1, over both services. */
+  /** Counts from 1, over both services. */
   readonly number: number;
-  /** Monotonic. */
+  /** Monotonic time. */
   readonly atMs: number;
 }
 
-export function storageRequest({
-  service,
-  method,
-  url,
-  number,
-}: {
+interface RawRequest {
   readonly service: StorageService;
   readonly method: string;
   readonly url: string;
   readonly number: number;
-}): StorageRequest {
+}
+
+export function storageRequest({ service, method, url, number }: RawRequest): StorageRequest {
   const { pathname: path, searchParams: query } = new URL(url, 'http://proxy');
   const [, , , inside, messageId] = path.split('/');
   return {
     service,
     operation:
       service === 'queue'
-        ? queueOperation({ method, query, inside, messageId })
-        : blobOperation({ method, query, inside }),
+        ? queueOperation(method, query, inside, messageId)
+        : blobOperation(method, query, inside),
     method,
     path,
     query,
@@ -66,17 +63,12 @@ export function storageRequest({
   };
 }
 
-function queueOperation({
-  method,
-  query,
-  inside,
-  messageId,
-}: {
-  readonly method: string;
-  readonly query: URLSearchParams;
-  readonly inside: string | undefined;
-  readonly messageId: string | undefined;
-}): StorageOperation {
+function queueOperation(
+  method: string,
+  query: URLSearchParams,
+  inside: string | undefined,
+  messageId: string | undefined,
+): StorageOperation {
   if (inside !== 'messages') return query.get('comp') === 'metadata' ? 'metadata' : 'other';
   if (method === 'PUT') return 'update';
   if (method === 'POST') return 'send';
@@ -84,15 +76,7 @@ function queueOperation({
   return query.get('peekonly') === 'true' ? 'peek' : 'receive';
 }
 
-function blobOperation({
-  method,
-  query,
-  inside,
-}: {
-  readonly method: string;
-  readonly query: URLSearchParams;
-  readonly inside: string | undefined;
-}): StorageOperation {
+function blobOperation(method: string, query: URLSearchParams, inside: string | undefined): StorageOperation {
   const comp = query.get('comp');
   if (inside === undefined) return comp === 'list' ? 'list' : 'other';
   if (method === 'PUT') {
@@ -105,11 +89,11 @@ function blobOperation({
   return method === 'DELETE' ? 'delete' : 'get';
 }
 
-/** What was asked so far. */
+/** The requests so far. */
 export class StorageRequests {
   readonly #seen: StorageRequest[] = [];
 
-  /** In the order in which they came. */
+  /** In order of arrival. */
   get seen(): readonly StorageRequest[] {
     return this.#seen;
   }

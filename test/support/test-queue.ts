@@ -1,4 +1,4 @@
-/** A queue of a test storage, emptied, and what its seam does not show. */
+/** An emptied queue of the test storage, with operations that `WorkQueue` does not have. */
 import { BRISK, type RetryPolicy } from '../../shared/azure/credentials.ts';
 import { type ReceivedMessage, type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
 import type { QueueName } from '../../shared/contract/storage-layout.ts';
@@ -6,7 +6,7 @@ import type { TestStorage } from './servers.ts';
 
 export interface TestQueue {
   readonly queue: WorkQueue;
-  /** Takes every message off the queue, whoever holds it. */
+  /** Removes every message, leased or not. */
   clear(): Promise<void>;
   /** When each visible message expires. */
   expiries(): Promise<Date[]>;
@@ -15,12 +15,12 @@ export interface TestQueue {
 export async function openTestQueue(
   { accounts }: Pick<TestStorage, 'accounts'>,
   name: QueueName,
-  leaseCalls: RetryPolicy = BRISK,
+  leasePolicy: RetryPolicy = BRISK,
 ): Promise<TestQueue> {
   const client = (await accounts.system.queues(BRISK)).getQueueClient(name);
   await client.clearMessages();
   return {
-    queue: await openWorkQueue(accounts.system, name, leaseCalls),
+    queue: await openWorkQueue(accounts.system, name, leasePolicy),
     clear: async () => {
       await client.clearMessages();
     },
@@ -31,7 +31,7 @@ export async function openTestQueue(
   };
 }
 
-/** The next message, which is expected to be there. */
+/** Receives the next message. Throws if there is none. */
 export async function mustReceive(
   queue: WorkQueue,
   { visibilityTimeoutSeconds = 30 }: { readonly visibilityTimeoutSeconds?: number } = {},

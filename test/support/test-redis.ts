@@ -1,4 +1,4 @@
-/** Connections to a test's Redis that go with their owner. */
+/** Connections to the Redis of a test, closed when they are disposed of. */
 import { type Redis, connectRedis } from '../../shared/redis/redis.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
@@ -9,7 +9,7 @@ export interface Connections extends Disposable {
 }
 
 export async function connect({ url }: Pick<TestRedis, 'url'>, count = 1): Promise<Connections> {
-  const all = await Promise.all(Array.from({ length: count }, () => connectRedis({ url, log: silentLog })));
+  const all = await Promise.all(Array.from({ length: count }, () => connectRedis(url, silentLog)));
   const [first] = all;
   if (first === undefined) throw new RangeError('expected at least one connection');
   return {

@@ -8,7 +8,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 
-import { exited, spawnNode, stopChild } from '../../shared/runtime/child.ts';
+import { spawnNode, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
@@ -79,7 +79,7 @@ export class EngineProcess {
     this.#killedFor = undefined;
     child.on('message', (message: FromEngine) => this.#hear(message));
     child.on('error', (error) => log.error({ error }, 'engine process failed'));
-    void exited(child).then(async ({ status, signal }) => {
+    void waitForExit(child).then(async ({ status, signal }) => {
       await this.#heardOut(child);
       this.#died(child, signal ?? `exit status ${status}`);
     });

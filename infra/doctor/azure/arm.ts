@@ -10,7 +10,7 @@ import {
 import { ResourceManagementClient } from '@azure/arm-resources';
 
 import { restFailure } from '../../../shared/azure/rest-failure.ts';
-import { isNobody } from '../../../shared/azure/storage-errors.ts';
+import { isNotSignedIn } from '../../../shared/azure/storage-errors.ts';
 import { describeError } from '../../../shared/runtime/errors.ts';
 import type { ProviderReading } from './judge-providers.ts';
 import type { UsageReading } from './judge-quota.ts';
@@ -144,5 +144,5 @@ async function answerOf<T>(query: () => Promise<T>): Promise<ArmAnswer<T>> {
 function toArmRefusal(error: unknown): ArmRefusal {
   const { status, code } = restFailure(error);
   // For a failed list call the SDK drops Azure's message.
-  return { status, code: isNobody(error) ? 'NoIdentity' : code, message: describeError(error) };
+  return { status, code: isNotSignedIn(error) ? 'NoIdentity' : code, message: describeError(error) };
 }

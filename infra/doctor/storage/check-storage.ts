@@ -1,7 +1,7 @@
 /** Checks the two storage accounts from this machine: network, clock, rights and published models; also whether the scaler is reachable. */
+import { type AccessProbe, probeAccess } from '../../../shared/azure/access-probes.ts';
 import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { BRISK, type StorageAccount } from '../../../shared/azure/credentials.ts';
-import { type Try, tryRight } from '../../../shared/azure/try-rights.ts';
 import type { Finding } from '../../../shared/contract/finding.ts';
 import type { Clock } from '../../../shared/runtime/clock.ts';
 import type { Check } from '../check.ts';
@@ -28,12 +28,12 @@ const AZURE: readonly Server[] = ['login.microsoftonline.com', 'management.azure
 }));
 
 /** What `npm run enqueue` and `npm run fetch` do. */
-const MEDIA_TRIES: readonly Try[] = [
+const MEDIA_TRIES: readonly AccessProbe[] = [
   { container: 'incoming', right: 'write' },
   { container: 'results', right: 'read' },
 ];
 /** What the operator commands do. Skipped if the system account is not configured. */
-const SYSTEM_TRIES: readonly Try[] = [
+const SYSTEM_TRIES: readonly AccessProbe[] = [
   { container: 'models', right: 'write' },
   { container: 'control', right: 'write' },
   { container: 'logs', right: 'write' },
@@ -74,7 +74,7 @@ async function checkClock(server: Server | undefined, clock: Clock, signal: Abor
 }
 
 async function checkRights({ accounts, settings }: CheckedStorage, signal: AbortSignal): Promise<Finding[]> {
-  const inAccount = (account: 'media' | 'system', tries: readonly Try[]) => {
+  const inAccount = (account: 'media' | 'system', tries: readonly AccessProbe[]) => {
     const at = accounts[account];
     if (at === null) return [];
     const signedBy = signerOf(settings[account]);
@@ -82,7 +82,7 @@ async function checkRights({ accounts, settings }: CheckedStorage, signal: Abort
       account,
       signedBy,
       tried,
-      result: await tryRight(at, tried, signal),
+      result: await probeAccess(at, tried, signal),
     }));
   };
   return judgeRights(

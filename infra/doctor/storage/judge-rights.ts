@@ -1,5 +1,5 @@
 /** PURE. Judges the results of the access tests, and names the missing role. */
-import type { Try, TryResult } from '../../../shared/azure/try-rights.ts';
+import type { AccessProbe, AccessResult } from '../../../shared/azure/access-probes.ts';
 import type { Finding } from '../../../shared/contract/finding.ts';
 import { errorFinding, okFinding, warningFinding } from '../finding.ts';
 
@@ -7,8 +7,8 @@ export interface TriedRight {
   readonly account: 'media' | 'system';
   /** An emulator accepts keys only. */
   readonly signedBy: 'key' | 'identity';
-  readonly tried: Try;
-  readonly result: TryResult;
+  readonly tried: AccessProbe;
+  readonly result: AccessResult;
 }
 
 /** The roles that `infra/terraform/access.tf` assigns. */
@@ -40,12 +40,12 @@ function missingRoles(account: string, tries: readonly TriedRight[]): Finding[] 
 
 /** At most one finding per kind of problem. */
 function otherProblems(account: string, tries: readonly TriedRight[]): Finding[] {
-  const [noEntry, nobody, refused, unanswered] = (
-    ['no-entry', 'nobody', 'refused', 'unanswered'] as const
+  const [blocked, unauthenticated, refused, unanswered] = (
+    ['blocked', 'unauthenticated', 'refused', 'unanswered'] as const
   ).map((outcome) => withOutcome(tries, outcome)[0]);
   const absent = withOutcome(tries, 'absent').map(({ tried }) => resourceOf(tried));
   const findings: Finding[] = [];
-  if ((nobody ?? noEntry)?.signedBy === 'key')
+  if ((unauthenticated ?? blocked)?.signedBy === 'key')
     findings.push(
       errorFinding(
         'rights',
@@ -53,7 +53,7 @@ function otherProblems(account: string, tries: readonly TriedRight[]): Finding[]
         'Use the settings of the running emulator. For docker compose: cp infra/docker/compose.env .env',
       ),
     );
-  if (noEntry?.signedBy === 'identity')
+  if (blocked?.signedBy === 'identity')
     findings.push(
       errorFinding(
         'rights',
@@ -61,11 +61,11 @@ function otherProblems(account: string, tries: readonly TriedRight[]): Finding[]
         'Add your public IP address (curl -s https://api.ipify.org) to operator_addresses in infra/terraform, and apply. An account without public access accepts connections from its own network only.',
       ),
     );
-  if (nobody?.signedBy === 'identity')
+  if (unauthenticated?.signedBy === 'identity')
     findings.push(
       errorFinding(
         'rights',
-        `the ${account} account rejects your identity${codeText(nobody)}`,
+        `the ${account} account rejects your identity${codeText(unauthenticated)}`,
         'Run az login (with --tenant TENANT if the account belongs to another tenant). Check the clock finding, too.',
       ),
     );
@@ -102,15 +102,15 @@ function otherProblems(account: string, tries: readonly TriedRight[]): Finding[]
   return findings;
 }
 
-function withOutcome(tries: readonly TriedRight[], outcome: TryResult['outcome']): TriedRight[] {
+function withOutcome(tries: readonly TriedRight[], outcome: AccessResult['outcome']): TriedRight[] {
   return tries.filter(({ result }) => result.outcome === outcome);
 }
 
-function actionOf({ right: kind }: Try): string {
+function actionOf({ right: kind }: AccessProbe): string {
   return { read: 'read the', write: 'write to the', hold: 'receive messages from the' }[kind];
 }
 
-function resourceOf(tried: Try): string {
+function resourceOf(tried: AccessProbe): string {
   return 'queue' in tried ? `queue ${tried.queue}` : `container ${tried.container}`;
 }
 

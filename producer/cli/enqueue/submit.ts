@@ -28,7 +28,7 @@ export async function submit({
   onUploaded,
   signal,
 }: Submission): Promise<string> {
-  const jobId = newJobId({ sourceName, now, random: randomBytes(3).toString('hex') });
+  const jobId = newJobId(sourceName, now, randomBytes(3).toString('hex'));
   const etag = await blobs.putFile('incoming', sourceBlob(jobId, sourceName), sourcePath, {
     onProgress: onUploaded,
     signal,

@@ -105,12 +105,12 @@ describe('rights', () => {
     ],
     [
       'the network rules block the caller',
-      tried('no-entry', 'AuthorizationFailure'),
+      tried('blocked', 'AuthorizationFailure'),
       /^wrong rights: the media account rejects connections from this network \| .*operator_addresses/,
     ],
     [
       'an emulator has another key',
-      { ...tried('no-entry', 'AuthorizationFailure'), signedBy: 'key' },
+      { ...tried('blocked', 'AuthorizationFailure'), signedBy: 'key' },
       /^wrong rights: the media account rejects the key \|/,
     ],
     [
@@ -125,7 +125,7 @@ describe('rights', () => {
     ],
     [
       'the caller is not logged in',
-      tried('nobody', 'AuthenticationFailed'),
+      tried('unauthenticated', 'AuthenticationFailed'),
       /^wrong rights: the media account rejects your identity \(AuthenticationFailed\) \| Run az login/,
     ],
     [

@@ -90,11 +90,11 @@ describe('what cannot be used is refused with what, why and what to do next', ()
   });
 
   test.each([
-    ['a missing file', ['missing.mp4'], 66, /There is no file/],
+    ['a missing file', ['missing.mp4'], 66, /there is no file/],
     ['a folder', ['folder.mp4'], 66, /not a file/],
     ['an empty file', ['empty.mp4'], 65, /is empty/],
-    ['text named .mp4', ['text.mp4'], 65, /is text, not a video/],
-    ['sound without a picture', ['sound-only.mp4'], 65, /no picture/],
+    ['text named .mp4', ['text.mp4'], 65, /is a text file, not a video/],
+    ['sound without a picture', ['sound-only.mp4'], 65, /no video track/],
     [
       'an output that is a missing folder',
       ['clip.mp4', '--out', '/nowhere/at/all.mp4'],

@@ -18,7 +18,7 @@ async function printed(script: string, limits: ToolLimits = LIMITS): Promise<str
   const shell = {
     program: 'sh',
     args: ['-c', script],
-    doing: 'a test',
+    activity: 'testing',
     stdin: 'none',
     stdout: 'pipe',
   } as const;
@@ -50,7 +50,7 @@ describe('the process', () => {
   test('is killed when its CPU time is used up, and the error states the limit', async () => {
     await expect(printed('while :; do :; done', { cpuSecondsMax: 1 })).rejects.toMatchObject({
       code: 'MEDIA_TOOL_FAILED',
-      message: expect.stringContaining('it used its 1 s of processor time'),
+      message: expect.stringContaining('it used up its 1 s of CPU time'),
     });
   });
 
@@ -62,7 +62,7 @@ describe('the process', () => {
           .videoFilters('scale=14000:9000')
           .output('pipe:1')
           .outputOptions('-f', 'null'),
-        doing: 'a test',
+        activity: 'testing',
         stdin: 'none',
         stdout: 'none',
         limits: { cpuSecondsMax: 60, addressSpaceBytesMax },
@@ -103,7 +103,7 @@ describe('a source', () => {
     const sourcePath = await clip('snow.avi', [...picture({}), '-c:v', 'snow', '-strict', '-2']);
     await expect(probeVideo(sourcePath)).rejects.toMatchObject({
       code: 'SOURCE_NOT_VIDEO',
-      message: expect.stringContaining('in the format snow, which is not decoded here'),
+      message: expect.stringContaining('in the format snow, which is not supported'),
     });
   });
 
@@ -121,7 +121,7 @@ describe('a source', () => {
     const { finished } = startTool({
       program: 'ffmpeg',
       args: ['-loglevel', 'error', '-nostdin', ...args],
-      doing: 'a test',
+      activity: 'testing',
       stdin: 'none',
       stdout: 'none',
       limits: LIMITS,

@@ -51,12 +51,12 @@ describe('probeVideo rejects the file with its name, the reason and a hint:', ()
   const cases: Readonly<
     Record<string, { code: string; says: RegExp; make: (path: string) => Promise<unknown> }>
   > = {
-    'missing.mp4': { code: 'SOURCE_MISSING', says: /There is no file/, make: () => Promise.resolve() },
+    'missing.mp4': { code: 'SOURCE_MISSING', says: /there is no file/, make: () => Promise.resolve() },
     'folder.mp4': { code: 'SOURCE_UNREADABLE', says: /not a file/, make: (path) => mkdir(path) },
     'empty.mp4': { code: 'SOURCE_EMPTY', says: /0 bytes/, make: (path) => writeFile(path, '') },
     'text.mp4': {
       code: 'SOURCE_NOT_VIDEO',
-      says: /is text/,
+      says: /is a text file/,
       make: (path) => writeFile(path, 'Hello, this is a note.\n'),
     },
     'noise.mp4': {
@@ -72,17 +72,17 @@ describe('probeVideo rejects the file with its name, the reason and a hint:', ()
     },
     'picture.mp4': {
       code: 'SOURCE_NOT_VIDEO',
-      says: /is a picture/,
+      says: /is an image/,
       make: (path) => ffmpeg([...picture({}), '-frames:v', '1', '-f', 'image2', '-c:v', 'mjpeg', path]),
     },
     'sound.mp4': {
       code: 'SOURCE_NO_PICTURE',
-      says: /no picture track/,
+      says: /no video track/,
       make: (path) => ffmpeg([...tone({}), path]),
     },
     'sound.wav': {
       code: 'SOURCE_NO_PICTURE',
-      says: /sound file/,
+      says: /is an audio file/,
       make: (path) => ffmpeg([...tone({}), path]),
     },
     'cut.mp4': {
@@ -120,7 +120,7 @@ describe('probeVideo rejects the file with its name, the reason and a hint:', ()
     await symlink(at('round.mp4'), at('round.mp4'));
     await expect(probeVideo(at('round.mp4'))).rejects.toMatchObject({
       code: 'SOURCE_UNREADABLE',
-      message: expect.stringContaining('"round.mp4" cannot be read'),
+      message: expect.stringContaining('Cannot read "round.mp4"'),
     });
   });
 

@@ -120,7 +120,7 @@ test('a missing ffmpeg is reported by name', async () => {
   const { finished } = startFfmpeg({
     command: ffmpegCommand().input('x'),
     program: 'ffmpeg-that-is-not-there',
-    doing: 'testing',
+    activity: 'testing',
     stdin: 'none',
     stdout: 'none',
     limits: { cpuSecondsMax: 10 },

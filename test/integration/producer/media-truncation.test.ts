@@ -38,7 +38,7 @@ describe('a file with missing media data is rejected:', () => {
       await truncate(sourcePath, Math.floor(size * share));
       await expect(probeVideo(sourcePath)).rejects.toMatchObject({
         code: 'SOURCE_TRUNCATED',
-        message: expect.stringMatching(/was cut off: at least \d+ bytes of its media data are missing/),
+        message: expect.stringMatching(/is truncated: at least \d+ bytes of its media data are missing/),
         hint: expect.stringContaining('Copy or download it again'),
       });
     }

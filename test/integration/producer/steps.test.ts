@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { StepDeferredError } from '../../../producer/jobs/steps.ts';
-import { exited, spawnNode } from '../../../shared/runtime/child.ts';
+import { waitForExit, spawnNode } from '../../../shared/runtime/child.ts';
 import { PermanentError, TransientError } from '../../../shared/runtime/errors.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type TestRedis, startTestRedis } from '../../support/servers.ts';
@@ -118,7 +118,7 @@ test('another producer takes over a step whose producer is killed', async () => 
   await next.steps.add('split', stepOf('job-1'));
   expect(await holds).toEqual({ running: 'job-1' });
   killed.kill('SIGKILL');
-  await exited(killed);
+  await waitForExit(killed);
 
   await using successor = await startStepProducer(server);
   await eventually('another producer runs it', () => successor.runs.length > 0);

@@ -70,7 +70,7 @@ describe('a job fails alone when its ledger record has', () => {
     expect(await fixture.statusOf('job-good')).toMatchObject({ state: 'running' });
     const ended = await fixture.statusOf('job-bad');
     expect(ended).toMatchObject({ state: 'failed', error: { code: 'JOB_INVALID' } });
-    expect(ended?.error?.message).toMatch(/^The record of the job job-bad cannot be read: .+\.$/);
+    expect(ended?.error?.message).toMatch(/^Cannot read the record of job job-bad: .+\.$/);
     expect(ended?.error?.hint).toContain('Enqueue the video again');
     await fixture.scan();
     expect(await ledger.isKnown('job-bad')).toBe(false);

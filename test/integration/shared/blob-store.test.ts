@@ -26,7 +26,7 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 const namesOf = async (found: AsyncIterable<BlobInfo>): Promise<string[]> =>
   (await Array.fromAsync(found)).map(({ name }) => name);
 
-test('what is not there is undefined, and removing it is harmless', async () => {
+test('a missing blob is undefined, and removing it has no effect', async () => {
   expect(await blobs.get('scored', 'nothing/here.jpg')).toBeUndefined();
   expect(await blobs.stat('scored', 'nothing/here.jpg')).toBeUndefined();
   await blobs.remove('scored', 'nothing/here.jpg');
@@ -35,7 +35,7 @@ test('what is not there is undefined, and removing it is harmless', async () => 
   );
 });
 
-test('a second put of an output changes no byte', async () => {
+test('a second put with onlyIfAbsent changes nothing', async () => {
   const name = 'job-1/00000000.jpg';
   expect(await blobs.put('scored', name, 'first', { onlyIfAbsent: true })).toBe('created');
   const before = await blobs.stat('scored', name);
@@ -44,7 +44,7 @@ test('a second put of an output changes no byte', async () => {
   expect(await blobs.stat('scored', name)).toEqual(before);
 });
 
-test('of many who put the same output at once, one creates it', async () => {
+test('one of several concurrent puts with onlyIfAbsent creates the blob', async () => {
   const name = 'job-1/00000001.jpg';
   const bodies = Array.from({ length: 12 }, (_, index) => `by ${index}`);
   const outcomes = await Promise.all(
@@ -54,7 +54,7 @@ test('of many who put the same output at once, one creates it', async () => {
   expect(String(await blobs.get('scored', name))).toBe(bodies[outcomes.indexOf('created')]);
 });
 
-test('a plain put replaces, and the etag tells', async () => {
+test('a plain put replaces the blob and changes its etag', async () => {
   await blobs.put('results', 'job-1/status.json', '{}');
   const before = await blobs.stat('results', 'job-1/status.json');
   expect(await blobs.put('results', 'job-1/status.json', '{"a":1}')).toBe('created');
@@ -64,7 +64,7 @@ test('a plain put replaces, and the etag tells', async () => {
   expect(after?.etag).not.toBe(before?.etag);
 });
 
-test('bytes that are no text come back as they were, and so does nothing at all', async () => {
+test('binary and empty blobs are returned unchanged', async () => {
   const bytes = randomBytes(4096);
   await blobs.put('frames', 'job-1/bytes.jpg', bytes);
   await blobs.put('frames', 'job-1/empty.jpg', '');
@@ -72,7 +72,7 @@ test('bytes that are no text come back as they were, and so does nothing at all'
   expect(await blobs.get('frames', 'job-1/empty.jpg')).toEqual(Buffer.alloc(0));
 });
 
-test('a file of 10 MB goes there and back, with progress and the etag of what was stored', async () => {
+test('putFile and getFile transfer 10 MB with progress, and putFile returns the etag', async () => {
   const [source, copy] = [path.join(folder, 'source'), path.join(folder, 'copy')];
   const bytes = randomBytes(10_000_000);
   await writeFile(source, bytes);
@@ -92,7 +92,7 @@ test('a file of 10 MB goes there and back, with progress and the etag of what wa
   }
 });
 
-test('a transfer stops when it is told to', async () => {
+test('a transfer with an aborted signal rejects and stores nothing', async () => {
   const source = path.join(folder, 'stopped');
   await writeFile(source, randomBytes(1_000_000));
   const signal = AbortSignal.abort();
@@ -102,7 +102,7 @@ test('a transfer stops when it is told to', async () => {
   expect(await blobs.stat('incoming', 'job-1/stopped.mp4')).toBeUndefined();
 });
 
-test('a listing holds what begins with the prefix, ascending, and nothing else', async () => {
+test('list returns the blobs with the prefix, ascending by name', async () => {
   const numbers = Array.from({ length: 50 }, (_, index) => String(index * 7919).padStart(8, '0'));
   const names = numbers.map((number) => `job-2/${number}.jpg`);
   await Promise.all(
@@ -119,23 +119,23 @@ test('a listing holds what begins with the prefix, ascending, and nothing else',
   expect(first).toMatchObject({ sizeBytes: names[0]?.length, lastModifiedAt: stat?.lastModifiedAt });
 });
 
-test('metadata comes with a listing that asks for it', async () => {
+test('list returns metadata only if withMetadata is set', async () => {
   const metadata = { beat: JSON.stringify({ state: 'idle', at: '2026-11-23T06:15:02Z' }) };
   await blobs.put('workers', 'vm-0', '', { metadata });
-  const [asked] = await Array.fromAsync(blobs.list('workers', { withMetadata: true }));
+  const [withMetadata] = await Array.fromAsync(blobs.list('workers', { withMetadata: true }));
   const [plain] = await Array.fromAsync(blobs.list('workers', {}));
-  expect(asked).toMatchObject({ name: 'vm-0', sizeBytes: 0, metadata });
+  expect(withMetadata).toMatchObject({ name: 'vm-0', sizeBytes: 0, metadata });
   expect(plain).toMatchObject({ name: 'vm-0', metadata: {} });
   expect(await blobs.stat('workers', 'vm-0')).toMatchObject({ metadata });
 });
 
-test('folders are the first parts of names, each once', async () => {
+test('listFolders returns each top-level folder once', async () => {
   for (const name of ['job-a/job.json', 'job-a/a.mp4', 'job-b/deep/down', 'bare.mp4'])
     await blobs.put('logs', name, '');
   expect(await Array.fromAsync(blobs.listFolders('logs'))).toEqual(['job-a', 'job-b']);
 });
 
-test('names in any script and with any sign round-trip', async () => {
+test('blob names may contain any script and special characters', async () => {
   const names = [
     'my holiday video.mp4',
     '100% sure%20really.mp4',
@@ -159,21 +159,21 @@ test('names in any script and with any sign round-trip', async () => {
   expect(await namesOf(blobs.list('incoming', { prefix: 'job-names/' }))).toEqual([]);
 });
 
-test('a copy is made once, and changes nothing that is there', async () => {
-  await blobs.put('incoming', 'drop/clip.mp4', 'the video', { metadata: { from: 'somebody' } });
+test('copy creates the target once and never changes it', async () => {
+  await blobs.put('incoming', 'drop/clip.mp4', 'the video', { metadata: { from: 'uploader' } });
   const etag = (await blobs.stat('incoming', 'drop/clip.mp4'))?.etag ?? '';
   const from = { container: 'incoming', name: 'drop/clip.mp4', etag } as const;
   const to = { container: 'incoming', name: 'job-copy/clip.mp4' } as const;
   const first = await blobs.copy(from, to);
   const copied = await blobs.stat('incoming', to.name);
-  expect(copied).toMatchObject({ sizeBytes: 9, isWhole: true });
+  expect(copied).toMatchObject({ sizeBytes: 9, isComplete: true });
   expect(first).toEqual({ kind: 'copied', etag: copied?.etag });
   expect(await blobs.copy(from, to)).toEqual(first);
   expect(await blobs.stat('incoming', to.name)).toEqual(copied);
   expect(String(await blobs.get('incoming', to.name))).toBe('the video');
 });
 
-test('what is no longer the source that was meant is not copied', async () => {
+test('copy reports a source that has changed or is gone, and copies nothing', async () => {
   await blobs.put('incoming', 'drop/other.mp4', 'first');
   const { etag = '' } = (await blobs.stat('incoming', 'drop/other.mp4')) ?? {};
   await blobs.put('incoming', 'drop/other.mp4', 'second');
@@ -187,7 +187,7 @@ test('what is no longer the source that was meant is not copied', async () => {
   expect(await blobs.stat('incoming', to.name)).toBeUndefined();
 });
 
-test('a blob with a snapshot is removed with it', async () => {
+test('remove also removes the snapshots of a blob', async () => {
   await blobs.put('incoming', 'drop/kept.mp4', 'x');
   const media = await storage.accounts.media.blobs(PATIENT);
   await media.getContainerClient('incoming').getBlobClient('drop/kept.mp4').createSnapshot();

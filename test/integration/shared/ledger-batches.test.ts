@@ -1,4 +1,4 @@
-/** Which batch of a job is sent next, and which is sent again. */
+/** Which batch of a job is claimed next, and which is claimed again. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import type { ClaimedBatch } from '../../../shared/redis/ledger-job.ts';
@@ -29,7 +29,7 @@ beforeEach(async () => {
   await connections.first.flushall();
 });
 
-/** Claims until there is nothing, within bounds. */
+/** Claims batches until none is left, at most 1,000. */
 async function claimBatches(by: Ledger, nowMs = 1): Promise<ClaimedBatch[]> {
   const claimed: ClaimedBatch[] = [];
   while (claimed.length < 1000) {
@@ -37,7 +37,7 @@ async function claimBatches(by: Ledger, nowMs = 1): Promise<ClaimedBatch[]> {
     if (batch === undefined) return claimed;
     claimed.push(batch);
   }
-  throw new Error('claimed 1,000 batches, and there was still one more');
+  throw new Error('claimed 1,000 batches, and more are left');
 }
 
 async function claimAll(by: Ledger, nowMs = 1): Promise<number[]> {
@@ -46,7 +46,7 @@ async function claimAll(by: Ledger, nowMs = 1): Promise<number[]> {
 
 const upTo = (end: number): number[] => Array.from({ length: end }, (_, index) => index);
 
-test('producers that claim at once get each batch once, and together all', async () => {
+test('producers that claim concurrently get each batch exactly once', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 995, batchSize: 5 });
   const claimed = await Promise.all(ledgers.map((one) => claimAll(one)));
   expect(claimed.flat().sort((a, b) => a - b)).toEqual(upTo(199));
@@ -54,7 +54,7 @@ test('producers that claim at once get each batch once, and together all', async
   expect(await ledger.job(JOB)).toMatchObject({ batchesOutstanding: 199, nextBatch: 199 });
 });
 
-test('a batch is claimed only when all its frames are stored, and the last short one when the split has counted', async () => {
+test('a batch is claimed only when all its frames are stored, and a last short batch only when the split has finished', async () => {
   await ledger.open(buildDefinition(JOB));
   expect(await ledger.claimBatch(JOB, 1)).toBeUndefined();
   await ledger.move(JOB, 'running');
@@ -71,14 +71,14 @@ test('a batch is claimed only when all its frames are stored, and the last short
   expect(await claimBatches(ledger)).toEqual([{ batchIndex: 2, frameStart: 20, frameEnd: 23 }]);
 });
 
-test('a job that is not running has nothing to claim', async () => {
+test('a job that is not running has no batch to claim', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 20, batchSize: 10 });
   await ledger.move(JOB, 'failed');
   expect(await ledger.claimBatch(JOB, 1)).toBeUndefined();
   expect(await ledger.claimBatch('job-unknown', 1)).toBeUndefined();
 });
 
-test('a batch with nothing left to do is skipped, and one with a single frame left is not', async () => {
+test('a fully resolved batch is skipped, and one with a single unresolved frame is not', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 45, batchSize: 10 });
   const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[18, 20] as [number, number]] }];
   await ledger.resolve(JOB, {
@@ -107,7 +107,7 @@ test('a batch is outstanding until its last frame is resolved', async () => {
   expect(await outstanding()).toBe(0);
 });
 
-test('what got no further since a time is claimed again, oldest first, before anything new', async () => {
+test('stale batches are claimed again, oldest first, before new ones', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 50, batchSize: 10 });
   for (const nowMs of [100, 200, 300]) await ledger.claimBatch(JOB, nowMs);
   expect(await ledger.requeueStale(JOB, 100)).toBe(0);
@@ -122,7 +122,7 @@ test('what got no further since a time is claimed again, oldest first, before an
   });
 });
 
-test('progress puts off the time at which a batch is stale, and a repeated result does not', async () => {
+test('progress postpones the time at which a batch is stale, and a result without new frames does not', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 20, batchSize: 10 });
   await claimAll(ledger, 100);
   const part = {
@@ -138,7 +138,7 @@ test('progress puts off the time at which a batch is stale, and a repeated resul
   expect(await claimAll(ledger, 700)).toEqual([1]);
 });
 
-test('producers that requeue at once do it once', async () => {
+test('producers that requeue concurrently requeue each batch once', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 200, batchSize: 10 });
   await claimAll(ledger, 100);
   const requeued = await Promise.all(ledgers.map((one) => one.requeueStale(JOB, 101)));
@@ -148,7 +148,7 @@ test('producers that requeue at once do it once', async () => {
   );
 });
 
-test('a batch that was resolved while it waited to be sent again is not', async () => {
+test('a stale batch that is resolved before it is claimed again is skipped', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 30, batchSize: 10 });
   await claimAll(ledger, 100);
   await ledger.requeueStale(JOB, 101);

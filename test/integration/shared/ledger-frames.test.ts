@@ -1,4 +1,4 @@
-/** Which frames of a job are scored or failed, each counted once. */
+/** The counts of a job's scored and failed frames: each frame is counted once. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Ledger } from '../../../shared/redis/ledger.ts';
@@ -9,7 +9,7 @@ import { type Connections, connect } from '../../support/test-redis.ts';
 let server: TestRedis;
 let connections: Connections;
 let ledger: Ledger;
-/** The same ledger, as another producer sees it. */
+/** The same ledger, through the connection of another producer. */
 let other: Ledger;
 
 beforeAll(async () => {
@@ -35,9 +35,9 @@ const counts = async (jobId: string) => {
   return { framesScored, framesFailed };
 };
 
-test('a frame is counted once, however often it is told', async () => {
+test('a frame is counted once however often its result is repeated', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
-  const told = {
+  const result = {
     batchIndex: 0,
     scored: [
       [0, 5],
@@ -46,8 +46,8 @@ test('a frame is counted once, however often it is told', async () => {
     failed: failedFrames([5, 7]),
     nowMs: 1,
   } as const;
-  expect(await ledger.resolve('job-1', told)).toMatchObject({ newlyScored: 7, newlyFailed: 2 });
-  expect(await other.resolve('job-1', told)).toMatchObject({ newlyScored: 0, newlyFailed: 0 });
+  expect(await ledger.resolve('job-1', result)).toMatchObject({ newlyScored: 7, newlyFailed: 2 });
+  expect(await other.resolve('job-1', result)).toMatchObject({ newlyScored: 0, newlyFailed: 0 });
   expect(await counts('job-1')).toEqual({ framesScored: 7, framesFailed: 2 });
   const overlapping = { batchIndex: null, scored: [[4, 12]], failed: [], nowMs: 2 } as const;
   await ledger.resolve('job-1', overlapping);
@@ -55,9 +55,9 @@ test('a frame is counted once, however often it is told', async () => {
   expect((await ledger.job('job-1'))?.scoringSinceMs).toBe(1);
 });
 
-test('results told at once by many count each frame once', async () => {
+test('concurrent results count each frame once', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 64, batchSize: 8 });
-  const told = await Promise.all(
+  const counted = await Promise.all(
     Array.from({ length: 24 }, (_, index) =>
       (index % 2 === 0 ? ledger : other).resolve('job-1', {
         batchIndex: index % 8,
@@ -67,11 +67,11 @@ test('results told at once by many count each frame once', async () => {
       }),
     ),
   );
-  expect(told.reduce((sum, { newlyScored }) => sum + newlyScored, 0)).toBe(64);
+  expect(counted.reduce((sum, { newlyScored }) => sum + newlyScored, 0)).toBe(64);
   expect(await counts('job-1')).toEqual({ framesScored: 64, framesFailed: 0 });
 });
 
-test('a frame that failed and was scored after all is no failure any more, and a late failure of a scored one is none', async () => {
+test('a failed frame that is scored later counts as scored, and a late failure of a scored frame is ignored', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
   await ledger.resolve('job-1', {
     batchIndex: 0,

@@ -1,4 +1,4 @@
-/** How far a job has come, what is said about it, and what the ledger knows of the fleet. */
+/** The progress and the warnings of a job, and the rates and engines of the fleet. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Ledger } from '../../../shared/redis/ledger.ts';
@@ -26,7 +26,7 @@ beforeEach(async () => {
 const score = (...scored: [number, number][]) =>
   ledger.resolve('job-1', { batchIndex: null, scored, failed: [], nowMs: 1 });
 
-test('the frames resolved without a gap are found from every start, across the borders of bytes', async () => {
+test('resolvedUpTo finds the end of a gapless run from any start, across byte boundaries', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 40, batchSize: 40 });
   await score([0, 7], [8, 16], [17, 33]);
   const upTo = await Promise.all(
@@ -40,7 +40,7 @@ test('the frames resolved without a gap are found from every start, across the b
   expect(upTo).toEqual(expected);
 });
 
-test('failed frames are resolved, too', async () => {
+test('failed frames count as resolved', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 40, batchSize: 40 });
   const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[3, 5] as [number, number]] }];
   await ledger.resolve('job-1', {
@@ -55,18 +55,18 @@ test('failed frames are resolved, too', async () => {
   expect(await ledger.resolvedUpTo('job-1', 0)).toBe(9);
 });
 
-test('a job without a resolved frame has none', async () => {
+test('resolvedUpTo returns its start if no frame is resolved', async () => {
   expect(await ledger.resolvedUpTo('job-1', 0)).toBe(0);
   expect(await ledger.resolvedUpTo('job-1', 5000)).toBe(5000);
 });
 
 test.for([0, 1, 7, 8, 1021, 1024])(
-  'asking again and again from frame %d gets through more than 1,024 frames',
+  'repeated calls of resolvedUpTo from frame %d advance past 1,024 frames',
   async (start) => {
     await openSplitJob(ledger, 'job-1', { frameCount: 5000, batchSize: 500 });
     await score([0, 3333]);
     let index: number = start;
-    for (let asked = 0; asked < 10; asked += 1) {
+    for (let call = 0; call < 10; call += 1) {
       const next = await ledger.resolvedUpTo('job-1', index);
       expect(next - index).toBeLessThanOrEqual(1024);
       if (next === index) break;
@@ -76,7 +76,7 @@ test.for([0, 1, 7, 8, 1021, 1024])(
   },
 );
 
-test('the size of a batch is what the first producer said; the rest of the plan is the newest', async () => {
+test('planSplit keeps the first batch size and replaces the rest of the plan', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
   await ledger.planSplit('job-1', { batchSize: 25, framesExpected: 90, megapixelsPerFrame: 2.1 });
   expect(await ledger.job('job-1')).toMatchObject({
@@ -86,7 +86,7 @@ test('the size of a batch is what the first producer said; the rest of the plan 
   });
 });
 
-test('the split, when it has counted, corrects what was expected', async () => {
+test('finishSplit corrects the expected frame count', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
   await ledger.recordSplit('job-1', 48);
   await ledger.finishSplit('job-1', 97);
@@ -99,14 +99,14 @@ test('the split, when it has counted, corrects what was expected', async () => {
   });
 });
 
-test('a warning is said once, however often it is found', async () => {
+test('a repeated warning is stored once', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 1, batchSize: 1 });
   for (const sentence of ['no chapters', 'no subtitles', 'no chapters', 'no chapters'])
     await ledger.warn('job-1', sentence);
   expect((await ledger.job('job-1'))?.warnings.toSorted()).toEqual(['no chapters', 'no subtitles']);
 });
 
-test('a rate starts at its first measurement, and follows a change slowly', async () => {
+test('a rate starts with its first measurement and follows changes smoothly', async () => {
   expect(await ledger.rate('painter')).toBeUndefined();
   await ledger.recordRate('painter', 10);
   expect(await ledger.rate('painter')).toBe(10);
@@ -119,7 +119,7 @@ test('a rate starts at its first measurement, and follows a change slowly', asyn
   expect(await ledger.rate('upscaler')).toBeUndefined();
 });
 
-test('engines that nobody has reported for a minute are taken for none', async () => {
+test('engines returns 0 a minute after the last report', async () => {
   expect(await ledger.engines()).toBe(0);
   await ledger.recordEngines(7);
   expect(await ledger.engines()).toBe(7);
@@ -131,7 +131,7 @@ test('engines that nobody has reported for a minute are taken for none', async (
   expect(await ledger.engines()).toBe(0);
 });
 
-test('a closed job is listed no longer, is known for a while, and leaves nothing for ever', async () => {
+test('a closed job is not listed, stays known for a while, and all its keys expire', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 20, batchSize: 10 });
   await openSplitJob(ledger, 'job-2', { frameCount: 20, batchSize: 10 });
   await ledger.claimBatch('job-1', 1);

@@ -1,4 +1,4 @@
-/** A job that has ended may be forgotten and opened again; whoever still means the old one changes nothing. */
+/** A job that has ended can be forgotten and opened again. Updates that refer to the old job have no effect. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Ledger } from '../../../shared/redis/ledger.ts';
@@ -38,7 +38,7 @@ async function endAndForget(): Promise<void> {
   await ledger.forget(JOB);
 }
 
-test('an open job is not forgotten, whatever state it is in', async () => {
+test('an open job is not forgotten in any state', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 40, batchSize: 10 });
   expect(await ledger.forget(JOB)).toBe(false);
   await ledger.move(JOB, 'failed');
@@ -47,7 +47,7 @@ test('an open job is not forgotten, whatever state it is in', async () => {
   expect(await ledger.job(JOB)).toMatchObject({ state: 'failed' });
 });
 
-test('a job that is closed is forgotten with all that was known of it, and opens as new', async () => {
+test('a closed job is forgotten completely and can be opened as new', async () => {
   await endAndForget();
   expect(await connections.first.keys(`*${JOB}*`)).toEqual([]);
   expect(await ledger.isKnown(JOB)).toBe(false);
@@ -64,7 +64,7 @@ test('a job that is not terminal is not closed', async () => {
   expect(await ledger.isOpen(JOB)).toBe(true);
 });
 
-test('whoever still means the job as it was before neither moves nor closes it', async () => {
+test('move and close with the epoch of the old job have no effect', async () => {
   await endAndForget();
   await ledger.open(buildDefinition(JOB, {}, SECOND));
   expect(await ledger.move(JOB, 'running', { epoch: FIRST })).toBe(false);
@@ -77,7 +77,7 @@ test('whoever still means the job as it was before neither moves nor closes it',
   expect(await ledger.isOpen(JOB)).toBe(false);
 });
 
-test('late words about a job that was forgotten, or lost with Redis, do not keep it from being opened', async () => {
+test('late updates of a forgotten job do not prevent it from being opened', async () => {
   await endAndForget();
   await ledger.recordSplit(JOB, 30);
   await ledger.recordStitched(JOB, 20);

@@ -1,4 +1,4 @@
-/** Jobs in the ledger; `ledger-frames.test.ts` and `ledger-batches.test.ts` have what they are made of. */
+/** Jobs in the ledger. Their frames and batches are tested in `ledger-frames.test.ts` and `ledger-batches.test.ts`. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { JOB_STATES, type JobState } from '../../../shared/contract/job.ts';
@@ -10,7 +10,7 @@ import { type Connections, connect } from '../../support/test-redis.ts';
 let server: TestRedis;
 let connections: Connections;
 let ledger: Ledger;
-/** The same ledger, as another producer sees it. */
+/** The same ledger, through the connection of another producer. */
 let other: Ledger;
 
 beforeAll(async () => {
@@ -28,7 +28,7 @@ beforeEach(async () => {
   await connections.first.flushall();
 });
 
-test('of producers that open a job at once one does, and its definition stands', async () => {
+test('one of several producers that open a job concurrently succeeds, and its definition stays', async () => {
   const definitions = Array.from({ length: 8 }, (_, epoch) => buildDefinition('job-1', {}, epoch));
   const opened = await Promise.all(
     definitions.map((one, index) => (index % 2 === 0 ? ledger : other).open(one)),
@@ -53,7 +53,7 @@ test('an unknown job is undefined, and cannot be moved', async () => {
   expect(await ledger.openJobs()).toEqual([]);
 });
 
-test('open jobs are listed by the time they were opened', async () => {
+test('openJobs is ordered by the time of opening', async () => {
   await ledger.open(buildDefinition('job-late', {}, 300));
   await ledger.open(buildDefinition('job-early', {}, 100));
   await ledger.open(buildDefinition('job-middle', {}, 200));
@@ -64,7 +64,7 @@ test('open jobs are listed by the time they were opened', async () => {
   ]);
 });
 
-/** Every path that a job may take; what is not here is refused. */
+/** All allowed moves. */
 const ALLOWED: readonly [JobState, JobState][] = [
   ['waiting', 'running'],
   ['waiting', 'failed'],
@@ -72,30 +72,27 @@ const ALLOWED: readonly [JobState, JobState][] = [
   ['running', 'failed'],
 ];
 
-test.for(JOB_STATES)(
-  'a job that is %s moves only where the drawing says, and what is terminal stays',
-  async (from) => {
-    const way: Record<JobState, JobState[]> = {
-      waiting: [],
-      running: ['running'],
-      completed: ['running', 'completed'],
-      failed: ['failed'],
-    };
-    for (const to of JOB_STATES) {
-      const jobId = `job-${from}-${to}`;
-      await ledger.open(buildDefinition(jobId));
-      for (const state of way[from]) expect(await ledger.move(jobId, state)).toBe(true);
-      const isAllowed = ALLOWED.some(([a, b]) => a === from && b === to);
-      const result = { blobName: 'changed', sizeBytes: 1 };
-      expect(await ledger.move(jobId, to, { result }), `${from} to ${to}`).toBe(isAllowed);
-      const job = await other.job(jobId);
-      expect(job?.state).toBe(isAllowed ? to : from);
-      expect(job?.result).toEqual(isAllowed ? result : undefined);
-    }
-  },
-);
+test.for(JOB_STATES)('a job that is %s allows only the moves of the state machine', async (from) => {
+  const way: Record<JobState, JobState[]> = {
+    waiting: [],
+    running: ['running'],
+    completed: ['running', 'completed'],
+    failed: ['failed'],
+  };
+  for (const to of JOB_STATES) {
+    const jobId = `job-${from}-${to}`;
+    await ledger.open(buildDefinition(jobId));
+    for (const state of way[from]) expect(await ledger.move(jobId, state)).toBe(true);
+    const isAllowed = ALLOWED.some(([a, b]) => a === from && b === to);
+    const result = { blobName: 'changed', sizeBytes: 1 };
+    expect(await ledger.move(jobId, to, { result }), `${from} to ${to}`).toBe(isAllowed);
+    const job = await other.job(jobId);
+    expect(job?.state).toBe(isAllowed ? to : from);
+    expect(job?.result).toEqual(isAllowed ? result : undefined);
+  }
+});
 
-test('of a completion and a failure at once one wins, and only its words are kept', async () => {
+test('of a concurrent completion and failure, one wins, and only its fields are stored', async () => {
   const result = { blobName: 'job/a.mp4', sizeBytes: 5 };
   const error = { code: 'INTERNAL', message: 'with "quotes", -- and\nlines', hint: null };
   for (let round = 0; round < 20; round += 1) {

@@ -38,7 +38,7 @@ describe.each(['producer', 'scaler', 'worker'] as const)('the %s', (room) => {
       FRAMEFLEET_SYSTEM_STORAGE: SILENT_STORAGE,
       FRAMEFLEET_REDIS_URL: `redis://${NOBODY}`,
     });
-    expect(said).toMatch(/Cannot reach the (media|system) storage: it does not answer/);
+    expect(said).toMatch(/Cannot reach the (media|system) storage: it does not respond/);
     expect(status).toBe(69);
   });
 });

@@ -1,4 +1,4 @@
-/** Storage that stays bad, asks for time, or fails at random: calls are bounded, spaced, and lose nothing. */
+/** Storage calls under lasting or random faults and with Retry-After: they are bounded and spaced, and lose nothing. */
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -57,8 +57,8 @@ beforeEach(async () => {
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** The first `times` of these operations meet the fault. */
-function meet(fault: Fault, operation: StorageOperation, times = Infinity): void {
+/** Injects the fault into the first `times` operations of this kind. */
+function inject(fault: Fault, operation: StorageOperation, times = Infinity): void {
   let left = times;
   proxy.faults = (request) => {
     if (request.operation !== operation || left <= 0) return undefined;
@@ -67,7 +67,7 @@ function meet(fault: Fault, operation: StorageOperation, times = Infinity): void
   };
 }
 
-/** Milliseconds from each of these requests to the next. */
+/** Milliseconds between consecutive requests of this kind. */
 function gapsMs(operation: StorageOperation): number[] {
   const times = proxy.requests.of(operation).map(({ atMs }) => atMs);
   return times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0));
@@ -78,25 +78,25 @@ test.each<[Fault, object]>([
   [{ kind: 'reset-body' }, { code: 'ECONNRESET' }],
   [{ kind: 'lose-answer' }, { code: 'ECONNRESET' }],
   [{ kind: 'busy' }, { statusCode: 503, code: 'ServerBusy' }],
-])('a get that always meets %o fails after its tries, and they are spaced', async (fault, error) => {
-  meet(fault, 'get');
+])('a get with the lasting fault %o fails after its tries, with waits between them', async (fault, error) => {
+  inject(fault, 'get');
   await expect(blobs.get('scored', NAME)).rejects.toMatchObject(error);
   expect(proxy.requests.total).toBe(POLICY.tries);
   for (const gapMs of gapsMs('get')) expect(gapMs).toBeGreaterThanOrEqual(POLICY.delayMs - 1);
 });
 
 test.each<Fault>([{ kind: 'stall' }, { kind: 'stall-body' }])(
-  'a get that always meets $kind fails after its tries, and says that nothing was heard',
+  'a get with the lasting fault $kind fails after its tries with STORAGE_UNAVAILABLE',
   async (fault) => {
     const hasty = await openBlobStore(proxy.accounts, { ...POLICY, tryTimeoutMs: 300 });
-    meet(fault, 'get');
+    inject(fault, 'get');
     await expect(hasty.get('scored', NAME)).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
     expect(proxy.requests.total).toBe(POLICY.tries);
     for (const gapMs of gapsMs('get')) expect(gapMs).toBeGreaterThanOrEqual(300 + POLICY.delayMs - 2);
   },
 );
 
-test('a queue that is always busy fails after its tries, with its own answer', async () => {
+test('queue calls fail after their tries with the error of a queue that stays busy', async () => {
   for (const [operation, call] of [
     ['receive', () => queue.receive(LONG)],
     ['update', () => queue.update({ messageId: 'm', popReceipt: 'r', text: TEXT }, LONG)],
@@ -105,21 +105,21 @@ test('a queue that is always busy fails after its tries, with its own answer', a
     ['metadata', () => queue.countApprox()],
   ] as const) {
     proxy.requests.clear();
-    meet({ kind: 'busy' }, operation);
+    inject({ kind: 'busy' }, operation);
     await expect(call()).rejects.toMatchObject({ statusCode: 503, code: 'ServerBusy' });
     expect(proxy.requests.total).toBe(POLICY.tries);
   }
 });
 
-test('what is refused is asked once', async () => {
-  await expect(queue.remove({ messageId: 'nobody', popReceipt: 'r' })).rejects.toThrow('lost');
+test('a call with a permanent error is not retried', async () => {
+  await expect(queue.remove({ messageId: 'unknown', popReceipt: 'r' })).rejects.toThrow('lost');
   expect(await blobs.get('scored', 'nothing/here.jpg')).toBeUndefined();
   expect(await blobs.put('scored', NAME, 'late', { onlyIfAbsent: true })).toBe('exists');
   expect(proxy.requests.total).toBe(3);
 });
 
-test('a service that asks for a second is left alone for a second', async () => {
-  meet({ kind: 'busy', retryAfterSeconds: 1 }, 'receive', 1);
+test('a retry waits for the second that Retry-After requests', async () => {
+  inject({ kind: 'busy', retryAfterSeconds: 1 }, 'receive', 1);
   await queue.receive(LONG);
   const [gapMs] = gapsMs('receive');
   expect(proxy.requests.total).toBe(2);
@@ -127,8 +127,8 @@ test('a service that asks for a second is left alone for a second', async () => 
   expect(gapMs).toBeLessThan(3_000);
 });
 
-test('a service that asks for more time than a call has is not asked again, and the call ends at once', async () => {
-  meet({ kind: 'busy', retryAfterSeconds: 60 }, 'get');
+test('a call fails at once if Retry-After exceeds its time', async () => {
+  inject({ kind: 'busy', retryAfterSeconds: 60 }, 'get');
   const startedAtMs = systemClock.monotonicMs();
   await expect(blobs.get('scored', NAME)).rejects.toMatchObject({ statusCode: 503 });
   expect(systemClock.monotonicMs() - startedAtMs).toBeLessThan(2_000);
@@ -136,35 +136,35 @@ test('a service that asks for more time than a call has is not asked again, and 
 });
 
 test.each<[string, Fault]>([
-  ['while nothing is heard', { kind: 'stall' }],
-  ['while half an answer is', { kind: 'stall-body' }],
+  ['while it waits for a response', { kind: 'stall' }],
+  ['while it receives a body', { kind: 'stall-body' }],
   ['between two tries', { kind: 'busy', retryAfterSeconds: 10 }],
-])('an aborted call ends %s, with the reason, and asks no more', async (_when, fault) => {
-  meet(fault, 'get');
+])('a call aborted %s rejects with the reason and sends no more requests', async (_when, fault) => {
+  inject(fault, 'get');
   const stopping = new AbortController();
   const call = blobs.get('scored', NAME, { signal: stopping.signal });
-  await eventually('it was asked', () => proxy.requests.total === 1);
+  await eventually('the first request arrives', () => proxy.requests.total === 1);
   stopping.abort(new Error('the service is stopping'));
   await expect(call).rejects.toThrow('the service is stopping');
   expect(proxy.requests.total).toBe(1);
 });
 
-test('a call whose time is over says so, in mid-try', async () => {
+test('a call rejects when its time is over, even during a try', async () => {
   const hasty = await openBlobStore(proxy.accounts, { ...POLICY, callTimeoutMs: 500 });
-  meet({ kind: 'stall' }, 'stat');
+  inject({ kind: 'stall' }, 'stat');
   await expect(hasty.stat('scored', NAME)).rejects.toMatchObject({
     code: 'STORAGE_UNAVAILABLE',
-    message: 'Storage did not answer within 500 ms.',
+    message: 'Storage did not respond within 500 ms.',
   });
   expect(proxy.requests.total).toBe(1);
 });
 
 test.each<Fault>([{ kind: 'stall' }, { kind: 'reset' }, { kind: 'lose-answer' }, { kind: 'busy' }])(
-  'a file whose upload meets $kind is sent again from its start',
+  'an upload of a file with the fault $kind is sent again from the start',
   async (fault) => {
     const [source, bytes] = [path.join(folder, 'source'), randomBytes(3_000_000)];
     await writeFile(source, bytes);
-    meet(fault, 'put', 1);
+    inject(fault, 'put', 1);
     const sent: number[] = [];
     await blobs.putFile('incoming', 'job-1/a.mp4', source, { onProgress: (count) => sent.push(count) });
     expect(sent.at(-1)).toBe(bytes.length);
@@ -174,22 +174,22 @@ test.each<Fault>([{ kind: 'stall' }, { kind: 'reset' }, { kind: 'lose-answer' },
   },
 );
 
-test('a file that takes far longer than a small call may is sent once, as long as it moves', async () => {
+test('an upload of a file may exceed the time of a call as long as bytes move', async () => {
   const [source, bytes] = [path.join(folder, 'long'), randomBytes(30_000_000)];
   await writeFile(source, bytes);
-  // A busy machine is not taken for a silent one; the file takes three times as long as a call may.
+  // The try time-out tolerates a busy machine. The upload takes three times as long as a call may take.
   const hasty = await openBlobStore(proxy.accounts, {
     ...POLICY,
     tryTimeoutMs: 60_000,
     callTimeoutMs: 2_000,
   });
-  meet({ kind: 'slow', bytesPerSecond: 5_000_000 }, 'put');
+  inject({ kind: 'slow', bytesPerSecond: 5_000_000 }, 'put');
   await hasty.putFile('incoming', 'job-1/long.mp4', source);
   expect(proxy.requests.count('put')).toBe(1);
   expect(await storage.blobs.stat('incoming', 'job-1/long.mp4')).toMatchObject({ sizeBytes: bytes.length });
 });
 
-test('a file that cannot be read fails the upload, and nothing is sent again', async () => {
+test('an upload of an unreadable file fails without a retry', async () => {
   await expect(blobs.putFile('incoming', 'job-1/folder.mp4', folder)).rejects.toMatchObject({
     code: 'EISDIR',
   });
@@ -197,32 +197,32 @@ test('a file that cannot be read fails the upload, and nothing is sent again', a
 });
 
 test.each<Fault>([{ kind: 'stall-body' }, { kind: 'reset-body' }])(
-  'a large file whose download meets $kind goes on where it broke off',
+  'a download of a large file with the fault $kind resumes where it broke off',
   async (fault) => {
     const [copy, bytes] = [path.join(folder, 'copy'), randomBytes(36 * 1024 * 1024)];
     await storage.blobs.put('incoming', 'job-1/large.mp4', bytes);
-    meet(fault, 'get', 1);
+    inject(fault, 'get', 1);
     await blobs.getFile('incoming', 'job-1/large.mp4', copy);
     expect(sha256(await readFile(copy))).toBe(sha256(bytes));
     expect(proxy.requests.count('get')).toBe(2);
   },
 );
 
-test('a download of a large file stops when it is told to, though nothing more comes', async () => {
+test('an aborted download of a large file rejects even if it has stalled', async () => {
   await storage.blobs.put('incoming', 'job-1/large.mp4', Buffer.alloc(36 * 1024 * 1024));
-  meet({ kind: 'stall-body' }, 'get');
+  inject({ kind: 'stall-body' }, 'get');
   const stopping = new AbortController();
-  let isUnderWay = false;
+  let hasStarted = false;
   const call = blobs.getFile('incoming', 'job-1/large.mp4', path.join(folder, 'stopped'), {
     signal: stopping.signal,
-    onProgress: () => (isUnderWay = true),
+    onProgress: () => (hasStarted = true),
   });
-  await eventually('the first of it came', () => isUnderWay);
+  await eventually('the first bytes arrive', () => hasStarted);
   stopping.abort();
   await expect(call).rejects.toThrow(/abort/i);
 });
 
-test.each([1, 2])('a bad minute loses no output and no message: seed %i', async (seed) => {
+test.each([1, 2])('random faults lose no output and no message: seed %i', async (seed) => {
   const patient = { ...POLICY, tries: 8, tryTimeoutMs: 600, delayMs: 10, delayMaxMs: 40 };
   const store = await openBlobStore(proxy.accounts, patient);
   const sender = await openWorkQueue(proxy.accounts.system, 'frame-batches', patient, patient);

@@ -1,4 +1,4 @@
-/** One fault of storage to each call of ours: what comes out, and what it costs. */
+/** Each storage call with one fault: its result, and the number of tries. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { type BlobStore, openBlobStore } from '../../../shared/azure/blob-store.ts';
@@ -16,7 +16,7 @@ import { type Fault, type StorageProxy, startStorageProxy } from '../../support/
 import type { StorageOperation } from '../../support/storage-request.ts';
 import { type TestQueue, mustReceive, openTestQueue } from '../../support/test-queue.ts';
 
-/** Long enough for a machine whose cores are shared, short enough for a test that waits for it. */
+/** The try time-out tolerates a busy machine, and is short enough for tests that wait for it. */
 const POLICY: RetryPolicy = {
   tries: 3,
   tryTimeoutMs: 1_000,
@@ -28,17 +28,17 @@ const SHORT = { visibilityTimeoutSeconds: 1 };
 const LONG = { visibilityTimeoutSeconds: 600 };
 const TEXT = 'bWVzc2FnZQ==';
 const NAME = 'job-1/00000000.jpg';
-const BYTES = Buffer.from('a frame, or what stands for one');
+const BYTES = Buffer.from('the bytes of a frame');
 
-/** Nothing is carried out; the try fails. */
+/** The operation is not carried out, and the try fails. */
 const BEFORE: readonly Fault[] = [{ kind: 'stall' }, { kind: 'reset' }, { kind: 'busy' }];
-/** What was asked is carried out; the caller does not hear of it. */
+/** The operation is carried out, but the caller receives no response. */
 const AFTER: readonly Fault[] = [{ kind: 'lose-answer' }, { kind: 'stall-body' }, { kind: 'reset-body' }];
 
 let storage: TestStorage;
 let proxy: StorageProxy;
 let blobs: BlobStore;
-/** The same queue twice: as it is, and behind the proxy. */
+/** The same queue, without the proxy and through it. */
 let direct: TestQueue;
 let queue: WorkQueue;
 
@@ -60,8 +60,8 @@ beforeEach(async () => {
   await storage.blobs.remove('scored', NAME);
 });
 
-/** The first of these operations meets the fault; returns how many there were when the call is over. */
-async function once<T>(
+/** Runs the call with the fault on the first such operation. Returns the result and the number of tries. */
+async function callWithFault<T>(
   fault: Fault,
   operation: StorageOperation,
   call: () => Promise<T>,
@@ -77,7 +77,7 @@ async function once<T>(
   return { result, tries: proxy.requests.count(operation) };
 }
 
-async function received(): Promise<ReceivedMessage> {
+async function receiveOne(): Promise<ReceivedMessage> {
   await direct.queue.send(TEXT);
   return mustReceive(direct.queue, LONG);
 }
@@ -85,7 +85,7 @@ async function received(): Promise<ReceivedMessage> {
 const fulfilled = (value: unknown) => ({ status: 'fulfilled', value });
 const leaseLost = { status: 'rejected', reason: expect.any(LeaseLostError) };
 
-test('without faults the proxy is not noticed', async () => {
+test('the proxy passes on calls unchanged without faults', async () => {
   expect(await blobs.put('scored', NAME, BYTES)).toBe('created');
   expect(await blobs.get('scored', NAME)).toEqual(BYTES);
   await queue.send(TEXT);
@@ -98,19 +98,16 @@ test('without faults the proxy is not noticed', async () => {
   expect(proxy.requests.count('metadata')).toBe(2);
 });
 
-test.each([...BEFORE, ...AFTER])(
-  'a get that meets $kind gets the bytes with its second try',
-  async (fault) => {
-    await storage.blobs.put('scored', NAME, BYTES);
-    const { result, tries } = await once(fault, 'get', () => blobs.get('scored', NAME));
-    expect(result).toEqual(fulfilled(BYTES));
-    expect(tries).toBe(2);
-  },
-);
+test.each([...BEFORE, ...AFTER])('a get with the fault $kind succeeds at the second try', async (fault) => {
+  await storage.blobs.put('scored', NAME, BYTES);
+  const { result, tries } = await callWithFault(fault, 'get', () => blobs.get('scored', NAME));
+  expect(result).toEqual(fulfilled(BYTES));
+  expect(tries).toBe(2);
+});
 
-describe('what was not carried out is carried out by the second try', () => {
-  test.each(BEFORE)('a put that meets $kind creates', async (fault) => {
-    const { result, tries } = await once(fault, 'put', () =>
+describe('when the first try was not carried out', () => {
+  test.each(BEFORE)('a put with the fault $kind creates the blob at the second try', async (fault) => {
+    const { result, tries } = await callWithFault(fault, 'put', () =>
       blobs.put('scored', NAME, BYTES, { onlyIfAbsent: true }),
     );
     expect(result).toEqual(fulfilled('created'));
@@ -118,43 +115,43 @@ describe('what was not carried out is carried out by the second try', () => {
     expect(tries).toBe(2);
   });
 
-  test.each(BEFORE)('a send that meets $kind sends one message', async (fault) => {
-    const { result, tries } = await once(fault, 'send', () => queue.send(TEXT));
+  test.each(BEFORE)('a send with the fault $kind sends one message', async (fault) => {
+    const { result, tries } = await callWithFault(fault, 'send', () => queue.send(TEXT));
     expect(result.status).toBe('fulfilled');
     expect(await direct.queue.countApprox()).toBe(1);
     expect(tries).toBe(2);
   });
 
   test.each(BEFORE)(
-    'a receive that meets $kind receives, and no delivery is counted twice',
+    'a receive with the fault $kind receives the message with a dequeue count of 1',
     async (fault) => {
       await direct.queue.send(TEXT);
-      const { result, tries } = await once(fault, 'receive', () => queue.receive(LONG));
+      const { result, tries } = await callWithFault(fault, 'receive', () => queue.receive(LONG));
       expect(result).toMatchObject(fulfilled({ text: TEXT, dequeueCount: 1 }));
       expect(tries).toBe(2);
     },
   );
 
-  test.each(BEFORE)('an update that meets $kind renews', async (fault) => {
-    const message = await received();
-    const { result, tries } = await once(fault, 'update', () => queue.update(message, LONG));
+  test.each(BEFORE)('an update with the fault $kind renews the lease', async (fault) => {
+    const message = await receiveOne();
+    const { result, tries } = await callWithFault(fault, 'update', () => queue.update(message, LONG));
     expect(result).toEqual(fulfilled(expect.any(String)));
     expect(result).not.toEqual(fulfilled(message.popReceipt));
     expect(tries).toBe(2);
   });
 
-  test.each(BEFORE)('a removal that meets $kind removes', async (fault) => {
-    const message = await received();
-    const { result, tries } = await once(fault, 'remove', () => queue.remove(message));
+  test.each(BEFORE)('a removal with the fault $kind removes the message', async (fault) => {
+    const message = await receiveOne();
+    const { result, tries } = await callWithFault(fault, 'remove', () => queue.remove(message));
     expect(result.status).toBe('fulfilled');
     expect(await direct.queue.countApprox()).toBe(0);
     expect(tries).toBe(2);
   });
 });
 
-describe('what was carried out is found done by the second try', () => {
-  test.each(AFTER)('a put that meets $kind finds its own output there', async (fault) => {
-    const { result, tries } = await once(fault, 'put', () =>
+describe('when the first try was carried out', () => {
+  test.each(AFTER)('a put with the fault $kind finds its own blob at the second try', async (fault) => {
+    const { result, tries } = await callWithFault(fault, 'put', () =>
       blobs.put('scored', NAME, BYTES, { onlyIfAbsent: true }),
     );
     expect(result).toEqual(fulfilled('exists'));
@@ -162,46 +159,52 @@ describe('what was carried out is found done by the second try', () => {
     expect(tries).toBe(2);
   });
 
-  test.each(AFTER)('a send that meets $kind sends two: a batch worked twice is harmless', async (fault) => {
-    const { result, tries } = await once(fault, 'send', () => queue.send(TEXT));
+  test.each(AFTER)('a send with the fault $kind sends two messages, which is harmless', async (fault) => {
+    const { result, tries } = await callWithFault(fault, 'send', () => queue.send(TEXT));
     expect(result.status).toBe('fulfilled');
     expect(await direct.queue.countApprox()).toBe(2);
     expect(tries).toBe(2);
   });
 
-  test.each(AFTER)('a receive that meets $kind sees nothing, and the message comes back', async (fault) => {
-    await direct.queue.send(TEXT);
-    const { result, tries } = await once(fault, 'receive', () => queue.receive(SHORT));
-    const again =
-      result.status === 'fulfilled' && result.value !== undefined
-        ? result.value
-        : await eventually('the message comes back', () => queue.receive(LONG));
-    expect(again).toMatchObject({ text: TEXT, dequeueCount: 2 });
-    expect(tries).toBe(2);
-  });
+  test.each(AFTER)(
+    'a receive with the fault $kind misses the message, which becomes visible again',
+    async (fault) => {
+      await direct.queue.send(TEXT);
+      const { result, tries } = await callWithFault(fault, 'receive', () => queue.receive(SHORT));
+      const again =
+        result.status === 'fulfilled' && result.value !== undefined
+          ? result.value
+          : await eventually('the message is visible again', () => queue.receive(LONG));
+      expect(again).toMatchObject({ text: TEXT, dequeueCount: 2 });
+      expect(tries).toBe(2);
+    },
+  );
 
-  test.each(AFTER)('an update that meets $kind has lost its receipt, and says so', async (fault) => {
-    const message = await received();
-    const { result, tries } = await once(fault, 'update', () => queue.update(message, LONG));
+  test.each(AFTER)('an update with the fault $kind rejects with LeaseLostError', async (fault) => {
+    const message = await receiveOne();
+    const { result, tries } = await callWithFault(fault, 'update', () => queue.update(message, LONG));
     expect(result).toEqual(leaseLost);
     expect(result).toMatchObject({ reason: { cause: { statusCode: 400, code: 'PopReceiptMismatch' } } });
     expect(await direct.queue.countApprox()).toBe(1);
     expect(tries).toBe(2);
   });
 
-  test.each(AFTER)('a removal that meets $kind has removed, and no longer owns it', async (fault) => {
-    const message = await received();
-    const { result, tries } = await once(fault, 'remove', () => queue.remove(message));
-    expect(result).toEqual(leaseLost);
-    expect(result).toMatchObject({ reason: { cause: { statusCode: 404 } } });
-    expect(await direct.queue.countApprox()).toBe(0);
-    expect(tries).toBe(2);
-  });
+  test.each(AFTER)(
+    'a removal with the fault $kind removes the message and rejects with LeaseLostError',
+    async (fault) => {
+      const message = await receiveOne();
+      const { result, tries } = await callWithFault(fault, 'remove', () => queue.remove(message));
+      expect(result).toEqual(leaseLost);
+      expect(result).toMatchObject({ reason: { cause: { statusCode: 404 } } });
+      expect(await direct.queue.countApprox()).toBe(0);
+      expect(tries).toBe(2);
+    },
+  );
 });
 
-test('an answer that is only late costs nothing', async () => {
+test('a delayed response needs one try', async () => {
   await storage.blobs.put('scored', NAME, BYTES);
-  const { result, tries } = await once({ kind: 'delay', delayMs: 300 }, 'get', () =>
+  const { result, tries } = await callWithFault({ kind: 'delay', delayMs: 300 }, 'get', () =>
     blobs.get('scored', NAME),
   );
   expect(result).toEqual(fulfilled(BYTES));

@@ -1,4 +1,4 @@
-/** Storage that takes a call and never answers it. */
+/** Storage that accepts connections and never responds. */
 import { type AddressInfo, type Socket, createServer } from 'node:net';
 
 import { expect, test } from 'vitest';
@@ -7,13 +7,13 @@ import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { BRISK, storageAccount } from '../../../shared/azure/credentials.ts';
 import { openWorkQueue } from '../../../shared/azure/work-queue.ts';
 
-test('a brisk call to storage that never answers fails after its tries', async () => {
+test('a brisk call to storage that never responds fails after its tries', async () => {
   const sockets: Socket[] = [];
   const server = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
   const account = storageAccount(
-    `DefaultEndpointsProtocol=http;AccountName=nobody;AccountKey=AAAA;BlobEndpoint=http://127.0.0.1:${port}/nobody;QueueEndpoint=http://127.0.0.1:${port}/nobody`,
+    `DefaultEndpointsProtocol=http;AccountName=account;AccountKey=AAAA;BlobEndpoint=http://127.0.0.1:${port}/account;QueueEndpoint=http://127.0.0.1:${port}/account`,
   );
   const policy = { ...BRISK, tryTimeoutMs: 1_000 };
   const blobs = await openBlobStore({ media: account, system: account }, policy);

@@ -6,7 +6,7 @@ import { eventually } from '../../support/eventually.ts';
 import { type TestStorage, startTestStorage } from '../../support/servers.ts';
 import { type TestQueue, mustReceive, openTestQueue } from '../../support/test-queue.ts';
 
-/** Far more than a test takes: what is hidden for so long stays hidden. */
+/** Far longer than a test takes: a message stays hidden until the end. */
 const LONG = { visibilityTimeoutSeconds: 600 };
 const TEXT = 'bWVzc2FnZQ==';
 
@@ -23,16 +23,16 @@ beforeEach(async () => {
   queue = opened.queue;
 });
 
-test('an empty queue gives nothing', async () => {
+test('receive returns undefined for an empty queue', async () => {
   expect(await queue.receive(LONG)).toBeUndefined();
 });
 
-test('a received message is hidden for the time asked for, and then delivered again', async () => {
+test('a received message is hidden for its visibility time-out and then delivered again', async () => {
   const visibilityTimeoutSeconds = 2;
   await queue.send(TEXT);
   const requestedAtMs = systemClock.monotonicMs();
   const first = await mustReceive(queue, { visibilityTimeoutSeconds });
-  const second = await eventually('the message comes back', () => queue.receive(LONG));
+  const second = await eventually('the message is visible again', () => queue.receive(LONG));
 
   expect(systemClock.monotonicMs() - requestedAtMs).toBeGreaterThan(visibilityTimeoutSeconds * 1000 - 50);
   expect(first).toMatchObject({ text: TEXT, dequeueCount: 1 });
@@ -40,7 +40,7 @@ test('a received message is hidden for the time asked for, and then delivered ag
   expect(second.popReceipt).not.toBe(first.popReceipt);
 });
 
-test('one receive takes one message and leaves the others', async () => {
+test('receive takes one message and leaves the others', async () => {
   await queue.send('YQ==');
   await queue.send('Yg==');
   const texts = [(await mustReceive(queue)).text, (await mustReceive(queue)).text];
@@ -48,7 +48,7 @@ test('one receive takes one message and leaves the others', async () => {
   expect(await queue.receive(LONG)).toBeUndefined();
 });
 
-test('an update gives a new receipt, and the old one is worth nothing', async () => {
+test('an update returns a new receipt and invalidates the old one', async () => {
   await queue.send(TEXT);
   const message = await mustReceive(queue);
   const popReceipt = await queue.update(message, LONG);
@@ -61,10 +61,10 @@ test('an update gives a new receipt, and the old one is worth nothing', async ()
   expect(await queue.countApprox()).toBe(0);
 });
 
-test('a receiver whose time ran out cannot touch what another has received', async () => {
+test('a receiver whose lease has expired cannot change a message that another has received', async () => {
   await queue.send(TEXT);
   const slow = await mustReceive(queue, { visibilityTimeoutSeconds: 1 });
-  const next = await eventually('another receives it', () => queue.receive(LONG));
+  const next = await eventually('another receiver gets the message', () => queue.receive(LONG));
 
   await expect(queue.remove(slow)).rejects.toBeInstanceOf(LeaseLostError);
   await expect(queue.update(slow, { visibilityTimeoutSeconds: 0 })).rejects.toBeInstanceOf(LeaseLostError);
@@ -72,7 +72,7 @@ test('a receiver whose time ran out cannot touch what another has received', asy
   expect(await queue.countApprox()).toBe(0);
 });
 
-test('what was removed cannot be removed or renewed', async () => {
+test('a removed message cannot be removed or updated again', async () => {
   await queue.send(TEXT);
   const message = await mustReceive(queue);
   await queue.remove(message);
@@ -80,7 +80,7 @@ test('what was removed cannot be removed or renewed', async () => {
   await expect(queue.update(message, LONG)).rejects.toBeInstanceOf(LeaseLostError);
 });
 
-test('an update with visibility 0 shows the message at once, with its new text', async () => {
+test('an update with visibility 0 makes the message visible at once with its new text', async () => {
   await queue.send(TEXT);
   const message = await mustReceive(queue, LONG);
   await queue.update({ ...message, text: 'bmV3' }, { visibilityTimeoutSeconds: 0 });
@@ -91,27 +91,27 @@ test('an update with visibility 0 shows the message at once, with its new text',
   });
 });
 
-test('an update can hide a message for longer than it was', async () => {
+test('an update can extend the visibility time-out', async () => {
   await queue.send(TEXT);
   const message = await mustReceive(queue, { visibilityTimeoutSeconds: 1 });
   const popReceipt = await queue.update(message, LONG);
   await queue.send('bWFya2Vy', { visibilityTimeoutSeconds: 2 });
-  // The marker is shown after the first time is over; the message is not.
-  expect(await eventually('the marker is shown', () => queue.receive(LONG))).toMatchObject({
+  // The marker becomes visible after the first time-out has passed; the message does not.
+  expect(await eventually('the marker is visible', () => queue.receive(LONG))).toMatchObject({
     text: 'bWFya2Vy',
   });
   expect(await queue.receive(LONG)).toBeUndefined();
   await queue.remove({ ...message, popReceipt });
 });
 
-test('a message may be sent for later', async () => {
+test('a message can be sent with a delay', async () => {
   const sentAtMs = systemClock.monotonicMs();
   await queue.send(TEXT, { visibilityTimeoutSeconds: 1 });
-  await eventually('it is shown', () => queue.receive(LONG));
+  await eventually('the message is visible', () => queue.receive(LONG));
   expect(systemClock.monotonicMs() - sentAtMs).toBeGreaterThan(950);
 });
 
-test('the count holds what is in flight', async () => {
+test('the count includes leased messages', async () => {
   for (const text of ['YQ==', 'Yg==', 'Yw==']) await queue.send(text);
   const taken = await mustReceive(queue, LONG);
   await mustReceive(queue, LONG);
@@ -126,7 +126,7 @@ test('a message never expires', async () => {
   expect(expiresAt?.getUTCFullYear()).toBeGreaterThan(2100);
 });
 
-test('every character of base64 comes through, in a message as long as they may be', async () => {
+test('a message of the maximum length with every character of base64 is returned unchanged', async () => {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
   const longest = `${alphabet.repeat(1023)}${alphabet.slice(0, -4)}A+==`;
   expect(longest).toHaveLength(64 * 1024);
@@ -137,7 +137,7 @@ test('every character of base64 comes through, in a message as long as they may 
   expect((await mustReceive(queue)).text).toBe(longest);
 });
 
-test('several are received at once, 32 at most, each under a lease of its own', async () => {
+test('receiveSeveral returns at most 32 messages, each with its own lease', async () => {
   for (let count = 0; count < 40; count += 1) await queue.send(TEXT);
   const receive = () => queue.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 600 });
   const [first, second, third] = [await receive(), await receive(), await receive()];

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { exited, spawnNode } from '../../../shared/runtime/child.ts';
+import { spawnNode, waitForExit } from '../../../shared/runtime/child.ts';
 import { HOSTILE_FRAMES, writeHostileModel } from '../../support/hostile-model.ts';
 import type { FromRunModel } from '../../support/run-model.ts';
 import { testFolder } from '../../support/servers.ts';
@@ -56,20 +56,20 @@ test.each<Colour>([
 ])('an ordinary frame (%o) comes back as it is', async (colour) => {
   const { child, answer } = await startRun(colour);
   expect(await answer).toMatchObject({ type: 'ran', isSame: true });
-  expect(await exited(child)).toEqual({ status: 0, signal: null });
+  expect(await waitForExit(child)).toEqual({ status: 0, signal: null });
 });
 
 test('a black frame kills the process', async () => {
   const { child, answer } = await startRun(HOSTILE_FRAMES.crash);
   expect(await answer).toBeUndefined();
-  expect(await exited(child)).toEqual({ status: null, signal: 'SIGFPE' });
+  expect(await waitForExit(child)).toEqual({ status: null, signal: 'SIGFPE' });
 });
 
 test('a red frame fails, and the process lives', async () => {
   const { child, answer } = await startRun(HOSTILE_FRAMES.error);
   const failed = { type: 'failed', message: expect.stringContaining('out of data bounds') as string };
   expect(await answer).toEqual(failed);
-  expect(await exited(child)).toEqual({ status: 0, signal: null });
+  expect(await waitForExit(child)).toEqual({ status: 0, signal: null });
 });
 
 test('a blue frame takes its time and comes back as it is', async () => {
@@ -86,5 +86,5 @@ test('a white frame is heard of no more, takes no memory, and ends only with its
   expect(await Promise.race([answer, silence])).toBe('silence');
   expect((await residentKib(child)) - startKib).toBeLessThan(GROWTH_KIB_MAX);
   child.kill('SIGKILL');
-  expect(await exited(child)).toEqual({ status: null, signal: 'SIGKILL' });
+  expect(await waitForExit(child)).toEqual({ status: null, signal: 'SIGKILL' });
 });

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, expect, test } from 'vitest';
 
-import { exited, spawnNode } from '../../../shared/runtime/child.ts';
+import { spawnNode, waitForExit } from '../../../shared/runtime/child.ts';
 import { holdWorkerId } from '../../../worker/host/one-per-gpu.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../support/hold-worker-id.ts', import.meta.url));
@@ -16,7 +16,7 @@ const newId = (): string => `vm-${randomUUID()}-0`;
 afterEach(async () => {
   const started = children.splice(0);
   for (const child of started) child.kill('SIGKILL');
-  await Promise.all(started.map((child) => exited(child)));
+  await Promise.all(started.map((child) => waitForExit(child)));
 });
 
 /** A process that wants the id, and what came of it: `held`, or why not. */
@@ -52,7 +52,7 @@ test('a worker that was killed leaves its id to the next, at once', async () => 
   const { child, outcome } = await startWorker(workerId);
   expect(outcome).toBe('held');
   child.kill('SIGKILL');
-  expect(await exited(child)).toMatchObject({ signal: 'SIGKILL' });
+  expect(await waitForExit(child)).toMatchObject({ signal: 'SIGKILL' });
   expect((await startWorker(workerId)).outcome).toBe('held');
 });
 
@@ -75,7 +75,7 @@ test('an id that was given up can be had at once', async () => {
 test('holding an id keeps no process alive', async () => {
   const { child, outcome } = await startWorker(newId(), 'leave');
   expect(outcome).toBe('held');
-  expect(await exited(child)).toEqual({ status: 0, signal: null });
+  expect(await waitForExit(child)).toEqual({ status: 0, signal: null });
 });
 
 test('an id that is too long for a socket is a mistake of ours, and not cut', async () => {

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 
-import { isWhole } from '../../../shared/azure/copy-blob.ts';
+import { isComplete } from '../../../shared/azure/copy-blob.ts';
 
 test.each([
-  ['a block blob that was put or committed', { blobType: 'BlockBlob' }, true],
-  ['one that was copied', { blobType: 'BlockBlob', copyStatus: 'success' }, true],
-  ['one that is being copied', { blobType: 'BlockBlob', copyStatus: 'pending' }, false],
-  ['one whose copy failed', { blobType: 'BlockBlob', copyStatus: 'failed' }, false],
-  ['one whose copy was aborted', { blobType: 'BlockBlob', copyStatus: 'aborted' }, false],
-  ['a blob that can grow', { blobType: 'AppendBlob' }, false],
-  ['a disk', { blobType: 'PageBlob' }, false],
-])('%s: is all of it there?', (_, state, expected) => {
-  expect(isWhole(state)).toBe(expected);
+  ['a committed block blob', { blobType: 'BlockBlob' }, true],
+  ['a copied block blob', { blobType: 'BlockBlob', copyStatus: 'success' }, true],
+  ['a block blob whose copy is pending', { blobType: 'BlockBlob', copyStatus: 'pending' }, false],
+  ['a block blob whose copy failed', { blobType: 'BlockBlob', copyStatus: 'failed' }, false],
+  ['a block blob whose copy was aborted', { blobType: 'BlockBlob', copyStatus: 'aborted' }, false],
+  ['an append blob', { blobType: 'AppendBlob' }, false],
+  ['a page blob', { blobType: 'PageBlob' }, false],
+])('isComplete tells whether %s is complete', (_, state, expected) => {
+  expect(isComplete(state)).toBe(expected);
 });

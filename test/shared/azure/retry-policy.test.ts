@@ -6,7 +6,7 @@ import { BRISK, type RetryPolicy, briskWithin } from '../../../shared/azure/retr
 const longestMs = ({ tries, tryTimeoutMs, delayMaxMs }: RetryPolicy): number =>
   tries * tryTimeoutMs + (tries - 1) * delayMaxMs;
 
-test('a brisk call has two tries in whatever time it is given', () => {
+test('briskWithin fits two tries into any call time-out', () => {
   fc.assert(
     fc.property(fc.integer({ min: 100, max: 600_000 }), (callTimeoutMs) => {
       const policy = briskWithin(callTimeoutMs);
@@ -17,11 +17,11 @@ test('a brisk call has two tries in whatever time it is given', () => {
   );
 });
 
-test('with more time than it needs, a brisk call is as brisk as ever', () => {
+test('briskWithin returns BRISK if the call has more time than BRISK needs', () => {
   expect(briskWithin(60_000)).toEqual(BRISK);
 });
 
-test('a lease of 6 s leaves 1.5 s for a call: two tries of 0.6 s', () => {
+test('a lease of 6 s leaves 1.5 s for a call: two tries of at least 0.6 s', () => {
   const { tryTimeoutMs } = briskWithin(1_500);
   expect(tryTimeoutMs).toBeGreaterThan(600);
   expect(tryTimeoutMs).toBeLessThan(750);

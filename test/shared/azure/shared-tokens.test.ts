@@ -5,7 +5,7 @@ import { type TokenCredential, sharedTokens } from '../../../shared/azure/shared
 const SCOPE = 'https://storage.azure.com/.default';
 const inMinutes = (minutes: number) => ({ token: 't', expiresOnTimestamp: Date.now() + minutes * 60_000 });
 
-/** An identity that answers when it is told to. */
+/** An identity whose responses the test resolves. */
 function slowIdentity() {
   const answers: PromiseWithResolvers<Awaited<ReturnType<TokenCredential['getToken']>>>[] = [];
   const getToken = vi.fn<TokenCredential['getToken']>(() => {
@@ -16,7 +16,7 @@ function slowIdentity() {
   return { tokens: sharedTokens({ getToken }), getToken, answers };
 }
 
-test('a try that ends stops waiting, and the next one gets the token that was on its way', async () => {
+test('an aborted try stops waiting, and the next try gets the token that was being fetched', async () => {
   const { tokens, getToken, answers } = slowIdentity();
   const first = new AbortController();
   const waiting = tokens.getToken(SCOPE, { abortSignal: first.signal });
@@ -30,15 +30,17 @@ test('a try that ends stops waiting, and the next one gets the token that was on
   expect(getToken).toHaveBeenCalledOnce();
 });
 
-test('a token that nobody waited for is there for whoever asks next', async () => {
+test('a token whose request was aborted is cached for the next request', async () => {
   const { tokens, getToken, answers } = slowIdentity();
-  await expect(tokens.getToken(SCOPE, { abortSignal: AbortSignal.abort() })).rejects.toThrow('nobody waits');
+  await expect(tokens.getToken(SCOPE, { abortSignal: AbortSignal.abort() })).rejects.toThrow(
+    'no longer waiting',
+  );
   answers[0]?.resolve(inMinutes(60));
   expect(await tokens.getToken(SCOPE)).toMatchObject({ token: 't' });
   expect(getToken).toHaveBeenCalledOnce();
 });
 
-test('a token that is about to expire is fetched anew', async () => {
+test('a token that is about to expire is fetched again', async () => {
   const { tokens, getToken, answers } = slowIdentity();
   const first = tokens.getToken(SCOPE);
   answers[0]?.resolve(inMinutes(4));
@@ -50,7 +52,7 @@ test('a token that is about to expire is fetched anew', async () => {
   expect(getToken).toHaveBeenCalledTimes(2);
 });
 
-test('a failure is told to all who wait, and to nobody after them', async () => {
+test('a failed fetch rejects all waiting requests and is not cached', async () => {
   const { tokens, answers } = slowIdentity();
   const both = [tokens.getToken(SCOPE), tokens.getToken(SCOPE)];
   answers[0]?.reject(new Error('not logged in'));
@@ -60,7 +62,7 @@ test('a failure is told to all who wait, and to nobody after them', async () => 
   expect(await again).toMatchObject({ token: 't' });
 });
 
-test('another tenant has another token, and a challenge is answered each time', async () => {
+test('each tenant has its own token, and claims challenges are never cached', async () => {
   const { tokens, getToken, answers } = slowIdentity();
   const asked = [
     tokens.getToken(SCOPE),

@@ -37,7 +37,7 @@ const hostileTexts = fc.oneof(
     )
     .map((pieces) => pieces.join('')),
 );
-/** Every name that is made from a job's id. */
+/** All functions that make a name from a job id. */
 const namesOf = (jobId: string): (() => string)[] => [
   () => frameBlob(jobId, 7),
   () => scoredBlob(jobId, 7, 'json'),
@@ -52,7 +52,7 @@ const namesOf = (jobId: string): (() => string)[] => [
   () => jobPrefix(jobId),
 ];
 
-test('a frame’s name gives its index back, as an original and as a scored frame', () => {
+test('frameIndexOf returns the index of an original and of a scored frame', () => {
   fc.assert(
     fc.property(frameIndices, (frameIndex) => {
       expect(frameIndexOf(frameBlob(JOB, frameIndex))).toBe(frameIndex);
@@ -65,7 +65,7 @@ test('a frame’s name gives its index back, as an original and as a scored fram
   expect(frameIndexOf(`${JOB}/7.jpg`)).toBeUndefined();
 });
 
-test('frames’ names sort as their indices do', () => {
+test('frame names sort in the order of their indices', () => {
   fc.assert(
     fc.property(frameIndices, frameIndices, (a, b) => {
       expect(frameBlob(JOB, a) < frameBlob(JOB, b)).toBe(a < b);
@@ -73,12 +73,12 @@ test('frames’ names sort as their indices do', () => {
   );
 });
 
-test.each([-1, 0.5, Number.NaN, Infinity, FRAMES_MAX])('there is no frame %d', (frameIndex) => {
+test.each([-1, 0.5, Number.NaN, Infinity, FRAMES_MAX])('frameBlob throws for the index %d', (frameIndex) => {
   expect(() => frameBlob(JOB, frameIndex)).toThrow(RangeError);
   expect(() => failedFrameBlob(JOB, frameIndex)).toThrow(RangeError);
 });
 
-test('a range’s prefix is the longest that holds every frame of it', () => {
+test('framesPrefix is the longest prefix that all frames of a range share', () => {
   fc.assert(
     fc.property(frameIndices, fc.integer({ min: 1, max: 512 }), fc.nat(), (frameStart, count, pick) => {
       const frameEnd = Math.min(FRAMES_MAX, frameStart + count);
@@ -93,7 +93,7 @@ test('a range’s prefix is the longest that holds every frame of it', () => {
   expect(framesPrefix(JOB, 9_999_999, 10_000_001)).toBe(`${JOB}/`);
 });
 
-test('whatever a source is called, its name stays in the folder of its job', () => {
+test('sourceBlob stays in the folder of its job for any source name', () => {
   const own = [triggerBlob(JOB), statusBlob(JOB), reportBlob(JOB), timelineBlob(JOB)];
   fc.assert(
     fc.property(hostileTexts, (sourceName) => {
@@ -110,20 +110,20 @@ test('whatever a source is called, its name stays in the folder of its job', () 
 });
 
 test.each([
-  ['letters of any script stay', 'Čtení – 東京 (1).mp4', 'Čtení – 東京 (1).mp4'],
-  ['a path becomes one name', '../../etc/passwd', '.._.._etc_passwd'],
-  ['nothing gets a name', '', 'source-'],
-  ['our own names are taken', 'job.json', 'source-job.json'],
-  ['a name that ends in dots does not', 'a. .', 'a_'],
-])('%s', (_, given, expected) => {
+  ['keeps letters of any script', 'Čtení – 東京 (1).mp4', 'Čtení – 東京 (1).mp4'],
+  ['turns a path into one name', '../../etc/passwd', '.._.._etc_passwd'],
+  ['makes a name from an empty one', '', 'source-'],
+  ['avoids reserved names', 'job.json', 'source-job.json'],
+  ['replaces trailing dots', 'a. .', 'a_'],
+])('safeSourceName %s', (_, given, expected) => {
   expect(safeSourceName(given)).toBe(expected);
 });
 
-test('a long name is cut in the middle, so that its ends stay', () => {
+test('a long name is shortened in the middle, so that its ends stay', () => {
   expect(safeSourceName(`Akt-${'ü'.repeat(500)}.mp4`)).toMatch(/^Akt-ü{96}\.mp4$/);
 });
 
-test('an id that is no job’s names nothing', () => {
+test('every function that makes a name throws for an invalid job id', () => {
   expect(jobPrefix('abc')).toBe('abc/');
   const bad = ['', 'ab', 'drop', '..', 'Abc', 'a--b', '-abc', 'abc-', 'abc.', 'a/b', 'a\\b', 'abc\n', 'äbc'];
   for (const jobId of bad) for (const name of namesOf(jobId)) expect(name).toThrow(RangeError);
@@ -135,7 +135,7 @@ test('an id that is no job’s names nothing', () => {
   );
 });
 
-test('the job of a trigger is found again, and of nothing else', () => {
+test('jobIdOfTrigger returns the job of a trigger, and undefined for any other name', () => {
   expect(jobIdOfTrigger(triggerBlob(JOB))).toBe(JOB);
   const others = ['drop/job.json', 'ab/job.json', '../job.json', '/job.json', `x/${JOB}/job.json`];
   others.push(
@@ -151,7 +151,7 @@ test('the job of a trigger is found again, and of nothing else', () => {
 });
 
 test.each(['', '..', '.hidden', 'a/b', 'a\\b', 'A', 'a\n', 'x'.repeat(64)])(
-  '%j names no model and no worker',
+  'modelBlob and heartbeatBlob throw for the name %j',
   (name) => {
     expect(() => modelBlob({ name, version: '1' }, 'model.json')).toThrow(RangeError);
     expect(() => modelBlob({ name: 'painter', version: name }, 'model.onnx')).toThrow(RangeError);

@@ -5,23 +5,23 @@ import { type JobCap, decodeJobCap, encodeJobCap, jobIdOfCap } from '../../../sh
 
 const CAP: JobCap = { version: 1, jobId: 'job-1', spendingMax: 5, setAt: '2026-11-23T06:15:02.000Z' };
 
-test('a cap is read as it was written, and one that lifts it, too', () => {
+test('a cap survives encoding and decoding, and so does the removal of a cap', () => {
   expect(decodeJobCap(encodeJobCap(CAP), 'job-1')).toEqual(CAP);
   const none = { ...CAP, spendingMax: null };
   expect(decodeJobCap(encodeJobCap(none), 'job-1')).toEqual(none);
 });
 
 test.each([
-  ['nothing', ''],
-  ["another job's", encodeJobCap({ ...CAP, jobId: 'job-2' })],
-  ['a newer version', JSON.stringify({ ...CAP, version: 2 })],
-  ['an amount of nothing', JSON.stringify({ ...CAP, spendingMax: 0 })],
-  ['an amount that is text', JSON.stringify({ ...CAP, spendingMax: '5' })],
-])('%s is no cap', (_, text) => {
+  ['an empty text', ''],
+  ['a cap of another job', encodeJobCap({ ...CAP, jobId: 'job-2' })],
+  ['a cap of a newer version', JSON.stringify({ ...CAP, version: 2 })],
+  ['a cap of 0', JSON.stringify({ ...CAP, spendingMax: 0 })],
+  ['a cap whose amount is text', JSON.stringify({ ...CAP, spendingMax: '5' })],
+])('decodeJobCap returns undefined for %s', (_, text) => {
   expect(decodeJobCap(text, 'job-1')).toBeUndefined();
 });
 
-test('its name leads to the job, and no other name does', () => {
+test('jobIdOfCap returns the job of a cap, and undefined for any other name', () => {
   expect(capBlob('job-1')).toBe('caps/job-1');
   expect(jobIdOfCap(capBlob('job-1'))).toBe('job-1');
   expect(() => capBlob('../override')).toThrow(RangeError);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { drainBlob, vmIdOfDrain } from '../../../shared/contract/blob-names.ts';
 
-test('the machine of a drain request is found again, and of nothing else', () => {
+test('vmIdOfDrain returns the VM of a drain request, and undefined for any other name', () => {
   expect(vmIdOfDrain(drainBlob('vm-1'))).toBe('vm-1');
   for (const name of [
     'drain/',

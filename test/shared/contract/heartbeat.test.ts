@@ -44,7 +44,7 @@ const beats: fc.Arbitrary<Heartbeat> = fc.record({
   drainEtag: fc.option(fc.constantFrom('"0x8D1"', '0x8DE')),
 });
 
-test('a heartbeat is read as it was written, and can be written into a header', () => {
+test('a heartbeat survives encoding and decoding, and is valid in a header', () => {
   fc.assert(
     fc.property(beats, (beat) => {
       const metadata = heartbeatMetadata(beat);
@@ -54,7 +54,7 @@ test('a heartbeat is read as it was written, and can be written into a header', 
   );
 });
 
-test('metadata that is no heartbeat is nothing, and never an error', () => {
+test('heartbeatFrom returns undefined for any other metadata, and never throws', () => {
   expect(heartbeatFrom({})).toBeUndefined();
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (beat) => {
@@ -65,11 +65,11 @@ test('metadata that is no heartbeat is nothing, and never an error', () => {
 
 test.each([
   ['of another version', { version: 2 }],
-  ['of a state that is none', { state: 'asleep' }],
-  ['whose machine has a path for a name', { vmId: '../vm' }],
-  ['that counts backwards', { sequence: -1 }],
-  ['sent at no time', { sentAt: 'now' }],
-])('a heartbeat %s is nothing', (_, fields) => {
+  ['of an unknown state', { state: 'asleep' }],
+  ['with an invalid VM id', { vmId: '../vm' }],
+  ['with a negative sequence number', { sequence: -1 }],
+  ['with an invalid time', { sentAt: 'now' }],
+])('a heartbeat %s is rejected', (_, fields) => {
   expect(heartbeatFrom({ beat: JSON.stringify(SAMPLE) })).toEqual(SAMPLE);
   expect(heartbeatFrom({ beat: JSON.stringify({ ...SAMPLE, ...fields }) })).toBeUndefined();
 });

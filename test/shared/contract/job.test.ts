@@ -12,7 +12,7 @@ import {
   jobStatus,
   mayMove,
   newJobId,
-  tooManyFailed,
+  hasTooManyFailed,
 } from '../../../shared/contract/job.ts';
 import { anyText } from '../../support/build-text.ts';
 
@@ -22,11 +22,11 @@ const instants = fc.date({
   noInvalidDate: true,
 });
 
-test('whatever a source is called, its job gets an id that is one', () => {
+test('newJobId returns a valid id for any source name', () => {
   const sourceNames = anyText();
   fc.assert(
     fc.property(sourceNames, instants, (sourceName, now) => {
-      expect(newJobId({ sourceName, now, random: '9f3a1c' })).toMatch(JOB_ID_PATTERN);
+      expect(newJobId(sourceName, now, '9f3a1c')).toMatch(JOB_ID_PATTERN);
     }),
   );
 });
@@ -39,19 +39,16 @@ test.each([
   ['', 'video'],
   ['a-very-long-name-that-is-cut-here.mp4', 'a-very-long-name-that-is'],
   ['a-very-long-name-cut-at-a-dash.mp4', 'a-very-long-name-cut-at'],
-])('the job of %j is readable: when, what, and something unique', (sourceName, slug) => {
-  const jobId = newJobId({ sourceName, now: new Date('2026-11-23T06:15:02.987Z'), random: '9f3a1c' });
+])('the job id of %j contains the time, the name and a unique part', (sourceName, slug) => {
+  const jobId = newJobId(sourceName, new Date('2026-11-23T06:15:02.987Z'), '9f3a1c');
   expect(jobId).toBe(`20261123-061502-${slug}-9f3a1c`);
 });
 
-test('jobs’ ids sort by time, to the second', () => {
+test('job ids sort by time, to the second', () => {
   fc.assert(
     fc.property(instants, fc.integer({ min: 1000, max: 1e12 }), (now, laterMs) => {
       const later = new Date(now.getTime() + laterMs);
-      expect(
-        newJobId({ sourceName: 'z', now, random: 'ffffff' }) <
-          newJobId({ sourceName: 'a', now: later, random: '000000' }),
-      ).toBe(true);
+      expect(newJobId('z', now, 'ffffff') < newJobId('a', later, '000000')).toBe(true);
     }),
   );
 });
@@ -70,21 +67,21 @@ const REQUEST: JobRequest = {
 };
 
 test.each([
-  ['a job outside its folder', { jobId: '../abc' }],
-  ['a source without a name', { source: { ...REQUEST.source, name: '' } }],
-  ['a name without end', { source: { ...REQUEST.source, name: 'x'.repeat(1025) } }],
-  ['a source without bytes', { source: { ...REQUEST.source, sizeBytes: 0 } }],
-  ['a model outside its folder', { model: { name: 'a/b' } }],
-  ['a batch of nothing', { batchSize: 0 }],
-  ['a batch that is too large', { batchSize: 513 }],
-  ['a policy that there is not', { onFailedFrame: 'skip' }],
-  ['another version', { version: 2 }],
-])('a request for %s is refused', (_, fields) => {
+  ['with an invalid job id', { jobId: '../abc' }],
+  ['with an empty source name', { source: { ...REQUEST.source, name: '' } }],
+  ['with a source name that is too long', { source: { ...REQUEST.source, name: 'x'.repeat(1025) } }],
+  ['with an empty source', { source: { ...REQUEST.source, sizeBytes: 0 } }],
+  ['with an invalid model name', { model: { name: 'a/b' } }],
+  ['with a batch size of 0', { batchSize: 0 }],
+  ['with a batch size above the maximum', { batchSize: 513 }],
+  ['with an unknown policy for failed frames', { onFailedFrame: 'skip' }],
+  ['of another version', { version: 2 }],
+])('a request %s is rejected', (_, fields) => {
   expect(jobRequest.parse(REQUEST)).toEqual(REQUEST);
   expect(jobRequest.safeParse({ ...REQUEST, ...fields }).success).toBe(false);
 });
 
-test('a status is valid from the first moment, when nothing is known', () => {
+test('a status is valid before anything about the job is known', () => {
   const status: JobStatus = {
     version: 1,
     jobId: REQUEST.jobId,
@@ -98,14 +95,14 @@ test('a status is valid from the first moment, when nothing is known', () => {
     error: null,
   };
   expect(jobStatus.parse(status)).toEqual(status);
-  // As an earlier release wrote it.
+  // The form that an earlier release wrote.
   const { heldAtCap, ...earlier } = status;
   expect(heldAtCap).toBeNull();
   expect(jobStatus.parse(earlier)).toEqual(status);
   expect(jobStatus.safeParse({ ...status, state: 'lost' }).success).toBe(false);
 });
 
-test('a job moves on, never back, and never on from its end', () => {
+test('a job moves only forward, and never leaves a terminal state', () => {
   const moves = JOB_STATES.flatMap((from) =>
     JOB_STATES.filter((to) => mayMove(from, to)).map((to) => `${from} → ${to}`),
   );
@@ -125,8 +122,8 @@ test.each([
   { failed: 5, frameCount: 100, tooMany: false },
   { failed: 6, frameCount: 100, tooMany: true },
   { failed: 1, frameCount: 0, tooMany: true },
-])('$failed failed frames of $frameCount: too many is $tooMany', ({ tooMany, ...frames }) => {
-  expect(tooManyFailed(frames)).toBe(tooMany);
+])('hasTooManyFailed is $tooMany for $failed failed frames of $frameCount', ({ tooMany, ...frames }) => {
+  expect(hasTooManyFailed(frames)).toBe(tooMany);
 });
 
 test.each([
@@ -138,6 +135,9 @@ test.each([
   { failed: 30, max: { percent: 29 }, tooMany: true },
   { failed: 1, max: { percent: 0 }, tooMany: true },
   { failed: 100, max: { percent: 100 }, tooMany: false },
-])('$failed failed frames of 100, where $max are allowed: too many is $tooMany', ({ tooMany, ...frames }) => {
-  expect(tooManyFailed({ ...frames, frameCount: 100 })).toBe(tooMany);
-});
+])(
+  'hasTooManyFailed is $tooMany for $failed failed frames of 100 with the limit $max',
+  ({ tooMany, ...frames }) => {
+    expect(hasTooManyFailed({ ...frames, frameCount: 100 })).toBe(tooMany);
+  },
+);

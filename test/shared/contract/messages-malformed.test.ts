@@ -1,4 +1,4 @@
-/** What is no message of ours: hostile, damaged, or newer than this program. */
+/** Messages that cannot be decoded: hostile, damaged, or from a newer release. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
@@ -14,7 +14,7 @@ import { anyText } from '../../support/build-text.ts';
 
 const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64');
 
-test('garbage is malformed with a short reason, and never throws', () => {
+test('arbitrary text is malformed with a short reason, and never throws', () => {
   const garbage = fc.oneof(anyText(), fc.base64String(), fc.jsonValue().map(base64));
   fc.assert(
     fc.property(garbage, (text) => {
@@ -27,7 +27,7 @@ test('garbage is malformed with a short reason, and never throws', () => {
   );
 });
 
-test('a valid message that was damaged on its way never throws, and what is taken is sound', () => {
+test('a damaged message never throws, and is only accepted if it is valid', () => {
   const sound = encodeMessage(buildBatch());
   fc.assert(
     fc.property(fc.nat({ max: sound.length - 1 }), anyText({ maxLength: 3 }), (at, text) => {
@@ -50,34 +50,34 @@ test.each(Object.keys(buildBatch()))(
 );
 
 test.each([
-  ['a job outside its folder', { jobId: '../abc' }],
-  ['a model outside its folder', { model: { ...buildBatch().model, name: 'a/../b' } }],
-  ['a model that is not pinned', { model: { ...buildBatch().model, sha256: 'A'.repeat(64) } }],
-  ['a frame below zero', { frameStart: -1 }],
-  ['half a frame', { frameEnd: 30.5 }],
-  ['no frames', { frameEnd: 30 }],
-  ['frames backwards', { frameStart: 40, frameEnd: 30 }],
-  ['too many frames', { frameEnd: 30 + BATCH_FRAMES_MAX + 1 }],
-  ['frames past the last', { frameStart: FRAMES_MAX, frameEnd: FRAMES_MAX + 1 }],
-  ['a parameter with a slash in its name', { parameters: { 'a/b': '' } }],
-  ['a parameter without end', { parameters: { style: 'x'.repeat(201) } }],
-  ['a version that was never', { version: 0 }],
-  ['a version that is a text', { version: '2' }],
-])('a batch of %s is malformed', (_, fields) => {
+  ['with an invalid job id', { jobId: '../abc' }],
+  ['with an invalid model name', { model: { ...buildBatch().model, name: 'a/../b' } }],
+  ['with a model without a valid hash', { model: { ...buildBatch().model, sha256: 'A'.repeat(64) } }],
+  ['with a negative frame index', { frameStart: -1 }],
+  ['with a fractional frame index', { frameEnd: 30.5 }],
+  ['without frames', { frameEnd: 30 }],
+  ['with a reversed range', { frameStart: 40, frameEnd: 30 }],
+  ['with too many frames', { frameEnd: 30 + BATCH_FRAMES_MAX + 1 }],
+  ['with frames beyond the maximum', { frameStart: FRAMES_MAX, frameEnd: FRAMES_MAX + 1 }],
+  ['with a slash in a parameter name', { parameters: { 'a/b': '' } }],
+  ['with a parameter that is too long', { parameters: { style: 'x'.repeat(201) } }],
+  ['with version 0', { version: 0 }],
+  ['with a version that is a string', { version: '2' }],
+])('a batch %s is malformed', (_, fields) => {
   expect(decodeMessage(base64(buildBatch()), batchMessage).kind).toBe('valid');
   expect(decodeMessage(base64({ ...buildBatch(), ...fields }), batchMessage).kind).toBe('malformed');
 });
 
 test.each([
-  ['with a range that is empty', { scored: [[5, 5]] }],
-  ['with a range that is backwards', { scored: [[6, 5]] }],
-  ['with a reason for no frame', { failed: [{ kind: 'storage', message: '', frames: [] }] }],
+  ['with an empty range', { scored: [[5, 5]] }],
+  ['with a reversed range', { scored: [[6, 5]] }],
+  ['with a failure without frames', { failed: [{ kind: 'storage', message: '', frames: [] }] }],
   [
-    'with a reason without end',
+    'with a reason that is too long',
     { failed: [{ kind: 'storage', message: 'x'.repeat(ERROR_TEXT_CHARACTERS_MAX + 1), frames: [[5, 6]] }] },
   ],
-  ['with a failure of no kind we know', { failed: [{ kind: 'magic', message: '', frames: [[5, 6]] }] }],
-  ['that took less than no time', { wallSeconds: -1 }],
+  ['with an unknown kind of failure', { failed: [{ kind: 'magic', message: '', frames: [[5, 6]] }] }],
+  ['with a negative duration', { wallSeconds: -1 }],
 ])('a result %s is malformed', (_, fields) => {
   const stageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
   const counts = { framesRun: 0, megapixels: 0, wallSeconds: 0, stageSeconds };
@@ -96,7 +96,7 @@ test.each([
   expect(decodeMessage(base64({ ...sound, ...fields }), resultMessage).kind).toBe('malformed');
 });
 
-test('a message of a newer version is told apart, whatever else it holds', () => {
+test('a message of a newer version is recognized whatever else it contains', () => {
   fc.assert(
     fc.property(fc.integer({ min: 2 }), fc.dictionary(fc.string(), fc.jsonValue()), (version, fields) => {
       expect(decodeMessage(base64({ ...fields, version }), batchMessage)).toEqual({ kind: 'newer', version });

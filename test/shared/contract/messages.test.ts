@@ -66,7 +66,7 @@ function result(fields: Partial<ResultMessage>): ResultMessage {
   };
 }
 
-test('a batch comes out of its message as it went in', () => {
+test('a batch survives encoding and decoding', () => {
   fc.assert(
     fc.property(batches, (message) => {
       expect(decodeMessage(encodeMessage(message), batchMessage)).toEqual({ kind: 'valid', message });
@@ -74,7 +74,7 @@ test('a batch comes out of its message as it went in', () => {
   );
 });
 
-test('the largest result fits into one message: every second frame, every reason as long as can be', () => {
+test('the largest result fits into one message: every second frame, with reasons of the maximum length', () => {
   const frames = Array.from(
     { length: BATCH_FRAMES_MAX },
     (_, offset) => FRAMES_MAX - BATCH_FRAMES_MAX + offset,
@@ -91,7 +91,7 @@ test('the largest result fits into one message: every second frame, every reason
   expect(decodeMessage(encodeMessage(message), resultMessage)).toEqual({ kind: 'valid', message });
 });
 
-test('the largest batch fits with all of its history', () => {
+test('the largest batch with the longest history fits into one message', () => {
   const frameStart = FRAMES_MAX - BATCH_FRAMES_MAX;
   const share = BATCH_FRAMES_MAX / BATCH_HISTORY_FAILURES_MAX;
   const failed = Array.from({ length: BATCH_HISTORY_FAILURES_MAX }, (_, group) => ({
@@ -108,7 +108,7 @@ test('the largest batch fits with all of its history', () => {
   expect(decodeMessage(encodeMessage(message), batchMessage)).toEqual({ kind: 'valid', message });
 });
 
-test('what does not fit on the queue is refused before it is sent', () => {
+test('encoding throws for a message that is too large for the queue', () => {
   const empty = JSON.stringify(buildBatch({ parameters: { style: '' } }));
   const room = limits.MESSAGE_JSON_BYTES_MAX - Buffer.byteLength(empty);
   expect(encodeMessage(buildBatch({ parameters: { style: 'x'.repeat(room) } }))).toHaveLength(64 * 1024);
@@ -116,7 +116,7 @@ test('what does not fit on the queue is refused before it is sent', () => {
   expect(() => encodeMessage(tooLarge)).toThrow(RangeError);
 });
 
-test('an error text is one line, cut to what a message carries', () => {
+test('an error text is reduced to one line of limited length', () => {
   expect(cutText(' cannot\n\tread  it ')).toBe('cannot read it');
   expect(cutText('x'.repeat(ERROR_TEXT_CHARACTERS_MAX))).toBe('x'.repeat(ERROR_TEXT_CHARACTERS_MAX));
   expect(cutText('x'.repeat(500))).toBe(`${'x'.repeat(ERROR_TEXT_CHARACTERS_MAX - 1)}…`);

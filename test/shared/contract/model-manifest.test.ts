@@ -23,7 +23,7 @@ async function readPainter(): Promise<unknown> {
   return JSON.parse(await readFile(new URL('model.json', PAINTER), 'utf8'));
 }
 
-test('the painter’s manifest is valid, and pins the graph that lies beside it', async () => {
+test('the painter’s manifest is valid and has the hash of the graph next to it', async () => {
   const manifest = modelManifest.parse(await readPainter());
   expect(manifest.name).toBe('painter');
   expect(await sha256OfFile(new URL(manifest.file, PAINTER).pathname)).toBe(manifest.sha256);
@@ -33,30 +33,30 @@ test('the painter’s manifest is valid, and pins the graph that lies beside it'
 });
 
 test.each([
-  ['a graph elsewhere', { file: '../painter.onnx' }],
+  ['a graph in another folder', { file: '../painter.onnx' }],
   ['no hash', { sha256: '' }],
   ['a name with a slash', { name: 'a/b' }],
   [
-    'a layout nobody feeds',
+    'an unsupported layout',
     { input: { name: 'x', type: 'float32', layout: 'NCHW', channels: 'rgb', size: 'any' } },
   ],
-  ['a parameter without a choice', { parameters: { style: { type: 'float32', values: [] } } }],
-])('a manifest with %s is refused', async (_, fields) => {
+  ['a parameter without choices', { parameters: { style: { type: 'float32', values: [] } } }],
+])('a manifest with %s is rejected', async (_, fields) => {
   const painter = (await readPainter()) as object;
   expect(modelManifest.safeParse({ ...painter, ...fields }).success).toBe(false);
 });
 
-test('what is not asked for is the first choice', () => {
+test('an omitted parameter has its first choice', () => {
   expect([...(parameterWeights(MODEL, {}).get('style') ?? [])]).toEqual([1, 0, 0, 0]);
   expect(weightsOf('three')).toEqual([0, 0, 1, 0]);
 });
 
-test('a blend is scaled to 1, in any order and with any spaces', () => {
+test('the weights of a blend are scaled to a sum of 1, in any order and with any spaces', () => {
   expect(weightsOf('two:3, four')).toEqual([0, 0.75, 0, 0.25]);
   expect(weightsOf('four:0.5,two:1,four:0.5')).toEqual([0, 0.5, 0, 0.5]);
 });
 
-test('the weights of every blend are what was asked, and together 1', () => {
+test('the weights of any blend have the requested proportions and a sum of 1', () => {
   const parts = fc.array(fc.tuple(fc.nat({ max: 3 }), fc.double({ min: 0.001, max: 1000, noNaN: true })), {
     minLength: 1,
   });
@@ -85,12 +85,12 @@ test.each([
   'one:Infinity',
   'one two',
   'one;two',
-])('the style %j is unknown, and the error tells what there is', (style) => {
+])('the style %j is unknown, and the error lists the choices', (style) => {
   expect(() => weightsOf(style)).toThrow(UnknownChoiceError);
   expect(() => weightsOf(style)).toThrow(expect.objectContaining({ parameter: 'style', choices: CHOICES }));
 });
 
-test('a parameter that the model does not take is an error, and not passed over', () => {
+test('a parameter that the model does not have is an error', () => {
   expect(() => parameterWeights(MODEL, { style: 'one', strength: '2' })).toThrow(UnknownParameterError);
   expect(() => parameterWeights({ name: 'plain', parameters: {} }, { style: 'one' })).toThrow(
     'plain takes no style',

@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 
 import { countOf, indicesOf, toRanges } from '../../../shared/contract/ranges.ts';
 
-/** Close together, so that neighbours and duplicates are common. */
+/** From a small interval, so that neighbours and duplicates are common. */
 const indices = fc.array(fc.nat({ max: 60 }));
 
-test('a set of frames comes back from its ranges, whatever its order and duplicates', () => {
+test('toRanges keeps the set of frames, in any order and with duplicates', () => {
   fc.assert(
     fc.property(indices, (frames) => {
       const ranges = toRanges(frames);
@@ -17,7 +17,7 @@ test('a set of frames comes back from its ranges, whatever its order and duplica
   );
 });
 
-test('ranges are ascending, and as few as can be: between two of them a frame is missing', () => {
+test('toRanges returns ascending ranges with a gap between any two', () => {
   fc.assert(
     fc.property(indices, (frames) => {
       const ranges = toRanges(frames);
@@ -29,7 +29,7 @@ test('ranges are ascending, and as few as can be: between two of them a frame is
   );
 });
 
-test('no frames are no ranges', () => {
+test('toRanges returns no range for no frames', () => {
   expect(toRanges([])).toEqual([]);
   expect(toRanges([9, 10, 3, 4, 5, 4])).toEqual([
     [3, 6],

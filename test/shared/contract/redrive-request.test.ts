@@ -17,11 +17,11 @@ const REQUEST: RedriveRequest = {
   requestedAt: '2026-11-23T06:15:02.000Z',
 };
 
-test('a request survives storage', () => {
+test('a request survives encoding and decoding', () => {
   expect(decodeRedriveRequest(encodeRedriveRequest(REQUEST))).toEqual(REQUEST);
 });
 
-test('what is no request is none, and never an error', () => {
+test('decodeRedriveRequest returns undefined for any other text, and never throws', () => {
   fc.assert(
     fc.property(fc.oneof(anyText(), fc.json()), (text) => {
       expect(decodeRedriveRequest(text)).toBeUndefined();
@@ -38,7 +38,7 @@ test('what is no request is none, and never an error', () => {
   }
 });
 
-test('the job of a request is in its name, and in no other', () => {
+test('jobIdOfRedrive returns the job of a request, and undefined for any other name', () => {
   expect(jobIdOfRedrive(redriveBlob('job-1', 'a'))).toBe('job-1');
   for (const name of [
     'redrive/job-1',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { readAnswer } from '../../../shared/media/ffprobe-answer.ts';
+import { parseFfprobeOutput } from '../../../shared/media/ffprobe-output.ts';
 import { findVideoStream, readVideoInfo } from '../../../shared/media/read-video-info.ts';
 import type { VideoInfo } from '../../../shared/media/video-info.ts';
 
@@ -25,13 +25,13 @@ function read({
   picture?: object;
   others?: readonly object[];
 }): VideoInfo {
-  const answer = readAnswer({ format, streams: [{ ...PICTURE, ...picture }, ...others] });
-  const stream = findVideoStream(answer);
-  if (stream === undefined) throw new Error('no picture');
-  return readVideoInfo({ answer, stream, fileSizeBytes: 10_000 });
+  const output = parseFfprobeOutput({ format, streams: [{ ...PICTURE, ...picture }, ...others] });
+  const stream = findVideoStream(output);
+  if (stream === undefined) throw new Error('no video stream');
+  return readVideoInfo(output, stream, 10_000);
 }
 
-test('a video on its side is told upright: its size, and its pixels too', () => {
+test('the size and the pixel ratio of a rotated video are those of the upright picture', () => {
   const video = read({ picture: { sample_aspect_ratio: '16:11', side_data_list: [{}, { rotation: -90 }] } });
   expect(video).toMatchObject({ width: 480, height: 640, rotationDegrees: 90 });
   expect(video.sampleAspectRatio).toEqual({ numerator: 11, denominator: 16 });
@@ -41,27 +41,30 @@ test.for([
   [-180, 180],
   [90, 270],
   [0, 0],
-] as const)('a rotation of %i against the clock is %i with it', ([rotation, rotationDegrees]) => {
-  expect(read({ picture: { side_data_list: [{ rotation }] } }).rotationDegrees).toBe(rotationDegrees);
-});
+] as const)(
+  'a counterclockwise rotation of %i degrees is %i degrees clockwise',
+  ([rotation, rotationDegrees]) => {
+    expect(read({ picture: { side_data_list: [{ rotation }] } }).rotationDegrees).toBe(rotationDegrees);
+  },
+);
 
-test('cover art is neither the video nor a second one', () => {
+test('cover art is not a video track', () => {
   const cover = { index: 0, codec_type: 'video', codec_name: 'png', disposition: { attached_pic: 1 } };
-  const answer = readAnswer({ format: MP4, streams: [cover] });
-  expect(findVideoStream(answer)).toBeUndefined();
+  const output = parseFfprobeOutput({ format: MP4, streams: [cover] });
+  expect(findVideoStream(output)).toBeUndefined();
   expect(read({ others: [{ ...cover, index: 1 }] }).tracks.map(({ kind }) => kind)).toEqual([
     'video',
     'picture',
   ]);
 });
 
-test('an edit list that hides half of the counted frames halves the frames that are expected', () => {
+test('an edit list that hides half of the frames halves the expected frame count', () => {
   expect(read({ picture: { nb_frames: '100', duration: '2.0' } })).toMatchObject({
     frameCountExpected: 50,
   });
 });
 
-test('what Matroska declares is the end of the picture; less its start it is the length', () => {
+test('the duration in Matroska is the declared end of the picture minus its start', () => {
   const picture = { start_time: '0.500000', tags: { DURATION: '00:00:04.500000000' } };
   expect(read({ format: MKV, picture })).toMatchObject({
     container: 'mkv',
@@ -71,7 +74,7 @@ test('what Matroska declares is the end of the picture; less its start it is the
   expect(read({ format: MKV, picture: { start_time: '0.1' } }).durationSeconds).toBeCloseTo(4);
 });
 
-test('nothing is made of what is not said', () => {
+test('values that are not declared are undefined or have their default', () => {
   const picture = {
     nb_frames: 'N/A',
     duration: 'N/A',
@@ -95,7 +98,7 @@ test.for([
   ['mov', MP4, 'pcm_s16be'],
   ['mkv', { format_name: 'avi' }, 'mp3'],
   ['mkv', { format_name: 'mpegts' }, 'aac'],
-] as const)('the result is .%s for %o with %s', ([container, format, codec]) => {
+] as const)('the result container is .%s for %o with %s', ([container, format, codec]) => {
   const others = [{ index: 1, codec_type: 'audio', codec_name: codec, sample_rate: '48000' }];
   expect(read({ format, others })).toMatchObject({ container, audioTrackCount: 1 });
 });
@@ -106,6 +109,6 @@ test.for([
   [10, { pix_fmt: 'p010le' }],
   [12, { pix_fmt: 'gray12le' }],
   [10, { pix_fmt: 'unheard_of', bits_per_raw_sample: '10' }],
-] as const)('%i bits: %o', ([bitDepth, picture]) => {
+] as const)('the bit depth is %i for %o', ([bitDepth, picture]) => {
   expect(read({ picture }).bitDepth).toBe(bitDepth);
 });

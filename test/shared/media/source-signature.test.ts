@@ -20,6 +20,6 @@ test.for([
   ['unknown', Buffer.from('1a45dfa3a34286810142f7', 'hex')],
   ['unknown', Buffer.from('RIFF\x10\0\0\0AVI LIST', 'latin1')],
   ['unknown', Buffer.from('FLV\x01\x05\0\0\0\x09', 'latin1')],
-] as const)('it is %s (case %$)', ([signature, head]) => {
+] as const)('the signature is %s (case %$)', ([signature, head]) => {
   expect(signatureOf(head)).toBe(signature);
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { StderrTail } from '../../../shared/media/stderr-tail.ts';
 
-test('lines are joined however they arrive, and equal neighbours are told once', () => {
+test('lines are joined from any chunks, and a repeated line is kept once', () => {
   const tail = new StderrTail();
   for (const text of [
     '[h264 @ 0x55a',
@@ -14,7 +14,7 @@ test('lines are joined however they arrive, and equal neighbours are told once',
   expect(tail.lines()).toEqual(['[h264] bad block', 'other', 'unfinished']);
 });
 
-test('a program that never stops talking, or never ends a line, takes no more memory', () => {
+test('memory stays bounded when a program prints without end or never ends a line', () => {
   const tail = new StderrTail();
   for (let line = 0; line < 1000; line += 1) tail.push(`line ${line}\n`);
   tail.push('x'.repeat(1_000_000));
@@ -24,7 +24,7 @@ test('a program that never stops talking, or never ends a line, takes no more me
   expect(lines.at(-2)).toBe('line 999');
 });
 
-test('a line cannot carry escape sequences to a terminal', () => {
+test('escape sequences are removed from lines', () => {
   const tail = new StderrTail();
   tail.push('\u001B[31mred\u0007\n');
   expect(tail.lines()).toEqual(['[31mred']);

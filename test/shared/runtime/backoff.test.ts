@@ -9,7 +9,7 @@ const limits = fc
 const misses = fc.nat({ max: 10_000 });
 const randoms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-test('a rest is never shorter than the floor and never longer than the ceiling, after any number of misses', () => {
+test('a rest is between the minimum and the maximum after any number of misses', () => {
   fc.assert(
     fc.property(misses, limits, randoms, (missed, { minMs, maxMs }, random) => {
       const restMs = backoffMs(missed, { minMs, maxMs }, random);
@@ -19,12 +19,12 @@ test('a rest is never shorter than the floor and never longer than the ceiling, 
   );
 });
 
-test('the longest rest doubles with every miss until it reaches the ceiling', () => {
+test('the longest possible rest doubles with each miss, up to the maximum', () => {
   const longest = [1, 2, 3, 4, 5].map((missed) => backoffMs(missed, { minMs: 100, maxMs: 1000 }, 1));
   expect(longest).toEqual([200, 400, 800, 1000, 1000]);
 });
 
-test('the jitter is full: with the smallest random number every rest is the floor', () => {
+test('with the smallest random number, every rest has the minimum length', () => {
   expect([1, 7, 1000].map((missed) => backoffMs(missed, { minMs: 100, maxMs: 1000 }, 0))).toEqual([
     100, 100, 100,
   ]);

@@ -4,7 +4,7 @@ import { type Clock, rest, systemClock } from '../../../shared/runtime/clock.ts'
 
 const AN_HOUR_MS = 3_600_000;
 
-test('a sleep that is interrupted rejects with the reason', async () => {
+test('sleep rejects with the reason of an aborted signal', async () => {
   const controller = new AbortController();
   const reason = new Error('enough');
   const sleep = systemClock.sleep(AN_HOUR_MS, controller.signal);
@@ -13,7 +13,7 @@ test('a sleep that is interrupted rejects with the reason', async () => {
   await expect(systemClock.sleep(AN_HOUR_MS, controller.signal)).rejects.toBe(reason);
 });
 
-test('a rest that is interrupted ends early and quietly, even before it began', async () => {
+test('rest returns early if the signal is aborted, even before it starts', async () => {
   const controller = new AbortController();
   const resting = rest(systemClock, AN_HOUR_MS, controller.signal);
   controller.abort(new Error('enough'));
@@ -21,7 +21,7 @@ test('a rest that is interrupted ends early and quietly, even before it began', 
   await expect(rest(systemClock, AN_HOUR_MS, controller.signal)).resolves.toBeUndefined();
 });
 
-test('a rest sleeps as long as it was told', async () => {
+test('rest sleeps for the given duration', async () => {
   const slept: number[] = [];
   const clock: Clock = {
     ...systemClock,
@@ -34,7 +34,7 @@ test('a rest sleeps as long as it was told', async () => {
   expect(slept).toEqual([AN_HOUR_MS]);
 });
 
-test('a clock that fails is not taken for an interruption', async () => {
+test('rest passes on an error of the clock', async () => {
   const clock: Clock = { ...systemClock, sleep: () => Promise.reject(new Error('no timers left')) };
   await expect(rest(clock, 1, new AbortController().signal)).rejects.toThrow('no timers left');
 });

@@ -18,17 +18,17 @@ const schema = z.object({
   FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
 });
 
-function refusalOf(environment: Environment): PermanentError {
+function environmentError(environment: Environment): PermanentError {
   try {
     parseEnvironment(schema, environment);
   } catch (error) {
     if (error instanceof PermanentError) return error;
   }
-  throw new Error('expected the environment to be refused');
+  throw new Error('expected the environment to be rejected');
 }
 
-test('every bad variable is named in one error, with what was found', () => {
-  const { code, message } = refusalOf({
+test('one error names every invalid variable with the value found', () => {
+  const { code, message } = environmentError({
     FRAMEFLEET_COUNT: '9',
     FRAMEFLEET_WAIT_SECONDS: 'soon',
     FRAMEFLEET_REDIS_URL: 'http://example.org',
@@ -41,14 +41,14 @@ test('every bad variable is named in one error, with what was found', () => {
   expect(message).not.toContain('FRAMEFLEET_SYSTEM_STORAGE');
 });
 
-test('what may hold a key is never printed, only how long it is', () => {
+test('for a variable that may hold a secret, only the length of its value is printed', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[!-~]{20,60}$/), (secret) => {
       const environment = {
         FRAMEFLEET_SYSTEM_STORAGE: secret,
         FRAMEFLEET_REDIS_URL: `nope://:${secret}@host`,
       };
-      const { message, hint = '' } = refusalOf({ FRAMEFLEET_NAME: 'name', ...environment });
+      const { message, hint = '' } = environmentError({ FRAMEFLEET_NAME: 'name', ...environment });
       expect(message + hint).not.toContain(secret);
       expect(message).toContain(`found ${secret.length} characters`);
       expect(message).toContain('FRAMEFLEET_REDIS_URL');
@@ -56,7 +56,7 @@ test('what may hold a key is never printed, only how long it is', () => {
   );
 });
 
-test('an empty variable counts as unset, and what is not ours is passed over', () => {
+test('an empty variable counts as unset, and unknown variables are ignored', () => {
   const set = parseEnvironment(schema, {
     FRAMEFLEET_NAME: 'name',
     FRAMEFLEET_COUNT: '',
@@ -71,17 +71,22 @@ test.each([
   ['0.5', 500],
   ['60', 60_000],
   ['1.2345', 1235],
-])('%s seconds become %i ms, once and whole', (seconds, ms) => {
+])('%s seconds are parsed as %i ms', (seconds, ms) => {
   const set = parseEnvironment(schema, { FRAMEFLEET_NAME: 'name', FRAMEFLEET_WAIT_SECONDS: seconds });
   expect(set.FRAMEFLEET_WAIT_SECONDS).toBe(ms);
 });
 
-test.each(['0', '9', '1.5', '1e3', 'x', 'NaN', 'Infinity', '-1'])('%s is no number from 1 to 8', (count) => {
-  const found = `found "${count}"`;
-  expect(refusalOf({ FRAMEFLEET_NAME: 'name', FRAMEFLEET_COUNT: count }).message).toContain(found);
-});
+test.each(['0', '9', '1.5', '1e3', 'x', 'NaN', 'Infinity', '-1'])(
+  '%s is rejected as a whole number from 1 to 8',
+  (count) => {
+    const found = `found "${count}"`;
+    expect(environmentError({ FRAMEFLEET_NAME: 'name', FRAMEFLEET_COUNT: count }).message).toContain(found);
+  },
+);
 
-test.each(['0.4', '60.1', '-1', '1s'])('%s is no number of seconds from a half to 60', (seconds) => {
+test.each(['0.4', '60.1', '-1', '1s'])('%s is rejected as a number of seconds from 0.5 to 60', (seconds) => {
   const found = `found "${seconds}"`;
-  expect(refusalOf({ FRAMEFLEET_NAME: 'name', FRAMEFLEET_WAIT_SECONDS: seconds }).message).toContain(found);
+  expect(environmentError({ FRAMEFLEET_NAME: 'name', FRAMEFLEET_WAIT_SECONDS: seconds }).message).toContain(
+    found,
+  );
 });

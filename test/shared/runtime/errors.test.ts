@@ -21,18 +21,18 @@ test.each([
   [new Error('USAGE'), 70],
   ['USAGE', 70],
   [undefined, 70],
-])('%s ends a program with %i', (error, status) => {
+])('%s ends a program with exit status %i', (error, status) => {
   expect(exitStatusOf(error)).toBe(status);
 });
 
-test('no error ends a program as if it had done its work, or beyond what a shell can tell', () => {
+test('the exit status of every error is neither success nor beyond what a shell can represent', () => {
   for (const status of Object.values(ERROR_EXITS)) {
     expect(status).not.toBe(EXIT.ok);
     expect(status).toBeLessThanOrEqual(EXIT.interrupted);
   }
 });
 
-test('an error keeps its code, its hint, its cause and the name of its class', () => {
+test('an error has its code, hint, cause and class name', () => {
   const cause = new Error('no route');
   const error = new TransientError('REDIS_UNAVAILABLE', 'Cannot reach Redis.', { hint: 'Start it.', cause });
   expect(error).toMatchObject({ name: 'TransientError', code: 'REDIS_UNAVAILABLE', hint: 'Start it.' });
@@ -40,7 +40,7 @@ test('an error keeps its code, its hint, its cause and the name of its class', (
   expect(new PermanentError('USAGE', 'x')).not.toHaveProperty('cause');
 });
 
-test('a description tells the error and every cause behind it, in one line', () => {
+test('describeError returns the error and all its causes in one line', () => {
   const socket = new Error('connect ECONNREFUSED');
   const storage = new Error('cannot list', { cause: socket });
   const error = new PermanentError('INTERNAL', 'The scan failed.', { cause: storage });
@@ -52,7 +52,7 @@ test('a description tells the error and every cause behind it, in one line', () 
   expect(describeError(undefined)).toBe('undefined');
 });
 
-test('an errno code is found on what the system threw, and on nothing else', () => {
+test('errnoOf returns the code of a system error, and undefined for any other value', () => {
   expect(errnoOf(Object.assign(new Error('open'), { code: 'ENOENT' }))).toBe('ENOENT');
   for (const other of [new Error('ENOENT'), { code: 404 }, 'ENOENT', null, undefined]) {
     expect(errnoOf(other)).toBeUndefined();

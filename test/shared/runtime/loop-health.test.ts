@@ -10,62 +10,62 @@ import { silentLog } from '../../support/silent-log.ts';
 
 const MINUTE_MS = 60_000;
 
-/** A loop on a clock that moves with its rests; `pass` is called until it returns false. */
-async function loop(pass: (health: LoopHealth, clock: MovableClock) => boolean): Promise<LoopHealth> {
+/** Runs a loop whose passes fail, on a clock that advances with its rests, until `pass` returns false. */
+async function failingLoop(pass: (health: LoopHealth, clock: MovableClock) => boolean): Promise<LoopHealth> {
   const clock = new MovableClock();
   const health = new LoopHealth(clock);
   const stopping = new AbortController();
   const fail = (): Promise<number> => {
     if (!pass(health, clock)) stopping.abort();
-    return Promise.reject(new TransientError('STORAGE_UNAVAILABLE', 'away'));
+    return Promise.reject(new TransientError('STORAGE_UNAVAILABLE', 'temporary fault'));
   };
   await repeat({ name: 'test', clock, log: silentLog, signal: stopping.signal, health, pass: fail });
   return health;
 }
 
-test('a loop that fails for less than five minutes is alive, and one that goes on failing is not', async () => {
-  let deadAfterMs = 0;
-  await loop((health, clock) => {
-    const [trouble] = health.troubles();
-    if (trouble === undefined) return true;
-    expect(trouble).toMatchObject({ loop: 'test', what: 'every pass fails' });
-    deadAfterMs = clock.monotonicMs();
+test('a loop is stuck after it has failed for five minutes', async () => {
+  let stuckAfterMs = 0;
+  await failingLoop((health, clock) => {
+    const [stuck] = health.stuckLoops();
+    if (stuck === undefined) return true;
+    expect(stuck).toMatchObject({ loop: 'test', what: 'every pass fails' });
+    stuckAfterMs = clock.monotonicMs();
     return false;
   });
-  expect(deadAfterMs).toBeGreaterThanOrEqual(5 * MINUTE_MS);
-  expect(deadAfterMs).toBeLessThan(6 * MINUTE_MS);
+  expect(stuckAfterMs).toBeGreaterThanOrEqual(5 * MINUTE_MS);
+  expect(stuckAfterMs).toBeLessThan(6 * MINUTE_MS);
 });
 
-test('one pass that succeeds makes a failing loop alive again', () => {
+test('a pass that succeeds ends the stuck state of a loop', () => {
   const clock = new MovableClock();
   const health = new LoopHealth(clock);
   health.failed('dispatch');
   clock.advance(6 * MINUTE_MS);
   health.failed('dispatch');
-  expect(health.troubles()).toEqual([{ loop: 'dispatch', what: 'every pass fails', forSeconds: 360 }]);
+  expect(health.stuckLoops()).toEqual([{ loop: 'dispatch', what: 'every pass fails', forSeconds: 360 }]);
   health.started('dispatch');
   health.succeeded('dispatch');
-  expect(health.troubles()).toEqual([]);
+  expect(health.stuckLoops()).toEqual([]);
 });
 
-test('a pass that does not end is told after half an hour, and no loop is troubled by another', () => {
+test('a loop is stuck when a pass takes half an hour, and other loops are not affected', () => {
   const clock = new MovableClock();
   const health = new LoopHealth(clock);
   health.started('intake');
   health.started('collect');
   clock.advance(29 * MINUTE_MS);
   health.succeeded('collect');
-  expect(health.troubles()).toEqual([]);
+  expect(health.stuckLoops()).toEqual([]);
   clock.advance(MINUTE_MS);
-  expect(health.troubles()).toEqual([{ loop: 'intake', what: 'a pass does not end', forSeconds: 1800 }]);
+  expect(health.stuckLoops()).toEqual([{ loop: 'intake', what: 'a pass does not end', forSeconds: 1800 }]);
 });
 
-test('a loop that has ended is no trouble', async () => {
-  const health = await loop((_, clock) => clock.monotonicMs() < 10 * MINUTE_MS);
-  expect(health.troubles()).toEqual([]);
+test('a loop that has ended is not stuck', async () => {
+  const health = await failingLoop((_, clock) => clock.monotonicMs() < 10 * MINUTE_MS);
+  expect(health.stuckLoops()).toEqual([]);
 });
 
-test('the liveness probe answers 503 and names the loop that gets nowhere', async () => {
+test('the liveness probe returns 503 and names the stuck loop', async () => {
   const clock = new MovableClock();
   const health = new LoopHealth(clock);
   const http = createHttp({ registry: createRegistry(), health, isReady: () => true });

@@ -24,7 +24,7 @@ async function giveUp(): Promise<void> {
 
 afterEach(giveUp);
 
-test('a stack is found by its folder, with its card, by as many as ask', async () => {
+test('findStack returns the card of a folder’s stack to any number of callers', async () => {
   const folder = newFolder();
   await hold(folder);
   expect(await Promise.all([findStack(folder), findStack(`${folder}/`), findStack(folder)])).toEqual([
@@ -34,7 +34,7 @@ test('a stack is found by its folder, with its card, by as many as ask', async (
   ]);
 });
 
-test('a folder nobody holds has no stack, and neither has one that was given up', async () => {
+test('findStack returns undefined for a folder without a stack or whose stack has stopped', async () => {
   const folder = newFolder();
   expect(await findStack(folder)).toBeUndefined();
   await hold(folder);
@@ -43,7 +43,7 @@ test('a folder nobody holds has no stack, and neither has one that was given up'
   expect(await findStack(folder)).toBeUndefined();
 });
 
-test('a second stack for the same folder is refused, and told who holds it', async () => {
+test('a second stack for the same folder is refused with the process id of the first', async () => {
   const folder = newFolder();
   await hold(folder);
   await expect(hold(folder)).rejects.toMatchObject({
@@ -53,13 +53,13 @@ test('a second stack for the same folder is refused, and told who holds it', asy
   expect(await findStack(folder)).toEqual(CARD);
 });
 
-test('of many that start at once exactly one becomes the stack', async () => {
+test('of several stacks that start concurrently, exactly one succeeds', async () => {
   const folder = newFolder();
   const starts = await Promise.allSettled(Array.from({ length: 8 }, () => hold(folder)));
   expect(starts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
 });
 
-test('a folder that was given up can be held again, and another folder at any time', async () => {
+test('a stack can start in another folder, or in the same folder after the first has stopped', async () => {
   const folder = newFolder();
   await hold(folder);
   await hold(newFolder());
@@ -68,7 +68,7 @@ test('a folder that was given up can be held again, and another folder at any ti
   expect(await findStack(folder)).toEqual(CARD);
 });
 
-test('a card that is none of ours is no stack', async () => {
+test('findStack ignores an invalid card', async () => {
   const folder = newFolder();
   const card = { pid: 'x', environment: {} } as unknown as typeof CARD;
   held.add(await holdRendezvous(folder, () => card));

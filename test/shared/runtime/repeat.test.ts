@@ -5,7 +5,7 @@ import { repeat } from '../../../shared/runtime/repeat.ts';
 import { MovableClock } from '../../support/movable-clock.ts';
 import { silentLog } from '../../support/silent-log.ts';
 
-/** Runs these passes one after the other, then stops; returns how long the loop rested after each. */
+/** Runs these passes in order, then stops. Returns how long the loop rested after each pass. */
 async function restsOf(passes: readonly (() => Promise<number>)[]): Promise<number[]> {
   const clock = new MovableClock();
   const stopping = new AbortController();
@@ -22,13 +22,13 @@ async function restsOf(passes: readonly (() => Promise<number>)[]): Promise<numb
 }
 
 const succeed = (restMs: number) => () => Promise.resolve(restMs);
-const fail = () => Promise.reject(new TransientError('STORAGE_UNAVAILABLE', 'a bad minute'));
+const fail = () => Promise.reject(new TransientError('STORAGE_UNAVAILABLE', 'temporary fault'));
 
-test('a loop rests as long as each pass says', async () => {
+test('a loop rests as long as each pass returns', async () => {
   expect(await restsOf([succeed(200), succeed(0), succeed(30_000)])).toEqual([200, 0, 30_000]);
 });
 
-test('a pass that fails is repeated after a rest, ever longer but bounded, and the loop goes on', async () => {
+test('a failed pass is repeated after a rest that grows up to a limit', async () => {
   const rests = await restsOf([...Array.from({ length: 40 }, () => fail), succeed(7)]);
   expect(rests).toHaveLength(41);
   const [first = 0, ...others] = rests;
@@ -39,7 +39,7 @@ test('a pass that fails is repeated after a rest, ever longer but bounded, and t
   expect(rests.at(-1)).toBe(7);
 });
 
-test('a pass that succeeds makes the next failure the first again', async () => {
+test('a pass that succeeds resets the back-off', async () => {
   const rests = await restsOf(
     Array.from({ length: 60 }, (_, index) => (index % 3 === 2 ? succeed(1) : fail)),
   );
@@ -48,12 +48,12 @@ test('a pass that succeeds makes the next failure the first again', async () => 
   expect(Math.max(...afterSuccess)).toBeLessThanOrEqual(500);
 });
 
-test('what would never get better ends the loop', async () => {
-  const error = new PermanentError('CONFIG_INVALID', 'wrong for ever');
+test('a PermanentError ends the loop', async () => {
+  const error = new PermanentError('CONFIG_INVALID', 'permanent fault');
   await expect(restsOf([fail, () => Promise.reject(error), succeed(0)])).rejects.toBe(error);
 });
 
-test('a loop that was told to stop makes no pass', async () => {
+test('a loop whose signal is aborted makes no pass', async () => {
   let passes = 0;
   const pass = () => {
     passes += 1;
@@ -69,7 +69,7 @@ test('a loop that was told to stop makes no pass', async () => {
   expect(passes).toBe(0);
 });
 
-test('a pass that is interrupted by the stop has not failed, whatever it throws', async () => {
+test('an error of a pass after the signal is aborted is ignored', async () => {
   const stopping = new AbortController();
   const pass = () => {
     stopping.abort();

@@ -20,12 +20,12 @@ beforeEach(() => {
   onStopSignals(actions, { clock, source });
 });
 
-test('the first signal stops the program, whichever it is', () => {
+test('the first signal stops the program, whether SIGINT or SIGTERM', () => {
   source.emit('SIGTERM');
   expect(calls).toEqual(['first SIGTERM']);
 });
 
-test('a signal that arrives again within a second is the same key press', () => {
+test('a signal that repeats within a second counts as the same key press', () => {
   source.emit('SIGINT');
   clock.advance(3);
   source.emit('SIGINT');
@@ -34,7 +34,7 @@ test('a signal that arrives again within a second is the same key press', () => 
   expect(calls).toEqual(['first SIGINT']);
 });
 
-test('a later signal is another key press, and each one after that too', () => {
+test('each later signal counts as another key press', () => {
   source.emit('SIGINT');
   clock.advance(SAME_PRESS_MS + 1);
   source.emit('SIGINT');

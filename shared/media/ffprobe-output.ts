@@ -1,14 +1,15 @@
 /**
- * PURE. What we ask ffprobe about a file, the shape of its answer, and how its words become numbers.
+ * PURE. The fields we request from ffprobe, the shape of its output, and the parsing of its values.
  *
- * Promises: a word ffprobe uses for "not said" (N/A, unknown, 0/0) becomes `undefined`. The answer stays small, since
- * only what `video-info.ts` uses is asked.
+ * Each value by which ffprobe means "unknown" (N/A, unknown, 0/0) becomes `undefined`. Only the fields that `VideoInfo`
+ * needs are requested, so the output stays small.
  */
 import { z } from 'zod';
 
 import type { Ratio } from './video-info.ts';
 
-export const QUESTION = [
+/** The options that select these fields. */
+export const PROBE_FIELDS = [
   '-show_entries',
   [
     'format=format_name,duration',
@@ -23,7 +24,7 @@ export const QUESTION = [
 ] as const;
 
 const tags = z.record(z.string(), z.string()).default({});
-const answerSchema = z.object({
+const outputSchema = z.object({
   format: z.object({ format_name: z.string().default(''), duration: z.string().optional(), tags }).optional(),
   streams: z
     .array(
@@ -64,37 +65,37 @@ const answerSchema = z.object({
     )
     .default([]),
 });
-export type FfprobeAnswer = z.infer<typeof answerSchema>;
-export type FfprobeStream = FfprobeAnswer['streams'][number];
+export type FfprobeOutput = z.infer<typeof outputSchema>;
+export type FfprobeStream = FfprobeOutput['streams'][number];
 
-export function readAnswer(answer: unknown): FfprobeAnswer {
-  return answerSchema.parse(answer);
+export function parseFfprobeOutput(output: unknown): FfprobeOutput {
+  return outputSchema.parse(output);
 }
 
-export function said(value: string | undefined): string | undefined {
+export function parseName(value: string | undefined): string | undefined {
   return value === undefined || ['unknown', 'unspecified', 'reserved', 'und', ''].includes(value)
     ? undefined
     : value;
 }
 
-export function positiveNumber(text: string | undefined): number | undefined {
+export function parsePositiveNumber(text: string | undefined): number | undefined {
   const value = Number(text);
   return Number.isFinite(value) && value > 0 ? value : undefined;
 }
 
-export function positiveRatio(text: string | undefined): Ratio | undefined {
+export function parseRatio(text: string | undefined): Ratio | undefined {
   const [, numerator, denominator] = /^(\d+)[:/](\d+)$/.exec(text ?? '') ?? [];
   const ratio = { numerator: Number(numerator), denominator: Number(denominator) };
   return ratio.numerator > 0 && ratio.denominator > 0 ? ratio : undefined;
 }
 
-export function rateOf(text: string | undefined): number | undefined {
-  const ratio = positiveRatio(text);
+export function parseFrameRate(text: string | undefined): number | undefined {
+  const ratio = parseRatio(text);
   return ratio === undefined ? undefined : ratio.numerator / ratio.denominator;
 }
 
-/** `00:01:02.500000000`, as Matroska's DURATION tag has it. */
-export function clockSeconds(text: string | undefined): number | undefined {
+/** Seconds from `00:01:02.500000000`, the form of Matroska's DURATION tag. */
+export function parseClockSeconds(text: string | undefined): number | undefined {
   const [, hours, minutes, seconds] = /^(\d+):(\d{2}):(\d{2}(?:\.\d+)?)$/.exec(text ?? '') ?? [];
   const total = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
   return total > 0 ? total : undefined;
