@@ -25,7 +25,7 @@ import { H264, ffmpeg, picture, tone } from '../support/media-clips.ts';
 import { withSampleTable } from '../support/mp4-boxes.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { type TestRedis, startTestRedis } from '../support/servers.ts';
-import { WorkerBench } from '../support/worker-bench.ts';
+import { WorkerFixture } from '../support/worker-fixture.ts';
 
 const INPUTS = inForm({ short: 200, long: 2_000 });
 const JOBS = inForm({ short: 12, long: INPUTS });
@@ -54,27 +54,27 @@ const CLIPS = {
 } as const;
 
 const random = seededRandom(printedSeed('fuzzed media'));
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 let redis: TestRedis;
 let producer: RunningCommand;
 const clips = new Map<string, Buffer>();
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
   redis = await startTestRedis();
   for (const [extension, codecs] of Object.entries(CLIPS)) {
-    const file = path.join(bench.folder, `clip.${extension}`);
+    const file = path.join(fixture.folder, `clip.${extension}`);
     const inputs = [...picture({ size: '32x32', rate: '10', seconds: 0.5 }), ...tone({ seconds: 0.5 })];
     await ffmpeg([...inputs, ...codecs, file]);
     clips.set(extension, await readFile(file));
   }
   producer = startService('producer', {
-    localFolder: bench.folder,
+    localFolder: fixture.folder,
     environment: {
-      FRAMEFLEET_MEDIA_STORAGE: bench.storage.connection.media,
-      FRAMEFLEET_SYSTEM_STORAGE: bench.storage.connection.system,
+      FRAMEFLEET_MEDIA_STORAGE: fixture.storage.connection.media,
+      FRAMEFLEET_SYSTEM_STORAGE: fixture.storage.connection.system,
       FRAMEFLEET_REDIS_URL: redis.url,
-      FRAMEFLEET_WORK_FOLDER: path.join(bench.folder, 'work'),
+      FRAMEFLEET_WORK_FOLDER: path.join(fixture.folder, 'work'),
       FRAMEFLEET_INTAKE_SCAN_SECONDS: '0.5',
       FRAMEFLEET_FRAMES_MAX: '1000',
       FRAMEFLEET_DURATION_SECONDS_MAX: '1000',
@@ -83,12 +83,12 @@ beforeAll(async () => {
     },
   });
   await producer.said('service ready');
-  await bench.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: '8' }).said('service ready');
+  await fixture.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: '8' }).said('service ready');
 });
 afterAll(async () => {
   producer.child.kill('SIGTERM');
   await producer.end;
-  await bench[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
   await redis[Symbol.asyncDispose]();
 });
 
@@ -101,7 +101,7 @@ function input(index: number) {
 }
 
 async function submit(jobId: string, extension: string, bytes: Buffer): Promise<void> {
-  const { blobs } = bench.storage;
+  const { blobs } = fixture.storage;
   const name = `clip.${extension}`;
   await blobs.put('incoming', sourceBlob(jobId, name), bytes);
   const stored = await blobs.stat('incoming', sourceBlob(jobId, name));
@@ -117,7 +117,7 @@ async function ended(jobId: string): Promise<JobStatus> {
   return eventually(
     `the job ${jobId} ends`,
     async () => {
-      const bytes = await bench.storage.blobs.get('results', statusBlob(jobId));
+      const bytes = await fixture.storage.blobs.get('results', statusBlob(jobId));
       const status = bytes && jobStatus.parse(JSON.parse(String(bytes)));
       return status !== undefined && isTerminal(status.state) ? status : undefined;
     },
@@ -151,7 +151,7 @@ test(
       for (const jobId of neighbours) {
         const status = await ended(jobId);
         expect(status).toMatchObject({ state: 'completed', frames: { expected: FRAMES, failed: 0 } });
-        const result = await bench.storage.blobs.get('results', status.result?.blobName ?? '');
+        const result = await fixture.storage.blobs.get('results', status.result?.blobName ?? '');
         const extension = jobId.split('-').at(-1) ?? '';
         const hash = createHash('sha256')
           .update(result ?? '')
@@ -177,7 +177,7 @@ test(
 );
 
 test('a job whose source declares 9.4e13 frames fails alone, and the job behind it is completed', async () => {
-  const file = path.join(bench.folder, 'plain.mp4');
+  const file = path.join(fixture.folder, 'plain.mp4');
   await ffmpeg([...picture({ size: '32x32', rate: '10', seconds: 0.5 }), ...H264, file]);
   const table = { entries: 22_000, count: 0xff_ff_ff_ff, mdhdSeconds: 60 };
   await submit('liar-mp4', 'mp4', withSampleTable(await readFile(file), table));
@@ -194,7 +194,7 @@ test.runIf(JOBS < INPUTS)(
     let decoded = 0;
     const tryOne = async (index: number): Promise<void> => {
       const { extension, bytes, how } = input(index);
-      const sourcePath = path.join(bench.folder, `damaged-${index}.${extension}`);
+      const sourcePath = path.join(fixture.folder, `damaged-${index}.${extension}`);
       await writeFile(sourcePath, bytes);
       try {
         const video = await probeVideo(sourcePath);

@@ -22,7 +22,7 @@ import { type FuzzedMessage, fuzzedMessages } from '../support/fuzz-messages.ts'
 import { seededRandom } from '../support/seeded-random.ts';
 import { type StorageProxy, startStorageProxy } from '../support/storage-proxy.ts';
 import { openTestQueue } from '../support/test-queue.ts';
-import { WorkerBench, countIn } from '../support/worker-bench.ts';
+import { WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
 /** In the short form, too, enough for one of each kind. */
 const BAD = inForm({ short: 520, long: 10_000 });
@@ -36,31 +36,31 @@ const NEWER = 20;
 const NEWER_DELAY_SECONDS = 60;
 
 const random = seededRandom(printedSeed('fuzzed messages'));
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 let proxy: StorageProxy;
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
-  proxy = await startStorageProxy(bench.storage);
+  fixture = await WorkerFixture.open();
+  proxy = await startStorageProxy(fixture.storage);
 });
 afterEach(async () => {
-  await bench.stopWorkers();
+  await fixture.stopWorkers();
   proxy.requests.clear();
 });
 afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
-  await bench[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
 });
 
 async function goodBatches(name: string, count: number): Promise<BatchMessage[]> {
   const jobIds = Array.from({ length: count }, (_, index) => `job-${name}-${index}`);
-  return Promise.all(jobIds.map((jobId) => bench.storeBatch(jobId, FRAMES)));
+  return Promise.all(jobIds.map((jobId) => fixture.storeBatch(jobId, FRAMES)));
 }
 
 async function sendAll(texts: readonly string[]): Promise<void> {
   const left = [...texts];
   while (left.length > 0)
-    await Promise.all(left.splice(0, SENT_AT_ONCE).map((text) => bench.batches.send(text)));
+    await Promise.all(left.splice(0, SENT_AT_ONCE).map((text) => fixture.batches.send(text)));
 }
 
 /** At places of chance. */
@@ -73,20 +73,20 @@ function sprinkled(texts: readonly string[], among: readonly string[]): string[]
 async function takePoison(): Promise<PoisonMessage[]> {
   const entries: PoisonMessage[] = [];
   for (;;) {
-    const messages = await bench.poison.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 60 });
+    const messages = await fixture.poison.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 60 });
     if (messages.length === 0) return entries;
     for (const message of messages) {
       const decoded = decodeMessage(message.text, poisonMessage);
       if (decoded.kind !== 'valid') throw new Error('expected a valid entry in poison');
       entries.push(decoded.message);
     }
-    await Promise.all(messages.map((message) => bench.poison.remove(message)));
+    await Promise.all(messages.map((message) => fixture.poison.remove(message)));
   }
 }
 
 /** Of a message that was put aside, wherever it lies. */
 async function bodyOf({ id, body }: PoisonMessage): Promise<string> {
-  return body ?? String(await bench.storage.blobs.get('logs', poisonBodyBlob(id)));
+  return body ?? String(await fixture.storage.blobs.get('logs', poisonBodyBlob(id)));
 }
 
 /** What was not put aside with its body as it was, and what was put aside and never sent. */
@@ -128,7 +128,7 @@ function asked(): {
 }
 
 async function allAreScored(batches: readonly BatchMessage[]): Promise<void> {
-  const results = await collectResults(bench, batches);
+  const results = await collectResults(fixture, batches);
   for (const [result, ...others] of results.values()) {
     expect(others).toEqual([]);
     expect(result?.failed).toEqual([]);
@@ -143,7 +143,7 @@ test(`${BAD} messages that are no batch are put aside, and the good ones among t
   const bad = fuzzedMessages({ count: BAD, random, batch: first });
   expect(bad.filter(({ text }) => decodeMessage(text, batchMessage).kind !== 'malformed')).toEqual([]);
 
-  const workers = Array.from({ length: WORKERS }, () => bench.startWorker({}, proxy.connection));
+  const workers = Array.from({ length: WORKERS }, () => fixture.startWorker({}, proxy.connection));
   const entries: PoisonMessage[] = [];
   const portions = Math.ceil(BAD / PORTION);
   for (let portion = 0; portion < portions; portion += 1) {
@@ -155,7 +155,7 @@ test(`${BAD} messages that are no batch are put aside, and the good ones among t
         ofBad.map(({ text }) => text),
       ),
     );
-    await bench.queueIsEmpty();
+    await fixture.queueIsEmpty();
     entries.push(...(await takePoison()));
   }
 
@@ -191,16 +191,16 @@ test(`${NEWER} messages of a newer version are left for newer workers, and the w
       newer.map((json) => json.toString('base64')),
     ),
   );
-  const worker = bench.startWorker({}, proxy.connection);
+  const worker = fixture.startWorker({}, proxy.connection);
   await allAreScored(good);
-  await eventually('only what is newer is left', async () => (await bench.batches.countApprox()) === NEWER);
+  await eventually('only what is newer is left', async () => (await fixture.batches.countApprox()) === NEWER);
   await eventually('the heartbeat says it', async () => {
-    for await (const { metadata } of bench.storage.blobs.list('workers', { withMetadata: true }))
+    for await (const { metadata } of fixture.storage.blobs.list('workers', { withMetadata: true }))
       if (heartbeatFrom(metadata)?.isTooOld === true) return true;
     return false;
   });
   await eventually('the last one is released', () => countIn(worker.heard(), 'newer version') === NEWER);
-  await bench.stopWorkers();
+  await fixture.stopWorkers();
 
   const { byMessage, poisonSends, frames } = asked();
   const released = [...byMessage.values()].filter((calls) => calls.join(' ') === 'update');
@@ -210,5 +210,5 @@ test(`${NEWER} messages of a newer version are left for newer workers, and the w
   expect(delays.filter((seconds) => seconds === NEWER_DELAY_SECONDS)).toHaveLength(NEWER);
   expect(poisonSends).toBe(0);
   expect(frames.fetched).toBe(good.length * FRAMES.length);
-  await (await openTestQueue(bench.storage, 'frame-batches')).clear();
+  await (await openTestQueue(fixture.storage, 'frame-batches')).clear();
 });

@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
 import { type Faults, NO_FAULTS } from '../support/storage-proxy.ts';
 import { FRAMES_IN_FLIGHT, TroubledFleet } from '../support/troubled-fleet.ts';
-import { countIn } from '../support/worker-bench.ts';
+import { countIn } from '../support/worker-fixture.ts';
 
 const LEASE_SECONDS = 6;
 const LEASES_AWAY = inForm({ short: 3, long: 10 });
@@ -34,13 +34,13 @@ const AWAY_REQUESTS_MAX =
 const AWAY_LINES_MAX = AWAY_SECONDS + 1 + LEASE_SECONDS + 2 * AWAY_PASSES_MAX + 10;
 
 async function isUnderWay(fleet: TroubledFleet, { jobId }: BatchMessage): Promise<void> {
-  await eventually('some frames are scored', async () => (await fleet.bench.countScored(jobId)) > 5);
-  expect(await fleet.bench.countScored(jobId)).toBeLessThan(FRAMES.length);
+  await eventually('some frames are scored', async () => (await fleet.fixture.countScored(jobId)) > 5);
+  expect(await fleet.fixture.countScored(jobId)).toBeLessThan(FRAMES.length);
 }
 
 test.concurrent('everything is away for several leases in mid-batch: the worker waits, and goes on by itself', async () => {
   await using fleet = await TroubledFleet.open();
-  const { bench, proxy } = fleet;
+  const { fixture, proxy } = fleet;
   const worker = await fleet.startWorker(ENVIRONMENT);
   const [batch, ...others] = await fleet.sendBatches({ name: 'away', count: 2, frames: FRAMES });
   if (batch === undefined) throw new Error('expected a batch');
@@ -66,7 +66,7 @@ test.concurrent('everything is away for several leases in mid-batch: the worker 
   expect(hashes).toHaveLength(1);
   expect(worker.child.exitCode ?? worker.child.signalCode).toBeNull();
   expect(countIn(worker.heard(), 'engine started')).toBe(1);
-  await bench.stopWorkers();
+  await fixture.stopWorkers();
   expect((await worker.end).status).toBe(0);
 });
 
@@ -76,25 +76,25 @@ test.concurrent.each(['before a batch', 'in mid-batch'] as const)(
   'blobs are away, and the queues are not, %s: no frame is charged with it, nor the batch',
   async (when) => {
     await using fleet = await TroubledFleet.open();
-    const { bench, proxy } = fleet;
+    const { fixture, proxy } = fleet;
     const worker = await fleet.startWorker(ENVIRONMENT);
     const jobId = `job-${when.replaceAll(' ', '-')}`;
     // Of all indices one that is soon visible again when it is released.
-    const batch = { ...(await bench.storeBatch(jobId, FRAMES)), batchIndex: 5 };
+    const batch = { ...(await fixture.storeBatch(jobId, FRAMES)), batchIndex: 5 };
     if (when === 'before a batch') proxy.faults = BLOBS_AWAY;
-    await bench.send(batch);
+    await fixture.send(batch);
     if (when === 'in mid-batch') await isUnderWay(fleet, batch);
     proxy.faults = BLOBS_AWAY;
     proxy.requests.clear();
     await systemClock.sleep(AWAY_SECONDS * 1000);
     const receives = proxy.requests.count('receive');
     expect(worker.child.exitCode ?? worker.child.signalCode).toBeNull();
-    await bench.stopWorkers();
+    await fixture.stopWorkers();
     proxy.faults = NO_FAULTS;
 
     // Every delivery but ours has said what it was, and charged nobody.
     const message = await eventually('the batch is visible', () =>
-      bench.batches.receive({ visibilityTimeoutSeconds: 60 }),
+      fixture.batches.receive({ visibilityTimeoutSeconds: 60 }),
     );
     const decoded = decodeMessage(message.text, batchMessage);
     if (decoded.kind !== 'valid') throw new Error('expected a batch');
@@ -103,7 +103,7 @@ test.concurrent.each(['before a batch', 'in mid-batch'] as const)(
     expect(history).toMatchObject({ barren: 0, failures: [], deliveries: message.dequeueCount - 1 });
     expect(history.releases).toBe(message.dequeueCount - 1);
 
-    await bench.batches.update({ ...message }, { visibilityTimeoutSeconds: 0 });
+    await fixture.batches.update({ ...message }, { visibilityTimeoutSeconds: 0 });
     await fleet.startWorker(ENVIRONMENT);
     const results = await fleet.finished([batch]);
     const { hashes, ...outcome } = await fleet.outcome([batch], results);

@@ -13,7 +13,7 @@ import { type RunningCommand, enqueue, poison, startService } from '../support/c
 import { eventually } from '../support/eventually.ts';
 import { H264, ffmpeg, pictureTimes, soundPackets, tone } from '../support/media-clips.ts';
 import { type TestRedis, startTestRedis } from '../support/servers.ts';
-import { WorkerBench } from '../support/worker-bench.ts';
+import { WorkerFixture } from '../support/worker-fixture.ts';
 
 const FRAMES = 40;
 const BATCH = 20;
@@ -22,13 +22,13 @@ const SOURCE_FRAMES = { 8: 'black', 21: 'white', 33: 'red' };
 const UNDECODABLE = 12;
 const MISSING = 30;
 
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 let redis: TestRedis;
 let producer: RunningCommand;
-const at = (name: string): string => path.join(bench.folder, name);
+const at = (name: string): string => path.join(fixture.folder, name);
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
   redis = await startTestRedis();
   const boxes = Object.entries(SOURCE_FRAMES).map(
     ([frame, colour]) => `drawbox=enable='eq(n,${frame})':color=${colour}:t=fill`,
@@ -40,7 +40,7 @@ beforeAll(async () => {
   await ffmpeg([...plain, ...tone({ seconds }), '-vf', boxes.join(','), ...codec, at('bad.mp4')]);
   await ffmpeg([...plain, ...tone({ seconds }), ...codec, at('good.mp4')]);
   producer = startService('producer', {
-    localFolder: bench.folder,
+    localFolder: fixture.folder,
     environment: {
       ...storageEnvironment(),
       FRAMEFLEET_REDIS_URL: redis.url,
@@ -52,32 +52,32 @@ beforeAll(async () => {
   await producer.said('service ready');
 });
 afterEach(async () => {
-  await bench.stopWorkers();
-  await bench.clear();
+  await fixture.stopWorkers();
+  await fixture.clear();
 });
 afterAll(async () => {
   producer.child.kill('SIGTERM');
   await producer.end;
   await redis[Symbol.asyncDispose]();
-  await bench[Symbol.asyncDispose]();
-  await rm(bench.folder, { recursive: true, force: true });
+  await fixture[Symbol.asyncDispose]();
+  await rm(fixture.folder, { recursive: true, force: true });
 });
 
 function storageEnvironment(): Record<string, string> {
-  const { media, system } = bench.storage.connection;
+  const { media, system } = fixture.storage.connection;
   return { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
 }
 
 async function submit(name: string, ...options: string[]): Promise<string> {
   const args = [at(name), '--model', 'hostile', '--batch', String(BATCH), '--json', '--detach', ...options];
-  const { stdout } = await enqueue(args, { localFolder: bench.folder, environment: storageEnvironment() })
+  const { stdout } = await enqueue(args, { localFolder: fixture.folder, environment: storageEnvironment() })
     .end;
   return (JSON.parse(stdout) as { jobId: string }).jobId;
 }
 
 async function statusWhen(jobId: string, isSo: (status: JobStatus) => boolean): Promise<JobStatus> {
   return eventually(`the job ${jobId} is as expected`, async () => {
-    const bytes = await bench.storage.blobs.get('results', statusBlob(jobId));
+    const bytes = await fixture.storage.blobs.get('results', statusBlob(jobId));
     if (bytes === undefined) return undefined;
     const status = jobStatus.parse(JSON.parse(bytes.toString('utf8')));
     return isSo(status) ? status : undefined;
@@ -87,12 +87,12 @@ async function statusWhen(jobId: string, isSo: (status: JobStatus) => boolean): 
 const hasEnded = ({ state }: JobStatus): boolean => state === 'completed' || state === 'failed';
 
 async function reportOf(jobId: string): Promise<JobReport> {
-  return JSON.parse(String(await bench.storage.blobs.get('results', reportBlob(jobId)))) as JobReport;
+  return JSON.parse(String(await fixture.storage.blobs.get('results', reportBlob(jobId)))) as JobReport;
 }
 
 /** As many frames, at the same times, and every packet of sound. */
 async function isWhole({ result }: JobStatus, source: string): Promise<void> {
-  await bench.storage.blobs.getFile('results', result?.blobName ?? '', at('result.mp4'));
+  await fixture.storage.blobs.getFile('results', result?.blobName ?? '', at('result.mp4'));
   const [before, after] = await Promise.all([pictureTimes(at(source)), pictureTimes(at('result.mp4'))]);
   expect(after.seconds).toHaveLength(FRAMES);
   expect(after.seconds).toEqual(before.seconds);
@@ -102,10 +102,10 @@ async function isWhole({ result }: JobStatus, source: string): Promise<void> {
 test('a video with five bad frames comes out whole, each is reported, and what was mended is scored when redriven', async () => {
   const jobId = await submit('bad.mp4', '--max-failed-frames', '10');
   await statusWhen(jobId, ({ frames }) => frames.split === FRAMES);
-  const { blobs } = bench.storage;
+  const { blobs } = fixture.storage;
   await blobs.put('frames', frameBlob(jobId, UNDECODABLE), 'this is no picture');
   await blobs.remove('frames', frameBlob(jobId, MISSING));
-  bench.startWorker();
+  fixture.startWorker();
   const status = await statusWhen(jobId, hasEnded);
   expect(status).toMatchObject({ state: 'completed', frames: { expected: FRAMES, failed: 5 } });
   await isWhole(status, 'bad.mp4');
@@ -121,7 +121,7 @@ test('a video with five bad frames comes out whole, each is reported, and what w
 
   // The split stores what is not there.
   await blobs.remove('frames', frameBlob(jobId, UNDECODABLE));
-  const environment = { localFolder: bench.folder, environment: storageEnvironment() };
+  const environment = { localFolder: fixture.folder, environment: storageEnvironment() };
   const list = await poison(['list', '--job', jobId, '--json'], environment).end;
   const { entries } = JSON.parse(list.stdout) as { entries: { id: string; reason: string }[] };
   expect(entries).toHaveLength(5);
@@ -141,7 +141,7 @@ test('a video with five bad frames comes out whole, each is reported, and what w
 
 test('with the policy fail, a job with a bad frame fails, and its report names the frame', async () => {
   const jobId = await submit('bad.mp4', '--on-failed-frame', 'fail');
-  bench.startWorker();
+  fixture.startWorker();
   const status = await statusWhen(jobId, hasEnded);
   expect(status).toMatchObject({ state: 'failed', error: { code: 'TOO_MANY_FAILED_FRAMES' } });
   const { failedFrames } = await reportOf(jobId);
@@ -150,12 +150,12 @@ test('with the policy fail, a job with a bad frame fails, and its report names t
 
 test('messages that are deleted behind the system’s back are sent again, and the video is whole', async () => {
   const jobId = await submit('good.mp4');
-  await eventually('both batches are on the queue', async () => (await bench.batches.countApprox()) === 2);
-  await bench.clear();
-  bench.startWorker();
+  await eventually('both batches are on the queue', async () => (await fixture.batches.countApprox()) === 2);
+  await fixture.clear();
+  fixture.startWorker();
   const status = await statusWhen(jobId, hasEnded);
   expect(status).toMatchObject({ state: 'completed', frames: { failed: 0 } });
   await isWhole(status, 'good.mp4');
-  const scored = await bench.countScored(jobId);
+  const scored = await fixture.countScored(jobId);
   expect(scored).toBe(FRAMES);
 });

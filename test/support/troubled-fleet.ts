@@ -9,24 +9,24 @@ import { systemClock } from '../../shared/runtime/clock.ts';
 import { collectResults } from './collect-results.ts';
 import type { RunningCommand } from './commands.ts';
 import { NO_FAULTS, type StorageProxy, startStorageProxy } from './storage-proxy.ts';
-import { type StoredFrame, WorkerBench } from './worker-bench.ts';
+import { type TestFrame, WorkerFixture } from './worker-fixture.ts';
 
 /** Calls on a lease have a quarter of it. */
 const LEASE_SECONDS = 8;
 export const FRAMES_IN_FLIGHT = 8;
 
 export class TroubledFleet implements AsyncDisposable {
-  readonly bench: WorkerBench;
+  readonly fixture: WorkerFixture;
   readonly proxy: StorageProxy;
 
-  private constructor(parts: { readonly bench: WorkerBench; readonly proxy: StorageProxy }) {
-    this.bench = parts.bench;
+  private constructor(parts: { readonly fixture: WorkerFixture; readonly proxy: StorageProxy }) {
+    this.fixture = parts.fixture;
     this.proxy = parts.proxy;
   }
 
   static async open(): Promise<TroubledFleet> {
-    const bench = await WorkerBench.open();
-    return new TroubledFleet({ bench, proxy: await startStorageProxy(bench.storage) });
+    const fixture = await WorkerFixture.open();
+    return new TroubledFleet({ fixture, proxy: await startStorageProxy(fixture.storage) });
   }
 
   /** A job each, on the queue. */
@@ -37,12 +37,12 @@ export class TroubledFleet implements AsyncDisposable {
   }: {
     readonly name: string;
     readonly count: number;
-    readonly frames: readonly StoredFrame[];
+    readonly frames: readonly TestFrame[];
   }): Promise<BatchMessage[]> {
     const batches: BatchMessage[] = [];
     for (let index = 0; index < count; index += 1) {
-      const batch = await this.bench.storeBatch(`job-${name}-${index}`, frames);
-      await this.bench.send(batch);
+      const batch = await this.fixture.storeBatch(`job-${name}-${index}`, frames);
+      await this.fixture.send(batch);
       batches.push(batch);
     }
     return batches;
@@ -50,11 +50,11 @@ export class TroubledFleet implements AsyncDisposable {
 
   /** Ready for work; its engine has no model yet, and finds none on disk: it is fetched through the trouble, too. */
   async startWorker(environment: Readonly<Record<string, string>> = {}): Promise<RunningCommand> {
-    const worker = this.bench.startWorker(
+    const worker = this.fixture.startWorker(
       {
         FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS),
         FRAMEFLEET_FRAMES_IN_FLIGHT: String(FRAMES_IN_FLIGHT),
-        FRAMEFLEET_MODEL_CACHE: path.join(this.bench.folder, `cache-${systemClock.monotonicMs()}`),
+        FRAMEFLEET_MODEL_CACHE: path.join(this.fixture.folder, `cache-${systemClock.monotonicMs()}`),
         ...environment,
       },
       this.proxy.connection,
@@ -65,8 +65,8 @@ export class TroubledFleet implements AsyncDisposable {
 
   /** Results of all frames, when no message is left of the batches. */
   async finished(batches: readonly BatchMessage[]): Promise<ResultMessage[]> {
-    const results = await collectResults(this.bench, batches);
-    await this.bench.queueIsEmpty();
+    const results = await collectResults(this.fixture, batches);
+    await this.fixture.queueIsEmpty();
     return [...results.values()].flat();
   }
 
@@ -84,13 +84,13 @@ export class TroubledFleet implements AsyncDisposable {
     const hashes = new Set<string>();
     let unscored = 0;
     for (const { jobId, frameStart, frameEnd } of batches) {
-      const scored = await this.bench.scored(jobId);
+      const scored = await this.fixture.scored(jobId);
       unscored += frameEnd - frameStart - scored.size;
       for (const hash of scored.values()) hashes.add(hash);
     }
     return {
       failed: results.flatMap(({ failed }) => failed),
-      poison: await this.bench.takePoison(),
+      poison: await this.fixture.takePoison(),
       unscored,
       hashes: [...hashes],
     };
@@ -98,23 +98,23 @@ export class TroubledFleet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.proxy.faults = NO_FAULTS;
-    await this.bench.stopWorkers();
+    await this.fixture.stopWorkers();
     await this.proxy[Symbol.asyncDispose]();
-    await this.bench[Symbol.asyncDispose]();
+    await this.fixture[Symbol.asyncDispose]();
   }
 }
 
 /** What one of these frames looks like when it is scored on a good day, and how many requests such a day takes. */
 export async function undisturbed(shape: {
   readonly count: number;
-  readonly frames: readonly StoredFrame[];
+  readonly frames: readonly TestFrame[];
 }): Promise<{ readonly hash: string; readonly requests: number }> {
   await using fleet = await TroubledFleet.open();
   await fleet.startWorker();
   const [batch, ...others] = await fleet.sendBatches({ name: 'undisturbed', ...shape });
   if (batch === undefined) throw new Error('expected a batch at least');
   await fleet.finished([batch, ...others]);
-  const hash = (await fleet.bench.scored(batch.jobId)).get(0);
+  const hash = (await fleet.fixture.scored(batch.jobId)).get(0);
   if (hash === undefined) throw new Error('expected a scored frame');
   return { hash, requests: fleet.proxy.requests.total };
 }

@@ -1,6 +1,6 @@
 /**
  * A storage with models and frames in it, and real workers on it: what the worker's tests and fault suites share. Every worker
- * that was started here is gone when the bench is disposed of.
+ * that was started here is gone when the fixture is disposed of.
  */
 import { createHash } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
@@ -30,11 +30,11 @@ import { writeIdentityModel } from './identity-model.ts';
 import { type TestStorage, startTestStorage, testFolder } from './servers.ts';
 
 /** A frame in storage: of a plain colour of the hostile model's, bytes that are no picture, or nothing at all. */
-export type StoredFrame = keyof typeof HOSTILE_FRAMES | 'undecodable' | 'missing';
+export type TestFrame = keyof typeof HOSTILE_FRAMES | 'undecodable' | 'missing';
 
 const FRAME_SIZE = 32;
 
-export class WorkerBench implements AsyncDisposable {
+export class WorkerFixture implements AsyncDisposable {
   readonly storage: TestStorage;
   readonly folder: string;
   readonly batches: WorkQueue;
@@ -55,7 +55,7 @@ export class WorkerBench implements AsyncDisposable {
     this.#models = parts.models;
   }
 
-  static async open(): Promise<WorkerBench> {
+  static async open(): Promise<WorkerFixture> {
     const folder = await testFolder();
     const storage = await startTestStorage();
     const open = (name: (typeof QUEUES)[keyof typeof QUEUES]) => openWorkQueue(storage.accounts.system, name);
@@ -67,12 +67,12 @@ export class WorkerBench implements AsyncDisposable {
     const modelFolder = path.join(folder, 'models');
     await writeIdentityModel(modelFolder);
     await writeHostileModel(modelFolder);
-    const bench = new WorkerBench({ storage, folder, queues, models: new Map() });
-    await bench.publish(modelFolder);
-    return bench;
+    const fixture = new WorkerFixture({ storage, folder, queues, models: new Map() });
+    await fixture.publish(modelFolder);
+    return fixture;
   }
 
-  /** Models for batches of this bench, from a folder with a folder for each. */
+  /** Models for batches of this fixture, from a folder with a folder for each. */
   async publish(modelFolder: string): Promise<void> {
     const { blobs } = this.storage;
     await publishModels({ blobs, folder: modelFolder });
@@ -110,11 +110,11 @@ export class WorkerBench implements AsyncDisposable {
   /** A job of one batch, its frames in storage. */
   async storeBatch(
     jobId: string,
-    frames: readonly StoredFrame[],
+    frames: readonly TestFrame[],
     { model = 'hostile', size = FRAME_SIZE }: { readonly model?: string; readonly size?: number } = {},
   ): Promise<BatchMessage> {
     const reference = this.#models.get(model);
-    if (reference === undefined) throw new Error(`expected a model of the bench, received ${model}`);
+    if (reference === undefined) throw new Error(`expected a model of the fixture, received ${model}`);
     const bytes = await framesOfColours(size);
     for (const [index, frame] of frames.entries()) {
       const body = frame === 'undecodable' ? 'this is no picture' : bytes.get(frame);
