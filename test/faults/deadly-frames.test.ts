@@ -1,4 +1,4 @@
-/** Frames and models that take whole workers or every engine with them: what is blamed, and what is not. */
+/** Frames and models that kill workers or engines: the worker blames the right one and nothing else. */
 import { createHash } from 'node:crypto';
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -18,26 +18,26 @@ afterEach(async () => {
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** As if the frame took the machine with it: killed as soon as it is tried. */
-async function killedWhen(said: string): Promise<string> {
+/** Starts a worker and kills it once its log contains the text, as if a frame had killed the machine. Returns its log. */
+async function killedAfter(text: string): Promise<string> {
   const worker = fixture.startWorker();
-  await worker.said(said);
+  await worker.said(text);
   worker.child.kill('SIGKILL');
   return (await worker.end).stdout;
 }
 
-test('a frame that takes whole workers with it is found by trying carefully, and two deaths are its proof', async () => {
+test('a frame that kills workers is tried alone, and given up after two deaths', async () => {
   const deadly = 2;
   const frames = Array.from({ length: 6 }, (_, index) => (index === deadly ? 'slow' : 'ordinary'));
   const batch = await fixture.storeBatch('job-deadly', frames);
   await fixture.send(batch);
   for (let death = 1; death <= 3; death += 1) {
-    expect(await killedWhen('batch received')).toContain('"approach":"at-once"');
+    expect(await killedAfter('batch received')).toContain('"approach":"at-once"');
   }
-  const careful = await killedWhen(`"frame":${deadly},"msg":"trying a frame alone"`);
+  const careful = await killedAfter(`"frame":${deadly},"msg":"trying frame alone"`);
   expect(careful).toContain('"approach":"carefully"');
-  // The batch gets on again; only the suspect is tried alone, when all others are stored.
-  const again = await killedWhen(`"frame":${deadly},"msg":"trying a frame alone"`);
+  // The batch makes progress again, so only the suspect is tried alone, after all others are stored.
+  const again = await killedAfter(`"frame":${deadly},"msg":"trying frame alone"`);
   expect(again).toContain('"approach":"at-once"');
   expect(await fixture.countScored('job-deadly')).toBe(5);
   fixture.startWorker();
@@ -45,7 +45,7 @@ test('a frame that takes whole workers with it is found by trying carefully, and
   expect(results.at(-1)?.failed).toEqual([
     {
       kind: 'engine',
-      message: '2 workers or engines died while they tried it',
+      message: '2 workers or engines died while processing this frame',
       frames: [[deadly, deadly + 1]],
     },
   ]);
@@ -54,7 +54,7 @@ test('a frame that takes whole workers with it is found by trying carefully, and
   expect(await fixture.takePoison()).toMatchObject([{ reason: 'engine', attempts: 2 }]);
 });
 
-test('a model that is not what the job pinned is hopeless at once, and no frame of the next job suffers', async () => {
+test('a batch whose model is not the pinned one is given up at once, and the next job is not affected', async () => {
   const batch = await fixture.storeBatch('job-other-model', ['ordinary', 'ordinary'], { model: 'identity' });
   const pinned = { ...batch, model: { ...batch.model, sha256: 'ab'.repeat(32) } };
   const next = await fixture.storeBatch('job-next', ['ordinary', 'ordinary'], { model: 'identity' });
@@ -62,7 +62,7 @@ test('a model that is not what the job pinned is hopeless at once, and no frame 
   const worker = fixture.startWorker();
   const [result] = await fixture.resultsOf(pinned);
   expect(result?.failed).toMatchObject([{ kind: 'model', frames: [[0, 2]] }]);
-  expect(result?.failed[0]?.message).toContain('not the one the job was made with');
+  expect(result?.failed[0]?.message).toContain('not the one that the job pinned');
   await fixture.send(next);
   expect(countOf((await fixture.resultsOf(next))[0]?.scored ?? [])).toBe(2);
   await fixture.queueIsEmpty();
@@ -70,7 +70,7 @@ test('a model that is not what the job pinned is hopeless at once, and no frame 
   expect(countIn(worker.heard(), 'engine started')).toBe(1);
 });
 
-test('a file that is no model is given up with its first delivery, and no engine dies of it', async () => {
+test('a batch whose model file is not a model is given up in its first delivery, and no engine dies', async () => {
   const { blobs } = fixture.storage;
   const graph = 'this is no graph';
   const reference = {
@@ -89,7 +89,7 @@ test('a file that is no model is given up with its first delivery, and no engine
   await fixture.send({ ...batch, model: reference });
   const result = await fixture.nextResult();
   expect(result.failed).toMatchObject([{ kind: 'model', frames: [[0, 1]] }]);
-  expect(result.failed[0]?.message).toContain('It cannot be loaded: cpu: ');
+  expect(result.failed[0]?.message).toContain('The model cannot be loaded: cpu: ');
   await fixture.queueIsEmpty();
   await fixture.stopWorkers();
   expect(worker.heard()).toContain('"interruption":"model"');

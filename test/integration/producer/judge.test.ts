@@ -54,7 +54,7 @@ test('nor one whose split runs, and whose container does not say how many there 
 
 test('a model that cannot be used ends the job at once, with its reason and no advice about the video', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 500, batchSize: 10 });
-  const message = 'The input frames is float32; by model.json it is uint8.';
+  const message = 'The input "frames" is float32, but model.json declares uint8.';
   const failed = [{ kind: 'model' as const, message, frames: [[0, 10]] as [number, number][] }];
   await results.queue.send(encodeMessage(buildResult('job-1', { failed })));
   const collector = new Collector({ ...control, results: results.queue });

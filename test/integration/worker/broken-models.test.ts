@@ -1,4 +1,4 @@
-/** Models that cannot be used, on a real worker and the real runtime: each is given up after one delivery, with its reason. */
+/** Unusable models on a real worker with the real runtime: each batch is given up after one delivery, with the reason. */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
-describe('a model that cannot be used fails its batch at once, with its reason', () => {
+describe('a batch with an unusable model fails in its first delivery with the reason', () => {
   test.for(Object.entries(BROKEN_MODELS))('%s', async ([name, { reason }]) => {
     const batch = await fixture.storeBatch(`job-${name}`, ['ordinary', 'ordinary', 'ordinary'], {
       model: name,
@@ -42,7 +42,7 @@ describe('a model that cannot be used fails its batch at once, with its reason',
   });
 });
 
-test('the other batches of such a job are given up without loading its model again, and a good job goes on', async () => {
+test('other batches of such a job are given up without loading the model again, and a good job completes', async () => {
   const deaths = countIn(worker.heard(), 'engine ended');
   const bad = await fixture.storeBatch('job-bad', ['ordinary', 'ordinary'], { model: 'future' });
   for (const batchIndex of [0, 1, 2]) await fixture.send({ ...bad, batchIndex });
@@ -55,12 +55,12 @@ test('the other batches of such a job are given up without loading its model aga
   expect(countIn(worker.heard(), 'engine ended')).toBe(deaths);
 });
 
-test('a model whose numbers make no sense gives pixels all the same, which cannot be told from a picture', async () => {
+test('a model that computes NaN is not detected, because it returns valid pixels', async () => {
   await fixture.send(await fixture.storeBatch('job-nan', ['ordinary'], { model: 'nan' }));
   expect(await fixture.nextResult()).toMatchObject({ scored: [[0, 1]], failed: [] });
 });
 
-describe('a folder of models with a mistake in it is refused, with the folder and the mistake', () => {
+describe('publishing refuses a folder of models with a mistake, and names the folder and the mistake', () => {
   const MODEL = BROKEN_MODELS['names']?.graph[0] ?? Buffer.alloc(0);
   const spoiled = async (
     name: string,
@@ -115,7 +115,7 @@ describe('a folder of models with a mistake in it is refused, with the folder an
     });
   });
 
-  test('as a user sees it: a sentence and a hint, and no stack trace', async () => {
+  test('the user sees a message and a hint, without a stack trace', async () => {
     await mkdir(at('mine', 'broken'), { recursive: true });
     await ffmpeg([...picture({ seconds: 0.2 }), ...H264, at('clip.mp4')]);
     const { status, stderr, stdout } = await enqueue([at('clip.mp4'), '--no-doctor'], {

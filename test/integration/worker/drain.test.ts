@@ -1,4 +1,4 @@
-/** A worker that is asked to drain: by the blob in `control`, idle or at work; and what its heartbeat says meanwhile. */
+/** A worker with a drain request in `control`, idle or busy, and the heartbeats that it sends meanwhile. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { drainBlob, heartbeatBlob } from '../../../shared/contract/blob-names.ts';
@@ -30,8 +30,8 @@ async function heartbeat(wanted: Partial<Heartbeat>): Promise<Heartbeat> {
   return eventually(`the heartbeat says ${JSON.stringify(wanted)}`, async () => {
     const stat = await fixture.storage.blobs.stat('workers', heartbeatBlob(`${vmId}-0`));
     const beat = heartbeatFrom(stat?.metadata ?? {});
-    const isSo = Object.entries(wanted).every(([key, value]) => beat?.[key as keyof Heartbeat] === value);
-    return isSo ? beat : undefined;
+    const matches = Object.entries(wanted).every(([key, value]) => beat?.[key as keyof Heartbeat] === value);
+    return matches ? beat : undefined;
   });
 }
 
@@ -40,7 +40,7 @@ async function requestDrain(): Promise<string> {
   return (await fixture.storage.blobs.stat('control', drainBlob(vmId)))?.etag ?? '';
 }
 
-test('an idle worker that is asked drains at once, quotes the request, takes nothing ever again, and stays', async () => {
+test('an idle worker drains at once on a request, quotes its etag, receives nothing more, and keeps running', async () => {
   const worker = startMachine();
   const idle = await heartbeat({ state: 'idle' });
   expect(idle).toMatchObject({ executionProvider: 'cpu', drainEtag: null, isTooOld: false });
@@ -48,7 +48,7 @@ test('an idle worker that is asked drains at once, quotes the request, takes not
   const drained = await heartbeat({ state: 'drained', drainEtag: etag });
   const batch = await fixture.storeBatch('job-untaken', ['ordinary']);
   await fixture.send(batch);
-  // It goes on beating, and looks no more: the message is as it was sent.
+  // Heartbeats continue, but the worker does not poll the queue: the message is as it was sent.
   await heartbeat({ state: 'drained', sequence: drained.sequence + 2 });
   expect((await fixture.batches.receive({ visibilityTimeoutSeconds: 1 }))?.dequeueCount).toBe(1);
   expect(worker.child.exitCode).toBeNull();
@@ -60,7 +60,7 @@ test('an idle worker that is asked drains at once, quotes the request, takes not
   expect((await worker.end).status).toBe(0);
 });
 
-test('a worker that is asked in mid-batch finishes it first', async () => {
+test('a busy worker finishes its batch before it is drained', async () => {
   const worker = startMachine();
   const batch = await fixture.storeBatch(
     'job-finished',
@@ -77,7 +77,7 @@ test('a worker that is asked in mid-batch finishes it first', async () => {
   expect(countIn(worker.heard(), '"settled":"complete"')).toBe(1);
 });
 
-test('a worker that finds the request when it starts takes nothing at all', async () => {
+test('a worker that finds a drain request at its start receives nothing', async () => {
   machines += 1;
   vmId = `drain-${process.pid}-${machines}`;
   const etag = await requestDrain();
@@ -87,7 +87,7 @@ test('a worker that finds the request when it starts takes nothing at all', asyn
   expect((await fixture.batches.receive({ visibilityTimeoutSeconds: 1 }))?.dequeueCount).toBe(1);
 });
 
-test('the provider in force is in the metrics; one that cannot be had is refused with what to do', async () => {
+test('the metrics show the execution provider, and a worker without a usable provider exits with a hint', async () => {
   const worker = startMachine({ FRAMEFLEET_EXECUTION_PROVIDERS: 'cuda,cpu' });
   await worker.said('service ready');
   const port = /"port":(\d+)/.exec(worker.heard())?.[1];
@@ -101,13 +101,13 @@ test('the provider in force is in the metrics; one that cannot be had is refused
   expect(strict.heard()).toContain('FRAMEFLEET_EXECUTION_PROVIDERS');
 });
 
-test('a second worker for the same GPU is refused, and the first is none the worse', async () => {
+test('a second worker for the same GPU is refused, and the first is not affected', async () => {
   startMachine();
   await heartbeat({ state: 'idle' });
   const second = fixture.startWorker({ FRAMEFLEET_VM_ID: vmId });
   const { status } = await second.end;
   expect(status).toBe(64);
-  expect(second.heard()).toContain(`A worker named ${vmId}-0 runs on this machine already.`);
+  expect(second.heard()).toContain(`A worker named ${vmId}-0 is already running on this machine.`);
   const batch = await fixture.storeBatch('job-first', ['ordinary']);
   await fixture.send(batch);
   expect(countOf((await fixture.resultsOf(batch))[0]?.scored ?? [])).toBe(1);

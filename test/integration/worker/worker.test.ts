@@ -1,4 +1,4 @@
-/** A real worker with its engine, on real storage: what it does with each kind of message, and when it is told to go. */
+/** A real worker with its engine on real storage: each kind of message, and SIGTERM. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { failedFrameBlob, frameLogBlob } from '../../../shared/contract/blob-names.ts';
@@ -22,7 +22,7 @@ afterAll(() => fixture[Symbol.asyncDispose]());
 
 const frames = (count: number, kind: TestFrame = 'ordinary') => Array.from({ length: count }, () => kind);
 
-test('a batch is scored, told and deleted, and a frame that cannot be decoded fails alone', async () => {
+test('a batch is scored, reported and deleted, and an undecodable frame fails alone', async () => {
   const batch = await fixture.storeBatch('job-1', [...frames(5), 'undecodable', ...frames(2)]);
   const { jobId, model } = batch;
   await fixture.send(batch);
@@ -45,7 +45,7 @@ test('a batch is scored, told and deleted, and a frame that cannot be decoded fa
   ]);
 });
 
-test('every frame of a delivery is a line in the log of its job, with its stages', async () => {
+test('the job’s log has a line for each frame of a delivery, with its stage times', async () => {
   const batch = await fixture.storeBatch('job-2', [...frames(2), 'missing', 'ordinary']);
   await fixture.send(batch);
   const worker = fixture.startWorker({ FRAMEFLEET_VM_ID: 'logging' });
@@ -67,7 +67,7 @@ test('every frame of a delivery is a line in the log of its job, with its stages
   expect(worker.heard()).toContain('"frame":3');
 });
 
-test('what is no batch goes to poison with its reason, and a batch behind it is none the worse', async () => {
+test('a malformed message is moved to the poison queue and does not affect later batches', async () => {
   const garbage = [
     'not base64 at all',
     Buffer.from('{"version":1}').toString('base64'),
@@ -88,7 +88,7 @@ test('what is no batch goes to poison with its reason, and a batch behind it is 
   }
 });
 
-test('a message for a newer worker is left for it', async () => {
+test('a message with a newer version is left for a newer worker', async () => {
   const newer = Buffer.from(JSON.stringify({ ...buildBatch(), version: 2 })).toString('base64');
   await fixture.batches.send(newer);
   const worker = fixture.startWorker();
@@ -97,7 +97,7 @@ test('a message for a newer worker is left for it', async () => {
   expect(await fixture.batches.receive({ visibilityTimeoutSeconds: 1 })).toBeUndefined();
 });
 
-test('a worker that is told to go releases what it has not done, at once and uncharged', async () => {
+test('a worker releases its batch at once when it receives SIGTERM, and no count rises', async () => {
   const batch = await fixture.storeBatch('job-4', frames(100, 'steady'));
   await fixture.send(batch);
   const worker = fixture.startWorker();
