@@ -1,4 +1,4 @@
-/** One bad frame among 32, each in another way: it fails alone, with its reason, and costs few engines. */
+/** Bad frames of every kind: each fails alone with its reason, and few engines are started. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { countOf, toRanges } from '../../shared/contract/ranges.ts';
@@ -18,14 +18,14 @@ afterEach(async () => {
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** `engines` is the most that may be started: one for the work, and those that it costs to prove the frame's guilt. */
+/** `engines` is the most that may be started: one for the batch, and those needed to prove that the frame kills engines. */
 test.each<readonly [TestFrame, { kind: string; message: RegExp; attempts: number; engines: number }]>([
   ['undecodable', { kind: 'undecodable', message: /unsupported image format/, attempts: 1, engines: 1 }],
   ['missing', { kind: 'missing', message: /not in storage/, attempts: 2, engines: 1 }],
   ['error', { kind: 'inference', message: /out of (data )?bound/, attempts: 3, engines: 1 }],
   ['crash', { kind: 'engine', message: /SIGFPE/, attempts: 2, engines: 4 }],
   ['hang', { kind: 'engine', message: /stuck: computing/, attempts: 2, engines: 4 }],
-])('a frame that is %s fails alone with its reason, and 31 are scored', async (bad, expected) => {
+])('a frame of kind %s fails alone with its reason, and the other 31 are scored', async (bad, expected) => {
   const jobId = `job-${bad}`;
   const frames = Array.from({ length: FRAMES }, (_, index) => (index === BAD ? bad : 'ordinary'));
   const batch = await fixture.storeBatch(jobId, frames);
@@ -53,11 +53,11 @@ test.each<readonly [TestFrame, { kind: string; message: RegExp; attempts: number
   await fixture.stopWorkers();
   const engines = countIn(worker.heard(), 'engine started');
   expect(engines).toBeLessThanOrEqual(expected.engines);
-  // Nothing that was stored was run again: a line a frame that came out, and one for each time the bad one was tried.
+  // No stored frame was run again.
   expect(results.reduce((sum, { framesRun }) => sum + framesRun, 0)).toBe(31);
 });
 
-test('frames of every kind of badness in one batch fail each for its own reason', async () => {
+test('bad frames of every kind in one batch fail each for its own reason', async () => {
   const bad = new Map<number, TestFrame>([
     [0, 'crash'],
     [3, 'undecodable'],

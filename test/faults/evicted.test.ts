@@ -1,6 +1,6 @@
 /**
- * One batch whose machines are taken away again and again (ten times in the long form): with a notice, and by `kill -9`. It is not poison, every frame is
- * scored once, and what is done again is at most what was in flight.
+ * One batch whose workers are evicted or killed one after the other, ten times in the long form. It is not poisoned, every frame is
+ * scored, and at most the frames in flight run again.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -16,7 +16,7 @@ const IN_FLIGHT = 2;
 const FRAMES = inForm({ short: 80, long: 160 });
 
 let fixture: WorkerFixture;
-/** Of each frame, undisturbed: they are all alike. */
+/** Of every frame, scored without faults: the frames are all alike. */
 let hash: string | undefined;
 
 beforeAll(async () => {
@@ -38,16 +38,16 @@ async function allAreScored(jobId: string): Promise<void> {
   expect(new Set(scored.values())).toEqual(new Set([hash]));
 }
 
-/** Waits until a worker has stored a few frames more; what it then holds is in mid-batch. */
-async function getsSomewhere(jobId: string, before: number): Promise<void> {
-  await eventually('a few frames more are scored', async () => {
+/** Waits until a worker has stored a few more frames, so that it is in the middle of the batch. */
+async function madeProgress(jobId: string, before: number): Promise<void> {
+  await eventually('a few more frames are scored', async () => {
     const scored = await fixture.countScored(jobId);
-    if (scored === FRAMES) throw new Error('the batch was over before its machine was taken');
+    if (scored === FRAMES) throw new Error('the batch ended before its machine was taken');
     return scored > before + 1;
   });
 }
 
-test('machines are taken with a notice, one after the other: the rest is released each time, and Azure is told to go on', async () => {
+test('each evicted worker releases its batch and acknowledges the event, and the batch completes', async () => {
   await using metadata = await new ScheduledEventsServer().start();
   const jobId = 'job-evicted';
   const batch = await fixture.storeBatch(jobId, FRAMES_STORED);
@@ -60,14 +60,14 @@ test('machines are taken with a notice, one after the other: the rest is release
       FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT),
       FRAMEFLEET_VM_NAME: `gpus_${time}`,
     });
-    await getsSomewhere(jobId, await fixture.countScored(jobId));
+    await madeProgress(jobId, await fixture.countScored(jobId));
     const eventId = metadata.schedule({
       eventType: 'Preempt',
       resources: [`gpus_${time}`],
       noticeSeconds: 30,
     });
     await eventually('the event is acknowledged', () => metadata.acknowledged.includes(eventId));
-    // Acknowledged means that nothing is held: the machine may go without another word.
+    // After the acknowledgement the worker holds nothing, so the machine may disappear at any moment.
     worker.child.kill('SIGKILL');
     await worker.end;
     framesRun += countIn(worker.heard(), '"outcome":"stored"');
@@ -82,14 +82,14 @@ test('machines are taken with a notice, one after the other: the rest is release
   expect(framesRun).toBeLessThanOrEqual(FRAMES + TIMES * IN_FLIGHT);
 });
 
-test('workers are killed in mid-batch, one after the other: each has stored something, so the batch is none the worse', async () => {
+test('a batch completes after several workers are killed, because each of them stored frames', async () => {
   const jobId = 'job-killed';
   const batch = await fixture.storeBatch(jobId, FRAMES_STORED);
   await fixture.send(batch);
   let last: RunningCommand | undefined;
   for (let time = 1; time <= TIMES; time += 1) {
     last = fixture.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT) });
-    await getsSomewhere(jobId, await fixture.countScored(jobId));
+    await madeProgress(jobId, await fixture.countScored(jobId));
     last.child.kill('SIGKILL');
     await last.end;
   }
@@ -98,7 +98,7 @@ test('workers are killed in mid-batch, one after the other: each has stored some
   const results = await fixture.resultsOf(batch);
   expect(results).toHaveLength(1);
   expect(countOf(results[0]?.scored ?? [])).toBe(FRAMES);
-  // What was there was not run again.
+  // Stored frames were not run again.
   expect(results[0]?.framesRun).toBeLessThanOrEqual(FRAMES - after + IN_FLIGHT);
   await fixture.queueIsEmpty();
   await fixture.stopWorkers();

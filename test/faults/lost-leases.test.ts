@@ -1,4 +1,4 @@
-/** Workers that lose a batch to another, or fall asleep over it, and engines that stall: one result, and no byte changed. */
+/** Workers that lose their lease or are paused beyond it, and engines that stall: one result, and no stored byte changes. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import type { BatchMessage } from '../../shared/contract/messages.ts';
@@ -11,7 +11,7 @@ import { NO_FAULTS, startStorageProxy } from '../support/storage-proxy.ts';
 import { WorkerFixture, countIn, enginePid } from '../support/worker-fixture.ts';
 
 const LEASE_SECONDS = 6;
-/** Some ten seconds of work: longer than a lease. */
+/** About ten seconds of work: longer than a lease. */
 const FRAMES = Array.from({ length: 90 }, () => 'steady' as const);
 
 let fixture: WorkerFixture;
@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** A batch of which a worker has scored some frames, and not all. */
+/** Sends a batch and waits until a worker has scored some of its frames. */
 async function startedOn(
   jobId: string,
   {
@@ -47,7 +47,7 @@ async function startedOn(
   return { batch, worker };
 }
 
-/** Another worker completes the batch; returns what is stored then. */
+/** Starts another worker that completes the batch. Returns the etags of what is stored then. */
 async function completedByAnother(
   batch: BatchMessage,
 ): Promise<{ etags: Map<string, string>; other: RunningCommand }> {
@@ -59,13 +59,13 @@ async function completedByAnother(
   return { etags: await fixture.etags(batch.jobId), other };
 }
 
-async function nothingMoreWasSaid(batch: BatchMessage, etags: Map<string, string>): Promise<void> {
+async function expectNothingMore(batch: BatchMessage, etags: Map<string, string>): Promise<void> {
   expect(await fixture.results.countApprox()).toBe(0);
   expect(await fixture.etags(batch.jobId)).toEqual(etags);
   expect(await fixture.takePoison()).toEqual([]);
 }
 
-/** The worker is none the worse: it completes the next batch alone. */
+/** The first worker still works: it completes the next batch alone. */
 async function worksOn(jobId: string, worker: RunningCommand, other: RunningCommand): Promise<void> {
   other.child.kill('SIGTERM');
   await other.end;
@@ -77,7 +77,7 @@ async function worksOn(jobId: string, worker: RunningCommand, other: RunningComm
   expect(worker.child.exitCode).toBeNull();
 }
 
-test('a worker whose lease cannot be renewed loses the batch to another, and leaves it alone', async () => {
+test('a worker whose lease cannot be renewed loses the batch to another and does not touch it again', async () => {
   await using proxy = await startStorageProxy(fixture.storage);
   const { batch, worker } = await startedOn('job-lost', { connection: proxy.connection });
   proxy.faults = ({ operation }) => (operation === 'update' ? { kind: 'reset' } : undefined);
@@ -86,14 +86,14 @@ test('a worker whose lease cannot be renewed loses the batch to another, and lea
   await worker.said('"settled":"leave"');
   const stored = await fixture.etags(batch.jobId);
   const { etags, other } = await completedByAnother(batch);
-  // What the first one had stored stands as it was.
+  // The frames that the first worker stored are unchanged.
   expect([...stored].every(([name, etag]) => etags.get(name) === etag)).toBe(true);
   expect(stored.size).toBeLessThan(FRAMES.length);
-  await nothingMoreWasSaid(batch, etags);
+  await expectNothingMore(batch, etags);
   await worksOn('job-lost-next', worker, other);
 });
 
-test('a worker that sleeps past its lease wakes up to a batch that is done, and changes nothing', async () => {
+test('a worker that is paused beyond its lease changes nothing when it resumes', async () => {
   const { batch, worker } = await startedOn('job-asleep');
   const pids = [worker.child.pid ?? 0, enginePid(worker)];
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
@@ -101,11 +101,11 @@ test('a worker that sleeps past its lease wakes up to a batch that is done, and 
   for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
   await worker.said('"settled":"leave"');
   expect(countIn(worker.heard(), 'lease lost')).toBe(1);
-  await nothingMoreWasSaid(batch, etags);
+  await expectNothingMore(batch, etags);
   await worksOn('job-asleep-next', worker, other);
 });
 
-test('an engine that stalls for several leases costs nothing: the batch is still its worker’s own', async () => {
+test('a worker keeps its batch while its engine stalls for several leases', async () => {
   const leases = inForm({ short: 3, long: 10 });
   const { batch, worker } = await startedOn('job-stalled', { stuckSeconds: 2 * leases * LEASE_SECONDS });
   const other = fixture.startWorker({ FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) });

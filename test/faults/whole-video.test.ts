@@ -1,6 +1,6 @@
 /**
- * Whole videos through producer and worker, with bad frames and lost messages on the way: as many frames and as much sound come
- * out as went in, the report names what failed, and what failed can be tried again.
+ * Whole videos through producer and worker, with bad frames and lost messages: the result has as many frames and as much sound as
+ * the source, the report names the failed frames, and they can be redriven.
  */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -17,7 +17,7 @@ import { WorkerFixture } from '../support/worker-fixture.ts';
 
 const FRAMES = 40;
 const BATCH = 20;
-/** In the source itself: black kills the engine, white makes it hang, red makes the model fail. */
+/** Frames of the source: black kills the engine, white makes it hang, red makes the model fail. */
 const SOURCE_FRAMES = { 8: 'black', 21: 'white', 33: 'red' };
 const UNDECODABLE = 12;
 const MISSING = 30;
@@ -35,7 +35,7 @@ beforeAll(async () => {
   );
   const seconds = FRAMES / 20;
   const plain = ['-f', 'lavfi', '-i', `color=c=0x4080C0:size=64x48:rate=20:duration=${seconds}`];
-  // Whole frames alone: a red one must not bleed into its neighbours.
+  // Key frames only, so that a red frame does not affect its neighbours.
   const codec = [...H264, '-g', '1', '-bf', '0', '-qp', '0', '-c:a', 'aac'];
   await ffmpeg([...plain, ...tone({ seconds }), '-vf', boxes.join(','), ...codec, at('bad.mp4')]);
   await ffmpeg([...plain, ...tone({ seconds }), ...codec, at('good.mp4')]);
@@ -75,12 +75,12 @@ async function submit(name: string, ...options: string[]): Promise<string> {
   return (JSON.parse(stdout) as { jobId: string }).jobId;
 }
 
-async function statusWhen(jobId: string, isSo: (status: JobStatus) => boolean): Promise<JobStatus> {
+async function statusWhen(jobId: string, matches: (status: JobStatus) => boolean): Promise<JobStatus> {
   return eventually(`the job ${jobId} is as expected`, async () => {
     const bytes = await fixture.storage.blobs.get('results', statusBlob(jobId));
     if (bytes === undefined) return undefined;
     const status = jobStatus.parse(JSON.parse(bytes.toString('utf8')));
-    return isSo(status) ? status : undefined;
+    return matches(status) ? status : undefined;
   });
 }
 
@@ -90,7 +90,7 @@ async function reportOf(jobId: string): Promise<JobReport> {
   return JSON.parse(String(await fixture.storage.blobs.get('results', reportBlob(jobId)))) as JobReport;
 }
 
-/** As many frames, at the same times, and every packet of sound. */
+/** The result has as many frames as the source, at the same times, and the same packets of sound. */
 async function isWhole({ result }: JobStatus, source: string): Promise<void> {
   await fixture.storage.blobs.getFile('results', result?.blobName ?? '', at('result.mp4'));
   const [before, after] = await Promise.all([pictureTimes(at(source)), pictureTimes(at('result.mp4'))]);
@@ -99,11 +99,11 @@ async function isWhole({ result }: JobStatus, source: string): Promise<void> {
   expect(await soundPackets(at('result.mp4'))).toEqual(await soundPackets(at(source)));
 }
 
-test('a video with five bad frames comes out whole, each is reported, and what was mended is scored when redriven', async () => {
+test('a video with five bad frames has a complete result and report, and repaired frames are scored when redriven', async () => {
   const jobId = await submit('bad.mp4', '--max-failed-frames', '10');
   await statusWhen(jobId, ({ frames }) => frames.split === FRAMES);
   const { blobs } = fixture.storage;
-  await blobs.put('frames', frameBlob(jobId, UNDECODABLE), 'this is no picture');
+  await blobs.put('frames', frameBlob(jobId, UNDECODABLE), 'not a picture');
   await blobs.remove('frames', frameBlob(jobId, MISSING));
   fixture.startWorker();
   const status = await statusWhen(jobId, hasEnded);
@@ -119,14 +119,14 @@ test('a video with five bad frames comes out whole, each is reported, and what w
     [33, 'inference'],
   ]);
 
-  // The split stores what is not there.
+  // Redriving splits the source again, which stores missing frames.
   await blobs.remove('frames', frameBlob(jobId, UNDECODABLE));
   const environment = { localFolder: fixture.folder, environment: storageEnvironment() };
   const list = await poison(['list', '--job', jobId, '--json'], environment).end;
   const { entries } = JSON.parse(list.stdout) as { entries: { id: string; reason: string }[] };
   expect(entries).toHaveLength(5);
-  const mended = entries.filter(({ reason }) => reason === 'undecodable' || reason === 'missing');
-  const ids = mended.flatMap(({ id }) => ['--id', id]);
+  const repaired = entries.filter(({ reason }) => reason === 'undecodable' || reason === 'missing');
+  const ids = repaired.flatMap(({ id }) => ['--id', id]);
   const redriven = await poison(['redrive', '--job', jobId, ...ids], environment).end;
   expect(redriven.status).toBe(0);
   const again = await statusWhen(jobId, (now) => hasEnded(now) && now.frames.failed === 3);
@@ -139,7 +139,7 @@ test('a video with five bad frames comes out whole, each is reported, and what w
   ]);
 });
 
-test('with the policy fail, a job with a bad frame fails, and its report names the frame', async () => {
+test('a bad frame fails a job with --on-failed-frame fail, and the report names the frame', async () => {
   const jobId = await submit('bad.mp4', '--on-failed-frame', 'fail');
   fixture.startWorker();
   const status = await statusWhen(jobId, hasEnded);
@@ -148,7 +148,7 @@ test('with the policy fail, a job with a bad frame fails, and its report names t
   expect(failedFrames.length).toBeGreaterThan(0);
 });
 
-test('messages that are deleted behind the system’s back are sent again, and the video is whole', async () => {
+test('deleted messages are sent again, and the result is complete', async () => {
   const jobId = await submit('good.mp4');
   await eventually('both batches are on the queue', async () => (await fixture.batches.countApprox()) === 2);
   await fixture.clear();

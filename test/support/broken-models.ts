@@ -92,6 +92,6 @@ const NAN_MODEL = [
 
 export async function writeBrokenModels(folder: string): Promise<void> {
   for (const [name, { opset = 17, graph }] of Object.entries(BROKEN_MODELS))
-    await writeFrameModel({ folder, name, model: onnxModel({ opset, graph }) });
-  await writeFrameModel({ folder, name: 'nan', model: onnxModel({ opset: 17, graph: NAN_MODEL }) });
+    await writeFrameModel(folder, name, onnxModel({ opset, graph }));
+  await writeFrameModel(folder, 'nan', onnxModel({ opset: 17, graph: NAN_MODEL }));
 }

@@ -1,35 +1,35 @@
-/** What the scaler sees of a fleet with nothing to do; say only what a test is about. */
+/** Builds the scaler's observation of an idle fleet. A test sets only what it is about. */
 import type { Action, Decision } from '../../scaler/decide/decision.ts';
 import type { FleetView, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
 import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import type { Heartbeat, WorkerState } from '../../shared/contract/heartbeat.ts';
 
-/** Of every observation that says nothing else. */
+/** The default time of an observation. */
 const NOW = new Date('2026-11-23T06:00:00.000Z');
 export const AT_MS = NOW.getTime();
-/** Nobody has measured a boot: an instance is idle for five minutes before it goes. */
+/** Boot times are not measured: an instance is idle for five minutes before it is removed. */
 export const POLICY: Policy = { ...POLICY_DEFAULTS };
-/** The megapixels of a frame that an engine nobody has measured scores in one second. */
+/** Megapixels that an engine without measurements scores in one second. */
 const MEGAPIXELS_A_SECOND = 4;
 
 export interface SeenMachine {
   readonly vmId?: string;
   readonly pool?: string;
-  /** What its worker says; `none`: it was never heard. */
+  /** The state in its worker's heartbeat. `none`: no heartbeat yet. */
   readonly says?: WorkerState | 'none';
-  /** For how long it has said so. */
+  /** How long it has been in this state. */
   readonly sinceMs?: number;
-  /** How long ago it was heard. */
+  /** Age of its last heartbeat. */
   readonly heardMs?: number;
   readonly ageMs?: number;
   readonly phase?: InstancePhase;
-  /** The etag that its worker quotes. */
+  /** The drain etag in its worker's heartbeat. */
   readonly quotes?: string | null;
   readonly beat?: Partial<Heartbeat>;
 }
 
-/** A job of so many seconds for one engine, in batches of half a minute. */
+/** A job that takes one engine this many seconds, in batches of 30 s. */
 export function buildJob(engineSeconds: number, fields: Partial<JobBacklog> = {}): JobBacklog {
   return {
     jobId: 'job',
@@ -81,7 +81,7 @@ function instanceOf(vmId: string, index: number, machine: SeenMachine): Instance
   return { pool, instanceId: String(index), vmId, phase, createdAt: new Date(AT_MS - ageMs) };
 }
 
-/** Pools as they are when all of their machines are listed. */
+/** Pools whose capacity matches the listed machines. */
 function buildPools(machines: readonly SeenMachine[], pools: readonly Partial<Pool>[]): Pool[] {
   return pools.map((fields) => {
     const name = fields.name ?? 'local';
@@ -90,7 +90,7 @@ function buildPools(machines: readonly SeenMachine[], pools: readonly Partial<Po
   });
 }
 
-/** A fleet of these machines, each named `vm-<its index>`. */
+/** A fleet of these machines, named `vm-<index>`. */
 export function buildObservation(
   machines: readonly SeenMachine[] = [],
   { pools = [{}], ...fields }: Partial<Observation> & { readonly pools?: readonly Partial<Pool>[] } = {},
@@ -115,7 +115,7 @@ export function buildObservation(
   };
 }
 
-/** The same fleet, so much later: everybody goes on saying what he said. */
+/** The same fleet at a later time, with fresh heartbeats in the same states. */
 export function later(seen: Observation, byMs: number): Observation {
   const [now, atMs] = [new Date(seen.now.getTime() + byMs), seen.atMs + byMs];
   if (seen.workers === null) return { ...seen, now, atMs };
@@ -134,7 +134,7 @@ export function buildOverride(mode: Override['mode'], capacity: number | null, f
   return { mode, capacity, reason: 'a test', author: 'somebody', setAt: NOW, expiresAt };
 }
 
-/** What is done, in words short enough for a table: `out local 3`, `drain idle vm-0 vm-1`, `remove idle vm-0`. */
+/** The actions in short words: `out local 3`, `drain idle vm-0 vm-1`, `remove idle vm-0`. */
 export function inWords({ actions }: Pick<Decision, 'actions'>): string {
   return actions.map(actionInWords).join(', ') || 'hold';
 }

@@ -1,12 +1,12 @@
-/** Results of several batches at once, in whatever order they come. */
+/** Collects the results of several batches, in any order. */
 import type { BatchMessage, ResultMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
 import type { WorkerFixture } from './worker-fixture.ts';
 
-/** A call of an engine's that nobody answers takes three minutes before it fails. */
+/** An unanswered storage call of an engine fails after three minutes. */
 const RESULT_WITHIN_MS = 300_000;
 
-/** Takes results until every frame of each batch is accounted for, scored or failed; returns them by job. */
+/** Takes results until every frame of each batch is accounted for, scored or failed. Returns them by job. */
 export async function collectResults(
   fixture: WorkerFixture,
   batches: readonly BatchMessage[],

@@ -1,15 +1,14 @@
 /**
- * Messages that are no batch, as a queue may come to hold them: text, bytes, JSON of something else, batches with one thing wrong.
- * A seed replays them. PURE but for the random numbers, which are given.
+ * Malformed messages: text, bytes, JSON of other things, and batches with one mistake. Reproducible from a seed.
  *
- * All are text that XML can hold and gives back as it was: no control characters but tab and line feed, no lone surrogates.
+ * All are text that survives XML unchanged: no control characters except tab and line feed, no lone surrogates.
  */
 import type { BatchMessage } from '../../shared/contract/messages.ts';
 import { badBatches } from './bad-batches.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 export interface FuzzedMessage {
-  /** What is wrong with it. */
+  /** What is wrong with the message. */
   readonly name: string;
   readonly text: string;
 }
@@ -17,10 +16,10 @@ export interface FuzzedMessage {
 type Dice = (sides: number) => number;
 type Kind = readonly [name: string, text: (roll: Dice) => string];
 
-/** Bounds of the queue: 64 KiB of text, of which base64 leaves 48. */
+/** Below the bounds of the queue: 64 KiB of text, of which base64 leaves 48 KiB. */
 const TEXT_BYTES_MAX = 60 * 1024;
 const BYTES_MAX = 45 * 1024;
-/** Of small ones: most messages are. */
+/** Characters or bytes of a small message. Most are small. */
 const SMALL = 300;
 
 const MARKUP = ['<', '>', '&', '"', "'", ']]>', '<![CDATA[', '&amp;', '&#0;', '<!-- ', '<?xml ', '&x;', '</'];
@@ -33,7 +32,7 @@ const UNICODE: readonly (readonly [first: number, last: number])[] = [
   [0x2_0000, 0x2_a6df],
 ];
 
-/** `count` messages in an order of chance: each kind once, as far as they go; then as it comes. */
+/** `count` messages in random order: one of each kind, and random kinds beyond that. */
 export function fuzzedMessages({
   count,
   random,
@@ -41,7 +40,7 @@ export function fuzzedMessages({
 }: {
   readonly count: number;
   readonly random: SeededRandom;
-  /** A valid one, from which the bad ones are made. */
+  /** A valid batch, from which malformed ones are made. */
   readonly batch: BatchMessage;
 }): FuzzedMessage[] {
   const roll: Dice = (sides) => Math.floor(random() * sides);
@@ -82,7 +81,7 @@ function textKinds(): Kind[] {
   ];
 }
 
-/** Of no object, and of another than a batch. */
+/** Values that are not an object, or not a batch. */
 const OTHER_JSON = ['null', 'true', '7', '-0', '1e400', '"text"', '[]', '{}', '[[]]', '{"version":1}'];
 const BLOB_CREATED = '{"eventType":"Microsoft.Storage.BlobCreated","data":{"api":"PutBlob"}}';
 
@@ -113,7 +112,7 @@ function brokenKinds(valid: string): Kind[] {
       'bytes in an object',
       (roll) => Buffer.concat([Buffer.from('{'), bytesOf(SMALL, roll)]).toString('base64'),
     ],
-    // What is cut off is more than the padding: the last brace is among it.
+    // Cuts off more than the padding, including the last brace.
     ['a batch cut short', (roll) => whole.slice(0, roll(whole.length - 4))],
     ['a batch without its beginning', (roll) => whole.slice(4 * (1 + roll(whole.length / 4 - 1)))],
     ['a batch in base64 twice', () => base64(whole)],

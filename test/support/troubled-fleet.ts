@@ -1,6 +1,6 @@
 /**
- * A fleet whose every call to storage goes through a proxy that makes trouble, and what came of it. Each has a storage of
- * its own, so that several can be in trouble at the same time: most of it is waiting.
+ * A fleet whose storage calls all go through a proxy that injects faults. Each fleet has its own storage, so that several can run
+ * at the same time; most of a run is waiting.
  */
 import path from 'node:path';
 
@@ -11,9 +11,14 @@ import type { RunningCommand } from './commands.ts';
 import { NO_FAULTS, type StorageProxy, startStorageProxy } from './storage-proxy.ts';
 import { type TestFrame, WorkerFixture } from './worker-fixture.ts';
 
-/** Calls on a lease have a quarter of it. */
+/** A call on a lease has a quarter of this. */
 const LEASE_SECONDS = 8;
 export const FRAMES_IN_FLIGHT = 8;
+
+export interface BatchShape {
+  readonly count: number;
+  readonly frames: readonly TestFrame[];
+}
 
 export class TroubledFleet implements AsyncDisposable {
   readonly fixture: WorkerFixture;
@@ -29,16 +34,12 @@ export class TroubledFleet implements AsyncDisposable {
     return new TroubledFleet({ fixture, proxy: await startStorageProxy(fixture.storage) });
   }
 
-  /** A job each, on the queue. */
+  /** Sends `count` batches, each for a job of its own. */
   async sendBatches({
     name,
     count,
     frames,
-  }: {
-    readonly name: string;
-    readonly count: number;
-    readonly frames: readonly TestFrame[];
-  }): Promise<BatchMessage[]> {
+  }: BatchShape & { readonly name: string }): Promise<BatchMessage[]> {
     const batches: BatchMessage[] = [];
     for (let index = 0; index < count; index += 1) {
       const batch = await this.fixture.storeBatch(`job-${name}-${index}`, frames);
@@ -48,7 +49,7 @@ export class TroubledFleet implements AsyncDisposable {
     return batches;
   }
 
-  /** Ready for work; its engine has no model yet, and finds none on disk: it is fetched through the trouble, too. */
+  /** Starts a worker and waits until it is ready. Its cache is empty, so it fetches the model through the proxy too. */
   async startWorker(environment: Readonly<Record<string, string>> = {}): Promise<RunningCommand> {
     const worker = this.fixture.startWorker(
       {
@@ -63,14 +64,14 @@ export class TroubledFleet implements AsyncDisposable {
     return worker;
   }
 
-  /** Results of all frames, when no message is left of the batches. */
+  /** Waits for the results of all frames and for an empty queue. */
   async finished(batches: readonly BatchMessage[]): Promise<ResultMessage[]> {
     const results = await collectResults(this.fixture, batches);
     await this.fixture.queueIsEmpty();
     return [...results.values()].flat();
   }
 
-  /** What became of the batches: of each frame, and on the poison queue. */
+  /** The outcome of the batches: of each frame, and on the poison queue. */
   async outcome(
     batches: readonly BatchMessage[],
     results: readonly ResultMessage[],
@@ -78,7 +79,7 @@ export class TroubledFleet implements AsyncDisposable {
     readonly failed: ResultMessage['failed'];
     readonly poison: readonly PoisonMessage[];
     readonly unscored: number;
-    /** Of all scored frames, without repetitions. */
+    /** Distinct hashes of all scored frames. */
     readonly hashes: readonly string[];
   }> {
     const hashes = new Set<string>();
@@ -104,11 +105,10 @@ export class TroubledFleet implements AsyncDisposable {
   }
 }
 
-/** What one of these frames looks like when it is scored on a good day, and how many requests such a day takes. */
-export async function undisturbed(shape: {
-  readonly count: number;
-  readonly frames: readonly TestFrame[];
-}): Promise<{ readonly hash: string; readonly requests: number }> {
+/** Runs the same batches without faults. Returns the hash of a scored frame and the number of requests. */
+export async function undisturbed(
+  shape: BatchShape,
+): Promise<{ readonly hash: string; readonly requests: number }> {
   await using fleet = await TroubledFleet.open();
   await fleet.startWorker();
   const [batch, ...others] = await fleet.sendBatches({ name: 'undisturbed', ...shape });
@@ -120,18 +120,15 @@ export async function undisturbed(shape: {
 }
 
 /**
- * Requests of the workers while up to a third of its calls fails, at most. A call takes at most 1.5 tries on average. What a good day
- * takes may be asked twice: tries, and deliveries that are lost and begun again. By the second and the
- * worker, however long it takes, there is a heartbeat, and two looks at the queue and for a drain request while there is nothing to do.
+ * The most requests of the workers while up to a third of all calls fail. A call needs at most 1.5 attempts on average. The requests
+ * of an undisturbed run may be needed twice, for attempts and for deliveries that are lost and start again. In addition, each worker
+ * sends a heartbeat per second and, while idle, two receives and two checks for a drain request.
  */
-export function requestsMax({
-  undisturbed: onGoodDay,
-  workers,
-  wallSeconds,
-}: {
+export function requestsMax(run: {
   readonly undisturbed: number;
   readonly workers: number;
   readonly wallSeconds: number;
 }): number {
-  return 2 * onGoodDay + Math.ceil(1.5 * (1 + 2 * 2) * workers * wallSeconds);
+  const { workers, wallSeconds } = run;
+  return 2 * run.undisturbed + Math.ceil(1.5 * (1 + 2 * 2) * workers * wallSeconds);
 }

@@ -68,7 +68,7 @@ describe('publishing refuses a folder of models with a mistake, and names the fo
   ): Promise<string> => {
     const folder = at('spoiled', name);
     await rm(folder, { recursive: true, force: true });
-    await writeFrameModel({ folder, name, model: MODEL });
+    await writeFrameModel(folder, name, MODEL);
     const file = path.join(folder, name, 'model.json');
     const manifest = (await import(file, { with: { type: 'json' } })) as { default: Record<string, unknown> };
     const changed = spoil({ ...manifest.default });
