@@ -140,7 +140,7 @@ test(`${BAD} malformed messages are moved to the poison queue, and the valid bat
   const good = await goodBatches('good', GOOD);
   const [first] = good;
   if (first === undefined) throw new Error('expected a good batch');
-  const bad = fuzzedMessages({ count: BAD, random, batch: first });
+  const bad = fuzzedMessages(first, BAD, random);
   expect(bad.filter(({ text }) => decodeMessage(text, batchMessage).kind !== 'malformed')).toEqual([]);
 
   const workers = Array.from({ length: WORKERS }, () => fixture.startWorker({}, proxy.connection));

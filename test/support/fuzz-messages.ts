@@ -32,24 +32,15 @@ const UNICODE: readonly (readonly [first: number, last: number])[] = [
   [0x2_0000, 0x2_a6df],
 ];
 
-/** `count` messages in random order: one of each kind, and random kinds beyond that. */
-export function fuzzedMessages({
-  count,
-  random,
-  batch,
-}: {
-  readonly count: number;
-  readonly random: SeededRandom;
-  /** A valid batch, from which malformed ones are made. */
-  readonly batch: BatchMessage;
-}): FuzzedMessage[] {
+/** `count` messages in random order: one of each kind, and random kinds beyond that. Malformed batches are made from `batch`. */
+export function fuzzedMessages(batch: BatchMessage, count: number, random: SeededRandom): FuzzedMessage[] {
   const roll: Dice = (sides) => Math.floor(random() * sides);
   const valid = JSON.stringify(batch);
   const wild = [...textKinds(), ...jsonKinds(valid), ...brokenKinds(valid)];
   const mutants = badBatches(batch).map(({ name, json }): Kind => [name, () => base64(JSON.stringify(json))]);
-  const each = [...wild, ...mutants];
+  const every = [...wild, ...mutants];
   const messages = Array.from({ length: count }, (_, index): FuzzedMessage => {
-    const [name, text] = each[index] ?? picked(roll(2) === 0 ? wild : mutants, roll);
+    const [name, text] = every[index] ?? picked(roll(2) === 0 ? wild : mutants, roll);
     return { name, text: text(roll) };
   });
   return shuffled(messages, roll);
@@ -62,21 +53,21 @@ function textKinds(): Kind[] {
     return String.fromCodePoint(first + roll(last - first + 1));
   };
   return [
-    ['nothing', () => ''],
+    ['empty', () => ''],
     ['white space', (roll) => textOf(1 + roll(20), () => picked([' ', '\t', '\n'], roll))],
     ['text', (roll) => textOf(1 + roll(SMALL), () => word(roll))],
     ['text around space', (roll) => `\n ${textOf(roll(SMALL), () => word(roll))} \t`],
     ['markup', (roll) => textOf(1 + roll(SMALL), () => picked(MARKUP, roll))],
-    ['much markup', (roll) => textOf(10_000, () => picked(['<', '&', '"'], roll))],
+    ['long markup', (roll) => textOf(10_000, () => picked(['<', '&', '"'], roll))],
     ['a document type', () => '<!DOCTYPE a [<!ENTITY b "b"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'],
-    ['letters of the world', (roll) => textOf(1 + roll(SMALL), () => codePoint(roll))],
-    ['a mark of byte order', () => '\u{feff}{}'],
-    ['much text', (roll) => textOf(TEXT_BYTES_MAX, () => word(roll))],
-    ['much of the world', () => '作'.repeat(TEXT_BYTES_MAX / 3)],
+    ['letters of many scripts', (roll) => textOf(1 + roll(SMALL), () => codePoint(roll))],
+    ['a byte order mark', () => '\u{feff}{}'],
+    ['long text', (roll) => textOf(TEXT_BYTES_MAX, () => word(roll))],
+    ['long CJK text', () => '作'.repeat(TEXT_BYTES_MAX / 3)],
     ['many quotes', () => '"'.repeat(TEXT_BYTES_MAX)],
     ['many backslashes', () => '\\'.repeat(TEXT_BYTES_MAX / 2)],
     ['a number', (roll) => String(roll(1e9) - 5e8)],
-    ['a way out', (roll) => '../'.repeat(1 + roll(50))],
+    ['a path out', (roll) => '../'.repeat(1 + roll(50))],
     ['a prototype’s name', (roll) => picked(['__proto__', 'constructor', 'toString', 'null'], roll)],
   ];
 }
@@ -118,7 +109,7 @@ function brokenKinds(valid: string): Kind[] {
     ['a batch in base64 twice', () => base64(whole)],
     ['a batch as JSON', () => valid],
     ['a batch in UTF-16', () => Buffer.from(valid, 'utf16le').toString('base64')],
-    ['a batch after a mark of byte order', () => base64(`\u{feff}${valid}`)],
+    ['a batch after a byte order mark', () => base64(`\u{feff}${valid}`)],
     ['two batches', () => base64(valid + valid)],
     ['a batch and more', () => base64(`${valid},`)],
     ['a batch with a comment', () => base64(`/* */${valid}`)],

@@ -71,10 +71,10 @@ export async function startStorageProxy(
     const service: StorageService = name === 'Blob' ? 'blob' : 'queue';
     const server = createServer((incoming, answer) => {
       const { method = '', url = '' } = incoming;
-      const asked = storageRequest({ service, method, url, number: requests.total + 1 });
-      requests.note(asked);
+      const sent = storageRequest({ service, method, url, number: requests.total + 1 });
+      requests.note(sent);
       const exchange: Exchange = { incoming, answer, port: Number(port), agent };
-      serve(exchange, proxy.faults(asked)).catch(() => incoming.socket.destroy());
+      serve(exchange, proxy.faults(sent)).catch(() => incoming.socket.destroy());
     });
     // Never close an idle connection of a client: that would be an unintended fault.
     server.keepAliveTimeout = 0;
@@ -103,22 +103,19 @@ export async function startStorageProxy(
   return proxy;
 }
 
-/** Random faults from a seed: of all requests that `concerns` accepts, a share of `rate` meets one of `kinds`. */
-export function seededFaults({
-  seed,
-  rate,
-  kinds,
-  concerns = () => true,
-}: {
+export interface FaultMix {
   readonly seed: number;
   /** From 0 to 1. */
   readonly rate: number;
   readonly kinds: readonly Fault[];
   readonly concerns?: (request: StorageRequest) => boolean;
-}): Faults {
+}
+
+/** Random faults from a seed: of all requests that `concerns` accepts, a share of `rate` meets one of `kinds`. */
+export function seededFaults({ seed, rate, kinds, concerns = () => true }: FaultMix): Faults {
   const random = seededRandom(seed);
-  return (asked) => {
-    if (!concerns(asked)) return undefined;
+  return (sent) => {
+    if (!concerns(sent)) return undefined;
     const [hits, kind] = [random() < rate, kinds[Math.floor(random() * kinds.length)]];
     return hits ? kind : undefined;
   };

@@ -83,7 +83,7 @@ export class WorkerFixture implements AsyncDisposable {
     }
   }
 
-  /** With short times, so that tests are quick: a lease of 6 s, two receives a second, stuck after 4 s. */
+  /** Starts a worker with short times, so that tests are quick: a lease of 6 s, two receives a second, stuck after 4 s. */
   startWorker(
     environment: Readonly<Record<string, string>> = {},
     connection: TestStorage['connection'] = this.storage.connection,

@@ -1,7 +1,7 @@
 /**
  * The end of a delivery. `settlement` chooses one of four ways; this file reports to the job and settles the message.
  *
- * The job is told before the message is deleted or released. A worker that is killed in between causes a second report, which
+ * The report is sent before the message is deleted or released. A worker that is killed in between causes a second report, which
  * does no harm.
  */
 import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';

@@ -1,5 +1,5 @@
 /**
- * Draining: the worker receives nothing more, finishes or releases its batch, and says so in its heartbeat. Final.
+ * Draining: the worker receives nothing more, finishes or releases its batch, and reports it in its heartbeat. Final.
  *
  * Three things start it: a scheduled event (the machine will be taken), SIGTERM (the process must end), and a drain request. The
  * first two release the batch; a drain request lets the worker finish it.
@@ -64,7 +64,7 @@ export class Drain {
     return true;
   }
 
-  /** Call it when the worker holds nothing. Says so in the heartbeat first, then to Azure. */
+  /** Call it when the worker holds nothing. Reports it in the heartbeat first, then to Azure. */
   async finish(acknowledge: (eventId: string) => Promise<void>): Promise<void> {
     const { heartbeat } = this.#options;
     heartbeat.become('drained');
