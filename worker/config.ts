@@ -1,4 +1,4 @@
-/** Every variable the worker and its engine read, with its unit, its default and its bounds. */
+/** Every environment variable of the worker and its engine, with its unit, default and bounds. */
 import assert from 'node:assert/strict';
 import { availableParallelism, hostname, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -20,18 +20,18 @@ const variables = z.object({
   ...serviceVariables,
   FRAMEFLEET_MEDIA_STORAGE: storageSetting,
   FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
-  /** The machine's own id: it names the heartbeat. */
+  /** The machine's id. It names the heartbeat and the drain request. */
   FRAMEFLEET_VM_ID: z.string().regex(NAME_PATTERN).default(plainHostname()),
   /** Which GPU of the machine this worker's engine uses. */
   FRAMEFLEET_GPU: wholeNumber({ min: 0, max: 63, fallback: 0 }),
-  /** A killed worker's batch is visible to others after this long; renewed at a third. */
+  /** After this time, the batch of a killed worker becomes visible to others. Renewed at a third. */
   FRAMEFLEET_LEASE_SECONDS: wholeNumber({ min: 6, max: 3600, fallback: 60 }),
-  /** An idle worker looks at the queue after 0.5 s, then ever more rarely, up to this. */
+  /** An idle worker polls the queue after 0.5 s, then less and less often, up to this. */
   FRAMEFLEET_IDLE_POLL_SECONDS_MAX: secondsAsMs({ min: 0.5, max: 300, fallback: 30 }),
   FRAMEFLEET_HEARTBEAT_SECONDS: secondsAsMs({ min: 1, max: 60, fallback: 5 }),
-  /** Models are kept here by their sha256, across restarts. */
+  /** Caches models by their sha256, across restarts. */
   FRAMEFLEET_MODEL_CACHE: z.string().default(path.join(tmpdir(), 'framefleet-models')),
-  /** Tried in this order; the CPU is used in place of a GPU only where it is named. */
+  /** Tested in this order. The CPU replaces a GPU only if it is listed. */
   FRAMEFLEET_EXECUTION_PROVIDERS: z
     .string()
     .default('cpu')
@@ -43,15 +43,15 @@ const variables = z.object({
     max: 256,
     fallback: Math.max(1, availableParallelism() - 1),
   }),
-  /** Frames fetched, decoded, scored, encoded or stored at the same time: bounds memory. */
+  /** Frames in any stage at the same time. Bounds memory. */
   FRAMEFLEET_FRAMES_IN_FLIGHT: wholeNumber({ min: 1, max: 64, fallback: 6 }),
-  /** An engine that computes for so long without a frame coming out is killed; ten times the usual where that is more. */
+  /** An engine that computes for this long without finishing a frame is killed. At least ten times the usual time of a frame. */
   FRAMEFLEET_STUCK_SECONDS: secondsAsMs({ min: 1, max: 3600, fallback: 60 }),
-  /** Loading a model may take so long: a device's graph is built for minutes. */
+  /** Time limit for loading a model. Some devices need minutes to build its graph. */
   FRAMEFLEET_MODEL_LOAD_SECONDS_MAX: secondsAsMs({ min: 5, max: 7200, fallback: 900 }),
-  /** Where Azure tells what will become of this machine; unset: nowhere, nobody is asked. */
+  /** The URL of Azure's Scheduled Events. Unset: not polled. */
   FRAMEFLEET_SCHEDULED_EVENTS_URL: z.url({ protocol: /^https?$/ }).optional(),
-  /** This machine's name in scheduled events (`<scale set>_<instance>`); unset: every event is taken to mean it. */
+  /** This machine's name in scheduled events (`<scale set>_<instance>`). Unset: every event counts as its own. */
   FRAMEFLEET_VM_NAME: z.string().max(128).optional(),
   FRAMEFLEET_JPEG_QUALITY: wholeNumber({ min: 50, max: 100, fallback: 95 }),
 });
@@ -86,12 +86,12 @@ export function workerConfig(environment: Environment = process.env) {
     scheduledEventsUrl: set.FRAMEFLEET_SCHEDULED_EVENTS_URL,
     vmName: set.FRAMEFLEET_VM_NAME,
     jpegQuality: set.FRAMEFLEET_JPEG_QUALITY,
-    /** The engine is started with the same variables. */
+    /** The engine starts with the same variables. */
     environment,
   };
   assert(
     config.renewEveryMs + config.leaseCallTimeoutMs * 2 < leaseMs,
-    'a renewal must have two tries before the lease ends',
+    'a lease must be long enough for two attempts at a renewal',
   );
   return config;
 }

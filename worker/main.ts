@@ -1,4 +1,4 @@
-/** The worker: holds the leases and one engine. Small, and loads nothing native. Only composes. */
+/** The worker: composes its parts. Holds the leases and one engine process; loads nothing native itself. */
 import { fileURLToPath } from 'node:url';
 
 import { openBlobStore } from '../shared/azure/blob-store.ts';
@@ -7,21 +7,21 @@ import { briskWithin } from '../shared/azure/retry-policy.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { openWorkQueue } from '../shared/azure/work-queue.ts';
 import { QUEUES } from '../shared/contract/storage-layout.ts';
-import { type Clock, systemClock as clock } from '../shared/runtime/clock.ts';
+import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
-import { type Log, createLog } from '../shared/runtime/log.ts';
+import { createLog } from '../shared/runtime/log.ts';
 import { LoopHealth } from '../shared/runtime/loop-health.ts';
 import { repeat } from '../shared/runtime/repeat.ts';
 import { runService } from '../shared/runtime/service.ts';
-import { type WorkerConfig, workerConfig } from './config.ts';
+import { workerConfig } from './config.ts';
 import { WorkerLoop } from './delivery/loop.ts';
 import { EngineProcess } from './engine/engine-process.ts';
 import { chooseExecutionProvider } from './engine/execution-provider.ts';
 import { Drain } from './host/drain.ts';
-import { Heart } from './host/heartbeat.ts';
+import { HeartbeatSender } from './host/heartbeat.ts';
 import { holdWorkerId } from './host/one-per-gpu.ts';
 import { ScheduledEvents } from './host/scheduled-events.ts';
-import { type WorkerMetrics, workerMetrics } from './metrics.ts';
+import { workerMetrics } from './metrics.ts';
 
 const ENGINE_PROGRAM = fileURLToPath(new URL('./engine/main.ts', import.meta.url));
 
@@ -47,7 +47,7 @@ await runService(
     ]);
 
     const { provider } = await chooseExecutionProvider({
-      wanted: config.executionProviders,
+      allowed: config.executionProviders,
       deviceId: config.gpu,
       environment: config.environment,
       log,
@@ -57,7 +57,7 @@ await runService(
     const engine = new EngineProcess({
       environment: {
         ...config.environment,
-        // What was refused by the probe is not tried again with every model.
+        // The engine must not try providers that failed their probe with every model again.
         FRAMEFLEET_EXECUTION_PROVIDERS: config.executionProviders
           .slice(config.executionProviders.indexOf(provider))
           .join(','),
@@ -67,44 +67,65 @@ await runService(
       clock,
       log,
       onDeath: (how) => metrics.engineDeaths.inc({ how }),
-      onLoaded: (inForce) => {
+      onLoaded: (loadedOn) => {
         metrics.executionProvider.reset();
-        metrics.executionProvider.set({ provider: inForce }, 1);
+        metrics.executionProvider.set({ provider: loadedOn }, 1);
       },
     });
     service.onStop(() => engine.stop());
     engine.start();
 
-    const heart = new Heart({ blobs, workerId: config.workerId, vmId: config.vmId, clock, log });
-    heart.probed(provider);
-    service.run('heartbeat', () => heart.run({ everyMs: config.heartbeatMs, signal }));
+    const heartbeat = new HeartbeatSender({
+      blobs,
+      workerId: config.workerId,
+      vmId: config.vmId,
+      executionProvider: provider,
+      clock,
+      log,
+    });
+    service.run('heartbeat', () => heartbeat.run(config.heartbeatMs, signal));
 
-    const drain = new Drain({ blobs, vmId: config.vmId, heart, clock, log });
-    signal.addEventListener('abort', () => drain.stopping(), { once: true });
-    const events = watchEvictions(config, { drain, metrics, clock, log, signal });
+    const drain = new Drain({ blobs, vmId: config.vmId, heartbeat, clock, log });
+    signal.addEventListener('abort', () => drain.stop(), { once: true });
+    const { scheduledEventsUrl } = config;
+    const events =
+      scheduledEventsUrl === undefined
+        ? null
+        : new ScheduledEvents({
+            url: scheduledEventsUrl,
+            vmName: config.vmName ?? null,
+            clock,
+            log,
+            signal,
+            onEviction: (notice) => {
+              metrics.evictions.inc({ event: notice.eventType });
+              drain.evict(notice);
+            },
+          });
     if (events !== null) service.run('scheduled events', () => events.run());
 
     const health = new LoopHealth(clock);
-    const loop = new WorkerLoop({
-      config,
-      workerId: config.workerId,
-      framesInFlight: config.framesInFlight,
-      isDrainRequested: () => drain.isRequested(),
-      blobs,
-      batches,
-      results,
-      poison,
-      engine,
-      heart,
-      clock,
-      log,
-      metrics,
-      signal: drain.releaseSignal,
-    });
+    const loop = new WorkerLoop(
+      {
+        workerId: config.workerId,
+        framesInFlight: config.framesInFlight,
+        blobs,
+        batches,
+        results,
+        poison,
+        engine,
+        heartbeat,
+        clock,
+        log,
+        metrics,
+        signal: drain.releaseSignal,
+      },
+      { config, isDrainRequested: () => drain.isRequested() },
+    );
     service.run('loop', async () => {
       await repeat({ name: 'loop', clock, log, signal: drain.signal, health, pass: () => loop.pass() });
       await drain.finish(async (eventId) => events?.acknowledge(eventId));
-      await drain.keepAnswering({ everyMs: config.heartbeatMs, signal });
+      await drain.keepAnswering(config.heartbeatMs, signal);
     });
 
     const http = createHttp({
@@ -116,30 +137,3 @@ await runService(
     service.announceReady(await listen(http, config.http));
   },
 );
-
-/** Null where nobody is asked. */
-function watchEvictions(
-  { scheduledEventsUrl, vmName }: Pick<WorkerConfig, 'scheduledEventsUrl' | 'vmName'>,
-  {
-    drain,
-    metrics,
-    ...parts
-  }: {
-    readonly drain: Drain;
-    readonly metrics: WorkerMetrics;
-    readonly clock: Clock;
-    readonly log: Log;
-    readonly signal: AbortSignal;
-  },
-): ScheduledEvents | null {
-  if (scheduledEventsUrl === undefined) return null;
-  return new ScheduledEvents({
-    ...parts,
-    url: scheduledEventsUrl,
-    vmName: vmName ?? null,
-    onEviction: (notice) => {
-      metrics.evictions.inc({ event: notice.eventType });
-      drain.evicted(notice);
-    },
-  });
-}

@@ -1,4 +1,4 @@
-/** What the worker counts. Labels are from closed sets, never an id. */
+/** The worker's metrics. Labels come from closed sets, never from ids. */
 import { POISON_REASONS, STAGES, type Stage } from '../shared/contract/messages.ts';
 import { Counter, Gauge, type Registry, createRegistry } from '../shared/runtime/metrics.ts';
 import { EVICTION_TYPES } from './host/scheduled-events-document.ts';
@@ -26,7 +26,7 @@ export function workerMetrics(): WorkerMetrics {
     registry,
     busy: new Gauge({
       name: 'framefleet_worker_busy',
-      help: '1 while the worker holds a lease, else 0.',
+      help: '1 while the worker holds a lease, otherwise 0.',
       registers,
     }),
     framesStored: new Counter({
@@ -36,64 +36,64 @@ export function workerMetrics(): WorkerMetrics {
     }),
     framesFailed: new Counter({
       name: 'framefleet_worker_frames_failed_total',
-      help: 'Tries of a frame that failed, by kind.',
+      help: 'Failed attempts at a frame, by kind.',
       labelNames: ['kind'],
       registers,
     }),
     stageSeconds: new Counter({
       name: 'framefleet_worker_stage_seconds_total',
-      help: 'Time frames spent in each stage; stages overlap.',
+      help: 'Seconds that frames spent in each stage. Stages overlap.',
       labelNames: ['stage'],
       registers,
     }),
     megapixels: new Counter({
       name: 'framefleet_worker_megapixels_total',
-      help: 'Input pixels scored, in millions.',
+      help: 'Millions of input pixels scored.',
       registers,
     }),
     batches: new Counter({
       name: 'framefleet_worker_batches_total',
-      help: 'Deliveries of batches, by how they were settled.',
+      help: 'Deliveries of messages, by how they were settled.',
       labelNames: ['settled'],
       registers,
     }),
     leaseRenewals: new Counter({
       name: 'framefleet_worker_lease_renewals_total',
-      help: 'Renewals of leases, by outcome.',
+      help: 'Lease renewals, by outcome.',
       labelNames: ['outcome'],
       registers,
     }),
     leasesLost: new Counter({
       name: 'framefleet_worker_leases_lost_total',
-      help: 'Leases that were lost.',
+      help: 'Leases lost.',
       registers,
     }),
     engineDeaths: new Counter({
       name: 'framefleet_worker_engine_deaths_total',
-      help: 'Engine processes that died, or hung and were killed.',
+      help: 'Engine processes that died, or were stuck and killed.',
       labelNames: ['how'],
       registers,
     }),
     poisoned: new Counter({
       name: 'framefleet_worker_poison_total',
-      help: 'Entries put on the poison queue, by reason.',
+      help: 'Entries sent to the poison queue, by reason.',
       labelNames: ['reason'],
       registers,
     }),
     evictions: new Counter({
       name: 'framefleet_worker_evictions_total',
-      help: 'Notices that the machine goes, by the kind of event.',
+      help: 'Eviction notices for this machine, by event type.',
       labelNames: ['event'],
       registers,
     }),
     executionProvider: new Gauge({
       name: 'framefleet_worker_execution_provider_info',
-      help: '1 for the execution provider in force.',
+      help: '1 for the execution provider in use.',
       labelNames: ['provider'],
       registers,
     }),
   };
-  // Prometheus does not see the first of what it has never seen at 0.
+  // Prometheus misses the first increase of a series that was never exported as 0.
   for (const stage of STAGES satisfies readonly Stage[]) metrics.stageSeconds.inc({ stage }, 0);
   for (const reason of POISON_REASONS) metrics.poisoned.inc({ reason }, 0);
   for (const how of ['died', 'stuck'] as const) metrics.engineDeaths.inc({ how }, 0);

@@ -1,6 +1,8 @@
 /**
- * `scored/<jobId>/<frame>.failed.json`: a frame that was given up, and why. It stands where the scored frame would; whoever
- * takes it away reopens the frame. PURE.
+ * A frame that could not be scored, and its record in storage.
+ *
+ * The record `scored/<jobId>/<frame>.failed.json` says that a frame is given up. It takes the place of the scored frame; removing
+ * it reopens the frame. PURE.
  */
 import { z } from 'zod';
 
@@ -13,26 +15,36 @@ const failedFrame = z.object({
   frameIndex: z.int().min(0).max(FRAMES_MAX),
   kind: failureKind,
   message: z.string().max(ERROR_TEXT_CHARACTERS_MAX),
+  /** Failed attempts so far: in one delivery or in all of them, as the context says. */
   attempts: z.int().min(1),
+});
+/** The one type for a frame that failed, whether it will be tried again or not. */
+export type FailedFrame = Readonly<z.infer<typeof failedFrame>>;
+
+const failedFrameRecord = failedFrame.extend({
   worker: z.string().regex(NAME_PATTERN),
   model: modelReference,
   failedAt: z.iso.datetime(),
 });
-export type FailedFrame = z.infer<typeof failedFrame>;
+type FailedFrameRecord = z.infer<typeof failedFrameRecord>;
 
-const UNREADABLE = { kind: 'storage', message: 'the record of its failure cannot be read' } as const;
+const UNREADABLE = {
+  kind: 'storage',
+  message: 'the record of its failure cannot be read',
+  attempts: 1,
+} as const;
 
-export function encodeFailedFrame(frame: FailedFrame): string {
-  return JSON.stringify(frame);
+export function encodeFailedFrame(record: FailedFrameRecord): string {
+  return JSON.stringify(record);
 }
 
-/** Undefined for what is none. */
-export function decodeFailedFrame(text: string): FailedFrame | undefined {
-  const parsed = failedFrame.safeParse(parseJson(text));
+/** Undefined if the text is not a valid record. */
+export function decodeFailedFrame(text: string): FailedFrameRecord | undefined {
+  const parsed = failedFrameRecord.safeParse(parseJson(text));
   return parsed.success ? parsed.data : undefined;
 }
 
-/** Why it was given up. It stays so where its record cannot be read. */
-export function failureIn(text: string): Pick<FailedFrame, 'kind' | 'message'> {
+/** Why the frame was given up. A frame whose record cannot be read stays given up. */
+export function failureIn(text: string): Omit<FailedFrame, 'frameIndex'> {
   return decodeFailedFrame(text) ?? UNREADABLE;
 }

@@ -1,8 +1,8 @@
 /**
- * What crosses the queues: batches of frames one way, their results the other. PURE.
+ * The messages on the queues: batches to the workers, results back, and entries on the poison queue. PURE.
  *
- * JSON in base64, versioned, validated at the door. What is malformed is told apart from what is merely newer than this
- * program: the first is poison, the second is left for a newer worker.
+ * Messages are JSON in base64, versioned, and validated when they are received. A malformed message is poison; a message with a
+ * newer version is left for a newer worker.
  */
 import { z } from 'zod';
 
@@ -28,9 +28,9 @@ const errorText = z.string().max(ERROR_TEXT_CHARACTERS_MAX);
 const range = z
   .tuple([frameIndex, frameIndex])
   .readonly()
-  .refine(([start, end]) => start < end, { error: 'expected a range that is not empty' });
+  .refine(([start, end]) => start < end, { error: 'expected a range with at least one frame' });
 
-/** No more frames than a batch has: whoever counts them through must come to an end. */
+/** Bounded by the frames of a batch, so that iterating over them always ends. */
 const batchFrames = z
   .array(range)
   .max(BATCH_FRAMES_MAX)
@@ -41,12 +41,12 @@ const batchFrames = z
 /**
  * Why a frame could not be scored.
  *
- * undecodable  its bytes are no picture: hopeless
- * missing      it is not in storage: hopeless the second time
- * inference    the model gave an error for it
- * storage      storage did not give it, or did not take its result, while others came through
- * engine       engines or whole machines died or hung of it
- * model        the job's model cannot be had or loaded
+ * undecodable  its bytes are not a picture: given up at once
+ * missing      it is not in storage: given up the second time
+ * inference    the model failed on it
+ * storage      it could not be fetched or its output not stored, while other frames could
+ * engine       engines or workers died or hung while processing it
+ * model        the job's model cannot be fetched, loaded or used
  */
 const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'model'] as const;
 export const failureKind = z.enum(FAILURE_KINDS);
@@ -63,28 +63,28 @@ export type ModelReference = z.infer<typeof modelReference>;
 export const modelParameters = z.record(plainName, z.string().max(200));
 export type ModelParameters = z.infer<typeof modelParameters>;
 
-/** Workers named in `refusedBy`: two are enough to blame the model. */
+/** Bounds `refusedBy`. Two workers are enough to blame the model. */
 const REFUSALS_MAX = 8;
 
-/** What deliveries of a batch have come to: it travels in the message, so that any worker knows it. */
+/** The outcome of earlier deliveries of a batch. It travels in the message, so that any worker knows it. */
 const batchHistory = z.object({
-  /** Deliveries that ended in a release: subtracted from `dequeueCount` wherever that is looked at. */
+  /** Deliveries that ended in a release. They do not count as failures: subtract them from `dequeueCount`. */
   releases: count,
-  /** This history speaks of so many deliveries: those beyond it ended without a word. */
+  /** Deliveries that this history covers. Later ones ended silently: their workers were killed. */
   deliveries: count,
-  /** Frames stored or given up when it was last written: what the next delivery compares with. */
+  /** Frames stored or given up when the history was last written. The next delivery compares with it. */
   resolved: count,
-  /** Deliveries in a row that got nowhere: no frame more was stored or given up. */
+  /** Consecutive deliveries without progress: no further frame was stored or given up. */
   barren: count,
-  /** Failures so far, by kind, how often, and the worker that saw the last one. Every frame once at most. */
+  /** Failures of open frames, grouped by kind, attempts and the last worker. Each frame at most once. */
   failures: z
     .array(z.object({ kind: failureKind, attempts: count, worker: plainName, frames: batchFrames.min(1) }))
     .max(BATCH_HISTORY_FAILURES_MAX),
-  /** The one frame that is being tried carefully: whoever finds it here knows that the last worker died on it. */
+  /** The frame that runs alone at the moment. If a later delivery finds it here, the previous worker died of it. */
   carefulFrame: frameIndex.nullable(),
-  /** Workers that could not load the model, though it was not known to be the model's fault. */
+  /** Workers that could not load the model, while it was not known to be the model's fault. */
   refusedBy: z.array(plainName).max(REFUSALS_MAX).default([]),
-  /** Who had failed what is left, got it again, and passed it on once so that another may try. */
+  /** The worker that failed every open frame, received the batch again, and passed it on so that another worker may try. */
   passedOnBy: plainName.nullable(),
 });
 
@@ -96,7 +96,7 @@ export const batchMessage = z
     /** Half-open: frames `frameStart` to `frameEnd - 1`. */
     frameStart: frameIndex,
     frameEnd: frameIndex,
-    /** When the job's index was last built, as Unix time in ms: a result of an older epoch still counts. */
+    /** When the job's index was last built, as Unix time in ms. A result of an older epoch still counts. */
     epoch: count,
     model: modelReference,
     parameters: modelParameters,
@@ -131,17 +131,17 @@ export const resultMessage = z.object({
   batchIndex: count,
   epoch: count,
   worker: plainName,
-  /** Frames whose output is stored, whoever stored it. */
+  /** Frames whose output is stored, by any worker. */
   scored: batchFrames,
-  /** Frames that will not be tried again, grouped by reason. */
+  /** Frames that are given up, grouped by reason. */
   failed: z
     .array(z.object({ kind: failureKind, message: errorText, frames: batchFrames.min(1) }))
     .max(FAILURE_REASONS_MAX),
-  /** What this delivery did itself, for rates: 0 where it only found what was there. */
+  /** Frames that this delivery stored itself, for rates. 0 if it only found stored frames. */
   framesRun: count,
   megapixels: z.number().min(0),
   wallSeconds: seconds,
-  /** The batch was released with a delay: its message is not visible for so long. */
+  /** Set if the batch was released with a delay: its message is hidden for this time. */
   delaySeconds: z.number().min(0).max(3600).optional(),
   /** Seconds spent in each stage, summed over frames. */
   stageSeconds: z.object({
@@ -154,31 +154,31 @@ export const resultMessage = z.object({
 });
 export type ResultMessage = z.infer<typeof resultMessage>;
 
-/** Why something stands on the poison queue: what a frame can fail of, and what a message can. */
+/** Why an entry is on the poison queue: a failure of frames, or of a message. */
 export const POISON_REASONS = [...FAILURE_KINDS, 'malformed', 'too-new'] as const;
 const poisonReason = z.enum(POISON_REASONS);
 export type PoisonReason = z.infer<typeof poisonReason>;
 
 /**
- * What stands on the poison queue: everything needed to understand the failure and to try again. One for each reason that
- * frames of a delivery were given up for, or for a message that is no batch.
+ * An entry on the poison queue, with everything needed to understand the failure and to redrive it. There is one for each reason
+ * that frames of a delivery are given up, and one for a message that no worker can process.
  */
 export const poisonMessage = z.object({
   version: z.literal(MESSAGE_VERSION),
-  /** `<message id>-<reason>`: a second copy with the same id is the same failure. */
+  /** `<message id>-<reason>`. A second entry with the same id is the same failure. */
   id: plainName,
   reason: poisonReason,
   /** The first frame's error, or what is wrong with the message. */
   message: errorText,
-  /** Null for a message that is no batch. */
+  /** Null for a message that is not a batch. */
   batch: z.object({ jobId, batchIndex: count, model: modelReference, frames: batchFrames.min(1) }).nullable(),
-  /** How often the frame was tried that was tried most often. */
+  /** The highest number of attempts among the frames. */
   attempts: count,
   dequeueCount: count,
   worker: plainName,
   insertedAt: z.iso.datetime(),
   poisonedAt: z.iso.datetime(),
-  /** The body as it stood on the queue; null where it is too large and lies in `logs` under `poisonBodyBlob(id)`. */
+  /** The original message body. Null if it is too large; it is then in `logs` under `poisonBodyBlob(id)`. */
   body: z.string().nullable(),
 });
 export type PoisonMessage = z.infer<typeof poisonMessage>;
@@ -188,7 +188,7 @@ export type Decoded<T> =
   | { readonly kind: 'newer'; readonly version: number }
   | { readonly kind: 'malformed'; readonly reason: string };
 
-/** Base64 of JSON. Throws RangeError where it would not fit on the queue: the limits are to make that impossible. */
+/** Base64 of JSON. Throws RangeError if it does not fit on the queue, which the limits should make impossible. */
 export function encodeMessage(message: BatchMessage | ResultMessage | PoisonMessage): string {
   const json = JSON.stringify(message);
   const bytes = Buffer.byteLength(json);
@@ -198,10 +198,10 @@ export function encodeMessage(message: BatchMessage | ResultMessage | PoisonMess
   return Buffer.from(json).toString('base64');
 }
 
-/** Never throws, whatever the text. */
+/** Never throws. */
 export function decodeMessage<T>(text: string, schema: z.ZodType<T>): Decoded<T> {
   const json = parseJson(Buffer.from(text, 'base64').toString('utf8'));
-  if (json === undefined) return { kind: 'malformed', reason: 'not JSON in base64' };
+  if (json === undefined) return { kind: 'malformed', reason: 'not base64-encoded JSON' };
   const parsed = schema.safeParse(json);
   if (parsed.success) return { kind: 'valid', message: parsed.data };
   const { version } = z.object({ version: z.int() }).catch({ version: 0 }).parse(json);
@@ -209,14 +209,14 @@ export function decodeMessage<T>(text: string, schema: z.ZodType<T>): Decoded<T>
   return { kind: 'malformed', reason: cutText(firstIssue(parsed.error)) };
 }
 
-/** An error text as messages carry it. */
+/** Fits an error text into a message: one line, cut at the limit. */
 export function cutText(text: string): string {
   const flat = text.replace(/\s+/g, ' ').trim();
   if (flat.length <= ERROR_TEXT_CHARACTERS_MAX) return flat;
   return `${flat.slice(0, ERROR_TEXT_CHARACTERS_MAX - 1)}…`;
 }
 
-/** The first thing zod found, as `path: what`. */
+/** The first issue that zod found, as `path: message`. */
 export function firstIssue(error: z.ZodError): string {
   const issue = error.issues[0];
   if (issue === undefined) return 'invalid';

@@ -1,8 +1,8 @@
 /**
- * `model.json`: what a model takes and gives, so that any worker can feed it. PURE.
+ * `model.json`: declares a model's input, output and parameters, so that any worker can run it. PURE.
  *
- * A parameter is an extra input of the graph. Its values are weights over named choices: `starry-night`, or a blend as
- * `starry-night:2,udnie:1`; the weights are scaled to sum to 1.
+ * A parameter is an extra input of the graph. Its value selects one of the named choices, such as `starry-night`, or blends
+ * several, such as `starry-night:2,udnie:1`. The weights of a blend are scaled to sum to 1.
  */
 import { z } from 'zod';
 
@@ -29,9 +29,9 @@ const parameter = z.object({
 export const modelManifest = z.object({
   name: plainName,
   version: plainName,
-  /** The graph's file, beside this one; in storage it is always `model.onnx`. */
+  /** The file of the graph, in the same folder. In storage it is always `model.onnx`. */
   file: z.string().regex(/^[\w.-]+\.onnx$/),
-  /** Of `model.onnx`: what a job pins, and what a worker checks before it loads. */
+  /** Of `model.onnx`. A job pins it, and a worker checks it before it loads the model. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   input: tensor.extend({ size: z.literal('any') }),
   output: tensor.extend({ scale: z.number().min(1).max(8) }),
@@ -39,43 +39,43 @@ export const modelManifest = z.object({
 });
 export type ModelManifest = z.infer<typeof modelManifest>;
 
-/** A parameter's value that names a choice the model does not have. */
+/** The value of a parameter names a choice that the model does not have. */
 export class UnknownChoiceError extends Error {
   readonly parameter: string;
   readonly choices: readonly string[];
 
   constructor(parameterName: string, received: string, choices: readonly string[]) {
-    super(`there is no ${parameterName} ${JSON.stringify(received)}`);
+    super(`unknown ${parameterName} ${JSON.stringify(received)}`);
     this.parameter = parameterName;
     this.choices = choices;
   }
 }
 
-/** A parameter that the model does not take at all. */
+/** The model does not have this parameter. */
 export class UnknownParameterError extends Error {}
 
 /**
  * The extra inputs of the graph, by name: for each parameter of the model one row of weights, shape [1, choices].
- * What is not asked for is the first choice. Throws the two errors above.
+ * Parameters that are not set get the first choice. Throws UnknownChoiceError and UnknownParameterError.
  */
 export function parameterWeights(
   manifest: Pick<ModelManifest, 'name' | 'parameters'>,
-  asked: ModelParameters,
+  parameters: ModelParameters,
 ): Map<string, Float32Array> {
-  for (const name of Object.keys(asked)) {
+  for (const name of Object.keys(parameters)) {
     if (!Object.hasOwn(manifest.parameters, name)) {
-      throw new UnknownParameterError(`the model ${manifest.name} takes no ${name}`);
+      throw new UnknownParameterError(`the model ${manifest.name} has no parameter ${name}`);
     }
   }
   const weights = new Map<string, Float32Array>();
   for (const [name, { values }] of Object.entries(manifest.parameters)) {
     const choices = values.map(({ id }) => id);
-    weights.set(name, blend(name, choices, asked[name] ?? choices[0] ?? ''));
+    weights.set(name, blend(name, choices, parameters[name] ?? choices[0] ?? ''));
   }
   return weights;
 }
 
-/** Beyond these a weight is a slip of the hand; within them sums stay exact enough. */
+/** A weight outside these bounds is probably a typing error. Within them, sums stay exact enough. */
 const WEIGHT_MIN = 1e-6;
 const WEIGHT_MAX = 1e6;
 

@@ -1,48 +1,48 @@
-/** One bad frame among 32, each in another way: it fails alone, with its reason, and costs few engines. */
+/** Bad frames of every kind: each fails alone with its reason, and few engines are started. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { countOf, toRanges } from '../../shared/contract/ranges.ts';
-import { type StoredFrame, WorkerBench, countIn } from '../support/worker-bench.ts';
+import { type TestFrame, WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
 const FRAMES = 32;
 const BAD = 17;
 
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
 });
 afterEach(async () => {
-  await bench.stopWorkers();
-  await bench.clear();
+  await fixture.stopWorkers();
+  await fixture.clear();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** `engines` is the most that may be started: one for the work, and those that it costs to prove the frame's guilt. */
-test.each<readonly [StoredFrame, { kind: string; message: RegExp; attempts: number; engines: number }]>([
+/** `engines` is the most that may be started: one for the batch, and those needed to prove that the frame kills engines. */
+test.each<readonly [TestFrame, { kind: string; message: RegExp; attempts: number; engines: number }]>([
   ['undecodable', { kind: 'undecodable', message: /unsupported image format/, attempts: 1, engines: 1 }],
   ['missing', { kind: 'missing', message: /not in storage/, attempts: 2, engines: 1 }],
   ['error', { kind: 'inference', message: /out of (data )?bound/, attempts: 3, engines: 1 }],
   ['crash', { kind: 'engine', message: /SIGFPE/, attempts: 2, engines: 4 }],
   ['hang', { kind: 'engine', message: /stuck: computing/, attempts: 2, engines: 4 }],
-])('a frame that is %s fails alone with its reason, and 31 are scored', async (bad, expected) => {
+])('a frame of kind %s fails alone with its reason, and the other 31 are scored', async (bad, expected) => {
   const jobId = `job-${bad}`;
   const frames = Array.from({ length: FRAMES }, (_, index) => (index === BAD ? bad : 'ordinary'));
-  const batch = await bench.storeBatch(jobId, frames);
-  const worker = bench.startWorker();
-  await bench.send(batch);
+  const batch = await fixture.storeBatch(jobId, frames);
+  const worker = fixture.startWorker();
+  await fixture.send(batch);
 
-  const results = await bench.resultsOf(batch);
-  await bench.queueIsEmpty();
+  const results = await fixture.resultsOf(batch);
+  await fixture.queueIsEmpty();
   const last = results.at(-1);
   expect(countOf(toRanges(results.flatMap(({ scored }) => scored).flatMap(([a, b]) => range(a, b))))).toBe(
     31,
   );
   expect(last?.failed).toMatchObject([{ kind: expected.kind, frames: [[BAD, BAD + 1]] }]);
   expect(last?.failed[0]?.message).toMatch(expected.message);
-  expect((await bench.scored(jobId)).size).toBe(31);
+  expect((await fixture.scored(jobId)).size).toBe(31);
 
-  const [entry, ...others] = await bench.takePoison();
+  const [entry, ...others] = await fixture.takePoison();
   expect(others).toEqual([]);
   expect(entry).toMatchObject({
     reason: expected.kind,
@@ -50,15 +50,15 @@ test.each<readonly [StoredFrame, { kind: string; message: RegExp; attempts: numb
     batch: { jobId, frames: [[BAD, BAD + 1]], model: batch.model },
   });
   expect(entry?.message).toMatch(expected.message);
-  await bench.stopWorkers();
+  await fixture.stopWorkers();
   const engines = countIn(worker.heard(), 'engine started');
   expect(engines).toBeLessThanOrEqual(expected.engines);
-  // Nothing that was stored was run again: a line a frame that came out, and one for each time the bad one was tried.
+  // No stored frame was run again.
   expect(results.reduce((sum, { framesRun }) => sum + framesRun, 0)).toBe(31);
 });
 
-test('frames of every kind of badness in one batch fail each for its own reason', async () => {
-  const bad = new Map<number, StoredFrame>([
+test('bad frames of every kind in one batch fail each for its own reason', async () => {
+  const bad = new Map<number, TestFrame>([
     [0, 'crash'],
     [3, 'undecodable'],
     [4, 'hang'],
@@ -67,12 +67,12 @@ test('frames of every kind of badness in one batch fail each for its own reason'
     [31, 'crash'],
   ]);
   const frames = Array.from({ length: FRAMES }, (_, index) => bad.get(index) ?? 'ordinary');
-  const batch = await bench.storeBatch('job-all-bad', frames);
-  bench.startWorker();
-  await bench.send(batch);
-  const results = await bench.resultsOf(batch);
-  await bench.queueIsEmpty();
-  expect((await bench.scored('job-all-bad')).size).toBe(FRAMES - bad.size);
+  const batch = await fixture.storeBatch('job-all-bad', frames);
+  fixture.startWorker();
+  await fixture.send(batch);
+  const results = await fixture.resultsOf(batch);
+  await fixture.queueIsEmpty();
+  expect((await fixture.scored('job-all-bad')).size).toBe(FRAMES - bad.size);
   const failed = new Map(
     results
       .flatMap((result) => result.failed)

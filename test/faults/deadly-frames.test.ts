@@ -1,77 +1,77 @@
-/** Frames and models that take whole workers or every engine with them: what is blamed, and what is not. */
+/** Frames and models that kill workers or engines: the worker blames the right one and nothing else. */
 import { createHash } from 'node:crypto';
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { modelBlob } from '../../shared/contract/blob-names.ts';
 import { countOf } from '../../shared/contract/ranges.ts';
-import { WorkerBench, countIn } from '../support/worker-bench.ts';
+import { WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
 });
 afterEach(async () => {
-  await bench.stopWorkers();
-  await bench.clear();
+  await fixture.stopWorkers();
+  await fixture.clear();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** As if the frame took the machine with it: killed as soon as it is tried. */
-async function killedWhen(said: string): Promise<string> {
-  const worker = bench.startWorker();
-  await worker.said(said);
+/** Starts a worker and kills it once its log contains the text, as if a frame had killed the machine. Returns its log. */
+async function killedAfter(text: string): Promise<string> {
+  const worker = fixture.startWorker();
+  await worker.said(text);
   worker.child.kill('SIGKILL');
   return (await worker.end).stdout;
 }
 
-test('a frame that takes whole workers with it is found by trying carefully, and two deaths are its proof', async () => {
+test('a frame that kills workers is tried alone, and given up after two deaths', async () => {
   const deadly = 2;
   const frames = Array.from({ length: 6 }, (_, index) => (index === deadly ? 'slow' : 'ordinary'));
-  const batch = await bench.storeBatch('job-deadly', frames);
-  await bench.send(batch);
+  const batch = await fixture.storeBatch('job-deadly', frames);
+  await fixture.send(batch);
   for (let death = 1; death <= 3; death += 1) {
-    expect(await killedWhen('batch received')).toContain('"approach":"at-once"');
+    expect(await killedAfter('batch received')).toContain('"approach":"at-once"');
   }
-  const careful = await killedWhen(`"frame":${deadly},"msg":"trying a frame alone"`);
+  const careful = await killedAfter(`"frame":${deadly},"msg":"trying frame alone"`);
   expect(careful).toContain('"approach":"carefully"');
-  // The batch gets on again; only the suspect is tried alone, when all others are stored.
-  const again = await killedWhen(`"frame":${deadly},"msg":"trying a frame alone"`);
+  // The batch makes progress again, so only the suspect is tried alone, after all others are stored.
+  const again = await killedAfter(`"frame":${deadly},"msg":"trying frame alone"`);
   expect(again).toContain('"approach":"at-once"');
-  expect(await bench.countScored('job-deadly')).toBe(5);
-  bench.startWorker();
-  const results = await bench.resultsOf(batch);
+  expect(await fixture.countScored('job-deadly')).toBe(5);
+  fixture.startWorker();
+  const results = await fixture.resultsOf(batch);
   expect(results.at(-1)?.failed).toEqual([
     {
       kind: 'engine',
-      message: '2 workers or engines died while they tried it',
+      message: '2 workers or engines died while processing this frame',
       frames: [[deadly, deadly + 1]],
     },
   ]);
   expect(countOf(results.at(-1)?.scored ?? [])).toBe(5);
-  await bench.queueIsEmpty();
-  expect(await bench.takePoison()).toMatchObject([{ reason: 'engine', attempts: 2 }]);
+  await fixture.queueIsEmpty();
+  expect(await fixture.takePoison()).toMatchObject([{ reason: 'engine', attempts: 2 }]);
 });
 
-test('a model that is not what the job pinned is hopeless at once, and no frame of the next job suffers', async () => {
-  const batch = await bench.storeBatch('job-other-model', ['ordinary', 'ordinary'], { model: 'identity' });
+test('a batch whose model is not the pinned one is given up at once, and the next job is not affected', async () => {
+  const batch = await fixture.storeBatch('job-other-model', ['ordinary', 'ordinary'], { model: 'identity' });
   const pinned = { ...batch, model: { ...batch.model, sha256: 'ab'.repeat(32) } };
-  const next = await bench.storeBatch('job-next', ['ordinary', 'ordinary'], { model: 'identity' });
-  await bench.send(pinned);
-  const worker = bench.startWorker();
-  const [result] = await bench.resultsOf(pinned);
+  const next = await fixture.storeBatch('job-next', ['ordinary', 'ordinary'], { model: 'identity' });
+  await fixture.send(pinned);
+  const worker = fixture.startWorker();
+  const [result] = await fixture.resultsOf(pinned);
   expect(result?.failed).toMatchObject([{ kind: 'model', frames: [[0, 2]] }]);
-  expect(result?.failed[0]?.message).toContain('not the one the job was made with');
-  await bench.send(next);
-  expect(countOf((await bench.resultsOf(next))[0]?.scored ?? [])).toBe(2);
-  await bench.queueIsEmpty();
-  expect(await bench.takePoison()).toMatchObject([{ reason: 'model', batch: { frames: [[0, 2]] } }]);
+  expect(result?.failed[0]?.message).toContain('not the one that the job pinned');
+  await fixture.send(next);
+  expect(countOf((await fixture.resultsOf(next))[0]?.scored ?? [])).toBe(2);
+  await fixture.queueIsEmpty();
+  expect(await fixture.takePoison()).toMatchObject([{ reason: 'model', batch: { frames: [[0, 2]] } }]);
   expect(countIn(worker.heard(), 'engine started')).toBe(1);
 });
 
-test('a file that is no model is given up with its first delivery, and no engine dies of it', async () => {
-  const { blobs } = bench.storage;
+test('a batch whose model file is not a model is given up in its first delivery, and no engine dies', async () => {
+  const { blobs } = fixture.storage;
   const graph = 'this is no graph';
   const reference = {
     name: 'broken',
@@ -84,14 +84,14 @@ test('a file that is no model is given up with its first delivery, and no engine
   const manifest = { ...(JSON.parse(identity) as object), ...reference };
   await blobs.put('models', modelBlob(reference, 'model.onnx'), graph);
   await blobs.put('models', modelBlob(reference, 'model.json'), JSON.stringify(manifest));
-  const batch = await bench.storeBatch('job-broken', ['ordinary'], { model: 'identity' });
-  const worker = bench.startWorker();
-  await bench.send({ ...batch, model: reference });
-  const result = await bench.nextResult();
+  const batch = await fixture.storeBatch('job-broken', ['ordinary'], { model: 'identity' });
+  const worker = fixture.startWorker();
+  await fixture.send({ ...batch, model: reference });
+  const result = await fixture.nextResult();
   expect(result.failed).toMatchObject([{ kind: 'model', frames: [[0, 1]] }]);
-  expect(result.failed[0]?.message).toContain('It cannot be loaded: cpu: ');
-  await bench.queueIsEmpty();
-  await bench.stopWorkers();
+  expect(result.failed[0]?.message).toContain('The model cannot be loaded: cpu: ');
+  await fixture.queueIsEmpty();
+  await fixture.stopWorkers();
   expect(worker.heard()).toContain('"interruption":"model"');
   expect(countIn(worker.heard(), 'delivery ended')).toBe(1);
   expect(countIn(worker.heard(), 'engine started')).toBe(1);

@@ -1,6 +1,6 @@
 /**
- * One batch whose machines are taken away again and again (ten times in the long form): with a notice, and by `kill -9`. It is not poison, every frame is
- * scored once, and what is done again is at most what was in flight.
+ * One batch whose workers are evicted or killed one after the other, ten times in the long form. It is not poisoned, every frame is
+ * scored, and at most the frames in flight run again.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -9,99 +9,99 @@ import type { RunningCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
 import { ScheduledEventsServer } from '../support/scheduled-events-server.ts';
-import { WorkerBench, countIn } from '../support/worker-bench.ts';
+import { WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
 const TIMES = inForm({ short: 4, long: 10 });
 const IN_FLIGHT = 2;
 const FRAMES = inForm({ short: 80, long: 160 });
 
-let bench: WorkerBench;
-/** Of each frame, undisturbed: they are all alike. */
+let fixture: WorkerFixture;
+/** Of every frame, scored without faults: the frames are all alike. */
 let hash: string | undefined;
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
-  const batch = await bench.storeBatch('job-undisturbed', ['steady']);
-  await bench.send(batch);
-  bench.startWorker();
-  await bench.resultsOf(batch);
-  hash = (await bench.scored('job-undisturbed')).get(0);
-  await bench.stopWorkers();
+  fixture = await WorkerFixture.open();
+  const batch = await fixture.storeBatch('job-undisturbed', ['steady']);
+  await fixture.send(batch);
+  fixture.startWorker();
+  await fixture.resultsOf(batch);
+  hash = (await fixture.scored('job-undisturbed')).get(0);
+  await fixture.stopWorkers();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 const FRAMES_STORED = Array.from({ length: FRAMES }, () => 'steady' as const);
 
 async function allAreScored(jobId: string): Promise<void> {
-  const scored = await bench.scored(jobId);
+  const scored = await fixture.scored(jobId);
   expect([...scored.keys()].toSorted((a, b) => a - b)).toEqual([...FRAMES_STORED.keys()]);
   expect(new Set(scored.values())).toEqual(new Set([hash]));
 }
 
-/** Waits until a worker has stored a few frames more; what it then holds is in mid-batch. */
-async function getsSomewhere(jobId: string, before: number): Promise<void> {
-  await eventually('a few frames more are scored', async () => {
-    const scored = await bench.countScored(jobId);
-    if (scored === FRAMES) throw new Error('the batch was over before its machine was taken');
+/** Waits until a worker has stored a few more frames, so that it is in the middle of the batch. */
+async function madeProgress(jobId: string, before: number): Promise<void> {
+  await eventually('a few more frames are scored', async () => {
+    const scored = await fixture.countScored(jobId);
+    if (scored === FRAMES) throw new Error('the batch ended before its machine was taken');
     return scored > before + 1;
   });
 }
 
-test('machines are taken with a notice, one after the other: the rest is released each time, and Azure is told to go on', async () => {
+test('each evicted worker releases its batch and acknowledges the event, and the batch completes', async () => {
   await using metadata = await new ScheduledEventsServer().start();
   const jobId = 'job-evicted';
-  const batch = await bench.storeBatch(jobId, FRAMES_STORED);
-  await bench.send(batch);
+  const batch = await fixture.storeBatch(jobId, FRAMES_STORED);
+  await fixture.send(batch);
   let framesRun = 0;
   for (let time = 1; time <= TIMES; time += 1) {
     metadata.clear();
-    const worker = bench.startWorker({
+    const worker = fixture.startWorker({
       FRAMEFLEET_SCHEDULED_EVENTS_URL: metadata.url,
       FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT),
       FRAMEFLEET_VM_NAME: `gpus_${time}`,
     });
-    await getsSomewhere(jobId, await bench.countScored(jobId));
+    await madeProgress(jobId, await fixture.countScored(jobId));
     const eventId = metadata.schedule({
       eventType: 'Preempt',
       resources: [`gpus_${time}`],
       noticeSeconds: 30,
     });
     await eventually('the event is acknowledged', () => metadata.acknowledged.includes(eventId));
-    // Acknowledged means that nothing is held: the machine may go without another word.
+    // After the acknowledgement the worker holds nothing, so the machine may disappear at any moment.
     worker.child.kill('SIGKILL');
     await worker.end;
     framesRun += countIn(worker.heard(), '"outcome":"stored"');
   }
-  bench.startWorker();
-  const results = await bench.resultsOf(batch);
-  await bench.stopWorkers();
+  fixture.startWorker();
+  const results = await fixture.resultsOf(batch);
+  await fixture.stopWorkers();
   framesRun += results.at(-1)?.framesRun ?? 0;
-  expect(await bench.takePoison()).toEqual([]);
+  expect(await fixture.takePoison()).toEqual([]);
   expect(results.flatMap(({ failed }) => failed)).toEqual([]);
   await allAreScored(jobId);
   expect(framesRun).toBeLessThanOrEqual(FRAMES + TIMES * IN_FLIGHT);
 });
 
-test('workers are killed in mid-batch, one after the other: each has stored something, so the batch is none the worse', async () => {
+test('a batch completes after several workers are killed, because each of them stored frames', async () => {
   const jobId = 'job-killed';
-  const batch = await bench.storeBatch(jobId, FRAMES_STORED);
-  await bench.send(batch);
+  const batch = await fixture.storeBatch(jobId, FRAMES_STORED);
+  await fixture.send(batch);
   let last: RunningCommand | undefined;
   for (let time = 1; time <= TIMES; time += 1) {
-    last = bench.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT) });
-    await getsSomewhere(jobId, await bench.countScored(jobId));
+    last = fixture.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT) });
+    await madeProgress(jobId, await fixture.countScored(jobId));
     last.child.kill('SIGKILL');
     await last.end;
   }
-  const after = await bench.countScored(jobId);
-  bench.startWorker();
-  const results = await bench.resultsOf(batch);
+  const after = await fixture.countScored(jobId);
+  fixture.startWorker();
+  const results = await fixture.resultsOf(batch);
   expect(results).toHaveLength(1);
   expect(countOf(results[0]?.scored ?? [])).toBe(FRAMES);
-  // What was there was not run again.
+  // Stored frames were not run again.
   expect(results[0]?.framesRun).toBeLessThanOrEqual(FRAMES - after + IN_FLIGHT);
-  await bench.queueIsEmpty();
-  await bench.stopWorkers();
-  expect(await bench.takePoison()).toEqual([]);
+  await fixture.queueIsEmpty();
+  await fixture.stopWorkers();
+  expect(await fixture.takePoison()).toEqual([]);
   await allAreScored(jobId);
 });

@@ -1,7 +1,7 @@
 /**
- * Videos with bytes flipped in their headers and in their media data: each is decoded, or refused with a reason. As jobs of a real
- * producer with a real worker each comes to an end; nothing hangs, nothing crashes, and the jobs between them end as they do alone.
- * In the long form all of them are jobs, in the short form twelve: a job runs eight media programs.
+ * Videos with flipped bytes in their headers and media data: each is decoded, or refused with a reason. As jobs of a real producer
+ * with a real worker, all of them end, nothing hangs or crashes, and healthy jobs among them are not affected. In the long form all
+ * videos are jobs; in the short form twelve are, because a job runs eight media programs.
  */
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -25,20 +25,20 @@ import { H264, ffmpeg, picture, tone } from '../support/media-clips.ts';
 import { withSampleTable } from '../support/mp4-boxes.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { type TestRedis, startTestRedis } from '../support/servers.ts';
-import { WorkerBench } from '../support/worker-bench.ts';
+import { WorkerFixture } from '../support/worker-fixture.ts';
 
 const INPUTS = inForm({ short: 200, long: 2_000 });
 const JOBS = inForm({ short: 12, long: INPUTS });
-/** A healthy job for each so many, in their midst. */
+/** One healthy job for this many damaged ones. */
 const INPUTS_PER_NEIGHBOUR = inForm({ short: 5, long: 20 });
-/** In storage at once. */
+/** Jobs in storage at once. */
 const WAVE = 40;
 const FRAMES = 5;
 const TRIES_AT_ONCE = 4;
-/** Of ffmpeg and its pipes the producer holds little; what it must not do is grow. */
+/** The producer holds little of ffmpeg's data and must not grow. */
 const PRODUCER_MIB_MAX = 400;
 
-/** What a damaged source may be refused with. */
+/** The error codes with which a damaged source may be refused. */
 const REASONS: readonly ErrorCode[] = [
   'SOURCE_NOT_VIDEO',
   'SOURCE_NO_PICTURE',
@@ -54,27 +54,27 @@ const CLIPS = {
 } as const;
 
 const random = seededRandom(printedSeed('fuzzed media'));
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 let redis: TestRedis;
 let producer: RunningCommand;
 const clips = new Map<string, Buffer>();
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
   redis = await startTestRedis();
   for (const [extension, codecs] of Object.entries(CLIPS)) {
-    const file = path.join(bench.folder, `clip.${extension}`);
+    const file = path.join(fixture.folder, `clip.${extension}`);
     const inputs = [...picture({ size: '32x32', rate: '10', seconds: 0.5 }), ...tone({ seconds: 0.5 })];
     await ffmpeg([...inputs, ...codecs, file]);
     clips.set(extension, await readFile(file));
   }
   producer = startService('producer', {
-    localFolder: bench.folder,
+    localFolder: fixture.folder,
     environment: {
-      FRAMEFLEET_MEDIA_STORAGE: bench.storage.connection.media,
-      FRAMEFLEET_SYSTEM_STORAGE: bench.storage.connection.system,
+      FRAMEFLEET_MEDIA_STORAGE: fixture.storage.connection.media,
+      FRAMEFLEET_SYSTEM_STORAGE: fixture.storage.connection.system,
       FRAMEFLEET_REDIS_URL: redis.url,
-      FRAMEFLEET_WORK_FOLDER: path.join(bench.folder, 'work'),
+      FRAMEFLEET_WORK_FOLDER: path.join(fixture.folder, 'work'),
       FRAMEFLEET_INTAKE_SCAN_SECONDS: '0.5',
       FRAMEFLEET_FRAMES_MAX: '1000',
       FRAMEFLEET_DURATION_SECONDS_MAX: '1000',
@@ -83,16 +83,16 @@ beforeAll(async () => {
     },
   });
   await producer.said('service ready');
-  await bench.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: '8' }).said('service ready');
+  await fixture.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: '8' }).said('service ready');
 });
 afterAll(async () => {
   producer.child.kill('SIGTERM');
   await producer.end;
-  await bench[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
   await redis[Symbol.asyncDispose]();
 });
 
-/** The damaged clip with this number: the four containers in turn, header and body in turn. */
+/** The damaged clip with this index: alternates containers, and header and body. */
 function input(index: number) {
   const extensions = [...clips.keys()];
   const extension = extensions[index % extensions.length] ?? 'mp4';
@@ -101,7 +101,7 @@ function input(index: number) {
 }
 
 async function submit(jobId: string, extension: string, bytes: Buffer): Promise<void> {
-  const { blobs } = bench.storage;
+  const { blobs } = fixture.storage;
   const name = `clip.${extension}`;
   await blobs.put('incoming', sourceBlob(jobId, name), bytes);
   const stored = await blobs.stat('incoming', sourceBlob(jobId, name));
@@ -117,7 +117,7 @@ async function ended(jobId: string): Promise<JobStatus> {
   return eventually(
     `the job ${jobId} ends`,
     async () => {
-      const bytes = await bench.storage.blobs.get('results', statusBlob(jobId));
+      const bytes = await fixture.storage.blobs.get('results', statusBlob(jobId));
       const status = bytes && jobStatus.parse(JSON.parse(String(bytes)));
       return status !== undefined && isTerminal(status.state) ? status : undefined;
     },
@@ -131,11 +131,11 @@ async function residentMib(pid: number | undefined): Promise<number> {
 }
 
 test(
-  `${JOBS} jobs of damaged videos each come to an end, and the jobs between them are completed`,
+  `${JOBS} jobs with damaged videos all end, and the healthy jobs among them are completed`,
   { timeout: inForm({ short: 600_000, long: 7_200_000 }) },
   async () => {
     const outcomes: Record<string, number> = {};
-    const strange: unknown[] = [];
+    const unexpected: unknown[] = [];
     const results = new Map<string, Set<string>>();
     for (let first = 0; first < JOBS; first += WAVE) {
       const neighbours: string[] = [];
@@ -151,7 +151,7 @@ test(
       for (const jobId of neighbours) {
         const status = await ended(jobId);
         expect(status).toMatchObject({ state: 'completed', frames: { expected: FRAMES, failed: 0 } });
-        const result = await bench.storage.blobs.get('results', status.result?.blobName ?? '');
+        const result = await fixture.storage.blobs.get('results', status.result?.blobName ?? '');
         const extension = jobId.split('-').at(-1) ?? '';
         const hash = createHash('sha256')
           .update(result ?? '')
@@ -163,12 +163,12 @@ test(
         const outcome = state === 'completed' ? state : (error?.code ?? 'none');
         outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
         if (state === 'failed' && !REASONS.some((code) => code === error?.code))
-          strange.push({ jobId, how, error });
+          unexpected.push({ jobId, how, error });
       }
     }
     process.stdout.write(`fuzzed media: ${JSON.stringify(outcomes)}\n`);
-    expect(strange).toEqual([]);
-    // The same source gives the same file, whatever was beside it.
+    expect(unexpected).toEqual([]);
+    // The same source gives the same result, whatever ran beside it.
     for (const hashes of results.values()) expect(hashes.size).toBe(1);
     expect(outcomes['completed']).toBeGreaterThan(JOBS / 10);
     expect(producer.child.exitCode).toBeNull();
@@ -176,8 +176,8 @@ test(
   },
 );
 
-test('a job whose source declares 9.4e13 frames fails alone, and the job behind it is completed', async () => {
-  const file = path.join(bench.folder, 'plain.mp4');
+test('a job whose source declares 9.4e13 frames fails, and the next job is completed', async () => {
+  const file = path.join(fixture.folder, 'plain.mp4');
   await ffmpeg([...picture({ size: '32x32', rate: '10', seconds: 0.5 }), ...H264, file]);
   const table = { entries: 22_000, count: 0xff_ff_ff_ff, mdhdSeconds: 60 };
   await submit('liar-mp4', 'mp4', withSampleTable(await readFile(file), table));
@@ -187,14 +187,14 @@ test('a job whose source declares 9.4e13 frames fails alone, and the job behind 
 });
 
 test.runIf(JOBS < INPUTS)(
-  `${INPUTS - JOBS} damaged videos are each decoded, or refused with a reason`,
+  `${INPUTS - JOBS} damaged videos are decoded or refused with a reason`,
   { timeout: 600_000 },
   async () => {
-    const strange: unknown[] = [];
+    const unexpected: unknown[] = [];
     let decoded = 0;
     const tryOne = async (index: number): Promise<void> => {
       const { extension, bytes, how } = input(index);
-      const sourcePath = path.join(bench.folder, `damaged-${index}.${extension}`);
+      const sourcePath = path.join(fixture.folder, `damaged-${index}.${extension}`);
       await writeFile(sourcePath, bytes);
       try {
         const video = await probeVideo(sourcePath);
@@ -205,7 +205,7 @@ test.runIf(JOBS < INPUTS)(
         decoded += 1;
       } catch (error) {
         const isReason = error instanceof PermanentError && REASONS.some((code) => code === error.code);
-        if (!isReason) strange.push({ how: `${extension}, ${how}`, error });
+        if (!isReason) unexpected.push({ how: `${extension}, ${how}`, error });
       } finally {
         await rm(sourcePath);
       }
@@ -213,7 +213,7 @@ test.runIf(JOBS < INPUTS)(
     const indices = Array.from({ length: INPUTS - JOBS }, (_, offset) => JOBS + offset);
     await pLimit(TRIES_AT_ONCE).map(indices, tryOne);
     process.stdout.write(`fuzzed media: ${decoded} of ${indices.length} decoded\n`);
-    expect(strange).toEqual([]);
+    expect(unexpected).toEqual([]);
     expect(decoded).toBeGreaterThan(indices.length / 10);
   },
 );

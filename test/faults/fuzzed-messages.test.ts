@@ -1,6 +1,6 @@
 /**
- * Messages that are no batch, by the thousand, among good ones: each is put aside with its reason and its body, at the price of
- * a receive, a copy and a removal. No worker dies of one, no engine sees one, and the good ones are none the worse.
+ * Thousands of malformed messages among valid batches: each is moved to the poison queue with its reason and body, and costs one
+ * receive, one copy and one removal. No worker dies, no engine sees one, and the valid batches complete.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
@@ -22,13 +22,13 @@ import { type FuzzedMessage, fuzzedMessages } from '../support/fuzz-messages.ts'
 import { seededRandom } from '../support/seeded-random.ts';
 import { type StorageProxy, startStorageProxy } from '../support/storage-proxy.ts';
 import { openTestQueue } from '../support/test-queue.ts';
-import { WorkerBench, countIn } from '../support/worker-bench.ts';
+import { WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
-/** In the short form, too, enough for one of each kind. */
+/** Enough for one of each kind, in the short form too. */
 const BAD = inForm({ short: 520, long: 10_000 });
 const GOOD = inForm({ short: 5, long: 20 });
 const WORKERS = inForm({ short: 1, long: 2 });
-/** On the queue at once: the emulator sorts all of a queue at each receive. */
+/** Messages on the queue at once. The emulator sorts the whole queue at each receive. */
 const PORTION = 500;
 const SENT_AT_ONCE = 16;
 const FRAMES = ['ordinary', 'ordinary', 'ordinary', 'ordinary'] as const;
@@ -36,35 +36,35 @@ const NEWER = 20;
 const NEWER_DELAY_SECONDS = 60;
 
 const random = seededRandom(printedSeed('fuzzed messages'));
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 let proxy: StorageProxy;
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
-  proxy = await startStorageProxy(bench.storage);
+  fixture = await WorkerFixture.open();
+  proxy = await startStorageProxy(fixture.storage);
 });
 afterEach(async () => {
-  await bench.stopWorkers();
+  await fixture.stopWorkers();
   proxy.requests.clear();
 });
 afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
-  await bench[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
 });
 
 async function goodBatches(name: string, count: number): Promise<BatchMessage[]> {
   const jobIds = Array.from({ length: count }, (_, index) => `job-${name}-${index}`);
-  return Promise.all(jobIds.map((jobId) => bench.storeBatch(jobId, FRAMES)));
+  return Promise.all(jobIds.map((jobId) => fixture.storeBatch(jobId, FRAMES)));
 }
 
 async function sendAll(texts: readonly string[]): Promise<void> {
   const left = [...texts];
   while (left.length > 0)
-    await Promise.all(left.splice(0, SENT_AT_ONCE).map((text) => bench.batches.send(text)));
+    await Promise.all(left.splice(0, SENT_AT_ONCE).map((text) => fixture.batches.send(text)));
 }
 
-/** At places of chance. */
-function sprinkled(texts: readonly string[], among: readonly string[]): string[] {
+/** Inserts texts at random places. */
+function insertAtRandom(texts: readonly string[], among: readonly string[]): string[] {
   const all = [...among];
   for (const text of texts) all.splice(Math.floor(random() * (all.length + 1)), 0, text);
   return all;
@@ -73,24 +73,24 @@ function sprinkled(texts: readonly string[], among: readonly string[]): string[]
 async function takePoison(): Promise<PoisonMessage[]> {
   const entries: PoisonMessage[] = [];
   for (;;) {
-    const messages = await bench.poison.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 60 });
+    const messages = await fixture.poison.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 60 });
     if (messages.length === 0) return entries;
     for (const message of messages) {
       const decoded = decodeMessage(message.text, poisonMessage);
       if (decoded.kind !== 'valid') throw new Error('expected a valid entry in poison');
       entries.push(decoded.message);
     }
-    await Promise.all(messages.map((message) => bench.poison.remove(message)));
+    await Promise.all(messages.map((message) => fixture.poison.remove(message)));
   }
 }
 
-/** Of a message that was put aside, wherever it lies. */
+/** The original body, from the entry or from the blob. */
 async function bodyOf({ id, body }: PoisonMessage): Promise<string> {
-  return body ?? String(await bench.storage.blobs.get('logs', poisonBodyBlob(id)));
+  return body ?? String(await fixture.storage.blobs.get('logs', poisonBodyBlob(id)));
 }
 
-/** What was not put aside with its body as it was, and what was put aside and never sent. */
-async function astray(
+/** Messages that have no entry with their exact body, and entries whose body was never sent. */
+async function compareBodies(
   sent: readonly FuzzedMessage[],
   entries: readonly PoisonMessage[],
 ): Promise<{ missing: string[]; unknown: string[] }> {
@@ -103,8 +103,8 @@ async function astray(
   return { missing: [...left.values()].flat().map(({ name }) => name), unknown };
 }
 
-/** What workers asked of the queues for each message, by its id; and what they asked about frames. */
-function asked(): {
+/** The workers' queue calls for each message, by its id, and their calls about frames. */
+function countRequests(): {
   readonly byMessage: Map<string, string[]>;
   readonly poisonSends: number;
   readonly frames: { fetched: number; stored: number; listed: number };
@@ -128,7 +128,7 @@ function asked(): {
 }
 
 async function allAreScored(batches: readonly BatchMessage[]): Promise<void> {
-  const results = await collectResults(bench, batches);
+  const results = await collectResults(fixture, batches);
   for (const [result, ...others] of results.values()) {
     expect(others).toEqual([]);
     expect(result?.failed).toEqual([]);
@@ -136,26 +136,26 @@ async function allAreScored(batches: readonly BatchMessage[]): Promise<void> {
   }
 }
 
-test(`${BAD} messages that are no batch are put aside, and the good ones among them complete`, async () => {
+test(`${BAD} malformed messages are moved to the poison queue, and the valid batches among them complete`, async () => {
   const good = await goodBatches('good', GOOD);
   const [first] = good;
   if (first === undefined) throw new Error('expected a good batch');
-  const bad = fuzzedMessages({ count: BAD, random, batch: first });
+  const bad = fuzzedMessages(first, BAD, random);
   expect(bad.filter(({ text }) => decodeMessage(text, batchMessage).kind !== 'malformed')).toEqual([]);
 
-  const workers = Array.from({ length: WORKERS }, () => bench.startWorker({}, proxy.connection));
+  const workers = Array.from({ length: WORKERS }, () => fixture.startWorker({}, proxy.connection));
   const entries: PoisonMessage[] = [];
   const portions = Math.ceil(BAD / PORTION);
   for (let portion = 0; portion < portions; portion += 1) {
     const ofGood = good.filter((_, index) => index % portions === portion);
     const ofBad = bad.slice(portion * PORTION, (portion + 1) * PORTION);
     await sendAll(
-      sprinkled(
+      insertAtRandom(
         ofGood.map((batch) => encodeMessage(batch)),
         ofBad.map(({ text }) => text),
       ),
     );
-    await bench.queueIsEmpty();
+    await fixture.queueIsEmpty();
     entries.push(...(await takePoison()));
   }
 
@@ -164,45 +164,48 @@ test(`${BAD} messages that are no batch are put aside, and the good ones among t
     expect(worker.child.exitCode ?? worker.child.signalCode).toBeNull();
     expect(countIn(worker.heard(), 'engine started')).toBe(1);
   }
-  // Each bad one once, with what it said, after one receive.
-  expect(await astray(bad, entries)).toEqual({ missing: [], unknown: [] });
+  // Each malformed message has one entry with its body, after one receive.
+  expect(await compareBodies(bad, entries)).toEqual({ missing: [], unknown: [] });
   expect(new Set(entries.map(({ id }) => id)).size).toBe(BAD);
   expect(entries.filter(({ reason, batch }) => reason !== 'malformed' || batch !== null)).toEqual([]);
   expect(entries.filter(({ dequeueCount }) => dequeueCount !== 1)).toEqual([]);
-  // A copy each, a removal each, and nothing more was asked for it: neither of the queues nor of the engine.
-  const { byMessage, poisonSends, frames } = asked();
+  // Each one costs a copy and a removal, and no other call to the queues or the engine.
+  const { byMessage, poisonSends, frames } = countRequests();
   expect(poisonSends).toBe(BAD);
-  const dear = entries.filter(
+  const expensive = entries.filter(
     ({ id }) => byMessage.get(id.replace(/-malformed$/, ''))?.join(' ') !== 'remove',
   );
-  expect(dear).toEqual([]);
+  expect(expensive).toEqual([]);
   const total = GOOD * FRAMES.length;
   expect(frames).toEqual({ fetched: total, stored: total, listed: GOOD });
 });
 
-test(`${NEWER} messages of a newer version are left for newer workers, and the worker says that it is too old`, async () => {
+test(`${NEWER} messages with a newer version are left for newer workers, and the heartbeat says that the worker is too old`, async () => {
   const good = await goodBatches('old', 3);
   const newer = Array.from({ length: NEWER }, (_, index) =>
     Buffer.from(JSON.stringify({ version: 2 + index, frames: { from: index }, later: '作'.repeat(100) })),
   );
   await sendAll(
-    sprinkled(
+    insertAtRandom(
       good.map((batch) => encodeMessage(batch)),
       newer.map((json) => json.toString('base64')),
     ),
   );
-  const worker = bench.startWorker({}, proxy.connection);
+  const worker = fixture.startWorker({}, proxy.connection);
   await allAreScored(good);
-  await eventually('only what is newer is left', async () => (await bench.batches.countApprox()) === NEWER);
-  await eventually('the heartbeat says it', async () => {
-    for await (const { metadata } of bench.storage.blobs.list('workers', { withMetadata: true }))
+  await eventually(
+    'only newer messages are left',
+    async () => (await fixture.batches.countApprox()) === NEWER,
+  );
+  await eventually('the heartbeat says that the worker is too old', async () => {
+    for await (const { metadata } of fixture.storage.blobs.list('workers', { withMetadata: true }))
       if (heartbeatFrom(metadata)?.isTooOld === true) return true;
     return false;
   });
   await eventually('the last one is released', () => countIn(worker.heard(), 'newer version') === NEWER);
-  await bench.stopWorkers();
+  await fixture.stopWorkers();
 
-  const { byMessage, poisonSends, frames } = asked();
+  const { byMessage, poisonSends, frames } = countRequests();
   const released = [...byMessage.values()].filter((calls) => calls.join(' ') === 'update');
   expect(released).toHaveLength(NEWER);
   expect(byMessage.size).toBe(NEWER + good.length);
@@ -210,5 +213,5 @@ test(`${NEWER} messages of a newer version are left for newer workers, and the w
   expect(delays.filter((seconds) => seconds === NEWER_DELAY_SECONDS)).toHaveLength(NEWER);
   expect(poisonSends).toBe(0);
   expect(frames.fetched).toBe(good.length * FRAMES.length);
-  await (await openTestQueue(bench.storage, 'frame-batches')).clear();
+  await (await openTestQueue(fixture.storage, 'frame-batches')).clear();
 });

@@ -1,4 +1,4 @@
-/** Processes are killed in the middle of a batch; what comes out is the same, by count and by hash. */
+/** An engine or a worker is killed in the middle of a batch. The scored frames are the same, by count and by hash. */
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -59,7 +59,7 @@ async function scoredNames(jobId: string): Promise<string[]> {
   return names;
 }
 
-/** Waits for the job's end; returns the hash of each scored frame by its number. */
+/** Waits until the job is completed. Returns the hash of each scored frame by its file name. */
 async function scoredBy(jobId: string): Promise<Map<string, string>> {
   await eventually('the job is completed', async () => {
     const status = String(await blobs.get('results', `${jobId}/status.json`));
@@ -75,9 +75,9 @@ async function scoredBy(jobId: string): Promise<Map<string, string>> {
 }
 
 async function inMidBatch(jobId: string): Promise<void> {
-  await eventually('some frames of the first batch are scored, and not all', async () => {
+  await eventually('some frames of the first batch are scored, but not all', async () => {
     const { length } = await scoredNames(jobId);
-    if (length >= BATCH) throw new Error('the batch was over before it could be disturbed');
+    if (length >= BATCH) throw new Error('the batch ended before a process could be killed');
     return length > 0;
   });
 }
@@ -92,7 +92,7 @@ test.each([
   ['an engine', 'worker/engine/main.ts'],
   ['a worker', 'worker/main.ts'],
 ])(
-  '%s killed in mid-batch costs no frame, and the job ends with the same frames',
+  '%s killed in mid-batch loses no frame, and the job ends with the same frames',
   async (_name, commandPart) => {
     const jobId = await submit();
     await inMidBatch(jobId);

@@ -1,4 +1,4 @@
-/** Renewing and settling the same lease at the same moment. */
+/** Renewals and settlings of the same lease at the same moment. */
 import { expect, test } from 'vitest';
 
 import { systemClock } from '../../shared/runtime/clock.ts';
@@ -10,12 +10,12 @@ import { openTestQueue } from '../support/test-queue.ts';
 const MESSAGES = inForm({ short: 100, long: 500 });
 const HOLDERS = 8;
 const AGAIN = 'again-';
-/** Long against a settling, so that only one renewal meets it. */
+/** Long compared with a settling, so that only one renewal coincides with it. */
 const RENEW_EVERY_MS = 3;
-/** Half a millisecond apart, from before the renewal to behind its answer. */
+/** Start times of the settling, half a millisecond apart, from before the renewal to after its answer. */
 const MOMENTS = 40;
 
-test('however a renewal and the settling fall together, each delivery is settled once, and no message is worked twice at a time', async () => {
+test('each delivery is settled exactly once, however its settling coincides with a renewal', async () => {
   await using storage = await startTestStorage();
   const { queue } = await openTestQueue(storage, 'frame-batches');
   const texts = Array.from({ length: MESSAGES }, (_, index) => `message-${index}`);
@@ -42,7 +42,7 @@ test('however a renewal and the settling fall together, each delivery is settled
     }
   };
   await Promise.all(Array.from({ length: HOLDERS }, (_, holder) => holdAll(holder)));
-  // One may have found the queue empty while another was just releasing.
+  // A holder may have found the queue empty while another was releasing a message.
   await holdAll(0);
 
   expect(lost).toEqual([]);

@@ -1,4 +1,4 @@
-/** Workers that lose a batch to another, or fall asleep over it, and engines that stall: one result, and no byte changed. */
+/** Workers that lose their lease or are paused beyond it, and engines that stall: one result, and no stored byte changes. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import type { BatchMessage } from '../../shared/contract/messages.ts';
@@ -8,92 +8,92 @@ import type { RunningCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
 import { NO_FAULTS, startStorageProxy } from '../support/storage-proxy.ts';
-import { WorkerBench, countIn, enginePid } from '../support/worker-bench.ts';
+import { WorkerFixture, countIn, enginePid } from '../support/worker-fixture.ts';
 
 const LEASE_SECONDS = 6;
-/** Some ten seconds of work: longer than a lease. */
+/** About ten seconds of work: longer than a lease. */
 const FRAMES = Array.from({ length: 90 }, () => 'steady' as const);
 
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
 });
 afterEach(async () => {
-  await bench.stopWorkers();
-  await bench.clear();
+  await fixture.stopWorkers();
+  await fixture.clear();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** A batch of which a worker has scored some frames, and not all. */
+/** Sends a batch and waits until a worker has scored some of its frames. */
 async function startedOn(
   jobId: string,
   {
-    connection = bench.storage.connection,
+    connection = fixture.storage.connection,
     stuckSeconds = 300,
   }: {
-    readonly connection?: typeof bench.storage.connection;
+    readonly connection?: typeof fixture.storage.connection;
     readonly stuckSeconds?: number;
   } = {},
 ) {
-  const batch = await bench.storeBatch(jobId, FRAMES);
-  await bench.send(batch);
+  const batch = await fixture.storeBatch(jobId, FRAMES);
+  await fixture.send(batch);
   const environment = {
     FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS),
     FRAMEFLEET_STUCK_SECONDS: String(stuckSeconds),
   };
-  const worker = bench.startWorker(environment, connection);
-  await eventually('some frames are scored', async () => (await bench.countScored(jobId)) > 2);
+  const worker = fixture.startWorker(environment, connection);
+  await eventually('some frames are scored', async () => (await fixture.countScored(jobId)) > 2);
   return { batch, worker };
 }
 
-/** Another worker completes the batch; returns what is stored then. */
+/** Starts another worker that completes the batch. Returns the etags of what is stored then. */
 async function completedByAnother(
   batch: BatchMessage,
 ): Promise<{ etags: Map<string, string>; other: RunningCommand }> {
-  const other = bench.startWorker({ FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) });
-  const results = await bench.resultsOf(batch);
+  const other = fixture.startWorker({ FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) });
+  const results = await fixture.resultsOf(batch);
   expect(results).toHaveLength(1);
   expect(countOf(results[0]?.scored ?? [])).toBe(FRAMES.length);
-  await bench.queueIsEmpty();
-  return { etags: await bench.etags(batch.jobId), other };
+  await fixture.queueIsEmpty();
+  return { etags: await fixture.etags(batch.jobId), other };
 }
 
-async function nothingMoreWasSaid(batch: BatchMessage, etags: Map<string, string>): Promise<void> {
-  expect(await bench.results.countApprox()).toBe(0);
-  expect(await bench.etags(batch.jobId)).toEqual(etags);
-  expect(await bench.takePoison()).toEqual([]);
+async function expectNothingMore(batch: BatchMessage, etags: Map<string, string>): Promise<void> {
+  expect(await fixture.results.countApprox()).toBe(0);
+  expect(await fixture.etags(batch.jobId)).toEqual(etags);
+  expect(await fixture.takePoison()).toEqual([]);
 }
 
-/** The worker is none the worse: it completes the next batch alone. */
+/** The first worker still works: it completes the next batch alone. */
 async function worksOn(jobId: string, worker: RunningCommand, other: RunningCommand): Promise<void> {
   other.child.kill('SIGTERM');
   await other.end;
-  const next = await bench.storeBatch(jobId, ['ordinary', 'ordinary']);
-  await bench.send(next);
-  const [result] = await bench.resultsOf(next);
+  const next = await fixture.storeBatch(jobId, ['ordinary', 'ordinary']);
+  await fixture.send(next);
+  const [result] = await fixture.resultsOf(next);
   expect(countOf(result?.scored ?? [])).toBe(2);
-  await bench.queueIsEmpty();
+  await fixture.queueIsEmpty();
   expect(worker.child.exitCode).toBeNull();
 }
 
-test('a worker whose lease cannot be renewed loses the batch to another, and leaves it alone', async () => {
-  await using proxy = await startStorageProxy(bench.storage);
+test('a worker whose lease cannot be renewed loses the batch to another and does not touch it again', async () => {
+  await using proxy = await startStorageProxy(fixture.storage);
   const { batch, worker } = await startedOn('job-lost', { connection: proxy.connection });
   proxy.faults = ({ operation }) => (operation === 'update' ? { kind: 'reset' } : undefined);
   await worker.said('lease lost');
   proxy.faults = NO_FAULTS;
   await worker.said('"settled":"leave"');
-  const stored = await bench.etags(batch.jobId);
+  const stored = await fixture.etags(batch.jobId);
   const { etags, other } = await completedByAnother(batch);
-  // What the first one had stored stands as it was.
+  // The frames that the first worker stored are unchanged.
   expect([...stored].every(([name, etag]) => etags.get(name) === etag)).toBe(true);
   expect(stored.size).toBeLessThan(FRAMES.length);
-  await nothingMoreWasSaid(batch, etags);
+  await expectNothingMore(batch, etags);
   await worksOn('job-lost-next', worker, other);
 });
 
-test('a worker that sleeps past its lease wakes up to a batch that is done, and changes nothing', async () => {
+test('a worker that is paused beyond its lease changes nothing when it resumes', async () => {
   const { batch, worker } = await startedOn('job-asleep');
   const pids = [worker.child.pid ?? 0, enginePid(worker)];
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
@@ -101,24 +101,24 @@ test('a worker that sleeps past its lease wakes up to a batch that is done, and 
   for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
   await worker.said('"settled":"leave"');
   expect(countIn(worker.heard(), 'lease lost')).toBe(1);
-  await nothingMoreWasSaid(batch, etags);
+  await expectNothingMore(batch, etags);
   await worksOn('job-asleep-next', worker, other);
 });
 
-test('an engine that stalls for several leases costs nothing: the batch is still its worker’s own', async () => {
+test('a worker keeps its batch while its engine stalls for several leases', async () => {
   const leases = inForm({ short: 3, long: 10 });
   const { batch, worker } = await startedOn('job-stalled', { stuckSeconds: 2 * leases * LEASE_SECONDS });
-  const other = bench.startWorker({ FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) });
+  const other = fixture.startWorker({ FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) });
   await other.said('service ready');
   const engine = enginePid(worker);
   process.kill(engine, 'SIGSTOP');
   await systemClock.sleep(leases * LEASE_SECONDS * 1000);
   process.kill(engine, 'SIGCONT');
-  const [result, ...others] = await bench.resultsOf(batch);
+  const [result, ...others] = await fixture.resultsOf(batch);
   expect(others).toEqual([]);
   expect(result?.framesRun).toBe(FRAMES.length);
-  await bench.queueIsEmpty();
-  await bench.stopWorkers();
+  await fixture.queueIsEmpty();
+  await fixture.stopWorkers();
   expect(countIn(other.heard(), 'delivery ended')).toBe(0);
   expect(countIn(worker.heard(), 'delivery ended')).toBe(1);
   expect(countIn(worker.heard(), 'engine started')).toBe(1);

@@ -1,4 +1,4 @@
-/** A scaler that is stopped in the middle of leading, and wakes up when another leads. */
+/** A scaler is paused while it leads, and resumes after another scaler has become the leader. */
 import { rm } from 'node:fs/promises';
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -55,7 +55,7 @@ async function startScaler(): Promise<RunningCommand> {
 
 const ticksOf = (scaler: RunningCommand): number => scaler.heard().split('"msg":"tick"').length - 1;
 
-test('it starts nobody for the work that came meanwhile: another has', async () => {
+test('a scaler that resumes without leadership starts no worker for work that the new leader has handled', async () => {
   const first = await startScaler();
   await first.said('"isLeading":true,"msg":"leadership changed"');
   const second = await startScaler();
@@ -70,7 +70,7 @@ test('it starts nobody for the work that came meanwhile: another has', async () 
   const ticks = ticksOf(first);
   first.child.kill('SIGCONT');
   await first.said('"isLeading":false,"msg":"leadership changed"');
-  await eventually('it turns again', () => ticksOf(first) > ticks + 10);
+  await eventually('the first scaler ticks again', () => ticksOf(first) > ticks + 10);
   expect(first.heard()).not.toContain('scaling out');
   expect(first.heard()).toContain('"reason":"work-waits"');
 });

@@ -1,6 +1,6 @@
 /**
- * Storage that takes a call and says nothing, or breaks off in the middle of what it says; and all kinds of trouble mixed. A
- * frame waits 25 s for such a call, and the lease is held all the while.
+ * Storage that never answers a call or stops in the middle of an answer, and all faults mixed. A frame waits 25 s for such a call,
+ * and the lease is held meanwhile.
  */
 import { beforeAll, expect, test } from 'vitest';
 
@@ -10,7 +10,7 @@ import { type Fault, seededFaults } from '../support/storage-proxy.ts';
 import { TroubledFleet, requestsMax, undisturbed } from '../support/troubled-fleet.ts';
 
 const WORKERS = inForm({ short: 1, long: 2 });
-/** Each such call costs a frame 25 s, and a worker three. */
+/** Each such call costs a frame 25 s, and a worker 3 s. */
 const SILENT_RATE = inForm({ short: 0.1, long: 0.15 });
 const SHAPE = {
   count: inForm({ short: 1, long: 8 }),
@@ -39,7 +39,7 @@ test.concurrent.each<readonly [name: string, kinds: readonly Fault[], rate: numb
   ['stall', [{ kind: 'stall' }], SILENT_RATE],
   ['stall-body', [{ kind: 'stall-body' }], SILENT_RATE],
   ['everything', MIXED, inForm({ short: 0.2, long: 0.3 })],
-])('calls that meet %s cost time and nothing else', async (name, kinds, rate) => {
+])('no frame is lost when calls meet %s', async (name, kinds, rate) => {
   await using fleet = await TroubledFleet.open();
   const workers = await Promise.all(Array.from({ length: WORKERS }, () => fleet.startWorker()));
   fleet.proxy.requests.clear();

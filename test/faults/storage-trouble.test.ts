@@ -1,6 +1,6 @@
 /**
- * Storage that resets, loses answers and is busy, in a quarter of all calls: every frame of every batch is scored all the same,
- * nothing is put aside, and nobody storms. (Storage that is silent or away has suites of its own.)
+ * A quarter of all storage calls is reset, loses its answer or is refused as busy: every frame is scored, nothing is poisoned, and
+ * the number of requests stays bounded. Other files test storage that hangs and storage that is unavailable.
  */
 import { beforeAll, expect, test } from 'vitest';
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
   good = await undisturbed(SHAPE);
 });
 
-/** Notes each request for a frame, to be fetched or stored, that comes sooner than it was asked to. */
+/** Collects the requests for frames that are repeated earlier than `Retry-After` allows. */
 function watched(faults: Faults, early: string[]): Faults {
   const busyAtMs = new Map<string, number>();
   return (request) => {
@@ -46,7 +46,7 @@ test.concurrent.each<readonly [name: string, fault: Fault]>([
   ['lose-answer', { kind: 'lose-answer' }],
   ['busy', { kind: 'busy' }],
   ['busy-for-a-second', { kind: 'busy', retryAfterSeconds: RETRY_AFTER_SECONDS }],
-])('a quarter of all calls meets %s, and nothing is lost', async (name, fault) => {
+])('no frame is lost when a quarter of all calls meets %s', async (name, fault) => {
   await using fleet = await TroubledFleet.open();
   const worker = await fleet.startWorker();
   const early: string[] = [];

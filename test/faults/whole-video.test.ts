@@ -1,6 +1,6 @@
 /**
- * Whole videos through producer and worker, with bad frames and lost messages on the way: as many frames and as much sound come
- * out as went in, the report names what failed, and what failed can be tried again.
+ * Whole videos through producer and worker, with bad frames and lost messages: the result has as many frames and as much sound as
+ * the source, the report names the failed frames, and they can be redriven.
  */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,34 +13,34 @@ import { type RunningCommand, enqueue, poison, startService } from '../support/c
 import { eventually } from '../support/eventually.ts';
 import { H264, ffmpeg, pictureTimes, soundPackets, tone } from '../support/media-clips.ts';
 import { type TestRedis, startTestRedis } from '../support/servers.ts';
-import { WorkerBench } from '../support/worker-bench.ts';
+import { WorkerFixture } from '../support/worker-fixture.ts';
 
 const FRAMES = 40;
 const BATCH = 20;
-/** In the source itself: black kills the engine, white makes it hang, red makes the model fail. */
+/** Frames of the source: black kills the engine, white makes it hang, red makes the model fail. */
 const SOURCE_FRAMES = { 8: 'black', 21: 'white', 33: 'red' };
 const UNDECODABLE = 12;
 const MISSING = 30;
 
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 let redis: TestRedis;
 let producer: RunningCommand;
-const at = (name: string): string => path.join(bench.folder, name);
+const at = (name: string): string => path.join(fixture.folder, name);
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
   redis = await startTestRedis();
   const boxes = Object.entries(SOURCE_FRAMES).map(
     ([frame, colour]) => `drawbox=enable='eq(n,${frame})':color=${colour}:t=fill`,
   );
   const seconds = FRAMES / 20;
   const plain = ['-f', 'lavfi', '-i', `color=c=0x4080C0:size=64x48:rate=20:duration=${seconds}`];
-  // Whole frames alone: a red one must not bleed into its neighbours.
+  // Key frames only, so that a red frame does not affect its neighbours.
   const codec = [...H264, '-g', '1', '-bf', '0', '-qp', '0', '-c:a', 'aac'];
   await ffmpeg([...plain, ...tone({ seconds }), '-vf', boxes.join(','), ...codec, at('bad.mp4')]);
   await ffmpeg([...plain, ...tone({ seconds }), ...codec, at('good.mp4')]);
   producer = startService('producer', {
-    localFolder: bench.folder,
+    localFolder: fixture.folder,
     environment: {
       ...storageEnvironment(),
       FRAMEFLEET_REDIS_URL: redis.url,
@@ -52,60 +52,60 @@ beforeAll(async () => {
   await producer.said('service ready');
 });
 afterEach(async () => {
-  await bench.stopWorkers();
-  await bench.clear();
+  await fixture.stopWorkers();
+  await fixture.clear();
 });
 afterAll(async () => {
   producer.child.kill('SIGTERM');
   await producer.end;
   await redis[Symbol.asyncDispose]();
-  await bench[Symbol.asyncDispose]();
-  await rm(bench.folder, { recursive: true, force: true });
+  await fixture[Symbol.asyncDispose]();
+  await rm(fixture.folder, { recursive: true, force: true });
 });
 
 function storageEnvironment(): Record<string, string> {
-  const { media, system } = bench.storage.connection;
+  const { media, system } = fixture.storage.connection;
   return { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
 }
 
 async function submit(name: string, ...options: string[]): Promise<string> {
   const args = [at(name), '--model', 'hostile', '--batch', String(BATCH), '--json', '--detach', ...options];
-  const { stdout } = await enqueue(args, { localFolder: bench.folder, environment: storageEnvironment() })
+  const { stdout } = await enqueue(args, { localFolder: fixture.folder, environment: storageEnvironment() })
     .end;
   return (JSON.parse(stdout) as { jobId: string }).jobId;
 }
 
-async function statusWhen(jobId: string, isSo: (status: JobStatus) => boolean): Promise<JobStatus> {
+async function statusWhen(jobId: string, matches: (status: JobStatus) => boolean): Promise<JobStatus> {
   return eventually(`the job ${jobId} is as expected`, async () => {
-    const bytes = await bench.storage.blobs.get('results', statusBlob(jobId));
+    const bytes = await fixture.storage.blobs.get('results', statusBlob(jobId));
     if (bytes === undefined) return undefined;
     const status = jobStatus.parse(JSON.parse(bytes.toString('utf8')));
-    return isSo(status) ? status : undefined;
+    return matches(status) ? status : undefined;
   });
 }
 
 const hasEnded = ({ state }: JobStatus): boolean => state === 'completed' || state === 'failed';
 
 async function reportOf(jobId: string): Promise<JobReport> {
-  return JSON.parse(String(await bench.storage.blobs.get('results', reportBlob(jobId)))) as JobReport;
+  return JSON.parse(String(await fixture.storage.blobs.get('results', reportBlob(jobId)))) as JobReport;
 }
 
-/** As many frames, at the same times, and every packet of sound. */
+/** The result has as many frames as the source, at the same times, and the same packets of sound. */
 async function isWhole({ result }: JobStatus, source: string): Promise<void> {
-  await bench.storage.blobs.getFile('results', result?.blobName ?? '', at('result.mp4'));
+  await fixture.storage.blobs.getFile('results', result?.blobName ?? '', at('result.mp4'));
   const [before, after] = await Promise.all([pictureTimes(at(source)), pictureTimes(at('result.mp4'))]);
   expect(after.seconds).toHaveLength(FRAMES);
   expect(after.seconds).toEqual(before.seconds);
   expect(await soundPackets(at('result.mp4'))).toEqual(await soundPackets(at(source)));
 }
 
-test('a video with five bad frames comes out whole, each is reported, and what was mended is scored when redriven', async () => {
+test('a video with five bad frames has a complete result and report, and repaired frames are scored when redriven', async () => {
   const jobId = await submit('bad.mp4', '--max-failed-frames', '10');
   await statusWhen(jobId, ({ frames }) => frames.split === FRAMES);
-  const { blobs } = bench.storage;
-  await blobs.put('frames', frameBlob(jobId, UNDECODABLE), 'this is no picture');
+  const { blobs } = fixture.storage;
+  await blobs.put('frames', frameBlob(jobId, UNDECODABLE), 'not a picture');
   await blobs.remove('frames', frameBlob(jobId, MISSING));
-  bench.startWorker();
+  fixture.startWorker();
   const status = await statusWhen(jobId, hasEnded);
   expect(status).toMatchObject({ state: 'completed', frames: { expected: FRAMES, failed: 5 } });
   await isWhole(status, 'bad.mp4');
@@ -119,14 +119,14 @@ test('a video with five bad frames comes out whole, each is reported, and what w
     [33, 'inference'],
   ]);
 
-  // The split stores what is not there.
+  // Redriving splits the source again, which stores missing frames.
   await blobs.remove('frames', frameBlob(jobId, UNDECODABLE));
-  const environment = { localFolder: bench.folder, environment: storageEnvironment() };
+  const environment = { localFolder: fixture.folder, environment: storageEnvironment() };
   const list = await poison(['list', '--job', jobId, '--json'], environment).end;
   const { entries } = JSON.parse(list.stdout) as { entries: { id: string; reason: string }[] };
   expect(entries).toHaveLength(5);
-  const mended = entries.filter(({ reason }) => reason === 'undecodable' || reason === 'missing');
-  const ids = mended.flatMap(({ id }) => ['--id', id]);
+  const repaired = entries.filter(({ reason }) => reason === 'undecodable' || reason === 'missing');
+  const ids = repaired.flatMap(({ id }) => ['--id', id]);
   const redriven = await poison(['redrive', '--job', jobId, ...ids], environment).end;
   expect(redriven.status).toBe(0);
   const again = await statusWhen(jobId, (now) => hasEnded(now) && now.frames.failed === 3);
@@ -139,23 +139,23 @@ test('a video with five bad frames comes out whole, each is reported, and what w
   ]);
 });
 
-test('with the policy fail, a job with a bad frame fails, and its report names the frame', async () => {
+test('a bad frame fails a job with --on-failed-frame fail, and the report names the frame', async () => {
   const jobId = await submit('bad.mp4', '--on-failed-frame', 'fail');
-  bench.startWorker();
+  fixture.startWorker();
   const status = await statusWhen(jobId, hasEnded);
   expect(status).toMatchObject({ state: 'failed', error: { code: 'TOO_MANY_FAILED_FRAMES' } });
   const { failedFrames } = await reportOf(jobId);
   expect(failedFrames.length).toBeGreaterThan(0);
 });
 
-test('messages that are deleted behind the system’s back are sent again, and the video is whole', async () => {
+test('deleted messages are sent again, and the result is complete', async () => {
   const jobId = await submit('good.mp4');
-  await eventually('both batches are on the queue', async () => (await bench.batches.countApprox()) === 2);
-  await bench.clear();
-  bench.startWorker();
+  await eventually('both batches are on the queue', async () => (await fixture.batches.countApprox()) === 2);
+  await fixture.clear();
+  fixture.startWorker();
   const status = await statusWhen(jobId, hasEnded);
   expect(status).toMatchObject({ state: 'completed', frames: { failed: 0 } });
   await isWhole(status, 'good.mp4');
-  const scored = await bench.countScored(jobId);
+  const scored = await fixture.countScored(jobId);
   expect(scored).toBe(FRAMES);
 });

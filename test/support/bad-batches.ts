@@ -1,18 +1,18 @@
 /**
- * Every way in which a batch's JSON can be wrong in one place: a field that is missing, of another type, out of bounds, or that
- * wants to get out of its job. PURE.
+ * Batches with one mistake in their JSON: a field that is missing, has another type, is out of bounds, or points outside its job.
+ * PURE.
  *
- * None of them is a batch of the contract, and none is of a newer version: those are nobody's mistakes.
+ * None of them is valid, and none has a newer version.
  */
 import type { BatchMessage } from '../../shared/contract/messages.ts';
 
 export interface BadBatch {
-  /** `<field>: <value>`, as far as it fits on a line. */
+  /** `<field>: <value>`, cut to one line. */
   readonly name: string;
   readonly json: unknown;
 }
 
-/** What no field takes. A name that is a prototype's is data like any other. */
+/** Values that no field accepts, including names of an object's prototype. */
 const NEVER: readonly unknown[] = [
   true,
   [[]],
@@ -31,7 +31,7 @@ const NO_RANGE = [null, [], [5], [5, 5], [6, 5], [-1, 1], [0.5, 2], ['0', '1'], 
 const TOO_MUCH = [[[0, 99_999_999]], [[0, 1e308]], [[0, 513]]];
 const TOO_MANY = Array.from({ length: 513 }, (_, index) => [2 * index, 2 * index + 1]);
 const NO_FRAMES = [...NEVER, null, 'all', {}, [], ...NO_RANGE.map((range) => [range]), ...TOO_MUCH, TOO_MANY];
-/** Of a history, and valid. */
+/** A valid entry of a history. */
 const FAILURE = { kind: 'inference', attempts: 1, worker: 'vm-1-0', frames: [[3, 4]] };
 
 const FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] = [
@@ -61,7 +61,7 @@ const FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] =
   ],
 ];
 
-/** The same for a failure in the history. */
+/** The same for an entry of `history.failures`. */
 const FAILURE_FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] = [
   ['kind', [...NEVER, null, '', 'cosmic', '__proto__', 'toString', 3]],
   ['attempts', NO_COUNT],
@@ -83,7 +83,7 @@ export function badBatches(batch: BatchMessage): BadBatch[] {
   return [...mutants, ...failures, ...frames];
 }
 
-/** With each of the values in a field's place, and without the field. */
+/** Copies with each of the values in the field, and one without the field. */
 function wrongAt(whole: object, path: string, values: readonly unknown[]): BadBatch[] {
   return [undefined, ...values].map((value) => ({
     name: `${path}: ${(JSON.stringify(value) ?? 'missing').slice(0, 60)}`,
@@ -97,7 +97,7 @@ function withField(whole: unknown, [key, ...rest]: readonly string[], value: unk
   return { ...fields, [key]: withField(fields[key], rest, value) };
 }
 
-/** An array in an array, so many levels deep. */
+/** An array nested this many levels deep. */
 function nested(levels: number): unknown {
   let inner: unknown = [];
   for (let level = 1; level < levels; level += 1) inner = [inner];

@@ -1,4 +1,4 @@
-/** Models as people bring them: each is not what its `model.json` says, or cannot be loaded at all. */
+/** Broken models as users supply them: each does not match its `model.json`, or cannot be loaded at all. */
 import { FRAMES_IN, FRAMES_OUT, writeFrameModel } from './frame-model.ts';
 import {
   type OnnxPart,
@@ -19,23 +19,29 @@ function frames(type: 'uint8' | 'float16' | 'float32', dims: readonly (number | 
   return [onnxInput({ name: 'frames', type, dims }), onnxOutput({ name: 'same', type, dims }), IDENTITY];
 }
 
-/** By name, with a part of the reason that the job's owner is to read. */
+/** By name, with a part of the reason that the owner of the job sees. */
 export const BROKEN_MODELS: Readonly<
   Record<string, { readonly opset?: number; readonly graph: readonly OnnxPart[]; readonly reason: RegExp }>
 > = {
-  half: { graph: frames('float16', PICTURES), reason: /input frames is float16; by model\.json it is uint8/ },
+  half: {
+    graph: frames('float16', PICTURES),
+    reason: /input "frames" is float16, but model\.json declares uint8/,
+  },
   float: {
     graph: frames('float32', [1, 3, 'height', 'width']),
-    reason: /is float32; by model\.json it is uint8/,
+    reason: /is float32, but model\.json declares uint8/,
   },
-  fixed: { graph: frames('uint8', [1, 64, 64, 3]), reason: /is 64 x 64 only; by model\.json .* any size/ },
+  fixed: {
+    graph: frames('uint8', [1, 64, 64, 3]),
+    reason: /is 64 x 64 only, but model\.json declares .* any size/,
+  },
   names: {
     graph: [
       onnxInput({ name: 'input', type: 'uint8', dims: PICTURES }),
       onnxOutput({ name: 'same', type: 'uint8', dims: PICTURES }),
       onnxNode('Identity', ['input'], ['same']),
     ],
-    reason: /names an input frames; the graph has input/,
+    reason: /declares the input "frames", but the inputs of the graph are: input/,
   },
   grey: {
     graph: [
@@ -46,7 +52,7 @@ export const BROKEN_MODELS: Readonly<
       onnxIntegers('axis', [3]),
       onnxNode('Slice', ['frames', 'first', 'last', 'axis'], ['same']),
     ],
-    reason: /output same is batch x height x width x 1/,
+    reason: /output "same" is batch x height x width x 1/,
   },
   smaller: {
     graph: [
@@ -57,7 +63,7 @@ export const BROKEN_MODELS: Readonly<
       onnxIntegers('axes', [1, 2]),
       onnxNode('Slice', ['frames', 'first', 'last', 'axes'], ['same']),
     ],
-    reason: /For a frame of 32x32 the output has the dimensions 1x8x8x3/,
+    reason: /For a 32x32 frame, the output is 1x8x8x3/,
   },
   future: { opset: 99, graph: [FRAMES_IN, FRAMES_OUT, IDENTITY], reason: /cannot be loaded: cpu: .*opset/i },
   external: {
@@ -73,7 +79,7 @@ export const BROKEN_MODELS: Readonly<
   },
 };
 
-/** Divides by zero inside, and gives pixels all the same: what it gives cannot be told from a picture. */
+/** Computes NaN internally but returns valid pixels, which cannot be told from a picture. */
 const NAN_MODEL = [
   FRAMES_IN,
   FRAMES_OUT,
@@ -86,6 +92,6 @@ const NAN_MODEL = [
 
 export async function writeBrokenModels(folder: string): Promise<void> {
   for (const [name, { opset = 17, graph }] of Object.entries(BROKEN_MODELS))
-    await writeFrameModel({ folder, name, model: onnxModel({ opset, graph }) });
-  await writeFrameModel({ folder, name: 'nan', model: onnxModel({ opset: 17, graph: NAN_MODEL }) });
+    await writeFrameModel(folder, name, onnxModel({ opset, graph }));
+  await writeFrameModel(folder, 'nan', onnxModel({ opset: 17, graph: NAN_MODEL }));
 }

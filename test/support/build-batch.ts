@@ -1,4 +1,4 @@
-/** A batch message that is valid as it stands; say only what a test is about. */
+/** Builds a valid batch message. A test sets only what it is about. */
 import { type BatchMessage, MESSAGE_VERSION, NEW_BATCH_HISTORY } from '../../shared/contract/messages.ts';
 
 type History = BatchMessage['history'];

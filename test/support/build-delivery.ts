@@ -1,15 +1,16 @@
-/** A delivery of a batch of four frames, 30 to 33; say only what a test is about. */
+/** Builds a delivery of a batch of four frames, 30 to 33. A test sets only what it is about. */
+import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import type { FailureKind } from '../../shared/contract/messages.ts';
-import type { Delivery, Trouble } from '../../worker/delivery/settle.ts';
+import type { Delivery } from '../../worker/delivery/settlement.ts';
 import { buildBatch } from './build-batch.ts';
 
 const FOUR_FRAMES = buildBatch({ frameStart: 30, frameEnd: 34 });
 
-export function buildTrouble(frameIndex: number, kind: FailureKind = 'inference', times = 1): Trouble {
-  return { frameIndex, kind, message: `no ${kind}`, times };
+export function buildFailure(frameIndex: number, kind: FailureKind = 'inference', attempts = 1): FailedFrame {
+  return { frameIndex, kind, message: `no ${kind}`, attempts };
 }
 
-/** Frames 30 to 32 were stored by this delivery, 33 is open. */
+/** By default, this delivery stored frames 30 to 32, and 33 is open. */
 export function buildDelivery(fields: Partial<Delivery> = {}): Delivery {
   const scored = fields.scored ?? new Set([30, 31, 32]);
   return {
@@ -21,7 +22,7 @@ export function buildDelivery(fields: Partial<Delivery> = {}): Delivery {
     failedBefore: new Set(),
     scored,
     newlyStored: scored.size,
-    troubles: [],
+    failures: [],
     ...fields,
   };
 }

@@ -1,4 +1,4 @@
-/** Jobs and results as tests need them: valid, small, and different only where the test says so. */
+/** Builds small, valid jobs and results. A test sets only what it is about. */
 import type { JobRequest } from '../../shared/contract/job.ts';
 import { MESSAGE_VERSION, type ResultMessage } from '../../shared/contract/messages.ts';
 import type { JobDefinition } from '../../shared/redis/ledger-job.ts';
@@ -33,7 +33,7 @@ export function buildDefinition(
   };
 }
 
-/** A job in the ledger whose frames are all split. */
+/** Opens a job in the ledger whose split is finished. */
 export async function openSplitJob(
   ledger: Ledger,
   jobId: string,

@@ -1,4 +1,4 @@
-/** A lease on a queue that is not there, for tests that hold the time: say only what the queue answers otherwise. */
+/** Builds a lease on a fake queue, for tests with fake timers. */
 import { vi } from 'vitest';
 
 import type { ReceivedMessage, WorkQueue } from '../../shared/azure/work-queue.ts';
@@ -16,7 +16,7 @@ export const LEASED: ReceivedMessage = {
   text: 'batch',
 };
 
-/** A queue that answers every update with the next receipt, unless a test says otherwise. */
+/** Answers every update with the next receipt, unless a test mocks it otherwise. */
 function fakeQueue() {
   let receipts = 0;
   const update = vi.fn<WorkQueue['update']>(() => Promise.resolve(`receipt ${(receipts += 1)}`));
@@ -24,7 +24,7 @@ function fakeQueue() {
   return { update, remove, receipts: () => update.mock.calls.map(([{ popReceipt }]) => popReceipt) };
 }
 
-/** With fake timers in force the system's clock is fake, too. */
+/** With fake timers, the system clock is fake too. */
 export function buildLease({ requestedAtMs = systemClock.monotonicMs() } = {}) {
   const queue = fakeQueue();
   const listener = { renewed: vi.fn(), renewalFailed: vi.fn(), lost: vi.fn() };

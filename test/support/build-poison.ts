@@ -1,4 +1,4 @@
-/** An entry of the poison queue that is valid as it stands; say only what a test is about. */
+/** Builds a valid entry of the poison queue. A test sets only what it is about. */
 import { MESSAGE_VERSION, type PoisonMessage, encodeMessage } from '../../shared/contract/messages.ts';
 import { buildBatch } from './build-batch.ts';
 import { MODEL_SHA256 } from './build-job.ts';

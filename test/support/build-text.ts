@@ -1,6 +1,6 @@
 /**
- * Any text: every code point, control characters among them. fast-check's own `binary` unit takes a second to set up.
- * No lone surrogates: those are not text.
+ * Generates any text, including control characters but no lone surrogates. Faster than fast-check's own `binary` unit, which takes
+ * a second to set up.
  */
 import * as fc from 'fast-check';
 

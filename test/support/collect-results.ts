@@ -1,14 +1,14 @@
-/** Results of several batches at once, in whatever order they come. */
+/** Collects the results of several batches, in any order. */
 import type { BatchMessage, ResultMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
-import type { WorkerBench } from './worker-bench.ts';
+import type { WorkerFixture } from './worker-fixture.ts';
 
-/** A call of an engine's that nobody answers takes three minutes before it fails. */
+/** An unanswered storage call of an engine fails after three minutes. */
 const RESULT_WITHIN_MS = 300_000;
 
-/** Takes results until every frame of each batch is accounted for, scored or failed; returns them by job. */
+/** Takes results until every frame of each batch is accounted for, scored or failed. Returns them by job. */
 export async function collectResults(
-  bench: WorkerBench,
+  fixture: WorkerFixture,
   batches: readonly BatchMessage[],
 ): Promise<Map<string, ResultMessage[]>> {
   const results = new Map<string, ResultMessage[]>(batches.map(({ jobId }) => [jobId, []]));
@@ -18,7 +18,7 @@ export async function collectResults(
     ),
   );
   while (open.size > 0) {
-    const result = await bench.nextResult({ boundMs: RESULT_WITHIN_MS });
+    const result = await fixture.nextResult({ boundMs: RESULT_WITHIN_MS });
     const { jobId } = result;
     const ofJob = results.get(jobId);
     if (ofJob === undefined) throw new Error(`expected results of our own jobs only, received ${jobId}`);

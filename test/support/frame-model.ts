@@ -1,4 +1,4 @@
-/** What models of the tests have in common: they take a frame as `frames` and give one of the same size back as `same`. */
+/** Common parts of the test models: they take a frame as `frames` and return one of the same size as `same`. */
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,16 +10,8 @@ const PICTURES = { type: 'uint8', dims: ['batch', 'height', 'width', 3] } as con
 export const FRAMES_IN = onnxInput({ name: 'frames', ...PICTURES });
 export const FRAMES_OUT = onnxOutput({ name: 'same', ...PICTURES });
 
-/** Puts a model into `<folder>/<name>/`, as `FRAMEFLEET_LOCAL_MODELS` takes it; returns the path of its graph. */
-export async function writeFrameModel({
-  folder,
-  name,
-  model,
-}: {
-  readonly folder: string;
-  readonly name: string;
-  readonly model: Buffer;
-}): Promise<string> {
+/** Writes a model to `<folder>/<name>/`, as `FRAMEFLEET_LOCAL_MODELS` expects it. Returns the path of its graph. */
+export async function writeFrameModel(folder: string, name: string, model: Buffer): Promise<string> {
   const pixels = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
   const manifest = {
     name,

@@ -1,19 +1,19 @@
-/** Small clips with bytes flipped at random, in their headers and in their media data; replayed by a seed. */
+/** Small clips with random bytes changed, in their headers or in their media data. Reproducible from a seed. */
 import type { SeededRandom } from './seeded-random.ts';
 
 export type MediaRegion = 'header' | 'body';
 
 export interface FuzzedClip {
   readonly bytes: Buffer;
-  /** What was done, for the message of a failing test. */
+  /** What was changed, for the message of a failing test. */
   readonly how: string;
 }
 
-/** So many bytes from each end count as header: boxes, segment information, stream lists, tables of programmes. */
+/** This many bytes from each end count as header: boxes, segment information, stream lists, program tables. */
 const HEADER_BYTES = 1_200;
 const FLIPS_MAX = 24;
 
-/** A copy of the clip, as long as it was, with up to 24 of its bytes changed. */
+/** A copy of the clip, of the same length, with up to 24 bytes changed. */
 export function fuzzedClip(clip: Buffer, region: MediaRegion, random: SeededRandom): FuzzedClip {
   const bytes = Buffer.from(clip);
   const flips = 1 + Math.floor(random() ** 2 * FLIPS_MAX);
@@ -29,12 +29,12 @@ export function fuzzedClip(clip: Buffer, region: MediaRegion, random: SeededRand
 function positionIn(region: MediaRegion, length: number, random: SeededRandom): number {
   const edge = Math.min(HEADER_BYTES, Math.floor(length / 3));
   if (region === 'body') return edge + Math.floor(random() * (length - 2 * edge));
-  // An .mp4 has its index behind its media data, an .mkv in front of it.
+  // An .mp4 has its index after its media data, an .mkv before it.
   const at = Math.floor(random() * 2 * edge);
   return at < edge ? at : length - 1 - (at - edge);
 }
 
-/** One bit flipped, or a value that lengths and counts trip over. */
+/** One bit flipped, or a value that often breaks lengths and counts. */
 function changed(byte: number, random: SeededRandom): number {
   const choice = Math.floor(random() * 12);
   if (choice < 8) return byte ^ (1 << choice);

@@ -1,15 +1,14 @@
 /**
- * Messages that are no batch, as a queue may come to hold them: text, bytes, JSON of something else, batches with one thing wrong.
- * A seed replays them. PURE but for the random numbers, which are given.
+ * Malformed messages: text, bytes, JSON of other things, and batches with one mistake. Reproducible from a seed.
  *
- * All are text that XML can hold and gives back as it was: no control characters but tab and line feed, no lone surrogates.
+ * All are text that survives XML unchanged: no control characters except tab and line feed, no lone surrogates.
  */
 import type { BatchMessage } from '../../shared/contract/messages.ts';
 import { badBatches } from './bad-batches.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 export interface FuzzedMessage {
-  /** What is wrong with it. */
+  /** What is wrong with the message. */
   readonly name: string;
   readonly text: string;
 }
@@ -17,10 +16,10 @@ export interface FuzzedMessage {
 type Dice = (sides: number) => number;
 type Kind = readonly [name: string, text: (roll: Dice) => string];
 
-/** Bounds of the queue: 64 KiB of text, of which base64 leaves 48. */
+/** Below the bounds of the queue: 64 KiB of text, of which base64 leaves 48 KiB. */
 const TEXT_BYTES_MAX = 60 * 1024;
 const BYTES_MAX = 45 * 1024;
-/** Of small ones: most messages are. */
+/** Characters or bytes of a small message. Most are small. */
 const SMALL = 300;
 
 const MARKUP = ['<', '>', '&', '"', "'", ']]>', '<![CDATA[', '&amp;', '&#0;', '<!-- ', '<?xml ', '&x;', '</'];
@@ -33,24 +32,15 @@ const UNICODE: readonly (readonly [first: number, last: number])[] = [
   [0x2_0000, 0x2_a6df],
 ];
 
-/** `count` messages in an order of chance: each kind once, as far as they go; then as it comes. */
-export function fuzzedMessages({
-  count,
-  random,
-  batch,
-}: {
-  readonly count: number;
-  readonly random: SeededRandom;
-  /** A valid one, from which the bad ones are made. */
-  readonly batch: BatchMessage;
-}): FuzzedMessage[] {
+/** `count` messages in random order: one of each kind, and random kinds beyond that. Malformed batches are made from `batch`. */
+export function fuzzedMessages(batch: BatchMessage, count: number, random: SeededRandom): FuzzedMessage[] {
   const roll: Dice = (sides) => Math.floor(random() * sides);
   const valid = JSON.stringify(batch);
   const wild = [...textKinds(), ...jsonKinds(valid), ...brokenKinds(valid)];
   const mutants = badBatches(batch).map(({ name, json }): Kind => [name, () => base64(JSON.stringify(json))]);
-  const each = [...wild, ...mutants];
+  const every = [...wild, ...mutants];
   const messages = Array.from({ length: count }, (_, index): FuzzedMessage => {
-    const [name, text] = each[index] ?? picked(roll(2) === 0 ? wild : mutants, roll);
+    const [name, text] = every[index] ?? picked(roll(2) === 0 ? wild : mutants, roll);
     return { name, text: text(roll) };
   });
   return shuffled(messages, roll);
@@ -63,26 +53,26 @@ function textKinds(): Kind[] {
     return String.fromCodePoint(first + roll(last - first + 1));
   };
   return [
-    ['nothing', () => ''],
+    ['empty', () => ''],
     ['white space', (roll) => textOf(1 + roll(20), () => picked([' ', '\t', '\n'], roll))],
     ['text', (roll) => textOf(1 + roll(SMALL), () => word(roll))],
     ['text around space', (roll) => `\n ${textOf(roll(SMALL), () => word(roll))} \t`],
     ['markup', (roll) => textOf(1 + roll(SMALL), () => picked(MARKUP, roll))],
-    ['much markup', (roll) => textOf(10_000, () => picked(['<', '&', '"'], roll))],
+    ['long markup', (roll) => textOf(10_000, () => picked(['<', '&', '"'], roll))],
     ['a document type', () => '<!DOCTYPE a [<!ENTITY b "b"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'],
-    ['letters of the world', (roll) => textOf(1 + roll(SMALL), () => codePoint(roll))],
-    ['a mark of byte order', () => '\u{feff}{}'],
-    ['much text', (roll) => textOf(TEXT_BYTES_MAX, () => word(roll))],
-    ['much of the world', () => '作'.repeat(TEXT_BYTES_MAX / 3)],
+    ['letters of many scripts', (roll) => textOf(1 + roll(SMALL), () => codePoint(roll))],
+    ['a byte order mark', () => '\u{feff}{}'],
+    ['long text', (roll) => textOf(TEXT_BYTES_MAX, () => word(roll))],
+    ['long CJK text', () => '作'.repeat(TEXT_BYTES_MAX / 3)],
     ['many quotes', () => '"'.repeat(TEXT_BYTES_MAX)],
     ['many backslashes', () => '\\'.repeat(TEXT_BYTES_MAX / 2)],
     ['a number', (roll) => String(roll(1e9) - 5e8)],
-    ['a way out', (roll) => '../'.repeat(1 + roll(50))],
+    ['a path out', (roll) => '../'.repeat(1 + roll(50))],
     ['a prototype’s name', (roll) => picked(['__proto__', 'constructor', 'toString', 'null'], roll)],
   ];
 }
 
-/** Of no object, and of another than a batch. */
+/** Values that are not an object, or not a batch. */
 const OTHER_JSON = ['null', 'true', '7', '-0', '1e400', '"text"', '[]', '{}', '[[]]', '{"version":1}'];
 const BLOB_CREATED = '{"eventType":"Microsoft.Storage.BlobCreated","data":{"api":"PutBlob"}}';
 
@@ -113,13 +103,13 @@ function brokenKinds(valid: string): Kind[] {
       'bytes in an object',
       (roll) => Buffer.concat([Buffer.from('{'), bytesOf(SMALL, roll)]).toString('base64'),
     ],
-    // What is cut off is more than the padding: the last brace is among it.
+    // Cuts off more than the padding, including the last brace.
     ['a batch cut short', (roll) => whole.slice(0, roll(whole.length - 4))],
     ['a batch without its beginning', (roll) => whole.slice(4 * (1 + roll(whole.length / 4 - 1)))],
     ['a batch in base64 twice', () => base64(whole)],
     ['a batch as JSON', () => valid],
     ['a batch in UTF-16', () => Buffer.from(valid, 'utf16le').toString('base64')],
-    ['a batch after a mark of byte order', () => base64(`\u{feff}${valid}`)],
+    ['a batch after a byte order mark', () => base64(`\u{feff}${valid}`)],
     ['two batches', () => base64(valid + valid)],
     ['a batch and more', () => base64(`${valid},`)],
     ['a batch with a comment', () => base64(`/* */${valid}`)],

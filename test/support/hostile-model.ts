@@ -1,10 +1,10 @@
 /**
- * A model that does what a frame asks of it. It gives back the frame it takes; but it kills its process for a black one, fails
- * for a red one, takes its time for a green one, more for a blue one, and never ends for a white one. The graph itself decides, from the pixels: nobody knows
- * beforehand, the real runtime does the real thing, and the frame does it again every time.
+ * A model whose behaviour depends on the colour of the frame: it returns ordinary frames unchanged, kills its process for a black
+ * frame, fails for a red one, is slow for a green one, slower for a blue one, and never ends for a white one. The graph decides from
+ * the pixels, so the faults happen in the real runtime, and the same frame always causes the same fault.
  *
- * Colours are told apart with room to spare, because a JPEG changes plain ones by a level or two (red comes back as 254, 0, 0).
- * The crash is a division that x86-64 traps; arm64 does not.
+ * The colours have a margin, because JPEG changes plain colours by a level or two (red becomes 254, 0, 0). The crash is a division
+ * that traps on x86-64, but not on arm64.
  */
 import { FRAMES_IN, FRAMES_OUT, writeFrameModel } from './frame-model.ts';
 import {
@@ -17,10 +17,10 @@ import {
   toType,
 } from './onnx-writer.ts';
 
-/** BitwiseOr, the one operator that can take uint8 pixels and change nothing, came with 18. */
+/** Opset 18 has BitwiseOr, the only operator that can pass uint8 pixels through unchanged. */
 const OPSET = 18;
 
-/** Plain colours: a frame of one of them, all over. */
+/** The colour of each kind of frame. */
 export const HOSTILE_FRAMES = {
   /** The process dies of SIGFPE. */
   crash: { r: 0, g: 0, b: 0 },
@@ -28,22 +28,22 @@ export const HOSTILE_FRAMES = {
   error: { r: 255, g: 0, b: 0 },
   /** One to two seconds on a core of 2025, whatever the size. */
   slow: { r: 0, g: 0, b: 255 },
-  /** A tenth of a second: for batches that are to be disturbed in their middle. */
+  /** A tenth of a second: for batches that a test interrupts. */
   steady: { r: 0, g: 255, b: 0 },
-  /** Some 300 years, in no more memory than any other. */
+  /** About 300 years, without growing memory. */
   hang: { r: 255, g: 255, b: 255 },
   ordinary: { r: 64, g: 128, b: 192 },
 } as const;
 
-/** A channel is dark when all its pixels are up to here, and bright when all are from there. */
+/** A channel is dark if all its pixels are at most DARK_MAX, and bright if all are at least BRIGHT_MIN. */
 const DARK_MAX = 15;
 const BRIGHT_MIN = 240;
-/** What a channel adds to the frame's number when it is bright. Dark adds nothing, and anything else makes the frame ordinary. */
+/** What a bright channel adds to the frame's number. A dark one adds nothing. Any other makes the frame ordinary. */
 const BRIGHT_ADDS = [1, 2, 4];
 const ORDINARY = 8;
 const NUMBERS = { crash: 0, error: 1, steady: 2, slow: 4, hang: 7 } as const;
 
-/** Minus this is more than int64 holds, and the runtime looks only for divisors that are zero. */
+/** Its negation overflows int64. The runtime checks only for zero divisors. */
 const INT64_MIN = -(2 ** 63);
 const STEADY_TRIPS = 100_000;
 const SLOW_TRIPS = 1_500_000;
@@ -52,7 +52,7 @@ const ENDLESS_TRIPS = Number.MAX_SAFE_INTEGER;
 const INTEGER = { type: 'int64', dims: [] } as const;
 const FLAG = { type: 'bool', dims: [] } as const;
 
-/** Gives back the frame, combined with a zero that no optimiser can know: it comes out of all that was asked for. */
+/** Returns the frame combined with a zero that no optimiser can predict, because it comes from the faulty operators. */
 function hostileModel(): Buffer {
   const graph = [
     FRAMES_IN,
@@ -89,7 +89,7 @@ function numberOfFrame(number: string): OnnxPart[] {
   ];
 }
 
-/** Zero, or SIGFPE. */
+/** Gives zero, or SIGFPE. */
 function crashing(number: string, quotient: string): OnnxPart[] {
   return [
     onnxIntegers('dividends', byNumber({ [NUMBERS.crash]: INT64_MIN })),
@@ -99,7 +99,7 @@ function crashing(number: string, quotient: string): OnnxPart[] {
   ];
 }
 
-/** Zero, or an error: the row has one element. */
+/** Gives zero, or an error: the row has one element. */
 function failing(number: string, found: string): OnnxPart[] {
   return [
     onnxIntegers('indices', byNumber({ [NUMBERS.error]: 1_000 })),
@@ -109,7 +109,7 @@ function failing(number: string, found: string): OnnxPart[] {
   ];
 }
 
-/** `start`, which is zero, sooner or later. */
+/** Returns `start`, which is zero, after a number of loops. */
 function looping(number: string, start: string, end: string): OnnxPart[] {
   const body = [
     onnxInput({ name: 'trip', ...INTEGER }),
@@ -132,12 +132,12 @@ function looping(number: string, start: string, end: string): OnnxPart[] {
   ];
 }
 
-/** A row to look frames' numbers up in: zero but for these. */
+/** A lookup row by frame number: zero except for these values. */
 function byNumber(values: Readonly<Record<number, number>>): number[] {
   return Array.from({ length: ORDINARY + 1 }, (_, number) => values[number] ?? 0);
 }
 
-/** Puts the model into `<folder>/hostile/`, as `FRAMEFLEET_LOCAL_MODELS` takes it; returns the path of its graph. */
+/** Writes the model to `<folder>/hostile/`, as `FRAMEFLEET_LOCAL_MODELS` takes it; returns the path of its graph. */
 export async function writeHostileModel(folder: string): Promise<string> {
-  return writeFrameModel({ folder, name: 'hostile', model: hostileModel() });
+  return writeFrameModel(folder, 'hostile', hostileModel());
 }

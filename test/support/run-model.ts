@@ -17,7 +17,7 @@ const [model = '', ...levels] = process.argv.slice(2);
 const [r = 0, g = 0, b = 0] = levels.map(Number);
 const create = { width: 67, height: 31, channels: 3, background: { r, g, b } } as const;
 const plain = await decodePicture(await sharp({ create }).png().toBuffer());
-const { pixels, width, height } = await decodePicture(await encodePicture(plain, { quality: 95 }));
+const { pixels, width, height } = await decodePicture(await encodePicture(plain, 95));
 
 const session = await InferenceSession.create(model, {
   executionProviders: ['cpu'],

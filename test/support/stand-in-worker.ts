@@ -1,4 +1,7 @@
-/** A worker as far as its process goes: says that it is ready, leaves its pid where a test finds it, and ends when it is told to. With `STAND_IN_FAILS` it ends before it is ready. */
+/**
+ * Stands in for a worker process: reports that it is ready, writes its pid to a file, and ends on SIGTERM or disconnect. With
+ * `STAND_IN_FAILS` it exits before it is ready.
+ */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 

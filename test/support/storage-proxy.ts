@@ -1,6 +1,6 @@
 /**
- * A proxy in front of a test storage that makes a bad minute: it stalls, resets, loses answers, is busy. A test says what
- * happens to which request, and reads afterwards what was asked. Without faults it changes nothing.
+ * A proxy in front of a test storage that injects faults: it stalls, resets, loses answers, or is busy. A test chooses the fault for
+ * each request and reads the list of requests afterwards. Without faults the proxy changes nothing.
  */
 import {
   Agent,
@@ -27,9 +27,9 @@ import {
 } from './storage-request.ts';
 
 export type Fault =
-  /** Taken, and never answered, until the client goes. */
+  /** Accepted and never answered, until the client disconnects. */
   | { readonly kind: 'stall' }
-  /** Carried out; half of the answer's body, then nothing. Where it has none, nothing at all. */
+  /** Carried out; half of the answer's body, then nothing. If there is no body, nothing at all. */
   | { readonly kind: 'stall-body' }
   /** The connection breaks before anything is carried out. */
   | { readonly kind: 'reset' }
@@ -39,25 +39,25 @@ export type Fault =
   | { readonly kind: 'lose-answer' }
   /** 503 ServerBusy; nothing is carried out. */
   | { readonly kind: 'busy'; readonly retryAfterSeconds?: number }
-  /** Late. */
+  /** Carried out late. */
   | { readonly kind: 'delay'; readonly delayMs: number }
-  /** What is sent goes no faster than this; nothing fails. */
+  /** Request bodies are no faster than this; nothing fails. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number };
 
 export type Faults = (request: StorageRequest) => Fault | undefined;
 
 export interface StorageProxy extends AsyncDisposable {
-  /** Through the proxy. */
+  /** Connection strings that lead through the proxy. */
   readonly connection: TestStorage['connection'];
   readonly accounts: TestStorage['accounts'];
   readonly requests: StorageRequests;
-  /** May be set at any time. */
+  /** Can be set at any time. */
   faults: Faults;
 }
 
 export const NO_FAULTS: Faults = () => undefined;
 const ENDPOINT = /(Blob|Queue)Endpoint=http:\/\/127\.0\.0\.1:(\d+)\//g;
-/** Between a client and the proxy, and between the proxy and the storage: each has its own. */
+/** Headers of one connection only: client and proxy, or proxy and storage. */
 const HOP_HEADERS: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 
 export async function startStorageProxy(
@@ -71,12 +71,12 @@ export async function startStorageProxy(
     const service: StorageService = name === 'Blob' ? 'blob' : 'queue';
     const server = createServer((incoming, answer) => {
       const { method = '', url = '' } = incoming;
-      const asked = storageRequest({ service, method, url, number: requests.total + 1 });
-      requests.note(asked);
+      const sent = storageRequest({ service, method, url, number: requests.total + 1 });
+      requests.note(sent);
       const exchange: Exchange = { incoming, answer, port: Number(port), agent };
-      serve(exchange, proxy.faults(asked)).catch(() => incoming.socket.destroy());
+      serve(exchange, proxy.faults(sent)).catch(() => incoming.socket.destroy());
     });
-    // A client's idle connection is never closed under its hands: only faults are faults.
+    // Never close an idle connection of a client: that would be an unintended fault.
     server.keepAliveTimeout = 0;
     server.requestTimeout = 0;
     served.set(name, { server, port: await listening(server) });
@@ -103,22 +103,19 @@ export async function startStorageProxy(
   return proxy;
 }
 
-/** Faults picked by a seed: of all requests that `concerns` takes, a share of `rate` meets one of `kinds`. */
-export function seededFaults({
-  seed,
-  rate,
-  kinds,
-  concerns = () => true,
-}: {
+export interface FaultMix {
   readonly seed: number;
   /** From 0 to 1. */
   readonly rate: number;
   readonly kinds: readonly Fault[];
   readonly concerns?: (request: StorageRequest) => boolean;
-}): Faults {
+}
+
+/** Random faults from a seed: of all requests that `concerns` accepts, a share of `rate` meets one of `kinds`. */
+export function seededFaults({ seed, rate, kinds, concerns = () => true }: FaultMix): Faults {
   const random = seededRandom(seed);
-  return (asked) => {
-    if (!concerns(asked)) return undefined;
+  return (sent) => {
+    if (!concerns(sent)) return undefined;
     const [hits, kind] = [random() < rate, kinds[Math.floor(random() * kinds.length)]];
     return hits ? kind : undefined;
   };
@@ -168,7 +165,7 @@ async function serve(exchange: Exchange, fault: Fault | undefined): Promise<void
   }
 }
 
-/** The storage's answer. Once it has the whole request, it is let finish, whether the client stays or not. */
+/** The answer of the storage. Once the storage has the whole request, it completes it even if the client disconnects. */
 function forward({ incoming, port, agent, bytesPerSecond = Infinity }: Exchange): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const { method, url, headers } = incoming;
@@ -200,7 +197,7 @@ async function answerAll(exchange: Exchange): Promise<void> {
   source.pipe(answer);
 }
 
-/** Resolves when the first half is on its way. */
+/** Resolves when the first half is sent. */
 async function answerHalf(exchange: Exchange): Promise<void> {
   const { answer } = exchange;
   const source = await forward(exchange);

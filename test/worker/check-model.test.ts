@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 
 import { modelManifest } from '../../shared/contract/model-manifest.ts';
 import {
-  type Graph,
   type GraphValue,
+  type ModelGraph,
   ModelMismatchError,
   checkGraph,
   checkOutput,
@@ -24,23 +24,23 @@ const MANIFEST = modelManifest.parse({
 const FRAMES: GraphValue = { name: 'frames', type: 'uint8', shape: ['batch', 'height', 'width', 3] };
 const STYLE: GraphValue = { name: 'style', type: 'float32', shape: [1, 2] };
 const STYLIZED: GraphValue = { name: 'stylized', type: 'uint8', shape: ['batch', 'h2', 'w2', 3] };
-const GRAPH: Graph = { inputs: [FRAMES, STYLE], outputs: [STYLIZED] };
+const GRAPH: ModelGraph = { inputs: [FRAMES, STYLE], outputs: [STYLIZED] };
 
 test.for([
-  ['as it is described', GRAPH],
-  ['without a description of its shape', { inputs: [{ ...FRAMES, shape: [] }, STYLE], outputs: [STYLIZED] }],
+  ['as model.json declares it', GRAPH],
+  ['that does not describe its shape', { inputs: [{ ...FRAMES, shape: [] }, STYLE], outputs: [STYLIZED] }],
   ['with a batch of one', { inputs: [{ ...FRAMES, shape: [1, -1, -1, 3] }, STYLE], outputs: [STYLIZED] }],
   ['with a second output', { inputs: GRAPH.inputs, outputs: [STYLIZED, { ...STYLIZED, name: 'mask' }] }],
 ] as const)('a graph %s is accepted', ([, graph]) => {
   expect(() => checkGraph(MANIFEST, graph)).not.toThrow();
 });
 
-describe('a graph that is not what model.json says is refused with the difference:', () => {
-  const input = (fields: Partial<GraphValue>): Graph => ({
+describe('a graph that does not match model.json is refused with the difference:', () => {
+  const input = (fields: Partial<GraphValue>): ModelGraph => ({
     ...GRAPH,
     inputs: [{ ...FRAMES, ...fields }, STYLE],
   });
-  const output = (fields: Partial<GraphValue>): Graph => ({
+  const output = (fields: Partial<GraphValue>): ModelGraph => ({
     ...GRAPH,
     outputs: [{ ...STYLIZED, ...fields }],
   });
@@ -48,46 +48,54 @@ describe('a graph that is not what model.json says is refused with the differenc
     [
       'another name',
       input({ name: 'image' }),
-      'model.json names an input frames; the graph has image, style.',
+      'model.json declares the input "frames", but the inputs of the graph are: image, style.',
     ],
-    ['no output', { ...GRAPH, outputs: [] }, 'model.json names an output stylized; the graph has none.'],
-    ['another type', input({ type: 'float16' }), 'The input frames is float16; by model.json it is uint8.'],
+    [
+      'no output',
+      { ...GRAPH, outputs: [] },
+      'model.json declares the output "stylized", but the outputs of the graph are: none.',
+    ],
+    [
+      'another type',
+      input({ type: 'float16' }),
+      'The input "frames" is float16, but model.json declares uint8.',
+    ],
     [
       'channels first',
       input({ shape: [1, 3, 'height', 'width'] }),
-      'The input frames is 1 x 3 x height x width; by model.json it is batch x height x width x 3.',
+      'The input "frames" is 1 x 3 x height x width, but model.json declares batch x height x width x 3.',
     ],
     [
       'one size',
       input({ shape: [1, 224, 320, 3] }),
-      'The input frames is 320 x 224 only; by model.json it is frames of any size.',
+      'The input "frames" is 320 x 224 only, but model.json declares frames of any size.',
     ],
     [
       'one channel',
       output({ shape: ['batch', 'h', 'w', 1] }),
-      'The output stylized is batch x h x w x 1; by model.json it is batch x height x width x 3.',
+      'The output "stylized" is batch x h x w x 1, but model.json declares batch x height x width x 3.',
     ],
     [
       'a batch of four',
       input({ shape: [4, 'h', 'w', 3] }),
-      'The input frames is 4 x h x w x 3; by model.json it is batch x height x width x 3.',
+      'The input "frames" is 4 x h x w x 3, but model.json declares batch x height x width x 3.',
     ],
     [
       'other choices',
       { ...GRAPH, inputs: [FRAMES, { ...STYLE, shape: [1, 9] }] },
-      'The input style is 9; by model.json it is 2 choices.',
+      'The input "style" is a row of 9 weights, but model.json declares a row of 2 weights.',
     ],
     [
-      'an input nobody fills',
+      'an undeclared input',
       { ...GRAPH, inputs: [...GRAPH.inputs, { ...STYLE, name: 'noise' }] },
-      'The graph has an input noise, which model.json does not describe.',
+      'The graph has an input "noise" that model.json does not declare.',
     ],
   ] as const)('%s', ([, graph, message]) => {
     expect(() => checkGraph(MANIFEST, graph)).toThrow(new ModelMismatchError(message));
   });
 });
 
-test('the output of a run has the size of the input times the scale, and three channels', () => {
+test('the output of a run must have the size of the input times the scale, and three channels', () => {
   const frame = { width: 32, height: 18 };
   expect(() => checkOutput(MANIFEST, frame, [1, 36, 64, 3])).not.toThrow();
   for (const dims of [
@@ -102,14 +110,14 @@ test('the output of a run has the size of the input times the scale, and three c
 
 test.for([
   ['the CPU refuses it on a sound machine', { cpuRefusal: 'opset 99', isRuntimeSound: true }, true],
-  ['the CPU takes it', { cpuRefusal: null, isRuntimeSound: true }, false],
+  ['the CPU loads it', { cpuRefusal: null, isRuntimeSound: true }, false],
   [
-    'the machine does not even load the reference model',
+    'the machine does not load the reference model either',
     { cpuRefusal: 'opset 99', isRuntimeSound: false },
     false,
   ],
   ['memory is short', { cpuRefusal: 'Failed to allocate memory', isRuntimeSound: true }, false],
   ['memory is short, in C++', { cpuRefusal: 'std::bad_alloc', isRuntimeSound: true }, false],
-] as const)('a model that did not load is at fault or not where %s', ([, judgement, expected]) => {
-  expect(isModelAtFault(judgement)).toBe(expected);
+] as const)('whether a model that did not load is at fault, if %s', ([, diagnosis, expected]) => {
+  expect(isModelAtFault(diagnosis)).toBe(expected);
 });

@@ -19,18 +19,18 @@ function watch(recentMs: number[] = []) {
   return { watched: new EngineWatch({ clock: systemClock, limits, recentMs, onStuck }), onStuck, recentMs };
 }
 
-test('an engine that computes a frame for a minute is stuck, and the frame is known', () => {
+test('an engine is stuck when it computes a frame for 60 s, and the watch names the frame', () => {
   const { watched, onStuck } = watch();
   watched.loaded();
   watched.frameComputing(7);
   vi.advanceTimersByTime(STUCK_MS - 1);
   expect(onStuck).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
-  expect(onStuck).toHaveBeenCalledExactlyOnceWith('computing for 60 s without a sign of life');
+  expect(onStuck).toHaveBeenCalledExactlyOnceWith('computing for 60 s without progress');
   expect(watched.computing).toEqual([7]);
 });
 
-test('every frame that comes out begins the time anew, and one that goes in does not', () => {
+test('a computed frame restarts the time, but a new frame does not', () => {
   const { watched, onStuck } = watch();
   watched.loaded();
   watched.frameComputing(1);
@@ -46,7 +46,7 @@ test('every frame that comes out begins the time anew, and one that goes in does
   expect(watched.computing).toEqual([2, 3, 4]);
 });
 
-test('a model that takes 20 s a frame has 200 s: ten times what 95 of 100 frames took', () => {
+test('the bound is ten times the 95th percentile of the times that frames took', () => {
   const recentMs = Array.from({ length: 100 }, (_, index) => (index < 95 ? 20_000 : 300_000));
   const { watched, onStuck } = watch(recentMs);
   watched.loaded();
@@ -57,7 +57,7 @@ test('a model that takes 20 s a frame has 200 s: ten times what 95 of 100 frames
   expect(onStuck).toHaveBeenCalledOnce();
 });
 
-test('what frames took is remembered, and not for ever', () => {
+test('the watch keeps the times of the last 200 frames', () => {
   const { watched, recentMs } = watch();
   watched.loaded();
   for (let frame = 0; frame < 500; frame += 1) {
@@ -69,7 +69,7 @@ test('what frames took is remembered, and not for ever', () => {
   expect(recentMs.at(-1)).toBe(499);
 });
 
-test('loading a model has a bound of its own, and waiting for storage one beyond what storage calls take', () => {
+test('loading a model has its own bound, and waiting for storage has a bound beyond the longest call', () => {
   const loading = watch();
   vi.advanceTimersByTime(LOAD_MS - 1);
   expect(loading.onStuck).not.toHaveBeenCalled();
@@ -83,14 +83,14 @@ test('loading a model has a bound of its own, and waiting for storage one beyond
   expect(waiting.onStuck).toHaveBeenCalledOnce();
 });
 
-test('a watch that is disposed of watches no more', () => {
+test('a disposed watch does not report a stuck engine', () => {
   const { watched, onStuck } = watch();
   watched[Symbol.dispose]();
   vi.advanceTimersByTime(10 * LOAD_MS);
   expect(onStuck).not.toHaveBeenCalled();
 });
 
-test('a percentile is the smallest value that so large a share does not exceed', () => {
+test('a percentile is the smallest value that the given share of the values does not exceed', () => {
   expect(percentile([], 0.95)).toBe(0);
   expect(percentile([5], 0.95)).toBe(5);
   expect(percentile([3, 1, 2, 4], 0.5)).toBe(2);

@@ -1,4 +1,4 @@
-/** How a lease is lost, and what must not be touched then. */
+/** How a lease is lost, and what must not be touched after that. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import { LeaseLostError } from '../../shared/azure/work-queue.ts';
@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a renewal that is refused loses the lease, and nothing is touched afterwards', async () => {
+test('a refused renewal loses the lease, and nothing is touched after that', async () => {
   const { lease, queue, listener } = buildLease();
   queue.update.mockRejectedValueOnce(new LeaseLostError('404'));
   await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS);
@@ -28,7 +28,7 @@ test('a renewal that is refused loses the lease, and nothing is touched afterwar
   expect(lease.state).toBe('lost');
 });
 
-test('a renewal that fails for a moment is tried again, and the lease is kept', async () => {
+test('a failed renewal is retried, and the lease is kept', async () => {
   const { lease, queue, listener } = buildLease();
   queue.update.mockRejectedValueOnce(new Error('ETIMEDOUT'));
   await vi.advanceTimersByTimeAsync(6 * RENEW_EVERY_MS);
@@ -37,7 +37,7 @@ test('a renewal that fails for a moment is tried again, and the lease is kept', 
   expect([lease.state, listener.lost.mock.calls.length]).toEqual(['held', 0]);
 });
 
-test('renewals that fail until the time is over lose the lease, without anybody asking', async () => {
+test('a lease whose renewals fail until its deadline is lost without a read of its state', async () => {
   const { lease, queue, listener } = buildLease();
   queue.update.mockRejectedValue(new Error('ETIMEDOUT'));
   await vi.advanceTimersByTimeAsync(LEASE_SECONDS * 1000 - 1);
@@ -45,14 +45,14 @@ test('renewals that fail until the time is over lose the lease, without anybody 
   await vi.advanceTimersByTimeAsync(1);
   expect(lease.signal.aborted).toBe(true);
   expect(await lease.complete()).toBe(false);
-  // More often towards the end, and no storm all the same.
+  // Retries become more frequent towards the deadline, but stay bounded.
   expect(queue.update.mock.calls.length).toBeGreaterThan(3);
   expect(queue.update.mock.calls.length).toBeLessThan(15);
   expect(queue.remove).not.toHaveBeenCalled();
   expect(listener.lost).toHaveBeenCalledOnce();
 });
 
-test('the time runs from the start of the request that received the message, not from its answer', () => {
+test('the lease runs from the start of the request that received the message, not from its answer', () => {
   const startedAtMs = systemClock.monotonicMs();
   vi.advanceTimersByTime(5000);
   const { lease } = buildLease({ requestedAtMs: startedAtMs });
@@ -62,7 +62,7 @@ test('the time runs from the start of the request that received the message, not
   expect([late.lease.state, late.lease.signal.aborted]).toEqual(['lost', true]);
 });
 
-test('the time of a renewal runs from its start, however late its answer', async () => {
+test('a renewed lease runs from the start of the renewal, however late its answer', async () => {
   const { lease, queue } = buildLease();
   const answer = Promise.withResolvers<string>();
   queue.update.mockReturnValueOnce(answer.promise).mockRejectedValue(new Error('ETIMEDOUT'));
@@ -75,7 +75,7 @@ test('the time of a renewal runs from its start, however late its answer', async
 });
 
 test.each([new LeaseLostError('404'), new Error('ETIMEDOUT')])(
-  'a settling that fails (%s) may or may not have been done: the lease is lost',
+  'a failed settling (%s) may have been carried out, so the lease is lost',
   async (error) => {
     const { lease, queue } = buildLease();
     queue.remove.mockRejectedValueOnce(error);

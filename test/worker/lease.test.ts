@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a lease is renewed in time, each time with the newest receipt, for as long as it is held', async () => {
+test('a held lease is renewed in time, each time with the newest receipt', async () => {
   const { lease, queue, listener } = buildLease();
   await vi.advanceTimersByTimeAsync(10 * RENEW_EVERY_MS);
   expect(queue.receipts()).toEqual(Array.from({ length: 10 }, (_, renewals) => `receipt ${renewals}`));
@@ -21,7 +21,7 @@ test('a lease is renewed in time, each time with the newest receipt, for as long
   expect([lease.state, lease.signal.aborted]).toEqual(['held', false]);
 });
 
-test('a batch is completed with the newest receipt, and then renewed no more', async () => {
+test('completing uses the newest receipt and ends the renewals', async () => {
   const { lease, queue } = buildLease();
   await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS);
   expect(await lease.complete()).toBe(true);
@@ -30,7 +30,7 @@ test('a batch is completed with the newest receipt, and then renewed no more', a
   expect([lease.state, lease.signal.aborted]).toEqual(['settled', false]);
 });
 
-test('a release is one call with the new text and its delay', async () => {
+test('releasing is one call with the new text and the delay', async () => {
   const { lease, queue } = buildLease();
   expect(await lease.release({ text: 'batch, tried once', delaySeconds: 8 })).toBe(true);
   expect(queue.update).toHaveBeenCalledExactlyOnceWith(
@@ -41,7 +41,7 @@ test('a release is one call with the new text and its delay', async () => {
   expect(lease.state).toBe('settled');
 });
 
-test('settling waits for a renewal that is on its way, and uses its receipt', async () => {
+test('settling waits for a renewal in progress and uses its receipt', async () => {
   const { lease, queue } = buildLease();
   const answer = Promise.withResolvers<string>();
   queue.update.mockReturnValueOnce(answer.promise);
@@ -56,7 +56,7 @@ test('settling waits for a renewal that is on its way, and uses its receipt', as
   );
 });
 
-test('settling that takes long is not overtaken by a renewal', async () => {
+test('no renewal starts while settling is in progress', async () => {
   const { lease, queue } = buildLease();
   const answer = Promise.withResolvers<void>();
   queue.remove.mockReturnValueOnce(answer.promise);
@@ -67,14 +67,14 @@ test('settling that takes long is not overtaken by a renewal', async () => {
   expect(queue.update).not.toHaveBeenCalled();
 });
 
-test('a lease is settled once', async () => {
+test('a lease cannot be settled twice', async () => {
   const { lease, queue } = buildLease();
   await lease.complete();
   await expect(lease.release({ text: 'x', delaySeconds: 0 })).rejects.toThrow('settled once');
   expect(queue.update).not.toHaveBeenCalled();
 });
 
-test('a message that is left is renewed no more and not touched, and its lease does not count as lost', async () => {
+test('leaving a message ends the renewals, touches nothing, and does not count as a lost lease', async () => {
   const { lease, queue, listener } = buildLease();
   const answer = Promise.withResolvers<string>();
   queue.update.mockReturnValueOnce(answer.promise);
@@ -92,7 +92,7 @@ test('a message that is left is renewed no more and not touched, and its lease d
   expect([lease.state, lease.signal.aborted]).toEqual(['settled', false]);
 });
 
-test('what is noted goes into the message with the next renewal, and what is saved at once', async () => {
+test('a noted text is written with the next renewal, and a saved text at once', async () => {
   const { lease, queue, listener } = buildLease();
   lease.note('noted');
   expect(queue.update).not.toHaveBeenCalled();
@@ -110,7 +110,7 @@ test('what is noted goes into the message with the next renewal, and what is sav
   expect(listener.renewed).toHaveBeenCalledTimes(3);
 });
 
-test('saving waits for a renewal that is on its way, and fails without harm where storage does', async () => {
+test('saving waits for a renewal in progress, and keeps the lease if storage fails', async () => {
   const { lease, queue } = buildLease();
   const answer = Promise.withResolvers<string>();
   queue.update.mockReturnValueOnce(answer.promise).mockRejectedValueOnce(new Error('ETIMEDOUT'));
@@ -128,7 +128,7 @@ test('saving waits for a renewal that is on its way, and fails without harm wher
   );
 });
 
-test('nothing is saved in a message that is lost or settled', async () => {
+test('nothing is saved in a lost or settled message', async () => {
   const lost = buildLease();
   lost.queue.update.mockRejectedValueOnce(new LeaseLostError('another has it'));
   expect([await lost.lease.save('x'), await lost.lease.save('y')]).toEqual([false, false]);

@@ -1,35 +1,33 @@
 import { expect, test } from 'vitest';
 
+import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { BATCH_FRAMES_MAX, FAILURE_REASONS_MAX } from '../../shared/contract/limits.ts';
 import { decodeMessage, encodeMessage, failureKind, resultMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
-import { type FailedForGood, type ResultInputs, resultOf } from '../../worker/delivery/result.ts';
-import type { FrameStored } from '../../worker/engine/protocol.ts';
+import { type DeliveryOutcome, resultOf } from '../../worker/delivery/settle-batch.ts';
+import type { StoredFrame } from '../../worker/engine/protocol.ts';
 import { buildBatch } from '../support/build-batch.ts';
 
 const BATCH = buildBatch({ batchIndex: 3, frameStart: 30, frameEnd: 40 });
 
-function stored(frameIndex: number): FrameStored {
+function stored(frameIndex: number): StoredFrame {
   const stageSeconds = { fetch: 0.125, decode: 0.25, infer: 0.5, encode: 1, store: 2 };
   return { frameIndex, megapixels: 2.5, stageSeconds };
 }
 
-function inputs(fields: Partial<ResultInputs> = {}): ResultInputs {
+function outcome(fields: Partial<DeliveryOutcome> = {}): DeliveryOutcome {
   return { batch: BATCH, worker: 'vm-0', scored: [], failed: [], run: [], wallSeconds: 4.5, ...fields };
 }
 
-const failed = (
-  frameIndex: number,
-  message: string,
-  kind: FailedForGood['kind'] = 'storage',
-): FailedForGood => ({
+const failed = (frameIndex: number, message: string, kind: FailedFrame['kind'] = 'storage'): FailedFrame => ({
   frameIndex,
   kind,
   message,
+  attempts: 1,
 });
 
-test('a result says whose it is, what is stored as ranges, and what was run itself', () => {
-  const result = resultOf(inputs({ scored: new Set([33, 30, 31, 32, 39]), run: [stored(33), stored(39)] }));
+test('a result has its batch, the stored frames as ranges, and the totals of this delivery', () => {
+  const result = resultOf(outcome({ scored: new Set([33, 30, 31, 32, 39]), run: [stored(33), stored(39)] }));
   expect(result).toEqual({
     version: 1,
     jobId: BATCH.jobId,
@@ -48,12 +46,12 @@ test('a result says whose it is, what is stored as ranges, and what was run itse
   });
 });
 
-test('a delivery that only found what was there has run nothing', () => {
+test('a delivery that only found stored frames has run none', () => {
   const stageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
-  expect(resultOf(inputs({ scored: [30] }))).toMatchObject({ framesRun: 0, megapixels: 0, stageSeconds });
+  expect(resultOf(outcome({ scored: [30] }))).toMatchObject({ framesRun: 0, megapixels: 0, stageSeconds });
 });
 
-test('frames that failed for the same reason are told together, and of another kind apart', () => {
+test('frames that failed for the same reason share an entry, but frames of another kind do not', () => {
   const given = [
     failed(32, 'no answer'),
     failed(30, 'no answer'),
@@ -61,32 +59,34 @@ test('frames that failed for the same reason are told together, and of another k
     failed(33, 'throttled'),
     failed(31, 'no answer'),
   ];
-  expect(resultOf(inputs({ failed: given })).failed).toEqual([
+  expect(resultOf(outcome({ failed: given })).failed).toEqual([
     { kind: 'storage', message: 'no answer', frames: [[30, 33]] },
     { kind: 'inference', message: 'no answer', frames: [[31, 32]] },
     { kind: 'storage', message: 'throttled', frames: [[33, 34]] },
   ]);
 });
 
-test('however many reasons there are, the result is a valid message and loses no frame and no kind', () => {
+test('a result with any number of reasons is a valid message and keeps every frame with its kind', () => {
   const batch = buildBatch({ frameStart: 0, frameEnd: BATCH_FRAMES_MAX });
   const kinds = failureKind.options;
   const given = Array.from({ length: BATCH_FRAMES_MAX }, (_, index) =>
     failed(index, `${index} ${'語'.repeat(116)}`, kinds[index % kinds.length]),
   );
-  const message = resultOf(inputs({ batch, failed: given }));
+  const message = resultOf(outcome({ batch, failed: given }));
   expect(decodeMessage(encodeMessage(message), resultMessage)).toEqual({ kind: 'valid', message });
   expect(message.failed.length).toBeLessThanOrEqual(FAILURE_REASONS_MAX);
 
-  const told = message.failed.flatMap(({ kind, frames }) =>
+  const reported = message.failed.flatMap(({ kind, frames }) =>
     [...indicesOf(frames)].map((index) => `${index} ${kind}`),
   );
-  expect(told.toSorted()).toEqual(given.map(({ frameIndex, kind }) => `${frameIndex} ${kind}`).toSorted());
+  expect(reported.toSorted()).toEqual(
+    given.map(({ frameIndex, kind }) => `${frameIndex} ${kind}`).toSorted(),
+  );
 });
 
-test('the first reasons are told in full, whatever comes after them', () => {
+test('the first reasons are kept in full, however many follow', () => {
   const given = Array.from({ length: 100 }, (_, index) => failed(index, `reason ${index}`));
-  const messages = resultOf(inputs({ failed: given })).failed.map(({ message }) => message);
+  const messages = resultOf(outcome({ failed: given })).failed.map(({ message }) => message);
   expect(messages.slice(0, 10)).toEqual(given.slice(0, 10).map(({ message }) => message));
-  expect(messages).toContain('various reasons: see the log');
+  expect(messages).toContain('several reasons: see the frame log');
 });

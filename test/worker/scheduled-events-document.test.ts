@@ -25,14 +25,14 @@ const NOTHING = { evictions: [], fault: null };
 
 const textOf = (...events: readonly unknown[]): string =>
   JSON.stringify({ DocumentIncarnation: 2, Events: events });
-const read = (text: string, vmName: string | null = 'painters_7') => readScheduledEvents(text, { vmName });
+const read = (text: string, vmName: string | null = 'painters_7') => readScheduledEvents(text, vmName);
 
-test('a machine that nothing will happen to has no notice', () => {
+test('a document without events has no notice', () => {
   expect(read(textOf())).toEqual(NOTHING);
 });
 
 test.each(['Preempt', 'Terminate', 'Reboot', 'Redeploy'])(
-  '%s is a notice, with the time it has',
+  '%s is an eviction notice with its time',
   (eventType) => {
     expect(read(textOf({ ...EVENT, EventType: eventType }))).toEqual({
       evictions: [{ ...NOTICE, eventType }],
@@ -41,21 +41,21 @@ test.each(['Preempt', 'Terminate', 'Reboot', 'Redeploy'])(
   },
 );
 
-test.each(['Freeze', 'Teleport', 'preempt', ''])('%o is none', (eventType) => {
+test.each(['Freeze', 'Teleport', 'preempt', ''])('%o is not an eviction', (eventType) => {
   expect(read(textOf({ ...EVENT, EventType: eventType }))).toEqual(NOTHING);
 });
 
-test('an event of an unknown kind may look like anything', () => {
+test('an event of an unknown type is ignored, whatever its fields', () => {
   expect(read(textOf({ EventType: 'Teleport', Resources: 7 }))).toEqual(NOTHING);
 });
 
 test.each([
   ['another machine', 'painters_1', 0],
-  ['a machine whose name begins like one of them', 'painters', 0],
+  ['a machine whose name is a prefix of theirs', 'painters', 0],
   ['this machine', 'painters_0', 1],
-  ['this machine, spelled in another case', 'PAINTERS_0', 1],
-  ['a machine that was not told its name', null, 1],
-])('an event of two machines concerns %s so often: %s, %i', (_who, vmName, times) => {
+  ['this machine, in another case', 'PAINTERS_0', 1],
+  ['a machine that does not know its name', null, 1],
+])('an event of two machines gives %s (%s) %i notices', (_machine, vmName, times) => {
   expect(read(textOf(EVENT), vmName).evictions).toHaveLength(times);
 });
 
@@ -65,7 +65,7 @@ test('an event of this machine alone is not shared', () => {
   ]);
 });
 
-test('an event of no machine concerns only one that does not know its name', () => {
+test('an event of no machine concerns only a machine that does not know its name', () => {
   const text = textOf({ ...EVENT, Resources: [] });
   expect(read(text)).toEqual(NOTHING);
   expect(read(text, null).evictions).toHaveLength(1);
@@ -77,18 +77,18 @@ test.each([
   ['blank, once it has started', '', null],
   ['absent', undefined, null],
   ['null', null, null],
-  ['no time', 'soon', null],
-  ['no time, in a zone', 'soon GMT', null],
+  ['not a time', 'soon', null],
+  ['not a time, with a zone', 'soon GMT', null],
   ['a time without a zone', '2016-09-19T18:29:47', null],
   ['a number', 1_474_309_787, null],
-])('a time that is %s is read for what it is, and the notice stands', (_what, notBefore, notBeforeAt) => {
+])('a notice stands if its time is %s', (_what, notBefore, notBeforeAt) => {
   expect(read(textOf({ ...EVENT, NotBefore: notBefore }))).toEqual({
     evictions: [{ ...NOTICE, notBeforeAt }],
     fault: null,
   });
 });
 
-test('of two events both are told, in order', () => {
+test('two events give two notices, in order', () => {
   const { evictions } = read(textOf(EVENT, { ...EVENT, EventId: 'second', EventType: 'Reboot' }));
   expect(evictions.map(({ eventId, eventType }) => [eventId, eventType])).toEqual([
     [EVENT.EventId, 'Preempt'],
@@ -97,13 +97,13 @@ test('of two events both are told, in order', () => {
 });
 
 test.each([
-  ['no object', 7],
-  ['without a kind', { ...EVENT, EventType: undefined }],
+  ['that is not an object', 7],
+  ['without a type', { ...EVENT, EventType: undefined }],
   ['without an id', { ...EVENT, EventId: undefined }],
   ['with an empty id', { ...EVENT, EventId: '' }],
-  ['with an id without end', { ...EVENT, EventId: 'x'.repeat(201) }],
-  ['for nobody knows whom', { ...EVENT, Resources: 'painters_7' }],
-])('an event %s is a fault, and hides no other', (_what, odd) => {
+  ['with a very long id', { ...EVENT, EventId: 'x'.repeat(201) }],
+  ['without a list of machines', { ...EVENT, Resources: 'painters_7' }],
+])('an event %s is a fault and does not hide other events', (_what, odd) => {
   expect(read(textOf(odd, EVENT))).toEqual({
     evictions: [NOTICE],
     fault: expect.stringContaining('event 0') as string,
@@ -118,12 +118,12 @@ test.each([
   ['null', 'null'],
   ['a list', JSON.stringify([EVENT])],
   ['an error', '{"error":"Bad request"}'],
-  ['events that are none', '{"DocumentIncarnation":1,"Events":{}}'],
-])('%s is no document', (_what, text) => {
+  ['events that are not a list', '{"DocumentIncarnation":1,"Events":{}}'],
+])('%s is not a valid document', (_what, text) => {
   expect(read(text)).toEqual({ evictions: [], fault: expect.stringContaining('the document') as string });
 });
 
-test('whatever an event is, it is never an error, and what is told has an id and a time that is one', () => {
+test('reading never throws, and every notice has an id and a valid time or none', () => {
   const field = fc.oneof(fc.anything(), fc.string(), fc.constantFrom('Preempt', 'Freeze', 'a GMT', 'Z'));
   const event = fc.record(
     { EventId: field, EventType: field, Resources: fc.oneof(field, fc.array(fc.string())), NotBefore: field },

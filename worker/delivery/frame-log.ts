@@ -1,20 +1,21 @@
 /**
- * A line for each frame of a delivery: in the worker's output, and appended to `logs/<jobId>/<worker>.ndjson`, where a frame is
- * found by its number. Best effort: a log that cannot be written costs no frame.
+ * One log line for each frame of a delivery: in the worker's output, and appended to `logs/<jobId>/<worker>.ndjson`.
+ *
+ * Best effort: a log that cannot be written fails no frame.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { frameLogBlob } from '../../shared/contract/blob-names.ts';
 import { type BatchMessage, STAGES, type StageSeconds } from '../../shared/contract/messages.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import type { Progress } from './run-frames.ts';
+import type { DeliveryProgress } from './progress.ts';
 
 interface FrameLine {
   readonly at: string;
   readonly jobId: string;
   readonly batchIndex: number;
   readonly frame: number;
-  /** Which delivery of the batch this was. */
+  /** The delivery of the batch: its `dequeueCount`. */
   readonly attempt: number;
   readonly worker: string;
   readonly outcome: 'stored' | 'failed';
@@ -23,10 +24,17 @@ interface FrameLine {
   readonly seconds: StageSeconds;
 }
 
-/** Ascending by frame. PURE but for its time, which is given. */
+interface LoggedDelivery {
+  readonly batch: BatchMessage;
+  readonly attempt: number;
+  readonly worker: string;
+}
+
+/** Ascending by frame. */
 export function frameLines(
-  { batch, attempt, worker, at }: Delivered,
-  { stored, failed }: Pick<Progress, 'stored' | 'failed'>,
+  { batch, attempt, worker }: LoggedDelivery,
+  { stored, failed }: Pick<DeliveryProgress, 'stored' | 'failed'>,
+  at: string,
 ): FrameLine[] {
   const { jobId, batchIndex } = batch;
   const common = { at, jobId, batchIndex, attempt, worker };
@@ -51,22 +59,15 @@ export function frameLines(
   return lines.toSorted((a, b) => a.frame - b.frame);
 }
 
-interface Delivered {
-  readonly batch: BatchMessage;
-  readonly attempt: number;
-  readonly worker: string;
-  readonly at: string;
-}
-
 export async function logFrames(
-  delivered: Omit<Delivered, 'at'>,
-  progress: Pick<Progress, 'stored' | 'failed'>,
+  delivery: LoggedDelivery,
+  progress: Pick<DeliveryProgress, 'stored' | 'failed'>,
   { blobs, clock, log }: { readonly blobs: BlobStore; readonly clock: Clock; readonly log: Log },
 ): Promise<void> {
-  const lines = frameLines({ ...delivered, at: clock.now().toISOString() }, progress);
+  const lines = frameLines(delivery, progress, clock.now().toISOString());
   if (lines.length === 0) return;
   for (const { at: _at, ...line } of lines) log.info(line, 'frame');
-  const { batch, worker } = delivered;
+  const { batch, worker } = delivery;
   try {
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
     await blobs.append('logs', frameLogBlob(batch.jobId, worker), text);
@@ -75,7 +76,7 @@ export async function logFrames(
   }
 }
 
-/** To a tenth of a millisecond: the rest is noise. */
+/** To a tenth of a millisecond: anything finer is noise. */
 function rounded(seconds: StageSeconds): StageSeconds {
   const round = { ...seconds };
   for (const stage of STAGES) round[stage] = Math.round(seconds[stage] * 10_000) / 10_000;

@@ -1,12 +1,12 @@
 /**
- * The lease on one message: ours from the receive until it is settled or lost.
+ * The lease on one message, from the receive until it is settled or lost.
  *
  *   held ──▶ settling ──▶ settled    the message was deleted, or made visible again
- *     └──────────┴──────▶ lost       somebody else has it, or may have: `signal` is aborted, and we touch nothing
+ *     └──────────┴──────▶ lost       another worker has it, or may have it: `signal` is aborted, and nothing is touched
  *
- * The deadline is monotonic time at the start of the request plus the visibility asked for, never a server's timestamp. A
- * timer renews at a third of the length, sooner after a failure. Renewing and settling never overlap, so settling always uses
- * the newest receipt.
+ * The deadline is the monotonic time at the start of the request plus the requested visibility, never a server's timestamp. A
+ * timer renews at a third of the length, sooner after a failure. Renewing, saving and settling never overlap, so settling always
+ * uses the newest receipt.
  */
 import assert from 'node:assert/strict';
 
@@ -15,17 +15,33 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 
-const RENEW_AGAIN_MS_MIN = 1_000;
+const RETRY_RENEWAL_MS_MIN = 1_000;
 
 export interface LeaseTiming {
   readonly leaseSeconds: number;
   readonly renewEveryMs: number;
 }
 
+export interface LeaseRelease {
+  readonly text: string;
+  readonly delaySeconds: number;
+}
+
 export interface LeaseListener {
   renewed(): void;
   renewalFailed(): void;
   lost(): void;
+}
+
+export interface LeaseOptions {
+  readonly queue: WorkQueue;
+  readonly message: ReceivedMessage;
+  /** Monotonic time at the start of the request that received the message. */
+  readonly requestedAtMs: number;
+  readonly timing: LeaseTiming;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly listener: LeaseListener;
 }
 
 type LeaseState = 'held' | 'settling' | 'settled' | 'lost';
@@ -36,7 +52,7 @@ export class Lease {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #listener: LeaseListener;
-  readonly #losing = new AbortController();
+  readonly #lostController = new AbortController();
   #message: ReceivedMessage;
   #state: LeaseState = 'held';
   #deadlineMs: number;
@@ -44,61 +60,46 @@ export class Lease {
   #deadlineTimer: NodeJS.Timeout | undefined;
   #renewal: Promise<boolean> = Promise.resolve(true);
 
-  constructor(parts: {
-    readonly queue: WorkQueue;
-    readonly message: ReceivedMessage;
-    /** Monotonic time at which the request that received the message was started. */
-    readonly requestedAtMs: number;
-    readonly timing: LeaseTiming;
-    readonly clock: Clock;
-    readonly log: Log;
-    readonly listener: LeaseListener;
-  }) {
-    this.#queue = parts.queue;
-    this.#message = parts.message;
-    this.#timing = parts.timing;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
-    this.#listener = parts.listener;
-    this.#deadlineMs = parts.requestedAtMs + parts.timing.leaseSeconds * 1000;
+  constructor(options: LeaseOptions) {
+    this.#queue = options.queue;
+    this.#message = options.message;
+    this.#timing = options.timing;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#listener = options.listener;
+    this.#deadlineMs = options.requestedAtMs + options.timing.leaseSeconds * 1000;
     this.#schedule();
   }
 
   /** Aborted when the lease is lost. */
   get signal(): AbortSignal {
-    return this.#losing.signal;
+    return this.#lostController.signal;
   }
 
   get state(): LeaseState {
     const isOver = this.#clock.monotonicMs() >= this.#deadlineMs;
-    if (isOver && (this.#state === 'held' || this.#state === 'settling')) this.#lose('its time ran out');
+    if (isOver && (this.#state === 'held' || this.#state === 'settling')) this.#lose('the lease expired');
     return this.#state;
   }
 
-  /** Deletes the message. Returns false, having touched nothing, where the lease is lost. */
+  /** Deletes the message. If the lease is lost, returns false and touches nothing. */
   complete(): Promise<boolean> {
     return this.#settle((message) => this.#queue.remove(message));
   }
 
-  /** Makes the message visible again after a delay, with a new text, in one call. Returns false where the lease is lost. */
-  release({
-    text,
-    delaySeconds,
-  }: {
-    readonly text: string;
-    readonly delaySeconds: number;
-  }): Promise<boolean> {
+  /** Makes the message visible after a delay, with a new text, in one call. If the lease is lost, returns false. */
+  release({ text, delaySeconds }: LeaseRelease): Promise<boolean> {
     return this.#settle(async (message) => {
       await this.#queue.update({ ...message, text }, { visibilityTimeoutSeconds: delaySeconds });
     });
   }
 
-  /** What the next renewal will put into the message. */
+  /** Sets the text that the next renewal writes into the message. */
   note(text: string): void {
     this.#message = { ...this.#message, text };
   }
 
-  /** Puts a text into the message at once, and so renews. Returns whether it stands there. */
+  /** Writes a text into the message now, which also renews the lease. Returns whether it was written. */
   async save(text: string): Promise<boolean> {
     this.note(text);
     await this.#renewal;
@@ -108,7 +109,7 @@ export class Lease {
     return this.#renewal;
   }
 
-  /** Stops renewing and leaves the message as it is. */
+  /** Stops renewing and leaves the message as it is. The message becomes visible when the lease expires. */
   leave(): void {
     this.#stopTimers();
     if (this.#state === 'held') this.#state = 'settled';
@@ -126,8 +127,8 @@ export class Lease {
       this.#state = 'settled';
       return true;
     } catch (error) {
-      // Whether it was carried out or not: the message is not ours to touch any more.
-      this.#lose(error instanceof LeaseLostError ? 'settling was refused' : describeError(error));
+      // The call may have been carried out or not. Either way, this worker must not touch the message again.
+      this.#lose(error instanceof LeaseLostError ? 'the queue refused to settle it' : describeError(error));
       return false;
     }
   }
@@ -140,7 +141,7 @@ export class Lease {
     this.#watchDeadline();
   }
 
-  /** Looking is what finds it lost. A timer may fire a millisecond early: then it looks again. */
+  /** Reading `state` detects the loss. A timer may fire a millisecond early; then it is set again. */
   #watchDeadline(): void {
     clearTimeout(this.#deadlineTimer);
     const leftMs = Math.max(1, Math.ceil(this.#deadlineMs - this.#clock.monotonicMs()));
@@ -164,12 +165,12 @@ export class Lease {
       return true;
     } catch (error) {
       this.#listener.renewalFailed();
-      if (error instanceof LeaseLostError) this.#lose('renewing was refused');
+      if (error instanceof LeaseLostError) this.#lose('the queue refused to renew it');
       else this.#log.warn({ error, messageId: message.messageId }, 'lease renewal failed');
-      // Sooner than usual, and ever sooner: what is left of the lease is all there is.
+      // Retry sooner than usual, in a third of the remaining time.
       const leftMs = this.#deadlineMs - this.#clock.monotonicMs();
       if (this.state === 'held')
-        this.#schedule(Math.min(renewEveryMs, Math.max(RENEW_AGAIN_MS_MIN, leftMs / 3)));
+        this.#schedule(Math.min(renewEveryMs, Math.max(RETRY_RENEWAL_MS_MIN, leftMs / 3)));
       return false;
     }
   }
@@ -180,7 +181,7 @@ export class Lease {
     this.#stopTimers();
     this.#listener.lost();
     this.#log.warn({ messageId: this.#message.messageId, why }, 'lease lost');
-    this.#losing.abort(new LeaseLostError(why));
+    this.#lostController.abort(new LeaseLostError(why));
   }
 
   #isLost(): boolean {

@@ -1,55 +1,59 @@
 /**
- * The worker's loop: look for a drain request, receive one message under a lease, and do with it what its text says. What is no
- * batch at all goes to poison; a batch for a newer release is left for it; a batch is worked.
+ * The worker's loop. Each pass checks for a drain request, receives one message under a lease, and acts on its content: a valid
+ * batch is worked, a malformed message goes to the poison queue, and a batch for a newer release is left for a newer worker.
  */
-import type { ReceivedMessage, WorkQueue } from '../../shared/azure/work-queue.ts';
+import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
 import { batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
 import { backoffMs } from '../../shared/runtime/backoff.ts';
 import type { WorkerConfig } from '../config.ts';
 import { Lease } from './lease.ts';
-import { poisonMessage } from './poison.ts';
-import { type WorkParts, workBatch } from './work-batch.ts';
+import { type RejectReason, poisonRejectedMessage } from './poison.ts';
+import type { DeliveryServices } from './services.ts';
+import { workBatch } from './work-batch.ts';
 
 const NEWER_DELAY_SECONDS = 60;
-/** A day of being left for newer workers: none is coming. */
+/** One day. After that, no newer worker is expected. */
 const NEWER_DELIVERIES_MAX = (24 * 3600) / NEWER_DELAY_SECONDS;
 
-/** Messages that this worker had last. */
+/** How many recent messages the worker remembers. */
 const REMEMBERED_MAX = 64;
 
-export interface LoopParts extends WorkParts {
+export interface LoopOptions {
   readonly config: Pick<WorkerConfig, 'leaseSeconds' | 'renewEveryMs' | 'idlePollMs'>;
-  readonly batches: WorkQueue;
-  /** Whether nothing more is to be received: looked at before each receive. */
+  /** Called before each receive. If true, the worker receives nothing more. */
   readonly isDrainRequested: () => Promise<boolean>;
 }
 
 export class WorkerLoop {
-  readonly #parts: LoopParts;
-  readonly #livedThrough = new Map<string, number>();
-  #misses = 0;
+  readonly #services: DeliveryServices;
+  readonly #options: LoopOptions;
+  /** The `dequeueCount` of this worker's last delivery of each message, by message id. */
+  readonly #survivedDeliveries = new Map<string, number>();
+  #emptyReceives = 0;
 
-  constructor(parts: LoopParts) {
-    this.#parts = parts;
+  constructor(services: DeliveryServices, options: LoopOptions) {
+    this.#services = services;
+    this.#options = options;
   }
 
-  /** One receive and what follows; returns how long to rest. */
+  /** Receives and handles one message at most. Returns how many milliseconds to rest. */
   async pass(): Promise<number> {
-    const { config, batches, clock, heart, isDrainRequested, metrics, signal } = this.#parts;
+    const { config, isDrainRequested } = this.#options;
+    const { batches, clock, heartbeat, metrics, signal } = this.#services;
     if (await isDrainRequested()) return 0;
     const requestedAtMs = clock.monotonicMs();
     const message = await batches.receive({ visibilityTimeoutSeconds: config.leaseSeconds, signal });
     if (message === undefined) {
-      heart.become('idle');
-      this.#misses += 1;
-      return backoffMs(this.#misses, config.idlePollMs, Math.random());
+      heartbeat.become('idle');
+      this.#emptyReceives += 1;
+      return backoffMs(this.#emptyReceives, config.idlePollMs, Math.random());
     }
-    this.#misses = 0;
-    const lease = this.#lease(message, requestedAtMs);
+    this.#emptyReceives = 0;
+    const lease = this.#openLease(message, requestedAtMs);
     metrics.busy.set(1);
-    heart.become('busy');
+    heartbeat.become('busy');
     try {
-      await this.#deliver(message, lease);
+      await this.#handle(message, lease);
     } finally {
       this.#remember(message);
       lease.leave();
@@ -58,13 +62,13 @@ export class WorkerLoop {
     return 0;
   }
 
-  #lease(message: ReceivedMessage, requestedAtMs: number): Lease {
-    const { config, batches, clock, log, metrics } = this.#parts;
+  #openLease(message: ReceivedMessage, requestedAtMs: number): Lease {
+    const { batches, clock, log, metrics } = this.#services;
     return new Lease({
       queue: batches,
       message,
       requestedAtMs,
-      timing: config,
+      timing: this.#options.config,
       clock,
       log,
       listener: {
@@ -75,30 +79,28 @@ export class WorkerLoop {
     });
   }
 
-  /** A lease may be lost with a frame's number saved. Whoever gets the message again is to know that nobody died of it. */
+  /**
+   * A lease can be lost while a frame number is saved in the message. If this worker receives the message again, it knows that
+   * the frame did not kill it.
+   */
   #remember({ messageId, dequeueCount }: ReceivedMessage): void {
-    this.#livedThrough.delete(messageId);
-    this.#livedThrough.set(messageId, dequeueCount);
-    const [oldest] = this.#livedThrough.keys();
-    if (this.#livedThrough.size > REMEMBERED_MAX && oldest !== undefined) this.#livedThrough.delete(oldest);
+    this.#survivedDeliveries.delete(messageId);
+    this.#survivedDeliveries.set(messageId, dequeueCount);
+    const [oldest] = this.#survivedDeliveries.keys();
+    if (this.#survivedDeliveries.size > REMEMBERED_MAX && oldest !== undefined)
+      this.#survivedDeliveries.delete(oldest);
   }
 
-  async #deliver(message: ReceivedMessage, lease: Lease): Promise<void> {
+  async #handle(message: ReceivedMessage, lease: Lease): Promise<void> {
     const decoded = decodeMessage(message.text, batchMessage);
     switch (decoded.kind) {
-      case 'valid':
-        await workBatch(
-          {
-            message,
-            lease,
-            batch: decoded.message,
-            livedThrough: this.#livedThrough.get(message.messageId),
-          },
-          this.#parts,
-        );
+      case 'valid': {
+        const survivedDelivery = this.#survivedDeliveries.get(message.messageId);
+        await workBatch({ message, lease, batch: decoded.message, survivedDelivery }, this.#services);
         return;
+      }
       case 'malformed':
-        await this.#putAside(message, lease, { reason: 'malformed', why: decoded.reason });
+        await this.#reject(message, lease, { reason: 'malformed', why: decoded.reason });
         return;
       case 'newer':
         await this.#leaveForNewer(message, lease, decoded.version);
@@ -107,28 +109,24 @@ export class WorkerLoop {
   }
 
   async #leaveForNewer(message: ReceivedMessage, lease: Lease, version: number): Promise<void> {
-    const { heart, log, metrics } = this.#parts;
+    const { heartbeat, log, metrics } = this.#services;
     const { messageId, text, dequeueCount } = message;
-    heart.isTooOld();
+    heartbeat.reportTooOld();
     if (dequeueCount > NEWER_DELIVERIES_MAX) {
-      const why = `it is of version ${version}, and no worker that new has come in ${dequeueCount} deliveries`;
-      await this.#putAside(message, lease, { reason: 'too-new', why });
+      const why = `message version ${version} is newer than every worker that received it in ${dequeueCount} deliveries`;
+      await this.#reject(message, lease, { reason: 'too-new', why });
       return;
     }
     metrics.batches.inc({ settled: 'release' });
-    log.warn({ messageId, version }, 'message is of a newer version');
+    log.warn({ messageId, version }, 'message has a newer version');
     await lease.release({ text, delaySeconds: NEWER_DELAY_SECONDS });
   }
 
-  async #putAside(
-    message: ReceivedMessage,
-    lease: Lease,
-    why: { readonly reason: 'malformed' | 'too-new'; readonly why: string },
-  ): Promise<void> {
-    const { log, metrics } = this.#parts;
+  async #reject(message: ReceivedMessage, lease: Lease, rejection: RejectReason): Promise<void> {
+    const { log, metrics } = this.#services;
     metrics.batches.inc({ settled: 'poison' });
-    log.warn({ messageId: message.messageId, ...why }, 'message is put aside');
-    await poisonMessage(message, why, this.#parts);
+    log.warn({ messageId: message.messageId, ...rejection }, 'message moved to poison queue');
+    await poisonRejectedMessage(message, rejection, this.#services);
     await lease.complete();
   }
 }

@@ -1,26 +1,27 @@
 /**
  * Which frames the engine runs next in a delivery, and what its deaths prove. PURE.
  *
- *   all together ──▶ the engine dies ──▶ what it was computing is suspect; the others go on together
- *        └──────────▶ nothing is left but suspects ──▶ one by one, each saved in the message before it is tried
- *   alone, the engine dies of it twice ──▶ the frame is given up
+ *   all together ──▶ the engine dies ──▶ frames in native code become suspects; the others go on together
+ *        └─────────▶ only suspects are left ──▶ one by one, each saved in the message before it runs
+ *   alone, the engine dies twice ──▶ the frame is blamed and not tried again
  *
- * A frame is blamed on evidence only: that it was one of several, or that it was waiting for storage, proves nothing.
+ * Only a death of an engine that ran a frame alone counts against that frame. Being one of several, or waiting for storage,
+ * proves nothing.
  */
 
-/** An engine that dies so often without computing anything cannot run the batch at all. */
+/** An engine that dies so often with no frame in native code cannot run the batch at all. */
 const UNEXPLAINED_DEATHS_MAX = 3;
-/** Deaths in one delivery: then others may have a go at what is left, and the job hears of what has failed. */
+/** Deaths in one delivery. Beyond this, the batch is released, so that the job learns what has failed and others may try. */
 const DEATHS_MAX = 12;
-/** Deaths of it alone that prove a frame's guilt. */
+/** Deaths with a single frame in native code that prove the frame is the cause. */
 const PROOF_DEATHS = 2;
 
-export interface Pursuit {
+export interface RunPlan {
   /** Neither stored nor failed yet, ascending. */
   readonly open: readonly number[];
-  /** Frames of those that are tried alone, in this order. */
+  /** The open frames that run alone, in this order. */
   readonly suspects: readonly number[];
-  /** Deaths of engines that computed nothing but this frame. */
+  /** Engine deaths with nothing but this frame in native code. */
   readonly deathsOf: ReadonlyMap<number, number>;
   readonly deaths: number;
   readonly unexplainedDeaths: number;
@@ -29,25 +30,19 @@ export interface Pursuit {
 export type NextRun =
   | { readonly kind: 'together'; readonly frames: readonly number[] }
   | { readonly kind: 'alone'; readonly frameIndex: number }
-  /** Proven: it is not tried again. */
+  /** The frame is proven to kill the engine. */
   | { readonly kind: 'blame'; readonly frameIndex: number; readonly deaths: number }
   | { readonly kind: 'give-up' }
   | { readonly kind: 'done' };
 
-export function beginPursuit(frames: readonly number[], suspects: readonly number[] = []): Pursuit {
-  return {
-    open: frames,
-    suspects,
-    deathsOf: new Map(),
-    deaths: 0,
-    unexplainedDeaths: 0,
-  };
+export function planRuns(frames: readonly number[], suspects: readonly number[] = []): RunPlan {
+  return { open: frames, suspects, deathsOf: new Map(), deaths: 0, unexplainedDeaths: 0 };
 }
 
-export function nextRun({ open, suspects, deathsOf, deaths, unexplainedDeaths }: Pursuit): NextRun {
+export function nextRun({ open, suspects, deathsOf, deaths, unexplainedDeaths }: RunPlan): NextRun {
   for (const frameIndex of open) {
-    const own = deathsOf.get(frameIndex) ?? 0;
-    if (own >= PROOF_DEATHS) return { kind: 'blame', frameIndex, deaths: own };
+    const ownDeaths = deathsOf.get(frameIndex) ?? 0;
+    if (ownDeaths >= PROOF_DEATHS) return { kind: 'blame', frameIndex, deaths: ownDeaths };
   }
   if (open.length === 0) return { kind: 'done' };
   if (deaths >= DEATHS_MAX || unexplainedDeaths >= UNEXPLAINED_DEATHS_MAX) return { kind: 'give-up' };
@@ -57,21 +52,21 @@ export function nextRun({ open, suspects, deathsOf, deaths, unexplainedDeaths }:
   return frameIndex === undefined ? { kind: 'done' } : { kind: 'alone', frameIndex };
 }
 
-/** Frames that were stored, failed or blamed since are no concern any more. */
-export function resolve(pursuit: Pursuit, isOpen: (frameIndex: number) => boolean): Pursuit {
-  return { ...pursuit, open: pursuit.open.filter(isOpen), suspects: pursuit.suspects.filter(isOpen) };
+/** Drops frames that have been stored, have failed, or were blamed. */
+export function keepOpen(plan: RunPlan, isOpen: (frameIndex: number) => boolean): RunPlan {
+  return { ...plan, open: plan.open.filter(isOpen), suspects: plan.suspects.filter(isOpen) };
 }
 
-/** What a death of the engine proves. `computing` are the frames that native code was working on and that are still open. */
-export function afterDeath(pursuit: Pursuit, computing: readonly number[]): Pursuit {
-  const { suspects, deathsOf, deaths, unexplainedDeaths } = pursuit;
-  const counted = { ...pursuit, deaths: deaths + 1 };
+/** Counts an engine death. `computing` are the open frames that native code was working on. */
+export function afterDeath(plan: RunPlan, computing: readonly number[]): RunPlan {
+  const { suspects, deathsOf, deaths, unexplainedDeaths } = plan;
+  const counted = { ...plan, deaths: deaths + 1 };
   const [only, ...others] = computing;
   if (only === undefined) return { ...counted, unexplainedDeaths: unexplainedDeaths + 1 };
-  const fresh = computing.filter((frameIndex) => !suspects.includes(frameIndex));
+  const newSuspects = computing.filter((frameIndex) => !suspects.includes(frameIndex));
   return {
     ...counted,
-    suspects: [...suspects, ...fresh],
+    suspects: [...suspects, ...newSuspects],
     deathsOf: others.length > 0 ? deathsOf : new Map(deathsOf).set(only, (deathsOf.get(only) ?? 0) + 1),
   };
 }

@@ -1,11 +1,13 @@
 /**
- * What goes to the poison queue: an entry for each reason that frames of a delivery were given up for, or for a message that is
- * no batch. Copied first, then told, then deleted by the caller: twice is better than never, and the id makes the second
- * harmless.
+ * Entries on the poison queue: one for each reason that frames of a delivery are given up, and one for a message that no worker
+ * can process.
+ *
+ * The entry is sent before the caller reports the failure and deletes the message. A worker that dies in between causes a second
+ * entry with the same id, which readers treat as the same failure.
  */
-import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import type { ReceivedMessage, WorkQueue } from '../../shared/azure/work-queue.ts';
+import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
 import { poisonBodyBlob } from '../../shared/contract/blob-names.ts';
+import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { MESSAGE_JSON_BYTES_MAX } from '../../shared/contract/limits.ts';
 import {
   type BatchMessage,
@@ -16,42 +18,38 @@ import {
   encodeMessage,
 } from '../../shared/contract/messages.ts';
 import { toRanges } from '../../shared/contract/ranges.ts';
-import type { Clock } from '../../shared/runtime/clock.ts';
-import type { WorkerMetrics } from '../metrics.ts';
-import type { GivenUp } from './settle.ts';
+import type { DeliveryServices } from './services.ts';
 
-/** Room for everything but the body. A body's characters may each take six when JSON has escaped them. */
+/** For everything but the body. */
 const ENTRY_BYTES_MAX = 16 * 1024;
+/** JSON may need six bytes for a character of the body. */
 const BODY_JSON_BYTES_MAX = MESSAGE_JSON_BYTES_MAX - ENTRY_BYTES_MAX;
 
-export interface PoisonParts {
-  readonly poison: WorkQueue;
-  readonly blobs: BlobStore;
-  readonly workerId: string;
-  readonly clock: Clock;
-  readonly metrics: WorkerMetrics;
+export interface RejectReason {
+  readonly reason: Extract<PoisonReason, 'malformed' | 'too-new'>;
+  /** For people. */
+  readonly why: string;
 }
 
-type Entry = Pick<PoisonMessage, 'reason' | 'message' | 'batch' | 'attempts'>;
-
-/** A message that is no batch, or is for a release that never came. */
-export async function poisonMessage(
+/** Sends an entry for a message that is malformed, or whose version is too new for every worker. */
+export async function poisonRejectedMessage(
   message: ReceivedMessage,
-  { reason, why }: { readonly reason: Extract<PoisonReason, 'malformed' | 'too-new'>; readonly why: string },
-  parts: PoisonParts,
+  { reason, why }: RejectReason,
+  services: DeliveryServices,
 ): Promise<void> {
-  await put(message, { reason, message: cutText(why), batch: null, attempts: 0 }, parts);
+  await send(message, { reason, message: cutText(why), batch: null, attempts: 0 }, services);
 }
 
-/** Frames that are given up, an entry for each reason. */
+/** Sends an entry for each reason in `failed`. */
 export async function poisonFrames(
   message: ReceivedMessage,
-  { batch, givenUp }: { readonly batch: BatchMessage; readonly givenUp: readonly GivenUp[] },
-  parts: PoisonParts,
+  batch: BatchMessage,
+  failed: readonly FailedFrame[],
+  services: DeliveryServices,
 ): Promise<void> {
   const { jobId, batchIndex, model } = batch;
-  for (const [reason, frames] of Map.groupBy(givenUp, ({ kind }) => kind)) {
-    await put(
+  for (const [reason, frames] of Map.groupBy(failed, ({ kind }) => kind)) {
+    await send(
       message,
       {
         reason,
@@ -59,13 +57,16 @@ export async function poisonFrames(
         batch: { jobId, batchIndex, model, frames: toRanges(frames.map(({ frameIndex }) => frameIndex)) },
         attempts: Math.max(...frames.map(({ attempts }) => attempts)),
       },
-      parts,
+      services,
     );
   }
 }
 
-async function put(message: ReceivedMessage, entry: Entry, parts: PoisonParts): Promise<void> {
-  const { poison, blobs, workerId, clock, metrics } = parts;
+async function send(
+  message: ReceivedMessage,
+  entry: Pick<PoisonMessage, 'reason' | 'message' | 'batch' | 'attempts'>,
+  { poison, blobs, workerId, clock, metrics }: DeliveryServices,
+): Promise<void> {
   const id = `${message.messageId}-${entry.reason}`;
   const isSpilled = Buffer.byteLength(JSON.stringify(message.text)) > BODY_JSON_BYTES_MAX;
   if (isSpilled) await blobs.put('logs', poisonBodyBlob(id), message.text, { contentType: 'text/plain' });

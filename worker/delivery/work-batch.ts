@@ -1,178 +1,190 @@
 /**
- * One delivery of a valid batch: what is in storage already, what earlier deliveries came to, the run of the rest, and the end,
- * which is exactly one of four ways, chosen by `settle` and applied in `conclude`.
+ * One delivery of a valid batch: list what storage has, run the open frames on the engine, settle.
+ *
+ * An engine that crashes, hangs or runs out of memory is started again, with the lease held throughout. `history` and `next-run`
+ * decide what to run; `settle-batch` ends the delivery in exactly one of four ways.
  */
 import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
-import { type BatchMessage, cutText, encodeMessage } from '../../shared/contract/messages.ts';
-import { type ConcludeParts, conclude } from './conclude.ts';
-import { type FrameTries, type Outset, outset } from './history.ts';
+import { type BatchMessage, encodeMessage } from '../../shared/contract/messages.ts';
+import { toRanges } from '../../shared/contract/ranges.ts';
+import type { RunEnd } from '../engine/engine-process.ts';
+import { type DeliveryPlan, planDelivery } from './history.ts';
 import type { Lease } from './lease.ts';
+import { type NextRun, afterDeath, keepOpen, nextRun, planRuns } from './next-run.ts';
 import { poisonFrames } from './poison.ts';
-import { report } from './report.ts';
-import { type Progress, type RunParts, noProgress, runFrames } from './run-frames.ts';
-import { type GivenUp, type Interruption, type Trouble, framesOf, unbegun } from './settle.ts';
-import { type Stock, takeStock } from './stock.ts';
+import { type DeliveryProgress, failuresOf, isOpen, newProgress, recordBlame, recordTo } from './progress.ts';
+import { type ResolvedFrames, listResolvedFrames } from './resolved-frames.ts';
+import type { DeliveryServices } from './services.ts';
+import { reportToJob, settleBatch } from './settle-batch.ts';
+import { type RunInterruption, framesOf, releaseUnstarted } from './settlement.ts';
 
-export interface WorkParts extends ConcludeParts, RunParts {}
+/** So many frames in a row that fail because of storage are no longer the fault of single frames. */
+const STORAGE_MISSES_MIN = 2;
+const STORAGE_AWAY: RunInterruption = { kind: 'storage', message: 'storage is unavailable' };
 
-export interface Received {
+export interface DeliveredBatch {
   readonly message: ReceivedMessage;
   readonly lease: Lease;
   readonly batch: BatchMessage;
-  /** The delivery of it that this worker had before, if any. */
-  readonly livedThrough: number | undefined;
+  /** The `dequeueCount` of this worker's previous delivery of the batch, if any. */
+  readonly survivedDelivery: number | undefined;
 }
 
-export async function workBatch(
-  { message, lease, batch: received, livedThrough }: Received,
-  parts: WorkParts,
-): Promise<void> {
-  const { clock, workerId, blobs, log } = parts;
+export async function workBatch(delivered: DeliveredBatch, services: DeliveryServices): Promise<void> {
+  const { message, lease, batch: received, survivedDelivery } = delivered;
+  const { clock, workerId, blobs, log } = services;
   const startedAtMs = clock.monotonicMs();
-  const stock = await takeStock(received, blobs).catch(async (error: unknown) => {
-    await releaseUnbegun({ message, lease, batch: received }, parts);
+  const resolved = await listResolvedFrames(received, blobs).catch(async (error: unknown) => {
+    await releaseWithoutListing(delivered, services);
     throw error;
   });
   const frames = framesOf(received);
-  const begin = outset({
+  const plan = planDelivery({
     history: received.history,
     dequeueCount: message.dequeueCount,
     frames,
-    resolved: new Set([...stock.scored, ...stock.failed]),
+    resolved: new Set([...resolved.scored, ...resolved.failed]),
     worker: workerId,
-    livedThrough,
+    survivedDelivery,
   });
-  const batch = { ...received, history: begin.history };
-  const progress = noProgress();
-  const failedBefore = new Set([...stock.failed, ...begin.givenUp.keys()]);
+  const batch = { ...received, history: plan.history };
+  const progress = newProgress();
+  const failedBefore = new Set([...resolved.failed, ...plan.givenUp.map(({ frameIndex }) => frameIndex)]);
 
   log.info(
     {
       jobId: batch.jobId,
       batchIndex: batch.batchIndex,
       attempt: message.dequeueCount,
-      approach: begin.approach,
+      approach: plan.approach,
       frames: frames.length,
-      found: stock.scored.size + stock.failed.size,
+      found: resolved.scored.size + resolved.failed.size,
     },
     'batch received',
   );
-  if (begin.mustSave) await lease.save(encodeMessage(batch));
-  if (lease.state === 'held') await giveUpAtOnce({ message, batch, stock, begin }, parts);
-  const open = frames.filter((frameIndex) => !stock.scored.has(frameIndex) && !failedBefore.has(frameIndex));
-  const interruption = await interruptionOf({ begin, open, batch, lease, progress }, parts);
-
-  const wallSeconds = (clock.monotonicMs() - startedAtMs) / 1000;
-  const scored = new Set([...stock.scored, ...progress.stored.keys()]);
-  await conclude(
-    {
-      message,
-      lease,
-      progress,
-      wallSeconds,
-      delivery: {
-        batch,
-        worker: workerId,
-        dequeueCount: message.dequeueCount,
-        leaseLost: lease.state === 'lost',
-        interruption,
-        failedBefore,
-        scored,
-        newlyStored: progress.stored.size,
-        troubles: troublesOf(progress),
-      },
-    },
-    parts,
+  if (plan.mustSave) await lease.save(encodeMessage(batch));
+  if (lease.state === 'held') await giveUpAtOnce(message, batch, resolved, plan, services);
+  const open = frames.filter(
+    (frameIndex) => !resolved.scored.has(frameIndex) && !failedBefore.has(frameIndex),
   );
+  let interruption: RunInterruption | null = null;
+  if (open.length > 0 && lease.state === 'held') {
+    interruption =
+      plan.approach === 'pass-on'
+        ? { kind: 'passing-on' }
+        : await runFrames({ batch, frames: open, suspects: plan.suspects, lease, progress }, services);
+  }
+
+  const delivery = {
+    batch,
+    worker: workerId,
+    dequeueCount: message.dequeueCount,
+    leaseLost: lease.state === 'lost',
+    interruption,
+    failedBefore,
+    scored: new Set([...resolved.scored, ...progress.stored.keys()]),
+    newlyStored: progress.stored.size,
+    failures: failuresOf(progress),
+  };
+  const wallSeconds = (clock.monotonicMs() - startedAtMs) / 1000;
+  await settleBatch({ message, lease, delivery, progress, wallSeconds }, services);
 }
 
-/** Storage does not say what it holds: others may try later. Whoever rests after this error is spared the next batch, too. */
-async function releaseUnbegun(
-  { message: { dequeueCount }, lease, batch }: Omit<Received, 'livedThrough'>,
-  { metrics }: WorkParts,
+/** Storage cannot list the frames: release the batch. The error that the caller throws makes this worker rest. */
+async function releaseWithoutListing(
+  { message: { dequeueCount }, lease, batch }: DeliveredBatch,
+  { metrics }: DeliveryServices,
 ): Promise<void> {
   metrics.batches.inc({ settled: 'release' });
-  const { delaySeconds, history } = unbegun({ batch, dequeueCount });
+  const { delaySeconds, history } = releaseUnstarted({ batch, dequeueCount });
   await lease.release({ text: encodeMessage({ ...batch, history }), delaySeconds });
 }
 
-async function interruptionOf(
-  {
-    begin,
-    open,
-    batch,
-    lease,
-    progress,
-  }: {
-    readonly begin: Outset;
-    readonly open: readonly number[];
-    readonly batch: BatchMessage;
-    readonly lease: Lease;
-    readonly progress: Progress;
-  },
-  parts: WorkParts,
-): Promise<Interruption | null> {
-  if (open.length === 0 || lease.state !== 'held') return null;
-  if (begin.approach === 'pass-on') return { kind: 'passing-on' };
-  const { history, suspects } = begin;
-  return runFrames({ batch, history, frames: open, suspects, lease, progress }, parts);
-}
-
-/** Frames that are given up without another try are told before anything else may kill this worker too. */
+/** Reports frames that are given up without another attempt, before anything else can kill this worker too. */
 async function giveUpAtOnce(
-  {
-    message,
-    batch,
-    stock,
-    begin,
-  }: {
-    readonly message: ReceivedMessage;
-    readonly batch: BatchMessage;
-    readonly stock: Stock;
-    readonly begin: Outset;
-  },
-  parts: WorkParts,
+  message: ReceivedMessage,
+  batch: BatchMessage,
+  { scored }: ResolvedFrames,
+  { givenUp }: DeliveryPlan,
+  services: DeliveryServices,
 ): Promise<void> {
-  if (begin.givenUp.size === 0) return;
-  const givenUp = [...begin.givenUp].map(([frameIndex, { kind, attempts }]): GivenUp => ({
-    frameIndex,
-    kind,
-    message: lastWordOf({ kind, attempts }),
-    attempts,
-  }));
-  await poisonFrames(message, { batch, givenUp }, parts);
-  await report(
-    {
-      batch,
-      worker: parts.workerId,
-      scored: stock.scored,
-      failed: givenUp,
-      givenUp,
-      run: [],
-      wallSeconds: 0,
-    },
-    parts,
-  );
+  if (givenUp.length === 0) return;
+  await poisonFrames(message, batch, givenUp, services);
+  const result = { batch, worker: services.workerId, scored, failed: givenUp, run: [], wallSeconds: 0 };
+  await reportToJob(result, givenUp, services);
 }
 
-function lastWordOf({ kind, attempts }: Pick<FrameTries, 'kind' | 'attempts'>): string {
-  return kind === 'engine'
-    ? `${attempts} workers or engines died while they tried it`
-    : `it failed ${attempts} times`;
+interface FramesToRun {
+  /** With its history as of the start of this delivery. */
+  readonly batch: BatchMessage;
+  readonly frames: readonly number[];
+  /** The frames that must run alone. */
+  readonly suspects: readonly number[];
+  readonly lease: Lease;
+  readonly progress: DeliveryProgress;
 }
 
-/** What each frame that was tried in vain is charged with. */
-function troublesOf({ failed, deathsOf, stored, lastDeath }: Progress): Trouble[] {
-  const own = [...failed.values()].map(({ frameIndex, kind, message }) => ({
-    frameIndex,
-    kind,
-    message: cutText(message),
-    times: kind === 'engine' ? (deathsOf.get(frameIndex) ?? 1) : 1,
-  }));
-  const suspected = [...deathsOf]
-    .filter(([frameIndex]) => !failed.has(frameIndex) && !stored.has(frameIndex))
-    .map(([frameIndex, times]): Trouble => {
-      return { frameIndex, kind: 'engine', message: cutText(lastDeath ?? 'the engine died of it'), times };
+/** Runs frames until each is stored or has failed. Returns why it ended earlier, or null. Writes `progress` as frames end. */
+async function runFrames(work: FramesToRun, services: DeliveryServices): Promise<RunInterruption | null> {
+  const { batch, lease, progress } = work;
+  const { engine, framesInFlight, log, metrics, signal } = services;
+  const { jobId, batchIndex, model, parameters } = batch;
+  // Storage is away once everything in flight has failed because of it and nothing was stored: the rest need not be tried.
+  const away = new AbortController();
+  const listener = recordTo(progress, metrics, () => {
+    if (progress.storageMisses >= Math.max(STORAGE_MISSES_MIN, framesInFlight)) away.abort();
+  });
+  const discard = AbortSignal.any([lease.signal, away.signal]);
+  const run = (frames: readonly number[], atOnce: number): Promise<RunEnd> =>
+    engine.run({ jobId, frames: toRanges(frames), framesInFlight: atOnce, model, parameters }, listener, {
+      stop: signal,
+      discard,
     });
-  return [...own, ...suspected];
+  const mustStop = (): boolean => signal.aborted || away.signal.aborted || lease.state !== 'held';
+  const isStillOpen = (frameIndex: number): boolean => isOpen(progress, frameIndex);
+
+  let plan = planRuns(work.frames, work.suspects);
+  for (;;) {
+    plan = keepOpen(plan, isStillOpen);
+    for (const [frameIndex, deaths] of plan.deathsOf) progress.deathsOf.set(frameIndex, deaths);
+    if (signal.aborted) return plan.open.length > 0 ? { kind: 'draining' } : null;
+    if (lease.state !== 'held') return null;
+    if (away.signal.aborted) return STORAGE_AWAY;
+
+    const next = nextRun(plan);
+    if (next.kind === 'done') return progress.storageMisses >= STORAGE_MISSES_MIN ? STORAGE_AWAY : null;
+    if (next.kind === 'give-up')
+      return { kind: 'engine', message: progress.lastDeath ?? 'the engine cannot run this batch' };
+    if (next.kind === 'blame') {
+      recordBlame(progress, next.frameIndex, next.deaths);
+      continue;
+    }
+    if (next.kind === 'alone') {
+      if (!(await lease.save(textWith(batch, next.frameIndex))))
+        return lease.state === 'held' ? { kind: 'storage', message: 'the lease could not be renewed' } : null;
+      log.info({ jobId, batchIndex, frame: next.frameIndex }, 'trying frame alone');
+    }
+    const tried = framesIn(next);
+    const end = await run(tried, next.kind === 'alone' ? 1 : framesInFlight);
+    if (next.kind === 'alone') lease.note(textWith(batch, null));
+
+    if (end.kind === 'refused') return { ...end.refusal };
+    if (mustStop()) continue;
+    if (end.kind === 'died') {
+      progress.lastDeath = end.message;
+      plan = afterDeath(plan, end.computing.filter(isStillOpen));
+      log.warn({ jobId, batchIndex, suspects: plan.suspects, why: end.message }, 'engine died during batch');
+    } else if (tried.some(isStillOpen)) {
+      return { kind: 'engine', message: 'the engine ended its run without reporting every frame' };
+    }
+  }
+}
+
+function framesIn(next: Extract<NextRun, { kind: 'together' | 'alone' }>): readonly number[] {
+  return next.kind === 'alone' ? [next.frameIndex] : next.frames;
+}
+
+/** The message as it stands while a frame runs alone: if this worker dies, the next one knows which frame it was. */
+function textWith(batch: BatchMessage, carefulFrame: number | null): string {
+  return encodeMessage({ ...batch, history: { ...batch.history, carefulFrame } });
 }

@@ -1,10 +1,10 @@
 /**
- * The worker's hold on its engine: starts it, gives it one batch at a time, hears of every frame, notices when it hangs, and
- * survives its death.
+ * The worker's side of its engine: starts the process, runs one batch at a time, receives a report for each frame, kills the
+ * process if it hangs, and survives its death.
  *
  * stopped  no process; the next run starts one
- * ready    waits for a run
- * running  has a run; its end is told exactly once: by `ended`, or by the death of the process
+ * ready    the process waits for a run
+ * running  the process has a run, which ends exactly once: by `ended`, or by the death of the process
  */
 import type { ChildProcess } from 'node:child_process';
 
@@ -13,24 +13,25 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { EngineWatch, type EngineWatchLimits } from './engine-watch.ts';
-import type { FrameFailed, FrameStored, FromEngine, Refusal, RunRequest, ToEngine } from './protocol.ts';
+import type { FailedAttempt, FromEngine, RunRefusal, RunRequest, StoredFrame, ToEngine } from './protocol.ts';
 
 const STOP_GRACE_MS = 1_000;
-/** An engine that was asked to stop has so long to finish the frames in flight. */
+/** How long an engine has to finish the frames in flight after it is asked to stop its run. */
 const STOP_RUN_MS = 4_000;
-const HEAR_OUT_MS = 500;
+/** How long to wait for reports that the process sent before it died. */
+const LAST_REPORTS_MS = 500;
 
 export interface RunListener {
-  stored(frame: FrameStored): void;
-  failed(frame: FrameFailed): void;
+  stored(frame: StoredFrame): void;
+  failed(frame: FailedAttempt): void;
 }
 
 export type RunEnd =
-  /** The engine reported every frame it was to run, or was asked to stop. */
+  /** The engine reported every frame, or was asked to stop. */
   | { readonly kind: 'ended' }
   /** The engine could not run the batch at all. */
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** The process died, or hung and was killed; `computing` are the frames that native code was working on. */
+  | { readonly kind: 'refused'; readonly refusal: RunRefusal }
+  /** The process died or was killed. `computing` are the frames that native code was working on. */
   | { readonly kind: 'died'; readonly message: string; readonly computing: readonly number[] };
 
 interface Run {
@@ -39,54 +40,54 @@ interface Run {
   readonly end: (end: RunEnd) => void;
 }
 
-export interface EngineParts {
-  /** The engine's own: it is started with nothing else. */
+export interface EngineOptions {
+  /** The process gets this environment and nothing else. */
   readonly environment: Environment;
   readonly programPath: string;
   readonly limits: EngineWatchLimits;
   readonly clock: Clock;
   readonly log: Log;
-  /** A process died, or had to be killed, that was not asked to stop. */
+  /** Called when a process dies or is killed without having been asked to end. */
   readonly onDeath: (how: 'died' | 'stuck') => void;
-  /** A model is in force, on this execution provider. */
+  /** Called when a model is loaded, on this execution provider. */
   readonly onLoaded: (executionProvider: string) => void;
 }
 
 export class EngineProcess {
-  readonly #parts: EngineParts;
+  readonly #options: EngineOptions;
   readonly #recentMs: number[] = [];
   #child: ChildProcess | undefined;
   #isStopping = false;
   #killedFor: string | undefined;
   #run: Run | undefined;
-  /** The provider in force, once the engine has said it. */
+  /** The execution provider in use; null until a model is loaded. */
   executionProvider: string | null = null;
 
-  constructor(parts: EngineParts) {
-    this.#parts = parts;
+  constructor(options: EngineOptions) {
+    this.#options = options;
   }
 
   get pid(): number | undefined {
     return this.#child?.pid;
   }
 
-  /** Starts the process where there is none: so that the first batch finds it warm. */
+  /** Starts the process if there is none. Called early, so that the first batch does not wait for it. */
   start(): void {
     if (this.#child !== undefined) return;
-    const { programPath, environment, log } = this.#parts;
+    const { programPath, environment, log } = this.#options;
     const child = spawnNode(programPath, [], { env: { ...environment } });
     this.#child = child;
     this.#killedFor = undefined;
-    child.on('message', (message: FromEngine) => this.#hear(message));
+    child.on('message', (message: FromEngine) => this.#receive(message));
     child.on('error', (error) => log.error({ error }, 'engine process failed'));
     void waitForExit(child).then(async ({ status, signal }) => {
-      await this.#heardOut(child);
-      this.#died(child, signal ?? `exit status ${status}`);
+      await this.#lastReports(child);
+      this.#onExit(child, signal ?? `exit status ${status}`);
     });
     log.info({ pid: child.pid }, 'engine started');
   }
 
-  /** Runs frames; one run at a time. Aborting `stop` ends it early, aborting `discard` without writing anything more. */
+  /** Runs frames, one run at a time. Abort `stop` to end the run early, or `discard` to end it without writing anything more. */
   async run(
     request: RunRequest,
     listener: RunListener,
@@ -95,7 +96,7 @@ export class EngineProcess {
     if (this.#run !== undefined) throw new TypeError('expected one run at a time');
     this.start();
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
-    const { clock, limits } = this.#parts;
+    const { clock, limits } = this.#options;
     using watch = new EngineWatch({
       clock,
       limits,
@@ -103,9 +104,9 @@ export class EngineProcess {
       onStuck: (why) => this.#kill(`it was stuck: ${why}`),
     });
     this.#run = { listener, watch, end: resolve };
-    this.#say({ type: 'run', request });
-    using _stopping = this.#stopRunWhen(stop, { discard: false });
-    using _discarding = this.#stopRunWhen(discard, { discard: true });
+    this.#send({ type: 'run', request });
+    using _stopping = this.#stopRunOn(stop, { discard: false });
+    using _discarding = this.#stopRunOn(discard, { discard: true });
     try {
       return await promise;
     } finally {
@@ -119,19 +120,19 @@ export class EngineProcess {
     if (child !== undefined) await stopChild(child, { graceMs: STOP_GRACE_MS });
   }
 
-  /** Asks the engine to end its run; one that does not in time is killed: the machine may go at any moment. */
-  #stopRunWhen(asked: AbortSignal, { discard }: { readonly discard: boolean }): Disposable {
-    let pull: NodeJS.Timeout | undefined;
-    const onAsked = (): void => {
-      this.#say({ type: 'stop', discard });
-      pull = setTimeout(() => this.#kill('it did not stop in time'), STOP_RUN_MS);
+  /** On abort, asks the engine to end its run, and kills it if it takes too long: the machine may go at any moment. */
+  #stopRunOn(signal: AbortSignal, { discard }: { readonly discard: boolean }): Disposable {
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = (): void => {
+      this.#send({ type: 'stop', discard });
+      timer = setTimeout(() => this.#kill('it did not stop in time'), STOP_RUN_MS);
     };
-    if (asked.aborted) onAsked();
-    else asked.addEventListener('abort', onAsked, { once: true });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
     return {
       [Symbol.dispose]: () => {
-        clearTimeout(pull);
-        asked.removeEventListener('abort', onAsked);
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
       },
     };
   }
@@ -141,16 +142,16 @@ export class EngineProcess {
     this.#child?.kill('SIGKILL');
   }
 
-  #say(message: ToEngine): void {
+  #send(message: ToEngine): void {
     if (this.#child?.connected === true) this.#child.send(message, () => undefined);
   }
 
-  #hear(message: FromEngine): void {
+  #receive(message: FromEngine): void {
     const run = this.#run;
     switch (message.type) {
       case 'loaded':
         this.executionProvider = message.executionProvider;
-        this.#parts.onLoaded(message.executionProvider);
+        this.#options.onLoaded(message.executionProvider);
         run?.watch.loaded();
         break;
       case 'computing':
@@ -175,22 +176,25 @@ export class EngineProcess {
     }
   }
 
-  /** What a process said before it died may come after the news of its death. */
-  async #heardOut(child: ChildProcess): Promise<void> {
+  /** Reports that a process sent before it died may arrive after its exit event. */
+  async #lastReports(child: ChildProcess): Promise<void> {
     if (!child.connected) return;
     const disconnected = new Promise<void>((resolve) => child.once('disconnect', resolve));
-    await Promise.race([disconnected, this.#parts.clock.sleep(HEAR_OUT_MS)]);
+    await Promise.race([disconnected, this.#options.clock.sleep(LAST_REPORTS_MS)]);
   }
 
-  #died(child: ChildProcess, how: string): void {
+  #onExit(child: ChildProcess, how: string): void {
     if (this.#child !== child) return;
-    const { log, onDeath } = this.#parts;
+    const { log, onDeath } = this.#options;
     this.#child = undefined;
     this.executionProvider = null;
-    const why = this.#killedFor ?? `it ended by itself: ${how}`;
+    const why =
+      this.#killedFor === undefined
+        ? `the engine ${this.#isStopping ? 'stopped' : 'died'}: ${how}`
+        : `the engine was killed: ${this.#killedFor}`;
     const computing = this.#run?.watch.computing ?? [];
     log[this.#isStopping ? 'info' : 'warn']({ pid: child.pid, why, computing }, 'engine ended');
     if (!this.#isStopping) onDeath(this.#killedFor === undefined ? 'died' : 'stuck');
-    this.#run?.end({ kind: 'died', message: `the engine died: ${why}`, computing });
+    this.#run?.end({ kind: 'died', message: why, computing });
   }
 }

@@ -1,19 +1,19 @@
 /**
- * Notices an engine that hangs. It is told what the engine says of its frames, and calls `onStuck` once when too much time has
- * gone by without a sign of life:
+ * Detects an engine that hangs. It follows the engine's reports about frames and calls `onStuck` once if there is no progress
+ * within a bound that depends on what the engine is doing:
  *
- * loading    a model may take minutes to be built for a device: its own bound
- * computing  native code works on frames and none has come out of it: max(60 s, 10 × the 95th percentile of what they took)
- * otherwise  only storage is waited for, whose calls end by themselves: well beyond their longest
+ * loading    a device may need minutes to build a model: a bound of its own
+ * computing  native code has frames: max(60 s, 10 × the 95th percentile of the times that frames took)
+ * otherwise  the engine waits for storage, whose calls have a time-out: well beyond the longest call
  */
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 
-/** Frames whose time in native code is remembered. */
-const REMEMBERED = 200;
+/** Frames whose time in native code is kept. */
+const RECENT_MAX = 200;
 const PERCENTILE = 0.95;
 const TIMES_PERCENTILE = 10;
-/** A frame makes two calls to storage. */
+/** A frame needs two calls to storage. */
 const STORAGE_MS = 2 * PATIENT.callTimeoutMs + 30_000;
 
 export interface EngineWatchLimits {
@@ -21,43 +21,45 @@ export interface EngineWatchLimits {
   readonly loadMs: number;
 }
 
+export interface EngineWatchOptions {
+  readonly clock: Clock;
+  readonly limits: EngineWatchLimits;
+  /** Times of recent frames in native code. Kept by the caller across the runs of an engine; written here. */
+  readonly recentMs: number[];
+  readonly onStuck: (why: string) => void;
+}
+
 export class EngineWatch implements Disposable {
   readonly #clock: Clock;
   readonly #limits: EngineWatchLimits;
   readonly #recentMs: number[];
   readonly #onStuck: (why: string) => void;
-  /** Since when each frame is in native code. */
+  /** When native code started on each frame, in monotonic ms. */
   readonly #computing = new Map<number, number>();
   #isLoading = true;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `recentMs` is the memory of one engine's runs: kept by the caller, written here. */
-  constructor(parts: {
-    readonly clock: Clock;
-    readonly limits: EngineWatchLimits;
-    readonly recentMs: number[];
-    readonly onStuck: (why: string) => void;
-  }) {
-    this.#clock = parts.clock;
-    this.#limits = parts.limits;
-    this.#recentMs = parts.recentMs;
-    this.#onStuck = parts.onStuck;
-    this.#wait();
+  constructor(options: EngineWatchOptions) {
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+    this.#recentMs = options.recentMs;
+    this.#onStuck = options.onStuck;
+    this.#restartTimer();
   }
 
-  /** Frames that native code is working on, the longest first. */
+  /** Frames that native code is working on, oldest first. */
   get computing(): readonly number[] {
     return [...this.#computing.keys()];
   }
 
   loaded(): void {
     this.#isLoading = false;
-    this.#wait();
+    this.#restartTimer();
   }
 
   frameComputing(frameIndex: number): void {
     this.#computing.set(frameIndex, this.#clock.monotonicMs());
-    if (this.#computing.size === 1) this.#wait();
+    if (this.#computing.size === 1) this.#restartTimer();
   }
 
   frameComputed(frameIndex: number): void {
@@ -65,25 +67,25 @@ export class EngineWatch implements Disposable {
     if (sinceMs === undefined) return;
     this.#computing.delete(frameIndex);
     this.#recentMs.push(this.#clock.monotonicMs() - sinceMs);
-    if (this.#recentMs.length > REMEMBERED) this.#recentMs.shift();
-    this.#wait();
+    if (this.#recentMs.length > RECENT_MAX) this.#recentMs.shift();
+    this.#restartTimer();
   }
 
-  /** Stored or failed: any sign of life will do. */
+  /** Call it when a frame is stored or has failed. */
   frameEnded(frameIndex: number): void {
     this.frameComputed(frameIndex);
-    this.#wait();
+    this.#restartTimer();
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
   }
 
-  #wait(): void {
+  #restartTimer(): void {
     clearTimeout(this.#timer);
-    const [boundMs, doing] = this.#bound();
+    const [boundMs, activity] = this.#bound();
     this.#timer = setTimeout(() => {
-      this.#onStuck(`${doing} for ${Math.round(boundMs / 1000)} s without a sign of life`);
+      this.#onStuck(`${activity} for ${Math.round(boundMs / 1000)} s without progress`);
     }, boundMs);
   }
 
@@ -95,7 +97,7 @@ export class EngineWatch implements Disposable {
   }
 }
 
-/** The smallest value that so large a share of the values do not exceed; 0 where there are none. */
+/** The smallest value that the given share of the values does not exceed; 0 if there are no values. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;

@@ -1,8 +1,8 @@
 /**
- * Which execution provider this worker's engine shall use: the first of those allowed that works here.
+ * Chooses the execution provider for this worker's engine: the first allowed one that works on this machine.
  *
- * Each is tried in a process of its own (`engine/probe.ts`), because a library that is missing, or the wrong one, may take a
- * process down. The CPU is one of them: it takes the place of a GPU only where it is allowed. Loads nothing native itself.
+ * Each is tested in a process of its own (`engine/probe.ts`), because a missing or wrong library may crash the process. The CPU is
+ * a provider like any other: it replaces a GPU only if it is listed. This file loads nothing native itself.
  */
 import { fileURLToPath } from 'node:url';
 
@@ -16,51 +16,46 @@ export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
 
 const PROBE_PROGRAM = fileURLToPath(new URL('./probe.ts', import.meta.url));
 
-/** Loading CUDA and waking a GPU takes seconds, on a cold disk tens of them; TensorRT builds kernels besides. */
+/** Loading CUDA and waking a GPU takes seconds, or tens of seconds from a cold disk. TensorRT also builds kernels. */
 const PROBE_TIMEOUT_MS = 60_000;
 const TENSORRT_PROBE_TIMEOUT_MS = 300_000;
 
 const GPU_HINT =
-  "For cuda and tensorrt install CUDA 12, cuDNN 9 (and TensorRT), and onnxruntime-node's CUDA binaries " +
+  'For cuda and tensorrt, install CUDA 12, cuDNN 9 and (for tensorrt) TensorRT, and the CUDA binaries of onnxruntime-node ' +
   '(node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12). ' +
-  'Or add cpu to FRAMEFLEET_EXECUTION_PROVIDERS to allow the CPU.';
-const CPU_HINT = 'Not even the CPU works: install the dependencies again (npm ci).';
+  'To allow the CPU, add cpu to FRAMEFLEET_EXECUTION_PROVIDERS.';
+const CPU_HINT = 'The CPU provider should always work. Reinstall the dependencies with npm ci.';
 
 interface ProviderRefusal {
   readonly provider: ExecutionProvider;
-  /** A sentence. */
+  /** For people. */
   readonly why: string;
 }
 
 export interface ProviderChoice {
   readonly provider: ExecutionProvider;
-  /** What was tried before it, in order. */
+  /** The providers that were tested before it and do not work, in order. */
   readonly refusals: readonly ProviderRefusal[];
 }
 
-/** Throws ENGINE_FAILED where none works, and the signal's reason when it is aborted. */
-export async function chooseExecutionProvider({
-  wanted,
-  deviceId,
-  environment,
-  log,
-  signal,
-  timeoutMs,
-  probeProgram = PROBE_PROGRAM,
-}: {
-  /** Tried in this order. */
-  readonly wanted: readonly ExecutionProvider[];
+export interface ProviderOptions {
+  /** Tested in this order. */
+  readonly allowed: readonly ExecutionProvider[];
   readonly deviceId: number;
-  /** The probes' own: they are started with nothing else. */
+  /** The probes get this environment and nothing else. */
   readonly environment: Environment;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Of each probe, in place of the provider's own. */
+  /** Of each probe. Defaults to a time-out that depends on the provider. */
   readonly timeoutMs?: number;
   readonly probeProgram?: string;
-}): Promise<ProviderChoice> {
+}
+
+/** Throws ENGINE_FAILED if none works, and the signal's reason if it is aborted. */
+export async function chooseExecutionProvider(options: ProviderOptions): Promise<ProviderChoice> {
+  const { allowed, deviceId, environment, log, signal, timeoutMs, probeProgram = PROBE_PROGRAM } = options;
   const refusals: ProviderRefusal[] = [];
-  for (const provider of wanted) {
+  for (const provider of allowed) {
     const why = await probeProvider({
       programPath: probeProgram,
       provider,
@@ -76,8 +71,12 @@ export async function chooseExecutionProvider({
     log.warn({ provider, deviceId, why }, 'execution provider refused');
     refusals.push({ provider, why });
   }
-  const tried = refusals.map(({ provider, why }) => `${provider}: ${why}`);
-  throw new PermanentError('ENGINE_FAILED', `No execution provider works here. ${tried.join('; ')}`, {
-    hint: wanted.includes('cpu') ? CPU_HINT : GPU_HINT,
-  });
+  const reasons = refusals.map(({ provider, why }) => `${provider}: ${why}`);
+  throw new PermanentError(
+    'ENGINE_FAILED',
+    `No execution provider works on this machine. ${reasons.join('; ')}`,
+    {
+      hint: allowed.includes('cpu') ? CPU_HINT : GPU_HINT,
+    },
+  );
 }

@@ -1,8 +1,8 @@
 /**
- * The thread that owns the ONNX session. `session.run` blocks the thread that calls it: here that is nobody's loss. Requests
- * wait in the thread's message queue, so the device goes from one to the next without asking the main thread.
+ * The thread that owns the ONNX session. `session.run` blocks the thread that calls it, so it has a thread of its own. Requests
+ * wait in the thread's message queue, so the device goes from one to the next without a round trip to the main thread.
  *
- * It must never be terminated inside a run (that aborts the process): to stop it, end the engine.
+ * Never terminate the thread during a run, which aborts the process. To stop it, end the engine.
  */
 import { parentPort } from 'node:worker_threads';
 
@@ -10,15 +10,15 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 import type { GraphValue } from './check-model.ts';
 import type {
+  DiagnoseRequest,
   InferAnswer,
   InferRequest,
   InferenceAnswer,
   InferenceRequest,
-  JudgeRequest,
-  Judgement,
   LoadAnswer,
+  LoadDiagnosis,
   LoadRequest,
-} from './inference-protocol.ts';
+} from './inference.ts';
 import { PROBE_MODEL } from './probe-model.ts';
 import { providerOption } from './provider-option.ts';
 
@@ -26,7 +26,7 @@ if (parentPort === null) throw new TypeError('expected to run as a worker thread
 const port = parentPort;
 let session: InferenceSession | undefined;
 
-/** Requests are served strictly one after the other. */
+/** Requests are served strictly in order. */
 let last: Promise<void> = Promise.resolve();
 port.on('message', (request: InferenceRequest) => {
   last = last.then(() => serve(request));
@@ -36,8 +36,8 @@ async function serve(request: InferenceRequest): Promise<void> {
   try {
     if (request.type === 'load') {
       answer({ id: request.id, ok: true, answer: await load(request) });
-    } else if (request.type === 'judge') {
-      answer({ id: request.id, ok: true, answer: await judge(request) });
+    } else if (request.type === 'diagnose') {
+      answer({ id: request.id, ok: true, answer: await diagnose(request) });
     } else {
       const scored = await infer(request);
       answer({ id: request.id, ok: true, answer: scored }, [scored.pixels.buffer as ArrayBuffer]);
@@ -51,7 +51,7 @@ function answer(message: InferenceAnswer, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer);
 }
 
-/** On the first provider in the list that takes the model. */
+/** Loads the model on the first provider in the list that accepts it. */
 async function load(request: LoadRequest): Promise<LoadAnswer> {
   const { executionProviders } = request;
   await session?.release();
@@ -70,7 +70,7 @@ async function load(request: LoadRequest): Promise<LoadAnswer> {
   throw new Error(refusals.join('; '));
 }
 
-async function judge(request: JudgeRequest): Promise<Judgement> {
+async function diagnose(request: DiagnoseRequest): Promise<LoadDiagnosis> {
   return {
     cpuRefusal: await refusalOn('cpu', request.modelPath, request),
     isRuntimeSound:
@@ -79,11 +79,11 @@ async function judge(request: JudgeRequest): Promise<Judgement> {
   };
 }
 
-/** Why a provider does not take a model; null where it does. */
+/** Why a provider does not load a model; null if it does. */
 async function refusalOn(
   provider: string,
   model: string | Uint8Array,
-  request: JudgeRequest,
+  request: DiagnoseRequest,
 ): Promise<string | null> {
   try {
     const options = optionsFor(provider, request);
@@ -116,10 +116,10 @@ function optionsFor(
 function graphValue(value: InferenceSession.ValueMetadata): GraphValue {
   return value.isTensor
     ? { name: value.name, type: value.type, shape: value.shape }
-    : { name: value.name, type: 'no tensor', shape: [] };
+    : { name: value.name, type: 'not a tensor', shape: [] };
 }
 
-/** Without the path of our copy, which says nothing to the owner of the model. */
+/** Without the path of the cached copy, which means nothing to the owner of the model. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.replace(/^Load model from .*? failed:\s*/s, '');
@@ -134,7 +134,7 @@ async function infer({ input, weights, outputName }: InferRequest): Promise<Infe
   const seconds = (performance.now() - startedAt) / 1000;
   const output = outputs[outputName];
   if (output === undefined || !(output.data instanceof Uint8Array)) {
-    throw new TypeError(`expected the model to give uint8 pixels as ${outputName}`);
+    throw new TypeError(`expected uint8 pixels in the output ${outputName}`);
   }
   return { pixels: output.data, dims: output.dims, seconds };
 }

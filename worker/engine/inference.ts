@@ -1,62 +1,100 @@
 /**
- * The main thread's side of the inference thread: a promise for each request. A thread that dies takes the engine with it;
- * the worker then starts another.
+ * The main thread's side of the inference thread: a promise for each request, and the messages between the two. Pixels are
+ * transferred, never copied. If the thread dies, the engine ends and the worker starts another.
  */
 import { Worker } from 'node:worker_threads';
 
-import type {
-  InferAnswer,
-  InferRequest,
-  InferenceAnswer,
-  InferenceRequest,
-  JudgeRequest,
-  Judgement,
-  LoadAnswer,
-  LoadRequest,
-} from './inference-protocol.ts';
+import type { ModelGraph } from './check-model.ts';
+
+export interface LoadRequest {
+  readonly type: 'load';
+  readonly modelPath: string;
+  readonly executionProviders: readonly string[];
+  readonly threads: number;
+  readonly deviceId: number;
+}
+
+export interface LoadAnswer {
+  readonly executionProvider: string;
+  readonly graph: ModelGraph;
+}
+
+/** Finds out why a model did not load, with two tests that do not depend on the model's own provider. */
+export interface DiagnoseRequest extends Omit<LoadRequest, 'type'> {
+  readonly type: 'diagnose';
+}
+
+export interface LoadDiagnosis {
+  /** Why the CPU, which every machine has, does not load the model; null if it does. */
+  readonly cpuRefusal: string | null;
+  /** Whether the runtime loads a small model that is known to be good, on the requested providers. */
+  readonly isRuntimeSound: boolean;
+}
+
+export interface InferRequest {
+  readonly type: 'infer';
+  readonly input: { readonly name: string; readonly pixels: Uint8Array; readonly dims: readonly number[] };
+  /** Extra inputs of the graph: rows of weights, shape [1, length]. */
+  readonly weights: ReadonlyMap<string, Float32Array>;
+  readonly outputName: string;
+}
+
+export interface InferAnswer {
+  readonly pixels: Uint8Array;
+  /** [batch, height, width, channels]. */
+  readonly dims: readonly number[];
+  readonly seconds: number;
+}
+
+type ThreadRequest = LoadRequest | DiagnoseRequest | InferRequest;
+export type InferenceRequest = { readonly id: number } & ThreadRequest;
+export type InferenceAnswer = { readonly id: number } & (
+  | { readonly ok: true; readonly answer: InferAnswer | LoadAnswer | LoadDiagnosis }
+  | { readonly ok: false; readonly message: string }
+);
 
 export class Inference {
   readonly #thread: Worker;
-  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
   #nextId = 0;
 
   constructor({ onDeath }: { readonly onDeath: (error: unknown) => void }) {
     this.#thread = new Worker(new URL('./inference-thread.ts', import.meta.url));
     this.#thread.on('message', (answer: InferenceAnswer) => {
-      const waiting = this.#waiting.get(answer.id);
-      this.#waiting.delete(answer.id);
-      if (answer.ok) waiting?.resolve(answer.answer);
-      else waiting?.reject(new Error(answer.message));
+      const pending = this.#pending.get(answer.id);
+      this.#pending.delete(answer.id);
+      if (answer.ok) pending?.resolve(answer.answer);
+      else pending?.reject(new Error(answer.message));
     });
     this.#thread.once('error', onDeath);
     this.#thread.once('exit', () => onDeath(new Error('the inference thread ended')));
   }
 
-  /** Loads a model in place of the one before. */
+  /** Loads a model in place of the previous one. */
   async load(request: Omit<LoadRequest, 'type'>): Promise<LoadAnswer> {
-    return (await this.#ask({ type: 'load', ...request }, [])) as LoadAnswer;
+    return (await this.#send({ type: 'load', ...request }, [])) as LoadAnswer;
   }
 
-  /** Whose fault it is that a model did not load. */
-  async judge(request: Omit<LoadRequest, 'type'>): Promise<Judgement> {
-    return (await this.#ask({ type: 'judge', ...request }, [])) as Judgement;
+  /** Call it after a load has failed. */
+  async diagnose(request: Omit<LoadRequest, 'type'>): Promise<LoadDiagnosis> {
+    return (await this.#send({ type: 'diagnose', ...request }, [])) as LoadDiagnosis;
   }
 
   /** Takes ownership of the pixels: they are transferred. */
   async infer(request: Omit<InferRequest, 'type'>): Promise<InferAnswer> {
-    const answer = await this.#ask({ type: 'infer', ...request }, [
+    const answer = await this.#send({ type: 'infer', ...request }, [
       request.input.pixels.buffer as ArrayBuffer,
     ]);
     return answer as InferAnswer;
   }
 
-  #ask(request: LoadRequest | JudgeRequest | InferRequest, transfer: ArrayBuffer[]): Promise<unknown> {
-    const waiting = Promise.withResolvers<unknown>();
+  #send(request: ThreadRequest, transfer: ArrayBuffer[]): Promise<unknown> {
+    const pending = Promise.withResolvers<unknown>();
     const id = this.#nextId;
     this.#nextId += 1;
-    this.#waiting.set(id, waiting);
+    this.#pending.set(id, pending);
     const message: InferenceRequest = { id, ...request };
     this.#thread.postMessage(message, transfer);
-    return waiting.promise;
+    return pending.promise;
   }
 }

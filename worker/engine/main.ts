@@ -1,6 +1,6 @@
 /**
- * The engine: the process that moves frames. A child of the worker, which holds the lease; whatever kills the engine, a
- * native crash or the memory killer, leaves the lease alone.
+ * The engine: a child process of the worker that runs frames. The worker holds the lease, so a native crash or the memory
+ * killer can take the engine without losing the lease.
  *
  * It runs one batch at a time. Frames overlap: while one is on the device, others are fetched, decoded, encoded and stored.
  */
@@ -15,12 +15,12 @@ import { workerConfig } from '../config.ts';
 import { checkGraph } from './check-model.ts';
 import { Inference } from './inference.ts';
 import { type LocalModel, fetchModel } from './model.ts';
-import type { FromEngine, Refusal, RunRequest, ToEngine } from './protocol.ts';
-import { ModelNotLoadedError, isModelAtFault, refusalOf } from './refusal.ts';
+import type { FromEngine, RunRefusal, RunRequest, ToEngine } from './protocol.ts';
+import { ModelNotLoadedError, isModelAtFault, runRefusalOf } from './refusal.ts';
 import { scoreFrame } from './score-frame.ts';
 
-/** Models that are remembered as being at fault. */
-const REFUSED_MAX = 100;
+/** Faulty models to remember. */
+const FAULTY_MODELS_MAX = 100;
 
 const config = workerConfig();
 const blobs = await openBlobStore(
@@ -36,13 +36,13 @@ const inference = new Inference({
 let loaded:
   | { readonly sha256: string; readonly model: LocalModel; readonly executionProvider: string }
   | undefined;
-/** Models that are known to be at fault, by their hash, and why: their other batches are not tried. */
-const refused = new Map<string, Refusal>();
-/** What stops the run in progress; null while there is none. */
+/** Models known to be at fault, by sha256, with the reason: their other batches are refused without a load. */
+const faultyModels = new Map<string, RunRefusal>();
+/** Stops the run in progress; null if there is none. */
 let running: { readonly stop: AbortController; readonly discard: AbortController } | null = null;
 
 process.on('disconnect', () => process.exit(0));
-// A terminal's Ctrl-C reaches the whole group; the worker decides when the engine ends.
+// Ctrl-C in a terminal reaches the whole process group, but the worker decides when the engine ends.
 process.on('SIGINT', () => undefined);
 process.on('message', (message: ToEngine) => {
   if (message.type === 'run') {
@@ -59,57 +59,56 @@ async function run(request: RunRequest): Promise<void> {
   running = { stop, discard };
   try {
     const model = await loadModel(request);
-    const weights = parameterWeights(model.manifest, request.parameters);
-    const parts = {
+    const frameRun = {
       blobs,
       inference,
       manifest: model.manifest,
-      weights,
+      weights: parameterWeights(model.manifest, request.parameters),
       jpegQuality: config.jpegQuality,
       on: {
-        computing: (frameIndex: number) => say({ type: 'computing', frameIndex }),
-        computed: (frameIndex: number) => say({ type: 'computed', frameIndex }),
+        computing: (frameIndex: number) => send({ type: 'computing', frameIndex }),
+        computed: (frameIndex: number) => send({ type: 'computed', frameIndex }),
       },
       signal: discard.signal,
     };
     const limit = pLimit(request.framesInFlight);
     await limit.map(indicesOf(request.frames), async (frameIndex) => {
       if (stop.signal.aborted || discard.signal.aborted) return;
-      const scored = await scoreFrame(parts, request.jobId, frameIndex);
+      const outcome = await scoreFrame(frameRun, request.jobId, frameIndex);
       if (discard.signal.aborted) return;
-      say(scored.ok ? { type: 'stored', frame: scored.frame } : { type: 'failed', frame: scored.frame });
+      send(outcome.ok ? { type: 'stored', frame: outcome.frame } : { type: 'failed', frame: outcome.frame });
     });
     end(null);
   } catch (error) {
-    // The outputs of frames in flight are not used any more.
+    // Frames in flight must not be stored any more.
     discard.abort();
-    const refusal = refused.get(request.model.sha256) ?? refusalOf(error);
-    if (refusal.code === 'MODEL_INVALID' && refusal.isHopeless) remember(request.model.sha256, refusal);
+    const refusal = faultyModels.get(request.model.sha256) ?? runRefusalOf(error);
+    if (refusal.code === 'MODEL_INVALID' && refusal.isHopeless) rememberFaulty(request.model.sha256, refusal);
     end(refusal);
   }
 }
 
-function remember(sha256: string, refusal: Refusal): void {
-  refused.set(sha256, refusal);
-  const [oldest] = refused.keys();
-  if (refused.size > REFUSED_MAX && oldest !== undefined) refused.delete(oldest);
+function rememberFaulty(sha256: string, refusal: RunRefusal): void {
+  faultyModels.set(sha256, refusal);
+  const [oldest] = faultyModels.keys();
+  if (faultyModels.size > FAULTY_MODELS_MAX && oldest !== undefined) faultyModels.delete(oldest);
 }
 
-function end(refusal: Refusal | null): void {
+function end(refusal: RunRefusal | null): void {
   running = null;
-  say({ type: 'ended', refusal });
+  send({ type: 'ended', refusal });
 }
 
-/** The model of the last batch stays loaded: batches of a job come one after the other. */
+/** The last model stays loaded, because batches of a job usually follow each other. */
 async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> {
   if (loaded?.sha256 === reference.sha256) {
-    say({ type: 'loaded', executionProvider: loaded.executionProvider });
+    send({ type: 'loaded', executionProvider: loaded.executionProvider });
     return loaded.model;
   }
   loaded = undefined;
-  const before = refused.get(reference.sha256);
-  if (before !== undefined) throw new ModelNotLoadedError(before.message, { isModelAtFault: true });
-  const model = await fetchModel({ blobs, reference, cacheFolder: config.modelCacheFolder });
+  const fault = faultyModels.get(reference.sha256);
+  if (fault !== undefined) throw new ModelNotLoadedError(fault.message, { isModelAtFault: true });
+  const model = await fetchModel(reference, blobs, config.modelCacheFolder);
   const request = {
     modelPath: model.path,
     executionProviders: config.executionProviders,
@@ -117,18 +116,18 @@ async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> 
     deviceId: config.gpu,
   };
   const { executionProvider, graph } = await inference.load(request).catch(async (error: unknown) => {
-    const judgement = await inference.judge(request);
-    throw new ModelNotLoadedError(`It cannot be loaded: ${describeError(error)}`, {
-      isModelAtFault: isModelAtFault(judgement),
+    const diagnosis = await inference.diagnose(request);
+    throw new ModelNotLoadedError(`The model cannot be loaded: ${describeError(error)}`, {
+      isModelAtFault: isModelAtFault(diagnosis),
     });
   });
   checkGraph(model.manifest, graph);
   loaded = { sha256: reference.sha256, model, executionProvider };
-  say({ type: 'loaded', executionProvider });
+  send({ type: 'loaded', executionProvider });
   return model;
 }
 
-function say(message: FromEngine): void {
-  // With a callback, a worker that has just gone is no error: `disconnect` tells of it.
+function send(message: FromEngine): void {
+  // With a callback, a worker that has just ended causes no error here; `disconnect` follows.
   process.send?.(message, undefined, undefined, () => undefined);
 }

@@ -1,6 +1,6 @@
 /**
- * Models from the `models` container: kept on disk by their sha256, and checked against it before every load, because the
- * disk is as little to be trusted as the network.
+ * Models from the `models` container, cached on disk by their sha256. The hash is checked before every load, because neither the
+ * network nor the disk is trusted.
  */
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -20,16 +20,12 @@ export interface LocalModel {
 
 const CONTAINER = 'the models container';
 
-/** Throws MODEL_INVALID where what is published is not what the job pinned, MODEL_UNKNOWN, and STORAGE_UNAVAILABLE. */
-export async function fetchModel({
-  blobs,
-  reference,
-  cacheFolder,
-}: {
-  readonly blobs: BlobStore;
-  readonly reference: ModelReference;
-  readonly cacheFolder: string;
-}): Promise<LocalModel> {
+/** Throws MODEL_INVALID if the published model is not the one that the job pinned, MODEL_UNKNOWN, and STORAGE_UNAVAILABLE. */
+export async function fetchModel(
+  reference: ModelReference,
+  blobs: BlobStore,
+  cacheFolder: string,
+): Promise<LocalModel> {
   const manifest = await fetchManifest(blobs, reference);
   const cached = path.join(cacheFolder, `${reference.sha256}.onnx`);
   if ((await isFile(cached)) && (await sha256OfFile(cached)) === reference.sha256)
@@ -46,9 +42,9 @@ export async function fetchModel({
     if (found !== reference.sha256) {
       throw new PermanentError(
         'MODEL_INVALID',
-        `The model ${reference.name}/${reference.version} is not the one the job was made with: sha256 ${found.slice(0, 12)}…`,
+        `The published model ${reference.name}/${reference.version} is not the one that the job pinned: its sha256 is ${found.slice(0, 12)}….`,
         {
-          hint: 'Publish a changed model under a new version; a version never changes.',
+          hint: 'Publish a changed model under a new version. A published version must not change.',
         },
       );
     }

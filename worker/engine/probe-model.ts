@@ -1,8 +1,8 @@
 /**
- * A model too small to matter and large enough to tell: a convolution and a matrix product, what cuDNN and cuBLAS are for. PURE.
+ * A tiny model that tests an execution provider: a convolution and a matrix product, which need cuDNN and cuBLAS. PURE.
  *
- * Input [1, 1, 5, 5] and output [1, 2, 3, 2], both float32. All its numbers are small and whole: exact on any device, in any
- * precision. A test writes the same bytes again.
+ * Input [1, 1, 5, 5] and output [1, 2, 3, 2], both float32. All its numbers are small integers, so the result is exact on any
+ * device, in any precision. A test generates the same bytes.
  */
 export const PROBE_MODEL = Buffer.from(
   'CAg6qwISBG1haW5aHwoFaW5wdXQSFgoUCAESEAoCCAEKAggBCgIIBQoCCAViIAoGb3V0cHV0EhYKFAgBEhAKAggBCgIIAgoCCAMKAggCKlwI' +
@@ -21,7 +21,7 @@ export const PROBE_OUTPUT: readonly number[] = [6, 0, -8, -16, 14, 0, 16, 4, 31,
 
 const TOLERANCE = 1e-3;
 
-/** Whether a device has calculated right. */
+/** Whether the values are the expected output. */
 export function isProbeOutput(values: readonly number[]): boolean {
   return (
     values.length === PROBE_OUTPUT.length &&

@@ -1,9 +1,9 @@
 /**
- * Whether an execution provider works here: `node probe.ts <provider> <device id>`, for example `node probe.ts cuda 0`.
+ * Tests an execution provider on this machine: `node probe.ts <provider> <device id>`, for example `node probe.ts cuda 0`.
  *
- * A program of its own, because a driver or a library that is missing, or the wrong one, may take the process down or never come
- * back. Prints one line of JSON, `{"ok": true, …}` or `{"ok": false, "message": …}`, and exits with 0 or 1. An operator may run it
- * by hand: what the runtime has to say is on stderr.
+ * A separate program, because a missing or wrong driver or library may crash the process or hang it. Prints one line of JSON,
+ * `{"ok": true, …}` or `{"ok": false, "message": …}`, and exits with status 0 or 1. Operators may run it too: the runtime's own
+ * messages are on stderr.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
@@ -17,7 +17,7 @@ try {
   const values = await calculate();
   const seconds = (performance.now() - startedAt) / 1000;
   if (!isProbeOutput(values)) {
-    throw new Error(`it calculates wrong: expected ${PROBE_OUTPUT.join(' ')}, received ${values.join(' ')}`);
+    throw new Error(`wrong result: expected ${PROBE_OUTPUT.join(' ')}, received ${values.join(' ')}`);
   }
   print({ ok: true, provider, seconds });
 } catch (error) {
@@ -30,7 +30,7 @@ async function calculate(): Promise<number[]> {
     executionProviders: [providerOption(provider, Number(deviceId))],
     intraOpNumThreads: 1,
     logSeverityLevel: 3,
-    // Left alone, the runtime gives what a provider does not take to the CPU, and says nothing.
+    // By default, the runtime silently moves operators that a provider does not support to the CPU.
     ...(provider === 'cpu' ? {} : { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
   });
   const { output } = await session.run({

@@ -1,22 +1,18 @@
 /**
- * What a worker and its engine say to each other over the IPC channel. Both are always of the same release.
+ * The messages between a worker and its engine over the IPC channel. Both are always of the same release.
  *
- * The engine is told which frames to run; it says of each frame when it begins to compute with it, when it has, and when its
- * output is stored or it has failed: so the worker knows what is done, and what it died of, if the engine dies.
+ * The worker sends the frames to run. The engine reports each frame when native code starts on it, when native code is done, and
+ * when its output is stored or it has failed. If the engine dies, the worker knows what is done and what it was computing.
  */
-import type {
-  FailureKind,
-  ModelParameters,
-  ModelReference,
-  StageSeconds,
-} from '../../shared/contract/messages.ts';
+import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
+import type { ModelParameters, ModelReference, StageSeconds } from '../../shared/contract/messages.ts';
 import type { FrameRange } from '../../shared/contract/ranges.ts';
 import type { ErrorCode } from '../../shared/runtime/errors.ts';
 
 export interface RunRequest {
   readonly jobId: string;
   readonly frames: readonly FrameRange[];
-  /** In any stage at once. One: carefully. */
+  /** In any stage at once. One to try a frame alone. */
   readonly framesInFlight: number;
   readonly model: ModelReference;
   readonly parameters: ModelParameters;
@@ -24,26 +20,21 @@ export interface RunRequest {
 
 export type ToEngine =
   | { readonly type: 'run'; readonly request: RunRequest }
-  /** Start no more frames; finish those in flight, or with `discard` write nothing more. Answered by `ended`. */
+  /** Start no more frames. Finish those in flight, or with `discard` write nothing more. The engine answers `ended`. */
   | { readonly type: 'stop'; readonly discard: boolean };
 
-export interface FrameStored {
+export interface StoredFrame {
   readonly frameIndex: number;
   /** Input pixels, for rates. */
   readonly megapixels: number;
   readonly stageSeconds: StageSeconds;
 }
 
-export interface FrameFailed {
-  readonly frameIndex: number;
-  readonly kind: FailureKind;
-  readonly message: string;
-  /** Until it failed. */
-  readonly stageSeconds: StageSeconds;
-}
+/** A frame that failed in this run, with the time spent until then. */
+export type FailedAttempt = FailedFrame & { readonly stageSeconds: StageSeconds };
 
-/** Why a run could not begin. Hopeless where no other worker can do better. */
-export interface Refusal {
+/** Why a run could not start. Hopeless if it would fail on every other worker too. */
+export interface RunRefusal {
   readonly kind: 'model' | 'storage' | 'engine';
   readonly isHopeless: boolean;
   readonly code: ErrorCode;
@@ -51,13 +42,13 @@ export interface Refusal {
 }
 
 export type FromEngine =
-  /** The run's model is in force, on this execution provider. */
+  /** The run's model is loaded, on this execution provider. */
   | { readonly type: 'loaded'; readonly executionProvider: string }
-  /** The frame's bytes are here; native code works on them from now on. */
+  /** The frame is fetched; native code works on it from now on. */
   | { readonly type: 'computing'; readonly frameIndex: number }
-  /** Native code is done with the frame; its output is on the way to storage. */
+  /** Native code is done with the frame; its output is being stored. */
   | { readonly type: 'computed'; readonly frameIndex: number }
-  | { readonly type: 'stored'; readonly frame: FrameStored }
-  | { readonly type: 'failed'; readonly frame: FrameFailed }
-  /** The run is over: every frame was reported, or it was stopped, or it could not be run at all. */
-  | { readonly type: 'ended'; readonly refusal: Refusal | null };
+  | { readonly type: 'stored'; readonly frame: StoredFrame }
+  | { readonly type: 'failed'; readonly frame: FailedAttempt }
+  /** The run is over: every frame was reported, the run was stopped, or it was refused. */
+  | { readonly type: 'ended'; readonly refusal: RunRefusal | null };

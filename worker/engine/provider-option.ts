@@ -1,4 +1,4 @@
-/** An execution provider as the runtime wants it named: those of NVIDIA's with the device they shall use. PURE. */
+/** An execution provider as the runtime expects it: NVIDIA's providers with the device to use. PURE. */
 export function providerOption(
   name: string,
   deviceId: number,

@@ -1,9 +1,8 @@
 /**
- * One probe of an execution provider, in a process of its own.
+ * Runs one probe of an execution provider, in a process of its own.
  *
- * Promises: it always comes to an end, and to one of two: undefined where the provider works, or a sentence that says why not.
- * Death by a signal, an exit status, silence and wrong numbers are such sentences, never errors. What the process writes is held
- * in bounded memory.
+ * Always ends, and returns undefined if the provider works, or the reason why it does not. Death by a signal, an exit status, a
+ * time-out and a wrong result are reasons, never errors. The process's output is kept in bounded memory.
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
@@ -14,7 +13,7 @@ import { parseJson } from '../../shared/contract/parse-json.ts';
 import { type ChildExit, spawnNode } from '../../shared/runtime/child.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 
-const HEARD_CHARACTERS_MAX = 16_384;
+const OUTPUT_CHARACTERS_MAX = 16_384;
 const WHY_CHARACTERS_MAX = 500;
 
 const probeAnswer = z.discriminatedUnion('ok', [
@@ -26,14 +25,14 @@ export interface ProbeRequest {
   readonly programPath: string;
   readonly provider: string;
   readonly deviceId: number;
-  /** The process gets this and nothing else. */
+  /** The process gets this environment and nothing else. */
   readonly environment: Environment;
   readonly timeoutMs: number;
-  /** Ends the probe early; then its reason is thrown. */
+  /** Ends the probe early. The signal's reason is then thrown. */
   readonly signal: AbortSignal;
 }
 
-/** Undefined where the provider works; otherwise why not, in a sentence. */
+/** Undefined if the provider works, otherwise the reason why not. */
 export async function probeProvider(request: ProbeRequest): Promise<string | undefined> {
   const { programPath, provider, deviceId, environment, timeoutMs, signal } = request;
   signal.throwIfAborted();
@@ -41,10 +40,10 @@ export async function probeProvider(request: ProbeRequest): Promise<string | und
     env: { ...environment },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
-  const stdout = hear(child.stdout);
-  const stderr = hear(child.stderr);
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
   let isLate = false;
-  const pull = setTimeout(() => {
+  const timer = setTimeout(() => {
     isLate = true;
     child.kill('SIGKILL');
   }, timeoutMs);
@@ -53,50 +52,50 @@ export async function probeProvider(request: ProbeRequest): Promise<string | und
   try {
     const exit = await closed(child);
     signal.throwIfAborted();
-    if (isLate) return `it did not answer within ${timeoutMs / 1000} s`;
-    return refusalOf({ exit, stdout: stdout(), stderr: stderr() })?.slice(0, WHY_CHARACTERS_MAX);
+    if (isLate) return `no answer within ${timeoutMs / 1000} s`;
+    return reasonOf({ exit, stdout: stdout(), stderr: stderr() })?.slice(0, WHY_CHARACTERS_MAX);
   } finally {
-    clearTimeout(pull);
+    clearTimeout(timer);
     signal.removeEventListener('abort', kill);
   }
 }
 
-interface Heard {
+interface ProbeOutput {
   readonly exit: ChildExit | Error;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-function refusalOf({ exit, stdout, stderr }: Heard): string | undefined {
-  if (exit instanceof Error) return `its probe could not be started: ${exit.message}`;
-  const said = linesOf(stderr).at(-1) ?? 'it said nothing';
-  if (exit.signal !== null) return `its probe died of ${exit.signal}: ${said}`;
+function reasonOf({ exit, stdout, stderr }: ProbeOutput): string | undefined {
+  if (exit instanceof Error) return `the probe did not start: ${exit.message}`;
+  const lastLine = linesOf(stderr).at(-1) ?? 'no output';
+  if (exit.signal !== null) return `the probe died of ${exit.signal}: ${lastLine}`;
   const answer = probeAnswer.safeParse(parseJson(linesOf(stdout).at(-1) ?? '')).data;
-  if (answer?.ok === false) return [answer.message.trim(), ...libraryAway(stderr)].join(': ');
-  if (exit.status !== 0) return `its probe ended with status ${exit.status}: ${said}`;
-  return answer === undefined ? `its probe gave no answer: ${said}` : undefined;
+  if (answer?.ok === false) return [answer.message.trim(), ...missingLibrary(stderr)].join(': ');
+  if (exit.status !== 0) return `the probe exited with status ${exit.status}: ${lastLine}`;
+  return answer === undefined ? `the probe gave no answer: ${lastLine}` : undefined;
 }
 
-/** The runtime's error says only that a library cannot be loaded; which one, and why, is in its log. */
-function libraryAway(stderr: string): string[] {
+/** The runtime's error says only that a library cannot be loaded. Its log says which one and why. */
+function missingLibrary(stderr: string): string[] {
   const [, why] = /with error: (.+)/.exec(stderr) ?? [];
   return why === undefined ? [] : [why.replace(/^\/\S*\//, '')];
 }
 
-/** What a stream has said so far: the end of it, where it is long. */
-function hear(stream: Readable | null): () => string {
-  let heard = '';
+/** Returns a function that gives the output so far, or the end of it if it is long. */
+function collect(stream: Readable | null): () => string {
+  let output = '';
   stream?.setEncoding('utf8').on('data', (text: string) => {
-    heard = (heard + text).slice(-HEARD_CHARACTERS_MAX);
+    output = (output + text).slice(-OUTPUT_CHARACTERS_MAX);
   });
-  return () => heard;
+  return () => output;
 }
 
 function linesOf(text: string): string[] {
   return text.split('\n').filter((line) => line.trim() !== '');
 }
 
-/** 'close' rather than 'exit': by then all that was written has been read. */
+/** Waits for 'close' rather than 'exit', because only then all output has been read. */
 function closed(child: ChildProcess): Promise<ChildExit | Error> {
   return new Promise((resolve) => {
     child.once('error', resolve);

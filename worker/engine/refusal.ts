@@ -1,20 +1,20 @@
 /**
- * Why a run could not begin, from what was thrown. PURE.
+ * Why a run could not start, from the error that was thrown. PURE.
  *
- * model    what is published is not what the job pinned or what its manifest says, or cannot do what the job asks: hopeless. No
- *          provider takes it: hopeless where it is known to be the model's fault. It is not there.
- * storage  the model could not be fetched: storage has a bad time, and the batch is none the worse for it
+ * model    the model is missing, is not what the job pinned, does not match its manifest, does not load, or lacks a parameter
+ *          that the job sets. Hopeless, unless the model is missing or another machine might load it.
+ * storage  the model could not be fetched because of storage; this does not count against the batch
  * engine   anything else
  */
 import { UnknownChoiceError, UnknownParameterError } from '../../shared/contract/model-manifest.ts';
 import { FleetError, PermanentError, describeError } from '../../shared/runtime/errors.ts';
 import { ModelMismatchError } from './check-model.ts';
-import type { Judgement } from './inference-protocol.ts';
-import type { Refusal } from './protocol.ts';
+import type { LoadDiagnosis } from './inference.ts';
+import type { RunRefusal } from './protocol.ts';
 
-/** Thrown where no execution provider takes a model. */
+/** Thrown if no execution provider loads a model. */
 export class ModelNotLoadedError extends Error {
-  /** Whether it is known to be the model, and not this machine. */
+  /** Whether the model is known to be at fault, and not this machine. */
   readonly isModelAtFault: boolean;
 
   constructor(message: string, known: Pick<ModelNotLoadedError, 'isModelAtFault'>) {
@@ -23,15 +23,15 @@ export class ModelNotLoadedError extends Error {
   }
 }
 
-/** A device or a machine that is short of memory says nothing about the model. */
+/** A device or machine that is short of memory says nothing about the model. */
 const SHORT_OF_MEMORY = /memory|alloc|out of resources/i;
 
-/** A load has failed: it is the model's fault where the CPU refuses it, too, on a machine whose runtime loads another model. */
-export function isModelAtFault({ cpuRefusal, isRuntimeSound }: Judgement): boolean {
+/** After a failed load: the model is at fault if the CPU refuses it too, on a machine whose runtime loads another model. */
+export function isModelAtFault({ cpuRefusal, isRuntimeSound }: LoadDiagnosis): boolean {
   return cpuRefusal !== null && isRuntimeSound && !SHORT_OF_MEMORY.test(cpuRefusal);
 }
 
-export function refusalOf(error: unknown): Refusal {
+export function runRefusalOf(error: unknown): RunRefusal {
   const message = describeError(error);
   if (error instanceof FleetError) {
     const isModel = error.code === 'MODEL_INVALID' || error.code === 'MODEL_UNKNOWN';

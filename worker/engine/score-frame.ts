@@ -1,8 +1,9 @@
 /**
- * One frame through its stages: fetch → decode → infer → encode → store. What goes wrong with the frame itself is returned as a
- * failure with its kind. A model whose output is not what its manifest says is thrown (ModelMismatchError): no frame is at fault.
+ * One frame through its stages: fetch → decode → infer → encode → store.
  *
- * The output is put only if it is absent: whoever comes second changes no byte, and both count as stored.
+ * Returns a failure with its kind if the frame could not be scored. Throws ModelMismatchError if the model's output does not match
+ * its manifest, which is no frame's fault. The output is stored only if it is absent: a second worker changes no byte, and both
+ * report the frame as stored.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { frameBlob, scoredBlob } from '../../shared/contract/blob-names.ts';
@@ -11,25 +12,25 @@ import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { ModelMismatchError, checkOutput } from './check-model.ts';
 import type { Inference } from './inference.ts';
-import { type Picture, decodePicture, encodePicture } from './picture.ts';
-import type { FrameFailed, FrameStored } from './protocol.ts';
+import { decodePicture, encodePicture } from './picture.ts';
+import type { FailedAttempt, StoredFrame } from './protocol.ts';
 
-export interface ScoreParts {
+export interface FrameRun {
   readonly blobs: BlobStore;
   readonly inference: Inference;
   readonly manifest: ModelManifest;
   readonly weights: ReadonlyMap<string, Float32Array>;
   readonly jpegQuality: number;
   readonly on: { computing(frameIndex: number): void; computed(frameIndex: number): void };
-  /** Aborted where nothing may be written any more: what is reported then is nobody's business. */
+  /** Aborted when nothing more may be written. The result is then of no use. */
   readonly signal: AbortSignal;
 }
 
-type Scored =
-  | { readonly ok: true; readonly frame: FrameStored }
-  | { readonly ok: false; readonly frame: FrameFailed };
+type FrameOutcome =
+  | { readonly ok: true; readonly frame: StoredFrame }
+  | { readonly ok: false; readonly frame: FailedAttempt };
 
-/** What a failure in a stage means for the frame. */
+/** What an error in a stage means for the frame. */
 const KIND_OF_STAGE: Record<Stage, FailureKind> = {
   fetch: 'storage',
   decode: 'undecodable',
@@ -38,8 +39,8 @@ const KIND_OF_STAGE: Record<Stage, FailureKind> = {
   store: 'storage',
 };
 
-export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: number): Promise<Scored> {
-  const { blobs, inference, manifest, weights, jpegQuality, on, signal } = parts;
+export async function scoreFrame(run: FrameRun, jobId: string, frameIndex: number): Promise<FrameOutcome> {
+  const { blobs, inference, manifest, weights, jpegQuality, on, signal } = run;
   const stageSeconds: StageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
   let stage: Stage = 'fetch';
   const timed = async <T>(name: Stage, work: () => Promise<T>): Promise<T> => {
@@ -50,9 +51,9 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
     stageSeconds[name] = (performance.now() - startedAt) / 1000;
     return result;
   };
-  const failed = (kind: FailureKind, message: string): Scored => ({
+  const failed = (kind: FailureKind, message: string): FrameOutcome => ({
     ok: false,
-    frame: { frameIndex, kind, message: cutText(message), stageSeconds },
+    frame: { frameIndex, kind, message: cutText(message), attempts: 1, stageSeconds },
   });
 
   try {
@@ -67,10 +68,12 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
         outputName: manifest.output.name,
       }),
     );
-    // Waiting for the device is no work: what counts is the run.
+    // The time of the run alone, without the wait for the device.
     stageSeconds.infer = output.seconds;
     checkOutput(manifest, { width, height }, output.dims);
-    const encoded = await timed('encode', () => encodePicture(pictureOf(output), { quality: jpegQuality }));
+    const [, outputHeight = 0, outputWidth = 0] = output.dims;
+    const scored = { pixels: output.pixels, width: outputWidth, height: outputHeight };
+    const encoded = await timed('encode', () => encodePicture(scored, jpegQuality));
     on.computed(frameIndex);
     await timed('store', () =>
       blobs.put('scored', scoredBlob(jobId, frameIndex), encoded, {
@@ -84,16 +87,4 @@ export async function scoreFrame(parts: ScoreParts, jobId: string, frameIndex: n
     if (error instanceof ModelMismatchError) throw error;
     return failed(KIND_OF_STAGE[stage], describeError(error));
   }
-}
-
-/** Its dimensions have been checked. */
-function pictureOf({
-  pixels,
-  dims,
-}: {
-  readonly pixels: Uint8Array;
-  readonly dims: readonly number[];
-}): Picture {
-  const [, height = 0, width = 0] = dims;
-  return { pixels, width, height };
 }

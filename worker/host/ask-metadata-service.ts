@@ -1,6 +1,6 @@
 /**
- * One call to the machine's own metadata service (IMDS), ended by the caller's signal or by its time-out. Nothing is tried again
- * here.
+ * One call to the machine's own metadata service (IMDS). The caller's signal or the time-out ends it. Retries are left to the
+ * caller.
  */
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { within } from '../../shared/runtime/within.ts';
@@ -10,18 +10,13 @@ interface MetadataCall {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
-  /** Posted as JSON; without it the call is a GET. */
+  /** Posted as JSON. Without a body, the call is a GET. */
   readonly body?: unknown;
 }
 
-/** The answer's text. Throws where it is late, or tells of no success. */
-export async function askMetadataService({
-  url,
-  clock,
-  timeoutMs,
-  signal,
-  body,
-}: MetadataCall): Promise<string> {
+/** Returns the text of the answer. Throws if it is late or not a success. */
+export async function askMetadataService(call: MetadataCall): Promise<string> {
+  const { url, clock, timeoutMs, signal, body } = call;
   const ask = async (ending: AbortSignal): Promise<string> => {
     const answer = await fetch(url, {
       ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),

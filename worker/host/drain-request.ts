@@ -1,31 +1,29 @@
 /**
- * Whether this machine has been asked to finish and take nothing more: by a blob in `control`, which the scaler or an operator
- * puts there. Looked for before each receive; what follows from it is left to the loop.
+ * Checks for a drain request: a blob in `control`, put there by the scaler or an operator, that asks this machine to finish its
+ * batch and receive nothing more. The loop checks before each receive; `drain` acts on it.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { drainBlob } from '../../shared/contract/blob-names.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 
-/**
- * The request's etag, which the heartbeat quotes as consent to this request and no other; null where there is none. Storage
- * that does not answer says neither: that is logged, and counts as none, because drained is for ever.
- */
-export async function findDrainRequest({
-  blobs,
-  vmId,
-  log,
-  signal,
-}: {
+export interface DrainRequestQuery {
   readonly blobs: Pick<BlobStore, 'stat'>;
   readonly vmId: string;
   readonly log: Log;
   readonly signal?: AbortSignal;
-}): Promise<string | null> {
+}
+
+/**
+ * Returns the request's etag, which the heartbeat quotes to consent to exactly this request; null if there is none. If storage
+ * does not answer, this logs a warning and returns null, because draining cannot be undone.
+ */
+export async function findDrainRequest(query: DrainRequestQuery): Promise<string | null> {
+  const { blobs, vmId, log, signal } = query;
   const name = drainBlob(vmId);
   try {
     return (await blobs.stat('control', name, { signal }))?.etag ?? null;
   } catch (error) {
-    if (signal?.aborted !== true) log.warn({ error, vmId }, 'drain request unknown');
+    if (signal?.aborted !== true) log.warn({ error, vmId }, 'drain request check failed');
     return null;
   }
 }

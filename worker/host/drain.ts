@@ -1,93 +1,89 @@
 /**
- * Taking nothing more: because the machine goes (scheduled event), because somebody asks (drain request), or because the
- * process is told to end (SIGTERM). What is in hand is finished or released, the heartbeat answers, and that is for ever.
+ * Draining: the worker receives nothing more, finishes or releases its batch, and reports it in its heartbeat. Final.
  *
- *   working ──▶ draining ──▶ drained    stays so, and beats its heart, until the process ends
+ * Three things start it: a scheduled event (the machine will be taken), SIGTERM (the process must end), and a drain request. The
+ * first two release the batch; a drain request lets the worker finish it.
+ *
+ *   working ──▶ draining ──▶ drained    until the process ends; heartbeats continue
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { heartbeatFrom } from '../../shared/contract/heartbeat.ts';
 import { type Clock, rest } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { findDrainRequest } from './drain-request.ts';
-import type { Heart } from './heartbeat.ts';
+import type { HeartbeatSender } from './heartbeat.ts';
 
-export interface DrainParts {
+export interface DrainOptions {
   readonly blobs: BlobStore;
   readonly vmId: string;
-  readonly heart: Heart;
+  readonly heartbeat: HeartbeatSender;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 export class Drain {
-  readonly #parts: DrainParts;
+  readonly #options: DrainOptions;
   readonly #draining = new AbortController();
   readonly #releasing = new AbortController();
   readonly #eventIds: string[] = [];
-  /** Once nothing is held any more. */
+  /** Set once the worker holds nothing. */
   #acknowledge: ((eventId: string) => Promise<void>) | undefined;
 
-  constructor(parts: DrainParts) {
-    this.#parts = parts;
+  constructor(options: DrainOptions) {
+    this.#options = options;
   }
 
-  /** Aborted when nothing more is to be taken. */
+  /** Aborted when the worker must receive nothing more. */
   get signal(): AbortSignal {
     return this.#draining.signal;
   }
 
-  /** Aborted when what is in hand is to be released: the machine goes, or the process does. */
+  /** Aborted when the worker must release its batch: on an eviction notice or SIGTERM. */
   get releaseSignal(): AbortSignal {
     return this.#releasing.signal;
   }
 
-  /** The process is to end. */
-  stopping(): void {
-    this.#begin('the process is to end', { release: true });
+  /** Call it on SIGTERM. */
+  stop(): void {
+    this.#begin('the process must end', { release: true });
   }
 
-  /** The machine goes; `eventId` is acknowledged once everything is released. */
-  evicted({ eventId, eventType }: { readonly eventId: string; readonly eventType: string }): void {
+  /** Call it on an eviction notice. The event is acknowledged once the batch is released. */
+  evict({ eventId, eventType }: { readonly eventId: string; readonly eventType: string }): void {
     this.#eventIds.push(eventId);
-    this.#begin(`the machine goes: ${eventType}`, { release: true });
+    this.#begin(`the machine will be taken: ${eventType}`, { release: true });
     void this.#answerEvents();
   }
 
-  /** Whether somebody asks for it; if so, it begins: what is in hand may be finished. */
+  /** Checks for a drain request and, if there is one, starts draining. The batch in hand may be finished. */
   async isRequested(): Promise<boolean> {
-    const etag = await findDrainRequest({ ...this.#parts, signal: this.signal });
+    const etag = await findDrainRequest({ ...this.#options, signal: this.signal });
     if (etag === null) return false;
-    this.#parts.heart.consent(etag);
-    this.#begin('a drain request', { release: false });
+    this.#options.heartbeat.consent(etag);
+    this.#begin('drain requested', { release: false });
     return true;
   }
 
-  /** Nothing is held any more: says so, first to whoever reads heartbeats, then to Azure. */
+  /** Call it when the worker holds nothing. Reports it in the heartbeat first, then to Azure. */
   async finish(acknowledge: (eventId: string) => Promise<void>): Promise<void> {
-    const { heart } = this.#parts;
-    heart.become('drained');
-    await heart.flush();
+    const { heartbeat } = this.#options;
+    heartbeat.become('drained');
+    await heartbeat.flush();
     this.#acknowledge = acknowledge;
     await this.#answerEvents();
   }
 
-  /** A request that comes later, or again, is answered too: by quoting the newest. Until the process ends. */
-  async keepAnswering({
-    everyMs,
-    signal,
-  }: {
-    readonly everyMs: number;
-    readonly signal: AbortSignal;
-  }): Promise<void> {
-    const { clock, heart } = this.#parts;
+  /** Quotes drain requests that come later, always the newest, until the process ends. */
+  async keepAnswering(everyMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, heartbeat } = this.#options;
     while (!signal.aborted) {
-      const etag = await findDrainRequest({ ...this.#parts, signal });
-      if (etag !== null) heart.consent(etag);
+      const etag = await findDrainRequest({ ...this.#options, signal });
+      if (etag !== null) heartbeat.consent(etag);
       await rest(clock, everyMs, signal);
     }
   }
 
-  /** Azure need not wait; unless another worker of this machine still holds something: the last one answers. */
+  /** Tells Azure not to wait, unless another worker of this machine still holds a batch. The last one tells it. */
   async #answerEvents(): Promise<void> {
     if (this.#acknowledge === undefined || this.#eventIds.length === 0) return;
     if (!(await this.#areAllDrained())) return;
@@ -95,7 +91,7 @@ export class Drain {
   }
 
   async #areAllDrained(): Promise<boolean> {
-    const { blobs, vmId, log } = this.#parts;
+    const { blobs, vmId, log } = this.#options;
     try {
       for await (const { metadata } of blobs.list('workers', { prefix: `${vmId}-`, withMetadata: true })) {
         const beat = heartbeatFrom(metadata);
@@ -103,14 +99,14 @@ export class Drain {
       }
       return true;
     } catch (error) {
-      log.warn({ error }, 'other workers of this machine are unknown: the event is not acknowledged');
+      log.warn({ error }, 'heartbeats of this machine unreadable');
       return false;
     }
   }
 
   #begin(why: string, { release }: { readonly release: boolean }): void {
-    if (!this.signal.aborted) this.#parts.log.info({ why }, 'draining: nothing more is taken');
-    this.#parts.heart.become('draining');
+    if (!this.signal.aborted) this.#options.log.info({ why }, 'draining started');
+    this.#options.heartbeat.become('draining');
     this.#draining.abort(new Error(why));
     if (release) this.#releasing.abort(new Error(why));
   }

@@ -1,6 +1,6 @@
 /**
- * The worker's heartbeat: an empty blob in `workers` whose metadata says how it is. Best effort: a beat that cannot be sent
- * is not missed by anybody but the scaler, which knows how to wait.
+ * Sends the worker's heartbeat: an empty blob in `workers` with the state in its metadata. Best effort: a beat that cannot be
+ * sent is logged, and the scaler waits before it considers a worker missing.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { heartbeatBlob } from '../../shared/contract/blob-names.ts';
@@ -8,10 +8,10 @@ import { type WorkerState, heartbeatMetadata } from '../../shared/contract/heart
 import type { BatchMessage, FailureKind } from '../../shared/contract/messages.ts';
 import { type Clock, rest } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import type { FrameStored } from '../engine/protocol.ts';
-import { RecentTries } from './recent-tries.ts';
+import type { StoredFrame } from '../engine/protocol.ts';
+import { RecentAttempts } from './recent-attempts.ts';
 
-/** The gate: from each state, where a worker may go. */
+/** The states that may follow each state. */
 const MOVES: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
   booting: ['idle', 'busy', 'draining', 'drained'],
   idle: ['busy', 'draining', 'drained'],
@@ -20,7 +20,26 @@ const MOVES: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
   drained: [],
 };
 
-export class Heart {
+export interface HeartbeatOptions {
+  readonly blobs: BlobStore;
+  readonly workerId: string;
+  readonly vmId: string;
+  /** The provider that the probe chose. Each loaded model may change it. */
+  readonly executionProvider: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What a delivery says about this worker's speed and health. */
+export interface DeliveryRecord {
+  readonly batch: BatchMessage;
+  readonly frames: readonly StoredFrame[];
+  readonly failedAs: readonly FailureKind[];
+  readonly wallSeconds: number;
+  readonly executionProvider: string | null;
+}
+
+export class HeartbeatSender {
   readonly #blobs: BlobStore;
   readonly #workerId: string;
   readonly #vmId: string;
@@ -30,34 +49,29 @@ export class Heart {
   #stateSince: Date;
   #sequence = 0;
   #sending: Promise<void> = Promise.resolve();
-  #executionProvider: string | null = null;
-  readonly #tries: RecentTries;
+  #executionProvider: string;
+  readonly #attempts: RecentAttempts;
   #isTooOld = false;
   #drainEtag: string | null = null;
   #model: string | null = null;
   #megapixelsPerSecond: number | null = null;
 
-  constructor(parts: {
-    readonly blobs: BlobStore;
-    readonly workerId: string;
-    readonly vmId: string;
-    readonly clock: Clock;
-    readonly log: Log;
-  }) {
-    this.#blobs = parts.blobs;
-    this.#workerId = parts.workerId;
-    this.#vmId = parts.vmId;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
-    this.#stateSince = parts.clock.now();
-    this.#tries = new RecentTries(parts.clock);
+  constructor(options: HeartbeatOptions) {
+    this.#blobs = options.blobs;
+    this.#workerId = options.workerId;
+    this.#vmId = options.vmId;
+    this.#executionProvider = options.executionProvider;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#stateSince = options.clock.now();
+    this.#attempts = new RecentAttempts(options.clock);
   }
 
   get state(): WorkerState {
     return this.#state;
   }
 
-  /** A change of state is told at once, in the order of the changes. Whoever drains does not come back. */
+  /** Changes the state if that is allowed, and sends a beat at once. Beats are sent in order. */
   become(state: WorkerState): void {
     if (!MOVES[this.#state].includes(state)) return;
     this.#state = state;
@@ -65,59 +79,42 @@ export class Heart {
     void this.#beat();
   }
 
-  /** The provider that the probe found, before any model is loaded. */
-  probed(executionProvider: string): void {
-    this.#executionProvider = executionProvider;
-  }
-
-  /** There are messages that only newer workers understand. */
-  isTooOld(): void {
+  /** The queue has messages that only newer workers understand. */
+  reportTooOld(): void {
     this.#isTooOld = true;
   }
 
-  /** Quotes a drain request: what is said from now on is said to this request. */
+  /** Quotes a drain request from now on: the state is the answer to this request. */
   consent(etag: string): void {
     if (etag === this.#drainEtag) return;
     this.#drainEtag = etag;
     if (this.#state === 'draining' || this.#state === 'drained') void this.#beat();
   }
 
-  /** What the last delivery says of how fast this worker is. */
-  worked({
-    batch,
-    frames,
-    failedAs,
-    wallSeconds,
-    executionProvider,
-  }: {
-    readonly batch: BatchMessage;
-    readonly frames: readonly FrameStored[];
-    readonly failedAs: readonly FailureKind[];
-    readonly wallSeconds: number;
-    readonly executionProvider: string | null;
-  }): void {
-    this.#tries.record({ stored: frames.length, failedAs });
+  recordDelivery(record: DeliveryRecord): void {
+    const { batch, frames, failedAs, wallSeconds, executionProvider } = record;
+    this.#attempts.record(frames.length, failedAs);
     this.#executionProvider = executionProvider ?? this.#executionProvider;
     if (frames.length === 0) return;
     this.#model = `${batch.model.name}/${batch.model.version}`;
     this.#megapixelsPerSecond = frames.reduce((sum, { megapixels }) => sum + megapixels, 0) / wallSeconds;
   }
 
-  async run({ everyMs, signal }: { readonly everyMs: number; readonly signal: AbortSignal }): Promise<void> {
+  async run(everyMs: number, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#beat();
       await rest(this.#clock, everyMs, signal);
     }
   }
 
-  /** Waits for what is on its way. */
+  /** Waits until every beat so far is sent. */
   async flush(): Promise<void> {
     await this.#sending;
   }
 
   #beat(): Promise<void> {
     this.#sequence += 1;
-    const { stored, failed } = this.#tries.counts();
+    const { stored, failed } = this.#attempts.counts();
     const metadata = heartbeatMetadata({
       version: 1,
       workerId: this.#workerId,

@@ -1,27 +1,27 @@
 /**
- * One worker per GPU of a machine: two of one name would beat one heart and share one GPU's memory.
+ * Allows one worker per GPU of a machine: two workers with one id would share a heartbeat and the GPU's memory.
  *
- * On Linux the worker holds an abstract socket of its name for life: the kernel gives it up with the process, however that
- * dies, so nothing is left to mistake for a worker. Such names belong to a network namespace: containers see each other's only
- * where they share the host's. Elsewhere nothing is held.
+ * On Linux the worker holds an abstract socket with its id. The kernel releases it with the process, however that dies, so no
+ * stale lock remains. Such names belong to a network namespace: containers see each other's names only if they share the host's
+ * network. On other systems nothing is held.
  */
 import { createServer } from 'node:net';
 
 import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
 
 const IS_ABSTRACT = process.platform === 'linux';
-/** Of `sun_path`, with the leading zero byte. */
+/** Size of `sun_path` without its last byte, including the leading zero byte. */
 const ADDRESS_BYTES_MAX = 107;
 
-/** Becomes the one worker of this id. Throws CONFIG_INVALID where another is. Dispose of it to give the name up. */
+/** Claims the worker id. Throws CONFIG_INVALID if another worker has it. Dispose of the result to release the id. */
 export async function holdWorkerId(workerId: string): Promise<Disposable> {
   if (!IS_ABSTRACT) return { [Symbol.dispose]: () => undefined };
   const address = `\0framefleet-worker-${workerId}`;
   if (Buffer.byteLength(address) > ADDRESS_BYTES_MAX)
     throw new RangeError(
-      `expected a worker id that fits a socket's name, received ${JSON.stringify(workerId)}`,
+      `expected a worker id that fits the name of a socket, received ${JSON.stringify(workerId)}`,
     );
-  // Nobody has anything to ask here.
+  // The socket is only a lock: it serves no requests.
   const server = createServer((socket) => socket.destroy());
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
@@ -30,10 +30,14 @@ export async function holdWorkerId(workerId: string): Promise<Disposable> {
     await promise;
   } catch (cause) {
     if (errnoOf(cause) !== 'EADDRINUSE') throw cause;
-    throw new PermanentError('CONFIG_INVALID', `A worker named ${workerId} runs on this machine already.`, {
-      hint: 'Set FRAMEFLEET_GPU to another GPU, or FRAMEFLEET_VM_ID to another name, or stop the other worker first.',
-      cause,
-    });
+    throw new PermanentError(
+      'CONFIG_INVALID',
+      `A worker named ${workerId} is already running on this machine.`,
+      {
+        hint: 'Set FRAMEFLEET_GPU to another GPU or FRAMEFLEET_VM_ID to another name, or stop the other worker.',
+        cause,
+      },
+    );
   }
   server.unref();
   return { [Symbol.dispose]: () => server.close() };

@@ -1,12 +1,12 @@
 /**
- * Listens for the notice that Azure takes this machine: polls Scheduled Events every second, tells of each notice once, and
- * tells Azure when there is nothing left to wait for.
+ * Polls Azure's Scheduled Events every second for eviction notices, reports each notice once, and acknowledges events when the
+ * worker holds nothing.
  *
  *   unknown ──┬──▶ readable ◀──┐
- *             └──▶ unreadable ◀┘    each change is logged once; `run` goes on in any of them, and never throws
+ *             └──▶ unreadable ◀┘    each change is logged once; polling continues in every state, and `run` never throws
  *
- * A poll that fails is repeated ever more rarely, but often enough to see the shortest notice with time to act on it. What is
- * done about a notice is left to whoever listens.
+ * Failed polls are repeated less and less often, but often enough to see the shortest notice with time to act on it. What to do
+ * about a notice is left to the caller.
  */
 import assert from 'node:assert/strict';
 
@@ -17,20 +17,20 @@ import { STOP_GRACE_MS } from '../../shared/runtime/service.ts';
 import { askMetadataService } from './ask-metadata-service.ts';
 import { type EvictionNotice, readScheduledEvents } from './scheduled-events-document.ts';
 
-/** Of a spot machine, and only at best. */
+/** For a spot machine, at best. */
 const SHORTEST_NOTICE_MS = 30_000;
-/** The machine goes in any case: without the answer, a little later. */
-const ACKNOWLEDGE_TRIES = 2;
+/** Without an acknowledgement, Azure takes the machine anyway, only a little later. */
+const ACKNOWLEDGE_ATTEMPTS = 2;
 
 export interface ScheduledEventsTiming {
-  /** As often as Azure recommends. */
+  /** Azure recommends every second. */
   readonly pollEveryMs: number;
-  /** Between polls that fail. */
+  /** Between failed polls. */
   readonly backoff: BackoffLimits;
   readonly timeoutMs: number;
-  /** Until one has been answered: the first call switches the service on for this machine, which may take two minutes. */
+  /** Until the first answer: the first call enables the service for this machine, which may take two minutes. */
   readonly firstTimeoutMs: number;
-  /** Of one try: the worker is about to end. */
+  /** Of one attempt. Short, because the worker is about to end. */
   readonly acknowledgeTimeoutMs: number;
 }
 
@@ -43,41 +43,41 @@ export const SCHEDULED_EVENTS_TIMING: ScheduledEventsTiming = {
 };
 assert(
   SCHEDULED_EVENTS_TIMING.backoff.maxMs + SCHEDULED_EVENTS_TIMING.timeoutMs <= SHORTEST_NOTICE_MS / 2,
-  'the shortest notice must be seen with half of it left, however often polls have failed',
+  'half of the shortest notice must be left after any number of failed polls',
 );
 assert(
-  SCHEDULED_EVENTS_TIMING.acknowledgeTimeoutMs * ACKNOWLEDGE_TRIES <= STOP_GRACE_MS / 2,
-  'a worker that stops must have time to release before it acknowledges',
+  SCHEDULED_EVENTS_TIMING.acknowledgeTimeoutMs * ACKNOWLEDGE_ATTEMPTS <= STOP_GRACE_MS / 2,
+  'a stopping worker must have time to release its batch before it acknowledges',
 );
 
-export interface ScheduledEventsParts {
+export interface ScheduledEventsOptions {
   readonly url: string;
-  /** Null takes every event for ours: right where the service tells a machine of no other. */
+  /** Null: every event counts as this machine's. Correct if the service reports no other machine's events. */
   readonly vmName: string | null;
   readonly clock: Clock;
   readonly log: Log;
-  /** Ends the polling, not an acknowledgement. */
+  /** Ends polling, but not an acknowledgement. */
   readonly signal: AbortSignal;
-  /** Once per event. */
+  /** Called once per event. */
   readonly onEviction: (notice: EvictionNotice) => void;
   readonly timing?: ScheduledEventsTiming;
 }
 
 export class ScheduledEvents {
-  readonly #parts: ScheduledEventsParts;
+  readonly #options: ScheduledEventsOptions;
   readonly #timing: ScheduledEventsTiming;
-  readonly #told = new Map<string, EvictionNotice>();
+  readonly #reported = new Map<string, EvictionNotice>();
   #state: 'unknown' | 'readable' | 'unreadable' = 'unknown';
   #wasAnswered = false;
 
-  constructor(parts: ScheduledEventsParts) {
-    this.#parts = parts;
-    this.#timing = parts.timing ?? SCHEDULED_EVENTS_TIMING;
+  constructor(options: ScheduledEventsOptions) {
+    this.#options = options;
+    this.#timing = options.timing ?? SCHEDULED_EVENTS_TIMING;
   }
 
   /** Polls until the signal is aborted. */
   async run(): Promise<void> {
-    const { clock, signal } = this.#parts;
+    const { clock, signal } = this.#options;
     const { pollEveryMs, backoff } = this.#timing;
     let failures = 0;
     while (!signal.aborted) {
@@ -96,14 +96,14 @@ export class ScheduledEvents {
   }
 
   /**
-   * Tells Azure that it need not wait: everything is released. Best effort; never throws. An event of several machines is left
-   * to its time: whoever acknowledges it does so for all of them.
+   * Tells Azure not to wait, because everything is released. Best effort; never throws. Does not acknowledge an event of several
+   * machines, because that would acknowledge it for all of them.
    */
   async acknowledge(eventId: string): Promise<void> {
-    const { url, clock, log } = this.#parts;
-    if (this.#told.get(eventId)?.isShared === true) return;
+    const { url, clock, log } = this.#options;
+    if (this.#reported.get(eventId)?.isShared === true) return;
     const body = { StartRequests: [{ EventId: eventId }] };
-    for (let attempt = 1; attempt <= ACKNOWLEDGE_TRIES; attempt += 1) {
+    for (let attempt = 1; attempt <= ACKNOWLEDGE_ATTEMPTS; attempt += 1) {
       try {
         await askMetadataService({ url, clock, timeoutMs: this.#timing.acknowledgeTimeoutMs, body });
         log.info({ eventId }, 'eviction acknowledged');
@@ -115,7 +115,7 @@ export class ScheduledEvents {
   }
 
   async #poll(): Promise<void> {
-    const { url, clock, vmName, signal } = this.#parts;
+    const { url, clock, vmName, signal } = this.#options;
     const { timeoutMs, firstTimeoutMs } = this.#timing;
     const text = await askMetadataService({
       url,
@@ -124,23 +124,23 @@ export class ScheduledEvents {
       signal,
     });
     this.#wasAnswered = true;
-    const { evictions, fault } = readScheduledEvents(text, { vmName });
-    for (const notice of evictions) this.#tell(notice);
+    const { evictions, fault } = readScheduledEvents(text, vmName);
+    for (const notice of evictions) this.#report(notice);
     if (fault !== null) throw new TypeError(fault);
   }
 
-  #tell(notice: EvictionNotice): void {
-    if (this.#told.has(notice.eventId)) return;
-    this.#told.set(notice.eventId, notice);
-    this.#parts.log.warn({ ...notice }, 'this machine will be taken');
-    this.#parts.onEviction(notice);
+  #report(notice: EvictionNotice): void {
+    if (this.#reported.has(notice.eventId)) return;
+    this.#reported.set(notice.eventId, notice);
+    this.#options.log.warn({ ...notice }, 'eviction announced');
+    this.#options.onEviction(notice);
   }
 
   #become(state: 'readable' | 'unreadable', error?: unknown): void {
     if (state === this.#state) return;
     this.#state = state;
-    const { log, url } = this.#parts;
-    if (state === 'readable') log.info({ url }, 'scheduled events can be read');
-    else log.warn({ error, url }, 'scheduled events cannot be read: an eviction would come without notice');
+    const { log, url } = this.#options;
+    if (state === 'readable') log.info({ url }, 'scheduled events readable');
+    else log.warn({ error, url }, 'scheduled events unreadable');
   }
 }

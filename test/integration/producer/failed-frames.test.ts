@@ -54,7 +54,7 @@ test('a failed frame does not fail a job during the split if the header has no f
 
 test('an unusable model fails the job at once, with the reason and a hint about the model', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 500, batchSize: 10 });
-  const message = 'The input frames is float32; by model.json it is uint8.';
+  const message = 'The input "frames" is float32, but model.json declares uint8.';
   const failed = [{ kind: 'model' as const, message, frames: [[0, 10]] as [number, number][] }];
   await results.queue.send(encodeMessage(buildResult('job-1', { failed })));
   const collector = new Collector({ ...control, results: results.queue });

@@ -1,4 +1,4 @@
-/** Models that cannot be used, on a real worker and the real runtime: each is given up after one delivery, with its reason. */
+/** Unusable models on a real worker with the real runtime: each batch is given up after one delivery, with the reason. */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -10,57 +10,57 @@ import { BROKEN_MODELS, writeBrokenModels } from '../../support/broken-models.ts
 import { type RunningCommand, enqueue } from '../../support/commands.ts';
 import { writeFrameModel } from '../../support/frame-model.ts';
 import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
-import { WorkerBench, countIn } from '../../support/worker-bench.ts';
+import { WorkerFixture, countIn } from '../../support/worker-fixture.ts';
 
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 let worker: RunningCommand;
-const at = (...names: readonly string[]): string => path.join(bench.folder, ...names);
+const at = (...names: readonly string[]): string => path.join(fixture.folder, ...names);
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
   await writeBrokenModels(at('broken'));
-  await bench.publish(at('broken'));
-  worker = bench.startWorker();
+  await fixture.publish(at('broken'));
+  worker = fixture.startWorker();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
-describe('a model that cannot be used fails its batch at once, with its reason', () => {
+describe('a batch with an unusable model fails in its first delivery with the reason', () => {
   test.for(Object.entries(BROKEN_MODELS))('%s', async ([name, { reason }]) => {
-    const batch = await bench.storeBatch(`job-${name}`, ['ordinary', 'ordinary', 'ordinary'], {
+    const batch = await fixture.storeBatch(`job-${name}`, ['ordinary', 'ordinary', 'ordinary'], {
       model: name,
     });
-    await bench.send(batch);
-    const result = await bench.nextResult();
+    await fixture.send(batch);
+    const result = await fixture.nextResult();
     expect(result).toMatchObject({
       jobId: `job-${name}`,
       scored: [],
       failed: [{ kind: 'model', frames: [[0, 3]] }],
     });
     expect(result.failed[0]?.message).toMatch(reason);
-    await bench.queueIsEmpty();
-    expect(await bench.takePoison()).toMatchObject([{ reason: 'model', dequeueCount: 1 }]);
+    await fixture.queueIsEmpty();
+    expect(await fixture.takePoison()).toMatchObject([{ reason: 'model', dequeueCount: 1 }]);
   });
 });
 
-test('the other batches of such a job are given up without loading its model again, and a good job goes on', async () => {
+test('other batches of such a job are given up without loading the model again, and a good job completes', async () => {
   const deaths = countIn(worker.heard(), 'engine ended');
-  const bad = await bench.storeBatch('job-bad', ['ordinary', 'ordinary'], { model: 'future' });
-  for (const batchIndex of [0, 1, 2]) await bench.send({ ...bad, batchIndex });
-  const good = await bench.storeBatch('job-good', ['ordinary', 'ordinary'], { model: 'identity' });
-  await bench.send(good);
+  const bad = await fixture.storeBatch('job-bad', ['ordinary', 'ordinary'], { model: 'future' });
+  for (const batchIndex of [0, 1, 2]) await fixture.send({ ...bad, batchIndex });
+  const good = await fixture.storeBatch('job-good', ['ordinary', 'ordinary'], { model: 'identity' });
+  await fixture.send(good);
   const results = [];
-  for (let count = 0; count < 4; count += 1) results.push(await bench.nextResult());
+  for (let count = 0; count < 4; count += 1) results.push(await fixture.nextResult());
   expect(results.filter(({ jobId }) => jobId === 'job-bad')).toHaveLength(3);
   expect(results.find(({ jobId }) => jobId === 'job-good')).toMatchObject({ scored: [[0, 2]], failed: [] });
   expect(countIn(worker.heard(), 'engine ended')).toBe(deaths);
 });
 
-test('a model whose numbers make no sense gives pixels all the same, which cannot be told from a picture', async () => {
-  await bench.send(await bench.storeBatch('job-nan', ['ordinary'], { model: 'nan' }));
-  expect(await bench.nextResult()).toMatchObject({ scored: [[0, 1]], failed: [] });
+test('a model that computes NaN is not detected, because it returns valid pixels', async () => {
+  await fixture.send(await fixture.storeBatch('job-nan', ['ordinary'], { model: 'nan' }));
+  expect(await fixture.nextResult()).toMatchObject({ scored: [[0, 1]], failed: [] });
 });
 
-describe('a folder of models with a mistake in it is refused, with the folder and the mistake', () => {
+describe('publishing refuses a folder of models with a mistake, and names the folder and the mistake', () => {
   const MODEL = BROKEN_MODELS['names']?.graph[0] ?? Buffer.alloc(0);
   const spoiled = async (
     name: string,
@@ -68,7 +68,7 @@ describe('a folder of models with a mistake in it is refused, with the folder an
   ): Promise<string> => {
     const folder = at('spoiled', name);
     await rm(folder, { recursive: true, force: true });
-    await writeFrameModel({ folder, name, model: MODEL });
+    await writeFrameModel(folder, name, MODEL);
     const file = path.join(folder, name, 'model.json');
     const manifest = (await import(file, { with: { type: 'json' } })) as { default: Record<string, unknown> };
     const changed = spoil({ ...manifest.default });
@@ -98,24 +98,24 @@ describe('a folder of models with a mistake in it is refused, with the folder an
     string | RegExp,
   ])[])('%s', async ([name, spoil, says]) => {
     const folder = await spoiled(name, spoil);
-    const publishing = publishModels(bench.storage.blobs, folder);
+    const publishing = publishModels(fixture.storage.blobs, folder);
     await expect(publishing).rejects.toMatchObject({ code: 'MODEL_INVALID' });
     await expect(publishing).rejects.toThrow(says);
     await expect(publishing).rejects.toThrow(path.join(folder, name));
     const blob = modelBlob({ name, version: '1' }, 'model.json');
-    const published = await bench.storage.blobs.stat('models', blob);
+    const published = await fixture.storage.blobs.stat('models', blob);
     expect(published !== undefined).toBe(name === 'identity');
   });
 
   test('a folder that is not there', async () => {
-    const publishing = publishModels(bench.storage.blobs, at('nowhere'));
+    const publishing = publishModels(fixture.storage.blobs, at('nowhere'));
     await expect(publishing).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       hint: expect.stringContaining('FRAMEFLEET_LOCAL_MODELS'),
     });
   });
 
-  test('as a user sees it: a sentence and a hint, and no stack trace', async () => {
+  test('the user sees a message and a hint, without a stack trace', async () => {
     await mkdir(at('mine', 'broken'), { recursive: true });
     await ffmpeg([...picture({ seconds: 0.2 }), ...H264, at('clip.mp4')]);
     const { status, stderr, stdout } = await enqueue([at('clip.mp4'), '--no-doctor'], {

@@ -17,57 +17,57 @@ afterAll(async () => {
   await storage[Symbol.asyncDispose]();
 });
 
-const look = (vmId: string) => findDrainRequest({ blobs: storage.blobs, vmId, log });
-const ask = (vmId: string) => storage.blobs.put('control', drainBlob(vmId), '');
+const find = (vmId: string) => findDrainRequest({ blobs: storage.blobs, vmId, log });
+const requestDrain = (vmId: string) => storage.blobs.put('control', drainBlob(vmId), '');
 
-test('a machine that nobody has asked has no request, whoever else was asked', async () => {
-  await ask('vm-10');
-  expect(await look('vm-1')).toBeNull();
+test('a machine has no drain request if only another machine has one', async () => {
+  await requestDrain('vm-10');
+  expect(await find('vm-1')).toBeNull();
 });
 
-test('a request is found by its etag, the same one at every look', async () => {
-  await ask('vm-2');
+test('a request is found by its etag, which stays the same', async () => {
+  await requestDrain('vm-2');
   const stored = await storage.blobs.stat('control', 'drain/vm-2');
   expect(stored?.etag).toMatch(/.+/);
-  expect(await look('vm-2')).toBe(stored?.etag);
-  expect(await look('vm-2')).toBe(stored?.etag);
+  expect(await find('vm-2')).toBe(stored?.etag);
+  expect(await find('vm-2')).toBe(stored?.etag);
 });
 
-test('a request made again is another request, and one taken back is none', async () => {
-  await ask('vm-3');
-  const first = await look('vm-3');
-  await ask('vm-3');
-  const second = await look('vm-3');
+test('a repeated request has another etag, and a removed request is gone', async () => {
+  await requestDrain('vm-3');
+  const first = await find('vm-3');
+  await requestDrain('vm-3');
+  const second = await find('vm-3');
   expect(second).toEqual(expect.any(String));
   expect(second).not.toBe(first);
   await storage.blobs.remove('control', drainBlob('vm-3'));
-  expect(await look('vm-3')).toBeNull();
+  expect(await find('vm-3')).toBeNull();
 });
 
-test('storage that does not answer is no request, and is logged', async () => {
+test('no request is found if storage does not answer, and that is logged', async () => {
   const gone = await startTestStorage();
   const blobs = await openBlobStore(gone.accounts, { ...BRISK, tries: 1, callTimeoutMs: 2_000 });
   await blobs.put('control', drainBlob('vm-4'), '');
   expect(await findDrainRequest({ blobs, vmId: 'vm-4', log })).toEqual(expect.any(String));
   await gone[Symbol.asyncDispose]();
-  const heard = createLog({ room: 'test', level: 'silent' });
-  const warn = vi.spyOn(heard, 'warn');
-  expect(await findDrainRequest({ blobs, vmId: 'vm-4', log: heard })).toBeNull();
+  const spied = createLog({ room: 'test', level: 'silent' });
+  const warn = vi.spyOn(spied, 'warn');
+  expect(await findDrainRequest({ blobs, vmId: 'vm-4', log: spied })).toBeNull();
   expect(warn).toHaveBeenCalledExactlyOnceWith(
     { vmId: 'vm-4', error: expect.any(Error) as Error },
-    'drain request unknown',
+    'drain request check failed',
   );
 });
 
-test('a look that is cut short by the stop is no request, and no reason to complain', async () => {
-  const heard = createLog({ room: 'test', level: 'silent' });
-  const warn = vi.spyOn(heard, 'warn');
-  await ask('vm-5');
+test('no request is found if the check is aborted, and nothing is logged', async () => {
+  const spied = createLog({ room: 'test', level: 'silent' });
+  const warn = vi.spyOn(spied, 'warn');
+  await requestDrain('vm-5');
   const signal = AbortSignal.abort();
-  expect(await findDrainRequest({ blobs: storage.blobs, vmId: 'vm-5', log: heard, signal })).toBeNull();
+  expect(await findDrainRequest({ blobs: storage.blobs, vmId: 'vm-5', log: spied, signal })).toBeNull();
   expect(warn).not.toHaveBeenCalled();
 });
 
-test('a name that could point elsewhere is a mistake of ours, and thrown', async () => {
-  await expect(look('../jobs/job-1')).rejects.toThrow(RangeError);
+test('a VM id that is not a plain name throws', async () => {
+  await expect(find('../jobs/job-1')).rejects.toThrow(RangeError);
 });

@@ -1,56 +1,56 @@
-/** A worker that is asked to drain: by the blob in `control`, idle or at work; and what its heartbeat says meanwhile. */
+/** A worker with a drain request in `control`, idle or busy, and the heartbeats that it sends meanwhile. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { drainBlob, heartbeatBlob } from '../../../shared/contract/blob-names.ts';
 import { type Heartbeat, heartbeatFrom } from '../../../shared/contract/heartbeat.ts';
 import { countOf } from '../../../shared/contract/ranges.ts';
 import { eventually } from '../../support/eventually.ts';
-import { WorkerBench, countIn } from '../../support/worker-bench.ts';
+import { WorkerFixture, countIn } from '../../support/worker-fixture.ts';
 
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 let machines = 0;
 let vmId = '';
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
 });
 afterEach(async () => {
-  await bench.stopWorkers();
-  await bench.clear();
+  await fixture.stopWorkers();
+  await fixture.clear();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 function startMachine(environment: Readonly<Record<string, string>> = {}) {
   machines += 1;
   vmId = `drain-${process.pid}-${machines}`;
-  return bench.startWorker({ FRAMEFLEET_VM_ID: vmId, ...environment });
+  return fixture.startWorker({ FRAMEFLEET_VM_ID: vmId, ...environment });
 }
 
 async function heartbeat(wanted: Partial<Heartbeat>): Promise<Heartbeat> {
   return eventually(`the heartbeat says ${JSON.stringify(wanted)}`, async () => {
-    const stat = await bench.storage.blobs.stat('workers', heartbeatBlob(`${vmId}-0`));
+    const stat = await fixture.storage.blobs.stat('workers', heartbeatBlob(`${vmId}-0`));
     const beat = heartbeatFrom(stat?.metadata ?? {});
-    const isSo = Object.entries(wanted).every(([key, value]) => beat?.[key as keyof Heartbeat] === value);
-    return isSo ? beat : undefined;
+    const matches = Object.entries(wanted).every(([key, value]) => beat?.[key as keyof Heartbeat] === value);
+    return matches ? beat : undefined;
   });
 }
 
 async function requestDrain(): Promise<string> {
-  await bench.storage.blobs.put('control', drainBlob(vmId), '');
-  return (await bench.storage.blobs.stat('control', drainBlob(vmId)))?.etag ?? '';
+  await fixture.storage.blobs.put('control', drainBlob(vmId), '');
+  return (await fixture.storage.blobs.stat('control', drainBlob(vmId)))?.etag ?? '';
 }
 
-test('an idle worker that is asked drains at once, quotes the request, takes nothing ever again, and stays', async () => {
+test('an idle worker drains at once on a request, quotes its etag, receives nothing more, and keeps running', async () => {
   const worker = startMachine();
   const idle = await heartbeat({ state: 'idle' });
   expect(idle).toMatchObject({ executionProvider: 'cpu', drainEtag: null, isTooOld: false });
   const etag = await requestDrain();
   const drained = await heartbeat({ state: 'drained', drainEtag: etag });
-  const batch = await bench.storeBatch('job-untaken', ['ordinary']);
-  await bench.send(batch);
-  // It goes on beating, and looks no more: the message is as it was sent.
+  const batch = await fixture.storeBatch('job-untaken', ['ordinary']);
+  await fixture.send(batch);
+  // Heartbeats continue, but the worker does not poll the queue: the message is as it was sent.
   await heartbeat({ state: 'drained', sequence: drained.sequence + 2 });
-  expect((await bench.batches.receive({ visibilityTimeoutSeconds: 1 }))?.dequeueCount).toBe(1);
+  expect((await fixture.batches.receive({ visibilityTimeoutSeconds: 1 }))?.dequeueCount).toBe(1);
   expect(worker.child.exitCode).toBeNull();
 
   const again = await requestDrain();
@@ -60,34 +60,34 @@ test('an idle worker that is asked drains at once, quotes the request, takes not
   expect((await worker.end).status).toBe(0);
 });
 
-test('a worker that is asked in mid-batch finishes it first', async () => {
+test('a busy worker finishes its batch before it is drained', async () => {
   const worker = startMachine();
-  const batch = await bench.storeBatch(
+  const batch = await fixture.storeBatch(
     'job-finished',
     Array.from({ length: 20 }, () => 'steady' as const),
   );
-  await bench.send(batch);
+  await fixture.send(batch);
   await heartbeat({ state: 'busy' });
   const etag = await requestDrain();
-  const [result, ...others] = await bench.resultsOf(batch);
+  const [result, ...others] = await fixture.resultsOf(batch);
   expect(others).toEqual([]);
   expect(countOf(result?.scored ?? [])).toBe(20);
   await heartbeat({ state: 'drained', drainEtag: etag });
-  await bench.queueIsEmpty();
+  await fixture.queueIsEmpty();
   expect(countIn(worker.heard(), '"settled":"complete"')).toBe(1);
 });
 
-test('a worker that finds the request when it starts takes nothing at all', async () => {
+test('a worker that finds a drain request at its start receives nothing', async () => {
   machines += 1;
   vmId = `drain-${process.pid}-${machines}`;
   const etag = await requestDrain();
-  await bench.send(await bench.storeBatch('job-never', ['ordinary']));
-  bench.startWorker({ FRAMEFLEET_VM_ID: vmId });
+  await fixture.send(await fixture.storeBatch('job-never', ['ordinary']));
+  fixture.startWorker({ FRAMEFLEET_VM_ID: vmId });
   await heartbeat({ state: 'drained', drainEtag: etag });
-  expect((await bench.batches.receive({ visibilityTimeoutSeconds: 1 }))?.dequeueCount).toBe(1);
+  expect((await fixture.batches.receive({ visibilityTimeoutSeconds: 1 }))?.dequeueCount).toBe(1);
 });
 
-test('the provider in force is in the metrics; one that cannot be had is refused with what to do', async () => {
+test('the metrics show the execution provider, and a worker without a usable provider exits with a hint', async () => {
   const worker = startMachine({ FRAMEFLEET_EXECUTION_PROVIDERS: 'cuda,cpu' });
   await worker.said('service ready');
   const port = /"port":(\d+)/.exec(worker.heard())?.[1];
@@ -101,14 +101,14 @@ test('the provider in force is in the metrics; one that cannot be had is refused
   expect(strict.heard()).toContain('FRAMEFLEET_EXECUTION_PROVIDERS');
 });
 
-test('a second worker for the same GPU is refused, and the first is none the worse', async () => {
+test('a second worker for the same GPU is refused, and the first is not affected', async () => {
   startMachine();
   await heartbeat({ state: 'idle' });
-  const second = bench.startWorker({ FRAMEFLEET_VM_ID: vmId });
+  const second = fixture.startWorker({ FRAMEFLEET_VM_ID: vmId });
   const { status } = await second.end;
   expect(status).toBe(64);
-  expect(second.heard()).toContain(`A worker named ${vmId}-0 runs on this machine already.`);
-  const batch = await bench.storeBatch('job-first', ['ordinary']);
-  await bench.send(batch);
-  expect(countOf((await bench.resultsOf(batch))[0]?.scored ?? [])).toBe(1);
+  expect(second.heard()).toContain(`A worker named ${vmId}-0 is already running on this machine.`);
+  const batch = await fixture.storeBatch('job-first', ['ordinary']);
+  await fixture.send(batch);
+  expect(countOf((await fixture.resultsOf(batch))[0]?.scored ?? [])).toBe(1);
 });

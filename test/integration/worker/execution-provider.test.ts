@@ -1,4 +1,4 @@
-/** The execution provider is chosen by trying, in processes of their own: real ones, on a machine without a GPU. */
+/** Chooses an execution provider with real probe processes, on a machine without a GPU. */
 import { fileURLToPath } from 'node:url';
 
 import { expect, test } from 'vitest';
@@ -26,9 +26,9 @@ async function failureOf(choice: Promise<unknown>): Promise<PermanentError> {
   return error;
 }
 
-test('without a GPU the CPU is chosen where it is allowed, and each that was refused says why', async () => {
-  const wanted: ExecutionProvider[] = ['cuda', 'tensorrt', 'webgpu', 'cpu'];
-  const { provider, refusals } = await chooseExecutionProvider({ ...common, wanted });
+test('without a GPU the CPU is chosen if it is allowed, and each refused provider has a reason', async () => {
+  const allowed: ExecutionProvider[] = ['cuda', 'tensorrt', 'webgpu', 'cpu'];
+  const { provider, refusals } = await chooseExecutionProvider({ ...common, allowed });
   expect(provider).toBe('cpu');
   expect(refusals.map((refusal) => refusal.provider)).toEqual(['cuda', 'tensorrt', 'webgpu']);
   const [cuda, tensorrt, webgpu] = refusals.map(({ why }) => why);
@@ -37,60 +37,60 @@ test('without a GPU the CPU is chosen where it is allowed, and each that was ref
   expect(webgpu).toMatch(/Failed to get a WebGPU adapter/);
 });
 
-test('the first that works is taken, and nothing after it is tried', async () => {
-  const choice = await chooseExecutionProvider({ ...common, wanted: ['cpu', 'cuda'] });
+test('the first provider that works is chosen, and later ones are not tested', async () => {
+  const choice = await chooseExecutionProvider({ ...common, allowed: ['cpu', 'cuda'] });
   expect(choice).toEqual({ provider: 'cpu', refusals: [] });
 });
 
-test('the CPU never takes the place of a GPU that was asked for alone', async () => {
-  const { code, message, hint } = await failureOf(chooseExecutionProvider({ ...common, wanted: ['cuda'] }));
+test('the CPU does not replace a GPU if it is not listed', async () => {
+  const { code, message, hint } = await failureOf(chooseExecutionProvider({ ...common, allowed: ['cuda'] }));
   expect(code).toBe('ENGINE_FAILED');
   expect(message).toMatch(/cuda: .*shared library/);
   expect(hint).toMatch(/CUDA 12.*cuDNN 9.*add cpu to FRAMEFLEET_EXECUTION_PROVIDERS/);
 });
 
-test('a probe that hangs is killed when its time is over, and is a refusal', async () => {
+test('a probe that hangs is killed after its time-out, and its provider is refused', async () => {
   const { message } = await failureOf(
     chooseExecutionProvider({
       ...common,
-      wanted: ['tensorrt'],
+      allowed: ['tensorrt'],
       timeoutMs: 500,
       probeProgram: MISBEHAVING_PROBE,
     }),
   );
-  expect(message).toBe('No execution provider works here. tensorrt: it did not answer within 0.5 s');
+  expect(message).toBe('No execution provider works on this machine. tensorrt: no answer within 0.5 s');
 });
 
-test('a probe that dies, fails after its answer or says nothing of use is a refusal', async () => {
+test('a provider is refused if its probe dies, fails after its answer, or gives no answer', async () => {
   const { message, hint } = await failureOf(
     chooseExecutionProvider({
       ...common,
-      wanted: ['cuda', 'webgpu', 'cpu'],
+      allowed: ['cuda', 'webgpu', 'cpu'],
       probeProgram: MISBEHAVING_PROBE,
     }),
   );
   expect(message).toBe(
-    'No execution provider works here. ' +
-      'cuda: its probe died of SIGSEGV: the last words; ' +
-      'webgpu: its probe ended with status 3: the last words; ' +
-      'cpu: its probe gave no answer: the last words',
+    'No execution provider works on this machine. ' +
+      'cuda: the probe died of SIGSEGV: the last words; ' +
+      'webgpu: the probe exited with status 3: the last words; ' +
+      'cpu: the probe gave no answer: the last words',
   );
-  expect(hint).toContain('Not even the CPU');
+  expect(hint).toContain('The CPU provider should always work');
 });
 
-test('a worker that is told to go does not wait for its probe', async () => {
+test('aborting the choice ends the probe', async () => {
   const stopping = new AbortController();
   const choice = chooseExecutionProvider({
     ...common,
-    wanted: ['tensorrt'],
+    allowed: ['tensorrt'],
     signal: stopping.signal,
     probeProgram: MISBEHAVING_PROBE,
   });
-  stopping.abort(new Error('told to go'));
-  await expect(choice).rejects.toThrow('told to go');
+  stopping.abort(new Error('stopped'));
+  await expect(choice).rejects.toThrow('stopped');
 });
 
-test('wrong numbers, too few and none at all are not what a probe calculates', () => {
+test('a probe output with wrong, too few or no numbers is rejected', () => {
   expect(isProbeOutput(PROBE_OUTPUT)).toBe(true);
   expect(isProbeOutput(PROBE_OUTPUT.with(3, 0))).toBe(false);
   expect(isProbeOutput(PROBE_OUTPUT.with(3, NaN))).toBe(false);
@@ -98,7 +98,7 @@ test('wrong numbers, too few and none at all are not what a probe calculates', (
   expect(isProbeOutput([])).toBe(false);
 });
 
-test("the probe's model is one that can be written again", () => {
+test('the probe’s model can be generated again, byte for byte', () => {
   const whole = (length: number, values: number) =>
     Float32Array.from({ length }, (_, index) => (index % values) - Math.floor(values / 2));
   const graph = [

@@ -1,4 +1,4 @@
-/** The model that tests use to hurt an engine really hurts: each in a process of its own, on the real runtime. */
+/** The hostile model crashes, hangs and fails as the fault tests expect. Each run is a process of its own, on the real runtime. */
 import type { ChildProcess } from 'node:child_process';
 import { on } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { testFolder } from '../../support/servers.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../support/run-model.ts', import.meta.url));
 const SILENCE_MS = 3_000;
-/** The frame and its runtime are small; what a hang must not do is grow. */
+/** A hanging run must not grow by more than this. */
 const GROWTH_KIB_MAX = 16 * 1024;
 
 let folder = '';
@@ -30,7 +30,7 @@ interface Colour {
   readonly b: number;
 }
 
-/** A process that has loaded the model and is about to run it over a frame of this colour. */
+/** Starts a process that has loaded the model and is about to run it on a frame of this colour. */
 async function startRun({ r, g, b }: Colour) {
   const child = spawnNode(PROGRAM, [model, String(r), String(g), String(b)], { env: {} });
   const messages = on(child, 'message', { close: ['disconnect'] });
@@ -53,7 +53,7 @@ test.each<Colour>([
   { r: 235, g: 235, b: 235 },
   { r: 0, g: 255, b: 0 },
   { r: 255, g: 0, b: 255 },
-])('an ordinary frame (%o) comes back as it is', async (colour) => {
+])('an ordinary frame (%o) is returned unchanged', async (colour) => {
   const { child, answer } = await startRun(colour);
   expect(await answer).toMatchObject({ type: 'ran', isSame: true });
   expect(await waitForExit(child)).toEqual({ status: 0, signal: null });
@@ -65,21 +65,21 @@ test('a black frame kills the process', async () => {
   expect(await waitForExit(child)).toEqual({ status: null, signal: 'SIGFPE' });
 });
 
-test('a red frame fails, and the process lives', async () => {
+test('a red frame fails, and the process survives', async () => {
   const { child, answer } = await startRun(HOSTILE_FRAMES.error);
   const failed = { type: 'failed', message: expect.stringContaining('out of data bounds') as string };
   expect(await answer).toEqual(failed);
   expect(await waitForExit(child)).toEqual({ status: 0, signal: null });
 });
 
-test('a blue frame takes its time and comes back as it is', async () => {
+test('a blue frame is slow and is returned unchanged', async () => {
   const { answer } = await startRun(HOSTILE_FRAMES.slow);
   const ran = await answer;
   expect(ran).toMatchObject({ type: 'ran', isSame: true });
   expect(ran?.type === 'ran' ? ran.seconds : 0).toBeGreaterThan(0.3);
 });
 
-test('a white frame is heard of no more, takes no memory, and ends only with its process', async () => {
+test('a white frame hangs without growing until its process is killed', async () => {
   const { child, answer } = await startRun(HOSTILE_FRAMES.hang);
   const startKib = await residentKib(child);
   const silence = new Promise((resolve) => setTimeout(resolve, SILENCE_MS, 'silence'));

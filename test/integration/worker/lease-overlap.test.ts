@@ -1,4 +1,4 @@
-/** A settling that takes its time, while a renewal was just on its way. */
+/** Settling while a renewal is in progress. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import type { WorkQueue } from '../../../shared/azure/work-queue.ts';
@@ -19,7 +19,7 @@ beforeEach(async () => {
   queue = (await openTestQueue(storage, 'frame-batches')).queue;
 });
 
-test('a renewal that is under way when the settling begins is the last, however long the settling takes', async () => {
+test('a renewal in progress when settling starts is the last, however long settling takes', async () => {
   await queue.send('bWVzc2FnZQ==');
   let updates = 0;
   const slow: WorkQueue = {
@@ -42,7 +42,7 @@ test('a renewal that is under way when the settling begins is the last, however 
   expect(await queue.countApprox()).toBe(0);
 });
 
-test('a lease whose renewals are never answered is lost at its deadline: the work is told, unasked', async () => {
+test('a lease whose renewals get no answer is lost at its deadline, and its signal is aborted', async () => {
   await queue.send('bWVzc2FnZQ==');
   const silent: WorkQueue = { ...queue, update: () => new Promise<never>(() => undefined) };
   const heldSinceMs = systemClock.monotonicMs();

@@ -7,7 +7,7 @@ import { mustHoldLease } from '../../support/hold-lease.ts';
 import { type TestStorage, startTestStorage } from '../../support/servers.ts';
 import { type TestQueue, mustReceive, openTestQueue } from '../../support/test-queue.ts';
 
-/** Longer than any test: such a lease is not renewed while one looks. */
+/** Longer than any test: such a lease is never renewed. */
 const NEVER_MS = 3_600_000;
 const TEXT = 'bWVzc2FnZQ==';
 
@@ -24,7 +24,7 @@ beforeEach(async () => {
   queue = opened.queue;
 });
 
-test('a lease that is renewed stays ours for longer than it was asked for', async () => {
+test('a renewed lease is held for longer than its first visibility time-out', async () => {
   await queue.send(TEXT);
   const timing = { leaseSeconds: 3, renewEveryMs: 300 };
   const heldSinceMs = systemClock.monotonicMs();
@@ -41,7 +41,7 @@ test('a lease that is renewed stays ours for longer than it was asked for', asyn
   expect(await queue.countApprox()).toBe(0);
 });
 
-test('a message deleted behind its back ends the lease: the work is told, and nothing is touched', async () => {
+test('a lease whose message is deleted is lost: its signal is aborted and nothing is touched', async () => {
   await queue.send(TEXT);
   const { lease, notes } = await mustHoldLease(queue, { leaseSeconds: 60, renewEveryMs: 50 });
   await opened.clear();
@@ -57,7 +57,7 @@ test('a message deleted behind its back ends the lease: the work is told, and no
   expect((await mustReceive(queue)).text).toBe('bmV4dA==');
 });
 
-test('settling a message that is gone is refused, and the lease is lost', async () => {
+test('settling a deleted message fails, and the lease is lost', async () => {
   for (const settle of ['complete', 'release'] as const) {
     await queue.send(TEXT);
     const { lease, notes } = await mustHoldLease(queue, { leaseSeconds: 60, renewEveryMs: NEVER_MS });
@@ -71,7 +71,7 @@ test('settling a message that is gone is refused, and the lease is lost', async 
   }
 });
 
-test('a lease whose time ran out leaves the message to whoever has it now', async () => {
+test('an expired lease does not touch a message that another worker has', async () => {
   await queue.send(TEXT);
   const { lease, notes } = await mustHoldLease(queue, { leaseSeconds: 1, renewEveryMs: NEVER_MS });
   const taken = await eventually('another receives it', () =>
@@ -82,7 +82,7 @@ test('a lease whose time ran out leaves the message to whoever has it now', asyn
   await queue.remove(taken);
 });
 
-test('a lease whose time ran out touches nothing, even where nobody else has the message yet', async () => {
+test('an expired lease touches nothing, even if no other worker has the message yet', async () => {
   await queue.send(TEXT);
   const { lease, message, notes } = await mustHoldLease(queue, { leaseSeconds: 1, renewEveryMs: NEVER_MS });
   await eventually('its time is over', () => lease.state === 'lost');
@@ -93,7 +93,7 @@ test('a lease whose time ran out touches nothing, even where nobody else has the
   expect(next).toMatchObject({ messageId: message.messageId, text: TEXT });
 });
 
-test('a release shows the message at once, with its new history', async () => {
+test('a released message is visible at once with its new text', async () => {
   await queue.send(TEXT);
   const { lease, message } = await mustHoldLease(queue, { leaseSeconds: 60, renewEveryMs: 20 });
   expect(await lease.release({ text: 'aGlzdG9yeQ==', delaySeconds: 0 })).toBe(true);
@@ -104,7 +104,7 @@ test('a release shows the message at once, with its new history', async () => {
   });
 });
 
-test('a release with a delay hides the message for so long', async () => {
+test('a message released with a delay stays hidden for that time', async () => {
   await queue.send(TEXT);
   const { lease } = await mustHoldLease(queue, { leaseSeconds: 60, renewEveryMs: NEVER_MS });
   const releasedAtMs = systemClock.monotonicMs();
@@ -113,7 +113,7 @@ test('a release with a delay hides the message for so long', async () => {
   expect(systemClock.monotonicMs() - releasedAtMs).toBeGreaterThan(950);
 });
 
-test('a lease that is left is renewed no more, and the message comes back by itself', async () => {
+test('a lease that is left is not renewed, and the message becomes visible again', async () => {
   await queue.send(TEXT);
   const { lease, message, notes } = await mustHoldLease(queue, { leaseSeconds: 2, renewEveryMs: 100 });
   await eventually('it was renewed', () => notes.renewed > 2);

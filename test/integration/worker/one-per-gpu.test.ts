@@ -1,4 +1,4 @@
-/** Workers of one machine, as processes of their own. */
+/** Workers on one machine compete for a worker id. Each is a process of its own. */
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ afterEach(async () => {
   await Promise.all(started.map((child) => waitForExit(child)));
 });
 
-/** A process that wants the id, and what came of it: `held`, or why not. */
+/** Starts a process that claims the id. The outcome is `held`, or the reason why not. */
 async function startWorker(workerId: string, ...args: readonly string[]) {
   const child = spawnNode(PROGRAM, [workerId, ...args], { env: {} });
   children.push(child);
@@ -27,11 +27,11 @@ async function startWorker(workerId: string, ...args: readonly string[]) {
   return { child, outcome };
 }
 
-test('a second worker of an id is refused, with what to do, and the first keeps it', async () => {
+test('a second worker with the same id is refused with a hint, and the first keeps the id', async () => {
   const workerId = newId();
   expect((await startWorker(workerId)).outcome).toBe('held');
   expect((await startWorker(workerId)).outcome).toContain(
-    `A worker named ${workerId} runs on this machine already.`,
+    `A worker named ${workerId} is already running on this machine.`,
   );
   await expect(holdWorkerId(workerId)).rejects.toMatchObject({
     name: 'PermanentError',
@@ -41,13 +41,13 @@ test('a second worker of an id is refused, with what to do, and the first keeps 
   });
 });
 
-test('a worker for another GPU of the machine is welcome', async () => {
+test('a worker for another GPU of the machine starts', async () => {
   const vmId = `vm-${randomUUID()}`;
   const outcomes = await Promise.all([startWorker(`${vmId}-0`), startWorker(`${vmId}-1`)]);
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['held', 'held']);
 });
 
-test('a worker that was killed leaves its id to the next, at once', async () => {
+test('the id of a killed worker is free at once', async () => {
   const workerId = newId();
   const { child, outcome } = await startWorker(workerId);
   expect(outcome).toBe('held');
@@ -56,7 +56,7 @@ test('a worker that was killed leaves its id to the next, at once', async () => 
   expect((await startWorker(workerId)).outcome).toBe('held');
 });
 
-test('of many that start at once exactly one gets the id', async () => {
+test('exactly one of many concurrent claims gets the id', async () => {
   const workerId = newId();
   const starts = await Promise.allSettled(Array.from({ length: 8 }, () => holdWorkerId(workerId)));
   const held = starts.filter((start) => start.status === 'fulfilled');
@@ -64,7 +64,7 @@ test('of many that start at once exactly one gets the id', async () => {
   for (const { value } of held) value[Symbol.dispose]();
 });
 
-test('an id that was given up can be had at once', async () => {
+test('a released id can be claimed again at once', async () => {
   const workerId = newId();
   for (let times = 0; times < 3; times += 1) {
     using _held = await holdWorkerId(workerId);
@@ -72,12 +72,12 @@ test('an id that was given up can be had at once', async () => {
   }
 });
 
-test('holding an id keeps no process alive', async () => {
+test('holding an id does not keep the process alive', async () => {
   const { child, outcome } = await startWorker(newId(), 'leave');
   expect(outcome).toBe('held');
   expect(await waitForExit(child)).toEqual({ status: 0, signal: null });
 });
 
-test('an id that is too long for a socket is a mistake of ours, and not cut', async () => {
+test('an id that is too long for a socket name throws', async () => {
   await expect(holdWorkerId('x'.repeat(120))).rejects.toThrow(RangeError);
 });

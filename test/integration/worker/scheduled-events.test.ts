@@ -1,4 +1,4 @@
-/** A watcher of Scheduled Events against a metadata service that does to it what Azure's does, and worse. */
+/** The Scheduled Events poller against a metadata service that behaves as Azure's does, or worse. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import { systemClock } from '../../../shared/runtime/clock.ts';
@@ -12,7 +12,7 @@ import {
 import { eventually } from '../../support/eventually.ts';
 import { ScheduledEventsServer } from '../../support/scheduled-events-server.ts';
 
-/** As in production, a hundred times as fast where nobody else sets the pace. */
+/** Production values, but polling a hundred times as fast. */
 const TIMING: ScheduledEventsTiming = {
   pollEveryMs: 10,
   backoff: { minMs: 10, maxMs: 100 },
@@ -48,7 +48,7 @@ function watch({
   const stopping = new AbortController();
   const log = createLog({ room: 'test', level: 'silent' });
   const logged: string[] = [];
-  const note = (_fields: unknown, sentence = ''): void => void logged.push(sentence);
+  const note = (_fields: unknown, message = ''): void => void logged.push(message);
   vi.spyOn(log, 'info').mockImplementation(note);
   vi.spyOn(log, 'warn').mockImplementation(note);
   const notices: EvictionNotice[] = [];
@@ -73,7 +73,7 @@ function watch({
   return { events, notices, logged, stop };
 }
 
-/** The document as it is now has been read, and again. */
+/** Waits until the current document has been read at least once. */
 async function polledAgain(): Promise<void> {
   const before = server.polls;
   await eventually('two more polls were made', () => server.polls >= before + 2);
@@ -83,7 +83,7 @@ const look = async (headers: Record<string, string> = { Metadata: 'true' }) => f
 const incarnation = async (): Promise<number> =>
   ((await (await look()).json()) as { DocumentIncarnation: number }).DocumentIncarnation;
 
-test('an eviction is told once, with its kind and the second it is due, however often it is read', async () => {
+test('an eviction is reported once, with its type and time, however often it is read', async () => {
   const { notices, logged } = watch();
   await polledAgain();
   expect(notices).toEqual([]);
@@ -101,10 +101,10 @@ test('an eviction is told once, with its kind and the second it is due, however 
   expect(noticeMs).toBeLessThan(60_000);
   await polledAgain();
   expect(notices).toHaveLength(1);
-  expect(logged).toEqual(['scheduled events can be read', 'this machine will be taken']);
+  expect(logged).toEqual(['scheduled events readable', 'eviction announced']);
 });
 
-test('an event that has started comes without a time, and one that was told does not come again when it starts', async () => {
+test('a started event is reported without a time, and a reported event is not reported again when it starts', async () => {
   const { notices } = watch();
   const atOnce = server.schedule({ eventType: 'Redeploy', resources: [VM], noticeSeconds: 0 });
   await eventually('the first notice came', () => notices.length === 1);
@@ -119,7 +119,7 @@ test('an event that has started comes without a time, and one that was told does
   expect(notices).toHaveLength(2);
 });
 
-test('two events at once are two notices, and a freeze between them is none', async () => {
+test('two events give two notices, and a freeze between them gives none', async () => {
   const { notices } = watch();
   const terminate = server.schedule({
     eventType: 'Terminate',
@@ -136,18 +136,21 @@ test('two events at once are two notices, and a freeze between them is none', as
   ]);
 });
 
-test('an event of another machine is none of ours, unless we do not know who we are', async () => {
+test('an event of another machine is ignored, unless this machine does not know its name', async () => {
   const named = watch();
   const nameless = watch({ vmName: null });
   const foreign = server.schedule({ ...PREEMPT, resources: ['painters_1'] });
-  await eventually('the nameless one was told', () => nameless.notices.length === 1);
+  await eventually('the poller without a name reported it', () => nameless.notices.length === 1);
   const ours = server.schedule(PREEMPT);
-  await eventually('both were told', () => nameless.notices.length === 2 && named.notices.length > 0);
+  await eventually(
+    'both pollers reported it',
+    () => nameless.notices.length === 2 && named.notices.length > 0,
+  );
   expect(nameless.notices.map(({ eventId }) => eventId)).toEqual([foreign, ours]);
   expect(named.notices.map(({ eventId }) => eventId)).toEqual([ours]);
 });
 
-test('an acknowledged event starts at once, and is not told again; once it is over, another is', async () => {
+test('an acknowledged event starts at once and is not reported again, but the next event is', async () => {
   const { events, notices, logged } = watch();
   const eventId = server.schedule({ ...PREEMPT, noticeSeconds: 3_600 });
   await eventually('the notice came', () => notices.length === 1);
@@ -165,7 +168,7 @@ test('an acknowledged event starts at once, and is not told again; once it is ov
   expect(notices[1]?.eventId).toBe(next);
 });
 
-test('an event of several machines is not acknowledged: the others would be taken in the middle of their work', async () => {
+test('an event of several machines is not acknowledged, because the others may still be working', async () => {
   const { events, notices, logged } = watch();
   const eventId = server.schedule({ ...PREEMPT, resources: [VM, 'painters_8'] });
   await eventually('the notice came', () => notices.length === 1);
@@ -174,7 +177,7 @@ test('an event of several machines is not acknowledged: the others would be take
   expect(logged).not.toContain('eviction not acknowledged');
 });
 
-test('a worker that is stopping can still acknowledge', async () => {
+test('a stopped poller can still acknowledge', async () => {
   const { events, stop } = watch();
   const eventId = server.schedule(PREEMPT);
   await stop();
@@ -183,7 +186,7 @@ test('a worker that is stopping can still acknowledge', async () => {
 });
 
 test.each(['fails', 'hangs'] as const)(
-  'where the service %s an acknowledgement is tried twice, and no error',
+  'an acknowledgement is tried twice and throws no error if the service %s',
   async (mode) => {
     const { events, logged, stop } = watch({ timing: { acknowledgeTimeoutMs: 100 } });
     const eventId = server.schedule(PREEMPT);
@@ -197,7 +200,7 @@ test.each(['fails', 'hangs'] as const)(
 );
 
 test.each(['fails', 'invalid', 'hangs'] as const)(
-  'where the service %s it is complained of once, polled on, and believed again when it answers well',
+  'if the service %s, the poller logs it once, goes on, and reports notices when the service recovers',
   async (mode) => {
     const { notices, logged } = watch({ timing: { timeoutMs: 250 } });
     await polledAgain();
@@ -210,18 +213,15 @@ test.each(['fails', 'invalid', 'hangs'] as const)(
 
     server.setMode('normal');
     await eventually('the notice came', () => notices.length === 1);
-    await eventually('it said so', () => logged.length === 4);
+    await eventually('the recovery was logged', () => logged.length === 4);
     server.setMode(mode);
-    await eventually('it complained again', () => logged.length === 5);
-    const [readable, unreadable] = [
-      'can be read',
-      'cannot be read: an eviction would come without notice',
-    ].map((what) => `scheduled events ${what}`);
-    expect(logged).toEqual([readable, unreadable, 'this machine will be taken', readable, unreadable]);
+    await eventually('the failure was logged again', () => logged.length === 5);
+    const [readable, unreadable] = ['scheduled events readable', 'scheduled events unreadable'];
+    expect(logged).toEqual([readable, unreadable, 'eviction announced', readable, unreadable]);
   },
 );
 
-test('the first answer may take far longer than any later one', async () => {
+test('the first answer may take longer than later ones', async () => {
   server.setMode('hangs');
   const startedAtMs = systemClock.monotonicMs();
   const { notices, logged } = watch({ timing: { timeoutMs: 10, firstTimeoutMs: 1_000 } });
@@ -232,18 +232,18 @@ test('the first answer may take far longer than any later one', async () => {
   await eventually('the notice came', () => notices.length === 1);
 });
 
-test('where nobody listens it is complained of once, and the watcher goes on until it is stopped', async () => {
+test('if the service is unreachable, the poller logs it once and goes on until it is stopped', async () => {
   const { url } = server;
   await server[Symbol.asyncDispose]();
   const { logged, events, stop } = watch({ url });
-  await eventually('it complained', () => logged.length === 1);
+  await eventually('the failure was logged', () => logged.length === 1);
   await events.acknowledge('event-1');
   await stop();
-  expect(logged.filter((sentence) => sentence.startsWith('scheduled events'))).toHaveLength(1);
+  expect(logged.filter((message) => message.startsWith('scheduled events'))).toHaveLength(1);
   server = await new ScheduledEventsServer().start();
 });
 
-test('a poll that hangs is cut short by the stop, without a complaint', async () => {
+test('stopping ends a hanging poll without a log message', async () => {
   server.setMode('hangs');
   const { logged, stop } = watch();
   await eventually('the poll is made', () => server.polls === 1);
@@ -251,18 +251,18 @@ test('a poll that hangs is cut short by the stop, without a complaint', async ()
   expect(logged).toEqual([]);
 });
 
-test('a listener that fails costs no later notice', async () => {
+test('a listener that throws does not prevent later notices', async () => {
   const { notices } = watch({
     onEviction: () => {
       throw new TypeError('the listener is broken');
     },
   });
   const ids = [server.schedule(PREEMPT), server.schedule(PREEMPT)];
-  await eventually('both were told', () => notices.length === 2);
+  await eventually('both were reported', () => notices.length === 2);
   expect(notices.map(({ eventId }) => eventId)).toEqual(ids);
 });
 
-test('in production a poll is made every second, and one that fails is made again within ten', () => {
+test('production polls every second and repeats a failed poll within ten seconds', () => {
   expect(SCHEDULED_EVENTS_TIMING).toMatchObject({
     pollEveryMs: 1_000,
     backoff: { maxMs: 10_000 },
@@ -271,7 +271,7 @@ test('in production a poll is made every second, and one that fails is made agai
   });
 });
 
-test('the service of these tests is as strict as Azure’s', async () => {
+test('the test service rejects the same requests as Azure’s', async () => {
   const post = (body: string) => fetch(server.url, { method: 'POST', headers: { Metadata: 'true' }, body });
   const answers = await Promise.all([
     look({}),
@@ -279,7 +279,7 @@ test('the service of these tests is as strict as Azure’s', async () => {
     fetch(server.url.replace(/\?.*/, ''), { headers: { Metadata: 'true' } }),
     post('{'),
     post('{"StartRequests":[]}'),
-    post('{"StartRequests":[{"EventId":"nobody knows"}]}'),
+    post('{"StartRequests":[{"EventId":"unknown"}]}'),
   ]);
   expect(answers.map(({ status }) => status)).toEqual([400, 200, 400, 400, 400, 400]);
 });

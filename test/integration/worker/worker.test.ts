@@ -1,4 +1,4 @@
-/** A real worker with its engine, on real storage: what it does with each kind of message, and when it is told to go. */
+/** A real worker with its engine on real storage: each kind of message, and SIGTERM. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { failedFrameBlob, frameLogBlob } from '../../../shared/contract/blob-names.ts';
@@ -7,27 +7,27 @@ import { batchMessage, decodeMessage, encodeMessage } from '../../../shared/cont
 import { countOf } from '../../../shared/contract/ranges.ts';
 import { buildBatch } from '../../support/build-batch.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type StoredFrame, WorkerBench } from '../../support/worker-bench.ts';
+import { type TestFrame, WorkerFixture } from '../../support/worker-fixture.ts';
 
-let bench: WorkerBench;
+let fixture: WorkerFixture;
 
 beforeAll(async () => {
-  bench = await WorkerBench.open();
+  fixture = await WorkerFixture.open();
 });
 afterEach(async () => {
-  await bench.stopWorkers();
-  await bench.clear();
+  await fixture.stopWorkers();
+  await fixture.clear();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
-const frames = (count: number, kind: StoredFrame = 'ordinary') => Array.from({ length: count }, () => kind);
+const frames = (count: number, kind: TestFrame = 'ordinary') => Array.from({ length: count }, () => kind);
 
-test('a batch is scored, told and deleted, and a frame that cannot be decoded fails alone', async () => {
-  const batch = await bench.storeBatch('job-1', [...frames(5), 'undecodable', ...frames(2)]);
+test('a batch is scored, reported and deleted, and an undecodable frame fails alone', async () => {
+  const batch = await fixture.storeBatch('job-1', [...frames(5), 'undecodable', ...frames(2)]);
   const { jobId, model } = batch;
-  await bench.send(batch);
-  bench.startWorker({ FRAMEFLEET_VM_ID: 'worker-test' });
-  const result = await bench.nextResult();
+  await fixture.send(batch);
+  fixture.startWorker({ FRAMEFLEET_VM_ID: 'worker-test' });
+  const result = await fixture.nextResult();
   expect(result).toMatchObject({ jobId, batchIndex: 0, worker: 'worker-test-0', framesRun: 7 });
   expect(result.scored).toEqual([
     [0, 5],
@@ -35,23 +35,23 @@ test('a batch is scored, told and deleted, and a frame that cannot be decoded fa
   ]);
   expect(result.failed).toMatchObject([{ kind: 'undecodable', frames: [[5, 6]] }]);
   const failed = decodeFailedFrame(
-    String(await bench.storage.blobs.get('scored', failedFrameBlob(jobId, 5))),
+    String(await fixture.storage.blobs.get('scored', failedFrameBlob(jobId, 5))),
   );
   expect(failed).toMatchObject({ frameIndex: 5, kind: 'undecodable', attempts: 1, worker: 'worker-test-0' });
-  await bench.queueIsEmpty();
+  await fixture.queueIsEmpty();
   const body = encodeMessage(batch);
-  expect(await bench.takePoison()).toMatchObject([
+  expect(await fixture.takePoison()).toMatchObject([
     { reason: 'undecodable', batch: { jobId, model, frames: [[5, 6]] }, attempts: 1, body },
   ]);
 });
 
-test('every frame of a delivery is a line in the log of its job, with its stages', async () => {
-  const batch = await bench.storeBatch('job-2', [...frames(2), 'missing', 'ordinary']);
-  await bench.send(batch);
-  const worker = bench.startWorker({ FRAMEFLEET_VM_ID: 'logging' });
-  await bench.resultsOf(batch);
+test('the job’s log has a line for each frame of a delivery, with its stage times', async () => {
+  const batch = await fixture.storeBatch('job-2', [...frames(2), 'missing', 'ordinary']);
+  await fixture.send(batch);
+  const worker = fixture.startWorker({ FRAMEFLEET_VM_ID: 'logging' });
+  await fixture.resultsOf(batch);
   const lines = await eventually('both deliveries are logged', async () => {
-    const text = await bench.storage.blobs.get('logs', frameLogBlob('job-2', 'logging-0'));
+    const text = await fixture.storage.blobs.get('logs', frameLogBlob('job-2', 'logging-0'));
     const found = (text?.toString('utf8') ?? '').trimEnd().split('\n');
     return found.length === 5 ? found.map((line) => JSON.parse(line) as Record<string, unknown>) : undefined;
   });
@@ -67,19 +67,19 @@ test('every frame of a delivery is a line in the log of its job, with its stages
   expect(worker.heard()).toContain('"frame":3');
 });
 
-test('what is no batch goes to poison with its reason, and a batch behind it is none the worse', async () => {
+test('a malformed message is moved to the poison queue and does not affect later batches', async () => {
   const garbage = [
     'not base64 at all',
     Buffer.from('{"version":1}').toString('base64'),
     Buffer.from('[]').toString('base64'),
   ];
-  for (const text of garbage) await bench.batches.send(text);
-  const batch = await bench.storeBatch('job-3', frames(2));
-  await bench.send(batch);
-  bench.startWorker();
-  expect(countOf((await bench.nextResult()).scored)).toBe(2);
-  await bench.queueIsEmpty();
-  const entries = await bench.takePoison();
+  for (const text of garbage) await fixture.batches.send(text);
+  const batch = await fixture.storeBatch('job-3', frames(2));
+  await fixture.send(batch);
+  fixture.startWorker();
+  expect(countOf((await fixture.nextResult()).scored)).toBe(2);
+  await fixture.queueIsEmpty();
+  const entries = await fixture.takePoison();
   const byText = (a: string, b: string) => a.localeCompare(b);
   expect(entries.map(({ body }) => body ?? '').toSorted(byText)).toEqual(garbage.toSorted(byText));
   for (const entry of entries) {
@@ -88,27 +88,27 @@ test('what is no batch goes to poison with its reason, and a batch behind it is 
   }
 });
 
-test('a message for a newer worker is left for it', async () => {
+test('a message with a newer version is left for a newer worker', async () => {
   const newer = Buffer.from(JSON.stringify({ ...buildBatch(), version: 2 })).toString('base64');
-  await bench.batches.send(newer);
-  const worker = bench.startWorker();
+  await fixture.batches.send(newer);
+  const worker = fixture.startWorker();
   await worker.said('newer version');
-  expect(await bench.batches.countApprox()).toBe(1);
-  expect(await bench.batches.receive({ visibilityTimeoutSeconds: 1 })).toBeUndefined();
+  expect(await fixture.batches.countApprox()).toBe(1);
+  expect(await fixture.batches.receive({ visibilityTimeoutSeconds: 1 })).toBeUndefined();
 });
 
-test('a worker that is told to go releases what it has not done, at once and uncharged', async () => {
-  const batch = await bench.storeBatch('job-4', frames(100, 'steady'));
-  await bench.send(batch);
-  const worker = bench.startWorker();
-  await eventually('a few frames are scored', async () => (await bench.countScored('job-4')) > 0);
+test('a worker releases its batch at once when it receives SIGTERM, and no count rises', async () => {
+  const batch = await fixture.storeBatch('job-4', frames(100, 'steady'));
+  await fixture.send(batch);
+  const worker = fixture.startWorker();
+  await eventually('a few frames are scored', async () => (await fixture.countScored('job-4')) > 0);
   worker.child.kill('SIGTERM');
   expect((await worker.end).status).toBe(0);
 
   const message = await eventually('the batch is visible', () =>
-    bench.batches.receive({ visibilityTimeoutSeconds: 60 }),
+    fixture.batches.receive({ visibilityTimeoutSeconds: 60 }),
   );
-  const { scored } = await bench.nextResult();
+  const { scored } = await fixture.nextResult();
   expect(countOf(scored)).toBeGreaterThan(0);
   expect(countOf(scored)).toBeLessThan(100);
   expect(decodeMessage(message.text, batchMessage)).toMatchObject({

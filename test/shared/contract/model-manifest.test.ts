@@ -93,7 +93,7 @@ test.each([
 test('a parameter that the model does not have is an error', () => {
   expect(() => parameterWeights(MODEL, { style: 'one', strength: '2' })).toThrow(UnknownParameterError);
   expect(() => parameterWeights({ name: 'plain', parameters: {} }, { style: 'one' })).toThrow(
-    'plain takes no style',
+    'plain has no parameter style',
   );
 });
 

@@ -1,4 +1,7 @@
-/** What is known of a batch's frames in storage, from one listing: whoever stored them, and whatever became of the messages. */
+/**
+ * The frames of a batch that are resolved in storage: scored, or given up with a failure record. Storage is the only source, so
+ * it does not matter which worker resolved them, or what became of its message.
+ */
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
@@ -8,23 +11,23 @@ import {
   frameIndexOf,
   framesPrefix,
 } from '../../shared/contract/blob-names.ts';
-import { failureIn } from '../../shared/contract/failed-frame.ts';
+import { type FailedFrame, encodeFailedFrame, failureIn } from '../../shared/contract/failed-frame.ts';
 import type { BatchMessage } from '../../shared/contract/messages.ts';
-import type { FailedForGood } from './result.ts';
+import type { DeliveryServices } from './services.ts';
 
 const BLOBS_AT_ONCE = 8;
 
-export interface Stock {
+export interface ResolvedFrames {
   readonly scored: ReadonlySet<number>;
   /** Given up, and not scored since. */
   readonly failed: ReadonlySet<number>;
 }
 
-/** A listing is sorted: it ends with the batch's last frame, however many the job has. */
-export async function takeStock(
+/** Takes one listing. Listings are sorted, so it stops after the batch's last frame, however many frames the job has. */
+export async function listResolvedFrames(
   { jobId, frameStart, frameEnd }: Pick<BatchMessage, 'jobId' | 'frameStart' | 'frameEnd'>,
   blobs: BlobStore,
-): Promise<Stock> {
+): Promise<ResolvedFrames> {
   const scored = new Set<number>();
   const failed = new Set<number>();
   for await (const { name } of blobs.list('scored', { prefix: framesPrefix(jobId, frameStart, frameEnd) })) {
@@ -39,17 +42,34 @@ export async function takeStock(
   return { scored, failed };
 }
 
-/** Why frames were given up. One that has been reopened in the meantime is not told. */
+/** Why frames were given up. Leaves out frames that have been reopened in the meantime. */
 export async function readFailures(
   jobId: string,
   frameIndices: Iterable<number>,
   blobs: BlobStore,
-): Promise<FailedForGood[]> {
+): Promise<FailedFrame[]> {
   const found = await pLimit(BLOBS_AT_ONCE).map(frameIndices, async (frameIndex) => {
     const bytes = await blobs.get('scored', failedFrameBlob(jobId, frameIndex));
     if (bytes === undefined) return [];
-    const { kind, message } = failureIn(bytes.toString('utf8'));
-    return [{ frameIndex, kind, message }];
+    const { kind, message, attempts } = failureIn(bytes.toString('utf8'));
+    return [{ frameIndex, kind, message, attempts }];
   });
   return found.flat();
+}
+
+/** Records that frames are given up. Safe to repeat. */
+export async function putFailures(
+  { jobId, model }: BatchMessage,
+  givenUp: readonly FailedFrame[],
+  { blobs, clock, workerId }: DeliveryServices,
+): Promise<void> {
+  const failedAt = clock.now().toISOString();
+  await pLimit(BLOBS_AT_ONCE).map(givenUp, ({ frameIndex, kind, message, attempts }) =>
+    blobs.put(
+      'scored',
+      failedFrameBlob(jobId, frameIndex),
+      encodeFailedFrame({ frameIndex, kind, message, attempts, worker: workerId, model, failedAt }),
+      { contentType: 'application/json' },
+    ),
+  );
 }

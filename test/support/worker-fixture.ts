@@ -1,6 +1,6 @@
 /**
- * A storage with models and frames in it, and real workers on it: what the worker's tests and fault suites share. Every worker
- * that was started here is gone when the bench is disposed of.
+ * Storage with models and frames, and real workers that use it. Shared by the worker's integration tests and the fault tests.
+ * Disposing of the fixture kills every worker that it started.
  */
 import { createHash } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
@@ -29,12 +29,12 @@ import { HOSTILE_FRAMES, writeHostileModel } from './hostile-model.ts';
 import { writeIdentityModel } from './identity-model.ts';
 import { type TestStorage, startTestStorage, testFolder } from './servers.ts';
 
-/** A frame in storage: of a plain colour of the hostile model's, bytes that are no picture, or nothing at all. */
-export type StoredFrame = keyof typeof HOSTILE_FRAMES | 'undecodable' | 'missing';
+/** A frame in storage: a colour of the hostile model, bytes that are not a picture, or no blob at all. */
+export type TestFrame = keyof typeof HOSTILE_FRAMES | 'undecodable' | 'missing';
 
 const FRAME_SIZE = 32;
 
-export class WorkerBench implements AsyncDisposable {
+export class WorkerFixture implements AsyncDisposable {
   readonly storage: TestStorage;
   readonly folder: string;
   readonly batches: WorkQueue;
@@ -55,7 +55,7 @@ export class WorkerBench implements AsyncDisposable {
     this.#models = parts.models;
   }
 
-  static async open(): Promise<WorkerBench> {
+  static async open(): Promise<WorkerFixture> {
     const folder = await testFolder();
     const storage = await startTestStorage();
     const open = (name: (typeof QUEUES)[keyof typeof QUEUES]) => openWorkQueue(storage.accounts.system, name);
@@ -67,12 +67,12 @@ export class WorkerBench implements AsyncDisposable {
     const modelFolder = path.join(folder, 'models');
     await writeIdentityModel(modelFolder);
     await writeHostileModel(modelFolder);
-    const bench = new WorkerBench({ storage, folder, queues, models: new Map() });
-    await bench.publish(modelFolder);
-    return bench;
+    const fixture = new WorkerFixture({ storage, folder, queues, models: new Map() });
+    await fixture.publish(modelFolder);
+    return fixture;
   }
 
-  /** Models for batches of this bench, from a folder with a folder for each. */
+  /** Publishes models for the batches of this fixture. The folder has a folder for each model. */
   async publish(modelFolder: string): Promise<void> {
     const { blobs } = this.storage;
     await publishModels(blobs, modelFolder);
@@ -83,7 +83,7 @@ export class WorkerBench implements AsyncDisposable {
     }
   }
 
-  /** Impatient, so that tests are quick: a lease of 6 s, looks twice a second, stuck after 4 s. */
+  /** Starts a worker with short times, so that tests are quick: a lease of 6 s, two receives a second, stuck after 4 s. */
   startWorker(
     environment: Readonly<Record<string, string>> = {},
     connection: TestStorage['connection'] = this.storage.connection,
@@ -107,14 +107,14 @@ export class WorkerBench implements AsyncDisposable {
     return worker;
   }
 
-  /** A job of one batch, its frames in storage. */
+  /** Stores the frames of a job with one batch. Returns the batch. */
   async storeBatch(
     jobId: string,
-    frames: readonly StoredFrame[],
+    frames: readonly TestFrame[],
     { model = 'hostile', size = FRAME_SIZE }: { readonly model?: string; readonly size?: number } = {},
   ): Promise<BatchMessage> {
     const reference = this.#models.get(model);
-    if (reference === undefined) throw new Error(`expected a model of the bench, received ${model}`);
+    if (reference === undefined) throw new Error(`expected a model of the fixture, received ${model}`);
     const bytes = await framesOfColours(size);
     for (const [index, frame] of frames.entries()) {
       const body = frame === 'undecodable' ? 'this is no picture' : bytes.get(frame);
@@ -134,7 +134,7 @@ export class WorkerBench implements AsyncDisposable {
     await this.batches.send(encodeMessage(batch));
   }
 
-  /** The next result that a worker sends, whoever's job. */
+  /** Waits for the next result, of any job. */
   async nextResult(bound: { readonly boundMs?: number } = {}): Promise<ResultMessage> {
     const message = await eventually(
       'a result comes',
@@ -147,7 +147,7 @@ export class WorkerBench implements AsyncDisposable {
     return decoded.message;
   }
 
-  /** Results until every frame of the batch is accounted for; returns them all. */
+  /** Waits for results until every frame of the batch is accounted for. Returns all of them. */
   async resultsOf(batch: BatchMessage): Promise<ResultMessage[]> {
     const results: ResultMessage[] = [];
     const open = new Set(
@@ -168,7 +168,7 @@ export class WorkerBench implements AsyncDisposable {
     await eventually('the queue is empty', async () => (await this.batches.countApprox()) === 0);
   }
 
-  /** Hash of each scored frame, by its number. */
+  /** The hash of each scored frame, by its index. */
   async scored(jobId: string): Promise<Map<number, string>> {
     const hashes = new Map<number, string>();
     for await (const { name } of this.storage.blobs.list('scored', { prefix: `${jobId}/` })) {
@@ -179,7 +179,7 @@ export class WorkerBench implements AsyncDisposable {
     return hashes;
   }
 
-  /** What tells whether a scored frame was written again, by its name. */
+  /** The etag of each scored frame, by its name. It changes if the frame is written again. */
   async etags(jobId: string): Promise<Map<string, string>> {
     const etags = new Map<string, string>();
     for await (const { name, etag } of this.storage.blobs.list('scored', { prefix: `${jobId}/` }))
@@ -187,7 +187,7 @@ export class WorkerBench implements AsyncDisposable {
     return etags;
   }
 
-  /** How many frames of a job are scored: cheaper than all their hashes. */
+  /** The number of scored frames of a job. Cheaper than `scored`. */
   async countScored(jobId: string): Promise<number> {
     let count = 0;
     for await (const { name } of this.storage.blobs.list('scored', { prefix: `${jobId}/` }))
@@ -208,7 +208,7 @@ export class WorkerBench implements AsyncDisposable {
     }
   }
 
-  /** Takes everything off the queues, in flight or not: the next test begins with nothing. */
+  /** Removes all messages from the queues, in flight or not. */
   async clear(): Promise<void> {
     const queues = await this.storage.accounts.system.queues(PATIENT);
     for (const { name } of [this.batches, this.results, this.poison])
@@ -228,7 +228,7 @@ export class WorkerBench implements AsyncDisposable {
   }
 }
 
-/** The process of the engine that a worker started last. */
+/** The pid of the engine that a worker started last. */
 export function enginePid(worker: RunningCommand): number {
   const pids = [...worker.heard().matchAll(/"pid":(\d+),"msg":"engine started"/g)].map(([, pid]) =>
     Number(pid),
@@ -238,7 +238,7 @@ export function enginePid(worker: RunningCommand): number {
   return pid;
 }
 
-/** How often a text stands in another. */
+/** How often a text contains a part. */
 export function countIn(text: string, part: string): number {
   return text.split(part).length - 1;
 }

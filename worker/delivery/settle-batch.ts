@@ -1,0 +1,168 @@
+/**
+ * The end of a delivery. `settlement` chooses one of four ways; this file reports to the job and settles the message.
+ *
+ * The report is sent before the message is deleted or released. A worker that is killed in between causes a second report, which
+ * does no harm.
+ */
+import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
+import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
+import { FAILURE_REASONS_MAX } from '../../shared/contract/limits.ts';
+import {
+  type BatchMessage,
+  type FailureKind,
+  MESSAGE_VERSION,
+  type ResultMessage,
+  STAGES,
+  type StageSeconds,
+  encodeMessage,
+} from '../../shared/contract/messages.ts';
+import { toRanges } from '../../shared/contract/ranges.ts';
+import type { StoredFrame } from '../engine/protocol.ts';
+import { logFrames } from './frame-log.ts';
+import type { Lease } from './lease.ts';
+import { poisonFrames } from './poison.ts';
+import type { DeliveryProgress } from './progress.ts';
+import { putFailures, readFailures } from './resolved-frames.ts';
+import type { DeliveryServices } from './services.ts';
+import { type Delivery, chooseSettlement } from './settlement.ts';
+
+/** These interruptions say nothing about batches of other jobs. The producer learns the delay and sends those meanwhile. */
+const DELAYS_REPORTED = new Set<string | undefined>(['model', 'engine', 'passing-on']);
+
+export interface EndedDelivery {
+  readonly message: ReceivedMessage;
+  readonly lease: Lease;
+  readonly delivery: Delivery;
+  readonly progress: DeliveryProgress;
+  readonly wallSeconds: number;
+}
+
+export async function settleBatch(ended: EndedDelivery, services: DeliveryServices): Promise<void> {
+  const { lease, delivery, progress, wallSeconds } = ended;
+  const { engine, heartbeat, log, metrics } = services;
+  const { batch, worker, dequeueCount } = delivery;
+  const settlement = chooseSettlement(delivery);
+  const run = [...progress.stored.values()];
+  metrics.batches.inc({ settled: settlement.kind });
+  heartbeat.recordDelivery({
+    batch,
+    frames: run,
+    failedAs: delivery.failures.map(({ kind }) => kind),
+    wallSeconds,
+    executionProvider: engine.executionProvider,
+  });
+  switch (settlement.kind) {
+    case 'complete':
+    case 'poison':
+      await reportEnd(ended, settlement.givenUp, undefined, services);
+      await lease.complete();
+      break;
+    case 'release': {
+      const { givenUp, delaySeconds, history } = settlement;
+      // Not during a storage outage: then batches of other jobs would not run either.
+      if (delaySeconds > 0 && DELAYS_REPORTED.has(delivery.interruption?.kind))
+        await reportEnd(ended, givenUp, delaySeconds, services);
+      else if (delivery.newlyStored > 0 || givenUp.length > 0)
+        await reportEnd(ended, givenUp, undefined, services);
+      await lease.release({ text: encodeMessage({ ...batch, history }), delaySeconds });
+      break;
+    }
+    case 'leave':
+      break;
+  }
+  log.info(
+    {
+      jobId: batch.jobId,
+      batchIndex: batch.batchIndex,
+      attempt: dequeueCount,
+      settled: settlement.kind,
+      lease: lease.state,
+      interruption: delivery.interruption?.kind ?? null,
+      frames: batch.frameEnd - batch.frameStart,
+      stored: run.length,
+      failed: progress.failed.size,
+      givenUp: settlement.kind === 'leave' ? 0 : settlement.givenUp.length,
+      wallSeconds,
+    },
+    'delivery ended',
+  );
+  await logFrames({ batch, attempt: dequeueCount, worker }, progress, services);
+}
+
+async function reportEnd(
+  { message, delivery, progress, wallSeconds }: EndedDelivery,
+  givenUp: readonly FailedFrame[],
+  delaySeconds: number | undefined,
+  services: DeliveryServices,
+): Promise<void> {
+  const { batch, worker, scored, failedBefore } = delivery;
+  // Includes frames given up before, because an earlier report may have been lost.
+  const failed = [...(await readFailures(batch.jobId, failedBefore, services.blobs)), ...givenUp];
+  const run = [...progress.stored.values()];
+  await poisonFrames(message, batch, givenUp, services);
+  await reportToJob({ batch, worker, scored, failed, run, wallSeconds, delaySeconds }, givenUp, services);
+}
+
+/** Records the frames that are given up, then sends the result message. Safe to repeat. */
+export async function reportToJob(
+  outcome: DeliveryOutcome,
+  givenUp: readonly FailedFrame[],
+  services: DeliveryServices,
+): Promise<void> {
+  await putFailures(outcome.batch, givenUp, services);
+  await services.results.send(encodeMessage(resultOf(outcome)));
+}
+
+export interface DeliveryOutcome {
+  readonly batch: BatchMessage;
+  readonly worker: string;
+  readonly scored: Iterable<number>;
+  /** Frames that are given up, in this delivery or before. */
+  readonly failed: readonly FailedFrame[];
+  /** What this delivery stored. */
+  readonly run: readonly StoredFrame[];
+  readonly wallSeconds: number;
+  /** Set if the batch is released with a delay. */
+  readonly delaySeconds?: number | undefined;
+}
+
+export function resultOf(outcome: DeliveryOutcome): ResultMessage {
+  const { batch, worker, scored, failed, run, wallSeconds, delaySeconds } = outcome;
+  const stageSeconds: StageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
+  for (const frame of run) for (const stage of STAGES) stageSeconds[stage] += frame.stageSeconds[stage];
+  return {
+    version: MESSAGE_VERSION,
+    jobId: batch.jobId,
+    batchIndex: batch.batchIndex,
+    epoch: batch.epoch,
+    worker,
+    scored: toRanges(scored),
+    failed: groupByReason(failed),
+    framesRun: run.length,
+    megapixels: run.reduce((sum, { megapixels }) => sum + megapixels, 0),
+    wallSeconds,
+    stageSeconds,
+    ...(delaySeconds === undefined ? {} : { delaySeconds }),
+  };
+}
+
+/** Frames with the same reason share an entry. If there are too many reasons, the later ones of a kind share an entry. */
+function groupByReason(failed: readonly FailedFrame[]): ResultMessage['failed'] {
+  const groups = new Map<string, { kind: FailureKind; message: string; frames: number[] }>();
+  for (const { frameIndex, kind, message } of failed) {
+    const own = `${kind} ${message}`;
+    const key = groups.has(own) || groups.size < FAILURE_REASONS_MAX / 2 ? own : kind;
+    const group = groups.get(key) ?? {
+      kind,
+      message: key === own ? message : 'several reasons: see the frame log',
+      frames: [],
+    };
+    group.frames.push(frameIndex);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ kind, message, frames }) => ({
+    kind,
+    message,
+    frames: toRanges(frames),
+  }));
+}

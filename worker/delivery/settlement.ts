@@ -1,0 +1,207 @@
+/**
+ * How a delivery is settled. PURE.
+ *
+ * complete  every frame is stored or given up: report to the job, delete the message
+ * release   frames are left: write this delivery into the history and make the message visible, now or after a delay
+ * poison    the frames that are left cannot be scored: move them to the poison queue, report to the job, delete the message
+ * leave     the lease is lost, or may be: touch nothing
+ *
+ * `dequeueCount` is not a failure count: evictions, crashes and lost answers raise it. What counts is whether deliveries make
+ * progress, and how often each frame has failed. An outage of storage is not a failure of the batch.
+ */
+import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
+import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
+import { type BatchMessage, cutText } from '../../shared/contract/messages.ts';
+import {
+  type BatchHistory,
+  type PastFailure,
+  attemptsMax,
+  failuresByFrame,
+  toHistoryFailures,
+} from './history.ts';
+
+/** After so many consecutive deliveries without progress, the batch is given up. */
+const BARREN_DELIVERIES_MAX = 8;
+/** Deliveries that did not end in a release. Each may have stored one frame, so this is only the outermost bound. */
+const UNRELEASED_DELIVERIES_MAX = 2 * BATCH_FRAMES_MAX;
+/** One day of releases, 20 s apart, because storage does not deliver what is left. After that it is no outage. */
+const DELIVERIES_MAX = 4_320;
+
+/** If so many workers cannot load a model, the model is at fault: they do not all have the same defect. */
+const REFUSALS_TO_BLAME = 2;
+/** A fleet of one worker gives a model up after so many deliveries, which are 2, 4 and 8 s apart. */
+const MODEL_DELIVERIES_MAX = 4;
+
+const BARREN_DELAY_SECONDS_BASE = 2;
+const BARREN_DELAY_SECONDS_MAX = 60;
+/** How long another worker has before the one that failed may try again. */
+const PASS_ON_SECONDS = 3;
+/** During a storage outage. Spread out, so that all batches do not return in the same second. */
+const STORAGE_DELAY_SECONDS_MIN = 10;
+const STORAGE_DELAY_SECONDS_SPREAD = 20;
+
+/** Why a run ended before its last frame. */
+export type RunInterruption =
+  | { readonly kind: 'draining' }
+  | { readonly kind: 'passing-on' }
+  | { readonly kind: 'storage' | 'engine'; readonly message: string }
+  | { readonly kind: 'model'; readonly message: string; readonly isHopeless: boolean };
+
+export interface Delivery {
+  /** With its history as of the start of this delivery. */
+  readonly batch: BatchMessage;
+  readonly worker: string;
+  readonly dequeueCount: number;
+  readonly leaseLost: boolean;
+  readonly interruption: RunInterruption | null;
+  /** Frames given up in an earlier delivery, or at the start of this one. */
+  readonly failedBefore: ReadonlySet<number>;
+  /** Frames whose output is stored, by any worker. */
+  readonly scored: ReadonlySet<number>;
+  /** How many frames this delivery stored. */
+  readonly newlyStored: number;
+  /** Frames that failed in this delivery, with their attempts in this delivery. */
+  readonly failures: readonly FailedFrame[];
+}
+
+/** `givenUp` are the frames that this delivery gives up, with their attempts in all deliveries. */
+export type Settlement =
+  | { readonly kind: 'complete'; readonly givenUp: readonly FailedFrame[] }
+  | {
+      readonly kind: 'release';
+      readonly givenUp: readonly FailedFrame[];
+      readonly delaySeconds: number;
+      readonly history: BatchHistory;
+    }
+  | { readonly kind: 'poison'; readonly givenUp: readonly FailedFrame[] }
+  | { readonly kind: 'leave' };
+
+export function chooseSettlement(delivery: Delivery): Settlement {
+  const { batch, dequeueCount, leaseLost, interruption, scored, failedBefore, worker } = delivery;
+  if (leaseLost) return { kind: 'leave' };
+
+  const charged = chargeableFailures(delivery);
+  const totals = addToHistory(batch.history, charged, worker);
+  const givenUp = charged.flatMap(({ frameIndex, kind, message }) => {
+    const attempts = totals.get(frameIndex)?.attempts ?? 1;
+    return attempts >= attemptsMax(kind) ? [{ frameIndex, kind, message, attempts }] : [];
+  });
+  const resolved = new Set([...scored, ...failedBefore, ...givenUp.map(({ frameIndex }) => frameIndex)]);
+  const left = framesOf(batch).filter((frameIndex) => !resolved.has(frameIndex));
+  if (left.length === 0) return { kind: 'complete', givenUp };
+
+  const hasProgressed = resolved.size > batch.history.resolved;
+  const isExcused = isExcusedDelivery(delivery);
+  const barren = hasProgressed ? 0 : batch.history.barren + (isExcused ? 0 : 1);
+  const unreleased = dequeueCount - batch.history.releases;
+  const refusedBy = workersThatRefused(delivery);
+  const isHopeless =
+    interruption?.kind === 'model' &&
+    (interruption.isHopeless || refusedBy.length >= REFUSALS_TO_BLAME || barren >= MODEL_DELIVERIES_MAX);
+  const isBarren = barren >= BARREN_DELIVERIES_MAX && !isExcused;
+  const isEndless = unreleased > UNRELEASED_DELIVERIES_MAX || dequeueCount > DELIVERIES_MAX;
+  if (isHopeless || isBarren || isEndless) {
+    const rest = left.map((frameIndex) => giveUpWithBatch(frameIndex, delivery, totals));
+    return { kind: 'poison', givenUp: [...givenUp, ...rest] };
+  }
+  return {
+    kind: 'release',
+    givenUp,
+    delaySeconds: delaySecondsOf(delivery, barren),
+    history: {
+      releases: batch.history.releases + 1,
+      deliveries: dequeueCount,
+      resolved: resolved.size,
+      barren,
+      failures: toHistoryFailures(totals, resolved),
+      carefulFrame: null,
+      refusedBy,
+      passedOnBy: interruption?.kind === 'passing-on' ? worker : null,
+    },
+  };
+}
+
+/**
+ * The release of a delivery that could not start, because storage did not list its frames. The delivery accounts for itself
+ * and says nothing about earlier ones.
+ */
+export function releaseUnstarted(delivery: Pick<Delivery, 'batch' | 'dequeueCount'>): {
+  readonly delaySeconds: number;
+  readonly history: BatchHistory;
+} {
+  const { history } = delivery.batch;
+  return {
+    delaySeconds: storageDelaySeconds(delivery),
+    history: { ...history, releases: history.releases + 1, deliveries: history.deliveries + 1 },
+  };
+}
+
+export function framesOf({ frameStart, frameEnd }: Pick<BatchMessage, 'frameStart' | 'frameEnd'>): number[] {
+  return Array.from({ length: frameEnd - frameStart }, (_, offset) => frameStart + offset);
+}
+
+/** Workers that could not load the model, including this one. */
+function workersThatRefused({ batch, interruption, worker }: Delivery): string[] {
+  const { refusedBy } = batch.history;
+  return interruption?.kind === 'model' ? [...new Set([...refusedBy, worker])] : [...refusedBy];
+}
+
+/** The failures that count against frames. During an outage, failures of kind `storage` do not. */
+function chargeableFailures({ failures, newlyStored, interruption }: Delivery): readonly FailedFrame[] {
+  const isStorageUp = newlyStored > 0 && interruption?.kind !== 'storage';
+  return isStorageUp ? failures : failures.filter(({ kind }) => kind !== 'storage');
+}
+
+/** Whether a delivery without progress does not count against the batch. */
+function isExcusedDelivery(delivery: Delivery): boolean {
+  const { interruption, failures } = delivery;
+  if (interruption?.kind === 'draining' || interruption?.kind === 'passing-on') return true;
+  if (interruption?.kind === 'storage') return true;
+  return interruption === null && failures.length > 0 && chargeableFailures(delivery).length === 0;
+}
+
+/** All failures so far. A frame that fails in another way than before starts again at its new attempts. */
+function addToHistory(
+  history: BatchHistory,
+  failures: readonly FailedFrame[],
+  worker: string,
+): Map<number, PastFailure> {
+  const totals = failuresByFrame(history);
+  for (const { frameIndex, kind, attempts } of failures) {
+    const before = totals.get(frameIndex);
+    totals.set(frameIndex, {
+      kind,
+      attempts: (before?.kind === kind ? before.attempts : 0) + attempts,
+      worker,
+    });
+  }
+  return totals;
+}
+
+/** A frame that is given up because its batch is. */
+function giveUpWithBatch(
+  frameIndex: number,
+  { interruption, failures, batch }: Delivery,
+  totals: ReadonlyMap<number, PastFailure>,
+): FailedFrame {
+  const own = failures.find((failure) => failure.frameIndex === frameIndex);
+  const attempts = Math.max(1, totals.get(frameIndex)?.attempts ?? 1);
+  if (own !== undefined) return { frameIndex, kind: own.kind, message: own.message, attempts };
+  const kind = interruption?.kind === 'model' ? 'model' : 'engine';
+  const reason = interruption !== null && 'message' in interruption ? interruption.message : undefined;
+  const message = reason ?? `${batch.history.barren} consecutive deliveries made no progress`;
+  return { frameIndex, kind, message: cutText(message), attempts };
+}
+
+function delaySecondsOf(delivery: Delivery, barren: number): number {
+  const { interruption } = delivery;
+  if (interruption?.kind === 'draining') return 0;
+  if (interruption?.kind === 'passing-on') return PASS_ON_SECONDS;
+  if (isExcusedDelivery(delivery)) return storageDelaySeconds(delivery);
+  return barren === 0 ? 0 : Math.min(BARREN_DELAY_SECONDS_MAX, BARREN_DELAY_SECONDS_BASE ** barren);
+}
+
+function storageDelaySeconds({ batch, dequeueCount }: Pick<Delivery, 'batch' | 'dequeueCount'>): number {
+  const spread = (batch.batchIndex * 7 + dequeueCount * 5) % STORAGE_DELAY_SECONDS_SPREAD;
+  return STORAGE_DELAY_SECONDS_MIN + spread;
+}
