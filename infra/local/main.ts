@@ -69,7 +69,7 @@ await runService(
       process.send?.({ type: 'stack', environment: stack.clientEnvironment });
       return;
     }
-    watchParent({ environment: config.environment, onGone: () => service.stop('npm gone') });
+    watchParent(config.environment, () => service.stop('npm gone'));
     let clientEnvironment: Stack['clientEnvironment'] = {};
     const door = await holdRendezvous(config.folder, () => ({
       pid: process.pid,

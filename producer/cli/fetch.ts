@@ -1,6 +1,6 @@
 /**
- * `npm run fetch -- JOB`: downloads the result of a finished job, after `enqueue --detach` or where `enqueue` could not write it.
- * The result's path goes to standard output; everything else to standard error. See `fetch/options.ts`.
+ * `npm run fetch -- JOB`: downloads the result of a finished job, after `enqueue --detach` or if `enqueue` could not write it.
+ * Prints the path of the result on standard output and everything else on standard error. See `fetch/options.ts`.
  */
 import path from 'node:path';
 
@@ -16,7 +16,7 @@ import { saveOutput } from './save-output.ts';
 const argv = process.argv.slice(2);
 const { signal: interruption, interrupt } = onInterrupt();
 process.exitCode = await runCommand(argv, main, interruption);
-// What a library still keeps open (connections, timers) must not keep the shell waiting.
+// Open connections and timers of libraries would delay the exit.
 process.exit();
 
 async function main(): Promise<number> {
@@ -24,7 +24,7 @@ async function main(): Promise<number> {
   if (options === null) return EXIT.ok;
   const { jobId, mayReplace } = options;
   const config = enqueueConfig();
-  watchParent({ environment: config.environment, onGone: interrupt });
+  watchParent(config.environment, interrupt);
   await using result = await findResult(config, jobId, interruption);
   const output = await planOutput({
     sourcePath: undefined,

@@ -6,7 +6,7 @@ afterEach(() => vi.restoreAllMocks());
 
 const ANY = { jobId: undefined, reason: undefined, ids: [] };
 
-test('what is asked for is heard', () => {
+test('poison parses every action and filter', () => {
   expect(parseOptions(['list'])).toEqual({ verb: 'list', filter: ANY, asJson: false });
   expect(parseOptions(['show', 'a', '--json'])).toEqual({
     verb: 'show',
@@ -14,15 +14,15 @@ test('what is asked for is heard', () => {
     asJson: true,
   });
   const filter = { jobId: 'job-1', reason: 'engine', ids: ['a', 'b'] };
-  const said = '--job job-1 --reason engine --id a --id b --json'.split(' ');
+  const filters = '--job job-1 --reason engine --id a --id b --json'.split(' ');
   for (const verb of ['list', 'redrive', 'drop'] as const) {
-    expect(parseOptions([verb, ...said])).toEqual({ verb, filter, asJson: true });
+    expect(parseOptions([verb, ...filters])).toEqual({ verb, filter, asJson: true });
   }
 });
 
-test('everything is meant only where that is said', () => {
+test('redrive and drop act on all entries only with --all', () => {
   for (const verb of ['redrive', 'drop'] as const) {
-    expect(() => parseOptions([verb])).toThrow(/None is named/);
+    expect(() => parseOptions([verb])).toThrow(/No entries given/);
     expect(parseOptions([verb, '--all'])).toEqual({ verb, filter: ANY, asJson: false });
     expect(parseOptions([verb, '--job', 'job-1', '--all'])?.filter).toEqual({ ...ANY, jobId: 'job-1' });
   }
@@ -30,13 +30,13 @@ test('everything is meant only where that is said', () => {
 
 test.each([
   ['no action', [], 'No action given'],
-  ['a verb that there is not', ['remove'], 'remove'],
+  ['an unknown action', ['remove'], 'remove'],
   ['show without an id', ['show'], 'id'],
   ['two ids for show', ['show', 'a', 'b'], '2'],
-  ['a reason that there is not', ['list', '--reason', 'bad'], 'undecodable'],
-  ['what is no job', ['drop', '--job', '../x'], '20261123'],
-  ['an option that there is not', ['list', '--all'], '--all'],
-])('%s is refused: %j', (_, argv, named) => {
+  ['an unknown reason', ['list', '--reason', 'bad'], 'undecodable'],
+  ['an invalid job id', ['drop', '--job', '../x'], '20261123'],
+  ['an unknown option', ['list', '--all'], '--all'],
+])('poison rejects %s: %j', (_, argv, named) => {
   const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   expect(() => parseOptions(argv)).toThrow(
     expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(named) as string }),
@@ -44,7 +44,7 @@ test.each([
   expect(stderr).not.toHaveBeenCalled();
 });
 
-test.each([[['--help']], [['help']], [['drop', '--help']]])('%j prints help, and that is all', (argv) => {
+test.each([[['--help']], [['help']], [['drop', '--help']]])('%j prints the help and nothing else', (argv) => {
   const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   expect(parseOptions(argv)).toBeNull();
   expect(stdout.mock.calls.map(([text]) => String(text)).join('')).toContain('Usage: npm run poison');
