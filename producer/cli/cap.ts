@@ -10,7 +10,7 @@ import { isTerminal } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { readStatus } from '../jobs/status.ts';
-import { parseOptions } from './cap/options.ts';
+import { parseCapOptions } from './cap/options.ts';
 import { storageCommandConfig } from './config.ts';
 import { jobUnknown } from './job-argument.ts';
 import { openReachable, storageAccounts } from './storage-accounts.ts';
@@ -21,7 +21,7 @@ process.exitCode = await runCommand(argv, main);
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parseCapOptions(argv);
   if (options === null) return EXIT.ok;
   const blobs = await openReachable(await storageAccounts(storageCommandConfig()));
   const { jobId, spendingMax, asJson } = options;

@@ -17,7 +17,7 @@ import { checkFleet } from './enqueue/check-fleet.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
 import { keepResult } from './enqueue/keep-result.ts';
-import { type EnqueueOptions, parseOptions } from './enqueue/options.ts';
+import { type EnqueueOptions, parseEnqueueOptions } from './enqueue/options.ts';
 import { NO_PROGRESS, type ProgressDisplay, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
 import { submit } from './enqueue/submit.ts';
@@ -43,7 +43,7 @@ process.exitCode = await runCommand(argv, main, interruption);
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parseEnqueueOptions(argv);
   if (options === null) return EXIT.ok;
   const outcome = await enqueue(options, interruption);
   if (options.asJson) print(JSON.stringify(outcome));

@@ -9,7 +9,7 @@ import { EXIT } from '../../shared/runtime/errors.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { findResult } from './fetch/find-result.ts';
-import { parseOptions } from './fetch/options.ts';
+import { parseFetchOptions } from './fetch/options.ts';
 import { planOutput } from './output-path.ts';
 import { saveOutput } from './save-output.ts';
 
@@ -20,7 +20,7 @@ process.exitCode = await runCommand(argv, main, interruption);
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parseFetchOptions(argv);
   if (options === null) return EXIT.ok;
   const { jobId, mayReplace } = options;
   const config = enqueueConfig();

@@ -10,8 +10,8 @@ import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { storageCommandConfig } from './config.ts';
 import { type PoisonEntry, matches, toEntries } from './poison/entry.ts';
-import { LEASE_SECONDS, type LeasedEntries, leaseEntries } from './poison/lease-entries.ts';
-import { type PoisonOptions, parseOptions } from './poison/options.ts';
+import { POISON_LEASE_SECONDS, type LeasedEntries, leaseEntries } from './poison/lease-entries.ts';
+import { type PoisonOptions, parsePoisonOptions } from './poison/options.ts';
 import { type PoisonStorage, reachPoison } from './poison/reach-storage.ts';
 import { Redriver, removeEntry } from './poison/redrive.ts';
 import { entryJson, showJson, showText } from './poison/show.ts';
@@ -27,7 +27,7 @@ process.exitCode = await runCommand(argv, main, interruption);
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parsePoisonOptions(argv);
   if (options === null) return EXIT.ok;
   const config = storageCommandConfig();
   watchParent(config.environment, interrupt);
@@ -46,7 +46,7 @@ async function runAction(
   const entries = toEntries(leased.messages).filter((entry) => matches(entry, filter));
   if (leased.hiddenApprox > 0) {
     say(
-      `About ${leased.hiddenApprox} more entries are leased by another command. They are visible again within ${LEASE_SECONDS} s.`,
+      `About ${leased.hiddenApprox} more entries are leased by another command. They are visible again within ${POISON_LEASE_SECONDS} s.`,
     );
   }
   requireAll(filter.ids, entries);
@@ -105,7 +105,7 @@ async function redrive(
     for (const id of redriven) print(id);
     for (const { id, why } of kept) say(`${id} stays on the queue: ${why}.`);
     say(
-      redriven.length === 0
+      entries.length === 0
         ? 'No entries to redrive.'
         : `Redriven: ${redriven.length}. Frames of a running job are retried when the job has ended.`,
     );

@@ -14,7 +14,7 @@ import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { Agreements } from '../intake/agreements.ts';
 import { resolveModel } from '../intake/model-catalogue.ts';
 import { storageCommandConfig } from './config.ts';
-import { type ShareOptions, parseOptions } from './share/options.ts';
+import { type ShareOptions, parseShareOptions } from './share/options.ts';
 import { type Share, settingsText, shareTable, uploadExample } from './share/text.ts';
 import { openReachable, storageAccounts } from './storage-accounts.ts';
 
@@ -33,7 +33,7 @@ process.exitCode = await runCommand(argv, main);
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parseShareOptions(argv);
   if (options === null) return EXIT.ok;
   const accounts = await storageAccounts(storageCommandConfig());
   const blobs = await openReachable(accounts);

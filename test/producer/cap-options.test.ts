@@ -1,14 +1,14 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/cli/cap/options.ts';
+import { parseCapOptions } from '../../producer/cli/cap/options.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
 const JOB = '20261123-061502-harbour-9f3a1c';
 
 test('cap parses a job id and an amount, or none', () => {
-  expect(parseOptions([JOB, '2.50'])).toEqual({ jobId: JOB, spendingMax: 2.5, asJson: false });
-  expect(parseOptions([JOB, 'none', '--json'])).toEqual({ jobId: JOB, spendingMax: null, asJson: true });
+  expect(parseCapOptions([JOB, '2.50'])).toEqual({ jobId: JOB, spendingMax: 2.5, asJson: false });
+  expect(parseCapOptions([JOB, 'none', '--json'])).toEqual({ jobId: JOB, spendingMax: null, asJson: true });
 });
 
 test.each([
@@ -21,13 +21,13 @@ test.each([
   ['a job id with a path', ['../incoming', '5'], 'job id'],
   ['an extra argument', [JOB, '5', '6'], 'Too many'],
 ])('cap rejects %s', (_, argv, named) => {
-  expect(() => parseOptions(argv)).toThrow(
+  expect(() => parseCapOptions(argv)).toThrow(
     expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(named) as string }),
   );
 });
 
 test('--help prints the help and nothing else', () => {
   const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  expect(parseOptions(['--help'])).toBeNull();
+  expect(parseCapOptions(['--help'])).toBeNull();
   expect(stdout.mock.calls.map(([text]) => String(text)).join('')).toContain('Usage: npm run cap');
 });

@@ -1,12 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/cli/enqueue/options.ts';
+import { parseEnqueueOptions } from '../../producer/cli/enqueue/options.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
 test('enqueue uses the defaults for a video without options', () => {
-  expect(parseOptions(['holiday.mp4'])).toEqual({
+  expect(parseEnqueueOptions(['holiday.mp4'])).toEqual({
     videoPath: 'holiday.mp4',
     settings: {
       model: { name: 'painter' },
@@ -48,13 +48,16 @@ test('enqueue accepts every option before or after the video', () => {
     isDetached: true,
     checksFleet: false,
   };
-  expect(parseOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
-  expect(parseOptions(['a.mp4', ...options, ...more])).toEqual(expected);
+  expect(parseEnqueueOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
+  expect(parseEnqueueOptions(['a.mp4', ...options, ...more])).toEqual(expected);
 });
 
 test('after --, the video may have a name that starts with a dash or looks like an option', () => {
-  expect(parseOptions(['--', '-odd-name.mp4'])?.videoPath).toBe('-odd-name.mp4');
-  expect(parseOptions(['--json', '--', '--help'])).toMatchObject({ videoPath: '--help', asJson: true });
+  expect(parseEnqueueOptions(['--', '-odd-name.mp4'])?.videoPath).toBe('-odd-name.mp4');
+  expect(parseEnqueueOptions(['--json', '--', '--help'])).toMatchObject({
+    videoPath: '--help',
+    asJson: true,
+  });
 });
 
 test.each([
@@ -64,13 +67,13 @@ test.each([
   ['2.5%', { percent: 2.5 }],
   ['100%', { percent: 100 }],
 ])('--max-failed-frames accepts %s', (text, failedFramesMax) => {
-  expect(parseOptions(['a.mp4', '--max-failed-frames', text])).toMatchObject({
+  expect(parseEnqueueOptions(['a.mp4', '--max-failed-frames', text])).toMatchObject({
     settings: { failedFramesMax },
   });
 });
 
 test.each(['0', '-1', 'five', '1e12', ''])('--max-cost rejects %j', (amount) => {
-  expect(() => parseOptions(['a.mp4', '--max-cost', amount])).toThrow(PermanentError);
+  expect(() => parseEnqueueOptions(['a.mp4', '--max-cost', amount])).toThrow(PermanentError);
 });
 
 test.each([
@@ -78,15 +81,15 @@ test.each([
   ['2026-12-01T18:00Z', { at: '2026-12-01T18:00:00.000Z' }],
   ['2026-12-01T18:00:00+01:00', { at: '2026-12-01T17:00:00.000Z' }],
 ])('--deadline accepts %s', (text, deadline) => {
-  expect(parseOptions(['a.mp4', '--deadline', text])).toMatchObject({ deadline });
+  expect(parseEnqueueOptions(['a.mp4', '--deadline', text])).toMatchObject({ deadline });
 });
 
 test.each(['0h', '2', 'soon', '2026-13-01T18:00Z', '18:00'])('--deadline rejects %s', (text) => {
-  expect(() => parseOptions(['a.mp4', '--deadline', text])).toThrow(PermanentError);
+  expect(() => parseEnqueueOptions(['a.mp4', '--deadline', text])).toThrow(PermanentError);
 });
 
 test.each(['1', '512'])('--batch accepts %s frames', (frames) => {
-  expect(parseOptions(['a.mp4', '--batch', frames])?.settings.batchSize).toBe(Number(frames));
+  expect(parseEnqueueOptions(['a.mp4', '--batch', frames])?.settings.batchSize).toBe(Number(frames));
 });
 
 const REFUSED: readonly (readonly [why: string, argv: readonly string[], named: string])[] = [
@@ -111,7 +114,7 @@ test.each([
   ...BAD_MODELS.map((model) => ['an invalid model', ['a.mp4', '--model', model], 'painter@1'] as const),
 ])('enqueue rejects %s: %j', (_, argv, named) => {
   const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  const parse = () => parseOptions(argv);
+  const parse = () => parseEnqueueOptions(argv);
   expect(parse).toThrow(PermanentError);
   expect(parse).toThrow(
     expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(named) as string }),
@@ -125,11 +128,11 @@ test.each([
   [['a.mp4', '--batch', '0'], "Invalid value '0' for --batch. Expected a whole number from 1 to 512."],
   [['a.mp4', '--out'], 'Option --out needs a value.'],
 ])('a usage error is a sentence: %j', (argv, message) => {
-  expect(() => parseOptions(argv)).toThrow(expect.objectContaining({ message }) as Error);
+  expect(() => parseEnqueueOptions(argv)).toThrow(expect.objectContaining({ message }) as Error);
 });
 
 test('the hint for a file name that starts with a dash shows how to pass it', () => {
-  expect(() => parseOptions(['-odd-name.mp4'])).toThrow(
+  expect(() => parseEnqueueOptions(['-odd-name.mp4'])).toThrow(
     expect.objectContaining({
       hint: 'If -odd-name.mp4 is a file, put -- before its name: npm run enqueue -- -- -odd-name.mp4',
     }) as Error,
@@ -138,7 +141,7 @@ test('the hint for a file name that starts with a dash shows how to pass it', ()
 
 test.each(['--help', '-h'])('%s prints every option and exit status on standard output', (help) => {
   const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  expect(parseOptions([help])).toBeNull();
+  expect(parseEnqueueOptions([help])).toBeNull();
   const printed = stdout.mock.calls.map(([text]) => String(text)).join('');
   const options =
     '--style --model --batch --out --priority --on-failed-frame --max-failed-frames --json --detach'.split(

@@ -1,12 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/cli/fetch/options.ts';
+import { parseFetchOptions } from '../../producer/cli/fetch/options.ts';
 
 const JOB = '20261123-061502-harbour-9f3a1c';
 afterEach(() => vi.restoreAllMocks());
 
 test('fetch writes to the current folder and replaces nothing by default', () => {
-  expect(parseOptions([JOB])).toEqual({
+  expect(parseFetchOptions([JOB])).toEqual({
     jobId: JOB,
     outputPath: undefined,
     mayReplace: false,
@@ -15,7 +15,7 @@ test('fetch writes to the current folder and replaces nothing by default', () =>
 });
 
 test('fetch accepts every option', () => {
-  expect(parseOptions([JOB, '--out', 'b/', '--force', '--json'])).toEqual({
+  expect(parseFetchOptions([JOB, '--out', 'b/', '--force', '--json'])).toEqual({
     jobId: JOB,
     outputPath: 'b/',
     mayReplace: true,
@@ -26,12 +26,12 @@ test('fetch accepts every option', () => {
 test.each([[[]], [['../other']], [['Job']], [[JOB, 'b']], [[JOB, '--style', 'udnie']]])(
   'fetch rejects an invalid command line: %j',
   (argv) => {
-    expect(() => parseOptions(argv)).toThrow(expect.objectContaining({ code: 'USAGE' }) as Error);
+    expect(() => parseFetchOptions(argv)).toThrow(expect.objectContaining({ code: 'USAGE' }) as Error);
   },
 );
 
 test('--help prints the help and nothing else', () => {
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  expect(parseOptions(['--help'])).toBeNull();
+  expect(parseFetchOptions(['--help'])).toBeNull();
   expect(write.mock.calls.join('')).toContain('npm run fetch');
 });

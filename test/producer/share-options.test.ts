@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/cli/share/options.ts';
+import { parseShareOptions } from '../../producer/cli/share/options.ts';
 import { settingsText, shareTable, uploadExample } from '../../producer/cli/share/text.ts';
 import { DEFAULT_SETTINGS } from '../../shared/contract/job.ts';
 
@@ -10,7 +10,7 @@ const WEEK_MS = 7 * 86_400_000;
 
 test('share parses every action and option', () => {
   const line = 'open acme --for 12h --style great-wave --model other@2 --priority low --max-cost 20 --json';
-  expect(parseOptions(line.split(' '))).toEqual({
+  expect(parseShareOptions(line.split(' '))).toEqual({
     verb: 'open',
     partner: 'acme',
     ttlMs: 12 * 3_600_000,
@@ -23,21 +23,21 @@ test('share parses every action and option', () => {
     },
     asJson: true,
   });
-  expect(parseOptions(['list', '--json'])).toEqual({ verb: 'list', asJson: true });
+  expect(parseShareOptions(['list', '--json'])).toEqual({ verb: 'list', asJson: true });
   const close = { verb: 'close', partner: 'acme', asJson: false };
-  expect(parseOptions(['close', 'acme'])).toEqual({ ...close, discards: false });
-  expect(parseOptions(['close', 'acme', '--discard'])).toEqual({ ...close, discards: true });
+  expect(parseShareOptions(['close', 'acme'])).toEqual({ ...close, discards: false });
+  expect(parseShareOptions(['close', 'acme', '--discard'])).toEqual({ ...close, discards: true });
 });
 
 test('share open without job options keeps the agreed settings', () => {
-  expect(parseOptions(['open', 'acme'])).toEqual({
+  expect(parseShareOptions(['open', 'acme'])).toEqual({
     verb: 'open',
     partner: 'acme',
     ttlMs: WEEK_MS,
     settings: null,
     asJson: false,
   });
-  expect(parseOptions(['open', 'acme', '--priority', 'normal'])).toMatchObject({
+  expect(parseShareOptions(['open', 'acme', '--priority', 'normal'])).toMatchObject({
     settings: DEFAULT_SETTINGS,
   });
 });
@@ -54,14 +54,14 @@ test.each([
   ['a duration below the minimum', ['open', 'acme', '--for', '10m'], '1 hour'],
   ['a style without a value', ['open', 'acme', '--style'], '--style'],
 ])('share rejects %s: %j', (_, argv, named) => {
-  expect(() => parseOptions(argv)).toThrow(
+  expect(() => parseShareOptions(argv)).toThrow(
     expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(named) as string }),
   );
 });
 
 test.each([[['--help']], [['open', '--help']]])('%j prints the help and nothing else', (argv) => {
   const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  expect(parseOptions(argv)).toBeNull();
+  expect(parseShareOptions(argv)).toBeNull();
   expect(stdout.mock.calls.map(([text]) => String(text)).join('')).toContain('Usage: npm run share');
 });
 

@@ -23,7 +23,7 @@ export interface CapOptions {
 }
 
 /** Returns null if the user asked for help, which is then printed. Throws USAGE. */
-export function parseOptions(argv: readonly string[]): CapOptions | null {
+export function parseCapOptions(argv: readonly string[]): CapOptions | null {
   let options: CapOptions | undefined;
   const program = newCommand('npm run cap')
     .usage('-- JOB AMOUNT|none [options]')

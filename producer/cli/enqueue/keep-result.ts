@@ -15,7 +15,7 @@ import { type StoredResult, saveOutput } from '../save-output.ts';
 export interface UnsavedResult {
   readonly refusal: PermanentError;
   readonly stored: StoredResult;
-  /** As in storage: `<jobId>/holiday.mp4`. */
+  /** In the container `results`: `<jobId>/holiday.mp4`. */
   readonly blobName: string;
   /** The intended file name. */
   readonly fileName: string;
@@ -44,16 +44,16 @@ export async function keepResult(unsaved: UnsavedResult): Promise<PermanentError
   });
   if (inLocalFolder !== undefined) {
     const hint = `Move it from there, or fetch it with: ${fetchCommand}`;
-    return keptAt(unsaved, inLocalFolder, `It is kept in ${inLocalFolder}`, hint);
+    return keptAt(unsaved, inLocalFolder, `It is saved as ${inLocalFolder}`, hint);
   }
   const inTemporary = await tryFolder(unsaved, () => mkdtemp(path.join(tmpdir(), 'framefleet-kept-')));
   if (inTemporary !== undefined) {
     const hint = 'Move it from there soon: the system can delete temporary files.';
-    return keptAt(unsaved, inTemporary, `It is kept in ${inTemporary}`, hint);
+    return keptAt(unsaved, inTemporary, `It is saved as ${inTemporary}`, hint);
   }
   if (await ownFleet.keepStorage(folder)) {
     const hint = `When there is enough space, fetch it with: ${fetchCommand}`;
-    return keptAt(unsaved, folder, `It is kept in the storage of its fleet, in ${folder}`, hint);
+    return keptAt(unsaved, folder, `It is in the storage of its fleet, which is kept in ${folder}`, hint);
   }
   return new PermanentError(
     'OUTPUT_NOT_WRITABLE',

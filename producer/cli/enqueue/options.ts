@@ -47,7 +47,7 @@ const HELP = helpText({
 });
 
 /** Returns null if the user asked for help, which is then printed. Throws USAGE. */
-export function parseOptions(argv: readonly string[]): EnqueueOptions | null {
+export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | null {
   const command = addJobOptions(
     newCommand('npm run enqueue')
       .usage('VIDEO -- [options]')

@@ -34,7 +34,7 @@ export interface FetchOptions {
 }
 
 /** Returns null if the user asked for help, which is then printed. Throws USAGE. */
-export function parseOptions(argv: readonly string[]): FetchOptions | null {
+export function parseFetchOptions(argv: readonly string[]): FetchOptions | null {
   const command = newCommand('npm run fetch')
     .usage('-- JOB [options]')
     .description('Downloads the result of a finished job.')

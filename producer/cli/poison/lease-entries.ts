@@ -8,7 +8,7 @@ import { LeaseLostError, type ReceivedMessage, type WorkQueue } from '../../../s
 import type { Clock } from '../../../shared/runtime/clock.ts';
 
 /** Long enough to receive 10,000 messages and act on them. A killed command hides them for this time at most. */
-export const LEASE_SECONDS = 120;
+export const POISON_LEASE_SECONDS = 120;
 /** The most messages that the service returns in one call. */
 const PAGE_MESSAGES = 32;
 const CALLS_AT_ONCE = 32;
@@ -42,7 +42,7 @@ export async function leaseEntries(
       signal.throwIfAborted();
       const page = await poison.receiveSeveral({
         max: PAGE_MESSAGES,
-        visibilityTimeoutSeconds: LEASE_SECONDS,
+        visibilityTimeoutSeconds: POISON_LEASE_SECONDS,
         signal,
       });
       const known = held.size;

@@ -47,7 +47,7 @@ interface PoisonOptionValues {
 }
 
 /** Returns null if the user asked for help, which is then printed. Throws USAGE. */
-export function parseOptions(argv: readonly string[]): PoisonOptions | null {
+export function parsePoisonOptions(argv: readonly string[]): PoisonOptions | null {
   let options: PoisonOptions | undefined;
   const program = newCommand('npm run poison')
     .usage('-- list|show|redrive|drop [options]')

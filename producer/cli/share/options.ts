@@ -46,7 +46,7 @@ export type ShareOptions = { readonly asJson: boolean } & (
 );
 
 /** Returns null if the user asked for help, which is then printed. Throws USAGE. */
-export function parseOptions(argv: readonly string[]): ShareOptions | null {
+export function parseShareOptions(argv: readonly string[]): ShareOptions | null {
   let options: ShareOptions | undefined;
   const program = newCommand('npm run share')
     .usage('-- open|list|close [options]')
