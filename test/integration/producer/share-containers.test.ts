@@ -49,7 +49,7 @@ describe.each(['a key', 'an identity'] as const)('an address signed by %s', (sig
     return containers.writeOnlyAddress(container, times);
   };
 
-  test('allows to write a blob in one request or in blocks, and to overwrite it', async () => {
+  test('allows writing a blob in one request or in blocks, and overwriting it', async () => {
     const address = await open('share-writer');
     expect(await statusOf(address, 'PUT', 'folder/clip.mp4', '', 'the video')).toBe(201);
     expect(await statusOf(address, 'PUT', 'folder/clip.mp4', '', 'the video, again')).toBe(201);
@@ -62,7 +62,7 @@ describe.each(['a key', 'an identity'] as const)('an address signed by %s', (sig
     expect(String(await there.getBlobClient('folder/clip.mp4').downloadToBuffer())).toBe('the video, again');
   });
 
-  test('does not allow to read, list or delete, or to write to another container', async () => {
+  test('does not allow reading, listing, deleting, or writing to another container', async () => {
     const address = await open('share-only-writer');
     expect(await statusOf(address, 'PUT', 'clip.mp4', '', 'x')).toBe(201);
     await new ShareContainers(await service()).create('share-neighbour');
