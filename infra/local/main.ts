@@ -71,7 +71,7 @@ await runService(
       process.send?.({ type: 'stack', environment: stack.clientEnvironment });
       return;
     }
-    watchParent({ environment: config.environment, onGone: () => service.stop('npm gone') });
+    watchParent(config.environment, () => service.stop('npm gone'));
     let clientEnvironment: Stack['clientEnvironment'] = {};
     const rendezvous = await holdRendezvous(config.folder, () => ({
       pid: process.pid,

@@ -1,4 +1,4 @@
-/** Every variable that `npm run fetch`, `poison`, `share` and `cap` read, and the storage that they lead to. */
+/** The environment variables that `npm run poison`, `share` and `cap` read. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,46 +12,37 @@ import { storageSetting } from '../../shared/runtime/service-variables.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const variables = z.object({
-  /** Both unset: the local fleet of this folder. */
+  /** Set both, or neither for the local fleet of this folder. */
   FRAMEFLEET_MEDIA_STORAGE: storageSetting.optional(),
   FRAMEFLEET_SYSTEM_STORAGE: storageSetting.optional(),
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
 });
 
-export interface CommandConfig {
-  /** Undefined where neither is set. */
+export interface StorageCommandConfig {
+  /** Undefined if neither variable is set. */
   readonly storage: { readonly media: string; readonly system: string } | undefined;
   readonly localFolder: string;
-  /** The folder the person typed the command in: npm changes to the project's. */
-  readonly callerFolder: string;
   readonly environment: Environment;
 }
 
 /** Throws CONFIG_INVALID. */
-export function commandConfig(): CommandConfig {
+export function storageCommandConfig(): StorageCommandConfig {
   loadDotEnv(ROOT);
   const environment: Environment = process.env;
   const set = parseEnvironment(variables, environment);
   return {
     storage: storageOf(set),
     localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
-    callerFolder: environment['INIT_CWD'] ?? process.cwd(),
     environment,
   };
 }
 
-function storageOf({
-  FRAMEFLEET_MEDIA_STORAGE: media,
-  FRAMEFLEET_SYSTEM_STORAGE: system,
-}: z.infer<typeof variables>): CommandConfig['storage'] {
+function storageOf(set: z.infer<typeof variables>): StorageCommandConfig['storage'] {
+  const { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system } = set;
   if (media === undefined && system === undefined) return undefined;
   if (media !== undefined && system !== undefined) return { media, system };
   const missing = media === undefined ? 'FRAMEFLEET_MEDIA_STORAGE' : 'FRAMEFLEET_SYSTEM_STORAGE';
-  throw new PermanentError(
-    'CONFIG_INVALID',
-    `The variable ${missing} is not set, but the other account is.`,
-    {
-      hint: 'Set both, or neither for the local fleet of this folder.',
-    },
-  );
+  throw new PermanentError('CONFIG_INVALID', `${missing} is not set, but the other storage account is.`, {
+    hint: 'Set both variables, or neither to use the local fleet of this folder.',
+  });
 }

@@ -1,7 +1,7 @@
 /**
- * `npm run enqueue VIDEO`: checks the file, uploads it and then its trigger, follows the job, and writes the result beside the
- * source. A result that cannot be written there is kept: see `enqueue/keep-result.ts`. The result's path goes to standard output;
- * everything else to standard error. See `enqueue/options.ts`.
+ * `npm run enqueue VIDEO`: checks the file, uploads it and its trigger, follows the job, and writes the result beside the source. If
+ * the result cannot be written there, it is kept: see `enqueue/keep-result.ts`. Prints the path of the result on standard output
+ * and everything else on standard error. See `enqueue/options.ts`.
  */
 import path from 'node:path';
 
@@ -17,8 +17,8 @@ import { checkFleet } from './enqueue/check-fleet.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
 import { keepResult } from './enqueue/keep-result.ts';
-import { type EnqueueOptions, parseOptions } from './enqueue/options.ts';
-import { NO_PROGRESS, type Progress, showProgress } from './enqueue/progress.ts';
+import { type EnqueueOptions, parseEnqueueOptions } from './enqueue/options.ts';
+import { NO_PROGRESS, type ProgressDisplay, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
 import { submit } from './enqueue/submit.ts';
 import { type OutputPlan, planOutput } from './output-path.ts';
@@ -26,7 +26,7 @@ import { resultLabel } from './result-label.ts';
 import { type StoredResult, resultInStorage, saveOutput } from './save-output.ts';
 import { openReachable } from './storage-accounts.ts';
 
-interface Outcome {
+interface EnqueueOutcome {
   readonly jobId: string;
   readonly state: JobStatus['state'] | 'submitted';
   readonly output: string | null;
@@ -39,11 +39,11 @@ interface Outcome {
 const argv = process.argv.slice(2);
 const { signal: interruption, interrupt } = onInterrupt();
 process.exitCode = await runCommand(argv, main, interruption);
-// What a library still keeps open (connections, timers) must not keep the shell waiting.
+// Open connections and timers of libraries would delay the exit.
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parseEnqueueOptions(argv);
   if (options === null) return EXIT.ok;
   const outcome = await enqueue(options, interruption);
   if (options.asJson) print(JSON.stringify(outcome));
@@ -52,10 +52,10 @@ async function main(): Promise<number> {
   return EXIT.ok;
 }
 
-async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Outcome> {
+async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<EnqueueOutcome> {
   const startedAtMs = clock.monotonicMs();
   const config = enqueueConfig();
-  watchParent({ environment: config.environment, onGone: interrupt });
+  watchParent(config.environment, interrupt);
   const sourcePath = path.resolve(config.callerFolder, options.videoPath);
   const video = await probeVideo(sourcePath);
   checkLimits(video, config.sourceLimits);
@@ -75,39 +75,37 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<Ou
   const progress = options.asJson ? NO_PROGRESS : showProgress();
   signal.addEventListener('abort', () => {
     progress.stop();
-    progress.say('Stopping. Ctrl-C again stops at once.');
+    progress.say('Stopping. Press Ctrl-C again to stop at once.');
   });
   try {
-    if (options.looksFirst)
+    if (options.checksFleet)
       await checkFleet(config, { now: clock.now(), say: (note) => progress.say(note), signal });
     if (config.mediaStorage === undefined && !options.isDetached)
       progress.say('Starting the fleet on this machine…');
     await using fleet = await reachFleet(config, { mayStart: !options.isDetached, signal });
-    const unlessBroken = <T>(work: Promise<T>): Promise<T> => Promise.race([work, fleet.failure]);
-    const done = await unlessBroken(
-      run({ options, config, fleet, video, sourcePath, output, progress, signal }),
-    );
-    return { ...done, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
+    const job = runJob({ options, config, fleet, video, sourcePath, output, progress, signal });
+    const outcome = await Promise.race([job, fleet.failure]);
+    return { ...outcome, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
   } finally {
     progress.stop();
   }
 }
 
-interface Work {
+interface JobRun {
   readonly options: EnqueueOptions;
   readonly config: ReturnType<typeof enqueueConfig>;
   readonly fleet: ReachedFleet;
   readonly video: VideoInfo;
   readonly sourcePath: string;
-  /** Undefined where the command does not wait for the result. */
+  /** Undefined if the command does not wait for the result. */
   readonly output: OutputPlan | undefined;
-  readonly progress: Progress;
+  readonly progress: ProgressDisplay;
   readonly signal: AbortSignal;
 }
 
-async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
-  const { options, config, fleet, video, sourcePath, output, progress, signal } = work;
-  const blobs = await openReachable({ media: storageAccount(fleet.mediaStorage), system: null }, { signal });
+async function runJob(run: JobRun): Promise<Omit<EnqueueOutcome, 'wallSeconds'>> {
+  const { options, config, fleet, video, sourcePath, output, progress, signal } = run;
+  const blobs = await openReachable({ media: storageAccount(fleet.mediaStorage), system: null }, signal);
   const sourceName = path.basename(sourcePath);
   progress.say(`Uploading ${sourceName} (${(video.fileSizeBytes / 1e6).toFixed(1)} MB)…`);
   const jobId = await submit({
@@ -117,17 +115,16 @@ async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
     sourceName,
     sizeBytes: video.fileSizeBytes,
     now: clock.now(),
-    onUploaded: () => undefined,
     signal,
   });
   if (output === undefined) {
-    progress.say('The job has been sent. Fetch its result with `npm run fetch -- JOB`. The job:');
+    progress.say(`The job is submitted. When it is done, fetch its result with: npm run fetch -- ${jobId}`);
     return { jobId, state: 'submitted', output: null, frames: null, failedFrames: 0, warnings: [] };
   }
   progress.say(
     fleet.own === null
-      ? `The job ${jobId} continues without this command: Ctrl-C leaves it running.`
-      : 'Ctrl-C stops it all.',
+      ? `The job ${jobId} runs on the fleet. Press Ctrl-C to leave: the job continues.`
+      : 'Press Ctrl-C to stop the job and its fleet.',
   );
   const following = follow({
     blobs,
@@ -138,7 +135,7 @@ async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
     signal,
   });
   const status = await following.catch((error: unknown) => {
-    throw signal.aborted && fleet.own === null ? interruptedOn(jobId) : error;
+    throw signal.aborted && fleet.own === null ? interruptedDuring(jobId) : error;
   });
   if (status.state !== 'completed' || status.result === null) throw failureOf(status);
   progress.stop();
@@ -147,7 +144,7 @@ async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
     progress.say(
       `Note: ${status.frames.failed} frames could not be scored (${options.settings.onFailedFrame}).`,
     );
-  await writeResult(resultInStorage(blobs, jobId, status.result), output, status.result.blobName, work);
+  await writeResult(resultInStorage(blobs, jobId, status.result), output, status.result.blobName, run);
   return {
     jobId,
     state: status.state,
@@ -158,18 +155,18 @@ async function run(work: Work): Promise<Omit<Outcome, 'wallSeconds'>> {
   };
 }
 
-function interruptedOn(jobId: string): PermanentError {
+function interruptedDuring(jobId: string): PermanentError {
   return new PermanentError('INTERRUPTED', 'Interrupted.', {
     hint: `The job ${jobId} continues. Fetch its result with: npm run fetch -- ${jobId}`,
   });
 }
 
-/** Throws OUTPUT_NOT_WRITABLE, with the place where the result is kept. */
+/** Throws OUTPUT_NOT_WRITABLE, which says where the result is kept. */
 async function writeResult(
   stored: StoredResult,
   output: OutputPlan,
   blobName: string,
-  { fleet, config, signal }: Work,
+  { fleet, config, signal }: JobRun,
 ): Promise<void> {
   try {
     await saveOutput(stored, output, signal);

@@ -1,6 +1,6 @@
 /**
- * `npm run fetch -- JOB`: downloads the result of a finished job, after `enqueue --detach` or where `enqueue` could not write it.
- * The result's path goes to standard output; everything else to standard error. See `fetch/options.ts`.
+ * `npm run fetch -- JOB`: downloads the result of a finished job, after `enqueue --detach` or if `enqueue` could not write it.
+ * Prints the path of the result on standard output and everything else on standard error. See `fetch/options.ts`.
  */
 import path from 'node:path';
 
@@ -9,22 +9,22 @@ import { EXIT } from '../../shared/runtime/errors.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { findResult } from './fetch/find-result.ts';
-import { parseOptions } from './fetch/options.ts';
+import { parseFetchOptions } from './fetch/options.ts';
 import { planOutput } from './output-path.ts';
 import { saveOutput } from './save-output.ts';
 
 const argv = process.argv.slice(2);
 const { signal: interruption, interrupt } = onInterrupt();
 process.exitCode = await runCommand(argv, main, interruption);
-// What a library still keeps open (connections, timers) must not keep the shell waiting.
+// Open connections and timers of libraries would delay the exit.
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parseFetchOptions(argv);
   if (options === null) return EXIT.ok;
   const { jobId, mayReplace } = options;
   const config = enqueueConfig();
-  watchParent({ environment: config.environment, onGone: interrupt });
+  watchParent(config.environment, interrupt);
   await using result = await findResult(config, jobId, interruption);
   const output = await planOutput({
     sourcePath: undefined,

@@ -1,4 +1,4 @@
-/** What may be said of a job on a command line, whichever video it is done with; for `enqueue` and `share`. */
+/** The options that describe a job, whatever its video: for `enqueue` and `share open`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { NAME_PATTERN } from '../../shared/contract/blob-names.ts';
@@ -15,7 +15,7 @@ import {
 } from '../../shared/contract/job.ts';
 import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
 
-export interface SaidOfJob {
+export interface JobOptionValues {
   readonly style?: string;
   readonly model?: JobSettings['model'];
   readonly batch?: number;
@@ -29,37 +29,37 @@ export function addJobOptions(command: Command): Command {
   return command
     .option(
       '--style <style>',
-      'which of the model’s styles, or a blend: starry-night:2,udnie:1 (default: its first)',
+      'style of the model, or a blend such as starry-night:2,udnie:1 (default: its first style)',
     )
-    .option('--model <name[@version]>', `which model (default: ${DEFAULT_MODEL})`, parseModel)
+    .option('--model <name[@version]>', `model to run (default: ${DEFAULT_MODEL})`, parseModel)
     .option(
       '--batch <frames>',
       `frames per batch, 1 to ${BATCH_FRAMES_MAX} (default: about 30 s of work)`,
       parseBatch,
     )
     .addOption(
-      new Option('--priority <level>', 'before or after other jobs')
+      new Option('--priority <level>', 'jobs with a higher priority run first')
         .choices(PRIORITIES)
         .default(DEFAULT_SETTINGS.priority),
     )
     .addOption(
-      new Option('--on-failed-frame <policy>', 'what a frame that cannot be scored means')
+      new Option('--on-failed-frame <policy>', 'what to do with a frame that cannot be scored')
         .choices(FAILED_FRAME_POLICIES)
         .default(DEFAULT_SETTINGS.onFailedFrame),
     )
     .option(
       '--max-failed-frames <frames>',
-      'so many frames, or so many percent (5%), may fail before the job does (default: 5%, but always one)',
+      'fail the job if more frames fail: a number, or a percentage such as 5% (default: 5%, at least 1)',
       parseFailedFramesMax,
     )
     .option(
       '--max-cost <amount>',
-      'in the currency of the fleet’s prices: when it is spent, the job is held until npm run cap raises it (default: no limit)',
+      'hold the job when it has cost this much, in the currency of the fleet’s prices; npm run cap raises it (default: no limit)',
       parseAmount,
     );
 }
 
-const SAID_OF_JOB: readonly (keyof SaidOfJob)[] = [
+const JOB_OPTIONS: readonly (keyof JobOptionValues)[] = [
   'style',
   'model',
   'batch',
@@ -69,20 +69,21 @@ const SAID_OF_JOB: readonly (keyof SaidOfJob)[] = [
   'maxCost',
 ];
 
-/** Whether any of these was typed, and not only meant. */
-export function saysOfJob(command: Command): boolean {
-  return SAID_OF_JOB.some((option) => command.getOptionValueSource(option) === 'cli');
+/** Whether the user typed at least one of these options. Defaults do not count. */
+export function hasJobOptions(command: Command): boolean {
+  return JOB_OPTIONS.some((option) => command.getOptionValueSource(option) === 'cli');
 }
 
-export function jobSettingsOf(said: SaidOfJob): JobSettings {
+export function toJobSettings(values: JobOptionValues): JobSettings {
+  const { style, batch, maxFailedFrames, maxCost } = values;
   return {
-    model: said.model ?? DEFAULT_SETTINGS.model,
-    parameters: said.style === undefined ? {} : { style: said.style },
-    ...(said.batch === undefined ? {} : { batchSize: said.batch }),
-    priority: said.priority,
-    onFailedFrame: said.onFailedFrame,
-    ...(said.maxFailedFrames === undefined ? {} : { failedFramesMax: said.maxFailedFrames }),
-    ...(said.maxCost === undefined ? {} : { spendingMax: said.maxCost }),
+    model: values.model ?? DEFAULT_SETTINGS.model,
+    parameters: style === undefined ? {} : { style },
+    ...(batch === undefined ? {} : { batchSize: batch }),
+    priority: values.priority,
+    onFailedFrame: values.onFailedFrame,
+    ...(maxFailedFrames === undefined ? {} : { failedFramesMax: maxFailedFrames }),
+    ...(maxCost === undefined ? {} : { spendingMax: maxCost }),
   };
 }
 
@@ -90,7 +91,7 @@ function parseModel(text: string): JobSettings['model'] {
   const [name = '', version, ...rest] = text.split('@');
   const names = version === undefined ? [name] : [name, version];
   if (rest.length > 0 || names.some((one) => !NAME_PATTERN.test(one))) {
-    throw new InvalidArgumentError('Expected a name such as painter, or painter@1.');
+    throw new InvalidArgumentError('Expected a name such as painter or painter@1.');
   }
   return version === undefined ? { name } : { name, version };
 }
@@ -115,6 +116,6 @@ function parseFailedFramesMax(text: string): FailedFramesMax {
   const max = unit === '%' ? { percent: Number(digits) } : { frames: Number(digits) };
   const parsed = failedFramesMax.safeParse(max);
   if (!parsed.success)
-    throw new InvalidArgumentError('Expected a number of frames such as 12, or a share such as 5%.');
+    throw new InvalidArgumentError('Expected a number of frames such as 12, or a percentage such as 5%.');
   return parsed.data;
 }

@@ -1,9 +1,9 @@
-/** Where the results of a private fleet are kept that could not be written where they should go: a folder for each job. */
+/** The results of private fleets that could not be written where they should go: a folder for each job. */
 import { type Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Of a storage emulator that was kept with the result in it: see infra/local/kept-storage.ts. */
+/** The kept storage emulator with the result in it: see `infra/local/kept-storage.ts`. */
 const STORAGE_FOLDER = 'azurite';
 
 export type KeptResult =
@@ -18,7 +18,7 @@ export async function findKept(localFolder: string, jobId: string): Promise<Kept
   const folder = keptFolder(localFolder, jobId);
   const entries = await readdir(folder, { withFileTypes: true }).catch((): Dirent[] => []);
   if (entries.some(({ name }) => name === STORAGE_FOLDER)) return { kind: 'storage', folder };
-  // What is left of a copy that was broken off has a dot in front.
+  // The name of an unfinished copy starts with a dot.
   const file = entries.find((entry) => entry.isFile() && !entry.name.startsWith('.'));
   if (file === undefined) return undefined;
   const filePath = path.join(folder, file.name);

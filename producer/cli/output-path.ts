@@ -1,6 +1,6 @@
 /**
- * Where a result is written. Decided and tried before any work is done, so that an hour of work does not end in "permission
- * denied". Nothing that exists is replaced without `--force`, and the source never.
+ * Chooses the path of a result and tries to write there before the job starts, so that an hour of work does not end in "permission
+ * denied". Never replaces an existing file without `--force`, and never replaces the source.
  */
 import { lstat, open, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,20 +8,20 @@ import path from 'node:path';
 import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
 import { isFileSystemError, outputRefused } from './output-refused.ts';
 
-/** The longest name that most file systems take. */
+/** The longest file name that most file systems accept. */
 const NAME_BYTES_MAX = 255;
 
-export interface OutputWish {
-  /** Undefined where it is not on this machine. */
+export interface OutputRequest {
+  /** Undefined if the source is not on this machine. */
   readonly sourcePath: string | undefined;
-  /** As typed, made absolute; a file or an existing folder. */
+  /** The absolute form of what the user typed: a file or an existing folder. */
   readonly outputPath: string | undefined;
   readonly defaultFolder: string;
-  /** The default name is made of these: `holiday.starry-night.mp4`. */
+  /** Stem, label and container make the default name: `holiday.starry-night.mp4`. */
   readonly stem: string;
   readonly label: string;
   readonly container: string;
-  /** Whether a file that is there may be replaced. */
+  /** Whether the result may replace an existing file. */
   readonly mayReplace: boolean;
 }
 
@@ -30,15 +30,15 @@ export interface OutputPlan {
   readonly mayReplace: boolean;
 }
 
-/** Throws OUTPUT_NOT_WRITABLE or USAGE. Leaves nothing behind. */
-export async function planOutput(wish: OutputWish): Promise<OutputPlan> {
-  const { sourcePath, container, mayReplace } = wish;
-  const chosen = await choosePath(wish);
+/** Leaves no file behind. Throws OUTPUT_NOT_WRITABLE or USAGE. */
+export async function planOutput(request: OutputRequest): Promise<OutputPlan> {
+  const { sourcePath, container, mayReplace } = request;
+  const chosen = await choosePath(request);
   if (path.extname(chosen).toLowerCase() !== `.${container}`) {
     throw new PermanentError(
       'USAGE',
-      `The result will be a .${container} file, but --out names ${path.basename(chosen)}.`,
-      { hint: `Pass --out a name that ends in .${container}, or an existing folder.` },
+      `The result will be a .${container} file, but --out is ${path.basename(chosen)}.`,
+      { hint: `Pass a file name that ends in .${container}, or an existing folder.` },
     );
   }
   try {
@@ -53,7 +53,7 @@ export async function planOutput(wish: OutputWish): Promise<OutputPlan> {
     if (found?.isDirectory() === true) throw outputRefused(chosen, 'it is a folder');
     if (found?.isFile() === false) throw outputRefused(chosen, 'it is not a regular file');
     if (!mayReplace) throw outputExists(chosen);
-    // A link stays, and the file it leads to is replaced.
+    // Keep a symbolic link, and replace its target.
     const target = found === undefined ? chosen : await realpath(chosen);
     await tryName(partialPath(target));
     return { path: target, mayReplace };
@@ -63,30 +63,24 @@ export async function planOutput(wish: OutputWish): Promise<OutputPlan> {
 }
 
 export function outputExists(outputPath: string): PermanentError {
-  return outputRefused(outputPath, 'it exists already', {
-    hint: 'Add --force to replace it, or choose another place: -- --out PATH',
-  });
+  const hint = 'Add --force to replace it, or choose another path with --out PATH.';
+  return outputRefused(outputPath, 'it already exists', hint);
 }
 
-/** Where a download is written until it is whole: beside its place, so that it can be renamed. */
+/** Where a download is written until it is complete: in the same folder, so that it can be renamed. */
 export function partialPath(outputPath: string): string {
   return path.join(path.dirname(outputPath), `.framefleet-${process.pid}.part`);
 }
 
-async function choosePath({
-  outputPath,
-  defaultFolder,
-  stem,
-  label,
-  container,
-}: OutputWish): Promise<string> {
+async function choosePath(request: OutputRequest): Promise<string> {
+  const { outputPath, defaultFolder, stem, label, container } = request;
   const defaultName = fittingName(stem, `.${label}.${container}`);
   if (outputPath === undefined) return path.join(defaultFolder, defaultName);
   const found = await stat(outputPath).catch(() => undefined);
   return found?.isDirectory() === true ? path.join(outputPath, defaultName) : outputPath;
 }
 
-/** Cuts the end of a stem that is too long for a name, never inside a character. */
+/** Shortens the end of a stem that is too long for a file name, never within a character. */
 function fittingName(stem: string, suffix: string): string {
   const characters = Array.from(stem);
   while (characters.length > 1 && Buffer.byteLength(characters.join('') + suffix) > NAME_BYTES_MAX)
@@ -94,7 +88,7 @@ function fittingName(stem: string, suffix: string): string {
   return characters.join('') + suffix;
 }
 
-/** Also by a link that leads nowhere. */
+/** A broken symbolic link also takes the path. */
 async function isTaken(filePath: string): Promise<boolean> {
   try {
     await lstat(filePath);
@@ -110,7 +104,7 @@ async function isSameFile(one: string, other: string): Promise<boolean> {
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
-/** Only the file system itself knows which names it takes, and from whom. */
+/** Creates and removes the file: only the file system knows which names and users it accepts. */
 async function tryName(filePath: string): Promise<void> {
   const file = await open(filePath, 'wx');
   await file.close();

@@ -1,6 +1,6 @@
 /**
- * A local fleet that a command starts for itself, as a child in a process group of its own: Ctrl-C reaches the command, and the
- * command stops it in order. It stops by itself when the command is gone.
+ * Starts a local fleet for one command, as a child in its own process group: Ctrl-C reaches only the command, which then stops the
+ * fleet in order. The fleet stops by itself if the command is killed.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ export interface OwnFleet extends AsyncDisposable {
   readonly mediaStorage: string;
   /** Rejects when the fleet ends by itself. Never resolves. */
   readonly failure: Promise<never>;
-  /** Makes the fleet move its storage into this folder when it stops, instead of removing it. False if it cannot. */
+  /** Makes the fleet move its storage to this folder when it stops, instead of removing it. Returns false if it cannot. */
   keepStorage(folder: string): Promise<boolean>;
 }
 
@@ -24,7 +24,7 @@ export interface OwnFleetOptions {
   readonly program: string;
   readonly args: readonly string[];
   readonly environment: Environment;
-  /** Aborted while the fleet is starting, it stops it. */
+  /** Stops the fleet if it is aborted during the start. */
   readonly signal: AbortSignal;
 }
 
@@ -33,7 +33,7 @@ type FleetMessage =
   | { readonly type: 'stack'; readonly environment: Readonly<Record<string, string>> }
   | { readonly type: 'keeps-storage'; readonly canKeep: boolean };
 
-/** Throws what keeps the fleet from starting, or the signal's reason; nothing is left running then. */
+/** Throws the reason why the fleet cannot start, or the signal's reason. Then no process is left running. */
 export async function startOwnFleet(options: OwnFleetOptions): Promise<OwnFleet> {
   const { program, args, environment, signal } = options;
   signal.throwIfAborted();
@@ -46,12 +46,12 @@ export async function startOwnFleet(options: OwnFleetOptions): Promise<OwnFleet>
     await stopChild(child, { graceMs: STOP_GRACE_MS });
   };
   const failure = failureOf(child);
-  failure.catch(() => undefined); // Raced with everything that the command waits for.
+  failure.catch(() => undefined); // Callers race it with their work. It must not count as unhandled before that.
   try {
     const [message] = await Promise.race([nextMessage(child, signal), failure]);
     const mediaStorage =
       message.type === 'stack' ? message.environment['FRAMEFLEET_MEDIA_STORAGE'] : undefined;
-    // It has said why it cannot start, and ends.
+    // The fleet has sent the reason why it cannot start, and ends: `failure` rejects with it.
     if (mediaStorage === undefined) return await failure;
     return {
       mediaStorage,
@@ -59,8 +59,8 @@ export async function startOwnFleet(options: OwnFleetOptions): Promise<OwnFleet>
       async keepStorage(folder) {
         const answer = nextMessage(child);
         child.send({ type: 'keep-storage', folder });
-        const [said] = await Promise.race([answer, failure]);
-        return said.type === 'keeps-storage' && said.canKeep;
+        const [reply] = await Promise.race([answer, failure]);
+        return reply.type === 'keeps-storage' && reply.canKeep;
       },
       [Symbol.asyncDispose]: dispose,
     };
@@ -75,13 +75,15 @@ async function nextMessage(child: ChildProcess, signal?: AbortSignal): Promise<[
 }
 
 async function failureOf(child: ChildProcess): Promise<never> {
-  let said: { code: ErrorCode; message: string; hint: string | undefined } | undefined;
+  let reported: { code: ErrorCode; message: string; hint: string | undefined } | undefined;
   child.on('message', (message: FleetMessage) => {
-    if (message.type === 'failed') said = message;
+    if (message.type === 'failed') reported = message;
   });
   const { status, signal } = await waitForExit(child);
-  if (said !== undefined)
-    throw new TransientError(said.code, said.message, said.hint === undefined ? {} : { hint: said.hint });
+  if (reported !== undefined) {
+    const { code, message, hint } = reported;
+    throw new TransientError(code, message, hint === undefined ? {} : { hint });
+  }
   throw new TransientError(
     'STACK_FAILED',
     `The local fleet ended before the job did (${signal ?? `exit status ${status}`}).`,

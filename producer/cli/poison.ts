@@ -1,17 +1,17 @@
 /**
- * `npm run poison -- list|show|redrive|drop`: what could not be worked, to look at, to try again, or to throw away. What was asked
- * for goes to standard output; everything else to standard error. Reaches storage only. See `poison/options.ts`.
+ * `npm run poison -- list|show|redrive|drop`: shows, redrives or drops the entries of the poison queue. Prints the answer on standard
+ * output and everything else on standard error. It needs only storage. See `poison/options.ts`.
  */
 import pLimit from 'p-limit';
 
-import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
+import { onInterrupt, print, runCommand, say } from '../../shared/command/run-command.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
-import { commandConfig } from './config.ts';
-import { type Browsing, LEASE_SECONDS, browse } from './poison/browse.ts';
+import { storageCommandConfig } from './config.ts';
 import { type PoisonEntry, matches, toEntries } from './poison/entry.ts';
-import { type PoisonOptions, parseOptions } from './poison/options.ts';
+import { POISON_LEASE_SECONDS, type LeasedEntries, leaseEntries } from './poison/lease-entries.ts';
+import { type PoisonOptions, parsePoisonOptions } from './poison/options.ts';
 import { type PoisonStorage, reachPoison } from './poison/reach-storage.ts';
 import { Redriver, removeEntry } from './poison/redrive.ts';
 import { entryJson, showJson, showText } from './poison/show.ts';
@@ -20,32 +20,33 @@ import { entryTable } from './poison/table.ts';
 const ENTRIES_AT_ONCE = 16;
 
 const argv = process.argv.slice(2);
-/** Interrupted, what is held is given back; the second time it comes back by itself. */
+/** The first Ctrl-C releases the leases. After a second one, they expire. */
 const { signal: interruption, interrupt } = onInterrupt();
 process.exitCode = await runCommand(argv, main, interruption);
-// What a library still keeps open (connections, timers) must not keep the shell waiting.
+// Open connections and timers of libraries would delay the exit.
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parsePoisonOptions(argv);
   if (options === null) return EXIT.ok;
-  const config = commandConfig();
-  watchParent({ environment: config.environment, onGone: interrupt });
+  const config = storageCommandConfig();
+  watchParent(config.environment, interrupt);
   const storage = await reachPoison(config);
-  await using browsing = await browse(storage.poison, { clock, signal: interruption });
-  return await obey(options, storage, browsing);
+  await using leased = await leaseEntries(storage.poison, clock, interruption);
+  return await runAction(options, storage, leased);
 }
 
 /** Returns the exit status. */
-async function obey(
-  { verb, filter, asJson }: PoisonOptions,
+async function runAction(
+  options: PoisonOptions,
   storage: PoisonStorage,
-  browsing: Browsing,
+  leased: LeasedEntries,
 ): Promise<number> {
-  const entries = toEntries(browsing.messages).filter((entry) => matches(entry, filter));
-  if (browsing.hiddenApprox > 0) {
+  const { verb, filter, asJson } = options;
+  const entries = toEntries(leased.messages).filter((entry) => matches(entry, filter));
+  if (leased.hiddenApprox > 0) {
     say(
-      `About ${browsing.hiddenApprox} more are held by somebody who looks at them, for ${LEASE_SECONDS} s at most.`,
+      `About ${leased.hiddenApprox} more entries are leased by another command. They are visible again within ${POISON_LEASE_SECONDS} s.`,
     );
   }
   requireAll(filter.ids, entries);
@@ -63,67 +64,70 @@ async function obey(
       }
       return EXIT.ok;
     case 'redrive':
-      return redrive(entries, { storage, browsing, asJson });
+      return redrive(entries, { storage, leased, asJson });
     case 'drop':
-      await drop(entries, { storage, browsing, asJson });
+      await drop(entries, { storage, leased, asJson });
       return EXIT.ok;
   }
 }
 
-/** Of names mistyped or dealt with already nothing is guessed, and nothing is done with the others. */
+/** If one id is not on the queue, the command changes none of the others. Throws POISON_NOT_FOUND. */
 function requireAll(ids: readonly string[], entries: readonly PoisonEntry[]): void {
   const missing = ids.filter((id) => !entries.some((entry) => entry.id === id));
   if (missing.length === 0) return;
-  throw new PermanentError('POISON_NOT_FOUND', `On the poison queue there is no ${missing.join(', ')}.`, {
-    hint: 'It may have been dealt with already. See what there is: npm run poison -- list',
+  throw new PermanentError('POISON_NOT_FOUND', `The poison queue has no entry ${missing.join(', ')}.`, {
+    hint: 'It may have been redriven or dropped already. List all entries with: npm run poison -- list',
   });
 }
 
 function list(entries: readonly PoisonEntry[], asJson: boolean): void {
   if (asJson) print(JSON.stringify({ count: entries.length, entries: entries.map(entryJson) }));
-  else if (entries.length === 0) say('Nothing on the poison queue.');
+  else if (entries.length === 0) say('The poison queue is empty.');
   else print(entryTable(entries));
 }
 
-interface Doing {
+interface ActionContext {
   readonly storage: PoisonStorage;
-  readonly browsing: Browsing;
+  readonly leased: LeasedEntries;
   readonly asJson: boolean;
 }
 
 async function redrive(
   entries: readonly PoisonEntry[],
-  { storage, browsing, asJson }: Doing,
+  { storage, leased, asJson }: ActionContext,
 ): Promise<number> {
-  const redriver = new Redriver(storage, browsing, () => clock.now());
+  const redriver = new Redriver(storage, leased, () => clock.now());
   const outcomes = await forEach(entries, (entry) => redriver.redrive(entry));
   const redriven = outcomes.filter(({ kept }) => kept === null).map(({ id }) => id);
   const kept = outcomes.flatMap(({ id, kept: why }) => (why === null ? [] : [{ id, why }]));
   if (asJson) print(JSON.stringify({ redriven, kept }));
   else {
     for (const id of redriven) print(id);
-    for (const { id, why } of kept) say(`${id} stays: ${why}.`);
+    for (const { id, why } of kept) say(`${id} stays on the queue: ${why}.`);
     say(
-      redriven.length === 0
-        ? 'Nothing to try again.'
-        : `To be tried again, each when its job has ended: ${redriven.length}.`,
+      entries.length === 0
+        ? 'No entries to redrive.'
+        : `Redriven: ${redriven.length}. Frames of a running job are retried when the job has ended.`,
     );
   }
   return kept.length === 0 ? EXIT.ok : EXIT.failed;
 }
 
-async function drop(entries: readonly PoisonEntry[], { storage, browsing, asJson }: Doing): Promise<void> {
-  const copies = await forEach(entries, (entry) => removeEntry(storage.blobs, browsing, entry));
+async function drop(
+  entries: readonly PoisonEntry[],
+  { storage, leased, asJson }: ActionContext,
+): Promise<void> {
+  const copies = await forEach(entries, (entry) => removeEntry(storage.blobs, leased, entry));
   const dropped = entries.map(({ id }) => id);
   const messages = copies.reduce((sum, count) => sum + count, 0);
   if (asJson) print(JSON.stringify({ count: dropped.length, messages, dropped }));
   else {
     for (const id of dropped) print(id);
-    say(dropped.length === 0 ? 'Nothing to drop.' : `Dropped: ${dropped.length}.`);
+    say(dropped.length === 0 ? 'No entries to drop.' : `Dropped: ${dropped.length}.`);
   }
 }
 
-/** Some at a time. Interrupted, it begins no more of them; whatever fails, those that were begun are ended first. */
+/** Runs a few at a time. An interruption starts no more of them; those that have started finish first, even if one fails. */
 async function forEach<T>(
   entries: readonly PoisonEntry[],
   act: (entry: PoisonEntry) => Promise<T>,
@@ -137,8 +141,4 @@ async function forEach<T>(
   );
   await Promise.allSettled(acting);
   return Promise.all(acting);
-}
-
-function say(sentence: string): void {
-  process.stderr.write(`${sentence}\n`);
 }

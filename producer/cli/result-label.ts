@@ -1,4 +1,4 @@
-/** What was done with a video, as a part of its result's name: `starry-night` in `holiday.starry-night.mp4`. PURE. */
+/** The part of a result's file name that says what was done: `starry-night` in `holiday.starry-night.mp4`. PURE. */
 import type { JobSettings } from '../../shared/contract/job.ts';
 
 export function resultLabel({ model, parameters }: Pick<JobSettings, 'model' | 'parameters'>): string {

@@ -1,4 +1,4 @@
-/** Writes a result to its place: whole or not at all, and over nothing that appeared there in the meantime. */
+/** Writes a result to its path: completely or not at all, and never over a file that appeared there during the job. */
 import { constants } from 'node:fs';
 import { copyFile, link, open, rename, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,10 +8,10 @@ import { errnoOf } from '../../shared/runtime/errors.ts';
 import { type OutputPlan, outputExists, partialPath } from './output-path.ts';
 import { isFileSystemError, outputRefused } from './output-refused.ts';
 
-/** What a file system without hard links answers to `link`. */
+/** What `link` fails with on file systems without hard links. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK']);
 
-/** A result, wherever it is stored. */
+/** A result in storage or in a file. */
 export interface StoredResult {
   readonly jobId: string;
   readonly sizeBytes: number;
@@ -34,7 +34,7 @@ export function resultInFile(jobId: string, filePath: string, sizeBytes: number)
   return { jobId, sizeBytes, copyTo: (target) => copyFile(filePath, target, constants.COPYFILE_EXCL) };
 }
 
-/** Throws OUTPUT_NOT_WRITABLE; errors of the storage as they are. */
+/** Throws OUTPUT_NOT_WRITABLE. Storage errors are thrown unchanged. */
 export async function saveOutput(
   stored: StoredResult,
   { path: outputPath, mayReplace }: OutputPlan,
@@ -42,7 +42,7 @@ export async function saveOutput(
 ): Promise<void> {
   const partial = partialPath(outputPath);
   try {
-    await requireRoom(outputPath, stored.sizeBytes);
+    await requireSpace(outputPath, stored.sizeBytes);
     await stored.copyTo(partial, signal);
     await flush(partial);
     if (mayReplace) await rename(partial, outputPath);
@@ -50,21 +50,21 @@ export async function saveOutput(
   } catch (error) {
     throw isFileSystemError(error) ? outputRefused(outputPath, error) : error;
   } finally {
-    // Where even this fails, the folder is gone or cannot be written to.
+    // This fails only if the folder was removed or became read-only.
     await rm(partial, { force: true }).catch(() => undefined);
   }
 }
 
-/** Throws before the download what it would end in. */
-async function requireRoom(outputPath: string, sizeBytes: number): Promise<void> {
+/** Throws OUTPUT_NOT_WRITABLE before the download if the disk is too full. */
+async function requireSpace(outputPath: string, sizeBytes: number): Promise<void> {
   const { blocks, bavail, bfree, bsize } = await statfs(path.dirname(outputPath));
-  // Some network file systems do not say how large they are.
+  // Some network file systems do not report their size.
   if (blocks === 0) return;
   const freeBytes = (process.getuid?.() === 0 ? bfree : bavail) * bsize;
   if (sizeBytes <= freeBytes) return;
   throw outputRefused(
     outputPath,
-    `it needs ${sizeText(sizeBytes)}, and ${sizeText(freeBytes)} are free on the device`,
+    `it needs ${sizeText(sizeBytes)}, but only ${sizeText(freeBytes)} are free on the device`,
   );
 }
 
@@ -72,13 +72,13 @@ function sizeText(bytes: number): string {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** Some file systems say only now that there was no room. */
+/** Some file systems report a full disk only here. */
 async function flush(filePath: string): Promise<void> {
   await using file = await open(filePath, 'r+');
   await file.datasync();
 }
 
-/** `rename` would replace what is there; `link` does not. */
+/** `rename` would replace an existing file; `link` does not. */
 async function renameToNew(from: string, to: string): Promise<void> {
   try {
     await link(from, to);

@@ -1,11 +1,11 @@
 /**
- * `npm run share -- open|list|close`: lets a partner send videos and nothing else. What was asked for goes to standard output;
- * everything else to standard error. Reaches storage only. See `share/options.ts`.
+ * `npm run share -- open|list|close`: gives partners a write-only address to upload videos to. Prints the answer on standard output
+ * and everything else on standard error. It needs only storage. See `share/options.ts`.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { ShareContainers } from '../../shared/azure/share-containers.ts';
-import { print, runCommand } from '../../shared/command/run-command.ts';
+import { print, runCommand, say } from '../../shared/command/run-command.ts';
 import { instantText } from '../../shared/command/text.ts';
 import { DEFAULT_SETTINGS } from '../../shared/contract/job.ts';
 import { type ShareAgreement, shareContainer } from '../../shared/contract/share.ts';
@@ -13,15 +13,15 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { Agreements } from '../intake/agreements.ts';
 import { resolveModel } from '../intake/model-catalogue.ts';
-import { commandConfig } from './config.ts';
-import { type ShareOptions, parseOptions } from './share/options.ts';
+import { storageCommandConfig } from './config.ts';
+import { type ShareOptions, parseShareOptions } from './share/options.ts';
 import { type Share, settingsText, shareTable, uploadExample } from './share/text.ts';
 import { openReachable, storageAccounts } from './storage-accounts.ts';
 
-/** An address that begins now does not work yet where a clock is late. */
-const CLOCKS_DIFFER_MS = 5 * 60_000;
+/** How far clocks may differ: an address that starts now would not work yet on a server whose clock is late. */
+const CLOCK_SKEW_MS = 5 * 60_000;
 
-interface Storage {
+interface ShareStorage {
   readonly blobs: BlobStore;
   readonly containers: ShareContainers;
   readonly agreements: Agreements;
@@ -29,13 +29,13 @@ interface Storage {
 
 const argv = process.argv.slice(2);
 process.exitCode = await runCommand(argv, main);
-// What a library still keeps open (connections, timers) must not keep the shell waiting.
+// Open connections and timers of libraries would delay the exit.
 process.exit();
 
 async function main(): Promise<number> {
-  const options = parseOptions(argv);
+  const options = parseShareOptions(argv);
   if (options === null) return EXIT.ok;
-  const accounts = await storageAccounts(commandConfig());
+  const accounts = await storageAccounts(storageCommandConfig());
   const blobs = await openReachable(accounts);
   const containers = new ShareContainers(await accounts.media.blobs(PATIENT));
   const storage = { blobs, containers, agreements: new Agreements(blobs) };
@@ -53,20 +53,21 @@ async function main(): Promise<number> {
   return EXIT.ok;
 }
 
-type Of<Verb extends ShareOptions['verb']> = Extract<ShareOptions, { readonly verb: Verb }>;
+type OptionsFor<Verb extends ShareOptions['verb']> = Extract<ShareOptions, { readonly verb: Verb }>;
 
 async function open(
-  { partner, ttlMs, settings: said, asJson }: Of<'open'>,
-  { blobs, containers, agreements }: Storage,
+  options: OptionsFor<'open'>,
+  { blobs, containers, agreements }: ShareStorage,
 ): Promise<void> {
-  const agreed = await agreements.read(partner);
-  // In the place of one that cannot be read a new one comes.
-  const before = agreed === 'unreadable' ? undefined : agreed;
-  const settings = said ?? before?.settings ?? DEFAULT_SETTINGS;
+  const { partner, ttlMs, asJson } = options;
+  const found = await agreements.read(partner);
+  // An agreement that cannot be read is replaced.
+  const before = found === 'unreadable' ? undefined : found;
+  const settings = options.settings ?? before?.settings ?? DEFAULT_SETTINGS;
   await resolveModel(blobs, settings);
   const container = shareContainer(partner);
   await containers.create(container);
-  const startsAt = new Date(clock.now().getTime() - CLOCKS_DIFFER_MS);
+  const startsAt = new Date(clock.now().getTime() - CLOCK_SKEW_MS);
   const expiresAt = new Date(startsAt.getTime() + ttlMs);
   const address = await containers.writeOnlyAddress(container, { startsAt, expiresAt });
   const agreement: ShareAgreement = {
@@ -82,54 +83,48 @@ async function open(
     return;
   }
   print(address);
-  say(
-    `With it ${partner} may send files until ${instantText(agreement.addressExpiresAt)}, and do nothing else.`,
-  );
-  say(`Each becomes a job: ${settingsText(settings)}. Hand it over as you would a password. To send one:`);
+  say(`${partner} can upload files to this address until ${instantText(agreement.addressExpiresAt)}.`);
+  say(`Each video becomes a job: ${settingsText(settings)}. Keep the address secret. To upload a file:`);
   say(`  ${uploadExample(address)}`);
   if (address.startsWith('https:'))
-    say('The public address they send from must be among uploader_addresses of infra/terraform.');
+    say('Add the public IP address of the partner to uploader_addresses in infra/terraform.');
 }
 
-async function list({ asJson }: Of<'list'>, { agreements }: Storage): Promise<void> {
+async function list({ asJson }: OptionsFor<'list'>, { agreements }: ShareStorage): Promise<void> {
   const shares: Share[] = [];
   for (const partner of await agreements.partners()) {
-    const agreed = (await agreements.read(partner)) ?? null;
-    const agreement = agreed === 'unreadable' ? null : agreed;
+    const found = (await agreements.read(partner)) ?? null;
+    const agreement = found === 'unreadable' ? null : found;
     shares.push({ partner, agreement, waiting: await agreements.countWaiting(partner) });
   }
   if (asJson) print(JSON.stringify({ count: shares.length, shares }));
-  else if (shares.length === 0) say('Nothing is shared with anybody.');
+  else if (shares.length === 0) say('No shares.');
   else print(shareTable(shares, clock.now()));
 }
 
-/** First the agreement, so that nothing begins any more; then the container, and with it every address. */
+/** Removes the agreement first, so that no new job starts, then the container, which invalidates every address. */
 async function close(
-  { partner, discards, asJson }: Of<'close'>,
-  { containers, agreements }: Storage,
+  { partner, discards, asJson }: OptionsFor<'close'>,
+  { containers, agreements }: ShareStorage,
 ): Promise<void> {
   const waiting = await agreements.countWaiting(partner);
   const isKnown = (await agreements.read(partner)) !== undefined;
   if (waiting === null && !isKnown) {
-    throw new PermanentError('SHARE_UNKNOWN', `Nothing is shared with ${partner}.`, {
-      hint: 'See what there is: npm run share -- list',
+    throw new PermanentError('SHARE_UNKNOWN', `No share exists for ${partner}.`, {
+      hint: 'List all shares with: npm run share -- list',
     });
   }
   if (waiting !== null && waiting > 0 && !discards) {
     throw new PermanentError(
       'SHARE_NOT_EMPTY',
-      `What ${partner} has sent is still waiting there: ${waiting} ${waiting === 1 ? 'file' : 'files'}.`,
+      `Cannot close the share of ${partner}: ${waiting} ${waiting === 1 ? 'file is' : 'files are'} still waiting in it.`,
       {
-        hint: 'They become jobs within a minute, if a producer is up: close it then. Or throw them away: --discard.',
+        hint: 'If a producer runs, they become jobs within a minute: try again then. To delete them, add --discard.',
       },
     );
   }
   await agreements.remove(partner);
   await containers.remove(shareContainer(partner));
   if (asJson) print(JSON.stringify({ closed: partner, discarded: waiting ?? 0 }));
-  else say(`Closed: ${partner} can send nothing any more. What became a job goes on.`);
-}
-
-function say(sentence: string): void {
-  process.stderr.write(`${sentence}\n`);
+  else say(`Closed the share of ${partner}. Jobs from its files continue.`);
 }

@@ -1,9 +1,9 @@
-/** Settings that a person keeps in a file: for the commands, not for the service. */
+/** Reads settings from a file, for commands. Services take their settings from the environment only. */
 import path from 'node:path';
 
 import { errnoOf } from '../runtime/errors.ts';
 
-/** `.env` in the project's folder, where there is one, fills in what is not set: `terraform output -raw env > .env`. */
+/** Sets the variables of `.env` in the project's folder that are not set yet: `terraform output -raw env > .env` writes one. */
 export function loadDotEnv(projectFolder: string): void {
   try {
     process.loadEnvFile(path.join(projectFolder, '.env'));

@@ -1,4 +1,4 @@
-/** The local fleet that `npm start` keeps up for a folder, as the commands find it. */
+/** Finds the local fleet that `npm start` keeps up for a folder. */
 import { systemClock } from '../runtime/clock.ts';
 import { TransientError } from '../runtime/errors.ts';
 import { findStack } from '../runtime/rendezvous.ts';
@@ -6,7 +6,7 @@ import { findStack } from '../runtime/rendezvous.ts';
 const STARTING_TRIES = 300;
 const STARTING_REST_MS = 200;
 
-/** The `FRAMEFLEET_*` variables it is reached by, or undefined where there is none. Waits while it is starting. */
+/** The `FRAMEFLEET_*` variables to reach the fleet with; undefined if none runs. Waits while it starts. Throws STACK_FAILED. */
 export async function findReadyStack(
   folder: string,
   signal?: AbortSignal,
@@ -19,9 +19,9 @@ export async function findReadyStack(
   }
   throw new TransientError(
     'STACK_FAILED',
-    'The local fleet of this folder is starting, but does not come up.',
+    `The local fleet of this folder is still starting after ${(STARTING_TRIES * STARTING_REST_MS) / 1000} s.`,
     {
-      hint: 'Look at the shell where `npm start` runs; stop it and start it again.',
+      hint: 'Check the output of `npm start`, then stop it and start it again.',
     },
   );
 }

@@ -1,29 +1,62 @@
-/** Commander, with our words for what cannot be understood. */
+/** Commander in the wording of this project: every command has the same form of help and the same usage errors. */
 import { Command, CommanderError } from 'commander';
 
 import { PermanentError } from '../runtime/errors.ts';
+import { quoteCommands } from '../runtime/quote-commands.ts';
 
-/** To be told its options, and then to `parseCommand`. Its subcommands take after it. */
+/** Commander's sentences, and ours for them. */
+const REWORDED: readonly (readonly [pattern: RegExp, wording: string])[] = [
+  [/^option '([^' ]+)[^']*' argument '([^]*)' is invalid\./, "Invalid value '$2' for $1."],
+  [/^command-argument value '([^]*)' is invalid for argument '(.*)'\./, "Invalid value '$1' for <$2>."],
+  [/^option '([^' ]+)[^']*' argument missing/, 'Option $1 needs a value'],
+  [/^unknown command /, 'Unknown action '],
+  [/\n\((Did you mean .*)\)$/, '. $1'],
+];
+
+/** `name` is how npm runs it: `npm run fetch`. Add options, then call `parseCommand`. Subcommands inherit its settings. */
 export function newCommand(name: string): Command {
-  return new Command(name).exitOverride().configureOutput({ writeErr: () => undefined });
+  return new Command(name)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => process.stdout.write(quoteCommands(text)),
+      writeErr: () => undefined,
+    })
+    .configureHelp({
+      commandUsage: usageOf,
+      commandDescription: (command) => sentence(command.description()),
+    })
+    .helpOption('-h, --help', 'print this help');
 }
 
-/** False where help was asked for and printed. Throws USAGE. */
-export function parseCommand(command: Command, argv: readonly string[], hint: string): boolean {
+/** Returns false if the user asked for help, which is then printed. Throws USAGE. */
+export function parseCommand(command: Command, argv: readonly string[], hint = usageHint(command)): boolean {
   try {
     command.parse(argv, { from: 'user' });
     return true;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return false;
-    // No subcommand is named: commander would print its help for that.
+    // Commander would print its help where the action is missing.
     const message = error.code === 'commander.help' ? 'No action given' : error.message;
     throw new PermanentError('USAGE', sentence(message), { hint, cause: error });
   }
 }
 
-/** Commander's message as a sentence. */
+export function usageHint(command: Command): string {
+  return `Usage: ${usageOf(command)}. For help: ${command.name()} -- --help`;
+}
+
+/** npm needs `--` before an action, so that it passes on the options behind it. */
+function usageOf(command: Command): string {
+  const name = command.parent === null ? command.name() : `${command.parent.name()} -- ${command.name()}`;
+  return `${name} ${command.usage()}`;
+}
+
 function sentence(message: string): string {
-  const text = message.replace(/^error: /, '').replace(/\.?$/, '.');
+  const reworded = REWORDED.reduce(
+    (text, [pattern, wording]) => text.replace(pattern, wording),
+    message.replace(/^error: /, ''),
+  );
+  const text = /[.?]$/.test(reworded) ? reworded : `${reworded}.`;
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,10 +1,11 @@
-/** The frame of a command: its answer on standard output, an error on standard error, an exit status, and Ctrl-C. */
+/** What all commands do alike: the answer on standard output, notes and errors on standard error, an exit status, Ctrl-C. */
 import { complain, complaintOf } from '../runtime/complain.ts';
 import { EXIT, FleetError, PermanentError, exitStatusOf } from '../runtime/errors.ts';
+import { quoteCommands } from '../runtime/quote-commands.ts';
 import { finishOutput, tolerateLostOutput } from '../runtime/standard-streams.ts';
 import { onStopSignals } from '../runtime/stop-signals.ts';
 
-export interface Interruption {
+export interface CommandInterrupt {
   /** Aborted by the first Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
   /** Aborts the signal, as the first Ctrl-C does. */
@@ -12,10 +13,10 @@ export interface Interruption {
 }
 
 /**
- * For a command that has something to clean up before it ends. The first Ctrl-C stops it in order; another one ends it at once,
- * and what it has started is tied to it and stops by itself.
+ * For a command that has something to clean up before it ends. The first Ctrl-C stops it in order. The next one ends it at once;
+ * a fleet that it has started notices that and stops by itself.
  */
-export function onInterrupt(): Interruption {
+export function onInterrupt(): CommandInterrupt {
   const interrupting = new AbortController();
   const interrupt = (): void => interrupting.abort(new PermanentError('INTERRUPTED', 'Interrupted.'));
   onStopSignals({
@@ -28,7 +29,7 @@ export function onInterrupt(): Interruption {
   return { signal: interrupting.signal, interrupt };
 }
 
-/** Resolves with the exit status. `run` prints its answer, and returns its own status. */
+/** Resolves with the exit status. `run` prints the answer and returns its own status; what it throws is printed here. */
 export async function runCommand(
   argv: readonly string[],
   run: () => Promise<number>,
@@ -53,19 +54,24 @@ async function statusOf(
   try {
     return await run();
   } catch (thrown) {
-    const error: unknown = signal?.aborted === true && !isInterruption(thrown) ? signal.reason : thrown;
+    // After Ctrl-C, most errors are only its consequence. A command that adds a hint throws INTERRUPTED itself.
+    const error: unknown = signal?.aborted === true && !isInterrupted(thrown) ? signal.reason : thrown;
     if (argv.includes('--json')) print(JSON.stringify({ error: complaintOf(error) }));
     else complain(error);
     return exitStatusOf(error);
   }
 }
 
-/** Whether a command says itself what an interruption means for it. */
-function isInterruption(thrown: unknown): boolean {
+function isInterrupted(thrown: unknown): boolean {
   return thrown instanceof FleetError && thrown.code === 'INTERRUPTED';
 }
 
-/** A line on standard output. */
+/** Prints a line of the answer on standard output. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/** Prints a note for the user on standard error. */
+export function say(sentence: string): void {
+  process.stderr.write(`${quoteCommands(sentence)}\n`);
 }

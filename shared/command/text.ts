@@ -1,10 +1,10 @@
 /**
- * Text for a terminal. PURE.
+ * Text for a terminal: tables and instants. PURE.
  *
- * Names and reasons come from strangers' files: what a terminal would take for a command is shown as a dot.
+ * File names and error messages can hold any character. Control characters, which a terminal would obey, become dots.
  */
 
-/** Columns as wide as what is in them. */
+/** Each column is as wide as its widest cell. */
 export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
@@ -20,6 +20,6 @@ export function instantText(iso: string): string {
 }
 
 export function safeText(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  // oxlint-disable-next-line no-control-regex -- the pattern matches control characters
   return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/gu, '·');
 }

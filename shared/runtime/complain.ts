@@ -1,21 +1,27 @@
-/** Tells a person at a terminal what went wrong: what and why, then what to do next. */
+/** Prints an error for a person at a terminal: what happened and why, then what to do next. */
 import { FleetError, describeError } from './errors.ts';
+import { quoteCommands } from './quote-commands.ts';
 
 export interface Complaint {
   readonly code: string;
   readonly message: string;
   readonly hint: string | null;
-  /** Only where a result was kept. */
+  /** Where the result is, if it could not be written where it should go. */
   readonly kept?: string;
 }
 
 export function complaintOf(error: unknown): Complaint {
   if (!(error instanceof FleetError)) return { code: 'INTERNAL', message: describeError(error), hint: null };
-  const { code, message, hint = null, kept } = error;
-  return { code, message, hint, ...(kept === undefined ? {} : { kept }) };
+  const { code, message, hint, kept } = error;
+  return {
+    code,
+    message: quoteCommands(message),
+    hint: hint === undefined ? null : quoteCommands(hint),
+    ...(kept === undefined ? {} : { kept }),
+  };
 }
 
-/** On standard error. Where the error is none of ours, its stack is the only clue there is. */
+/** Prints the error on standard error. An unexpected error is a bug: its stack trace is printed too. */
 export function complain(error: unknown): void {
   const { message, hint } = complaintOf(error);
   process.stderr.write(`\n${message}\n`);

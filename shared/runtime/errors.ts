@@ -1,11 +1,11 @@
 /**
- * The errors a person or another program may meet, and what each means to a shell.
+ * The errors that users and other programs see, with their exit statuses.
  *
- * Every error carries a code from this closed set; code branches on the code or the class, never on the message.
- * A message says what we were doing and why it failed; the hint says what to do next.
+ * Every error has a code from this closed set. Code branches on the code or the class, never on the message.
+ * The message says what failed and why; the hint says what to do next.
  */
 
-/** Exit statuses, after sysexits(3) where it has one. The root README lists them; a test holds the two together. */
+/** Exit statuses, as in sysexits(3) where it defines one. The root README lists them; a test compares the two. */
 export const EXIT = {
   ok: 0,
   failed: 1,
@@ -62,20 +62,20 @@ export const ERROR_EXITS = {
 
 export type ErrorCode = keyof typeof ERROR_EXITS;
 
-/** A code that another program, maybe of another release, has told. */
-export function errorCodeFrom(told: string): ErrorCode {
-  return Object.hasOwn(ERROR_EXITS, told) ? (told as ErrorCode) : 'INTERNAL';
+/** The code that another program reported. A newer release may have codes that this one does not know: they are INTERNAL here. */
+export function errorCodeFrom(reported: string): ErrorCode {
+  return Object.hasOwn(ERROR_EXITS, reported) ? (reported as ErrorCode) : 'INTERNAL';
 }
 
 interface FleetErrorOptions {
   /** What to do next, as a full sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
-  /** Where the result of the work is, if it could not be written where it should go: a path, or `results/<blob>`. */
+  /** Where the result is, if it could not be written where it should go: a path, or `results/<blob>`. */
   readonly kept?: string;
 }
 
-/** An error with a code, a sentence and a next step. Throw one of the two classes below. */
+/** The base of all expected errors. Throw one of the two classes below. */
 export abstract class FleetError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
@@ -90,21 +90,21 @@ export abstract class FleetError extends Error {
   }
 }
 
-/** Trying again cannot help. */
+/** A retry cannot succeed. */
 export class PermanentError extends FleetError {}
 
-/** Trying again, later or elsewhere, may help. */
+/** A retry, later or elsewhere, may succeed. */
 export class TransientError extends FleetError {}
 
-/** The exit status for anything thrown. */
+/** The exit status for any thrown value. */
 export function exitStatusOf(error: unknown): number {
   return error instanceof FleetError ? ERROR_EXITS[error.code] : EXIT.internal;
 }
 
-/** A chain of causes is told so far: one that leads back to itself must end too. */
+/** The most causes that a description includes: a chain of causes may be circular. */
 const CAUSES_MAX = 5;
 
-/** One line for logs and messages: the error and its causes, no stack. */
+/** The error and its causes in one line, without a stack trace. */
 export function describeError(error: unknown, causesLeft = CAUSES_MAX): string {
   if (!(error instanceof Error)) return String(error);
   const inner: unknown = error.cause ?? (error instanceof AggregateError ? error.errors[0] : undefined);
@@ -113,7 +113,7 @@ export function describeError(error: unknown, causesLeft = CAUSES_MAX): string {
   return cause === '' ? message : `${message} (because: ${cause})`;
 }
 
-/** An errno code such as `ENOENT`, or undefined. */
+/** An errno code such as `ENOENT`; undefined if the error has none. */
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;

@@ -1,9 +1,9 @@
 /**
- * How programs on one machine find the local stack of a project folder, and how it is made sure that there is only one.
+ * Finds the local stack of a project folder, and guarantees that there is at most one.
  *
- * The stack holds a local socket and answers every connection with its card. On Linux the socket is abstract: the kernel
- * gives it up with the process, however that dies, so there is no stale pid file to mistake. Elsewhere it is a file, which
- * is removed when nobody answers behind it.
+ * The stack listens on a local socket and answers every connection with its card. On Linux the socket is abstract: the kernel
+ * removes it when the process ends, however it ends, so there is no stale pid file. Elsewhere the socket is a file, which is
+ * removed if no process answers on it.
  */
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -18,7 +18,7 @@ import { PermanentError, errnoOf } from './errors.ts';
 
 const stackCard = z.object({
   pid: z.int(),
-  /** What a client needs to reach the fleet: `FRAMEFLEET_*` variables. */
+  /** The `FRAMEFLEET_*` variables that a client needs to reach the fleet. */
   environment: z.record(z.string(), z.string()),
 });
 export type StackCard = z.infer<typeof stackCard>;
@@ -30,7 +30,7 @@ function socketAddress(folder: string): string {
   return IS_ABSTRACT ? `\0framefleet-${key}` : path.join(tmpdir(), `framefleet-${key}.sock`);
 }
 
-/** Becomes the stack of this folder. Throws STACK_ALREADY_RUNNING. Close the server to give it up. */
+/** Makes this process the stack of the folder. Close the server to end that. Throws STACK_ALREADY_RUNNING. */
 export async function holdRendezvous(folder: string, card: () => StackCard): Promise<Server> {
   const address = socketAddress(folder);
   if (!IS_ABSTRACT && (await findStack(folder)) === undefined) await rm(address, { force: true });
@@ -50,7 +50,7 @@ export async function holdRendezvous(folder: string, card: () => StackCard): Pro
       'STACK_ALREADY_RUNNING',
       `The local fleet of this folder is already running${other === undefined ? '' : ` (process ${other.pid})`}.`,
       {
-        hint: 'Use it: `npm run enqueue video.mp4` finds it by itself. To start afresh, stop the other one first.',
+        hint: '`npm run enqueue video.mp4` uses it. To start another one, stop it first.',
         cause,
       },
     );
@@ -58,7 +58,7 @@ export async function holdRendezvous(folder: string, card: () => StackCard): Pro
   return server;
 }
 
-/** The card of the stack that runs for this folder, or undefined. */
+/** The card of the stack that runs for this folder; undefined if none runs. */
 export async function findStack(folder: string): Promise<StackCard | undefined> {
   try {
     const socket = connect(socketAddress(folder));

@@ -1,27 +1,26 @@
 /**
- * The life of a long-running program: start, announce, run, stop.
+ * The lifecycle of a long-running program: start, announce, run, stop.
  *
- * It stops when it is told to (SIGTERM, SIGINT), when the parent it has an IPC channel with has gone, or when one of its
- * loops fails. Then its signal is aborted, what was registered with `onStop` is undone in reverse order, and the process
- * ends: after its grace at the latest, whatever still hangs. Further signals change nothing, but for another Ctrl-C, which ends
- * the process at once.
+ * A service stops on SIGTERM or SIGINT, when the parent at the other end of its IPC channel is gone, or when one of its loops
+ * fails. It aborts its signal, waits for its loops, and calls the functions registered with `onStop` in reverse order. The process
+ * ends after the grace period at the latest. Further signals change nothing, except another Ctrl-C, which ends the process at once.
  */
 import { EXIT, type ErrorCode, FleetError, describeError, exitStatusOf } from './errors.ts';
 import type { Log } from './log.ts';
 import { onStopSignals } from './stop-signals.ts';
 
-/** Long enough to finish a frame and release a batch, short enough for a person at a terminal. */
+/** Long enough to finish a frame and release a batch, short enough to wait for at a terminal. */
 export const STOP_GRACE_MS = 8_000;
 
 export interface ServiceOptions {
   readonly createLog: () => Log;
-  /** More for a service that waits for others to stop. */
+  /** Longer for a service that waits for other processes to stop. */
   readonly stopGraceMs?: number;
-  /** Tells of a failure, in place of the log: for a program that a person has started. */
+  /** Reports a failure instead of the log, in a program that a user has started. */
   readonly complain?: (error: unknown) => void;
 }
 
-/** What a service tells a parent that listens on the IPC channel. */
+/** What a service sends to its parent on the IPC channel. */
 export type ServiceAnnouncement =
   | { readonly type: 'ready'; readonly port: number }
   | {
@@ -32,19 +31,19 @@ export type ServiceAnnouncement =
     };
 
 export interface Service {
-  /** Aborted once, when the service is to stop. */
+  /** Aborted when the service begins to stop. */
   readonly signal: AbortSignal;
-  /** Registers what to undo, last first. */
+  /** Registers a function to call when the service stops; the last one registered is called first. */
   onStop(undo: () => unknown): void;
-  /** Runs a loop in the background. It is to end when the signal is aborted; if it fails, the service stops. */
+  /** Runs a loop in the background. It must end when the signal is aborted. If it fails, the service stops. */
   run(name: string, loop: () => Promise<void>): void;
-  /** Begins to stop, as if the service had been told to. */
+  /** Begins to stop, as on SIGTERM. */
   stop(why: string): void;
-  /** Says that the service is up, and on which HTTP port. */
+  /** Reports that the service is up, and its HTTP port. */
   announceReady(port: number): void;
 }
 
-/** Runs a service until it has stopped, then ends the process with its exit status. */
+/** Runs a service until it has stopped, then ends the process. Never returns. */
 export async function runService(
   { createLog, stopGraceMs = STOP_GRACE_MS, complain }: ServiceOptions,
   start: (service: Service, log: Log) => Promise<void>,
@@ -71,16 +70,16 @@ export async function runService(
   };
   onStopSignals({
     first: stop,
-    // SIGTERM may come twice: from a parent that stops the service, and from the kernel when that parent ends.
+    // SIGTERM may arrive twice: from a parent that stops the service, and from the kernel when that parent ends.
     again: (signal) => {
       if (signal === 'SIGINT') process.exit(EXIT.interrupted);
     },
   });
   process.once('disconnect', () => stop('parent gone'));
-  // It may have gone while this program was loading: then there is no event any more.
+  // If the parent ended while this program was loading, the event has already been emitted.
   if ('connected' in process && !process.connected) stop('parent gone');
-  process.once('uncaughtException', (error) => fail(error, 'something outside every loop'));
-  process.once('unhandledRejection', (error) => fail(error, 'something outside every loop'));
+  process.once('uncaughtException', (error) => fail(error, 'running code outside its loops'));
+  process.once('unhandledRejection', (error) => fail(error, 'running code outside its loops'));
 
   const stopped = new Promise<void>((resolve) => {
     if (stopping.signal.aborted) resolve();
@@ -122,7 +121,7 @@ async function undoAll(undoing: (() => unknown)[], log: Log | undefined): Promis
 }
 
 function announce(announcement: ServiceAnnouncement): void {
-  // With a callback, a parent that has just gone is no error of ours: `disconnect` tells of it.
+  // Without a callback, a parent that has just ended would be an uncaught error. `disconnect` reports it.
   process.send?.(announcement, undefined, undefined, () => undefined);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Standard output and error that cannot be written to: the reader has gone, as in `npm run poison -- list | head -1`, or the disk
- * of the file behind it is full. Unhandled, Node ends the program with a stack trace.
+ * Handles write errors on standard output and standard error: the reader has closed the pipe, as in
+ * `npm run poison -- list | head -1`, or the disk is full. Without this, Node ends the program with a stack trace.
  */
 import { PermanentError, errnoOf } from './errors.ts';
 
@@ -9,13 +9,13 @@ const READER_GONE = new Set(['EPIPE', 'EIO']);
 
 let outputFailure: Error | undefined;
 
-/** From now on, what cannot be written is dropped, and the program goes on. */
+/** From now on, the program continues if standard output or standard error cannot be written. */
 export function tolerateLostOutput(): void {
   process.stdout.on('error', (error) => (outputFailure ??= error));
   process.stderr.on('error', () => undefined);
 }
 
-/** Waits until standard output is written. Throws OUTPUT_NOT_WRITABLE, but not for a reader that has gone: it wants no more. */
+/** Waits until standard output is written. Throws OUTPUT_NOT_WRITABLE, except when the reader has closed the pipe. */
 export async function finishOutput(): Promise<void> {
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   const errno = errnoOf(outputFailure);
@@ -24,7 +24,7 @@ export async function finishOutput(): Promise<void> {
     'OUTPUT_NOT_WRITABLE',
     `Cannot write to standard output: ${outputFailure.message}.`,
     {
-      hint: 'Redirect it to another file.',
+      hint: 'Redirect the output to another file.',
       cause: outputFailure,
     },
   );

@@ -1,12 +1,12 @@
 /**
- * Tells a person who presses Ctrl-C again from one key press that arrives twice.
+ * Distinguishes a second Ctrl-C from one key press that arrives twice.
  *
- * A terminal sends SIGINT to every process of the foreground group. `npm run` is one of them, and forwards what it receives to the
- * script, which has the signal already: one key press arrives twice, some milliseconds apart.
+ * A terminal sends SIGINT to every process of the foreground group. `npm run` is one of them, and forwards the signal to its
+ * script, which has already received it: one key press arrives twice, some milliseconds apart.
  */
 import { type Clock, systemClock } from './clock.ts';
 
-/** npm forwards within milliseconds, on a busy machine within some hundred; a person who presses again has read a line first. */
+/** npm forwards within milliseconds, on a busy machine within a few hundred. A user reads a line before pressing again. */
 export const SAME_PRESS_MS = 1_000;
 
 type StopSignal = 'SIGINT' | 'SIGTERM';
@@ -14,7 +14,7 @@ type StopSignal = 'SIGINT' | 'SIGTERM';
 interface StopSignalActions {
   /** Called once, for the first signal: stop in order. */
   readonly first: (signal: StopSignal) => void;
-  /** Called for each signal that is no repetition of the first: stop at once. */
+  /** Called for every later signal that is not the same key press: stop at once. */
   readonly again: (signal: StopSignal) => void;
 }
 
@@ -22,7 +22,7 @@ interface SignalSource {
   on(signal: StopSignal, listener: () => void): unknown;
 }
 
-/** Handles SIGINT and SIGTERM for the rest of the process's life: neither ends it by itself any more. */
+/** Handles SIGINT and SIGTERM until the process ends. From now on, neither ends it by default. */
 export function onStopSignals(
   { first, again }: StopSignalActions,
   { clock = systemClock, source = process }: { readonly clock?: Clock; readonly source?: SignalSource } = {},

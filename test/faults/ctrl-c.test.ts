@@ -1,4 +1,4 @@
-/** Ctrl-C in a terminal, through `npm run`, in each phase of a job: npm forwards the signal, so that it arrives twice. */
+/** Ctrl-C in a terminal, through `npm run`, in each phase of a job. npm forwards the signal, so it arrives twice. */
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -15,7 +15,7 @@ import { type TerminalSession, inTerminal } from '../support/terminal.ts';
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
-/** Encodes, and then does not end: the phase lasts until it is interrupted. */
+/** Encodes and then hangs, so that the phase lasts until the interrupt. */
 const SLOW_FFMPEG = `#!/bin/sh
 case "$*" in *result.*) ffmpeg=$(PATH="\${PATH#*SLOW:}" command -v ffmpeg); "$ffmpeg" "$@"; exec sleep 600;; esac
 PATH="\${PATH#*SLOW:}" exec ffmpeg "$@"
@@ -51,7 +51,7 @@ function startInTerminal(
   session = inTerminal(command, { localFolder, environment });
   return session;
 }
-/** Its result is never stitched to the end. */
+/** Starts a job that never finishes stitching. */
 const startJob = (clip: string): TerminalSession =>
   startInTerminal(`npm run enqueue -- --no-doctor '${at(clip)}'`, {
     PATH: `${at('SLOW')}:${process.env['PATH']}`,
@@ -63,7 +63,7 @@ async function nothingIsLeft(): Promise<void> {
   expect(names.filter((name) => name.startsWith('run-'))).toEqual([]);
 }
 
-/** How the cursor was left: shown as often as it was hidden. */
+/** The cursor is visible: it was shown as often as it was hidden. */
 function expectCursorShown(terminal: TerminalSession): void {
   const count = (sequence: string): number => terminal.shown().split(sequence).length - 1;
   expect(count(SHOW_CURSOR)).toBe(count(HIDE_CURSOR));
@@ -77,26 +77,29 @@ const PHASES = [
   ['frames are scored', 'scoring', 'long.mp4'],
   ['the result is stitched', 'stitching', 'short.mp4'],
 ] as const;
-/** Each is tried so often. */
+/** How often each test runs. */
 const TRIES = inForm({ short: 1, long: 3 });
 
 describe.each(Array.from({ length: TRIES }, (_, index) => index + 1))('try %s', () => {
-  test.each(PHASES)('one Ctrl-C while %s stops everything in order', async (_phase, event, clip) => {
-    const terminal = startJob(clip);
-    await terminal.shows(event);
-    terminal.pressCtrlC();
-    expect(await terminal.end).toBe(130);
-    expect(terminal.shown()).toContain('\nInterrupted.');
-    expect(terminal.shown()).not.toContain('Stopped at once.');
-    expectCursorShown(terminal);
-    await nothingIsLeft();
-  });
+  test.each(PHASES)(
+    'one Ctrl-C while %s stops the job and its fleet in order',
+    async (_phase, event, clip) => {
+      const terminal = startJob(clip);
+      await terminal.shows(event);
+      terminal.pressCtrlC();
+      expect(await terminal.end).toBe(130);
+      expect(terminal.shown()).toContain('\nInterrupted.');
+      expect(terminal.shown()).not.toContain('Stopped at once.');
+      expectCursorShown(terminal);
+      await nothingIsLeft();
+    },
+  );
 
   test('a second Ctrl-C ends the command at once, and the fleet removes itself', async () => {
     const terminal = startJob('short.mp4');
     await terminal.shows('splitting');
     const fleet = (await findProcess(localFolder, 'infra/local/main.ts'))?.pid ?? 0;
-    // It cannot stop yet, so that the command waits for it.
+    // A suspended fleet cannot stop, so the command waits for it.
     process.kill(fleet, 'SIGSTOP');
     terminal.pressCtrlC();
     await terminal.shows('Stopping.');
@@ -106,11 +109,11 @@ describe.each(Array.from({ length: TRIES }, (_, index) => index + 1))('try %s', 
     expect(terminal.shown()).toContain('Stopped at once.');
     expectCursorShown(terminal);
     process.kill(fleet, 'SIGCONT');
-    await eventually('no process is left', async () => (await processesOf(localFolder)).length === 0);
+    await eventually('all processes have ended', async () => (await processesOf(localFolder)).length === 0);
     await nothingIsLeft();
   });
 
-  test('one Ctrl-C takes the fleet of npm start down in order', async () => {
+  test('one Ctrl-C stops the fleet of npm start in order', async () => {
     const terminal = startInTerminal('npm start');
     await terminal.shows('Press Ctrl-C to stop it.');
     terminal.pressCtrlC();

@@ -1,12 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/cli/enqueue/options.ts';
+import { parseEnqueueOptions } from '../../producer/cli/enqueue/options.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-test('a video alone is a job with defaults', () => {
-  expect(parseOptions(['holiday.mp4'])).toEqual({
+test('enqueue uses the defaults for a video without options', () => {
+  expect(parseEnqueueOptions(['holiday.mp4'])).toEqual({
     videoPath: 'holiday.mp4',
     settings: {
       model: { name: 'painter' },
@@ -19,11 +19,11 @@ test('a video alone is a job with defaults', () => {
     deadline: undefined,
     asJson: false,
     isDetached: false,
-    looksFirst: true,
+    checksFleet: true,
   });
 });
 
-test('everything that can be said is heard, before the video or behind it', () => {
+test('enqueue accepts every option before or after the video', () => {
   const options =
     '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
   const more =
@@ -46,15 +46,18 @@ test('everything that can be said is heard, before the video or behind it', () =
     deadline: { afterMs: 7_200_000 },
     asJson: true,
     isDetached: true,
-    looksFirst: false,
+    checksFleet: false,
   };
-  expect(parseOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
-  expect(parseOptions(['a.mp4', ...options, ...more])).toEqual(expected);
+  expect(parseEnqueueOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
+  expect(parseEnqueueOptions(['a.mp4', ...options, ...more])).toEqual(expected);
 });
 
-test('behind -- a name may begin with a dash, and look like an option', () => {
-  expect(parseOptions(['--', '-odd-name.mp4'])?.videoPath).toBe('-odd-name.mp4');
-  expect(parseOptions(['--json', '--', '--help'])).toMatchObject({ videoPath: '--help', asJson: true });
+test('after --, the video may have a name that starts with a dash or looks like an option', () => {
+  expect(parseEnqueueOptions(['--', '-odd-name.mp4'])?.videoPath).toBe('-odd-name.mp4');
+  expect(parseEnqueueOptions(['--json', '--', '--help'])).toMatchObject({
+    videoPath: '--help',
+    asJson: true,
+  });
 });
 
 test.each([
@@ -63,40 +66,40 @@ test.each([
   ['0%', { percent: 0 }],
   ['2.5%', { percent: 2.5 }],
   ['100%', { percent: 100 }],
-])('%s failed frames may be the most', (text, failedFramesMax) => {
-  expect(parseOptions(['a.mp4', '--max-failed-frames', text])).toMatchObject({
+])('--max-failed-frames accepts %s', (text, failedFramesMax) => {
+  expect(parseEnqueueOptions(['a.mp4', '--max-failed-frames', text])).toMatchObject({
     settings: { failedFramesMax },
   });
 });
 
-test.each(['0', '-1', 'five', '1e12', ''])('a job may not cost %j', (amount) => {
-  expect(() => parseOptions(['a.mp4', '--max-cost', amount])).toThrow(PermanentError);
+test.each(['0', '-1', 'five', '1e12', ''])('--max-cost rejects %j', (amount) => {
+  expect(() => parseEnqueueOptions(['a.mp4', '--max-cost', amount])).toThrow(PermanentError);
 });
 
 test.each([
   ['90m', { afterMs: 5_400_000 }],
   ['2026-12-01T18:00Z', { at: '2026-12-01T18:00:00.000Z' }],
   ['2026-12-01T18:00:00+01:00', { at: '2026-12-01T17:00:00.000Z' }],
-])('a job may be due %s', (text, deadline) => {
-  expect(parseOptions(['a.mp4', '--deadline', text])).toMatchObject({ deadline });
+])('--deadline accepts %s', (text, deadline) => {
+  expect(parseEnqueueOptions(['a.mp4', '--deadline', text])).toMatchObject({ deadline });
 });
 
-test.each(['0h', '2', 'soon', '2026-13-01T18:00Z', '18:00'])('a job cannot be due %s', (text) => {
-  expect(() => parseOptions(['a.mp4', '--deadline', text])).toThrow(PermanentError);
+test.each(['0h', '2', 'soon', '2026-13-01T18:00Z', '18:00'])('--deadline rejects %s', (text) => {
+  expect(() => parseEnqueueOptions(['a.mp4', '--deadline', text])).toThrow(PermanentError);
 });
 
-test.each(['1', '512'])('a batch may be of %s frames', (frames) => {
-  expect(parseOptions(['a.mp4', '--batch', frames])?.settings.batchSize).toBe(Number(frames));
+test.each(['1', '512'])('--batch accepts %s frames', (frames) => {
+  expect(parseEnqueueOptions(['a.mp4', '--batch', frames])?.settings.batchSize).toBe(Number(frames));
 });
 
 const REFUSED: readonly (readonly [why: string, argv: readonly string[], named: string])[] = [
   ['no video', [], 'video'],
   ['two videos', ['a.mp4', 'b.mp4'], '2'],
-  ['an option that there is not', ['a.mp4', '--stile', 'udnie'], '--stile'],
-  ['a name with a dash that is no option', ['-odd-name.mp4'], '-odd-name.mp4'],
-  ['a style without its name', ['a.mp4', '--style'], '--style'],
-  ['a priority that there is not', ['a.mp4', '--priority', 'urgent'], 'low, normal, high'],
-  ['a policy that there is not', ['a.mp4', '--on-failed-frame', 'skip'], 'repeat-previous'],
+  ['an unknown option', ['a.mp4', '--stile', 'udnie'], '--stile'],
+  ['a file name that starts with a dash', ['-odd-name.mp4'], '-odd-name.mp4'],
+  ['a style without a value', ['a.mp4', '--style'], '--style'],
+  ['an unknown priority', ['a.mp4', '--priority', 'urgent'], 'low, normal, high'],
+  ['an unknown policy', ['a.mp4', '--on-failed-frame', 'skip'], 'repeat-previous'],
 ];
 const BAD_BATCHES = ['0', '513', '-1', '1.5', 'many', ''];
 const BAD_FAILED_MAX = ['-1', '1.5', '101%', '5 %', '%', 'few', ''];
@@ -104,12 +107,14 @@ const BAD_MODELS = ['Painter', 'a/b', '../a', '@1', 'a@', 'a@1@2'];
 
 test.each([
   ...REFUSED,
-  ...BAD_BATCHES.map((batch) => ['a bad batch', ['a.mp4', '--batch', batch], '1 to 512'] as const),
-  ...BAD_FAILED_MAX.map((max) => ['a bad bound', ['a.mp4', '--max-failed-frames', max], '5%'] as const),
-  ...BAD_MODELS.map((model) => ['a bad model', ['a.mp4', '--model', model], 'painter@1'] as const),
-])('%s is refused: %j', (_, argv, named) => {
+  ...BAD_BATCHES.map((batch) => ['an invalid batch', ['a.mp4', '--batch', batch], '1 to 512'] as const),
+  ...BAD_FAILED_MAX.map(
+    (max) => ['an invalid limit of failed frames', ['a.mp4', '--max-failed-frames', max], '5%'] as const,
+  ),
+  ...BAD_MODELS.map((model) => ['an invalid model', ['a.mp4', '--model', model], 'painter@1'] as const),
+])('enqueue rejects %s: %j', (_, argv, named) => {
   const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  const parse = () => parseOptions(argv);
+  const parse = () => parseEnqueueOptions(argv);
   expect(parse).toThrow(PermanentError);
   expect(parse).toThrow(
     expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(named) as string }),
@@ -117,19 +122,32 @@ test.each([
   expect(stderr).not.toHaveBeenCalled();
 });
 
-test('a mistake is told in a sentence', () => {
-  expect(() => parseOptions(['a.mp4', '--frob'])).toThrow(/^Unknown option '--frob'\.$/);
+test.each([
+  [['a.mp4', '--frob'], "Unknown option '--frob'."],
+  [['a.mp4', '--bacth', '5'], "Unknown option '--bacth'. Did you mean --batch?"],
+  [['a.mp4', '--batch', '0'], "Invalid value '0' for --batch. Expected a whole number from 1 to 512."],
+  [['a.mp4', '--out'], 'Option --out needs a value.'],
+])('a usage error is a sentence: %j', (argv, message) => {
+  expect(() => parseEnqueueOptions(argv)).toThrow(expect.objectContaining({ message }) as Error);
 });
 
-test.each(['--help', '-h'])('%s tells of every option on standard output, and that is all', (help) => {
+test('the hint for a file name that starts with a dash shows how to pass it', () => {
+  expect(() => parseEnqueueOptions(['-odd-name.mp4'])).toThrow(
+    expect.objectContaining({
+      hint: 'If -odd-name.mp4 is a file, put -- before its name: npm run enqueue -- -- -odd-name.mp4',
+    }) as Error,
+  );
+});
+
+test.each(['--help', '-h'])('%s prints every option and exit status on standard output', (help) => {
   const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  expect(parseOptions([help])).toBeNull();
-  const said = stdout.mock.calls.map(([text]) => String(text)).join('');
+  expect(parseEnqueueOptions([help])).toBeNull();
+  const printed = stdout.mock.calls.map(([text]) => String(text)).join('');
   const options =
     '--style --model --batch --out --priority --on-failed-frame --max-failed-frames --json --detach'.split(
       ' ',
     );
-  for (const option of options) expect(said).toContain(`  ${option}`);
-  const exits = said.slice(said.indexOf('Exit status:'));
+  for (const option of options) expect(printed).toContain(`  ${option}`);
+  const exits = printed.slice(printed.indexOf('Exit status:'));
   for (const status of new Set(Object.values(EXIT))) expect(exits).toMatch(new RegExp(`\\s${status} `));
 });

@@ -18,23 +18,15 @@ function paceOf(seen: readonly (readonly [number, number])[], before = NO_PACE):
   }, before);
 }
 
-/** What a status every second tells of engines that finish a batch of so many frames every so many seconds. */
-function statusesOf({
-  batch,
-  everySeconds,
-  untilSeconds,
-}: {
-  batch: number;
-  everySeconds: number;
-  untilSeconds: number;
-}) {
+/** A status every second, from engines that finish `batch` frames every `everySeconds`. */
+function statusesOf(batch: number, everySeconds: number, untilSeconds: number) {
   return Array.from(
     { length: untilSeconds + 1 },
     (_, second) => [second, batch * Math.floor(second / everySeconds)] as const,
   );
 }
 
-test('nothing is said of the pace until a frame is done', () => {
+test('the rate and the time left are unknown until a frame is done', () => {
   for (const pace of [
     NO_PACE,
     paceOf([[0, 0]]),
@@ -48,23 +40,23 @@ test('nothing is said of the pace until a frame is done', () => {
   }
 });
 
-test('a constant rate is told as it is, however large the batches are that it comes in', () => {
+test('a constant rate is measured exactly, whatever the batch size', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 512 }), fc.integer({ min: 1, max: 50 }), (batch, everySeconds) => {
-      const pace = paceOf(statusesOf({ batch, everySeconds, untilSeconds: 300 }));
+      const pace = paceOf(statusesOf(batch, everySeconds, 300));
       expect(framesPerSecond(pace)).toBeCloseTo(batch / everySeconds, 6);
     }),
   );
 });
 
-test('a fleet that grows is believed within a minute or two', () => {
-  const slow = paceOf(statusesOf({ batch: 10, everySeconds: 1, untilSeconds: 600 }));
+test('the rate follows a fleet that scales out within two minutes', () => {
+  const slow = paceOf(statusesOf(10, 1, 600));
   const faster = Array.from({ length: 121 }, (_, second) => [600 + second, 6000 + 40 * second] as const);
   expect(framesPerSecond(slow)).toBeCloseTo(10, 6);
   expect(framesPerSecond(paceOf(faster, slow))).toBeCloseTo(40, 6);
 });
 
-test('the time left is what is left at the pace, and never below nothing', () => {
+test('the time left is the remaining frames at the measured rate, and never negative', () => {
   const pace = paceOf([
     [100, 0],
     [110, 50],
@@ -84,13 +76,13 @@ test('the time left is what is left at the pace, and never below nothing', () =>
   expect(secondsLeft(pace, 90)).toBe(0);
 });
 
-test('a frame that failed is done, too', () => {
+test('a failed frame counts as done', () => {
   const frames = { expected: 1000, split: 1000, scored: 15, failed: 5, stitched: 0 };
   const pace = nextPace(paceOf([[0, 0]]), { frames }, 10_000);
   expect(framesPerSecond(pace)).toBeCloseTo(2, 6);
 });
 
-test('frames that are seen undone, since the ledger was rebuilt, promise no time', () => {
+test('the time left is unknown when the number of done frames falls, because the ledger was rebuilt', () => {
   expect(
     secondsLeft(
       paceOf([
@@ -104,8 +96,8 @@ test('frames that are seen undone, since the ledger was rebuilt, promise no time
   ).toBeNull();
 });
 
-test('what is remembered does not grow with the job', () => {
-  const pace = paceOf(statusesOf({ batch: 1, everySeconds: 1, untilSeconds: 5000 }));
+test('the number of samples does not grow with the job', () => {
+  const pace = paceOf(statusesOf(1, 1, 5000));
   expect(pace.length).toBeLessThan(100);
 });
 
@@ -118,6 +110,6 @@ test.each([
   [3599.6, '1:00:00'],
   [7800, '2:10:00'],
   [360_000, '100:00:00'],
-])('%d seconds are %s', (seconds, expected) => {
+])('clockTime prints %d seconds as %s', (seconds, expected) => {
   expect(clockTime(seconds)).toBe(expected);
 });

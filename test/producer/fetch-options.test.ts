@@ -1,12 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
-import { parseOptions } from '../../producer/cli/fetch/options.ts';
+import { parseFetchOptions } from '../../producer/cli/fetch/options.ts';
 
 const JOB = '20261123-061502-harbour-9f3a1c';
 afterEach(() => vi.restoreAllMocks());
 
-test('a job alone is fetched to the current folder, and replaces nothing', () => {
-  expect(parseOptions([JOB])).toEqual({
+test('fetch writes to the current folder and replaces nothing by default', () => {
+  expect(parseFetchOptions([JOB])).toEqual({
     jobId: JOB,
     outputPath: undefined,
     mayReplace: false,
@@ -14,8 +14,8 @@ test('a job alone is fetched to the current folder, and replaces nothing', () =>
   });
 });
 
-test('every option is understood', () => {
-  expect(parseOptions([JOB, '--out', 'b/', '--force', '--json'])).toEqual({
+test('fetch accepts every option', () => {
+  expect(parseFetchOptions([JOB, '--out', 'b/', '--force', '--json'])).toEqual({
     jobId: JOB,
     outputPath: 'b/',
     mayReplace: true,
@@ -24,14 +24,14 @@ test('every option is understood', () => {
 });
 
 test.each([[[]], [['../other']], [['Job']], [[JOB, 'b']], [[JOB, '--style', 'udnie']]])(
-  'a command line that names no job is refused: %j',
+  'fetch rejects an invalid command line: %j',
   (argv) => {
-    expect(() => parseOptions(argv)).toThrow(expect.objectContaining({ code: 'USAGE' }) as Error);
+    expect(() => parseFetchOptions(argv)).toThrow(expect.objectContaining({ code: 'USAGE' }) as Error);
   },
 );
 
-test('help is printed and says how a job is named', () => {
+test('--help prints the help and nothing else', () => {
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  expect(parseOptions(['--help'])).toBeNull();
+  expect(parseFetchOptions(['--help'])).toBeNull();
   expect(write.mock.calls.join('')).toContain('npm run fetch');
 });

@@ -18,7 +18,7 @@ const received = (messageId: string, text: string) => ({
 const record = (messageId: string, ...poison: Parameters<typeof buildPoison>) =>
   received(messageId, encodeMessage(buildPoison(...poison)));
 
-test('copies of a failure are one entry, and the oldest failure comes first', () => {
+test('toEntries groups the copies of a failure and sorts by age', () => {
   const entries = toEntries([
     record('1', 'b', { poisonedAt: '2026-11-23T06:21:00.000Z' }),
     record('2', 'a'),
@@ -30,7 +30,7 @@ test('copies of a failure are one entry, and the oldest failure comes first', ()
   ]);
 });
 
-test('whatever stands on the queue is an entry that can be named and printed on one line', () => {
+test('any message becomes an entry with an id, printed on one line', () => {
   fc.assert(
     fc.property(anyText(), (text) => {
       const entries = toEntries([received('message-1', text)]);
@@ -41,7 +41,7 @@ test('whatever stands on the queue is an entry that can be named and printed on 
   );
 });
 
-test('a filter asks for all that it names', () => {
+test('a filter matches only entries that fulfil all of its criteria', () => {
   const [entry] = toEntries([record('1', 'a', { jobId: 'job-1', reason: 'engine' })]);
   const any = { jobId: undefined, reason: undefined, ids: [] };
   const isMatch = (filter: object): boolean => entry !== undefined && matches(entry, { ...any, ...filter });
@@ -77,19 +77,19 @@ test.each([
     ],
     '0,2,…',
   ],
-] as const)('frames %j are told as %s', (ranges, told) => {
-  expect(framesText(ranges, 2)).toBe(told);
+] as const)('framesText prints %j as %s', (ranges, text) => {
+  expect(framesText(ranges, 2)).toBe(text);
 });
 
-test('an instant is told to the second', () => {
+test('instantText drops fractions of a second', () => {
   expect(instantText('2026-11-23T06:20:00.123Z')).toBe('2026-11-23 06:20:00Z');
   expect(instantText('2026-11-23T06:20:00Z')).toBe('2026-11-23 06:20:00Z');
 });
 
-test('nothing that a stranger wrote commands the terminal', () => {
+test('safeText replaces all control characters', () => {
   fc.assert(
     fc.property(anyText(), (text) => {
-      // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+      // oxlint-disable-next-line no-control-regex -- the pattern matches control characters
       expect(safeText(text)).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
     }),
   );

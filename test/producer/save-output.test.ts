@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { type Keeping, keepResult } from '../../producer/cli/enqueue/keep-result.ts';
+import { type UnsavedResult, keepResult } from '../../producer/cli/enqueue/keep-result.ts';
 import { type StoredResult, saveOutput } from '../../producer/cli/save-output.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** Writes `content` where it is copied to, and then does what the test says. */
+/** Its copy writes `content`, then calls `andThen`. */
 function storedResult(content: string, andThen: () => unknown = () => undefined): StoredResult {
   const copyTo = async (filePath: string): Promise<void> => {
     await writeFile(filePath, content);
@@ -28,32 +28,32 @@ function storedResult(content: string, andThen: () => unknown = () => undefined)
 
 function failing(code: string, syscall = 'write'): () => never {
   return () => {
-    throw Object.assign(new Error(`${code}: as the system says it`), { code, syscall });
+    throw Object.assign(new Error(`${code}: system message`), { code, syscall });
   };
 }
 
 const save = (stored: StoredResult, mayReplace = false): Promise<void> =>
   saveOutput(stored, { path: inFolder('a.mp4'), mayReplace }, signal);
 
-test('a result stands whole under its name, and nothing else is left', async () => {
+test('saveOutput writes the complete result and leaves no other file', async () => {
   await save(storedResult('new'));
   expect(await readFile(inFolder('a.mp4'), 'utf8')).toBe('new');
   expect(await readdir(folder)).toEqual(['a.mp4']);
 });
 
-test('with --force it replaces what is there', async () => {
+test('saveOutput replaces an existing file with --force', async () => {
   await writeFile(inFolder('a.mp4'), 'old');
   await save(storedResult('new'), true);
   expect(await readFile(inFolder('a.mp4'), 'utf8')).toBe('new');
 });
 
-test('a file that appears while the job runs is not replaced without --force', async () => {
-  const appears = storedResult('new', () => writeFile(inFolder('a.mp4'), 'of somebody else'));
+test('saveOutput does not replace a file that appeared during the job without --force', async () => {
+  const appears = storedResult('new', () => writeFile(inFolder('a.mp4'), 'another file'));
   await expect(save(appears)).rejects.toMatchObject({
     code: 'OUTPUT_NOT_WRITABLE',
-    message: expect.stringContaining('exists already') as string,
+    message: expect.stringContaining('already exists') as string,
   });
-  expect(await readFile(inFolder('a.mp4'), 'utf8')).toBe('of somebody else');
+  expect(await readFile(inFolder('a.mp4'), 'utf8')).toBe('another file');
   expect(await readdir(folder)).toEqual(['a.mp4']);
 });
 
@@ -66,7 +66,7 @@ test.each([
   ['EACCES', /permission/],
   ['ENAMETOOLONG', /too long/],
   ['EISDIR', /folder/],
-])('%s while it is written is an error of the output, and leaves what was there', async (code, reason) => {
+])('%s during the write throws OUTPUT_NOT_WRITABLE and keeps the existing file', async (code, reason) => {
   await writeFile(inFolder('a.mp4'), 'old');
   await expect(save(storedResult('ne', failing(code)), true)).rejects.toMatchObject({
     code: 'OUTPUT_NOT_WRITABLE',
@@ -79,12 +79,12 @@ test.each([
 test.each([
   ['ECONNRESET', 'read'],
   ['EACCES', 'connect'],
-])('%s of the network (%s) stays what it is', async (code, syscall) => {
+])('network error %s (%s) is thrown unchanged', async (code, syscall) => {
   await expect(save(storedResult('ne', failing(code, syscall)))).rejects.toMatchObject({ code });
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('a folder that has gone is an error of the output', async () => {
+test('saveOutput throws OUTPUT_NOT_WRITABLE if the folder was removed', async () => {
   const gone = storedResult('new', () => rm(folder, { recursive: true }));
   await expect(save(gone)).rejects.toMatchObject({
     code: 'OUTPUT_NOT_WRITABLE',
@@ -92,20 +92,20 @@ test('a folder that has gone is an error of the output', async () => {
   });
 });
 
-test('a result that is larger than what is free is not even downloaded', async () => {
+test('saveOutput does not download a result that is larger than the free space', async () => {
   const stored = { ...storedResult('new', failing('EIO')), sizeBytes: 2 ** 62 };
   await expect(save(stored)).rejects.toMatchObject({
     code: 'OUTPUT_NOT_WRITABLE',
-    message: expect.stringMatching(/needs [\d.]+ MB, and [\d.]+ MB are free/) as string,
+    message: expect.stringMatching(/needs [\d.]+ MB, but only [\d.]+ MB are free/) as string,
   });
 });
 
-describe('a result that cannot be written where it should go', () => {
+describe('keepResult', () => {
   const refusal = new PermanentError(
     'OUTPUT_NOT_WRITABLE',
     'Cannot write the result to /x/a.mp4: it failed.',
   );
-  const keep = (keeping: Partial<Keeping>): Promise<PermanentError> =>
+  const keep = (unsaved: Partial<UnsavedResult>): Promise<PermanentError> =>
     keepResult({
       refusal,
       stored: storedResult('new'),
@@ -114,16 +114,16 @@ describe('a result that cannot be written where it should go', () => {
       ownFleet: null,
       localFolder: inFolder('local'),
       signal,
-      ...keeping,
+      ...unsaved,
     });
-  const ownFleet = (canKeep: boolean): NonNullable<Keeping['ownFleet']> => ({
+  const ownFleet = (canKeep: boolean): NonNullable<UnsavedResult['ownFleet']> => ({
     mediaStorage: '',
     failure: new Promise<never>(() => undefined),
     keepStorage: () => Promise.resolve(canKeep),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
 
-  test('stays in the storage of a fleet that stays, and the command to fetch it is printed', async () => {
+  test('names the fetch command for a result in the storage of a permanent fleet', async () => {
     expect(await keep({})).toMatchObject({
       code: 'OUTPUT_NOT_WRITABLE',
       message: expect.stringContaining('/x/a.mp4') as string,
@@ -132,21 +132,21 @@ describe('a result that cannot be written where it should go', () => {
     });
   });
 
-  test('is saved to the local folder before a private fleet is removed', async () => {
+  test('saves the result of a private fleet to the local folder', async () => {
     const kept = inFolder('local', 'kept', 'job-1', 'a.painter.mp4');
     expect(await keep({ ownFleet: ownFleet(true) })).toMatchObject({ kept });
     expect(await readFile(kept, 'utf8')).toBe('new');
   });
 
-  test('is saved to the temporary folder if the local folder cannot be written to', async () => {
-    await writeFile(inFolder('local'), 'no folder');
+  test('saves to the temporary folder if the local folder cannot be written to', async () => {
+    await writeFile(inFolder('local'), 'a file');
     const { kept = '' } = await keep({ ownFleet: ownFleet(true) });
     expect(path.relative(tmpdir(), kept)).toMatch(/^framefleet-kept-\w+\/a\.painter\.mp4$/);
     expect(await readFile(kept, 'utf8')).toBe('new');
     await rm(path.dirname(kept), { recursive: true });
   });
 
-  test('is left in the storage of the private fleet if there is room nowhere', async () => {
+  test('keeps the storage of the private fleet if there is no space for a copy', async () => {
     await mkdir(inFolder('local'));
     const stored = storedResult('ne', failing('ENOSPC'));
     expect(await keep({ ownFleet: ownFleet(true), stored })).toMatchObject({

@@ -1,4 +1,4 @@
-/** The project's commands as a user runs them: real processes, with their output and exit status. */
+/** Runs the commands of the project as a user does: as processes, with their output and exit status. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
@@ -16,15 +16,17 @@ export interface CommandEnd {
 export interface RunningCommand {
   readonly child: ChildProcess;
   readonly end: Promise<CommandEnd>;
-  /** Standard output and error together, so far. */
+  /** Standard output and standard error so far. */
   heard(): string;
-  /** Resolves once both together hold this text; rejects when the command ends without it. */
+  /** Resolves when the output contains this text; rejects if the command ends without it. */
   said(part: string): Promise<void>;
 }
 
 export interface CommandOptions {
   readonly localFolder: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** The current folder of the command; the project's folder by default. */
+  readonly currentFolder?: string;
 }
 
 export function enqueue(args: readonly string[], options: CommandOptions): RunningCommand {
@@ -63,7 +65,7 @@ export function startStackCommand(options: CommandOptions): RunningCommand {
   return start('infra/local/main.ts', [], options);
 }
 
-/** A room's service by itself, with the environment given and nothing else of FRAMEFLEET's. */
+/** The service of a room, with only the given `FRAMEFLEET_*` variables. */
 export function startService(
   room: 'producer' | 'scaler' | 'worker',
   options: CommandOptions,
@@ -71,7 +73,16 @@ export function startService(
   return start(`${room}/main.ts`, [], options);
 }
 
-/** As typed: `npm run …`. */
+/** Runs `framefleet …`. `program` can be a link to it. */
+export function framefleet(
+  args: readonly string[],
+  options: CommandOptions,
+  program = `${ROOT}infra/bin/framefleet`,
+): RunningCommand {
+  return run([program, ...args], options);
+}
+
+/** Runs `npm run …`. */
 export function npmRun(args: readonly string[], options: CommandOptions): RunningCommand {
   return run(['npm', 'run', '--silent', ...args], options);
 }
@@ -82,10 +93,10 @@ function start(program: string, args: readonly string[], options: CommandOptions
 
 function run(
   [command = '', ...args]: readonly string[],
-  { localFolder, environment = {} }: CommandOptions,
+  { localFolder, environment = {}, currentFolder = ROOT }: CommandOptions,
 ): RunningCommand {
   const child = spawn(command, args, {
-    cwd: ROOT,
+    cwd: currentFolder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
@@ -115,7 +126,7 @@ function run(
       child.stdout.on('data', look);
       child.stderr.on('data', look);
       child.once('exit', () =>
-        reject(new Error(`the command ended without saying ${JSON.stringify(part)}: ${heard}`)),
+        reject(new Error(`the command ended without printing ${JSON.stringify(part)}: ${heard}`)),
       );
     });
   return { child, end, heard: () => heard, said };

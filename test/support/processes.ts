@@ -1,6 +1,6 @@
 /**
- * Every process of a fleet under test: all of them inherit the folder of their fleet in the environment, or work inside it (Redis
- * writes over its own environment), or are told to read or write there (ffmpeg has no environment).
+ * Finds every process of a fleet under test. A process belongs to the fleet if it inherits the folder of the fleet in its
+ * environment, runs in that folder (Redis overwrites its environment), or has it in its arguments (ffmpeg has no environment).
  */
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,10 +11,10 @@ export interface FoundProcess {
   readonly command: string;
 }
 
-/** Linux only, as the tests are. A fork that is still a copy of its parent is not a process of its own yet. */
+/** Linux only, like the tests. Skips a fork that has not yet replaced the program of its parent. */
 export async function processesOf(localFolder: string): Promise<FoundProcess[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map((pid) => look(Number(pid), localFolder)));
+  const found = await Promise.all(pids.map((pid) => inspect(Number(pid), localFolder)));
   const processes = found.filter((one) => one !== undefined);
   const commandOf = new Map(processes.map(({ pid, command }) => [pid, command]));
   return processes.filter(({ parent, command }) => commandOf.get(parent) !== command);
@@ -28,7 +28,7 @@ export async function findProcess(
   return processes.find(({ command }) => command.includes(commandPart));
 }
 
-async function look(pid: number, localFolder: string): Promise<FoundProcess | undefined> {
+async function inspect(pid: number, localFolder: string): Promise<FoundProcess | undefined> {
   try {
     const [environment, command, status, workFolder] = await Promise.all([
       readFile(`/proc/${pid}/environ`, 'utf8'),
@@ -42,6 +42,6 @@ async function look(pid: number, localFolder: string): Promise<FoundProcess | un
     const parent = Number(/^PPid:\t(?<parent>\d+)$/m.exec(status)?.groups?.['parent']);
     return { pid, parent, command: command.replaceAll('\0', ' ').trim() };
   } catch {
-    return undefined; // Gone, or a zombie.
+    return undefined; // It has ended, or it is a zombie.
   }
 }

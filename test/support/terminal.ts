@@ -1,4 +1,4 @@
-/** A command in a pseudo-terminal, as a person runs it: what is typed, Ctrl-C included, goes through the terminal. */
+/** Runs a command in a pseudo-terminal: input, including Ctrl-C, goes through the terminal. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -9,17 +9,17 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CTRL_C = '\u0003';
 
 export interface TerminalSession {
-  /** Everything the terminal has shown so far, control sequences included. */
+  /** The output of the terminal so far, including control sequences. */
   shown(): string;
-  /** Resolves once the terminal has shown this; rejects when the command ends without it. */
+  /** Resolves when the terminal has shown this; rejects if the command ends without it. */
   shows(part: string | RegExp): Promise<void>;
   pressCtrlC(): void;
-  /** The exit status, 128 + the number of a signal that ended it. */
+  /** The exit status, or 128 plus the number of the signal that ended the command. */
   readonly end: Promise<number | null>;
   kill(): void;
 }
 
-/** `script` (util-linux) makes the terminal. Its shell runs `command` in its own place: Ctrl-C would reach that, too. */
+/** `script` (util-linux) creates the terminal. Its shell replaces itself with `command`, or Ctrl-C would also reach the shell. */
 export function inTerminal(
   command: string,
   { localFolder, environment = {} }: CommandOptions,

@@ -1,19 +1,19 @@
-/** The command line of `npm run cap`, and what it means. */
-import { InvalidArgumentError } from 'commander';
-
+/** Parses the command line of `npm run cap`. */
+import { helpText } from '../../../shared/command/help-text.ts';
 import { newCommand, parseCommand } from '../../../shared/command/parse-command.ts';
-import { JOB_ID_PATTERN } from '../../../shared/contract/blob-names.ts';
+import { JOB_EXAMPLE, parseJobId } from '../job-argument.ts';
 import { parseAmount } from '../job-options.ts';
 
-const USAGE = 'Usage: npm run cap -- JOB AMOUNT|none [options]. Help: npm run cap -- --help';
-
-const HELP = `
-Examples:
-  npm run cap -- 20261123-061502-harbour-9f3a1c 5      it may cost 5 in all, what it has spent included
-  npm run cap -- 20261123-061502-harbour-9f3a1c none   no cap
-
-A job that has spent its cap is held: nothing more of it is sent to the fleet. A higher cap lets it go on within half a minute.
-Exit status: 0 done, 1 the job has ended, 64 usage, 66 no such job, 69 storage is not reachable, 70 an internal error.`;
+const HELP = helpText({
+  examples: [
+    `npm run cap -- ${JOB_EXAMPLE} 5      it may cost 5 in all, including what it has spent`,
+    `npm run cap -- ${JOB_EXAMPLE} none   it has no cap`,
+  ],
+  notes: [
+    'A job that has spent its cap is held: no more of its batches are sent to the fleet. With a higher cap it continues within half a minute.',
+  ],
+  exits: { 0: true, 1: 'the job has ended', 64: true, 66: 'the job does not exist', 69: true, 70: true },
+});
 
 export interface CapOptions {
   readonly jobId: string;
@@ -22,26 +22,27 @@ export interface CapOptions {
   readonly asJson: boolean;
 }
 
-/** The options, or null where help was asked for and printed. Throws USAGE. */
-export function parseOptions(argv: readonly string[]): CapOptions | null {
+/** Returns null if the user asked for help, which is then printed. Throws USAGE. */
+export function parseCapOptions(argv: readonly string[]): CapOptions | null {
   let options: CapOptions | undefined;
   const program = newCommand('npm run cap')
     .usage('-- JOB AMOUNT|none [options]')
-    .description('Sets what a job may cost, in the currency of the fleet’s prices.')
-    .argument('<job>', 'the job’s id, as npm run enqueue prints it', parseJob)
-    .argument('<amount>', 'what it may cost in all, or none for no cap', parseCap)
-    .option('--json', 'print one JSON object', false)
+    .description('Changes the spending cap of a job, in the currency of the fleet’s prices.')
+    .argument('<job>', 'job id, as printed by npm run enqueue', parseJobId)
+    .argument('<amount>', 'what the job may cost in all, or none for no cap', parseCap)
+    .option('--json', 'print one JSON object')
     .addHelpText('after', HELP)
-    .action((jobId: string, { spendingMax }: { spendingMax: number | null }, { json }: { json: boolean }) => {
-      options = { jobId, spendingMax, asJson: json };
-    });
-  if (!parseCommand(program, argv, USAGE)) return null;
+    .action(
+      (
+        jobId: string,
+        { spendingMax }: { spendingMax: number | null },
+        { json = false }: { json?: boolean },
+      ) => {
+        options = { jobId, spendingMax, asJson: json };
+      },
+    );
+  if (!parseCommand(program, argv)) return null;
   return options ?? null;
-}
-
-function parseJob(text: string): string {
-  if (JOB_ID_PATTERN.test(text)) return text;
-  throw new InvalidArgumentError('Expected a job id such as 20261123-061502-harbour-9f3a1c.');
 }
 
 function parseCap(text: string): { spendingMax: number | null } {

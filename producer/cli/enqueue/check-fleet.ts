@@ -1,6 +1,6 @@
 /**
- * Before a fleet's first job: whether everything is there that one needs, as `npm run doctor` sees it. What was found right is
- * remembered in the local folder, so that the next job does not pay for it. A doctor that breaks keeps nobody from working.
+ * Runs the doctor before the first job of a fleet. A fleet without errors is recorded in the local folder, so that later jobs skip the
+ * check. If the doctor itself fails, the job continues.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -16,31 +16,34 @@ import { PermanentError } from '../../../shared/runtime/errors.ts';
 import { sha256Of } from '../../../shared/runtime/sha256.ts';
 import type { EnqueueConfig } from './config.ts';
 
-/** It bounds itself: this is for one that does not. */
+/** The doctor has time-outs of its own. This one ends a doctor that hangs. */
 const DOCTOR_MS = 90_000;
 const CHECKED_FILE = 'checked.json';
 
-/** By fleet, when it was found right. */
+/** When each fleet passed the check, by fleet key. */
 const checked = z.record(z.string(), z.iso.datetime());
 
-export interface Checking {
+export interface FleetCheckOptions {
   readonly now: Date;
   readonly say: (sentence: string) => void;
   readonly signal: AbortSignal;
 }
 
-/** Throws NOT_READY where something is wrong. */
-export async function checkFleet(config: EnqueueConfig, { now, say, signal }: Checking): Promise<void> {
+/** Throws NOT_READY if the doctor reports an error. */
+export async function checkFleet(
+  config: EnqueueConfig,
+  { now, say, signal }: FleetCheckOptions,
+): Promise<void> {
   const { mediaStorage, localFolder } = config;
   const fleet = fleetKey(config);
   const before = await readChecked(localFolder);
   if (before[fleet] !== undefined) return;
-  // One that is up already has what it needs.
+  // A running local fleet has all that it needs.
   if (mediaStorage === undefined && (await findReadyStack(localFolder, signal)) !== undefined) return;
 
-  const findings = await askDoctor(config, signal);
+  const findings = await runDoctor(config, signal);
   if (findings === undefined) {
-    say('Note: could not check whether everything is ready (npm run doctor). Continuing.');
+    say('Note: Could not check whether the fleet is ready (npm run doctor). Continuing without the check.');
     return;
   }
   for (const { topic, verdict, says, todo } of findings)
@@ -50,7 +53,7 @@ export async function checkFleet(config: EnqueueConfig, { now, say, signal }: Ch
   await remember(localFolder, { ...before, [fleet]: now.toISOString() });
 }
 
-/** Of all settings: with another one it is another fleet. They may hold keys, and are not written down. */
+/** A hash of all settings: other settings mean another fleet. The settings can contain keys, so they are not stored. */
 function fleetKey({ environment }: EnqueueConfig): string {
   const settings = Object.entries(environment)
     .filter(([name, value]) => name.startsWith('FRAMEFLEET_') && value !== undefined)
@@ -58,13 +61,13 @@ function fleetKey({ environment }: EnqueueConfig): string {
   return sha256Of(settings.toSorted().join('\n')).slice(0, 16);
 }
 
-/** Where that cannot be, it is looked again the next time. */
+/** If the folder cannot be written to, the next job checks again. */
 async function remember(localFolder: string, all: z.infer<typeof checked>): Promise<void> {
   try {
     await mkdir(localFolder, { recursive: true });
     await writeFile(path.join(localFolder, CHECKED_FILE), JSON.stringify(all, undefined, 2));
   } catch {
-    // A folder that nobody may write to is no reason not to work.
+    // The job can run without the record.
   }
 }
 
@@ -73,8 +76,8 @@ async function readChecked(localFolder: string): Promise<z.infer<typeof checked>
   return checked.safeParse(parseJson(bytes)).data ?? {};
 }
 
-/** Undefined where it did not say anything that could be understood. */
-async function askDoctor(
+/** Undefined if the doctor printed no valid report. */
+async function runDoctor(
   { doctorProgram, environment }: EnqueueConfig,
   signal: AbortSignal,
 ): Promise<readonly Finding[] | undefined> {
@@ -84,15 +87,15 @@ async function askDoctor(
     stdio: ['ignore', 'pipe', 'ignore'],
     signal: AbortSignal.any([signal, AbortSignal.timeout(DOCTOR_MS)]),
   });
-  child.on('error', () => undefined); // Shows as nothing said.
-  const said = child.stdout === null ? '' : await text(child.stdout).catch(() => '');
+  child.on('error', () => undefined); // Then there is no output.
+  const output = child.stdout === null ? '' : await text(child.stdout).catch(() => '');
   signal.throwIfAborted();
-  return doctorReport.safeParse(parseJson(said)).data?.findings;
+  return doctorReport.safeParse(parseJson(output)).data?.findings;
 }
 
 function notReady(wrong: readonly Finding[]): PermanentError {
   const lines = wrong.map(({ topic, says, todo }) => `  ${topic}: ${says}\n    ${todo ?? ''}`);
   return new PermanentError('NOT_READY', `The fleet is not ready for a job:\n${lines.join('\n')}`, {
-    hint: 'See all of it: npm run doctor. To go on all the same: -- --no-doctor',
+    hint: 'For the full report, run npm run doctor. To skip the check, add --no-doctor.',
   });
 }

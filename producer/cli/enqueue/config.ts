@@ -1,4 +1,4 @@
-/** Every variable `npm run enqueue` and `npm run fetch` read. */
+/** The environment variables that `npm run enqueue` and `npm run fetch` read. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,14 +16,14 @@ import {
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 const variables = z.object({
-  /** Unset: the work is done on this machine. */
+  /** Unset: the job runs on this machine. */
   FRAMEFLEET_MEDIA_STORAGE: z.string().min(3).optional(),
-  /** Where the local fleet keeps everything. */
+  /** Where the local fleet keeps its storage and its results. */
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
   FRAMEFLEET_FRAMES_MAX: wholeNumber({ min: 1, max: FRAMES_MAX, fallback: 3_000_000 }),
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
-  /** A job that no producer has taken after so long is given up waiting for. */
+  /** How long to wait for a producer to accept the job. */
   FRAMEFLEET_PICKUP_SECONDS: secondsAsMs({ min: 1, max: 86_400, fallback: 120 }),
 });
 
@@ -45,7 +45,7 @@ export function enqueueConfig() {
       pixelsMax: set.FRAMEFLEET_PIXELS_MAX,
     },
     pickupMs: set.FRAMEFLEET_PICKUP_SECONDS,
-    /** The folder the person typed the command in: npm changes to the project's. */
+    /** The folder that the user typed the command in. npm changes to the project's folder. */
     callerFolder: environment['INIT_CWD'] ?? process.cwd(),
     environment,
   };

@@ -1,13 +1,13 @@
-/** Follows a job by its status blob until it has ended. Whoever may read the media account can do this. */
+/** Follows a job by its status blob until it has ended. Needs only read access to the media account. */
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { statusBlob } from '../../../shared/contract/blob-names.ts';
 import { type JobStatus, isTerminal, jobStatus } from '../../../shared/contract/job.ts';
 import type { Clock } from '../../../shared/runtime/clock.ts';
 import { TransientError } from '../../../shared/runtime/errors.ts';
 
-const LOOK_EVERY_MS = 500;
+const POLL_MS = 500;
 
-export interface Following {
+export interface FollowOptions {
   readonly blobs: BlobStore;
   readonly jobId: string;
   readonly clock: Clock;
@@ -16,15 +16,9 @@ export interface Following {
   readonly signal: AbortSignal;
 }
 
-/** The last status. Throws STORAGE_UNAVAILABLE-like errors of the store, and STACK_FAILED where no producer takes the job. */
-export async function follow({
-  blobs,
-  jobId,
-  clock,
-  pickupMs,
-  onStatus,
-  signal,
-}: Following): Promise<JobStatus> {
+/** Returns the last status. Throws STACK_FAILED if no producer accepts the job within `pickupMs`. */
+export async function follow(options: FollowOptions): Promise<JobStatus> {
+  const { blobs, jobId, clock, pickupMs, onStatus, signal } = options;
   const giveUpAtMs = clock.monotonicMs() + pickupMs;
   for (;;) {
     const bytes = await blobs.get('results', statusBlob(jobId), { signal });
@@ -35,12 +29,12 @@ export async function follow({
     } else if (clock.monotonicMs() > giveUpAtMs) {
       throw new TransientError(
         'STACK_FAILED',
-        `No producer has taken the job ${jobId} after ${Math.round(pickupMs / 1000)} s.`,
+        `No producer accepted the job ${jobId} within ${Math.round(pickupMs / 1000)} s.`,
         {
-          hint: 'The upload is safe and the job starts when a producer runs: check that it is up and uses the same storage account.',
+          hint: 'The video is uploaded, and the job starts when a producer does. Check that a producer runs and uses the same storage account.',
         },
       );
     }
-    await clock.sleep(LOOK_EVERY_MS, signal);
+    await clock.sleep(POLL_MS, signal);
   }
 }

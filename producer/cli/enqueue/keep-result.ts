@@ -1,7 +1,7 @@
 /**
- * Keeps a finished result that cannot be written where it should go. A fleet that stays has it in its storage. One that is
- * removed when the command ends gives it up before: to a file in the local folder, else to one in the system's temporary folder;
- * where there is no room for a second copy, the fleet leaves its storage behind.
+ * Keeps a finished result that cannot be written to its path. A permanent fleet has the result in its storage. A private fleet, which
+ * is removed with the command, first copies it to the local folder, else to the system's temporary folder. If there is no space for
+ * a copy, the fleet leaves its storage behind.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,57 +12,57 @@ import { keptFolder } from '../kept-folder.ts';
 import type { OwnFleet } from '../own-fleet.ts';
 import { type StoredResult, saveOutput } from '../save-output.ts';
 
-export interface Keeping {
+export interface UnsavedResult {
   readonly refusal: PermanentError;
   readonly stored: StoredResult;
-  /** As in storage: `<jobId>/holiday.mp4`. */
+  /** In the container `results`: `<jobId>/holiday.mp4`. */
   readonly blobName: string;
-  /** The name that it should have had. */
+  /** The intended file name. */
   readonly fileName: string;
   readonly ownFleet: OwnFleet | null;
   readonly localFolder: string;
   readonly signal: AbortSignal;
 }
 
-/** The refusal, and where the result is now. */
-export async function keepResult(keeping: Keeping): Promise<PermanentError> {
-  const { stored, blobName, ownFleet, localFolder } = keeping;
-  const fetchAgain = `npm run fetch -- ${stored.jobId} --out PATH`;
+/** Returns the error to throw: the refusal, with the place where the result is now. */
+export async function keepResult(unsaved: UnsavedResult): Promise<PermanentError> {
+  const { stored, blobName, ownFleet, localFolder } = unsaved;
+  const fetchCommand = `npm run fetch -- ${stored.jobId} --out PATH`;
   if (ownFleet === null) {
     const kept = `results/${blobName}`;
     return keptAt(
-      keeping,
+      unsaved,
       kept,
-      `The fleet keeps it in its storage: ${kept}`,
-      `Fetch it with: ${fetchAgain}`,
+      `It is in the storage of the fleet: ${kept}`,
+      `Fetch it with: ${fetchCommand}`,
     );
   }
   const folder = keptFolder(localFolder, stored.jobId);
-  const inLocalFolder = await tryFolder(keeping, async () => {
+  const inLocalFolder = await tryFolder(unsaved, async () => {
     await mkdir(folder, { recursive: true });
     return folder;
   });
   if (inLocalFolder !== undefined) {
-    const how = `Move it from there, or fetch it with: ${fetchAgain}`;
-    return keptAt(keeping, inLocalFolder, `It is kept: ${inLocalFolder}`, how);
+    const hint = `Move it from there, or fetch it with: ${fetchCommand}`;
+    return keptAt(unsaved, inLocalFolder, `It is saved as ${inLocalFolder}`, hint);
   }
-  const inTemporary = await tryFolder(keeping, () => mkdtemp(path.join(tmpdir(), 'framefleet-kept-')));
+  const inTemporary = await tryFolder(unsaved, () => mkdtemp(path.join(tmpdir(), 'framefleet-kept-')));
   if (inTemporary !== undefined) {
-    const how = 'Move it from there soon: the system may empty its temporary folder.';
-    return keptAt(keeping, inTemporary, `It is kept: ${inTemporary}`, how);
+    const hint = 'Move it from there soon: the system can delete temporary files.';
+    return keptAt(unsaved, inTemporary, `It is saved as ${inTemporary}`, hint);
   }
   if (await ownFleet.keepStorage(folder)) {
-    const how = `When there is room, fetch it with: ${fetchAgain}`;
-    return keptAt(keeping, folder, `The storage of the fleet is kept with it: ${folder}`, how);
+    const hint = `When there is enough space, fetch it with: ${fetchCommand}`;
+    return keptAt(unsaved, folder, `It is in the storage of its fleet, which is kept in ${folder}`, hint);
   }
   return new PermanentError(
     'OUTPUT_NOT_WRITABLE',
-    `${keeping.refusal.message} It could not be kept anywhere else.`,
-    { hint: 'Make room, and run the command again.', cause: keeping.refusal },
+    `${unsaved.refusal.message} It could not be kept in another folder either.`,
+    { hint: 'Free disk space, then run the command again.', cause: unsaved.refusal },
   );
 }
 
-function keptAt({ refusal }: Keeping, kept: string, where: string, hint: string): PermanentError {
+function keptAt({ refusal }: UnsavedResult, kept: string, where: string, hint: string): PermanentError {
   return new PermanentError('OUTPUT_NOT_WRITABLE', `${refusal.message}\nThe result is not lost. ${where}`, {
     hint,
     kept,
@@ -70,9 +70,9 @@ function keptAt({ refusal }: Keeping, kept: string, where: string, hint: string)
   });
 }
 
-/** The path of the kept file; undefined where it cannot be written to this folder. */
+/** Returns the path of the kept file; undefined if it cannot be written to this folder. */
 async function tryFolder(
-  { stored, fileName, signal }: Keeping,
+  { stored, fileName, signal }: UnsavedResult,
   makeFolder: () => Promise<string>,
 ): Promise<string | undefined> {
   let folder: string | undefined;

@@ -1,8 +1,8 @@
 /**
- * How fast a job goes and how long it will take, from its statuses. PURE.
+ * Measures the frame rate of a job from its statuses, and estimates the time left. PURE.
  *
- * Frames arrive a batch at a time, and several batches at once where workers go in step: a rate between two arrivals says
- * nothing. So it is taken over a window: from the first status, when nothing was done, and later over the last minute.
+ * Frames are completed in batches, and workers can complete several batches at once, so the rate between two changes means little.
+ * The rate is measured over a window: since the first status at first, and over the last minute later.
  */
 import type { JobStatus } from '../../../shared/contract/job.ts';
 
@@ -13,29 +13,29 @@ interface Sample {
   readonly framesDone: number;
 }
 
-/** Changes of the number of frames done, oldest first: the first is the start of the window. */
+/** The changes of the number of frames done within the window, oldest first. */
 export type Pace = readonly Sample[];
 
 export const NO_PACE: Pace = [];
 
-/** A status seen at a time, in ms that never jump. */
+/** Adds a status. `atMs` is from a monotonic clock. */
 export function nextPace(before: Pace, { frames }: Pick<JobStatus, 'frames'>, atMs: number): Pace {
   const framesDone = frames.scored + frames.failed;
   if (before.at(-1)?.framesDone === framesDone) return before;
   const samples = [...before, { atMs, framesDone }];
-  // The newest sample that is older than the window starts it; the first samples stay until there is one.
+  // The window starts with the newest sample that is older than a minute. Until there is one, keep all samples.
   const start = samples.findLastIndex((sample) => sample.atMs <= atMs - WINDOW_MS);
   return samples.slice(Math.max(0, start));
 }
 
-/** Over the window; null where nothing has been done yet. */
+/** Null until the first frame is done. */
 export function framesPerSecond(pace: Pace): number | null {
   const [first, last] = [pace[0], pace.at(-1)];
   if (first === undefined || last === undefined || last.atMs <= first.atMs) return null;
   return ((last.framesDone - first.framesDone) * 1000) / (last.atMs - first.atMs);
 }
 
-/** Null where nothing can be said yet. */
+/** Null if the rate is not known yet, or not positive. */
 export function secondsLeft(pace: Pace, framesExpected: number): number | null {
   const rate = framesPerSecond(pace);
   if (rate === null || rate <= 0) return null;

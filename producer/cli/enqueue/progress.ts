@@ -1,28 +1,34 @@
-/** What a person sees while a job runs: a bar on a terminal, a line now and then elsewhere. On standard error. */
+/** Shows the progress of a job on standard error: a bar on a terminal, else a line every few seconds. */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 
 import type { JobStatus } from '../../../shared/contract/job.ts';
+import { quoteCommands } from '../../../shared/runtime/quote-commands.ts';
 import { NO_PACE, type Pace, clockTime, framesPerSecond, nextPace, secondsLeft } from './pace.ts';
 
 const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
-/** Without a terminal, a line so often. */
+/** The interval between lines without a terminal. */
 const LINE_EVERY_MS = 5_000;
 
-export interface Progress {
+export interface ProgressDisplay {
+  /** Prints a line above the bar. */
   say(sentence: string): void;
   status(status: JobStatus, atMs: number): void;
-  /** Leaves the bar as it stands and shows the cursor again. What is said after that is printed below. */
+  /** Leaves the bar as it is and shows the cursor again. Later lines are printed below the bar. */
   stop(): void;
 }
 
-export const NO_PROGRESS: Progress = { say: () => undefined, status: () => undefined, stop: () => undefined };
+export const NO_PROGRESS: ProgressDisplay = {
+  say: () => undefined,
+  status: () => undefined,
+  stop: () => undefined,
+};
 
-export function showProgress(): Progress {
+export function showProgress(): ProgressDisplay {
   const bars = new MultiBar(
     {
       format: FORMAT,
       hideCursor: true,
-      // It would stop the bar at every signal, and what is said after that would be lost. `stop` is called whatever happens.
+      // A graceful exit would stop the bar on every signal, and lose later lines. `stop` is called in every case.
       gracefulExit: false,
       clearOnComplete: false,
       noTTYOutput: true,
@@ -40,11 +46,12 @@ export function showProgress(): Progress {
     if (bar !== undefined && !isStopped) bars.stop();
     isStopped = true;
   };
-  // However the command ends, the terminal has its cursor again.
+  // The cursor must be visible again, however the command ends.
   process.once('exit', stop);
   const say = (sentence: string): void => {
-    if (bar === undefined || isStopped) process.stderr.write(`${sentence}\n`);
-    else bars.log(`${sentence}\n`);
+    const line = `${quoteCommands(sentence)}\n`;
+    if (bar === undefined || isStopped) process.stderr.write(line);
+    else bars.log(line);
   };
   return {
     say,

@@ -1,6 +1,6 @@
 /**
- * The fleet that will do the work: the one behind the storage account that is configured; else the local one that `npm start`
- * keeps up for this folder; else a local one of the command's own, which is removed when the command ends.
+ * Chooses the fleet that runs the job: the one that uses the configured storage account; else the local fleet that `npm start`
+ * keeps up for this folder; else a private local fleet, which is removed when the command ends.
  */
 import { findReadyStack } from '../../../shared/command/local-stack.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
@@ -9,27 +9,27 @@ import type { EnqueueConfig } from './config.ts';
 
 export interface ReachedFleet extends AsyncDisposable {
   readonly mediaStorage: string;
-  /** Rejects when a fleet of the command's own ends by itself. Never resolves. */
+  /** Rejects when a private fleet ends by itself. Never resolves. */
   readonly failure: Promise<never>;
-  /** The command's own fleet, or null for one that stays when the command ends. */
+  /** The private fleet, or null for a fleet that stays up when the command ends. */
   readonly own: OwnFleet | null;
 }
 
 const NEVER = new Promise<never>(() => undefined);
 
-/** Throws what keeps a fleet of the command's own from starting; what has been started is stopped then. */
+/** Throws the reason why a private fleet cannot start. Then no process is left running. */
 export async function reachFleet(
   config: EnqueueConfig,
   { mayStart, signal }: { readonly mayStart: boolean; readonly signal: AbortSignal },
 ): Promise<ReachedFleet> {
-  if (config.mediaStorage !== undefined) return staying(config.mediaStorage);
+  if (config.mediaStorage !== undefined) return permanentFleet(config.mediaStorage);
   const shared = (await findReadyStack(config.localFolder, signal))?.['FRAMEFLEET_MEDIA_STORAGE'];
-  if (shared !== undefined) return staying(shared);
+  if (shared !== undefined) return permanentFleet(shared);
   if (!mayStart) {
     throw new PermanentError(
       'USAGE',
-      '--detach needs a fleet that stays up when this command has ended; there is none.',
-      { hint: 'Start one with `npm start` in another shell, or leave --detach out.' },
+      'Cannot use --detach: it needs a fleet that stays up when this command ends, and none runs in this folder.',
+      { hint: 'Start a local fleet with `npm start` in another shell, or omit --detach.' },
     );
   }
   const own = await startOwnFleet({
@@ -42,6 +42,6 @@ export async function reachFleet(
   return { mediaStorage, failure, own, [Symbol.asyncDispose]: () => own[Symbol.asyncDispose]() };
 }
 
-function staying(mediaStorage: string): ReachedFleet {
+function permanentFleet(mediaStorage: string): ReachedFleet {
   return { mediaStorage, failure: NEVER, own: null, [Symbol.asyncDispose]: () => Promise.resolve() };
 }

@@ -1,4 +1,4 @@
-/** Uploads the video and then, last, its trigger: half an upload never starts a job. */
+/** Uploads the video, then its trigger: an incomplete upload never starts a job. */
 import { randomBytes } from 'node:crypto';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
@@ -13,26 +13,14 @@ export interface Submission {
   readonly sourceName: string;
   readonly sizeBytes: number;
   readonly now: Date;
-  readonly onUploaded: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** Returns the id of the job. */
-export async function submit({
-  blobs,
-  options,
-  sourcePath,
-  sourceName,
-  sizeBytes,
-  now,
-  onUploaded,
-  signal,
-}: Submission): Promise<string> {
+/** Returns the job id. */
+export async function submit(submission: Submission): Promise<string> {
+  const { blobs, options, sourcePath, sourceName, sizeBytes, now, signal } = submission;
   const jobId = newJobId(sourceName, now, randomBytes(3).toString('hex'));
-  const etag = await blobs.putFile('incoming', sourceBlob(jobId, sourceName), sourcePath, {
-    onProgress: onUploaded,
-    signal,
-  });
+  const etag = await blobs.putFile('incoming', sourceBlob(jobId, sourceName), sourcePath, { signal });
   const request: JobRequest = {
     version: 1,
     jobId,

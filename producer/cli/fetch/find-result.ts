@@ -1,4 +1,4 @@
-/** The result of a job: the one that `enqueue` has kept in the local folder, else the one in the storage of the fleet. */
+/** Finds the result of a job: kept by `enqueue` in the local folder, else in the storage of the fleet. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -8,24 +8,25 @@ import { findReadyStack } from '../../../shared/command/local-stack.ts';
 import { triggerBlob } from '../../../shared/contract/blob-names.ts';
 import { jobRequest } from '../../../shared/contract/job.ts';
 import { parseJson } from '../../../shared/contract/parse-json.ts';
-import { PermanentError, TransientError } from '../../../shared/runtime/errors.ts';
+import { TransientError } from '../../../shared/runtime/errors.ts';
 import { failureOf, readStatus } from '../../jobs/status.ts';
 import type { EnqueueConfig } from '../enqueue/config.ts';
+import { jobUnknown } from '../job-argument.ts';
 import { type KeptResult, findKept } from '../kept-folder.ts';
 import { startOwnFleet } from '../own-fleet.ts';
 import { resultLabel } from '../result-label.ts';
 import { type StoredResult, resultInFile, resultInStorage } from '../save-output.ts';
-import { openReachable } from '../storage-accounts.ts';
+import { noFleet, openReachable } from '../storage-accounts.ts';
 
 export interface FoundResult extends AsyncDisposable {
   readonly stored: StoredResult;
-  /** Of the name that it gets by default: `<stem>.<label>.<container>`. */
+  /** The parts of its default file name: `<stem>.<label>.<container>`. */
   readonly name: { readonly stem: string; readonly label: string; readonly container: string };
-  /** Called when the result has been written to its place: what was kept of it is removed. */
+  /** Call this when the result has been written: it removes the kept copy. */
   release(): Promise<void>;
 }
 
-/** Throws JOB_UNKNOWN, JOB_NOT_FINISHED, the error of a failed job, or what keeps the storage from being reached. */
+/** Throws JOB_UNKNOWN, JOB_NOT_FINISHED, the error of a failed job, CONFIG_INVALID or STORAGE_UNAVAILABLE. */
 export async function findResult(
   config: EnqueueConfig,
   jobId: string,
@@ -34,7 +35,7 @@ export async function findResult(
   const kept = await findKept(config.localFolder, jobId);
   if (kept?.kind === 'file') return keptInFile(kept, jobId);
   if (kept?.kind === 'storage') return keptInStorage(kept, config, jobId, signal);
-  const setting = config.mediaStorage ?? (await localStorage(config, signal));
+  const setting = config.mediaStorage ?? (await localStorage(config.localFolder, signal));
   return { ...(await resultOf(await openMedia(setting, signal), jobId)), ...NOTHING_TO_REMOVE };
 }
 
@@ -43,10 +44,8 @@ const NOTHING_TO_REMOVE = {
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
-function keptInFile(
-  { path: filePath, sizeBytes, folder }: KeptResult & { kind: 'file' },
-  jobId: string,
-): FoundResult {
+function keptInFile(kept: KeptResult & { kind: 'file' }, jobId: string): FoundResult {
+  const { path: filePath, sizeBytes, folder } = kept;
   const { name, ext } = path.parse(filePath);
   const { name: stem, ext: label } = path.parse(name);
   return {
@@ -82,7 +81,7 @@ async function keptInStorage(
 }
 
 function openMedia(setting: string, signal: AbortSignal): Promise<BlobStore> {
-  return openReachable({ media: storageAccount(setting), system: null }, { signal });
+  return openReachable({ media: storageAccount(setting), system: null }, signal);
 }
 
 async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResult, 'stored' | 'name'>> {
@@ -90,19 +89,13 @@ async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResu
     readStatus(blobs, jobId),
     blobs.get('incoming', triggerBlob(jobId)),
   ]);
-  if (status === undefined && trigger === undefined) {
-    throw new PermanentError('JOB_UNKNOWN', `There is no job ${jobId} in this fleet.`, {
-      hint: 'Check the id, and that FRAMEFLEET_MEDIA_STORAGE names the account that the job was sent to.',
-    });
-  }
+  if (status === undefined && trigger === undefined) throw jobUnknown(jobId, 'fetch the result');
   if (status?.state === 'failed') throw failureOf(status, { hint: 'Enqueue the video again.' });
   if (status?.state !== 'completed' || status.result === null) {
     throw new TransientError(
       'JOB_NOT_FINISHED',
       `The job ${jobId} has not finished: ${progressOf(status)}.`,
-      {
-        hint: 'Run the command again later.',
-      },
+      { hint: 'Run the command again later.' },
     );
   }
   const { name: stem, ext } = path.parse(status.result.blobName);
@@ -114,17 +107,13 @@ async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResu
 }
 
 function progressOf(status: Awaited<ReturnType<typeof readStatus>>): string {
-  if (status === undefined) return 'no producer has taken it yet';
+  if (status === undefined) return 'no producer has accepted it yet';
   const { expected, scored, failed } = status.frames;
   return `it is ${status.state}, with ${scored + failed} of ${expected} frames done`;
 }
 
-async function localStorage({ localFolder }: EnqueueConfig, signal: AbortSignal): Promise<string> {
+async function localStorage(localFolder: string, signal: AbortSignal): Promise<string> {
   const media = (await findReadyStack(localFolder, signal))?.['FRAMEFLEET_MEDIA_STORAGE'];
-  if (media !== undefined) return media;
-  throw new PermanentError(
-    'CONFIG_INVALID',
-    'There is no fleet to fetch from: FRAMEFLEET_MEDIA_STORAGE is not set, and no local fleet runs for this folder.',
-    { hint: 'Start the local fleet with `npm start`, or set FRAMEFLEET_MEDIA_STORAGE.' },
-  );
+  if (media === undefined) throw noFleet('FRAMEFLEET_MEDIA_STORAGE');
+  return media;
 }

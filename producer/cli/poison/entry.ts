@@ -1,4 +1,4 @@
-/** What stands on the poison queue, as people ask for it: a failure each, however many copies there are. PURE. */
+/** The entries of the poison queue: one for each failure, with all copies of its message. PURE. */
 import type { ReceivedMessage } from '../../../shared/azure/work-queue.ts';
 import {
   type PoisonMessage,
@@ -7,24 +7,24 @@ import {
   poisonMessage,
 } from '../../../shared/contract/messages.ts';
 
-/** Without its body, which may be large: `bodyOf` reads it again where it is wanted. */
+/** Does not include the message body, which can be large: `bodyOf` decodes it again. */
 export interface PoisonEntry extends Omit<PoisonMessage, 'version' | 'body' | 'worker'> {
-  /** Null where what stands there is no record of ours. */
+  /** Null if the message is not a valid poison record. */
   readonly worker: string | null;
-  /** Whether it can be read as a record of a failure. */
+  /** Whether the message is a valid poison record. */
   readonly isRecord: boolean;
-  /** The same failure as often as it was told; at least one. */
+  /** All messages that report this failure; at least one. */
   readonly copies: readonly ReceivedMessage[];
 }
 
 export interface EntryFilter {
   readonly jobId: string | undefined;
   readonly reason: PoisonReason | undefined;
-  /** Empty for any. */
+  /** Empty to match all ids. */
   readonly ids: readonly string[];
 }
 
-/** Oldest first. What is no record counts as malformed, under the id of its message. */
+/** Oldest first. A message that is not a valid record becomes a malformed entry with the id of the message. */
 export function toEntries(messages: readonly ReceivedMessage[]): PoisonEntry[] {
   const entries = new Map<string, PoisonEntry>();
   for (const message of messages) {
@@ -49,7 +49,9 @@ function toEntry(message: ReceivedMessage): PoisonEntry {
     id: message.messageId,
     reason: decoded.kind === 'newer' ? 'too-new' : 'malformed',
     message:
-      decoded.kind === 'newer' ? `a record of version ${decoded.version}` : `no record: ${decoded.reason}`,
+      decoded.kind === 'newer'
+        ? `a poison record of version ${decoded.version}`
+        : `not a poison record: ${decoded.reason}`,
     batch: null,
     attempts: 0,
     dequeueCount: 0,
@@ -69,7 +71,7 @@ export function matches({ id, reason, batch }: PoisonEntry, filter: EntryFilter)
   );
 }
 
-/** The body as it stood on `frame-batches`; null where the record says that it was too large. */
+/** The original message body from `frame-batches`; null if it was too large for the record. */
 export function bodyOf({ isRecord, copies: [copy] }: PoisonEntry): string | null {
   if (copy === undefined) return null;
   if (!isRecord) return copy.text;

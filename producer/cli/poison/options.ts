@@ -1,28 +1,36 @@
-/** What may be said on the command line of `npm run poison`, and what it means. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+/** Parses the command line of `npm run poison`. */
+import { type Command, Option } from 'commander';
 
-import { newCommand, parseCommand } from '../../../shared/command/parse-command.ts';
-import { JOB_ID_PATTERN } from '../../../shared/contract/blob-names.ts';
+import { helpText } from '../../../shared/command/help-text.ts';
+import { newCommand, parseCommand, usageHint } from '../../../shared/command/parse-command.ts';
 import { POISON_REASONS, type PoisonReason } from '../../../shared/contract/messages.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
+import { JOB_EXAMPLE, parseJobId } from '../job-argument.ts';
 import type { EntryFilter } from './entry.ts';
 
-const USAGE =
-  'Usage: npm run poison -- list|show|redrive|drop [options]. All of them: npm run poison -- --help';
-
-const EXAMPLES = `
-Examples:
-  npm run poison -- list
-  npm run poison -- list --reason undecodable
-  npm run poison -- show 5f2c7a34-inference
-  npm run poison -- redrive --job 20261123-061502-harbour-9f3a1c
-  npm run poison -- drop --id 5f2c7a34-inference --id 81d0b6ce-engine
-  npm run --silent poison -- list --json
-
-Without FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE it is the local fleet of this folder: npm start.
-A failure of a job that has not ended is tried again when it has. Doing anything twice does no harm.
-Exit status: 0 done, 1 some could not be tried again, 64 usage, 66 no entry with that id, 69 storage is not reachable,
-70 an internal error, 130 interrupted.`;
+const HELP = helpText({
+  examples: [
+    'npm run poison -- list',
+    'npm run poison -- list --reason undecodable',
+    'npm run poison -- show 5f2c7a34-inference',
+    `npm run poison -- redrive --job ${JOB_EXAMPLE}`,
+    'npm run poison -- drop --id 5f2c7a34-inference --id 81d0b6ce-engine',
+    'npm run --silent poison -- list --json',
+  ],
+  notes: [
+    'Without FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE it uses the local fleet of this folder (npm start).',
+    'Failed frames of a running job are redriven when the job has ended. It is safe to repeat any action.',
+  ],
+  exits: {
+    0: true,
+    1: 'some entries could not be redriven',
+    64: true,
+    66: 'no entry has this id',
+    69: true,
+    70: true,
+    130: true,
+  },
+});
 
 export interface PoisonOptions {
   readonly verb: 'list' | 'show' | 'redrive' | 'drop';
@@ -30,7 +38,7 @@ export interface PoisonOptions {
   readonly asJson: boolean;
 }
 
-interface Said {
+interface PoisonOptionValues {
   readonly job?: string;
   readonly reason?: PoisonReason;
   readonly id?: readonly string[];
@@ -38,54 +46,54 @@ interface Said {
   readonly json?: boolean;
 }
 
-/** The options, or null where help was asked for and printed. Throws USAGE. */
-export function parseOptions(argv: readonly string[]): PoisonOptions | null {
+/** Returns null if the user asked for help, which is then printed. Throws USAGE. */
+export function parsePoisonOptions(argv: readonly string[]): PoisonOptions | null {
   let options: PoisonOptions | undefined;
   const program = newCommand('npm run poison')
     .usage('-- list|show|redrive|drop [options]')
-    .description('Looks at what could not be worked, tries it again, or throws it away.')
-    .addHelpText('after', EXAMPLES);
+    .description(
+      'Shows the failed frames and malformed messages on the poison queue, redrives or drops them.',
+    )
+    .commandsGroup('Actions:')
+    .helpCommand('help [action]', 'print the help of an action')
+    .addHelpText('after', HELP);
 
-  const filtered = (verb: 'list' | 'redrive' | 'drop', description: string): Command =>
+  const addFiltered = (verb: 'list' | 'redrive' | 'drop', description: string): Command =>
     program
       .command(verb)
       .description(description)
-      .option('--job <id>', 'only of this job', parseJob)
-      .addOption(new Option('--reason <reason>', 'only for this reason').choices(POISON_REASONS))
-      .option('--id <id>', 'only this entry; may be said again', (id, ids?: readonly string[]) => [
+      .option('--job <id>', 'only entries of this job', parseJobId)
+      .addOption(new Option('--reason <reason>', 'only entries with this reason').choices(POISON_REASONS))
+      .option('--id <id>', 'only this entry; can be repeated', (id, ids?: readonly string[]) => [
         ...(ids ?? []),
         id,
       ])
-      .option('--json', 'print one JSON object', false)
-      .action(({ job, reason, id = [], all = false, json = false }: Said) => {
-        const isAnyone = job === undefined && reason === undefined && id.length === 0;
-        if (verb !== 'list' && isAnyone && !all) {
-          throw new PermanentError('USAGE', `Which entries ${verb}s it? None is named.`, {
-            hint: `Name them with --id, --job or --reason, or say --all. ${USAGE}`,
-          });
+      .option('--json', 'print one JSON object')
+      .action(({ job, reason, id = [], all = false, json = false }: PoisonOptionValues) => {
+        const hasFilter = job !== undefined || reason !== undefined || id.length > 0;
+        if (verb !== 'list' && !hasFilter && !all) {
+          throw new PermanentError(
+            'USAGE',
+            `No entries given to ${verb}. Use --id, --job, --reason or --all.`,
+            {
+              hint: usageHint(program),
+            },
+          );
         }
         options = { verb, filter: { jobId: job, reason, ids: id }, asJson: json };
       });
-  filtered('list', 'a line for each failure');
+  addFiltered('list', 'list the entries, one on each line');
   program
     .command('show')
-    .description('all that is known of one failure, with the message itself')
-    .argument('<id>', 'as list gives it')
-    .option('--json', 'print one JSON object', false)
-    .action((id: string, { json = false }: Said) => {
+    .description('show all details of an entry, with its message')
+    .argument('<id>', 'entry id, as printed by list')
+    .option('--json', 'print one JSON object')
+    .action((id: string, { json = false }: PoisonOptionValues) => {
       options = { verb: 'show', filter: { jobId: undefined, reason: undefined, ids: [id] }, asJson: json };
     });
-  const all = ['--all', 'everything on the queue'] as const;
-  filtered('redrive', 'try failures again').option(...all);
-  filtered('drop', 'throw failures away: their frames stay as they are').option(...all);
+  addFiltered('redrive', 'retry the frames or messages of entries').option('--all', 'all entries');
+  addFiltered('drop', 'remove entries; their frames stay failed').option('--all', 'all entries');
 
-  if (!parseCommand(program, argv, USAGE)) return null;
+  if (!parseCommand(program, argv)) return null;
   return options ?? null;
-}
-
-function parseJob(text: string): string {
-  if (!JOB_ID_PATTERN.test(text)) {
-    throw new InvalidArgumentError('Expected the id of a job, such as 20261123-061502-harbour-9f3a1c.');
-  }
-  return text;
 }

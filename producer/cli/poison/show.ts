@@ -1,4 +1,4 @@
-/** One failure, with all that is known of it and the message itself. */
+/** Formats one entry with all its details and its original message. */
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { instantText, safeText } from '../../../shared/command/text.ts';
 import { poisonBodyBlob } from '../../../shared/contract/blob-names.ts';
@@ -6,24 +6,24 @@ import { parseJson } from '../../../shared/contract/parse-json.ts';
 import { type PoisonEntry, bodyOf } from './entry.ts';
 import { framesText } from './table.ts';
 
-/** The message as it stood on `frame-batches`, from the entry or from where it was laid; undefined where it is gone. */
+/** The original message from the entry or, if it was too large, from its blob; undefined if that no longer exists. */
 export async function bodyText(blobs: BlobStore, entry: PoisonEntry): Promise<string | undefined> {
   const inside = bodyOf(entry);
   if (inside !== null) return inside;
   return (await blobs.get('logs', poisonBodyBlob(entry.id)))?.toString('utf8');
 }
 
-/** What the text means: JSON in base64, or just text. */
+/** Decodes JSON, plain or in base64; null for other text. */
 function decodedBody(text: string): unknown {
   const plain = Buffer.from(text, 'base64').toString('utf8');
   return parseJson(plain) ?? parseJson(text) ?? null;
 }
 
-/** As JSON has it: an entry without its copies. */
+/** The entry for `--json`: its copies are only counted. */
 export function entryJson(entry: PoisonEntry) {
-  const { isRecord: _isRecord, copies, batch, ...told } = entry;
+  const { isRecord: _isRecord, copies, batch, ...rest } = entry;
   return {
-    ...told,
+    ...rest,
     jobId: batch?.jobId ?? null,
     batchIndex: batch?.batchIndex ?? null,
     frames: batch?.frames ?? [],
@@ -61,6 +61,11 @@ export async function showText(blobs: BlobStore, entry: PoisonEntry): Promise<st
     ['copies', String(copies.length)],
   ];
   const lines = facts.map(([name, value]) => `${name.padEnd(14)}${value}`);
-  const body = text === undefined ? 'gone' : decoded === null ? text : JSON.stringify(decoded, undefined, 2);
+  const body =
+    text === undefined
+      ? 'the message no longer exists'
+      : decoded === null
+        ? text
+        : JSON.stringify(decoded, undefined, 2);
   return safeText([...lines, '', body].join('\n'));
 }

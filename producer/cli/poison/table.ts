@@ -1,10 +1,10 @@
-/** Entries of the poison queue as text for a terminal. PURE. */
+/** Formats the entries of the poison queue as a table. PURE. */
 import { instantText, textTable } from '../../../shared/command/text.ts';
 import { indicesOf, toRanges } from '../../../shared/contract/ranges.ts';
 import type { PoisonEntry } from './entry.ts';
 
-/** Ranges told in a table; `show` tells all. */
-const RANGES_TOLD = 4;
+/** The most frame ranges in a row of the table; `show` prints all. */
+const RANGES_MAX = 4;
 const HEADER = ['ID', 'REASON', 'JOB', 'FRAMES', 'ATTEMPTS', 'WHEN', 'COPIES', 'MESSAGE'];
 
 export function entryTable(entries: readonly PoisonEntry[]): string {
@@ -12,7 +12,7 @@ export function entryTable(entries: readonly PoisonEntry[]): string {
     id,
     reason,
     batch?.jobId ?? '-',
-    batch === null ? '-' : framesText(batch.frames, RANGES_TOLD),
+    batch === null ? '-' : framesText(batch.frames, RANGES_MAX),
     attempts === 0 ? '-' : String(attempts),
     instantText(poisonedAt),
     String(copies.length),
@@ -21,14 +21,14 @@ export function entryTable(entries: readonly PoisonEntry[]): string {
   return textTable(HEADER, rows);
 }
 
-/** `12-14,20`: the first and the last of each range. */
+/** `12-14,20`: the first and the last frame of each range. */
 export function framesText(
   ranges: Iterable<readonly [start: number, end: number]>,
   rangesMax = Number.POSITIVE_INFINITY,
 ): string {
   const merged = toRanges(indicesOf(ranges));
-  const told = merged
+  const shown = merged
     .slice(0, rangesMax)
     .map(([start, end]) => (end - start === 1 ? String(start) : `${start}-${end - 1}`));
-  return [...told, ...(merged.length > rangesMax ? ['…'] : [])].join(',');
+  return [...shown, ...(merged.length > rangesMax ? ['…'] : [])].join(',');
 }

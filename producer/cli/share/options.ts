@@ -1,84 +1,96 @@
-/** What may be said on the command line of `npm run share`, and what it means. */
-import { type Command, InvalidArgumentError } from 'commander';
+/** Parses the command line of `npm run share`. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { parseDuration } from '../../../shared/command/duration.ts';
+import { helpText } from '../../../shared/command/help-text.ts';
 import { newCommand, parseCommand } from '../../../shared/command/parse-command.ts';
 import type { JobSettings } from '../../../shared/contract/job.ts';
 import { PARTNER_PATTERN } from '../../../shared/contract/share.ts';
-import { type SaidOfJob, addJobOptions, jobSettingsOf, saysOfJob } from '../job-options.ts';
+import { type JobOptionValues, addJobOptions, hasJobOptions, toJobSettings } from '../job-options.ts';
 
-const USAGE = 'Usage: npm run share -- open|list|close [options]. All of them: npm run share -- --help';
-
-/** Azure signs for seven days at most. */
+/** Azure signs addresses for seven days at most. */
 const TTL_SECONDS = { min: 3600, max: 7 * 86_400 };
 
-const EXAMPLES = `
-Examples:
-  npm run share -- open acme --style great-wave --priority low --max-cost 20
-  npm run share -- open acme                       a new address, on the same terms
-  npm run share -- list
-  npm run share -- close acme
-
-Whoever has the address can put files there until it expires, and do nothing else: not even look. Each file that is a video becomes a
-job with these settings; its results are yours to send.
-Exit status: 0 done, 1 something is still waiting there, 64 usage, 65 no such model or style, 66 nothing is shared with that
-partner, 69 storage is not reachable, 70 an internal error.`;
+const HELP = helpText({
+  examples: [
+    'npm run share -- open acme --style great-wave --priority low --max-cost 20',
+    'npm run share -- open acme   a new address with the same settings',
+    'npm run share -- list',
+    'npm run share -- close acme',
+  ],
+  notes: [
+    'The address is a secret: anyone who has it can upload files until it expires, but cannot read, list or delete them. Each video becomes a job with the settings of the share. You deliver the results.',
+    'Without FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE it uses the local fleet of this folder (npm start).',
+  ],
+  exits: {
+    0: true,
+    1: 'files are still waiting in the share',
+    64: true,
+    65: 'the model or its style does not exist',
+    66: 'no share exists for this partner',
+    69: true,
+    70: true,
+  },
+});
 
 export type ShareOptions = { readonly asJson: boolean } & (
   | {
       readonly verb: 'open';
       readonly partner: string;
       readonly ttlMs: number;
-      /** Null where nothing was said of it: as it was agreed before, or the defaults. */
+      /** Null if no job option was typed: the settings agreed before, or the defaults. */
       readonly settings: JobSettings | null;
     }
   | { readonly verb: 'list' }
   | { readonly verb: 'close'; readonly partner: string; readonly discards: boolean }
 );
 
-/** The options, or null where help was asked for and printed. Throws USAGE. */
-export function parseOptions(argv: readonly string[]): ShareOptions | null {
+/** Returns null if the user asked for help, which is then printed. Throws USAGE. */
+export function parseShareOptions(argv: readonly string[]): ShareOptions | null {
   let options: ShareOptions | undefined;
   const program = newCommand('npm run share')
     .usage('-- open|list|close [options]')
-    .description('Lets a partner send videos, and nothing else.')
-    .addHelpText('after', EXAMPLES);
+    .description('Gives partners an address to upload videos to.')
+    .commandsGroup('Actions:')
+    .helpCommand('help [action]', 'print the help of an action')
+    .addHelpText('after', HELP);
 
   addJobOptions(
     program
       .command('open')
-      .description('a container and an address that can write there')
-      .argument('<partner>', 'a short name: lower case, digits, dashes', parsePartner)
-      .option(
-        '--for <duration>',
-        'how long the address works: 12h, 7d (1 hour to 7 days)',
-        parseTtl,
-        TTL_SECONDS.max,
+      .description('create a container and print an address to upload to')
+      .argument('<partner>', 'short name: lower-case letters, digits and single dashes', parsePartner)
+      .addOption(
+        new Option('--for <duration>', 'how long the address works: 12h, 7d (1 hour to 7 days)')
+          .argParser(parseTtl)
+          .default(TTL_SECONDS.max, '7d'),
       ),
   )
-    .option('--json', 'print one JSON object', false)
-    .action((partner: string, said: SaidOfJob & { for: number; json: boolean }, command: Command) => {
-      const settings = saysOfJob(command) ? jobSettingsOf(said) : null;
-      options = { verb: 'open', partner, ttlMs: said.for * 1000, settings, asJson: said.json };
-    });
+    .option('--json', 'print one JSON object')
+    .action(
+      (partner: string, values: JobOptionValues & { for: number; json?: boolean }, command: Command) => {
+        const settings = hasJobOptions(command) ? toJobSettings(values) : null;
+        options = { verb: 'open', partner, ttlMs: values.for * 1000, settings, asJson: values.json ?? false };
+      },
+    );
   program
     .command('list')
-    .description('a line for each partner')
-    .option('--json', 'print one JSON object', false)
-    .action(({ json }: { json: boolean }) => {
+    .description('list the shares, one on each line')
+    .option('--json', 'print one JSON object')
+    .action(({ json = false }: { json?: boolean }) => {
       options = { verb: 'list', asJson: json };
     });
   program
     .command('close')
-    .description('takes the container away: every address of it stops working')
-    .argument('<partner>', 'as list gives it', parsePartner)
-    .option('--discard', 'with what is still waiting there', false)
-    .option('--json', 'print one JSON object', false)
-    .action((partner: string, { discard, json }: { discard: boolean; json: boolean }) => {
+    .description('remove the container, so that none of its addresses works any more')
+    .argument('<partner>', 'partner, as printed by list', parsePartner)
+    .option('--discard', 'delete the files that are still waiting in the share')
+    .option('--json', 'print one JSON object')
+    .action((partner: string, { discard = false, json = false }: { discard?: boolean; json?: boolean }) => {
       options = { verb: 'close', partner, discards: discard, asJson: json };
     });
 
-  if (!parseCommand(program, argv, USAGE)) return null;
+  if (!parseCommand(program, argv)) return null;
   return options ?? null;
 }
 

@@ -1,25 +1,25 @@
-/** What `npm run share` says. PURE. */
+/** Formats what `npm run share` prints. PURE. */
 import { instantText, textTable } from '../../../shared/command/text.ts';
 import type { JobSettings } from '../../../shared/contract/job.ts';
 import type { ShareAgreement } from '../../../shared/contract/share.ts';
 
 export interface Share {
   readonly partner: string;
-  /** Null where it cannot be read. */
+  /** Null if it cannot be read. */
   readonly agreement: ShareAgreement | null;
-  /** Null where the container is gone. */
+  /** Files in the container; null if the container does not exist. */
   readonly waiting: number | null;
 }
 
-const HEADER = ['PARTNER', 'BECOMES', 'SINCE', 'ADDRESS WORKS UNTIL', 'WAITING'];
+const HEADER = ['PARTNER', 'SETTINGS', 'SINCE', 'ADDRESS EXPIRES', 'WAITING'];
 
 export function shareTable(shares: readonly Share[], now: Date): string {
   const rows = shares.map(({ partner, agreement, waiting }) => {
     const count = waiting === null ? 'no container' : String(waiting);
-    if (agreement === null) return [partner, 'unreadable: open it again', '-', '-', count];
+    if (agreement === null) return [partner, 'unreadable: open the share again', '-', '-', count];
     const { settings, createdAt, addressExpiresAt } = agreement;
-    const isOver = Date.parse(addressExpiresAt) <= now.getTime();
-    const until = isOver ? 'over' : instantText(addressExpiresAt);
+    const isExpired = Date.parse(addressExpiresAt) <= now.getTime();
+    const until = isExpired ? 'expired' : instantText(addressExpiresAt);
     return [partner, settingsText(settings), instantText(createdAt), until, count];
   });
   return textTable(HEADER, rows);
@@ -35,7 +35,7 @@ export function settingsText({ model, parameters, priority, spendingMax }: JobSe
   ].join(', ');
 }
 
-/** How to put one file there. The address has its signature behind the question mark. */
+/** A command that uploads one file. The query string of the address is its signature, so the file name goes before it. */
 export function uploadExample(address: string): string {
   const { origin, pathname, search } = new URL(address);
   return `curl --upload-file clip.mp4 --header 'x-ms-blob-type: BlockBlob' '${origin}${pathname}/clip.mp4${search}'`;

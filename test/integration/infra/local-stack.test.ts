@@ -85,7 +85,7 @@ test('a shared fleet runs a job, scales in to zero workers and stops on Ctrl-C',
   expect(await fetching()).toMatchObject({ status: 73 });
   expect(await fetching('--force', '--json')).toMatchObject({ status: 0, stderr: '' });
   const unknown = await fetchResult(['no-such-job'], { localFolder }).end;
-  expect(unknown.stderr).toContain('There is no job no-such-job in this fleet.');
+  expect(unknown.stderr).toContain('Cannot fetch the result: there is no job no-such-job.');
   expect(unknown.status).toBe(66);
   await eventually(
     'no worker is left',

@@ -125,7 +125,7 @@ test('a job at its cap sends nothing more, finishes its batches in flight, and c
   expect(await runCap(JOB, '5')).toMatchObject({
     status: 0,
     stderr: '',
-    stdout: `The job ${JOB} may cost 5 in all. The producer takes this up within half a minute.\n`,
+    stdout: `The job ${JOB} may cost 5 in all. The producer applies this within half a minute.\n`,
   });
   await applyCaps();
   await publish();

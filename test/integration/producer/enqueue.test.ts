@@ -1,4 +1,4 @@
-/** `npm run enqueue` as a user runs it, with a fleet of its own on this machine. */
+/** `npm run enqueue` as a user runs it, with a private fleet on this machine. */
 import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('a video comes back beside its source, styled, frame for frame, with its sound untouched', async () => {
+test('enqueue writes a styled result beside the video, with the same frames and the same sound', async () => {
   const { status, stdout, stderr } = await run(at('clip.mp4'), '--style', 'udnie');
   expect(stderr).toContain('24/24 frames');
   expect(stdout).toBe(`${at('clip.udnie.mp4')}\n`);
@@ -43,7 +43,7 @@ test('a video comes back beside its source, styled, frame for frame, with its so
   await nothingIsLeft();
 });
 
-test('with --json and --force one object says what happened, and an existing file is replaced', async () => {
+test('with --json and --force, enqueue prints one object and replaces an existing file', async () => {
   await writeFile(at('asked.mp4'), 'old');
   const { status, stdout, stderr } = await run(
     at('clip.mp4'),
@@ -66,7 +66,7 @@ test('with --json and --force one object says what happened, and an existing fil
   await nothingIsLeft();
 });
 
-describe('a name that a shell or ffmpeg could take for something else is only a name', () => {
+describe('enqueue accepts a file name with characters that are special to a shell or ffmpeg', () => {
   test.each(['-y "two  words" \'quoted\' 100%d %03d.mp4', 'ビデオ été #1 ?.mp4', 'a:b;$(exit 3).mp4'])(
     '%s',
     async (name) => {
@@ -80,7 +80,7 @@ describe('a name that a shell or ffmpeg could take for something else is only a 
   );
 });
 
-describe('what cannot be used is refused with what, why and what to do next', () => {
+describe('enqueue rejects invalid arguments with a reason and a hint', () => {
   beforeAll(async () => {
     await writeFile(at('empty.mp4'), '');
     await writeFile(at('text.mp4'), 'This is not a video.\n');
@@ -101,13 +101,13 @@ describe('what cannot be used is refused with what, why and what to do next', ()
       73,
       /Cannot write the result to/,
     ],
-    ['an output of a name that is too long', ['clip.mp4', '--out', `${'n'.repeat(252)}.mp4`], 73, /too long/],
-    ['an output that exists already', ['clip.mp4', '--style', 'taken'], 73, /exists already[^]*--force/],
-    ['an output of another container', ['clip.mp4', '--out', '/tmp/result.avi'], 64, /will be a \.mp4/],
+    ['an output name that is too long', ['clip.mp4', '--out', `${'n'.repeat(252)}.mp4`], 73, /too long/],
+    ['an output that already exists', ['clip.mp4', '--style', 'taken'], 73, /already exists[^]*--force/],
+    ['an output with another extension', ['clip.mp4', '--out', '/tmp/result.avi'], 64, /will be a \.mp4/],
     ['an unknown option', ['clip.mp4', '--colour', 'red'], 64, /[Uu]nknown option/],
-    ['no file at all', [], 64, /[Mm]issing required argument/],
-    ['a batch of nothing', ['clip.mp4', '--batch', '0'], 64, /from 1 to 512/],
-    ['--detach without a fleet that stays', ['clip.mp4', '--detach'], 64, /npm start/],
+    ['no file', [], 64, /[Mm]issing required argument/],
+    ['a batch of zero frames', ['clip.mp4', '--batch', '0'], 64, /from 1 to 512/],
+    ['--detach without a permanent fleet', ['clip.mp4', '--detach'], 64, /npm start/],
   ] as const)('%s', async (_name, [file, ...args], expectedStatus, sentence) => {
     const { status, stdout, stderr } = await run(...(file === undefined ? [] : [at(file)]), ...args);
     expect(stderr).toMatch(sentence);
@@ -118,7 +118,7 @@ describe('what cannot be used is refused with what, why and what to do next', ()
   });
 });
 
-describe('what only the fleet can know is refused by it, with the same care', () => {
+describe('the fleet rejects what only it can check, with a reason and a hint', () => {
   test.each([
     ['an unknown style', ['--style', 'crayon'], 65, 'STYLE_UNKNOWN', /starry-night, great-wave/],
     ['an unknown model', ['--model', 'nobody'], 65, 'MODEL_UNKNOWN', /painter \(1\)/],
@@ -129,7 +129,7 @@ describe('what only the fleet can know is refused by it, with the same care', ()
     await nothingIsLeft();
   });
 
-  test('a video that was cut off in the middle', async () => {
+  test('a truncated video', async () => {
     const bytes = await readFile(at('clip.mp4'));
     await writeFile(at('cut.mp4'), bytes.subarray(0, Math.floor(bytes.length * 0.6)));
     const { status, stdout } = await run(at('cut.mp4'), '--json');
@@ -139,15 +139,15 @@ describe('what only the fleet can know is refused by it, with the same care', ()
   });
 });
 
-test('storage that is configured and does not answer is said to be so, and no fleet is started in its place', async () => {
+test('enqueue reports configured storage that does not answer, and starts no fleet instead', async () => {
   const nowhere =
     'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:9/a';
   const options = { localFolder: at('fleet'), environment: { FRAMEFLEET_MEDIA_STORAGE: nowhere } };
-  const looked = await enqueue([at('clip.mp4')], options).end;
-  expect(looked.stderr).toContain('network: 127.0.0.1:9 cannot be reached: nobody listens there');
-  expect(looked.status).toBe(69);
-  const tried = await enqueue([at('clip.mp4'), '--no-doctor'], options).end;
-  expect(tried.stderr).toMatch(/Cannot reach the media storage.*\n.*FRAMEFLEET_MEDIA_STORAGE/);
-  expect(tried.status).toBe(69);
+  const checked = await enqueue([at('clip.mp4')], options).end;
+  expect(checked.stderr).toContain('network: 127.0.0.1:9 cannot be reached: nobody listens there');
+  expect(checked.status).toBe(69);
+  const unchecked = await enqueue([at('clip.mp4'), '--no-doctor'], options).end;
+  expect(unchecked.stderr).toMatch(/Cannot reach the media storage.*\n.*FRAMEFLEET_MEDIA_STORAGE/);
+  expect(unchecked.status).toBe(69);
   await nothingIsLeft();
 });

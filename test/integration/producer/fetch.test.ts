@@ -1,4 +1,4 @@
-/** `npm run fetch`, as a user runs it, on a real storage account. */
+/** `npm run fetch` as a user runs it, on the storage emulator. */
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -25,7 +25,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** Only the media account is configured: it is all that a person who enqueues needs. */
+/** Configures only the media account: users who enqueue have access to no other. */
 function run(...args: string[]): Promise<CommandEnd> {
   return fetchResult(args, {
     localFolder: at('fleet'),
@@ -70,7 +70,7 @@ async function putResult(jobId: string): Promise<void> {
   await putStatus(jobId, { state: 'completed', result: { blobName, sizeBytes: 7 } });
 }
 
-test('fetch writes the result of a finished job to the current folder, under the name that enqueue gives', async () => {
+test('fetch writes the result of a finished job to the current folder, with the same name as enqueue', async () => {
   await putJob(JOB);
   await putResult(JOB);
   const { status, stdout, stderr } = await run(JOB);
@@ -99,12 +99,12 @@ test('fetch does not replace an existing file without --force', async () => {
   expect(await readFile(at('old.mp4'), 'utf8')).toBe('a video');
 });
 
-test('a job whose trigger is gone can still be fetched', async () => {
+test('fetch works for a job whose trigger was removed', async () => {
   await putResult('job-without-trigger');
   expect((await run('job-without-trigger')).stdout).toBe(`${at('harbour.result.mp4')}\n`);
 });
 
-test('fetch says that a job is unknown, has not finished, or failed and why', async () => {
+test('fetch reports a job that is unknown, has not finished, or failed', async () => {
   await putJob('job-waiting');
   await putJob('job-running');
   await putStatus('job-running', {});
@@ -123,23 +123,23 @@ test('fetch says that a job is unknown, has not finished, or failed and why', as
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('fetch refuses what is no job id, and says what to do without any fleet', async () => {
+test('fetch rejects an invalid job id, and gives a hint if there is no fleet', async () => {
   expect(await run('../other')).toMatchObject({ status: 64, stdout: '' });
   const { status, stderr } = await fetchResult([JOB], { localFolder: at('fleet') }).end;
   expect(stderr).toContain('npm start');
   expect(status).toBe(64);
 });
 
-test('an interrupted enqueue says that its job continues on a fleet that stays, and how to fetch its result', async () => {
+test('an interrupted enqueue reports that its job continues on a permanent fleet, and how to fetch the result', async () => {
   await ffmpeg([...picture({ seconds: 1 }), ...H264, at('clip.mp4')]);
   const command = enqueue([at('clip.mp4'), '--no-doctor'], {
     localFolder: at('fleet'),
     environment: { FRAMEFLEET_MEDIA_STORAGE: storage.connection.media },
   });
-  await command.said('Ctrl-C leaves it running');
+  await command.said('Press Ctrl-C to leave');
   command.child.kill('SIGINT');
   const { status, stderr } = await command.end;
-  const [, jobId] = /The job (\S+) continues without/.exec(stderr) ?? [];
+  const [, jobId] = /The job (\S+) runs on the fleet/.exec(stderr) ?? [];
   expect(stderr).toContain(
     `Interrupted.\nThe job ${jobId} continues. Fetch its result with: npm run fetch -- ${jobId}`,
   );

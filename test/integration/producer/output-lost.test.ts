@@ -1,4 +1,4 @@
-/** The place of the result fails while the job runs on a private fleet: the result is kept, and can be fetched. */
+/** The output path fails while the job runs on a private fleet: the result is kept, and can be fetched. */
 import { execFile } from 'node:child_process';
 import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -35,23 +35,23 @@ async function nothingRuns(): Promise<void> {
   expect((await readdir(localFolder)).filter((name) => name.startsWith('run-'))).toEqual([]);
 }
 
-interface Refusal {
+interface PrintedError {
   readonly code: string;
   readonly message: string;
   readonly hint: string;
   readonly kept: string;
 }
 
-function refusalIn(stdout: string): Refusal {
-  return (JSON.parse(stdout) as { error: Refusal }).error;
+function errorIn(stdout: string): PrintedError {
+  return (JSON.parse(stdout) as { error: PrintedError }).error;
 }
 
-/** The id of the job in the command that a hint names. */
+/** The job id in the fetch command of a hint. */
 function jobIn(hint: string): string {
   return /npm run fetch -- (\S+) --out PATH/.exec(hint)?.[1] ?? '';
 }
 
-test('a result whose folder is removed while the job runs is kept as a file and fetched from there', async () => {
+test('enqueue keeps the result as a file if its folder is removed during the job, and fetch returns it', async () => {
   await mkdir(at('gone'));
   const args = [at('clip.mp4'), '--no-doctor', '--json', '--out', at('gone')];
   const job = enqueue(args, { localFolder });
@@ -59,7 +59,7 @@ test('a result whose folder is removed while the job runs is kept as a file and 
   await rm(at('gone'), { recursive: true });
   const { status, stdout, stderr } = await job.end;
   expect({ status, stderr }).toEqual({ status: 73, stderr: '' });
-  const { code, message, hint, kept } = refusalIn(stdout);
+  const { code, message, hint, kept } = errorIn(stdout);
   expect(code).toBe('OUTPUT_NOT_WRITABLE');
   expect(message).toContain(`${at('gone/clip.painter.mp4')}: the folder does not exist.`);
   expect(kept).toBe(path.join(localFolder, 'kept', jobIn(hint), 'clip.painter.mp4'));
@@ -73,15 +73,15 @@ test('a result whose folder is removed while the job runs is kept as a file and 
   await expect(access(kept)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('a result that fits nowhere is kept in the storage of its fleet and fetched from there', async () => {
+test('enqueue keeps the result in the storage of its fleet if there is no space for a copy, and fetch returns it', async () => {
   const job = enqueue([at('clip.mp4'), '--no-doctor', '--json', '--out', at('full.mp4')], { localFolder });
   await eventually('a worker runs', () => findProcess(localFolder, 'worker/main.ts'));
-  // From now on, the command can write no file of more than 1000 bytes, wherever it is. The fleet can.
+  // From now on, the command cannot write a file of more than 1000 bytes in any folder. The fleet can.
   await run('prlimit', ['--pid', String(job.child.pid), '--fsize=1000']);
   const { status, stdout, stderr } = await job.end;
   expect({ status, stderr }).toEqual({ status: 73, stderr: '' });
-  const { message, hint, kept } = refusalIn(stdout);
-  expect(message).toContain(`${at('full.mp4')}: it is larger than a file may be there.`);
+  const { message, hint, kept } = errorIn(stdout);
+  expect(message).toContain(`${at('full.mp4')}: it is larger than the file size limit.`);
   expect(kept).toBe(path.join(localFolder, 'kept', jobIn(hint)));
   await nothingRuns();
   expect(await readdir(folder)).not.toContain('full.mp4');

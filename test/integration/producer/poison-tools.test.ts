@@ -1,4 +1,4 @@
-/** `npm run poison`, as an operator runs it, on a real queue. */
+/** `npm run poison` as an operator runs it, on the queue emulator. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import type { WorkQueue } from '../../../shared/azure/work-queue.ts';
@@ -49,25 +49,25 @@ async function requests(): Promise<string[]> {
   return names;
 }
 
-/** What can be received at once: how many entries are there and held by nobody. */
+/** The number of messages on the queue that no command has leased, 32 at most. */
 async function visible(): Promise<number> {
   const taken = await poison.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 600 });
   for (const message of taken) await poison.update(message, { visibilityTimeoutSeconds: 0 });
   return taken.length;
 }
 
-test('an empty queue is said to be empty', async () => {
+test('every action accepts an empty queue', async () => {
   expect(await run('list')).toMatchObject({
     status: 0,
     stdout: '',
-    stderr: 'Nothing on the poison queue.\n',
+    stderr: 'The poison queue is empty.\n',
   });
   expect(await json('list')).toEqual({ count: 0, entries: [] });
   expect(await run('redrive', '--all')).toMatchObject({ status: 0, stdout: '' });
   expect(await json('drop', '--all')).toEqual({ count: 0, messages: 0, dropped: [] });
 });
 
-test('a failure is a line, however often it was told, and stays where it is', async () => {
+test('list prints one line for all copies of a failure and leaves them on the queue', async () => {
   const one = buildPoison('a-undecodable', { jobId: JOB });
   await put(one, one, buildPoison('b-engine', { reason: 'engine', message: 'it \u001b[2J died' }));
   await put(buildPoison('c-malformed', { reason: 'malformed', batch: null, attempts: 0, body: 'x' }));
@@ -83,7 +83,7 @@ test('a failure is a line, however often it was told, and stays where it is', as
   expect(await visible()).toBe(4);
 });
 
-test('it is asked by job, by reason and by id', async () => {
+test('list filters by job, by reason and by id', async () => {
   await put(
     buildPoison('a', { jobId: JOB }),
     buildPoison('b'),
@@ -101,12 +101,12 @@ test('it is asked by job, by reason and by id', async () => {
   expect(await ids('--job', 'job-none')).toEqual([]);
 });
 
-test('show tells all of a failure, with the message itself', async () => {
+test('show prints all details of an entry, with its message', async () => {
   await put(buildPoison('a', { jobId: JOB }), buildPoison('b'));
   const { status, stdout } = await run('show', 'a');
   expect(status).toBe(0);
-  for (const told of [JOB, '12-14,20', 'painter@1', 'vm-0', '"frameStart": 30']) {
-    expect(stdout).toContain(told);
+  for (const detail of [JOB, '12-14,20', 'painter@1', 'vm-0', '"frameStart": 30']) {
+    expect(stdout).toContain(detail);
   }
   expect(await json('show', 'a')).toMatchObject({
     id: 'a',
@@ -120,32 +120,32 @@ test('show tells all of a failure, with the message itself', async () => {
   expect(await visible()).toBe(2);
 });
 
-test('a message that was too large is fetched from where it was laid, and goes with its entry', async () => {
+test('show reads a message that was too large from its blob, and drop removes the blob', async () => {
   const { blobs } = storage;
   await put(buildPoison('large', { body: null }), buildPoison('lost', { body: null }));
   await blobs.put('logs', poisonBodyBlob('large'), Buffer.from('{"is":"large"}').toString('base64'));
   expect(await json('show', 'large')).toMatchObject({ body: { decoded: { is: 'large' } } });
   expect(await json('show', 'lost')).toMatchObject({ body: null });
-  expect((await run('show', 'lost')).stdout).toContain('gone');
+  expect((await run('show', 'lost')).stdout).toContain('no longer exists');
   await run('drop', '--id', 'large');
   expect(await blobs.get('logs', poisonBodyBlob('large'))).toBeUndefined();
 });
 
-test('what is no record of ours is listed as malformed, under the id of its message', async () => {
+test('list shows a message that is not a poison record, with the id of the message', async () => {
   await poison.send('not base64 of anything');
   await poison.send(Buffer.from(JSON.stringify({ version: 9 })).toString('base64'));
   const { entries } = await json('list');
-  const told = (entries as { id: string; reason: string; jobId: string | null }[]).toSorted((a, b) =>
+  const sorted = (entries as { id: string; reason: string; jobId: string | null }[]).toSorted((a, b) =>
     a.reason.localeCompare(b.reason),
   );
-  expect(told).toMatchObject([
+  expect(sorted).toMatchObject([
     { reason: 'malformed', jobId: null },
     { reason: 'too-new', jobId: null },
   ]);
-  expect(await json('show', told[0]?.id ?? '')).toMatchObject({ body: { text: 'not base64 of anything' } });
+  expect(await json('show', sorted[0]?.id ?? '')).toMatchObject({ body: { text: 'not base64 of anything' } });
 });
 
-test('redrive asks the producer for the frames of a job, and takes all copies off the queue', async () => {
+test('redrive requests the frames of a job from the producer and removes all copies from the queue', async () => {
   const one = buildPoison('a', { jobId: JOB });
   await put(one, one, buildPoison('b'));
   const { status, stdout } = await run('redrive', '--job', JOB);
@@ -156,7 +156,7 @@ test('redrive asks the producer for the frames of a job, and takes all copies of
   expect(await visible()).toBe(1);
 });
 
-test('killed between asking and taking off, it is done again and does no harm', async () => {
+test('redrive can be repeated if it was killed after the request and before the removal', async () => {
   await put(buildPoison('a', { jobId: JOB }));
   await storage.blobs.put('control', redriveBlob(JOB, 'a'), '{"half":');
   expect(await json('redrive', '--all')).toEqual({ redriven: ['a'], kept: [] });
@@ -166,7 +166,7 @@ test('killed between asking and taking off, it is done again and does no harm', 
   expect(await json('redrive', '--all')).toEqual({ redriven: [], kept: [] });
 });
 
-test('a message that is no batch is put back as it was', async () => {
+test('redrive sends a message that is not a batch back unchanged', async () => {
   await put(buildPoison('a', { reason: 'malformed', batch: null, body: 'odd text' }));
   await put(buildPoison('b', { reason: 'malformed', batch: null, body: null }));
   await storage.blobs.put('logs', poisonBodyBlob('b'), 'long text');
@@ -177,7 +177,7 @@ test('a message that is no batch is put back as it was', async () => {
   expect(await requests()).toEqual([]);
 });
 
-test('what cannot be tried again stays, and is told', async () => {
+test('redrive reports entries that it cannot redrive and leaves them on the queue', async () => {
   await put(
     buildPoison('a', { jobId: 'job-gone' }),
     buildPoison('b', { reason: 'malformed', batch: null, body: null }),
@@ -185,12 +185,12 @@ test('what cannot be tried again stays, and is told', async () => {
   );
   const { status, stdout, stderr } = await run('redrive', '--all');
   expect({ status, stdout }).toEqual({ status: 1, stdout: 'c\n' });
-  expect(stderr).toContain('a stays: the job job-gone is no longer in storage.');
-  expect(stderr).toContain('b stays: its message is gone.');
+  expect(stderr).toContain('a stays on the queue: the job job-gone is no longer in storage.');
+  expect(stderr).toContain('b stays on the queue: its message no longer exists.');
   expect(await visible()).toBe(2);
 });
 
-test('drop says what it dropped, and leaves the rest', async () => {
+test('drop prints the entries that it removed and leaves the others', async () => {
   const one = buildPoison('a', { reason: 'engine' });
   await put(one, one, buildPoison('b'));
   expect(await json('drop', '--reason', 'engine')).toEqual({ count: 1, messages: 2, dropped: ['a'] });
@@ -202,7 +202,7 @@ test.each([
   ['show', 'zzz'],
   ['redrive', '--id', 'a', '--id', 'zzz'],
   ['drop', '--id', 'zzz'],
-])('%s of an entry that is not there is refused, and nothing is done: %j %j', async (...args) => {
+])('%s rejects an unknown id and changes no entry: %j %j', async (...args) => {
   await put(buildPoison('a'));
   const { status, stderr } = await run(...args);
   expect(status).toBe(66);
@@ -212,14 +212,11 @@ test.each([
   expect(await requests()).toEqual([]);
 });
 
-test.each(['redrive', 'drop', 'show', '', 'lst'])(
-  '%j alone is refused: what is meant is not said',
-  async (verb) => {
-    expect(await run(...(verb === '' ? [] : [verb]))).toMatchObject({ status: 64, stdout: '' });
-  },
-);
+test.each(['redrive', 'drop', 'show', '', 'lst'])('poison rejects %j without arguments', async (verb) => {
+  expect(await run(...(verb === '' ? [] : [verb]))).toMatchObject({ status: 64, stdout: '' });
+});
 
-test('more entries than a queue shows are all listed, given back, and dropped', async () => {
+test('list and drop handle more entries than the queue returns in one call', async () => {
   const ids = Array.from({ length: 150 }, (_, index) => `id-${String(index).padStart(3, '0')}`);
   await put(...ids.map((id) => buildPoison(id)));
   const { count, entries } = await json('list');
@@ -229,10 +226,10 @@ test('more entries than a queue shows are all listed, given back, and dropped', 
   expect(await poison.countApprox()).toBe(0);
 });
 
-test('interrupted, it gives back what it holds', async () => {
+test('redrive releases its leases when it is interrupted', async () => {
   await put(...Array.from({ length: 60 }, (_, index) => buildPoison(`id-${index}`, { jobId: JOB })));
   const command = start('redrive', '--all');
-  await eventually('it holds some', async () => (await requests()).length > 0);
+  await eventually('it has leased entries', async () => (await requests()).length > 0);
   command.child.kill('SIGINT');
   const { status } = await command.end;
   expect([0, 130]).toContain(status);
@@ -241,7 +238,7 @@ test('interrupted, it gives back what it holds', async () => {
   expect(await visible()).toBe(Math.min(32, left));
 });
 
-test('without storage and without a fleet in this folder it says what to do', async () => {
+test('poison gives a hint if there is neither storage nor a local fleet', async () => {
   const { status, stderr } = await runPoison(['list'], { localFolder: '/nowhere' }).end;
   expect(status).toBe(64);
   expect(stderr).toContain('npm start');

@@ -1,4 +1,4 @@
-/** What an address can do and cannot, signed by a key and signed by an identity: asked of the service with plain HTTP. */
+/** What an address allows, signed with a key or by an identity, tested with plain HTTP requests. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { PATIENT } from '../../../shared/azure/credentials.ts';
@@ -21,8 +21,8 @@ afterAll(async () => {
   await byIdentity[Symbol.asyncDispose]();
 });
 
-/** What the service answers to whoever has only this address. */
-async function ask(
+/** The HTTP status of a request with only this address. */
+async function statusOf(
   address: string,
   method: string,
   blob: string,
@@ -41,7 +41,7 @@ async function ask(
   return answer.status;
 }
 
-describe.each(['a key', 'an identity'] as const)('an address that is signed by %s', (signer) => {
+describe.each(['a key', 'an identity'] as const)('an address signed by %s', (signer) => {
   const service = async () => (signer === 'a key' ? byKey.accounts.media.blobs(PATIENT) : byIdentity.service);
   const open = async (container: `share-${string}`, times = from(new Date(Date.now() - 60_000), DAY_MS)) => {
     const containers = new ShareContainers(await service());
@@ -49,53 +49,53 @@ describe.each(['a key', 'an identity'] as const)('an address that is signed by %
     return containers.writeOnlyAddress(container, times);
   };
 
-  test('writes, in one piece or in blocks, and again', async () => {
+  test('allows writing a blob in one request or in blocks, and overwriting it', async () => {
     const address = await open('share-writer');
-    expect(await ask(address, 'PUT', 'folder/clip.mp4', '', 'the video')).toBe(201);
-    expect(await ask(address, 'PUT', 'folder/clip.mp4', '', 'the video, mended')).toBe(201);
+    expect(await statusOf(address, 'PUT', 'folder/clip.mp4', '', 'the video')).toBe(201);
+    expect(await statusOf(address, 'PUT', 'folder/clip.mp4', '', 'the video, again')).toBe(201);
     const id = encodeURIComponent(Buffer.from('1').toString('base64'));
-    expect(await ask(address, 'PUT', 'big.mp4', `&comp=block&blockid=${id}`, 'a block')).toBe(201);
+    expect(await statusOf(address, 'PUT', 'big.mp4', `&comp=block&blockid=${id}`, 'a block')).toBe(201);
     const list = `<?xml version="1.0"?><BlockList><Latest>${decodeURIComponent(id)}</Latest></BlockList>`;
-    expect(await ask(address, 'PUT', 'big.mp4', '&comp=blocklist', list)).toBe(201);
+    expect(await statusOf(address, 'PUT', 'big.mp4', '&comp=blocklist', list)).toBe(201);
     const there = (await service()).getContainerClient('share-writer');
     expect(String(await there.getBlobClient('big.mp4').downloadToBuffer())).toBe('a block');
-    expect(String(await there.getBlobClient('folder/clip.mp4').downloadToBuffer())).toBe('the video, mended');
+    expect(String(await there.getBlobClient('folder/clip.mp4').downloadToBuffer())).toBe('the video, again');
   });
 
-  test('does nothing else: no reading, no listing, no removing, and nothing in another container', async () => {
+  test('does not allow reading, listing, deleting, or writing to another container', async () => {
     const address = await open('share-only-writer');
-    expect(await ask(address, 'PUT', 'clip.mp4', '', 'x')).toBe(201);
+    expect(await statusOf(address, 'PUT', 'clip.mp4', '', 'x')).toBe(201);
     await new ShareContainers(await service()).create('share-neighbour');
     const elsewhere = address.replace('share-only-writer', 'share-neighbour');
-    const asked = {
-      get: await ask(address, 'GET', 'clip.mp4'),
-      head: await ask(address, 'HEAD', 'clip.mp4'),
-      list: await ask(address, 'GET', '', '&restype=container&comp=list'),
-      remove: await ask(address, 'DELETE', 'clip.mp4'),
-      removeAll: await ask(address, 'DELETE', '', '&restype=container'),
-      elsewhere: await ask(elsewhere, 'PUT', 'clip.mp4', '', 'x'),
+    const statuses = {
+      get: await statusOf(address, 'GET', 'clip.mp4'),
+      head: await statusOf(address, 'HEAD', 'clip.mp4'),
+      list: await statusOf(address, 'GET', '', '&restype=container&comp=list'),
+      remove: await statusOf(address, 'DELETE', 'clip.mp4'),
+      removeAll: await statusOf(address, 'DELETE', '', '&restype=container'),
+      elsewhere: await statusOf(elsewhere, 'PUT', 'clip.mp4', '', 'x'),
     };
-    expect(Object.values(asked)).toEqual(Object.values(asked).map(() => 403));
+    expect(Object.values(statuses)).toEqual(Object.values(statuses).map(() => 403));
   });
 
-  test('works neither before nor after its time', async () => {
+  test('does not work before it starts or after it expires', async () => {
     const now = Date.now();
-    const over = await open('share-times', from(new Date(now - 2 * DAY_MS), DAY_MS));
+    const expired = await open('share-times', from(new Date(now - 2 * DAY_MS), DAY_MS));
     const early = await open('share-times', from(new Date(now + DAY_MS), DAY_MS));
-    expect(await ask(over, 'PUT', 'clip.mp4', '', 'x')).toBe(403);
-    expect(await ask(early, 'PUT', 'clip.mp4', '', 'x')).toBe(403);
+    expect(await statusOf(expired, 'PUT', 'clip.mp4', '', 'x')).toBe(403);
+    expect(await statusOf(early, 'PUT', 'clip.mp4', '', 'x')).toBe(403);
   });
 
-  test('stops working with its container', async () => {
+  test('stops working when its container is removed', async () => {
     const address = await open('share-closed');
     const containers = new ShareContainers(await service());
     expect(await containers.remove('share-closed')).toBe(true);
     expect(await containers.remove('share-closed')).toBe(false);
-    expect(await ask(address, 'PUT', 'clip.mp4', '', 'x')).toBe(404);
+    expect(await statusOf(address, 'PUT', 'clip.mp4', '', 'x')).toBe(404);
   });
 });
 
-test('an identity signs for itself, over TLS only, with times and rights in the open', async () => {
+test('an address signed by an identity requires TLS and states its times and permissions', async () => {
   const containers = new ShareContainers(byIdentity.service);
   await containers.create('share-signed');
   const times = from(new Date('2026-11-25T06:00:00Z'), 7 * DAY_MS);

@@ -1,4 +1,4 @@
-/** A partner with nothing but an address, and a fleet on this machine: a video that is put there comes out painted. */
+/** A partner uploads a video with only an address, and a local fleet runs the job. */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -25,7 +25,7 @@ beforeAll(async () => {
   const clip = path.join(folder, 'clip.mp4');
   await ffmpeg([...picture({ rate: '10' }), ...H264, clip]);
   video = await readFile(clip);
-  // Room on the disk for one job at a time.
+  // Disk space for one job at a time.
   const environment = { FRAMEFLEET_CAPACITY_MAX: '1', FRAMEFLEET_WORK_BYTES_MAX: String(3 * video.length) };
   fleet = startStackCommand({ localFolder, environment });
   await fleet.said('The local fleet is running');
@@ -61,7 +61,7 @@ async function ended(jobId: string): Promise<void> {
   });
 }
 
-test('what a partner sends becomes a job with the partner’s settings, and what anybody drops one with the defaults', async () => {
+test('a partner upload becomes a job with the settings of the share, and a dropped file one with the defaults', async () => {
   const opened = await share(['open', 'acme', '--style', 'great-wave', '--priority', 'high'], { localFolder })
     .end;
   expect(opened.status).toBe(0);
@@ -100,7 +100,7 @@ test('what a partner sends becomes a job with the partner’s settings, and what
   expect((await share(['close', 'acme'], { localFolder }).end).status).toBe(0);
 });
 
-test('jobs that do not fit on the disk together go one after the other', async () => {
+test('jobs that do not fit on the disk together run one after the other', async () => {
   const names = ['one', 'two', 'three'];
   await Promise.all(names.map((name) => blobs.put('incoming', `drop/${name}.mp4`, video)));
   const jobIds = await Promise.all(
@@ -111,7 +111,7 @@ test('jobs that do not fit on the disk together go one after the other', async (
     expect(await parsed(jobStatus, 'results', `${jobId}/status.json`)).toMatchObject({ state: 'completed' });
 });
 
-test('a file that is no video is refused as one, and the next is a job', async () => {
+test('a file that is not a video becomes a failed job', async () => {
   await blobs.put('incoming', 'drop/notes.txt', 'remember the milk');
   const jobId = await jobIdLike(/-notes-[0-9a-f]{12}\/job\.json$/);
   await ended(jobId);

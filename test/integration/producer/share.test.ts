@@ -1,4 +1,4 @@
-/** `npm run share`, as an operator runs it; what a partner's files become on a fleet is in `share-local.test.ts`. */
+/** `npm run share` as an operator runs it. `share-local.test.ts` tests the jobs of a partner's files. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { shareBlob } from '../../../shared/contract/blob-names.ts';
@@ -26,11 +26,11 @@ function run(...args: string[]): Promise<CommandEnd> {
 const agreementOf = async (partner: string) =>
   shareAgreement.parse(JSON.parse(String(await storage.blobs.get('control', shareBlob(partner)))));
 
-test('a share is opened with its settings, listed, and opened again on the same terms', async () => {
+test('share opens a container with settings, lists it, and opens it again with the same settings', async () => {
   expect(await run('list')).toMatchObject({
     status: 0,
     stdout: '',
-    stderr: 'Nothing is shared with anybody.\n',
+    stderr: 'No shares.\n',
   });
   const first = await run('open', 'acme', '--style', 'great-wave', '--priority', 'low', '--max-cost', '20');
   expect(first.status).toBe(0);
@@ -62,13 +62,13 @@ test('a share is opened with its settings, listed, and opened again on the same 
   expect(listed).toMatchObject({ count: 1, shares: [{ partner: 'acme', waiting: 1 }] });
 });
 
-test('a share is not closed over what is waiting there, unless that is said', async () => {
+test('close rejects a share with waiting files, unless --discard is given', async () => {
   await run('open', 'corp');
   await storage.blobs.put('share-corp', 'a.mp4', 'x');
   await storage.blobs.put('share-corp', 'b.mp4', 'x');
   const refused = await run('close', 'corp');
   expect(refused).toMatchObject({ status: 1, stdout: '' });
-  expect(refused.stderr).toMatch(/still waiting there: 2 files\.\n.*--discard/);
+  expect(refused.stderr).toMatch(/2 files are still waiting in it\.\n.*--discard/);
   expect(await agreementOf('corp')).toMatchObject({ partner: 'corp' });
 
   expect(JSON.parse((await run('close', 'corp', '--discard', '--json')).stdout)).toEqual({
@@ -82,27 +82,27 @@ test('a share is not closed over what is waiting there, unless that is said', as
 });
 
 test.each([
-  ['a style that there is not', ['open', 'wrong', '--style', 'cubist'], 65, 'starry-night'],
-  ['a model that there is not', ['open', 'wrong', '--model', 'upscaler'], 65, 'painter (1)'],
-  ['a name that is none', ['open', 'Wrong'], 64, 'lower-case'],
-])('%s is refused before anybody is let in', async (_, args, status, named) => {
+  ['an unknown style', ['open', 'wrong', '--style', 'cubist'], 65, 'starry-night'],
+  ['an unknown model', ['open', 'wrong', '--model', 'upscaler'], 65, 'painter (1)'],
+  ['an invalid partner name', ['open', 'Wrong'], 64, 'lower-case'],
+])('open rejects %s and creates no share', async (_, args, status, named) => {
   const refused = await run(...args);
   expect(refused).toMatchObject({ status, stdout: '' });
   expect(refused.stderr).toContain(named);
   expect(await storage.blobs.get('control', shareBlob('wrong'))).toBeUndefined();
 });
 
-test('an agreement that somebody spoilt is listed, and can be made anew or closed', async () => {
-  await run('open', 'spoilt');
-  await storage.blobs.put('control', shareBlob('spoilt'), '{}');
-  expect((await run('list')).stdout).toMatch(/^spoilt +unreadable: open it again/m);
-  await run('open', 'spoilt');
-  expect(await agreementOf('spoilt')).toMatchObject({ settings: DEFAULT_SETTINGS });
-  await storage.blobs.put('control', shareBlob('spoilt'), '{}');
-  expect((await run('close', 'spoilt')).status).toBe(0);
+test('a corrupt agreement is listed, and can be opened again or closed', async () => {
+  await run('open', 'corrupt');
+  await storage.blobs.put('control', shareBlob('corrupt'), '{}');
+  expect((await run('list')).stdout).toMatch(/^corrupt +unreadable: open the share again/m);
+  await run('open', 'corrupt');
+  expect(await agreementOf('corrupt')).toMatchObject({ settings: DEFAULT_SETTINGS });
+  await storage.blobs.put('control', shareBlob('corrupt'), '{}');
+  expect((await run('close', 'corrupt')).status).toBe(0);
 });
 
-test('without a fleet it says that there is none', async () => {
+test('share gives a hint if there is no fleet', async () => {
   const { status, stderr } = await share(['list'], { localFolder: '/nowhere' }).end;
   expect(status).toBe(64);
   expect(stderr).toContain('npm start');

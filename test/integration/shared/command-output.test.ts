@@ -1,4 +1,4 @@
-/** Standard output that a command cannot write to. The frame of all commands is the same; `scale` stands for them. */
+/** Write errors on standard output. All commands handle them with the same code; `scale` represents them. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const run = promisify(execFile);
 
-/** What the shell says of `scale ARGUMENTS` with this behind it: its exit status, then its standard error. */
+/** Runs `scale ARGUMENTS REDIRECTION` in a shell. Returns its standard error, then its exit status. */
 async function scale(args: string, redirection: string): Promise<string> {
   const command = `{ node scaler/cli/scale.ts ${args}; echo "status $?" >&2; } ${redirection}`;
   const { stderr } = await run('sh', ['-c', command], {
@@ -15,13 +15,13 @@ async function scale(args: string, redirection: string): Promise<string> {
   return stderr;
 }
 
-test('a command whose reader has gone ends without an error', async () => {
+test('a command ends without an error if the reader has closed the pipe', async () => {
   expect(await scale('--help', '| true')).toBe('status 0\n');
 });
 
-test.each(['--help', '--json'])('a command that cannot write its answer says so: %s', async (args) => {
-  const said = await scale(args, '> /dev/full');
-  expect(said).toContain('Cannot write to standard output: ENOSPC');
-  expect(said).not.toContain('    at ');
-  expect(said).toMatch(/status 73\n$/);
+test.each(['--help', '--json'])('a command reports that it cannot write its answer: %s', async (args) => {
+  const stderr = await scale(args, '> /dev/full');
+  expect(stderr).toContain('Cannot write to standard output: ENOSPC');
+  expect(stderr).not.toContain('    at ');
+  expect(stderr).toMatch(/status 73\n$/);
 });

@@ -1,37 +1,38 @@
 /**
- * Looks through the poison queue. Azure shows the first 32 messages of a queue and no more; so all are received, under a lease,
- * and those that nothing is done with are given back. Killed in between, they come back by themselves when the lease is over.
+ * Receives every message of the poison queue under a lease, because Azure peeks at the first 32 messages of a queue only. Messages
+ * that were not removed are released when the command ends. If it is killed, they are visible again when their lease expires.
  */
 import pLimit from 'p-limit';
 
 import { LeaseLostError, type ReceivedMessage, type WorkQueue } from '../../../shared/azure/work-queue.ts';
 import type { Clock } from '../../../shared/runtime/clock.ts';
 
-/** For reading 10,000 messages and acting on them; who is killed hides them for so long at most. */
-export const LEASE_SECONDS = 120;
-/** The most that the service gives at once. */
-const PAGE = 32;
+/** Long enough to receive 10,000 messages and act on them. A killed command hides them for this time at most. */
+export const POISON_LEASE_SECONDS = 120;
+/** The most messages that the service returns in one call. */
+const PAGE_MESSAGES = 32;
 const CALLS_AT_ONCE = 32;
-/** Enough for 10,000 messages on Azure. Azurite's calls take longer the more there are: the rest comes back by itself. */
-const GIVE_BACK_MS = 20_000;
+/** Enough to release 10,000 messages on Azure. Azurite is slower on a long queue: the remaining leases expire by themselves. */
+const RELEASE_MS = 20_000;
 
-export interface Browsing extends AsyncDisposable {
+export interface LeasedEntries extends AsyncDisposable {
   readonly messages: readonly ReceivedMessage[];
-  /** On the queue, but not to be had now: another looks through it, or was killed while doing so. */
+  /** Messages that another command has leased. */
   readonly hiddenApprox: number;
-  /** Takes a message off the queue. Where its lease is over, it stays: returns false. */
+  /** Removes a message from the queue. Returns false if its lease has expired: then it stays. */
   remove(message: ReceivedMessage): Promise<boolean>;
 }
 
-/** Everything on the queue. What has not been removed is given back when this is disposed of. */
-export async function browse(
+/** Receives all messages. Disposing of the result releases those that have not been removed. */
+export async function leaseEntries(
   poison: WorkQueue,
-  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
-): Promise<Browsing> {
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<LeasedEntries> {
   const held = new Map<string, ReceivedMessage>();
-  const giveBack = async (): Promise<void> => {
+  const releaseAll = async (): Promise<void> => {
     const limit = pLimit(CALLS_AT_ONCE);
-    const stopAtMs = clock.monotonicMs() + GIVE_BACK_MS;
+    const stopAtMs = clock.monotonicMs() + RELEASE_MS;
     const release = (message: ReceivedMessage) =>
       limit(() => (clock.monotonicMs() < stopAtMs ? tryToRelease(poison, message) : undefined));
     await Promise.all([...held.values()].map(release));
@@ -40,12 +41,12 @@ export async function browse(
     for (;;) {
       signal.throwIfAborted();
       const page = await poison.receiveSeveral({
-        max: PAGE,
-        visibilityTimeoutSeconds: LEASE_SECONDS,
+        max: PAGE_MESSAGES,
+        visibilityTimeoutSeconds: POISON_LEASE_SECONDS,
         signal,
       });
       const known = held.size;
-      // A message that comes twice has outlived its lease: the newer receipt is the one that counts.
+      // A message arrives twice if its first lease has expired. Only the newer receipt is valid.
       for (const message of page) held.set(message.messageId, message);
       if (held.size === known) break;
     }
@@ -63,19 +64,19 @@ export async function browse(
           return false;
         }
       },
-      [Symbol.asyncDispose]: giveBack,
+      [Symbol.asyncDispose]: releaseAll,
     };
   } catch (error) {
-    await giveBack();
+    await releaseAll();
     throw error;
   }
 }
 
-/** A courtesy to whoever comes next: what cannot be given back comes back by itself. */
+/** Makes the message visible at once. If that fails, it is visible when its lease expires. */
 async function tryToRelease(poison: WorkQueue, message: ReceivedMessage): Promise<void> {
   try {
     await poison.update(message, { visibilityTimeoutSeconds: 0 });
   } catch {
-    // Its lease is over, or storage has a bad moment.
+    // The lease has expired, or storage is unavailable.
   }
 }

@@ -1,0 +1,126 @@
+/**
+ * Lists the commands of this project and runs one of them: `framefleet enqueue holiday.mp4`. The command runs in this process,
+ * with the arguments behind its name, exactly as its npm script runs it. Started by the shell script beside this file.
+ */
+import { readFileSync } from 'node:fs';
+
+import { print, runCommand } from '../../shared/command/run-command.ts';
+import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
+
+interface ProjectCommand {
+  readonly name: string;
+  readonly program: string;
+  readonly summary: string;
+}
+
+interface CommandGroup {
+  readonly title: string;
+  readonly commands: readonly ProjectCommand[];
+}
+
+const GROUPS: readonly CommandGroup[] = [
+  {
+    title: 'Run jobs',
+    commands: [
+      {
+        name: 'enqueue',
+        program: 'producer/cli/enqueue.ts',
+        summary: 'run a model over every frame of a video',
+      },
+      { name: 'fetch', program: 'producer/cli/fetch.ts', summary: 'download the result of a finished job' },
+      { name: 'cap', program: 'producer/cli/cap.ts', summary: 'change the spending cap of a job' },
+    ],
+  },
+  {
+    title: 'Operate the fleet',
+    commands: [
+      { name: 'start', program: 'infra/local/main.ts', summary: 'keep a fleet up on this machine' },
+      {
+        name: 'scale',
+        program: 'scaler/cli/scale.ts',
+        summary: 'override the number of instances for a while',
+      },
+      { name: 'explain', program: 'scaler/cli/explain.ts', summary: 'explain the size of the fleet' },
+    ],
+  },
+  {
+    title: 'Troubleshoot',
+    commands: [
+      {
+        name: 'doctor',
+        program: 'infra/doctor/main.ts',
+        summary: 'check that the fleet is ready to run a job',
+      },
+      {
+        name: 'poison',
+        program: 'producer/cli/poison.ts',
+        summary: 'list, redrive or drop failed frames and messages',
+      },
+    ],
+  },
+  {
+    title: 'Work with partners',
+    commands: [
+      {
+        name: 'share',
+        program: 'producer/cli/share.ts',
+        summary: 'give a partner an address to upload videos to',
+      },
+    ],
+  },
+];
+const HELP = new Set(['help', '--help', '-h']);
+
+const [first, second] = process.argv.slice(2);
+const asksForHelp = first !== undefined && HELP.has(first);
+const named = findCommand(asksForHelp ? second : first);
+if (named === undefined) {
+  process.exitCode = await runCommand([], () => Promise.resolve(withoutCommand()));
+} else {
+  process.argv.splice(2, Infinity, ...(asksForHelp ? ['--help'] : process.argv.slice(3)));
+  await import(new URL(`../../${named.program}`, import.meta.url).href);
+}
+
+function findCommand(name: string | undefined): ProjectCommand | undefined {
+  return GROUPS.flatMap(({ commands }) => commands).find((command) => command.name === name);
+}
+
+function withoutCommand(): number {
+  const hint = 'List all commands with: framefleet --help';
+  if (first === undefined) throw new PermanentError('USAGE', 'No command given.', { hint });
+  if (first === '--version') print(version());
+  else if (asksForHelp && second === undefined) print(helpText());
+  else {
+    const name = asksForHelp ? second : first;
+    throw new PermanentError('USAGE', `Unknown command '${name}'.`, { hint });
+  }
+  return EXIT.ok;
+}
+
+function helpText(): string {
+  const list = GROUPS.flatMap(({ title, commands }) => [
+    '',
+    `${title}:`,
+    ...commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`),
+  ]);
+  return [
+    'Usage: framefleet COMMAND [arguments] [options]',
+    '',
+    'Runs a deep-learning model over every frame of a video, on GPUs that cost nothing while idle.',
+    ...list,
+    '',
+    'Options:',
+    '  -h, --help  print this help; framefleet COMMAND --help prints the help of a command',
+    '  --version   print the version',
+    '',
+    'Examples:',
+    '  framefleet enqueue holiday.mp4',
+    '  framefleet enqueue holiday.mp4 --style great-wave --out painted.mp4',
+    '  framefleet enqueue -- -odd-name.mp4   a name that starts with a dash',
+  ].join('\n');
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
