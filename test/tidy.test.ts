@@ -158,6 +158,51 @@ describe('files', () => {
   });
 });
 
+describe('names', () => {
+  const EXPORT = /^export (?:abstract )?(?:async )?(?:function\*?|const|class|interface|type) (?<name>\w+)/gm;
+
+  test('an exported name has one meaning: no two files export the same one', () => {
+    const exporters = Map.groupBy(
+      sources.flatMap(({ name, text }) =>
+        [...text.matchAll(EXPORT)].map((match) => ({ file: name, exported: match.groups?.['name'] ?? '' })),
+      ),
+      ({ exported }) => exported,
+    );
+    expect(exporters.size).toBeGreaterThan(500);
+    const shared = [...exporters].filter(([, files]) => files.length > 1);
+    expect(shared.map(([name, files]) => `${name}: ${files.map(({ file }) => file).join(', ')}`)).toEqual([]);
+  });
+
+  test('a file that a comment or a message cites exists', () => {
+    // A path, or a name beside the file that cites it or in the folder of its room.
+    const CITED = /[`\s('"](?<cited>(?:[\w.-]+\/)*[\w.-]+\.(?:ts|mjs|md|tf|yml))(?=[`\s)'",.:;]|$)/gm;
+    const comments = /\/\*\*?[^]*?\*\/|\/\/.*$/gm;
+    const missing = sources.flatMap(({ name, text }) =>
+      [...(text.match(comments) ?? []).join('\n').matchAll(CITED)]
+        .map((match) => match.groups?.['cited'] ?? '')
+        .filter(
+          (cited) =>
+            ![cited, path.join(path.dirname(name), cited), path.join(roomOf(name) ?? '', cited)].some(
+              existsSync,
+            ),
+        )
+        .map((cited) => `${name} -> ${cited}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test('a log message that an alert of Terraform waits for is written somewhere', () => {
+    const waitedFor = [
+      ...readFileSync('infra/terraform/monitoring.tf', 'utf8').matchAll(/line\.msg\) == '([^']+)'/g),
+    ];
+    expect(waitedFor.length).toBeGreaterThan(1);
+    const missing = waitedFor
+      .map(([, message = '']) => message)
+      .filter((message) => !sources.some(({ text }) => text.includes(`'${message}'`)));
+    expect(missing).toEqual([]);
+  });
+});
+
 describe('documents', () => {
   const metricsIn = (text: string): string[] =>
     [...new Set(text.match(/framefleet_[a-z_]+/g) ?? [])].toSorted();

@@ -4,7 +4,7 @@
  * Durations and frame counts cannot show this: the picture may be shorter than the sound, a capture may drop frames, and an
  * edit list may hide some. So the container's own lengths are followed from element to element, reading a few bytes of each.
  * A container that declares no lengths (MPEG-TS, a live recording) counts as complete, and so does one that lacks only its
- * index or tags. Damage in the middle is found by decoding (`decode-frames.ts`).
+ * index or tags. Damage in the middle is found by decoding (`producer/media/decode-frames.ts`).
  *
  * Sources: ISO/IEC 14496-12, 4.2; RFC 8794 and RFC 9559; Microsoft's "AVI RIFF File Reference"; Adobe's "Video File Format
  * Specification" 10.1, annex E; Microsoft's "ASF Specification", 3 and 5; RFC 3533, 6; SMPTE ST 377-1, 7.1.

@@ -123,7 +123,7 @@ const NOT_MOV_AUDIO = new Set(['opus', 'flac', 'truehd', 'vorbis', 'mp4als']);
 /**
  * A source of the MP4 family stays in it: .mp4 if that holds all of its sound, else .mov (PCM from cameras, AMR from phones),
  * else .mkv. Any other source becomes .mkv, which holds nearly everything. Tracks that it cannot hold are converted without
- * loss (`copy-plan.ts`).
+ * loss (`producer/media/copy-plan.ts`).
  */
 function resultContainer({ format }: FfprobeOutput, tracks: readonly SourceTrack[]): ResultContainer {
   if (format?.format_name.split(',').includes('mov') !== true) return 'mkv';

@@ -1,6 +1,6 @@
 /**
  * Parses the environment completely: one error lists every invalid variable, with the expected and the found value. The
- * environment is passed in: only a room's `config.ts` reads `process.env`.
+ * environment is passed in: only the configuration of a room reads `process.env`.
  */
 import { z } from 'zod';
 

@@ -1,4 +1,4 @@
-/** The environment variables that several services share, for the rooms' `config.ts`. */
+/** The environment variables that several services share, read by the configuration of each room. */
 import { z } from 'zod';
 
 import { listSetting, wholeNumber } from './environment.ts';
