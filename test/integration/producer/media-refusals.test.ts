@@ -138,7 +138,7 @@ describe('probeVideo rejects the file with its name, the reason and a hint:', ()
     expect(() => checkLimits({ ...video, durationSeconds: undefined }, limits)).not.toThrow();
     expect(() => checkLimits({ ...video, durationSeconds: 1, height: 1081 }, limits)).toThrow(/1920 x 1081/);
     const many = { ...video, durationSeconds: 60, frameCountExpected: 1526 };
-    expect(() => checkLimits(many, limits)).toThrow(/has 1526 frames; at most 1525/);
+    expect(() => checkLimits(many, limits)).toThrow(/has 1526 frames; the limit is 1525/);
   });
 });
 
