@@ -9,7 +9,7 @@ import { ERROR_EXITS } from '../shared/runtime/errors.ts';
 const ROOMS = ['producer', 'worker', 'scaler', 'infra/local', 'infra/doctor'];
 const LINES_MAX = 300;
 
-/** The one file or folder that may import a package. A dependency is a guest. */
+/** The one file or folder that may import a package. */
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
   '@azure/arm-compute': ['scaler/fleet/', 'infra/doctor/azure/arm.ts'],
   '@azure/arm-resources': ['infra/doctor/azure/arm.ts'],
@@ -54,7 +54,7 @@ const sources: SourceFile[] = globSync('{producer,worker,scaler,shared,infra}/**
   return { name, text, imports: [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? '') };
 });
 
-/** What prepares an emulator in a container is the local fleet's, in another place. */
+/** `infra/docker` counts as `infra/local`: both prepare an emulator. */
 const roomOf = (file: string): string | undefined =>
   ROOMS.find((room) => file.replace('infra/docker/', 'infra/local/').startsWith(`${room}/`));
 const targetOf = (file: string, imported: string): string => path.join(path.dirname(file), imported);
@@ -145,11 +145,11 @@ describe('files', () => {
     expect(impure.map(({ name }) => name)).toEqual([]);
   });
 
-  test('every file says at its top what it is', () => {
+  test('every file starts with a header comment', () => {
     expect(sources.filter(({ text }) => !text.startsWith('/**')).map(({ name }) => name)).toEqual([]);
   });
 
-  test('no file is too long to read, and none is named for nothing', () => {
+  test('no file is too long, and none has a catch-all name', () => {
     const long = sources.filter(({ text }) => text.split('\n').length > LINES_MAX);
     expect(long.map(({ name }) => name)).toEqual([]);
     expect(
@@ -248,7 +248,7 @@ describe('documents', () => {
     expect(Object.fromEntries(documented)).toEqual(ERROR_EXITS);
   });
 
-  test('the two commands of the README are scripts, and its files exist', () => {
+  test('every npm command in the README is a script', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       scripts: Record<string, string>;
     };

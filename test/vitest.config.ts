@@ -1,7 +1,7 @@
 /**
  * `unit` runs in seconds and touches nothing outside its process; `system` starts real servers, ffmpeg and worker processes;
- * `faults` is what of it hurts them. Its suites have a long form: `npm run test:faults`. `terraform` runs the real one against
- * stub providers, where they are: `npm run test:terraform`.
+ * `faults` kills and disturbs real processes; its long form is `npm run test:faults`. `terraform` runs the real Terraform with stub
+ * providers, if they are installed: `npm run test:terraform`.
  */
 import path from 'node:path';
 

@@ -23,7 +23,7 @@ variable "lease_seconds" {
 }
 
 variable "producer_size" {
-  description = "vCPUs and GiB of memory of the producer, which runs ffmpeg. Its disk holds the source and the result of each running job: 2 GiB with 0.5 vCPU, 4 GiB with 1 vCPU, 8 GiB with more. A source can use a third of the disk."
+  description = "vCPUs and GiB of memory of the producer, which runs ffmpeg. Its disk holds the source and the result of each running job: 2 GiB with 0.5 vCPU, 4 GiB with 1 vCPU, 8 GiB with more. A source can use two fifths of the disk."
   type = object({
     cpu    = number
     memory = number

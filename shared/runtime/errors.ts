@@ -5,7 +5,7 @@
  * The message says what failed and why; the hint says what to do next.
  */
 
-/** Exit statuses, as in sysexits(3) where it defines one. The root README lists them; a test compares the two. */
+/** Exit statuses, as in sysexits(3) where it defines one. `docs/errors.md` lists them; a test compares the two. */
 export const EXIT = {
   ok: 0,
   failed: 1,

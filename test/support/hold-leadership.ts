@@ -1,6 +1,6 @@
 /**
- * A program that acts for as long as it leads, twenty times a second: to be stopped, woken and killed. It says each act with the
- * time, and asks Redis right before it, as the scaler does before a removal.
+ * A program that acts twenty times a second while it leads. Before each action it asks Redis, as the scaler does before a removal, and
+ * prints the time. Tests pause, resume and kill it.
  */
 import { Leadership } from '../../scaler/leader.ts';
 import { connectRedis } from '../../shared/redis/redis.ts';

@@ -1,4 +1,4 @@
-/** A lease on the next message of a queue, with a note of what happened to it. */
+/** A lease on the next message of a queue, and counts of its renewals and losses. */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { Lease, type LeaseTiming } from '../../worker/delivery/lease.ts';

@@ -1,4 +1,4 @@
-/** A producer of its own that takes a step and never ends it: to be killed. `node hold-step.ts <redis url>`. */
+/** A producer that runs a step that never finishes, until it is killed. `node hold-step.ts <redis url>`. */
 import { Steps } from '../../producer/jobs/steps.ts';
 import { connectRedis } from '../../shared/redis/redis.ts';
 import { silentLog as log } from './silent-log.ts';
@@ -6,7 +6,7 @@ import { silentLog as log } from './silent-log.ts';
 const [url = ''] = process.argv.slice(2);
 const redis = await connectRedis(url, log);
 const steps = new Steps(redis, log);
-const forEver = new AbortController();
+const neverAborted = new AbortController();
 steps.process(
   'split',
   {
@@ -16,5 +16,5 @@ steps.process(
     },
     failed: () => Promise.resolve(),
   },
-  { concurrency: 1, signal: forEver.signal },
+  { concurrency: 1, signal: neverAborted.signal },
 );

@@ -1,6 +1,6 @@
 /**
- * A process that becomes the one worker of an id, tells its parent, and stays: to be killed. `node hold-worker-id.ts <worker id>`.
- * As `node hold-worker-id.ts <worker id> leave` it has nothing more to do, and ends by itself.
+ * Claims a worker id, tells its parent, and holds the id until it is killed: `node hold-worker-id.ts <worker id>`. With `leave` as
+ * second argument it exits.
  */
 import { describeError } from '../../shared/runtime/errors.ts';
 import { holdWorkerId } from '../../worker/host/one-per-gpu.ts';

@@ -1,8 +1,8 @@
-/** A program that is killed right behind one of its calls: the call has its effect, and nothing after it happens. */
+/** Simulates a program that is killed right after one of its calls: the call takes effect, and nothing after it happens. */
 
 class KilledError extends Error {}
 
-/** Counts calls of the methods named, over everything it watches; behind call number `killAt` it throws for ever. */
+/** Counts calls of the methods named, over everything it watches; after call number `killAt`, every call throws. */
 export class KilledAfter {
   readonly #killAt: number;
   #calls = 0;

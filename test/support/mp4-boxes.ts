@@ -1,4 +1,4 @@
-/** An .mp4 whose sample table lies. The source is an ordinary one of ffmpeg's, with its index at the end. */
+/** An .mp4 with a wrong sample table, made from an ordinary one by ffmpeg with its index at the end. */
 const CONTAINERS = new Set(['moov', 'trak', 'mdia', 'minf', 'stbl', 'edts']);
 
 interface SampleTable {

@@ -55,7 +55,7 @@ export function toType(type: ElementType): OnnxAttribute {
 
 type Values = Float32Array | Uint8Array | BigInt64Array;
 
-/** A tensor of the graph's own. Little-endian, as the machines that run the tests are. */
+/** A constant tensor. Little-endian, like the machines that run the tests. */
 export function onnxConstant(name: string, dims: readonly number[], values: Values): OnnxPart {
   const raw = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
   return bytes(
@@ -67,7 +67,7 @@ export function onnxConstant(name: string, dims: readonly number[], values: Valu
   );
 }
 
-/** Whole numbers: one, of no dimension, or a row. */
+/** Integers: a scalar or a vector. */
 export function onnxIntegers(name: string, values: number | readonly number[]): OnnxPart {
   return typeof values === 'number'
     ? onnxConstant(name, [], BigInt64Array.of(BigInt(values)))

@@ -1,6 +1,6 @@
 /**
- * A process that reads as many timestamps as a film of days has, as the split does, and stores them as the stitch finds them. It
- * prints what came back and how much memory that took. Usage: read-timestamps.ts FRAME_COUNT
+ * A process that reads the timestamps of a video that lasts days, as split does, and stores them for stitch. It prints what came back
+ * and how much memory that took. Usage: read-timestamps.ts FRAME_COUNT
  */
 import { setImmediate as turn } from 'node:timers/promises';
 

@@ -1,6 +1,6 @@
 /**
- * A process that runs a model on the CPU over one frame: `node run-model.ts <model> <r> <g> <b>`. The frame is plain, and has been
- * a JPEG, as the fleet's frames have. Says `running`, and then how it went; to be killed where it does not.
+ * A process that runs a model on the CPU over one frame: `node run-model.ts <model> <r> <g> <b>`. The frame has one colour
+ * and went through JPEG, as the fleet's frames do. Sends `running`, then the outcome. If it hangs, the test kills it.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
@@ -40,7 +40,7 @@ async function run(): Promise<FromRunModel> {
   }
 }
 
-/** Resolves when it has been heard: a run blocks this thread, and what waits to be sent. */
+/** Resolves when the message has been sent, because a run blocks this thread. */
 function say(message: FromRunModel): Promise<void> {
   return new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
 }

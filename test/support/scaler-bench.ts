@@ -1,6 +1,6 @@
 /**
- * A scaler's loop on a real Azurite and a real Redis, with a fleet of names; and workers of it that say what a test makes them say.
- * A pass is a tick: nothing happens in between.
+ * The scaler's loop on a real Azurite and a real Redis, with an in-memory fleet and heartbeats that the test writes. A pass is a tick:
+ * nothing happens in between.
  */
 import { Leadership } from '../../scaler/leader.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
@@ -40,11 +40,11 @@ export interface ScalerBench extends AsyncDisposable {
   readonly spending: Spending;
   readonly batches: WorkQueue;
   readonly fleet: MemoryFleet;
-  /** Everything is as it was in the beginning. */
+  /** Resets storage, Redis and the fleet. */
   clear(): Promise<void>;
   /** Another scaler on the same servers and the same fleet. */
   scaler(changes?: Partial<TickParts>): { readonly loop: ScalerLoop; readonly parts: TickParts };
-  /** A worker's word, with the etag of the request that stands where it has drained. */
+  /** Writes a worker's heartbeat; if it has drained, with the etag of the current drain request. */
   says(vmId: string, fields?: Partial<Heartbeat>): Promise<void>;
   consents(vmId: string): Promise<void>;
 }

@@ -7,7 +7,7 @@ import { buildRequest, MODEL_SHA256 } from './build-job.ts';
 
 export const STYLES = ['starry-night', 'great-wave'];
 
-/** A model's manifest; nobody here loads the graph. */
+/** A model's manifest; no test loads the graph. */
 export async function publishModel(blobs: BlobStore, name: string, version: string): Promise<void> {
   const picture = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
   const manifest = {
@@ -22,7 +22,7 @@ export async function publishModel(blobs: BlobStore, name: string, version: stri
   await blobs.put('models', modelBlob({ name, version }, 'model.json'), JSON.stringify(manifest));
 }
 
-/** Stores a source and, last, its trigger. `changes` may make the trigger lie. */
+/** Stores a source and, last, its trigger. `changes` can make the trigger wrong. */
 export async function uploadJob(
   blobs: BlobStore,
   jobId: string,

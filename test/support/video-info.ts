@@ -1,4 +1,4 @@
-/** An ordinary video: H.264 of 64 x 48 at 25 frames a second in an .mp4, no sound. Give what shall differ. */
+/** An ordinary video: H.264 of 64 x 48 at 25 frames a second in an .mp4, no sound. Pass the fields that differ. */
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 
 export function videoInfo(differences: Partial<VideoInfo> = {}): VideoInfo {

@@ -144,7 +144,7 @@ test('enqueue reports configured storage that does not answer, and starts no fle
     'DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:9/a';
   const options = { localFolder: at('fleet'), environment: { FRAMEFLEET_MEDIA_STORAGE: nowhere } };
   const checked = await enqueue([at('clip.mp4')], options).end;
-  expect(checked.stderr).toContain('network: 127.0.0.1:9 cannot be reached: nobody listens there');
+  expect(checked.stderr).toContain('network: cannot reach 127.0.0.1:9: connection refused');
   expect(checked.status).toBe(69);
   const unchecked = await enqueue([at('clip.mp4'), '--no-doctor'], options).end;
   expect(unchecked.stderr).toMatch(/Cannot reach the media storage.*\n.*FRAMEFLEET_MEDIA_STORAGE/);
