@@ -103,7 +103,7 @@ test('framefleet prepares the machine first, as the npm scripts do', async () =>
 
 test('a signal to framefleet reaches the command, which stops in order', async () => {
   const fleet = framefleet(['start'], { localFolder: at('fleet'), currentFolder: folder });
-  await fleet.said('The local fleet is up');
+  await fleet.said('The local fleet is running');
   fleet.child.kill('SIGTERM');
   expect(await fleet.end).toMatchObject({ status: 0, signal: null });
   expect(await processesOf(at('fleet'))).toEqual([]);
