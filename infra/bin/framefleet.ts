@@ -75,7 +75,7 @@ const [first, second] = process.argv.slice(2);
 const asksForHelp = first !== undefined && HELP.has(first);
 const named = findCommand(asksForHelp ? second : first);
 if (named === undefined) {
-  process.exitCode = await runCommand([], () => Promise.resolve(withoutCommand()));
+  await runCommand([], () => Promise.resolve(withoutCommand()));
 } else {
   process.argv.splice(2, Infinity, ...(asksForHelp ? ['--help'] : process.argv.slice(3)));
   await import(new URL(`../../${named.program}`, import.meta.url).href);

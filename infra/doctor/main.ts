@@ -20,9 +20,7 @@ import { type DoctorOptions, parseOptions } from './options.ts';
 import { storageChecks } from './storage/check-storage.ts';
 
 const argv = process.argv.slice(2);
-process.exitCode = await runCommand(argv, main);
-// Connections and timers that a library leaves open must not keep the process running.
-process.exit();
+await runCommand(argv, main);
 
 async function main(): Promise<number> {
   const options = parseOptions(argv);

@@ -16,9 +16,7 @@ import { jobUnknown } from './job-argument.ts';
 import { openReachable, storageAccounts } from './storage-accounts.ts';
 
 const argv = process.argv.slice(2);
-process.exitCode = await runCommand(argv, main);
-// Open connections and timers of libraries would delay the exit.
-process.exit();
+await runCommand(argv, main);
 
 async function main(): Promise<number> {
   const options = parseCapOptions(argv);

@@ -5,7 +5,6 @@
  */
 import path from 'node:path';
 
-import { storageAccount } from '../../shared/azure/credentials.ts';
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
 import type { JobStatus } from '../../shared/contract/job.ts';
 import { type VideoInfo, checkLimits, probeVideo } from '../../shared/media/probe.ts';
@@ -24,7 +23,7 @@ import { submit } from './enqueue/submit.ts';
 import { type OutputPlan, planOutput } from './output-path.ts';
 import { resultLabel } from './result-label.ts';
 import { type StoredResult, resultInStorage, saveOutput } from './save-output.ts';
-import { openReachable } from './storage-accounts.ts';
+import { openMediaStorage } from './storage-accounts.ts';
 
 interface EnqueueOutcome {
   readonly jobId: string;
@@ -38,9 +37,7 @@ interface EnqueueOutcome {
 
 const argv = process.argv.slice(2);
 const { signal: interruption, interrupt } = onInterrupt();
-process.exitCode = await runCommand(argv, main, interruption);
-// Open connections and timers of libraries would delay the exit.
-process.exit();
+await runCommand(argv, main, interruption);
 
 async function main(): Promise<number> {
   const options = parseEnqueueOptions(argv);
@@ -105,7 +102,7 @@ interface JobRun {
 
 async function runJob(run: JobRun): Promise<Omit<EnqueueOutcome, 'wallSeconds'>> {
   const { options, config, fleet, video, sourcePath, output, progress, signal } = run;
-  const blobs = await openReachable({ media: storageAccount(fleet.mediaStorage), system: null }, signal);
+  const blobs = await openMediaStorage(fleet.mediaStorage, signal);
   const sourceName = path.basename(sourcePath);
   progress.say(`Uploading ${sourceName} (${(video.fileSizeBytes / 1e6).toFixed(1)} MB)…`);
   const jobId = await submit({

@@ -15,9 +15,7 @@ import { saveOutput } from './save-output.ts';
 
 const argv = process.argv.slice(2);
 const { signal: interruption, interrupt } = onInterrupt();
-process.exitCode = await runCommand(argv, main, interruption);
-// Open connections and timers of libraries would delay the exit.
-process.exit();
+await runCommand(argv, main, interruption);
 
 async function main(): Promise<number> {
   const options = parseFetchOptions(argv);

@@ -22,9 +22,7 @@ const ENTRIES_AT_ONCE = 16;
 const argv = process.argv.slice(2);
 /** The first Ctrl-C releases the leases. After a second one, they expire. */
 const { signal: interruption, interrupt } = onInterrupt();
-process.exitCode = await runCommand(argv, main, interruption);
-// Open connections and timers of libraries would delay the exit.
-process.exit();
+await runCommand(argv, main, interruption);
 
 async function main(): Promise<number> {
   const options = parsePoisonOptions(argv);

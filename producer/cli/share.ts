@@ -28,9 +28,7 @@ interface ShareStorage {
 }
 
 const argv = process.argv.slice(2);
-process.exitCode = await runCommand(argv, main);
-// Open connections and timers of libraries would delay the exit.
-process.exit();
+await runCommand(argv, main);
 
 async function main(): Promise<number> {
   const options = parseShareOptions(argv);

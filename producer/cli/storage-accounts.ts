@@ -32,6 +32,11 @@ export async function openReachable(
   return openBlobStore(accounts, PATIENT);
 }
 
+/** Opens the media account alone, by its name, blob host or connection string. Throws CONFIG_INVALID or STORAGE_UNAVAILABLE. */
+export function openMediaStorage(setting: string, signal: AbortSignal): Promise<BlobStore> {
+  return openReachable({ media: storageAccount(setting), system: null }, signal);
+}
+
 async function localStorage(folder: string): Promise<{ readonly media: string; readonly system: string }> {
   const environment = await findReadyStack(folder);
   const media = environment?.['FRAMEFLEET_MEDIA_STORAGE'];

@@ -10,7 +10,7 @@ import { parseExplainOptions } from './explain-options.ts';
 const explanation = z.looseObject({ words: z.array(z.string()) });
 
 const argv = process.argv.slice(2);
-process.exitCode = await runCommand(argv, async () => {
+await runCommand(argv, async () => {
   const options = parseExplainOptions(argv);
   if (options === null) return EXIT.ok;
   const query = new URLSearchParams(options.whatIf).toString();

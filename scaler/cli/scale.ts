@@ -23,7 +23,7 @@ const overrideAnswer = z.union([z.object({ override }), z.object({ ended: overri
 type OverrideJson = z.infer<typeof override>;
 
 const argv = process.argv.slice(2);
-process.exitCode = await runCommand(argv, async () => {
+await runCommand(argv, async () => {
   const config = scalerCommandConfig();
   const options = parseScaleOptions(argv, config.author);
   if (options === null) return EXIT.ok;

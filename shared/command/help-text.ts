@@ -1,4 +1,7 @@
 /** The end of a command's help: examples, notes and exit statuses, in one form for all commands. PURE. */
+import { Help } from 'commander';
+
+const COLUMNS = 80;
 
 /** Exit statuses that mean the same in every command. */
 const MEANINGS = {
@@ -32,21 +35,8 @@ export function helpText({ examples, notes, exits }: HelpText): string {
     'Examples:',
     ...examples.map((example) => `  ${example}`),
     '',
-    ...notes.flatMap((note) => [...wrap(note), '']),
+    ...notes.flatMap((note) => [new Help().boxWrap(note, COLUMNS), '']),
     'Exit status:',
     ...statuses,
   ].join('\n');
-}
-
-const COLUMNS = 80;
-
-function wrap(note: string): string[] {
-  const lines = [''];
-  for (const word of note.split(' ')) {
-    const line = lines.at(-1) ?? '';
-    if (line === '') lines[lines.length - 1] = word;
-    else if (line.length + 1 + word.length <= COLUMNS) lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }

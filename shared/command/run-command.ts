@@ -29,20 +29,23 @@ export function onInterrupt(): CommandInterrupt {
   return { signal: interrupting.signal, interrupt };
 }
 
-/** Resolves with the exit status. `run` prints the answer and returns its own status; what it throws is printed here. */
+/**
+ * Runs a command and ends the process: open connections and timers of libraries would delay its exit. `run` prints the answer and
+ * returns the exit status; what it throws is printed here.
+ */
 export async function runCommand(
   argv: readonly string[],
   run: () => Promise<number>,
   signal?: AbortSignal,
-): Promise<number> {
+): Promise<never> {
   tolerateLostOutput();
   const status = await statusOf(argv, run, signal);
   try {
     await finishOutput();
-    return status;
+    process.exit(status);
   } catch (error) {
     complain(error);
-    return exitStatusOf(error);
+    process.exit(exitStatusOf(error));
   }
 }
 

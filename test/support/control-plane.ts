@@ -5,7 +5,7 @@ import { producerMetrics } from '../../producer/metrics.ts';
 import { Ledger } from '../../shared/redis/ledger.ts';
 import { Spending } from '../../shared/redis/spending.ts';
 import { MovableClock } from './movable-clock.ts';
-import type { TestRedis } from './servers.ts';
+import { type TestRedis, startTestRedis, startTestStorage } from './servers.ts';
 import { silentLog } from './silent-log.ts';
 import { connect } from './test-redis.ts';
 
@@ -29,6 +29,22 @@ export async function startControlPlane(server: TestRedis) {
   };
 }
 export type ControlPlane = Awaited<ReturnType<typeof startControlPlane>>;
+
+/** A control plane with storage, on servers that are started for it. */
+export async function startControlServers() {
+  const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
+  const control = await startControlPlane(server);
+  return {
+    storage,
+    server,
+    control,
+    [Symbol.asyncDispose]: async () => {
+      await control[Symbol.asyncDispose]();
+      await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+    },
+  };
+}
+export type ControlServers = Awaited<ReturnType<typeof startControlServers>>;
 
 /** Runs passes until one returns a time to rest. */
 export async function passUntilRest(pass: () => Promise<number>): Promise<void> {

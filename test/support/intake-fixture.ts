@@ -4,15 +4,14 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, jobStatus } from '../../shared/contract/job.ts';
-import { passUntilRest, startControlPlane } from './control-plane.ts';
+import { passUntilRest, startControlServers } from './control-plane.ts';
 import type { KilledAfter } from './killed-after.ts';
-import { startTestRedis, startTestStorage } from './servers.ts';
 import { openTestQueue } from './test-queue.ts';
 import { publishModel } from './upload-job.ts';
 
 export async function startIntakeFixture() {
-  const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
-  const control = await startControlPlane(server);
+  const servers = await startControlServers();
+  const { storage, server, control } = servers;
   const { queue: events } = await openTestQueue(storage, 'media-events');
   const { blobs } = storage;
   for (const version of ['1', '2', '10']) await publishModel(blobs, 'painter', version);
@@ -50,10 +49,7 @@ export async function startIntakeFixture() {
       const bytes = await blobs.get('results', statusBlob(jobId));
       return bytes && jobStatus.parse(JSON.parse(String(bytes)));
     },
-    [Symbol.asyncDispose]: async () => {
-      await control[Symbol.asyncDispose]();
-      await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
-    },
+    [Symbol.asyncDispose]: () => servers[Symbol.asyncDispose](),
   };
 }
 export type IntakeFixture = Awaited<ReturnType<typeof startIntakeFixture>>;

@@ -3,7 +3,6 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
-import { storageAccount } from '../../../shared/azure/credentials.ts';
 import { findReadyStack } from '../../../shared/command/local-stack.ts';
 import { triggerBlob } from '../../../shared/contract/blob-names.ts';
 import { jobRequest } from '../../../shared/contract/job.ts';
@@ -16,7 +15,7 @@ import { type KeptResult, findKept } from '../kept-folder.ts';
 import { startOwnFleet } from '../own-fleet.ts';
 import { resultLabel } from '../result-label.ts';
 import { type StoredResult, resultInFile, resultInStorage } from '../save-output.ts';
-import { noFleet, openReachable } from '../storage-accounts.ts';
+import { noFleet, openMediaStorage } from '../storage-accounts.ts';
 
 export interface FoundResult extends AsyncDisposable {
   readonly stored: StoredResult;
@@ -36,7 +35,7 @@ export async function findResult(
   if (kept?.kind === 'file') return keptInFile(kept, jobId);
   if (kept?.kind === 'storage') return keptInStorage(kept, config, jobId, signal);
   const setting = config.mediaStorage ?? (await localStorage(config.localFolder, signal));
-  return { ...(await resultOf(await openMedia(setting, signal), jobId)), ...NOTHING_TO_REMOVE };
+  return { ...(await resultOf(await openMediaStorage(setting, signal), jobId)), ...NOTHING_TO_REMOVE };
 }
 
 const NOTHING_TO_REMOVE = {
@@ -70,7 +69,7 @@ async function keptInStorage(
   };
   try {
     return {
-      ...(await resultOf(await openMedia(fleet.mediaStorage, signal), jobId)),
+      ...(await resultOf(await openMediaStorage(fleet.mediaStorage, signal), jobId)),
       release: () => Promise.resolve(void (isReleased = true)),
       [Symbol.asyncDispose]: stop,
     };
@@ -78,10 +77,6 @@ async function keptInStorage(
     await stop();
     throw error;
   }
-}
-
-function openMedia(setting: string, signal: AbortSignal): Promise<BlobStore> {
-  return openReachable({ media: storageAccount(setting), system: null }, signal);
 }
 
 async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResult, 'stored' | 'name'>> {

@@ -4,27 +4,23 @@ import { Collector } from '../../../producer/jobs/collect.ts';
 import { encodeMessage } from '../../../shared/contract/messages.ts';
 import { buildDefinition, buildResult, openSplitJob } from '../../support/build-job.ts';
 import {
-  type ControlPlane,
+  type ControlServers,
   countOfMetric,
   passUntilRest,
-  startControlPlane,
+  startControlServers,
 } from '../../support/control-plane.ts';
-import { type TestRedis, type TestStorage, startTestRedis, startTestStorage } from '../../support/servers.ts';
 import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
 
-let storage: TestStorage;
-let server: TestRedis;
-let control: ControlPlane;
+let servers: ControlServers;
+let storage: ControlServers['storage'];
+let control: ControlServers['control'];
 let results: TestQueue;
 
 beforeAll(async () => {
-  [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
-  control = await startControlPlane(server);
+  servers = await startControlServers();
+  ({ storage, control } = servers);
 });
-afterAll(async () => {
-  await control[Symbol.asyncDispose]();
-  await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
-});
+afterAll(() => servers[Symbol.asyncDispose]());
 beforeEach(async () => {
   await control.redis.flushall();
   results = await openTestQueue(storage, 'batch-results');

@@ -6,23 +6,19 @@ import { readReport } from '../../../producer/jobs/report.ts';
 import { StatusPublisher } from '../../../producer/jobs/status.ts';
 import { encodeMessage } from '../../../shared/contract/messages.ts';
 import { buildResult, openSplitJob } from '../../support/build-job.ts';
-import { type ControlPlane, passUntilRest, startControlPlane } from '../../support/control-plane.ts';
-import { type TestRedis, type TestStorage, startTestRedis, startTestStorage } from '../../support/servers.ts';
+import { type ControlServers, passUntilRest, startControlServers } from '../../support/control-plane.ts';
 import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
 
-let storage: TestStorage;
-let server: TestRedis;
-let control: ControlPlane;
+let servers: ControlServers;
+let storage: ControlServers['storage'];
+let control: ControlServers['control'];
 let results: TestQueue;
 
 beforeAll(async () => {
-  [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
-  control = await startControlPlane(server);
+  servers = await startControlServers();
+  ({ storage, control } = servers);
 });
-afterAll(async () => {
-  await control[Symbol.asyncDispose]();
-  await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
-});
+afterAll(() => servers[Symbol.asyncDispose]());
 beforeEach(async () => {
   await control.redis.flushall();
   results = await openTestQueue(storage, 'batch-results');

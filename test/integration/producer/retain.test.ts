@@ -4,28 +4,29 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type RetainParts, scheduleFrameRemoval, retainPass } from '../../../producer/jobs/retain.ts';
 import { frameBlob, resultBlob, scoredBlob, timelineBlob } from '../../../shared/contract/blob-names.ts';
 import { buildDefinition } from '../../support/build-job.ts';
-import { type ControlPlane, passUntilRest, startControlPlane } from '../../support/control-plane.ts';
-import { type TestRedis, type TestStorage, startTestRedis, startTestStorage } from '../../support/servers.ts';
+import {
+  type ControlServers,
+  passUntilRest,
+  startControlPlane,
+  startControlServers,
+} from '../../support/control-plane.ts';
 import { putFailedFrame } from '../../support/upload-job.ts';
 
 const KEEP_MS = 10_000;
 const KEEP_FAILED_MS = 70_000;
 
-let storage: TestStorage;
-let server: TestRedis;
-let control: ControlPlane;
+let servers: ControlServers;
+let storage: ControlServers['storage'];
+let control: ControlServers['control'];
 let parts: RetainParts;
 
 beforeAll(async () => {
-  [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
-  control = await startControlPlane(server);
+  servers = await startControlServers();
+  ({ storage, control } = servers);
   const { blobs } = storage;
   parts = { ...control, blobs, keepFramesMs: KEEP_MS, keepFailedFramesMs: KEEP_FAILED_MS };
 });
-afterAll(async () => {
-  await control[Symbol.asyncDispose]();
-  await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
-});
+afterAll(() => servers[Symbol.asyncDispose]());
 beforeEach(async () => {
   await control.redis.flushall();
 });
@@ -83,7 +84,7 @@ test('many frames are removed in slices, and another producer removes the rest',
   control.clock.advance(KEEP_MS);
   expect(await retainPass(parts)).toBe(0);
   expect(await left('job-many')).toBe(1402 - 2 * 512);
-  await using next = await startControlPlane(server);
+  await using next = await startControlPlane(servers.server);
   next.clock.advance(KEEP_MS * 100);
   await passUntilRest(() => retainPass({ ...parts, ...next }));
   expect(await left('job-many')).toBe(0);
