@@ -56,10 +56,11 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
   ).length;
   if (unanswered > 0) {
     const minutes = DRAIN_ANSWER_MS / 60_000;
-    add('drain-unanswered', `${unanswered} instances have not drained within ${minutes} min`);
+    add('drain-unanswered', `${instancesText(unanswered, 'has', 'have')} not drained within ${minutes} min`);
   }
   const tooOld = fleet.alive.filter(({ isTooOld }) => isTooOld).length;
-  if (tooOld > 0) add('workers-too-old', `${tooOld} instances skip messages that need a newer release`);
+  if (tooOld > 0)
+    add('workers-too-old', `${instancesText(tooOld, 'skips', 'skip')} messages that need a newer release`);
   if (demand.jobsCapped > 0) {
     const are =
       demand.jobsCapped === 1 ? 'job has spent its cap and is' : 'jobs have spent their caps and are';
@@ -69,6 +70,10 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
     );
   }
   return blockers;
+}
+
+function instancesText(count: number, singular: string, plural: string): string {
+  return count === 1 ? `1 instance ${singular}` : `${count} instances ${plural}`;
 }
 
 /** The event that comes first if nothing else changes. */

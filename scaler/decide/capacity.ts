@@ -60,6 +60,18 @@ export function bootTimeMs(measuredMs: number | null, { idleMsMax, idleMsUnmeasu
   return Math.min(idleMsMax, Math.max(BOOT_MS_MIN, measuredMs ?? idleMsUnmeasured));
 }
 
+/**
+ * The idle window is as long as a cold start takes, because of the ski-rental problem (Karlin, Manasse, Rudolph and Sleator, "Competitive
+ * Snoopy Caching", 1988). To wait for as long as a restart costs never costs more than twice what the best choice would have cost, and no
+ * rule without a forecast does better.
+ */
+export function idleWindowMs(
+  bootMs: number | null,
+  { idleMsMin, idleMsMax, idleMsUnmeasured }: Pick<Policy, 'idleMsMin' | 'idleMsMax' | 'idleMsUnmeasured'>,
+): number {
+  return Math.min(idleMsMax, Math.max(idleMsMin, bootMs ?? idleMsUnmeasured));
+}
+
 export function assessDemand(observation: Observation, policy: Policy, bootMs: number): Demand {
   const { messagesApprox, backlog, ratesByModel } = observation;
   const capped = (backlog ?? []).filter(isAtItsCap);

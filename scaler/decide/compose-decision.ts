@@ -14,7 +14,6 @@ import type {
 } from './decision.ts';
 import type { DrainCandidate, InstanceState, LifeStage } from './instance-state.ts';
 import type { ScaleInPlan } from './scale-in.ts';
-import { idleWindowMs } from './scale-in.ts';
 import type { ScaleOutPlan } from './scale-out.ts';
 import { type Situation, busyCount, priceOf } from './situation.ts';
 
@@ -151,7 +150,7 @@ function stepsOf(
   }
   if (scaleIn.surplusNow > 0) {
     const { surplusNow: surplus, due } = scaleIn;
-    steps.push({ name: 'shrink', numbers: { surplus, due, windowSeconds: windowSeconds(situation) } });
+    steps.push({ name: 'shrink', numbers: { surplus, due, windowSeconds: secondsOf(situation.windowMs) } });
   }
   for (const { vmIds, why } of drains)
     steps.push({ name: 'drain', numbers: { instances: vmIds.length, why } });
@@ -161,12 +160,12 @@ function stepsOf(
   return steps;
 }
 
-function boundsStep({ floor, ceiling }: CapacityBounds): DecisionStep {
-  return { name: 'bounds', numbers: { floor, ceiling } };
+function secondsOf(ms: number): number {
+  return Math.round(ms / 1000);
 }
 
-function windowSeconds({ observation, policy }: Situation): number {
-  return Math.round(idleWindowMs(observation.bootMs, policy) / 1000);
+function boundsStep({ floor, ceiling }: CapacityBounds): DecisionStep {
+  return { name: 'bounds', numbers: { floor, ceiling } };
 }
 
 function workNumbers({ framesRemaining, engineSeconds, wanted }: Demand): Record<string, number | null> {
@@ -197,7 +196,7 @@ function numbersOf(
     missing: scaleOut.need,
     added: scaleOut.added,
     surplus: scaleIn.surplusNow,
-    idleWindowSeconds: windowSeconds(situation),
+    idleWindowSeconds: secondsOf(situation.windowMs),
     spendingPerHour: fleet.spendingPerHour,
   };
 }

@@ -31,6 +31,7 @@ import {
   countZeroReadings,
   desiredCapacity,
   overrideToApply,
+  idleWindowMs,
 } from './capacity.ts';
 import { composeDecision, fleetUnknownDecision } from './compose-decision.ts';
 import type { ScalingDecision } from './decision.ts';
@@ -78,7 +79,8 @@ export function decide(observation: Observation, policy: Policy, memory: Memory)
     override,
   };
 
-  const known = { observation, policy, memory: updated, bootMs, demand, bounds, fleet };
+  const windowMs = idleWindowMs(observation.bootMs, policy);
+  const known = { observation, policy, memory: updated, bootMs, windowMs, demand, bounds, fleet };
   const situation: Situation = { ...known, desired: desiredCapacity(known) };
   const scaleOut = planScaleOut(situation);
   const scaleIn = planScaleIn(situation, scaleOut.need > 0);

@@ -1,6 +1,6 @@
 /**
- * Which instances drain because there are more than the work needs. PURE. Nothing is removed here: a drained instance finishes its
- * batch first and reports that it has.
+ * Which instances drain because there are more than the work needs. PURE. Nothing is removed here: an instance that is asked to
+ * drain finishes its batch first, and then reports that it has drained.
  *
  * An instance drains once it has been idle for the idle window, or at once if an override sets a lower ceiling. The most expensive
  * instances drain first, then those idle for longest. The on-demand base stays.
@@ -31,18 +31,6 @@ export interface ScaleInPlan {
   readonly surplus: Memory['surplus'];
 }
 
-/**
- * The idle window is as long as a cold start takes, because of the ski-rental problem (Karlin, Manasse, Rudolph and Sleator, "Competitive
- * Snoopy Caching", 1988). To wait for as long as a restart costs never costs more than twice what the best choice would have cost, and no
- * rule without a forecast does better.
- */
-export function idleWindowMs(
-  bootMs: number | null,
-  { idleMsMin, idleMsMax, idleMsUnmeasured }: Pick<Policy, 'idleMsMin' | 'idleMsMax' | 'idleMsUnmeasured'>,
-): number {
-  return Math.min(idleMsMax, Math.max(idleMsMin, bootMs ?? idleMsUnmeasured));
-}
-
 /** Plans only if all readings succeeded and no instance is missing. Idleness counts only if the queue and the ledger agree. */
 export function planScaleIn(situation: Situation, isGrowing: boolean): ScaleInPlan {
   const { observation, memory, demand, bounds, fleet } = situation;
@@ -66,14 +54,13 @@ export function planScaleIn(situation: Situation, isGrowing: boolean): ScaleInPl
 
 /**
  * The end of a wave of work is one scale-in, although its instances fall idle one by one: the scaler waits for the next instance that is
- * about to be due, for at most half a window. While there is work, a surplus below a fifth of the fleet waits for two windows.
+ * about to be due, for half a window, or for one minute if that is longer. While there is work, a surplus below a fifth of the fleet waits for two windows.
  *
  * Where work is thin, each worker pulls a little of it and no instance is idle for a whole window. Then the scaler counts how many
  * instances were not needed at any time within two windows, or two drain targets if these are longer, and drains as many idle ones.
  */
 function planIdleDrains(situation: Situation): ScaleInPlan {
-  const { observation, policy, memory, demand, bounds, fleet, desired } = situation;
-  const windowMs = idleWindowMs(observation.bootMs, policy);
+  const { observation, policy, memory, demand, bounds, fleet, desired, windowMs } = situation;
   const wanted = Math.max(bounds.floor, demand.wanted);
   const surplusNow = Math.max(0, fleet.aliveCount - desired);
   const thinAfterMs = 2 * Math.max(windowMs, policy.drainTargetMs);

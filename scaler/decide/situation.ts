@@ -3,7 +3,7 @@
  *
  * Alive instances count as capacity: those that boot, idle or work, and those that a pool was asked for and has not listed yet. An
  * instance that drains or leaves does not count. A silent instance does not count while others send heartbeats. When all are silent,
- * the cause is storage or the network, and all count as before.
+ * or most for less than a boot time-out, the cause is storage or the network, and all count as before.
  */
 import type { FleetView, Pool } from '../fleet/fleet.ts';
 import type { Observation } from '../observe/observation.ts';
@@ -17,6 +17,8 @@ export interface Situation {
   readonly policy: Policy;
   /** Up to date with the observation. */
   readonly memory: Memory;
+  /** How long an instance is idle before it is drained. */
+  readonly windowMs: number;
   /** What a cold start takes. */
   readonly bootMs: number;
   readonly demand: Demand;

@@ -7,11 +7,10 @@ import { DRAIN_REASONS, sentenceOf } from '../../scaler/decide/decision.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
-import type { Policy } from '../../scaler/policy.ts';
+import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import { WORKER_STATES } from '../../shared/contract/heartbeat.ts';
 import {
   AT_MS,
-  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -88,7 +87,7 @@ const policies: fc.Arbitrary<Policy> = fc
     onDemandBase: fc.nat({ max: 2 }),
     enginesPerInstance: fc.integer({ min: 1, max: 2 }),
   })
-  .map((fields) => ({ ...DEFAULT_POLICY, pricePerHour: MONEY, ...fields }));
+  .map((fields) => ({ ...POLICY_DEFAULTS, pricePerHour: MONEY, ...fields }));
 
 const memories: fc.Arbitrary<Memory> = fc
   .record({
@@ -249,7 +248,7 @@ test('a little more work asks for at most one more instance', SLOWLY, () => {
     fc.property(fc.nat({ max: 20_000 }), fc.option(fc.nat({ max: 900_000 })), (seconds, bootMs) => {
       const desired = (more: number): number => {
         const seen = buildObservation([], { backlog: [buildJob(seconds + more)], bootMs });
-        return decide(seen, { ...DEFAULT_POLICY, capacityMax: 1_000 }, NOTHING_REMEMBERED).decision
+        return decide(seen, { ...POLICY_DEFAULTS, capacityMax: 1_000 }, NOTHING_REMEMBERED).decision
           .capacityDesired;
       };
       expect(desired(30) - desired(0)).toBeLessThanOrEqual(1);

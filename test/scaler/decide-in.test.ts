@@ -4,10 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { decide } from '../../scaler/decide/decide.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
-import type { Policy } from '../../scaler/policy.ts';
+import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,
-  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -15,12 +14,12 @@ import {
   later,
 } from '../support/build-observation.ts';
 
-const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: DEFAULT_POLICY.zeroReadingsMin };
+const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
 const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
 const BUSY: SeenMachine = { says: 'busy' };
 
 function outcome(seen: Observation, policy: Partial<Policy> = {}, memory = ZERO_BELIEVED): unknown[] {
-  const { decision } = decide(seen, { ...DEFAULT_POLICY, ...policy }, memory);
+  const { decision } = decide(seen, { ...POLICY_DEFAULTS, ...policy }, memory);
   return [inWords(decision), decision.reason, decision.capacityDesired];
 }
 
@@ -44,9 +43,9 @@ describe('scaling in', () => {
 
   test('a zero counts once it has been read twice', () => {
     const seen = buildObservation([LONG_IDLE]);
-    const first = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
+    const first = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
     expect([inWords(first.decision), first.decision.reason]).toEqual(['hold', 'zero-not-confirmed']);
-    expect(decide(seen, DEFAULT_POLICY, first.memory).decision.reason).toBe('idle-too-long');
+    expect(decide(seen, POLICY_DEFAULTS, first.memory).decision.reason).toBe('idle-too-long');
   });
 
   test('a busy instance stays, whatever the queue and the ledger report, and the others drain', () => {
@@ -71,12 +70,12 @@ describe('scaling in', () => {
   test('instances drain when the work needs fewer, although each of them gets a little of it', () => {
     const briefly: SeenMachine = { says: 'idle', sinceMs: 20_000 };
     const seen = buildObservation([briefly, briefly, BUSY], { backlog: [buildJob(60)] });
-    const first = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
+    const first = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
     expect(inWords(first.decision)).toBe('hold');
     // Each instance falls idle again and again. What counts is that they were not needed all the time.
     const after = { ...seen, now: new Date(seen.now.getTime() + 600_000), atMs: AT_MS + 600_000 };
     const heard = buildObservation([], { workers: later(seen, 600_000).workers }).workers;
-    expect(inWords(decide({ ...after, workers: heard }, DEFAULT_POLICY, first.memory).decision)).toMatch(
+    expect(inWords(decide({ ...after, workers: heard }, POLICY_DEFAULTS, first.memory).decision)).toMatch(
       /^drain idle/,
     );
   });
@@ -104,7 +103,11 @@ describe('scaling in', () => {
   ];
 
   test.each(UNREAD)('nothing drains and no zero counts when the %s cannot be read', (_, fields, reason) => {
-    const { decision, memory } = decide(buildObservation([LONG_IDLE], fields), DEFAULT_POLICY, ZERO_BELIEVED);
+    const { decision, memory } = decide(
+      buildObservation([LONG_IDLE], fields),
+      POLICY_DEFAULTS,
+      ZERO_BELIEVED,
+    );
     expect([inWords(decision), decision.reason, memory.zeroReadings]).toEqual(['hold', reason, 0]);
   });
 

@@ -5,10 +5,9 @@ import { recordOutcome } from '../../scaler/decide/blocked-pools.ts';
 import { decide } from '../../scaler/decide/decide.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
-import type { Policy } from '../../scaler/policy.ts';
+import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,
-  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -16,13 +15,13 @@ import {
   later,
 } from '../support/build-observation.ts';
 
-const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: DEFAULT_POLICY.zeroReadingsMin };
+const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
 const BUSY: SeenMachine = { says: 'busy' };
 /** An hour of work for one engine: twelve instances finish it in the target time. */
 const AN_HOUR = [buildJob(3600)];
 
 function outcome(seen: Observation, policy: Partial<Policy> = {}, memory = ZERO_BELIEVED): unknown[] {
-  const { decision } = decide(seen, { ...DEFAULT_POLICY, ...policy }, memory);
+  const { decision } = decide(seen, { ...POLICY_DEFAULTS, ...policy }, memory);
   return [inWords(decision), decision.reason, decision.capacityDesired];
 }
 
@@ -97,7 +96,7 @@ describe('scaling out', () => {
   });
 
   test('a job with a cap asks for no more instances than its money buys', () => {
-    const prices = { ...DEFAULT_POLICY, capacityMax: 20, pricePerHour: { local: 1 } };
+    const prices = { ...POLICY_DEFAULTS, capacityMax: 20, pricePerHour: { local: 1 } };
     const wants = (spent: number) =>
       decide(
         buildObservation([], { backlog: [buildJob(36_000, { spent, spendingMax: 1 })] }),
@@ -112,7 +111,7 @@ describe('scaling out', () => {
     const backlog = ['job-a', 'job-b'].map((jobId) => buildJob(3600, { jobId, spent: 5, spendingMax: 5 }));
     const { blockers } = decide(
       buildObservation([], { backlog }),
-      DEFAULT_POLICY,
+      POLICY_DEFAULTS,
       NOTHING_REMEMBERED,
     ).decision;
     expect(blockers).toEqual([
@@ -130,11 +129,11 @@ describe('scaling out', () => {
     const backlog = [buildJob(9.4e15, { batchesRemaining: 9.4e15 })];
     const { numbers, capacityDesired } = decide(
       buildObservation([], { backlog, messagesApprox: 9.4e15 }),
-      DEFAULT_POLICY,
+      POLICY_DEFAULTS,
       NOTHING_REMEMBERED,
     ).decision;
     expect(numbers['wanted']).toBe(10_000);
-    expect(capacityDesired).toBe(DEFAULT_POLICY.capacityMax);
+    expect(capacityDesired).toBe(POLICY_DEFAULTS.capacityMax);
   });
 });
 
@@ -186,7 +185,7 @@ describe('the choice of pools', () => {
     const pools = [{ ...POOLS[0], refusal }, POOLS[1]];
     const { decision, memory } = decide(
       waits({ pools } as Partial<Observation>),
-      { ...DEFAULT_POLICY, ...MONEY },
+      { ...POLICY_DEFAULTS, ...MONEY },
       NOTHING_REMEMBERED,
     );
     expect(inWords(decision)).toBe('out on-demand 6');
@@ -220,7 +219,7 @@ describe('the choice of pools', () => {
     expect(outcome(wants(1800), MONEY)[0]).toBe('out spot 6');
     // The maximum capacity does not prevent asking again for machines that were within it.
     expect(outcome(wants(1500), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
-    const { steps } = decide(wants(1500), { ...DEFAULT_POLICY, ...MONEY }, ZERO_BELIEVED).decision;
+    const { steps } = decide(wants(1500), { ...POLICY_DEFAULTS, ...MONEY }, ZERO_BELIEVED).decision;
     expect(steps.find(({ name }) => name === 'grow')?.numbers).toEqual({ added: 3, pool: 'spot', total: 5 });
     expect(outcome(wants(3000), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
   });
@@ -235,7 +234,7 @@ describe('the choice of pools', () => {
     expect(outcome(waits({ backlog: due(1_199_000) }), MONEY, blocked)[0]).toBe('out spot 6');
     const { decision } = decide(
       waits({ backlog: due(600_000) }),
-      { ...DEFAULT_POLICY, ...MONEY },
+      { ...POLICY_DEFAULTS, ...MONEY },
       ZERO_BELIEVED,
     );
     expect(decision.blockers).toMatchObject([{ kind: 'deadline-at-risk' }]);

@@ -4,10 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { decide } from '../../scaler/decide/decide.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
-import type { Policy } from '../../scaler/policy.ts';
+import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,
-  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -16,14 +15,14 @@ import {
   later,
 } from '../support/build-observation.ts';
 
-const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: DEFAULT_POLICY.zeroReadingsMin };
+const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
 const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
 const BUSY: SeenMachine = { says: 'busy' };
 /** An hour of work for one engine: twelve instances finish it in the target time. */
 const AN_HOUR = [buildJob(3600)];
 
 function outcome(seen: Observation, policy: Partial<Policy> = {}, memory = ZERO_BELIEVED): unknown[] {
-  const { decision } = decide(seen, { ...DEFAULT_POLICY, ...policy }, memory);
+  const { decision } = decide(seen, { ...POLICY_DEFAULTS, ...policy }, memory);
   return [inWords(decision), decision.reason, decision.capacityDesired];
 }
 
@@ -67,10 +66,10 @@ describe('an override', () => {
   });
 
   test('applies as last known until it expires when it cannot be read', () => {
-    const { memory } = decide(buildObservation([LONG_IDLE], asked('min', 1)), DEFAULT_POLICY, ZERO_BELIEVED);
+    const { memory } = decide(buildObservation([LONG_IDLE], asked('min', 1)), POLICY_DEFAULTS, ZERO_BELIEVED);
     const unread = buildObservation([LONG_IDLE], { override: 'unknown' });
-    expect(decide(unread, DEFAULT_POLICY, memory).decision.reason).toBe('minimum');
-    expect(inWords(decide(later(unread, 600_000), DEFAULT_POLICY, memory).decision)).toBe('drain idle vm-0');
+    expect(decide(unread, POLICY_DEFAULTS, memory).decision.reason).toBe('minimum');
+    expect(inWords(decide(later(unread, 600_000), POLICY_DEFAULTS, memory).decision)).toBe('drain idle vm-0');
   });
 });
 
@@ -79,7 +78,7 @@ test('a decision has its steps, its numbers and the next event', () => {
     backlog: [buildJob(600)],
     messagesApprox: 5,
   });
-  const { decision } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
+  const { decision } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
   expect(decision.steps.map(({ name }) => name)).toEqual([
     'backlog',
     'queue',
@@ -102,7 +101,7 @@ test('a decision has its steps, its numbers and the next event', () => {
   expect(decision.next).toEqual({ kind: 'next-tick', at: null });
   const idle = decide(
     buildObservation([{ says: 'idle', sinceMs: 100_000 }]),
-    DEFAULT_POLICY,
+    POLICY_DEFAULTS,
     ZERO_BELIEVED,
   ).decision;
   expect(idle.next).toEqual({ kind: 'idle-drained', at: new Date(AT_MS + 200_000) });
@@ -116,6 +115,6 @@ test('the memory survives JSON unchanged', () => {
       backlog: AN_HOUR,
     },
   );
-  const { memory } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
+  const { memory } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
   expect(JSON.parse(JSON.stringify(memory))).toEqual(memory);
 });

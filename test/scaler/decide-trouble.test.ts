@@ -4,9 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { decide } from '../../scaler/decide/decide.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
-import type { Policy } from '../../scaler/policy.ts';
+import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
-  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -29,7 +28,7 @@ function inARow(
 ): readonly string[] {
   let remembered: Memory = memory;
   return seen.map((one) => {
-    const decided = decide(one, { ...DEFAULT_POLICY, ...policy }, remembered);
+    const decided = decide(one, { ...POLICY_DEFAULTS, ...policy }, remembered);
     remembered = decided.memory;
     return inWords(decided.decision);
   });
@@ -136,7 +135,7 @@ describe('silence', () => {
 
   test('of all instances is not their fault: none is replaced and none drains', () => {
     const seen = buildObservation([SILENT, SILENT, SILENT], WORK);
-    const { decision } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
+    const { decision } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
     expect([inWords(decision), decision.reason]).toEqual(['hold', 'fleet-silent']);
     expect(decision.blockers).toMatchObject([{ kind: 'fleet-silent' }]);
     const more = buildObservation([SILENT, SILENT], { backlog: [buildJob(1500)] });
@@ -188,27 +187,27 @@ describe('an instance that does not boot', () => {
   test('is tried one at a time, at growing intervals, after three failures in a row', () => {
     const failed = [NEVER_HEARD, NEVER_HEARD, NEVER_HEARD];
     const seen = buildObservation(failed, { backlog: [buildJob(1500)] });
-    const first = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
+    const first = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
     expect(first.decision).toMatchObject({
       reason: 'replacing',
       numbers: { failedBoots: 3, missing: 5, added: 0 },
     });
     expect(first.decision.blockers).toMatchObject([{ kind: 'boots-fail' }]);
     const gone = buildObservation([], { backlog: [buildJob(1500)] });
-    const waiting = decide(later(gone, 599_000), DEFAULT_POLICY, first.memory);
+    const waiting = decide(later(gone, 599_000), POLICY_DEFAULTS, first.memory);
     expect([inWords(waiting.decision), waiting.decision.reason, waiting.decision.next.kind]).toEqual([
       'hold',
       'boots-fail',
       'boot-tried-again',
     ]);
-    const tried = decide(later(gone, 600_000), DEFAULT_POLICY, waiting.memory);
+    const tried = decide(later(gone, 600_000), POLICY_DEFAULTS, waiting.memory);
     expect(inWords(tried.decision)).toBe('out local 1');
     const booting = buildObservation([{ says: 'none', ageMs: -600_000 }], { backlog: [buildJob(1500)] });
-    expect(inWords(decide(later(booting, 620_000), DEFAULT_POLICY, tried.memory).decision)).toBe('hold');
+    expect(inWords(decide(later(booting, 620_000), POLICY_DEFAULTS, tried.memory).decision)).toBe('hold');
     // An instance that comes up proves that the cause is fixed.
     const mended = buildObservation([{ ...BUSY, ageMs: 100_000 }], { backlog: [buildJob(1500)] });
     const after = { ...tried.memory, askedAtMs: {} };
-    expect(inWords(decide(mended, DEFAULT_POLICY, after).decision)).toBe('out local 5');
+    expect(inWords(decide(mended, POLICY_DEFAULTS, after).decision)).toBe('out local 5');
   });
 
   test('does not count while others that started with it come up', () => {
@@ -216,9 +215,9 @@ describe('an instance that does not boot', () => {
     const seen = buildObservation([NEVER_HEARD, NEVER_HEARD, NEVER_HEARD, young], {
       backlog: [buildJob(1500)],
     });
-    const { memory } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED);
+    const { memory } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
     const asked = { ...later(seen, 20_000), drainRequests: asks('vm-0', 'vm-1', 'vm-2') };
-    expect(decide(asked, DEFAULT_POLICY, memory).memory.boots.failures).toBe(0);
+    expect(decide(asked, POLICY_DEFAULTS, memory).memory.boots.failures).toBe(0);
   });
 });
 

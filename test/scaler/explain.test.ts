@@ -6,7 +6,6 @@ import { applyWhatIf, whatIfQuery } from '../../scaler/api/explain/what-if.ts';
 import { when } from '../../scaler/api/explain/words.ts';
 import { statusOf } from '../../scaler/api/status.ts';
 import { decide } from '../../scaler/decide/decide.ts';
-import { REASONS, REASON_SENTENCES } from '../../scaler/decide/decision.ts';
 import { NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
@@ -83,10 +82,6 @@ test('a scaler that does not lead says so and attributes the actions to the lead
   const { words } = explanationOf({ ...buildTick(WORK), isLeading: false }, POLICY, {});
   expect(words).toContain('Actions of the scaler that leads:');
   expect(words.at(-1)).toBe('This scaler is not leading. It takes no action.');
-});
-
-test('every reason has a sentence', () => {
-  expect(Object.keys(REASON_SENTENCES).toSorted()).toEqual([...REASONS].toSorted());
 });
 
 describe('a what-if query', () => {

@@ -5,9 +5,9 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { idleWindowMs } from '../../scaler/decide/scale-in.ts';
+import { idleWindowMs } from '../../scaler/decide/capacity.ts';
+import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import { Dice } from '../simulation/simulator/dice.ts';
-import { DEFAULT_POLICY } from '../support/build-observation.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const FIXED_MS = 300_000;
@@ -25,7 +25,7 @@ function clairvoyantCost(gapsMs: readonly number[], bootMs: number): number {
   return gapsMs.reduce((sum, gapMs) => sum + Math.min(gapMs, bootMs), 0);
 }
 
-const boots = fc.integer({ min: DEFAULT_POLICY.idleMsMin, max: DEFAULT_POLICY.idleMsMax });
+const boots = fc.integer({ min: POLICY_DEFAULTS.idleMsMin, max: POLICY_DEFAULTS.idleMsMax });
 
 test('the measured window costs at most twice what the best choice would cost, for any gaps', () => {
   fc.assert(
@@ -33,7 +33,7 @@ test('the measured window costs at most twice what the best choice would cost, f
       boots,
       fc.array(fc.integer({ min: 1, max: 4_000_000 }), { minLength: 1 }),
       (bootMs, gapsMs) => {
-        const own = costOf(gapsMs, { windowMs: idleWindowMs(bootMs, DEFAULT_POLICY), bootMs });
+        const own = costOf(gapsMs, { windowMs: idleWindowMs(bootMs, POLICY_DEFAULTS), bootMs });
         expect(own).toBeLessThanOrEqual(2 * clairvoyantCost(gapsMs, bootMs));
       },
     ),
@@ -62,7 +62,7 @@ test('the measured window is cheaper than five minutes on nine of ten traces', (
   const dice = new Dice(seededRandom(15));
   const traces = Array.from({ length: 1_000 }, () => drawTrace(dice));
   const measured = traces.map(({ bootMs, gapsMs }) => {
-    const windowMs = idleWindowMs(bootMs * dice.between(0.8, 1.2), DEFAULT_POLICY);
+    const windowMs = idleWindowMs(bootMs * dice.between(0.8, 1.2), POLICY_DEFAULTS);
     const own = costOf(gapsMs, { windowMs, bootMs });
     return {
       isCheaper: own < costOf(gapsMs, { windowMs: FIXED_MS, bootMs }),

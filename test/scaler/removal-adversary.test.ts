@@ -7,8 +7,8 @@ import { expect, test } from 'vitest';
 import { decide } from '../../scaler/decide/decide.ts';
 import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
+import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import {
-  DEFAULT_POLICY,
   type SeenMachine,
   buildJob,
   buildObservation,
@@ -146,7 +146,7 @@ test.each(SITUATIONS)('a busy worker is not removed when %s', (_, observations) 
   for (const first of memories) {
     let memory = first;
     for (const seen of observations) {
-      const decided = decide(seen, DEFAULT_POLICY, memory);
+      const decided = decide(seen, POLICY_DEFAULTS, memory);
       ({ memory } = decided);
       const removed = decided.decision.actions.flatMap((action) =>
         action.kind === 'remove' ? action.vmIds : [],
@@ -158,6 +158,6 @@ test.each(SITUATIONS)('a busy worker is not removed when %s', (_, observations) 
 
 test('an instance that has consented is removed, so the situations above do test something', () => {
   const seen = buildObservation([{ says: 'drained', quotes: '"1"' }, BUSY], asked('"1"'));
-  const { actions } = decide(seen, DEFAULT_POLICY, NOTHING_REMEMBERED).decision;
+  const { actions } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED).decision;
   expect(actions).toMatchObject([{ kind: 'remove', vmIds: ['vm-0'], basis: 'consent' }]);
 });

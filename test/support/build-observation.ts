@@ -2,14 +2,11 @@
 import type { Action, ScalingDecision } from '../../scaler/decide/decision.ts';
 import type { FleetView, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
 import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observe/observation.ts';
-import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import type { Heartbeat, WorkerState } from '../../shared/contract/heartbeat.ts';
 
 /** The time of every observation that sets no other. */
 const NOW = new Date('2026-11-23T06:00:00.000Z');
 export const AT_MS = NOW.getTime();
-/** While no boot has been measured, the idle window is five minutes. */
-export const DEFAULT_POLICY: Policy = { ...POLICY_DEFAULTS };
 /** A frame of this size takes an engine without a measured rate one second. */
 const MEGAPIXELS_A_SECOND = 4;
 

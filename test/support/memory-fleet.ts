@@ -2,7 +2,14 @@
  * A fleet in memory that keeps the contract of fleets, for tests of the code that uses a fleet. An instance is `creating` in the
  * first look and `running` in the next; it is `deleting` in one look and gone in the next.
  */
-import type { Fleet, FleetView, Instance, Outcome, Refusal } from '../../scaler/fleet/fleet.ts';
+import {
+  type Fleet,
+  type FleetView,
+  type Instance,
+  type Outcome,
+  type Refusal,
+  refusedOutcome,
+} from '../../scaler/fleet/fleet.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 
 type StoredInstance = { -readonly [K in keyof Instance]: Instance[K] };
@@ -44,10 +51,7 @@ export class MemoryFleet implements Fleet {
     this.#assertPool(pool);
     this.calls.push(`scale-out ${total}`);
     if (this.refusal !== null) return { kind: 'refused', ...this.refusal };
-    if (total <= this.#capacity()) {
-      const message = 'never lowered';
-      return { kind: 'refused', reason: 'conflict', message, capacityThatFits: null, retryAfterMs: null };
-    }
+    if (total <= this.#capacity()) return refusedOutcome('conflict', 'never lowered');
     while (this.#capacity() < total) this.#create();
     return { kind: 'accepted' };
   }

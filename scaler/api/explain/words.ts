@@ -71,7 +71,8 @@ function overrideLines(override: DecisionInContext['override'], now: Date): stri
 
 function blockerLine({ kind, pool, detail, until }: Blocker, now: Date): string {
   const where = pool === null ? '' : ` (${pool})`;
-  return `${kind}${where}: ${detail}${until === null ? '' : ` (ends ${when(until, now)})`}`;
+  const change = kind === 'override' ? 'ends' : 'next try';
+  return `${kind}${where}: ${detail}${until === null ? '' : ` (${change} ${when(until, now)})`}`;
 }
 
 function actionLine(action: Action): string {

@@ -128,7 +128,7 @@ export class SimulatedMachine {
     this.#nextAtMs = Infinity;
   }
 
-  /** The machine ends without a notice. */
+  /** The machine is switched off or deleted. A batch that it holds goes back to the queue. */
   end(phase: 'stopped' | 'deleting', atMs: number): void {
     this.phase = phase;
     this.takenAtMs = Math.min(this.takenAtMs, atMs);
