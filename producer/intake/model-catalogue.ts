@@ -21,33 +21,28 @@ export async function resolveModel(
   try {
     parameterWeights(manifest, parameters);
   } catch (error) {
-    if (error instanceof UnknownChoiceError) {
-      throw new PermanentError(
-        'STYLE_UNKNOWN',
-        `Cannot use model ${manifest.name} with these parameters: ${error.message}.`,
-        {
-          hint: `Choose one of: ${error.choices.join(', ')}. To blend styles, give weights: ${error.choices[0]}:2,${error.choices.at(-1)}:1.`,
-          cause: error,
-        },
-      );
-    }
-    if (error instanceof UnknownParameterError) {
-      const takes = Object.keys(manifest.parameters);
-      throw new PermanentError(
-        'STYLE_UNKNOWN',
-        `Cannot use model ${manifest.name} with these parameters: ${error.message}.`,
-        {
-          hint:
-            takes.length === 0
-              ? 'Leave out the option: this model has no parameters.'
-              : `Available parameters: ${takes.join(', ')}.`,
-          cause: error,
-        },
-      );
-    }
-    throw error;
+    const hint = parameterHint(error, manifest);
+    if (!(error instanceof Error) || hint === undefined) throw error;
+    throw new PermanentError(
+      'STYLE_UNKNOWN',
+      `Cannot use model ${manifest.name} with these parameters: ${error.message}.`,
+      { hint, cause: error },
+    );
   }
   return { name: manifest.name, version: manifest.version, sha256: manifest.sha256 };
+}
+
+/** Undefined if the error is not about a parameter. */
+function parameterHint(error: unknown, { parameters }: ModelManifest): string | undefined {
+  if (error instanceof UnknownChoiceError) {
+    const { choices } = error;
+    return `Choose one of: ${choices.join(', ')}. To blend styles, give weights: ${choices[0]}:2,${choices.at(-1)}:1.`;
+  }
+  if (!(error instanceof UnknownParameterError)) return undefined;
+  const names = Object.keys(parameters);
+  return names.length === 0
+    ? 'Leave out the option: this model has no parameters.'
+    : `Available parameters: ${names.join(', ')}.`;
 }
 
 /** The requested version, or the newest one. */

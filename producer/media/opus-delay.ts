@@ -14,9 +14,6 @@ import type { VideoInfo } from '../../shared/media/video-info.ts';
 /** The first fixed libavformat version, packed as by AV_VERSION_INT. */
 const FIRST_FIXED_VERSION = (59 << 16) | (30 << 8) | 101;
 
-/** Generous, for a slow network disk. Reading a header normally takes well under a second. */
-const TIME_LIMIT_MS = 30_000;
-
 const answerSchema = z.object({
   library_versions: z.array(z.object({ name: z.string(), version: z.number() })),
   streams: z.array(z.object({ index: z.number(), extradata: z.string().optional() })),
@@ -41,7 +38,6 @@ export async function opusCorrections(
         '-show_library_versions',
       ],
       activity: 'reading the delay of its audio',
-      timeLimitMs: TIME_LIMIT_MS,
     }),
   );
   const version = answer.library_versions.find(({ name }) => name === 'libavformat')?.version ?? Infinity;

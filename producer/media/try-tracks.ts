@@ -1,24 +1,26 @@
 /**
- * Tests, before any work is done, whether the result can hold the planned tracks: ffmpeg writes the first packets of each to a file
- * of the result's format. Tracks that it rejects are converted or omitted (`secondBest`), and so are audio tracks that are declared
+ * Tests, before any work is done, whether the result can hold the planned tracks: ffmpeg writes their first packets to a file of
+ * the result's format. Tracks that it rejects are converted or omitted (`secondBest`), and so are audio tracks that are declared
  * but have no packets. A job therefore does not fail because of its audio after all frames are scored. The plan is deterministic.
  */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { addSourceInput, ffmpegCommand, fileUrl, startFfmpeg } from '../../shared/media/ffmpeg.ts';
-import { forEachFfprobeLine } from '../../shared/media/ffprobe.ts';
+import { countAudioTracks } from '../../shared/media/probe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type PlannedTrack, type TrackPlan, planTracks, secondBest } from './copy-plan.ts';
 import { trackOptions } from './encode-command.ts';
 import { opusCorrections } from './opus-delay.ts';
 
-/** Packets per track. Some muxers read more than the first packet before they reject a track. */
+/**
+ * Some muxers read more than the first packet before they reject a track. ffmpeg ends the trial when one track has this many, so a
+ * joint trial may miss a track that starts late; `workableTracks` then tries each alone.
+ */
 const TRIAL_PACKETS = 25;
-/** A trial takes well under a second, unless a track starts late: then all packets before it are read. */
+/** A trial takes well under a second, unless a track starts late or has few packets: then the source is read up to there, or to its end. */
 const CPU_SECONDS_MAX = 600;
-const PROBE_TIME_LIMIT_MS = 30_000;
 
 /** A plan that ffmpeg's muxer has accepted. */
 export interface WorkableTracks extends TrackPlan {
@@ -64,13 +66,14 @@ async function tryTracks(
 ): Promise<boolean> {
   if (tracks.length === 0) return true;
   const { sourcePath, video, folder, signal } = trial;
+  const audioCount = tracks.filter(({ track }) => track.kind === 'audio').length;
   const outputPath = path.join(folder, `tracks.${video.container}`);
   const command = addSourceInput(ffmpegCommand(), sourcePath)
     .inputOptions('-copyts')
     .output(fileUrl(outputPath))
     .outputOptions('-y', ...tracks.flatMap(({ track }) => ['-map', `0:${track.index}`]))
     .outputOptions(...trackOptions({ tracks, corrections, container: video.container, first: 0 }))
-    .outputOptions(...['a', 's', 'd'].flatMap((kind) => [`-frames:${kind}`, String(TRIAL_PACKETS)]));
+    .outputOptions(...['a', 's'].flatMap((kind) => [`-frames:${kind}`, String(TRIAL_PACKETS)]));
   try {
     const { finished } = startFfmpeg({
       command,
@@ -81,27 +84,11 @@ async function tryTracks(
       signal,
     });
     await finished;
-    return (
-      (await countAudioTracks(outputPath)) === tracks.filter(({ track }) => track.kind === 'audio').length
-    );
+    return audioCount === 0 || (await countAudioTracks(outputPath)) === audioCount;
   } catch (error) {
     if (error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED') return false;
     throw error;
   } finally {
     await rm(outputPath, { force: true });
   }
-}
-
-async function countAudioTracks(file: string): Promise<number> {
-  let count = 0;
-  await forEachFfprobeLine(
-    {
-      path: file,
-      fields: ['-select_streams', 'a', '-show_entries', 'stream=index'],
-      activity: 'counting the audio tracks of a trial',
-      timeLimitMs: PROBE_TIME_LIMIT_MS,
-    },
-    () => (count += 1),
-  );
-  return count;
 }

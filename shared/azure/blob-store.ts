@@ -1,7 +1,8 @@
 /**
  * Reads and writes blobs by container and name, in both accounts.
  *
- * Each call ends within its policy's time-out, except for uploads and downloads of files, which may take any time. A put with
+ * Each call ends within its policy's time-out, except for uploads and downloads of files, which may take
+ * any time, and listings, whose time-out restarts with each blob. A put with
  * `onlyIfAbsent` makes outputs idempotent: the second writer changes nothing.
  */
 import { buffer } from 'node:stream/consumers';

@@ -36,7 +36,7 @@ export const WORKER_BYTES_ON_CPU = 1.5 * 2 ** 30;
 /** Azure allows 1,024 characters in a blob name. This leaves room for the job id and the result's suffix. */
 export const SOURCE_NAME_BYTES_MAX = 200;
 
-/** A job fails if more than this fraction of its frames failed. One failed frame is always allowed. */
+/** A job fails if more than this fraction of its frames failed. One failed frame is allowed, unless it is the only frame. */
 export const FAILED_FRAMES_FRACTION_MAX = 0.05;
 
 /** Two frame indices, a comma, brackets and a separator, as JSON. */

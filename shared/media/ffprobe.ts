@@ -10,13 +10,16 @@ import { startTool } from './tool-process.ts';
 /** Enough for several hundred tracks with long tags. The output for a real file has a few kilobytes. */
 const OUTPUT_CHARACTERS_MAX = 4 * 1024 * 1024;
 
+const HEADER_TIME_LIMIT_MS = 30_000;
+
 interface FfprobeQuery {
   readonly path: string;
   /** The options that select what ffprobe prints. */
   readonly fields: readonly string[];
   /** Completes "ffprobe failed while …". */
   readonly activity: string;
-  readonly timeLimitMs: number;
+  /** The default is generous, for a slow network disk: reading a header normally takes well under a second. */
+  readonly timeLimitMs?: number;
 }
 
 /** Throws MEDIA_TOOL_FAILED (transient after a time-out) or PROGRAM_MISSING. */
@@ -43,7 +46,7 @@ export async function forEachFfprobeLine(query: FfprobeQuery, onLine: (line: str
 }
 
 async function runFfprobe(
-  { path, fields, activity, timeLimitMs }: FfprobeQuery,
+  { path, fields, activity, timeLimitMs = HEADER_TIME_LIMIT_MS }: FfprobeQuery,
   format: string,
   onText: (text: string, stop: (reason: Error) => void) => void,
 ): Promise<void> {

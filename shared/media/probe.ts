@@ -1,7 +1,7 @@
 /**
  * Checks a source before any work starts: returns what video it is, or rejects it.
  *
- * Within PROBE_TIME_LIMIT_MS it returns a VideoInfo or throws an error that names the file, the reason and the next step. The
+ * Within the time limit of `ffprobe.ts` it returns a VideoInfo or throws an error that names the file, the reason and the next step. The
  * error is permanent unless the disk did not respond in time. Nothing is decoded, and no other file or address is opened (see
  * `ffmpeg.ts`). A truncated file is rejected (`missing-data.ts`); damage in the middle is found only by decoding.
  */
@@ -20,8 +20,6 @@ import type { VideoInfo } from './video-info.ts';
 
 export type { VideoInfo } from './video-info.ts';
 
-/** A healthy file takes well under a second; this allows for a slow network disk. */
-const PROBE_TIME_LIMIT_MS = 30_000;
 /** 100 GB at 100 MB/s is 1,000 s. */
 const COUNT_TIME_LIMIT_MS = 1_800_000;
 
@@ -46,7 +44,6 @@ export async function probeVideo(path: string): Promise<VideoInfo> {
       path,
       fields: PROBE_FIELDS,
       activity: `probing ${name}`,
-      timeLimitMs: PROBE_TIME_LIMIT_MS,
     }).catch((error: unknown) => {
       throw probeRefusal(error, name, signature);
     }),
@@ -97,6 +94,20 @@ export async function countVideoPackets(
       const [size, flags = ''] = line.split(',');
       if (Number(size) > 0 && !flags.includes('D')) count += 1;
     },
+  );
+  return count;
+}
+
+/** Counts the audio tracks of a file that ffmpeg has written. Throws MEDIA_TOOL_FAILED. */
+export async function countAudioTracks(path: string): Promise<number> {
+  let count = 0;
+  await forEachFfprobeLine(
+    {
+      path,
+      fields: ['-select_streams', 'a', '-show_entries', 'stream=index'],
+      activity: `counting the audio tracks of ${quotedName(path)}`,
+    },
+    () => (count += 1),
   );
   return count;
 }

@@ -115,7 +115,10 @@ function trackKind({ codec_type: type, disposition }: FfprobeStream): SourceTrac
   return type === 'audio' || type === 'subtitle' || type === 'attachment' ? type : 'data';
 }
 
-/** The audio codecs that ffmpeg's .mp4 muxer accepts, as `test/integration/producer/media-tracks.test.ts` verifies. */
+/**
+ * The audio codecs that the .mp4 muxer of ffmpeg 5.1 accepts, found by trying each. `test/integration/producer/media-tracks.test.ts`
+ * tests TrueHD and FLAC.
+ */
 const MP4_AUDIO = new Set('aac mp3 mp2 mp1 ac3 eac3 alac flac opus dts vorbis mp4als truehd'.split(' '));
 /** The audio codecs that its .mov muxer rejects. It accepts nearly all others. */
 const NOT_MOV_AUDIO = new Set(['opus', 'flac', 'truehd', 'vorbis', 'mp4als']);

@@ -63,10 +63,11 @@ async function nothingIsLeft(): Promise<void> {
   expect(names.filter((name) => name.startsWith('run-'))).toEqual([]);
 }
 
-/** The cursor is visible: it was shown as often as it was hidden. */
-function expectCursorShown(terminal: TerminalSession): void {
-  const count = (sequence: string): number => terminal.shown().split(sequence).length - 1;
-  expect(count(SHOW_CURSOR)).toBe(count(HIDE_CURSOR));
+/** No stack trace was printed, and the cursor is visible. */
+function expectTidyTerminal(terminal: TerminalSession): void {
+  const shown = terminal.shown();
+  expect(shown).not.toMatch(/\n\s+at /);
+  expect(shown.lastIndexOf(SHOW_CURSOR)).toBeGreaterThanOrEqual(shown.lastIndexOf(HIDE_CURSOR));
 }
 
 /** The phase, what the terminal shows when it begins, and the clip. */
@@ -90,7 +91,7 @@ describe.each(Array.from({ length: TRIES }, (_, index) => index + 1))('try %s', 
       expect(await terminal.end).toBe(130);
       expect(terminal.shown()).toContain('\nInterrupted.');
       expect(terminal.shown()).not.toContain('Stopped at once.');
-      expectCursorShown(terminal);
+      expectTidyTerminal(terminal);
       await nothingIsLeft();
     },
   );
@@ -98,17 +99,18 @@ describe.each(Array.from({ length: TRIES }, (_, index) => index + 1))('try %s', 
   test('a second Ctrl-C ends the command at once, and the fleet removes itself', async () => {
     const terminal = startJob('short.mp4');
     await terminal.shows('splitting');
-    const fleet = (await findProcess(localFolder, 'infra/local/main.ts'))?.pid ?? 0;
+    const fleet = await findProcess(localFolder, 'infra/local/main.ts');
+    if (fleet === undefined) throw new Error('expected the local fleet');
     // A suspended fleet cannot stop, so the command waits for it.
-    process.kill(fleet, 'SIGSTOP');
+    process.kill(fleet.pid, 'SIGSTOP');
     terminal.pressCtrlC();
     await terminal.shows('Stopping.');
     await systemClock.sleep(SAME_PRESS_MS + 100);
     terminal.pressCtrlC();
     expect(await terminal.end).toBe(130);
     expect(terminal.shown()).toContain('Stopped at once.');
-    expectCursorShown(terminal);
-    process.kill(fleet, 'SIGCONT');
+    expectTidyTerminal(terminal);
+    process.kill(fleet.pid, 'SIGCONT');
     await eventually('all processes have ended', async () => (await processesOf(localFolder)).length === 0);
     await nothingIsLeft();
   });
@@ -118,6 +120,7 @@ describe.each(Array.from({ length: TRIES }, (_, index) => index + 1))('try %s', 
     await terminal.shows('Press Ctrl-C to stop it.');
     terminal.pressCtrlC();
     expect(await terminal.end).toBe(0);
+    expectTidyTerminal(terminal);
     await nothingIsLeft();
   });
 });

@@ -75,11 +75,15 @@ async function scoredBy(jobId: string): Promise<Map<string, string>> {
 }
 
 async function inMidBatch(jobId: string): Promise<void> {
-  await eventually('some frames of the first batch are scored, but not all', async () => {
-    const { length } = await scoredNames(jobId);
-    if (length >= BATCH) throw new Error('the batch ended before a process could be killed');
-    return length > 0;
-  });
+  await eventually(
+    'some frames of the first batch are scored, but not all',
+    async () => {
+      const { length } = await scoredNames(jobId);
+      if (length >= BATCH) throw new Error('the batch ended before a process could be killed');
+      return length > 0;
+    },
+    { pollMsMax: 20 },
+  );
 }
 
 async function kill(commandPart: string): Promise<void> {

@@ -1,16 +1,16 @@
 /** Dispatch on real servers, with two producers on one clock, and helpers that receive and finish batches. */
 import { dispatchPass } from '../../producer/jobs/dispatch.ts';
 import { type BatchMessage, batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
-import { startControlPlane } from './control-plane.ts';
-import { startTestRedis, startTestStorage } from './servers.ts';
+import { startControlPlane, startControlServers } from './control-plane.ts';
 import { openTestQueue } from './test-queue.ts';
 
 export const RESEND_MS = 300_000;
 
 export async function startDispatchFixture() {
-  const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
-  const [control, other] = await Promise.all([startControlPlane(server), startControlPlane(server)]);
-  const batches = await openTestQueue(storage, 'frame-batches');
+  const servers = await startControlServers();
+  const { control } = servers;
+  const other = await startControlPlane(servers.server);
+  const batches = await openTestQueue(servers.storage, 'frame-batches');
   const { clock, ledger } = control;
   const tickingClock = {
     // Every reading advances the time by a millisecond.
@@ -53,8 +53,8 @@ export async function startDispatchFixture() {
       await batches.clear();
     },
     [Symbol.asyncDispose]: async () => {
-      await Promise.all([control, other].map((one) => one[Symbol.asyncDispose]()));
-      await Promise.all([storage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+      await other[Symbol.asyncDispose]();
+      await servers[Symbol.asyncDispose]();
     },
   };
 }

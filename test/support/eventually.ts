@@ -8,11 +8,19 @@ const BOUND_MS = 90_000;
 /** The interval is a tenth of the time waited so far, within these limits, so that a long wait costs little. */
 const POLL_INTERVAL_MS = { min: 20, max: 400 };
 
-/** Resolves with the first value of `poll` that is neither undefined nor false. Rejects with any error of `poll`. */
+interface EventuallyOptions {
+  readonly boundMs?: number;
+  readonly pollMsMax?: number;
+}
+
+/**
+ * Resolves with the first value of `poll` that is neither undefined nor false. Rejects with any error of `poll`. A state that
+ * passes quickly needs a short `pollMsMax`.
+ */
 export async function eventually<T>(
   condition: string,
   poll: () => Promise<T | undefined | false> | T | undefined | false,
-  { boundMs = BOUND_MS }: { readonly boundMs?: number } = {},
+  { boundMs = BOUND_MS, pollMsMax = POLL_INTERVAL_MS.max }: EventuallyOptions = {},
 ): Promise<T> {
   const startedMs = systemClock.monotonicMs();
   for (;;) {
@@ -20,6 +28,6 @@ export async function eventually<T>(
     if (value !== undefined && value !== false) return value;
     const waitedMs = systemClock.monotonicMs() - startedMs;
     if (waitedMs > boundMs) throw new Error(`condition not met within ${boundMs} ms: ${condition}`);
-    await systemClock.sleep(Math.min(Math.max(waitedMs / 10, POLL_INTERVAL_MS.min), POLL_INTERVAL_MS.max));
+    await systemClock.sleep(Math.min(Math.max(waitedMs / 10, POLL_INTERVAL_MS.min), pollMsMax));
   }
 }

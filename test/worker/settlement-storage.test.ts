@@ -26,7 +26,7 @@ test('an inference failure of a frame counts even if storage became unavailable 
   });
 });
 
-test('a storage outage never poisons a batch, however many deliveries before it made no progress', () => {
+test('a storage outage does not poison a batch because of earlier deliveries without progress', () => {
   const batch = buildBatch({ ...BATCH, history: { barren: 9, resolved: 3 } });
   expect(chooseSettlement(buildDelivery({ batch, interruption: AWAY }))).toMatchObject({
     kind: 'release',

@@ -27,7 +27,7 @@ export interface RunPlan {
   readonly unexplainedDeaths: number;
 }
 
-export type NextRun =
+type NextRun =
   | { readonly kind: 'together'; readonly frames: readonly number[] }
   | { readonly kind: 'alone'; readonly frameIndex: number }
   /** The frame is proven to kill the engine. */

@@ -69,7 +69,8 @@ export function recordBlame(progress: DeliveryProgress, frameIndex: number, deat
 }
 
 /** Each frame that failed in this delivery, with its attempts in this delivery. Includes frames that an engine died with. */
-export function failuresOf({ failed, deathsOf, stored, lastDeath }: DeliveryProgress): FailedFrame[] {
+export function failuresOf(progress: DeliveryProgress): FailedFrame[] {
+  const { failed, deathsOf, lastDeath } = progress;
   const reported = [...failed.values()].map(({ frameIndex, kind, message, attempts }) => ({
     frameIndex,
     kind,
@@ -77,7 +78,7 @@ export function failuresOf({ failed, deathsOf, stored, lastDeath }: DeliveryProg
     attempts,
   }));
   const suspected = [...deathsOf]
-    .filter(([frameIndex]) => !failed.has(frameIndex) && !stored.has(frameIndex))
+    .filter(([frameIndex]) => isOpen(progress, frameIndex))
     .map(([frameIndex, attempts]): FailedFrame => {
       return { frameIndex, kind: 'engine', message: cutText(lastDeath ?? ENGINE_DIED), attempts };
     });

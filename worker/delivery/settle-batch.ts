@@ -60,10 +60,9 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
     case 'release': {
       const { givenUp, delaySeconds, history } = settlement;
       // Not during a storage outage: then batches of other jobs would not run either.
-      if (delaySeconds > 0 && DELAYS_REPORTED.has(delivery.interruption?.kind))
-        await reportEnd(ended, givenUp, delaySeconds, services);
-      else if (delivery.newlyStored > 0 || givenUp.length > 0)
-        await reportEnd(ended, givenUp, undefined, services);
+      const isReported = delaySeconds > 0 && DELAYS_REPORTED.has(delivery.interruption?.kind);
+      if (isReported || delivery.newlyStored > 0 || givenUp.length > 0)
+        await reportEnd(ended, givenUp, isReported ? delaySeconds : undefined, services);
       await lease.release({ text: encodeMessage({ ...batch, history }), delaySeconds });
       break;
     }

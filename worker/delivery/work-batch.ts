@@ -10,7 +10,7 @@ import { toRanges } from '../../shared/contract/ranges.ts';
 import type { RunEnd } from '../engine/engine-process.ts';
 import { type DeliveryPlan, planDelivery } from './history.ts';
 import type { Lease } from './lease.ts';
-import { type NextRun, afterDeath, keepOpen, nextRun, planRuns } from './next-run.ts';
+import { afterDeath, keepOpen, nextRun, planRuns } from './next-run.ts';
 import { poisonFrames } from './poison.ts';
 import { type DeliveryProgress, failuresOf, isOpen, newProgress, recordBlame, recordTo } from './progress.ts';
 import { type ResolvedFrames, listResolvedFrames } from './resolved-frames.ts';
@@ -164,7 +164,7 @@ async function runFrames(work: FramesToRun, services: DeliveryServices): Promise
         return lease.state === 'held' ? { kind: 'storage', message: 'the lease could not be renewed' } : null;
       log.info({ jobId, batchIndex, frame: next.frameIndex }, 'trying frame alone');
     }
-    const tried = framesIn(next);
+    const tried = next.kind === 'alone' ? [next.frameIndex] : next.frames;
     const end = await run(tried, next.kind === 'alone' ? 1 : framesInFlight);
     if (next.kind === 'alone') lease.note(textWith(batch, null));
 
@@ -178,10 +178,6 @@ async function runFrames(work: FramesToRun, services: DeliveryServices): Promise
       return { kind: 'engine', message: 'the engine ended its run without reporting every frame' };
     }
   }
-}
-
-function framesIn(next: Extract<NextRun, { kind: 'together' | 'alone' }>): readonly number[] {
-  return next.kind === 'alone' ? [next.frameIndex] : next.frames;
 }
 
 /** The message as it stands while a frame runs alone: if this worker dies, the next one knows which frame it was. */

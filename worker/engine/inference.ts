@@ -19,7 +19,7 @@ export interface LoadAnswer {
   readonly graph: ModelGraph;
 }
 
-/** Finds out why a model did not load, with two tests that do not depend on the model's own provider. */
+/** Finds out whether the model or this machine is at fault, after a load has failed. */
 export interface DiagnoseRequest extends Omit<LoadRequest, 'type'> {
   readonly type: 'diagnose';
 }
@@ -27,7 +27,7 @@ export interface DiagnoseRequest extends Omit<LoadRequest, 'type'> {
 export interface LoadDiagnosis {
   /** Why the CPU, which every machine has, does not load the model; null if it does. */
   readonly cpuRefusal: string | null;
-  /** Whether the runtime loads a small model that is known to be good, on the requested providers. */
+  /** Whether the runtime loads a small model that is known to be good, on the first requested provider and on the CPU. */
   readonly isRuntimeSound: boolean;
 }
 

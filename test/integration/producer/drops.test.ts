@@ -119,7 +119,7 @@ test('an incomplete upload starts nothing: uncommitted blocks, an empty file, an
   expect(names.toSorted()).toEqual(['empty.mp4', 'half.mp4']);
 });
 
-test('another producer continues after a crash behind the copy or the trigger', async () => {
+test('another producer continues after a crash that follows the copy or the trigger', async () => {
   const { blobs, control } = fixture;
   await blobs.put('incoming', 'drop/clip.mp4', 'the video');
   const died = new Error('killed');

@@ -1,36 +1,23 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { Collector } from '../../../producer/jobs/collect.ts';
-import { encodeMessage } from '../../../shared/contract/messages.ts';
-import { buildDefinition, buildResult, openSplitJob } from '../../support/build-job.ts';
-import {
-  type ControlServers,
-  countOfMetric,
-  passUntilRest,
-  startControlServers,
-} from '../../support/control-plane.ts';
-import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
+import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
+import { type CollectFixture, startCollectFixture } from '../../support/collect-fixture.ts';
+import { countOfMetric } from '../../support/control-plane.ts';
 
-let servers: ControlServers;
-let storage: ControlServers['storage'];
-let control: ControlServers['control'];
-let results: TestQueue;
+let fixture: CollectFixture;
+let control: CollectFixture['control'];
 
 beforeAll(async () => {
-  servers = await startControlServers();
-  ({ storage, control } = servers);
+  fixture = await startCollectFixture();
+  ({ control } = fixture);
 });
-afterAll(() => servers[Symbol.asyncDispose]());
-beforeEach(async () => {
-  await control.redis.flushall();
-  results = await openTestQueue(storage, 'batch-results');
-});
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => fixture.reset());
 
 async function collectFailed(...frames: [number, number][]): Promise<void> {
   const failed = [{ kind: 'inference' as const, message: 'no memory', frames }];
-  await results.queue.send(encodeMessage(buildResult('job-1', { failed })));
-  const collector = new Collector({ ...control, results: results.queue });
-  await passUntilRest(() => collector.pass());
+  await fixture.send('job-1', { failed });
+  await fixture.collect();
 }
 
 test('a failed frame does not fail a job whose ledger was just rebuilt and whose frames are not counted yet', async () => {
@@ -52,9 +39,8 @@ test('an unusable model fails the job at once, with the reason and a hint about 
   await openSplitJob(control.ledger, 'job-1', { frameCount: 500, batchSize: 10 });
   const message = 'The input "frames" is float32, but model.json declares uint8.';
   const failed = [{ kind: 'model' as const, message, frames: [[0, 10]] as [number, number][] }];
-  await results.queue.send(encodeMessage(buildResult('job-1', { failed })));
-  const collector = new Collector({ ...control, results: results.queue });
-  await passUntilRest(() => collector.pass());
+  await fixture.send('job-1', { failed });
+  await fixture.collect();
   const { state, error } = (await control.ledger.job('job-1')) ?? {};
   expect({ state, code: error?.code }).toEqual({ state: 'failed', code: 'MODEL_INVALID' });
   expect(error?.message).toBe(`The model painter/1 cannot be used: ${message}`);
@@ -83,7 +69,6 @@ test('a limit in percent from the job request replaces the default', async () =>
 });
 
 test('the metric counts a failed frame once, even if a second result reports it with others', async () => {
-  control.metrics.registry.resetMetrics();
   await openSplitJob(control.ledger, 'job-1', { frameCount: 1000, batchSize: 10 });
   await collectFailed([0, 3]);
   await collectFailed([0, 4]);

@@ -117,16 +117,16 @@ test('audio that is declared but has no packets is omitted with a warning', asyn
   const { video, resultPath, warnings } = await roundTrip(at('no-packets.mp4'));
   expect(video.audioTrackCount).toBe(1);
   expect((await probeVideo(resultPath)).audioTrackCount).toBe(0);
-  expect(warnings).toContain(
+  expect(warnings.filter((warning) => warning.startsWith('Track 1 '))).toEqual([
     'Track 1 of the source (audio, aac) is not copied: the track is empty or damaged, or an .mp4 file cannot hold it.',
-  );
+  ]);
 });
 
 test.for(['mp4', 'mkv'])(
   'a video track without a language has none in the result: .%s',
   async (extension) => {
     const { resultPath } = await roundTrip(await clip(`untagged.${extension}`, [...picture({}), ...H264]));
-    expect((await probeVideo(resultPath)).tracks[0]?.language ?? 'und').toBe('und');
+    expect((await probeVideo(resultPath)).tracks[0]?.language).toBeUndefined();
   },
 );
 

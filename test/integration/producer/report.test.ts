@@ -1,28 +1,21 @@
 /** The job report names each failed frame, also for a job that failed because of them. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { Collector } from '../../../producer/jobs/collect.ts';
 import { readReport } from '../../../producer/jobs/report.ts';
 import { StatusPublisher } from '../../../producer/jobs/status.ts';
-import { encodeMessage } from '../../../shared/contract/messages.ts';
-import { buildResult, openSplitJob } from '../../support/build-job.ts';
-import { type ControlServers, passUntilRest, startControlServers } from '../../support/control-plane.ts';
-import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
+import { openSplitJob } from '../../support/build-job.ts';
+import { type CollectFixture, startCollectFixture } from '../../support/collect-fixture.ts';
 
-let servers: ControlServers;
-let storage: ControlServers['storage'];
-let control: ControlServers['control'];
-let results: TestQueue;
+let fixture: CollectFixture;
+let storage: CollectFixture['storage'];
+let control: CollectFixture['control'];
 
 beforeAll(async () => {
-  servers = await startControlServers();
-  ({ storage, control } = servers);
+  fixture = await startCollectFixture();
+  ({ storage, control } = fixture);
 });
-afterAll(() => servers[Symbol.asyncDispose]());
-beforeEach(async () => {
-  await control.redis.flushall();
-  results = await openTestQueue(storage, 'batch-results');
-});
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => fixture.reset());
 
 const publish = (): Promise<number> =>
   new StatusPublisher({ ...control, blobs: storage.blobs, onEnded: () => Promise.resolve() }).pass();
@@ -39,9 +32,8 @@ test.each([
       { kind: 'undecodable' as const, message: 'no picture', frames: [[3, 5]] as [number, number][] },
       { kind: 'inference' as const, message: 'no memory', frames: [[9, 10]] as [number, number][] },
     ];
-    await results.queue.send(encodeMessage(buildResult(jobId, { scored: [[0, 3]], failed })));
-    const collector = new Collector({ ...control, results: results.queue });
-    await passUntilRest(() => collector.pass());
+    await fixture.send(jobId, { scored: [[0, 3]], failed });
+    await fixture.collect();
     await publish();
 
     expect(await readReport(storage.blobs, jobId)).toMatchObject({

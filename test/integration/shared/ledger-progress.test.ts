@@ -151,3 +151,15 @@ test('a closed job is not listed, stays known for a while, and all its keys expi
   const secondsLeft = await Promise.all(keys.map((key) => connections.first.ttl(key)));
   expect(Math.min(...secondsLeft)).toBeGreaterThan(24 * 3600);
 });
+
+test('keys that are written for a closed job expire', async () => {
+  await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
+  await ledger.move('job-1', 'failed');
+  await ledger.close('job-1', buildDefinition('job-1').epoch);
+  const failed = [{ kind: 'inference' as const, message: 'late', frames: [[3, 4] as [number, number]] }];
+  await ledger.resolve('job-1', { batchIndex: 0, scored: [[0, 1]], failed, nowMs: 1 });
+  await ledger.warn('job-1', 'late');
+  const keys = await connections.first.keys('framefleet:job:*');
+  const secondsLeft = await Promise.all(keys.map((key) => connections.first.ttl(key)));
+  expect(Math.min(...secondsLeft)).toBeGreaterThan(0);
+});

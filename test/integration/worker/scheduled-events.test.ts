@@ -200,7 +200,7 @@ test.each(['fails', 'hangs'] as const)(
 );
 
 test.each(['fails', 'invalid', 'hangs'] as const)(
-  'if the service %s, the poller logs it once, goes on, and reports notices when the service recovers',
+  'in mode %s, the poller logs it once, goes on, and reports notices when the service recovers',
   async (mode) => {
     const { notices, logged } = watch({ timing: { timeoutMs: 250 } });
     await polledAgain();
