@@ -173,22 +173,22 @@ describe('names', () => {
     expect(shared.map(([name, files]) => `${name}: ${files.map(({ file }) => file).join(', ')}`)).toEqual([]);
   });
 
-  test('a file that a comment or a message cites exists', () => {
+  test('a file that a comment cites exists', () => {
     // A path, or a name beside the file that cites it or in the folder of its room.
     const CITED = /[`\s('"](?<cited>(?:[\w.-]+\/)*[\w.-]+\.(?:ts|mjs|md|tf|yml))(?=[`\s)'",.:;]|$)/gm;
     const comments = /\/\*\*?[^]*?\*\/|\/\/.*$/gm;
-    const missing = sources.flatMap(({ name, text }) =>
-      [...(text.match(comments) ?? []).join('\n').matchAll(CITED)]
-        .map((match) => match.groups?.['cited'] ?? '')
-        .filter(
-          (cited) =>
-            ![cited, path.join(path.dirname(name), cited), path.join(roomOf(name) ?? '', cited)].some(
-              existsSync,
-            ),
-        )
-        .map((cited) => `${name} -> ${cited}`),
+    const citations = sources.flatMap(({ name, text }) =>
+      [...(text.match(comments) ?? []).join('\n').matchAll(CITED)].map((match) => ({
+        name,
+        cited: match.groups?.['cited'] ?? '',
+      })),
     );
-    expect(missing).toEqual([]);
+    expect(citations.length).toBeGreaterThan(40);
+    const missing = citations.filter(
+      ({ name, cited }) =>
+        ![cited, path.join(path.dirname(name), cited), path.join(roomOf(name) ?? '', cited)].some(existsSync),
+    );
+    expect(missing.map(({ name, cited }) => `${name} -> ${cited}`)).toEqual([]);
   });
 
   test('a log message that an alert of Terraform waits for is written somewhere', () => {
@@ -260,13 +260,14 @@ describe('documents', () => {
   test('every link in a document leads to a file, and to a heading of it', () => {
     const documents = globSync('{*.md,docs/**/*.md,{producer,worker,scaler,shared,infra,test}/**/*.md}');
     expect(documents.length).toBeGreaterThan(10);
-    const broken = documents.flatMap((document) =>
+    const links = documents.flatMap((document) =>
       [...withoutCode(readFileSync(document, 'utf8')).matchAll(/\]\(([^)\s]+)\)/g)]
-        .map(([, link]) => link ?? '')
-        .filter((link) => !/^[a-z]+:/.test(link) && !leadsSomewhere(document, link))
-        .map((link) => `${document} -> ${link}`),
+        .map(([, link]) => ({ document, link: link ?? '' }))
+        .filter(({ link }) => !/^[a-z]+:/.test(link)),
     );
-    expect(broken).toEqual([]);
+    expect(links.length).toBeGreaterThan(40);
+    const broken = links.filter(({ document, link }) => !leadsSomewhere(document, link));
+    expect(broken.map(({ document, link }) => `${document} -> ${link}`)).toEqual([]);
   });
 });
 

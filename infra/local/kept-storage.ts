@@ -2,15 +2,14 @@
  * Keeps the storage of a private fleet whose result could not be saved. The folder of the storage emulator moves to a place that the
  * next start does not remove; `npm run fetch` starts an emulator on it again.
  */
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import path from 'node:path';
 
 import { startAzurite } from './azurite.ts';
 import { type Stack, removeFolder } from './stack.ts';
 
-/** Moves the storage of a stopped stack to `keptFolder` and removes the rest of the stack's folder. */
+/** Moves the storage of a stopped stack to `keptFolder`, which exists, and removes the rest of the stack's folder. */
 export async function moveStorage(stackFolder: string, keptFolder: string): Promise<void> {
-  await mkdir(keptFolder, { recursive: true });
   await rename(path.join(stackFolder, 'azurite'), path.join(keptFolder, 'azurite'));
   await removeFolder(stackFolder);
 }

@@ -5,11 +5,13 @@
  * - `--private` runs a fleet for one `enqueue`. Its folder is removed when it stops, unless the storage must be kept;
  * - `--kept FOLDER` runs only the storage that a private fleet kept, for `fetch`.
  */
+import { once } from 'node:events';
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { z } from 'zod';
 
+import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { complain } from '../../shared/runtime/complain.ts';
 import { type Log, createLog } from '../../shared/runtime/log.ts';
 import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
@@ -21,12 +23,16 @@ import { localConfig } from './config.ts';
 import { moveStorage, startKeptStorage } from './kept-storage.ts';
 import { type Stack, removeFolder, startStack } from './stack.ts';
 
-/** The parts stop one after the other, each within its own grace period. */
+/** The parts stop one after the other, within their own grace periods: see `stack.ts`. */
 const STOP_GRACE_MS = 40_000;
 const PRIVATE_FOLDER = /^run-(\d+)$/;
 
-const [mode, keptFolder] = process.argv.slice(2);
-const isPrivate = mode === '--private';
+const argv = process.argv.slice(2);
+const isPrivate = argv[0] === '--private';
+/** The folder of `--kept`. */
+const keptFolder = argv[0] === '--kept' ? argv[1] : undefined;
+/** A command has started this program and reads its messages. */
+const isChild = isPrivate || keptFolder !== undefined;
 const keepStorage = z.object({ type: z.literal('keep-storage'), folder: z.string() });
 /** Where the storage of a private fleet is moved when it stops; undefined to remove it. */
 let keepStorageIn: string | undefined;
@@ -36,12 +42,16 @@ await runService(
   {
     createLog: () => createLog({ room: 'stack', level: localConfig().logLevel }),
     stopGraceMs: STOP_GRACE_MS,
-    ...(mode === undefined ? { complain } : {}),
+    ...(isChild ? {} : { complain }),
   },
   async (service, log) => {
+    if (!isChild && !parseStart()) {
+      service.stop('help');
+      return;
+    }
     const config = localConfig();
     await mkdir(config.folder, { recursive: true });
-    if (mode === '--kept' && keptFolder !== undefined) {
+    if (keptFolder !== undefined) {
       const storage = await startKeptStorage(keptFolder);
       superviseStack(service, storage);
       process.send?.({ type: 'stack', environment: storage.clientEnvironment });
@@ -93,6 +103,14 @@ await runService(
   },
 );
 
+/** Returns false if the user asked for help, which is then printed. Throws USAGE. */
+function parseStart(): boolean {
+  const command = newCommand('npm start')
+    .usage('')
+    .description('Runs a local fleet for all commands in this folder, until Ctrl-C.');
+  return parseCommand(command, argv, 'Usage: npm start. It has no arguments.');
+}
+
 /** `enqueue` sends this request to its private fleet if the result of the job cannot be saved. Other messages are ignored. */
 async function handleKeepStorage(message: unknown, stackFolder: string, log: Log): Promise<void> {
   const request = keepStorage.safeParse(message).data;
@@ -112,11 +130,8 @@ function superviseStack(service: Service, stack: Pick<Stack, 'failure' | 'stop'>
   let isBroken = false;
   service.onStop(() => stack.stop({ isBroken, keepsStorage: keepStorageIn !== undefined }));
   service.run('parts', async () => {
-    const stopped = new Promise<void>((resolve) =>
-      service.signal.addEventListener('abort', () => resolve(), { once: true }),
-    );
     try {
-      await Promise.race([stack.failure, stopped]);
+      await Promise.race([stack.failure, once(service.signal, 'abort')]);
     } catch (error) {
       isBroken = true;
       throw error;

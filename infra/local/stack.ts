@@ -3,6 +3,7 @@
  * starts the workers. The programs are the same as on Azure; addresses and time-outs differ.
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +20,7 @@ import { startRedis } from './redis-server.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** The scaler waits until its workers have released their batches. */
 const SERVICE_STOP_GRACE_MS = 14_000;
-const BROKEN_STOP_GRACE_MS = 1_500;
+const SHORT_STOP_GRACE_MS = 1_500;
 /** The storage emulator writes all its state when it stops, after waiting 5 s for idle connections. */
 const KEPT_STORAGE_GRACE_MS = 20_000;
 
@@ -50,7 +51,7 @@ export interface StackOptions {
   /** Variables set here override the defaults of the stack. */
   readonly environment: Environment;
   readonly log: Log;
-  /** Stops the stack, even while it is starting. */
+  /** Aborts the start. */
   readonly signal: AbortSignal;
 }
 
@@ -66,7 +67,7 @@ export interface Stack {
 interface StackStopOptions {
   /** Whether a part has failed. The others get little time to stop then, because they may wait for the failed part. */
   readonly isBroken: boolean;
-  /** Whether the stored data is needed afterwards. The storage emulator then gets time to write it. */
+  /** Whether the stored data is needed afterwards. The storage emulator gets the time to write it, and the other parts get little. */
   readonly keepsStorage: boolean;
 }
 
@@ -78,7 +79,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const stop = async ({ isBroken, keepsStorage }: StackStopOptions): Promise<void> => {
     for (const part of parts.splice(0).toReversed()) {
       if (keepsStorage && part === storagePart) await part.stop({ graceMs: KEPT_STORAGE_GRACE_MS });
-      else await part.stop(isBroken ? { graceMs: BROKEN_STOP_GRACE_MS } : {});
+      else await part.stop(isBroken || keepsStorage ? { graceMs: SHORT_STOP_GRACE_MS } : {});
       log.debug({ part: part.name }, 'part stopped');
     }
   };
@@ -151,7 +152,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 /** Rejects with the signal's reason. Never resolves. */
 async function abortion(signal: AbortSignal): Promise<never> {
-  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  await once(signal, 'abort');
   throw signal.reason;
 }
 

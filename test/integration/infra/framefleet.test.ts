@@ -53,6 +53,21 @@ test.each([
   expect(status).toBe(0);
 });
 
+test.each('enqueue fetch cap start scale explain doctor poison share'.split(' '))(
+  '%s --help prints help and does nothing else',
+  async (name) => {
+    const { status, stdout, stderr } = await run(name, '--help');
+    expect(stdout).toMatch(new RegExp(`^Usage: framefleet ${name}\\b`));
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  },
+);
+
+test('start rejects arguments', async () => {
+  const { status, stdout, stderr } = await run('start', 'extra');
+  expect(stderr).toContain('Usage: framefleet start. It has no arguments.');
+  expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
+});
+
 test('--version prints the version of the package', async () => {
   const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
   expect(await run('--version')).toMatchObject({ status: 0, stdout: `${version}\n` });
