@@ -28,7 +28,6 @@ export async function startControlPlane(server: TestRedis) {
     },
   };
 }
-export type ControlPlane = Awaited<ReturnType<typeof startControlPlane>>;
 
 /** A control plane with storage, on servers that are started for it. */
 export async function startControlServers() {
