@@ -177,7 +177,7 @@ function policyFrom(set: Variables): Policy {
   } catch (cause) {
     if (!(cause instanceof AssertionError)) throw cause;
     throw new PermanentError('CONFIG_INVALID', `Settings contradict each other: ${cause.message}.`, {
-      hint: 'See "Configuration" in scaler/README.md for the meaning of each setting.',
+      hint: 'See docs/settings.md for the meaning of each setting.',
       cause,
     });
   }

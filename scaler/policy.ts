@@ -88,7 +88,7 @@ export function checkedPolicy(policy: Policy): Policy {
     'failed boots must have a limit, and a retry interval with its minimum below its maximum',
   );
   assert(
-    policy.silentRemoveMs >= 2 * policy.leaseMs && policy.silentRemoveMs > policy.heartbeatStaleMs,
+    policy.silentRemoveMs >= 5 * policy.leaseMs && policy.silentRemoveMs > policy.heartbeatStaleMs,
     'a silent worker must have lost its lease long before its machine is removed',
   );
   assert(

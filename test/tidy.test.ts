@@ -7,6 +7,14 @@ import { describe, expect, test } from 'vitest';
 import { ERROR_EXITS } from '../shared/runtime/errors.ts';
 
 const ROOMS = ['producer', 'worker', 'scaler', 'infra/local', 'infra/doctor'];
+/** The heading of each room in `docs/settings.md` and `docs/metrics.md`. */
+const HEADINGS: Readonly<Record<string, string>> = {
+  producer: 'Producer',
+  worker: 'Worker',
+  scaler: 'Scaler',
+  'infra/local': 'Local fleet',
+  'infra/doctor': 'Doctor',
+};
 const LINES_MAX = 300;
 
 /** The one file or folder that may import a package. */
@@ -63,7 +71,14 @@ const packageOf = (imported: string): string =>
     .split('/')
     .slice(0, imported.startsWith('@') ? 2 : 1)
     .join('/');
-const readme = (room: string): string => readFileSync(path.join(room, 'README.md'), 'utf8');
+const readme = readFileSync('README.md', 'utf8');
+/** The text below the `## ` heading of a document in `docs/`. */
+function sectionOf(document: string, heading: string): string {
+  const sections = readFileSync(path.join('docs', document), 'utf8').split(/^## /m);
+  const section = sections.find((text) => text.startsWith(`${heading}\n`));
+  if (section === undefined) throw new Error(`docs/${document} has no section ${heading}`);
+  return section;
+}
 
 test('there are sources to look at', () => {
   expect(sources.length).toBeGreaterThan(80);
@@ -191,6 +206,21 @@ describe('names', () => {
     expect(missing.map(({ name, cited }) => `${name} -> ${cited}`)).toEqual([]);
   });
 
+  test('a document that a message or a Terraform description cites exists', () => {
+    const texts = [
+      ...sources.map(({ name, text }) => ({ name, text })),
+      ...globSync('infra/**/*.{tf,yml,sh,tftpl}').map((name) => ({ name, text: readFileSync(name, 'utf8') })),
+    ];
+    const citations = texts.flatMap(({ name, text }) =>
+      [
+        ...text.matchAll(/\b(?:docs|producer|worker|scaler|shared|infra|test)\/[\w./-]*\.md(?:#[\w-]+)?/g),
+      ].map(([link]) => ({ name, link })),
+    );
+    expect(citations.length).toBeGreaterThan(6);
+    const missing = citations.filter(({ link }) => !leadsSomewhere('README.md', link));
+    expect(missing.map(({ name, link }) => `${name} -> ${link}`)).toEqual([]);
+  });
+
   test('a log message that an alert of Terraform waits for is written somewhere', () => {
     const waitedFor = [
       ...readFileSync('infra/terraform/monitoring.tf', 'utf8').matchAll(/line\.msg\) == '([^']+)'/g),
@@ -209,7 +239,7 @@ describe('documents', () => {
   const variablesIn = (text: string): string[] =>
     [...new Set(text.match(/FRAMEFLEET_[A-Z_]+/g) ?? [])].toSorted();
 
-  test.each(ROOMS)('every variable that %s reads is in its README, and the other way round', (room) => {
+  test.each(ROOMS)('every variable that %s reads is in docs/settings.md, and the other way round', (room) => {
     const configs = sources.filter(
       ({ name }) => name.startsWith(`${room}/`) && path.basename(name) === 'config.ts',
     );
@@ -217,20 +247,20 @@ describe('documents', () => {
       ? []
       : sources.filter(({ name }) => name.endsWith('service-variables.ts'));
     const read = [...configs, ...service].map(({ text }) => text).join('\n');
-    expect(variablesIn(readme(room))).toEqual(variablesIn(read));
+    expect(variablesIn(sectionOf('settings.md', HEADINGS[room] ?? ''))).toEqual(variablesIn(read));
   });
 
   test.each(['producer', 'worker', 'scaler'])(
-    'every metric of %s is in its README, and the other way round',
+    'every metric of %s is in docs/metrics.md, and the other way round',
     (room) => {
       const metrics = sources.find(({ name }) => name === `${room}/metrics.ts`)?.text ?? '';
       expect(metricsIn(metrics).length).toBeGreaterThan(5);
-      expect(metricsIn(readme(room))).toEqual(metricsIn(metrics));
+      expect(metricsIn(sectionOf('metrics.md', HEADINGS[room] ?? ''))).toEqual(metricsIn(metrics));
     },
   );
 
   test('every metric that an alert, a rule or a dashboard names exists, and so does every figure that rules record', () => {
-    const known = new Set(['producer', 'worker', 'scaler'].flatMap((room) => metricsIn(readme(room))));
+    const known = new Set(metricsIn(readFileSync('docs/metrics.md', 'utf8')));
     const texts = globSync('infra/monitoring/**/*.{yml,json}').map((name) => readFileSync(name, 'utf8'));
     const named = metricsIn(texts.join('\n').replaceAll('framefleet_fleet_…', ''));
     expect(named.length).toBeGreaterThan(20);
@@ -252,7 +282,7 @@ describe('documents', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       scripts: Record<string, string>;
     };
-    const commands = [...readme('.').matchAll(/npm run ([a-z:-]+)/g)].map(([, script]) => script ?? '');
+    const commands = [...readme.matchAll(/npm run ([a-z:-]+)/g)].map(([, script]) => script ?? '');
     expect(commands).toContain('enqueue');
     expect(commands.filter((script) => scripts[script] === undefined)).toEqual([]);
   });

@@ -4,10 +4,11 @@
  */
 import { azureIdentity, storageAccount } from '../../shared/azure/credentials.ts';
 import { findReadyStack } from '../../shared/command/local-stack.ts';
-import { print, runCommand } from '../../shared/command/run-command.ts';
+import { print, runCommand, say } from '../../shared/command/run-command.ts';
 import type { DoctorReport } from '../../shared/contract/finding.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
+import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
 import { Arm } from './azure/arm.ts';
 import { planChecks } from './azure/check-plan.ts';
 import { ScaleSetCheck } from './azure/check-scale-sets.ts';
@@ -28,8 +29,8 @@ async function main(): Promise<number> {
   const findings = await runChecks(await checksFor(options, doctorConfig()), clock);
   if (options.asJson) print(JSON.stringify({ findings } satisfies DoctorReport));
   else {
-    for (const finding of findings) print(formatFinding(finding));
-    process.stderr.write(`${formatSummary(findings)}\n`);
+    for (const finding of findings) print(quoteCommands(formatFinding(finding)));
+    say(formatSummary(findings));
   }
   return findings.some(({ verdict }) => verdict === 'wrong') ? EXIT.unavailable : EXIT.ok;
 }

@@ -1,20 +1,21 @@
 /** The command-line options of `npm run doctor`. */
 import { InvalidArgumentError } from 'commander';
 
-import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
+import { helpText } from '../../shared/command/help-text.ts';
+import { newCommand, parseCommand, usageHint } from '../../shared/command/parse-command.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
-const USAGE = 'Usage: npm run doctor -- [options]. For all options: npm run doctor -- --help';
 const MACHINES_MAX = 1000;
 
-const EXAMPLES = `
-Examples:
-  npm run doctor                  check the fleet in .env, or this machine if .env names none
-  npm run doctor -- --subscription ID --location eastus --size Standard_NC4as_T4_v3 --machines 10
-  npm run --silent doctor -- --json
-
-Each check prints ok, warning or error, with a hint. The command changes nothing.
-Exit status: 0 no errors, 64 usage, 69 one or more errors, 70 internal error.`;
+const HELP = helpText({
+  examples: [
+    'npm run doctor                  check the fleet in .env, or this machine if .env names none',
+    'npm run doctor -- --subscription ID --location eastus --size Standard_NC4as_T4_v3',
+    'npm run --silent doctor -- --json',
+  ],
+  notes: ['Each check prints ok, warning or error, with a hint. The command changes nothing.'],
+  exits: { 0: 'no errors', 64: true, 69: 'one or more checks printed an error', 70: true },
+});
 
 export interface DoctorOptions {
   /** A fleet that is not deployed yet; null to check the current fleet. */
@@ -36,30 +37,30 @@ export function parseOptions(argv: readonly string[]): DoctorOptions | null {
     .option('--location <region>', 'Azure region, such as eastus', parseName)
     .option('--size <size>', 'VM size, such as Standard_NC4as_T4_v3', parseName)
     .option('--machines <count>', 'number of VMs (default: 1)', parseMachines)
-    .option('--json', 'print one JSON object', false)
-    .addHelpText('after', EXAMPLES);
-  if (!parseCommand(command, argv, USAGE)) return null;
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', HELP);
+  if (!parseCommand(command, argv)) return null;
   const { subscription, location, size, machines, json } = command.opts<{
     subscription?: string;
     location?: string;
     size?: string;
     machines?: number;
-    json: boolean;
+    json?: true;
   }>();
   if (subscription !== undefined && location !== undefined && size !== undefined) {
     const planned = { subscriptionId: subscription, location, size, machines: machines ?? 1 };
-    return { planned, asJson: json };
+    return { planned, asJson: json === true };
   }
   if ([subscription, location, size, machines].some((one) => one !== undefined)) {
     throw new PermanentError(
       'USAGE',
       'To check a planned fleet, pass --subscription, --location and --size.',
       {
-        hint: USAGE,
+        hint: usageHint(command),
       },
     );
   }
-  return { planned: null, asJson: json };
+  return { planned: null, asJson: json === true };
 }
 
 function parseId(text: string): string {

@@ -15,6 +15,7 @@ import { newCommand, parseCommand } from '../../shared/command/parse-command.ts'
 import { complain } from '../../shared/runtime/complain.ts';
 import { type Log, createLog } from '../../shared/runtime/log.ts';
 import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
+import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
 import { holdRendezvous } from '../../shared/runtime/rendezvous.ts';
 import { type Service, runService } from '../../shared/runtime/service.ts';
 import { tolerateLostOutput } from '../../shared/runtime/standard-streams.ts';
@@ -148,5 +149,5 @@ async function removeAbandoned(folder: string): Promise<void> {
 }
 
 function say(line: string): void {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${quoteCommands(line)}\n`);
 }

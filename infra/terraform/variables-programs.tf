@@ -1,4 +1,4 @@
-# Settings of the programs, named as in their config.ts. A setting that is null keeps the default of the program; see its README.
+# Settings of the programs, named as in their config.ts. A setting that is null keeps the default of the program; see docs/settings.md.
 
 variable "log_level" {
   description = "Log level of all programs."
@@ -37,7 +37,7 @@ variable "producer_size" {
 }
 
 variable "producer_settings" {
-  description = "Settings of the producer; see producer/README.md."
+  description = "Settings of the producer; see docs/settings.md."
   type = object({
     work_bytes_max             = optional(number)
     intake_scan_seconds        = optional(number)
@@ -58,7 +58,7 @@ variable "producer_settings" {
 }
 
 variable "worker_settings" {
-  description = "Settings of the worker; see worker/README.md. The worker falls back to the CPU only if execution_providers includes cpu, because an unused GPU is expensive."
+  description = "Settings of the worker; see docs/settings.md. The worker falls back to the CPU only if execution_providers includes cpu, because an unused GPU is expensive."
   type = object({
     execution_providers    = optional(list(string), ["cuda"])
     idle_poll_seconds_max  = optional(number)
@@ -80,7 +80,7 @@ variable "worker_settings" {
 }
 
 variable "scaler_settings" {
-  description = "Settings of the scaler; see scaler/README.md. The default of boot_timeout_seconds allows for a machine that builds its driver, which takes up to eleven minutes."
+  description = "Settings of the scaler; see docs/settings.md. The default of boot_timeout_seconds allows for a machine that builds its driver, which takes up to eleven minutes."
   type = object({
     tick_seconds            = optional(number)
     leader_seconds          = optional(number)

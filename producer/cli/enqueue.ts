@@ -53,7 +53,18 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
   const startedAtMs = clock.monotonicMs();
   const config = enqueueConfig();
   watchParent(config.environment, interrupt);
-  const sourcePath = path.resolve(config.callerFolder, options.videoPath);
+  const { videoPath, deadline } = options;
+  if (/^[a-z]+:\/\//.test(videoPath)) {
+    throw new PermanentError('SOURCE_MISSING', `Cannot read ${videoPath}: it is an address, not a file.`, {
+      hint: 'Download the video, then pass its path.',
+    });
+  }
+  if (deadline !== undefined && 'at' in deadline && new Date(deadline.at) <= clock.now()) {
+    throw new PermanentError('USAGE', `The deadline ${deadline.at} has passed.`, {
+      hint: 'Pass a later one, or a duration such as --deadline 2h.',
+    });
+  }
+  const sourcePath = path.resolve(config.callerFolder, videoPath);
   const video = await probeVideo(sourcePath);
   checkLimits(video, config.sourceLimits);
   const { outputPath, mayReplace } = options;

@@ -30,6 +30,7 @@ export function addJobOptions(command: Command): Command {
     .option(
       '--style <style>',
       'style of the model, or a blend such as starry-night:2,udnie:1 (default: its first style)',
+      parseStyle,
     )
     .option('--model <name[@version]>', `model to run (default: ${DEFAULT_MODEL})`, parseModel)
     .option(
@@ -54,7 +55,7 @@ export function addJobOptions(command: Command): Command {
     )
     .option(
       '--max-cost <amount>',
-      'hold the job when it has cost this much, in the currency of the fleet’s prices; npm run cap raises it (default: no limit)',
+      'hold the job when it has cost this much, in the currency of FRAMEFLEET_PRICES; without prices a job costs nothing; npm run cap raises it (default: no limit)',
       parseAmount,
     );
 }
@@ -101,6 +102,14 @@ export function parseAmount(text: string): number {
   if (!(amount > 0 && amount <= 1e9))
     throw new InvalidArgumentError('Expected an amount above 0, such as 2.50.');
   return amount;
+}
+
+/** The form only: which styles exist is up to the model. */
+function parseStyle(text: string): string {
+  if (/^[\w-]+(:[\d.e-]+)?(, *[\w-]+(:[\d.e-]+)?)*$/.test(text)) return text;
+  throw new InvalidArgumentError(
+    'Expected a style such as great-wave, or a blend such as starry-night:2,udnie:1.',
+  );
 }
 
 function parseBatch(text: string): number {

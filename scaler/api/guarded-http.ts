@@ -102,7 +102,7 @@ export function parsedRequest<S extends z.ZodType>(schema: S, given: unknown): z
 
 function requestInvalid(message: string): PermanentError {
   return new PermanentError('REQUEST_INVALID', message, {
-    hint: 'See "Control API" in scaler/README.md, or run `npm run scale -- --help`.',
+    hint: 'See docs/control-api.md, or run `npm run scale -- --help`.',
   });
 }
 

@@ -1,6 +1,7 @@
 /** Parses the command line of `npm run explain`. */
 import { InvalidArgumentError } from 'commander';
 
+import { helpText } from '../../shared/command/help-text.ts';
 import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
 import { whatIfQuery } from '../api/explain/what-if.ts';
 
@@ -12,16 +13,18 @@ export interface ExplainOptions {
 
 const NAMES = Object.keys(whatIfQuery.shape);
 
-const EXAMPLES = `
-Examples:
-  npm run explain
-  npm run explain -- --what-if backlog=100000
-  npm run explain -- --what-if backlog=100000 --what-if megapixelsPerFrame=8.3 --what-if capacityMax=40
-
-Names for --what-if: ${NAMES.join(', ')}.
---what-if changes nothing: it only shows what the scaler would decide.
-
-Exit status: 0 success, 64 usage error, 69 cannot reach the scaler, 70 internal error, 77 wrong token.`;
+const HELP = helpText({
+  examples: [
+    'npm run explain',
+    'npm run explain -- --what-if backlog=100000',
+    'npm run explain -- --what-if backlog=100000 --what-if capacityMax=40',
+  ],
+  notes: [
+    `Names for --what-if: ${NAMES.join(', ')}.`,
+    '--what-if changes nothing: it only shows what the scaler would decide.',
+  ],
+  exits: { 0: true, 64: true, 69: 'cannot reach the scaler', 70: true, 77: 'the token is missing or wrong' },
+});
 
 /** Returns the options, or null after printing the help. Throws USAGE. */
 export function parseExplainOptions(argv: readonly string[]): ExplainOptions | null {
@@ -30,8 +33,8 @@ export function parseExplainOptions(argv: readonly string[]): ExplainOptions | n
     .description('Shows why the fleet has its current size, what blocks it, and what comes next.')
     .option('--what-if <name=value>', 'explain a supposed situation; repeat for several values', parseWhatIf)
     .option('--json', 'print one JSON object')
-    .addHelpText('after', EXAMPLES);
-  if (!parseCommand(command, argv, 'Show the help: npm run explain -- --help')) return null;
+    .addHelpText('after', HELP);
+  if (!parseCommand(command, argv)) return null;
   const { whatIf = {}, json } = command.opts<{ whatIf?: Record<string, string>; json?: true }>();
   return { whatIf, asJson: json === true };
 }

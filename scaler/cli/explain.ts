@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { print, runCommand } from '../../shared/command/run-command.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
+import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
 import { askScaler } from './ask-scaler.ts';
 import { scalerCommandConfig } from './config.ts';
 import { parseExplainOptions } from './explain-options.ts';
@@ -16,6 +17,6 @@ await runCommand(argv, async () => {
   const query = new URLSearchParams(options.whatIf).toString();
   const request = { method: 'GET', path: query === '' ? '/explain' : `/explain?${query}` } as const;
   const answer = await askScaler(request, explanation, scalerCommandConfig());
-  print(options.asJson ? JSON.stringify(answer) : answer.words.join('\n'));
+  print(options.asJson ? JSON.stringify(answer) : quoteCommands(answer.words.join('\n')));
   return EXIT.ok;
 });

@@ -2,7 +2,8 @@
 import { InvalidArgumentError } from 'commander';
 
 import { parseDuration } from '../../shared/command/duration.ts';
-import { newCommand, parseCommand } from '../../shared/command/parse-command.ts';
+import { helpText } from '../../shared/command/help-text.ts';
+import { newCommand, parseCommand, usageHint } from '../../shared/command/parse-command.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { CAPACITY_MAX, type OverrideEnd, type OverrideRequest, TTL_SECONDS } from '../override/document.ts';
 
@@ -12,22 +13,20 @@ export type ScaleOptions = { readonly asJson: boolean } & (
   | { readonly kind: 'end'; readonly request: OverrideEnd }
 );
 
-const EXAMPLES = `
-Examples:
-  npm run scale -- 4 --for 30m --because "demo at ten"
-  npm run scale -- --min 2 --for 8h --because "office hours"
-  npm run scale -- --max 8 --for 7d --because "quota is shared this week"
-  npm run scale -- --pause --for 1h --because "storage is being moved"
-  npm run scale -- --end --because "demo is over"
-  npm run scale                  show the current override
-
-An override survives a restart of the scaler and ends by itself. Each change is recorded with its author and reason in
-logs/_audit/override.ndjson.
-
-Exit status: 0 success, 64 usage error, 69 cannot reach the scaler, 70 internal error, 77 wrong token.`;
-
-const HINT =
-  'Example: npm run scale -- 4 --for 30m --because "demo at ten". Show the help: npm run scale -- --help';
+const HELP = helpText({
+  examples: [
+    'npm run scale -- 4 --for 30m --because "demo at ten"',
+    'npm run scale -- --min 2 --for 8h --because "office hours"',
+    'npm run scale -- --max 8 --for 7d --because "quota is shared this week"',
+    'npm run scale -- --pause --for 1h --because "storage is being moved"',
+    'npm run scale -- --end --because "demo is over"',
+    'npm run scale                  show the current override',
+  ],
+  notes: [
+    'An override survives a restart of the scaler and ends by itself. Each change is recorded with its author and reason in logs/_audit/override.ndjson.',
+  ],
+  exits: { 0: true, 64: true, 69: 'cannot reach the scaler', 70: true, 77: 'the token is missing or wrong' },
+});
 
 /** Returns the options, or null after printing the help. Throws USAGE. */
 export function parseScaleOptions(argv: readonly string[], author: string): ScaleOptions | null {
@@ -43,8 +42,9 @@ export function parseScaleOptions(argv: readonly string[], author: string): Scal
     .option('--because <reason>', 'reason, shown to other operators')
     .option('--author <name>', `author of the change (default: ${author})`)
     .option('--json', 'print one JSON object')
-    .addHelpText('after', EXAMPLES);
-  if (!parseCommand(command, argv, HINT)) return null;
+    .addHelpText('after', HELP);
+  if (!parseCommand(command, argv)) return null;
+  const usage = (message: string) => new PermanentError('USAGE', message, { hint: usageHint(command) });
   const set = command.opts<{
     min?: number;
     max?: number;
@@ -72,15 +72,14 @@ export function parseScaleOptions(argv: readonly string[], author: string): Scal
     throw usage('No action given: expected a number of instances, --min, --max, --pause or --end.');
   }
   const reason = set.because?.trim() ?? '';
-  if (reason === '') throw usage('--because is missing: each change is recorded with its reason.');
   const signature = { author: set.author ?? author, reason };
-  if (change === 'end') return { kind: 'end', request: signature, asJson };
-  if (set.for === undefined) throw usage('--for is missing: an override needs a duration.');
+  const missing = [
+    ...(set.for === undefined && change !== 'end' ? ['--for DURATION, after which the override ends'] : []),
+    ...(reason === '' ? ['--because REASON, which is recorded'] : []),
+  ];
+  if (missing.length > 0) throw usage(`Missing: ${missing.join('; and ')}.`);
+  if (change === 'end' || set.for === undefined) return { kind: 'end', request: signature, asJson };
   return { kind: 'set', request: { ...change, ttlSeconds: set.for, ...signature }, asJson };
-}
-
-function usage(message: string): PermanentError {
-  return new PermanentError('USAGE', message, { hint: HINT });
 }
 
 function parseCapacity(text: string): number {

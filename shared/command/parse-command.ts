@@ -7,7 +7,7 @@ import { quoteCommands } from '../runtime/quote-commands.ts';
 /** Commander's sentences, and ours for them. */
 const REWORDED: readonly (readonly [pattern: RegExp, wording: string])[] = [
   [/^option '([^' ]+)[^']*' argument '([^]*)' is invalid\./, "Invalid value '$2' for $1."],
-  [/^command-argument value '([^]*)' is invalid for argument '(.*)'\./, "Invalid value '$1' for <$2>."],
+  [/^command-argument value '([^]*)' is invalid for argument '(.*)'\./, "Invalid value '$1' for $2."],
   [/^option '([^' ]+)[^']*' argument missing/, 'Option $1 needs a value'],
   [/^unknown command /, 'Unknown action '],
   [/\n\((Did you mean .*)\)$/, '. $1'],
@@ -23,6 +23,7 @@ export function newCommand(name: string): Command {
     })
     .configureHelp({
       commandUsage: usageOf,
+      argumentTerm: (argument) => argument.name().toUpperCase(),
       commandDescription: (command) => sentence(command.description()),
     })
     .helpOption('-h, --help', 'print this help');
@@ -49,7 +50,7 @@ export function usageHint(command: Command): string {
 /** npm needs `--` before an action, so that it passes on the options behind it. */
 function usageOf(command: Command): string {
   const name = command.parent === null ? command.name() : `${command.parent.name()} -- ${command.name()}`;
-  return `${name} ${command.usage()}`;
+  return `${name} ${command.usage().replace(/<([\w-]+)>/g, (_, argument: string) => argument.toUpperCase())}`;
 }
 
 function sentence(message: string): string {

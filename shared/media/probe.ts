@@ -197,7 +197,7 @@ async function inspectFile(path: string): Promise<FileInspection> {
         'SOURCE_MISSING',
         `Cannot find ${name}: there is no file at ${JSON.stringify(path)}.`,
         {
-          hint: 'Check the path. Quote a name with spaces, and put ./ before a leading dash.',
+          hint: 'Check the path.',
         },
       );
     }

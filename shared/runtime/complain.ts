@@ -1,4 +1,4 @@
-/** Prints an error for a person at a terminal: what happened and why, then what to do next. */
+/** Prints an error for a person at a terminal: what happened and why, what to do next, and where its code is explained. */
 import { FleetError, describeError } from './errors.ts';
 import { quoteCommands } from './quote-commands.ts';
 
@@ -23,9 +23,11 @@ export function complaintOf(error: unknown): Complaint {
 
 /** Prints the error on standard error. An unexpected error is a bug: its stack trace is printed too. */
 export function complain(error: unknown): void {
-  const { message, hint } = complaintOf(error);
+  const { code, message, hint } = complaintOf(error);
   process.stderr.write(`\n${message}\n`);
   if (hint !== null) process.stderr.write(`${hint}\n`);
+  // The hint of a usage error already names the help.
+  if (code !== 'USAGE') process.stderr.write(`More about this error: docs/errors.md#${code.toLowerCase()}\n`);
   if (!(error instanceof FleetError) && error instanceof Error)
     process.stderr.write(`${error.stack ?? ''}\n`);
 }

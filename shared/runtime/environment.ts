@@ -11,7 +11,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Throws CONFIG_INVALID. An empty variable counts as unset. */
 export function parseEnvironment<S extends z.ZodObject>(schema: S, environment: Environment): z.infer<S> {
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
-  const parsed = schema.safeParse(set);
+  const parsed = schema.safeParse(set, { error: expectationOf });
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => {
     const name = issue.path.map(String).join('.');
@@ -22,9 +22,29 @@ export function parseEnvironment<S extends z.ZodObject>(schema: S, environment: 
     'CONFIG_INVALID',
     `The environment is incomplete or invalid:\n${faults.join('\n')}`,
     {
-      hint: 'Set these variables (see the README of the program), or unset all FRAMEFLEET_* variables to run locally.',
+      hint: 'Set these variables (see docs/settings.md), or unset all FRAMEFLEET_* variables to run locally.',
     },
   );
+}
+
+/** The wording for schemas that have no message of their own. Undefined keeps zod's. */
+function expectationOf(issue: z.core.$ZodRawIssue): string | undefined {
+  const unit = 'origin' in issue && issue.origin === 'string' ? ' characters' : '';
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.input === undefined) return 'expected a value';
+      return issue.expected === 'int' ? 'expected a whole number' : `expected a ${issue.expected}`;
+    case 'too_small':
+      return `expected at least ${issue.minimum}${unit}`;
+    case 'too_big':
+      return `expected at most ${issue.maximum}${unit}`;
+    case 'invalid_value':
+      return `expected one of ${issue.values.join(', ')}`;
+    case 'invalid_format':
+      return issue.format === 'url' ? 'expected a URL' : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** Connection strings and tokens are secrets: they are never printed. */

@@ -13,7 +13,9 @@ export const serviceVariables = {
 };
 
 /** An account name, its blob host, or an emulator's connection string: see `shared/azure/credentials.ts`. */
-export const storageSetting = z.string().min(3);
+export const storageSetting = z
+  .string()
+  .min(3, 'expected an account name, its blob host or a connection string');
 
 /** The form of a scale set's name on Azure, and of a pool's name in a price list. */
 export const POOL_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/;

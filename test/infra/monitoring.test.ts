@@ -67,7 +67,7 @@ describe('alerts', () => {
       [...text.matchAll(new RegExp(`[{,]\\s*${label}=~?"([^"]+)"`, 'g'))].flatMap(([, values]) =>
         (values ?? '').split('|'),
       );
-    const blocked = readFileSync('scaler/README.md', 'utf8');
+    const blocked = readFileSync('docs/scaling.md', 'utf8');
     const reasons = new Set<string>([...REASONS, ...POISON_REASONS]);
     expect(valuesOf('reason').length).toBeGreaterThan(5);
     expect(

@@ -25,7 +25,7 @@ const files: readonly TerraformFile[] = globSync(`${TERRAFORM}/*.tf`).map((name)
   text: readFileSync(name, 'utf8'),
 }));
 const all = files.map(({ text }) => text).join('\n');
-const readme = readFileSync(`${TERRAFORM}/README.md`, 'utf8');
+const settings = readFileSync('docs/settings.md', 'utf8');
 
 describe('files', () => {
   test('every file has a header comment and is not too long', () => {
@@ -57,13 +57,13 @@ describe('names', () => {
   const declared = (kind: string): readonly string[] =>
     [...all.matchAll(new RegExp(`^${kind} "([a-z_]+)"`, 'gm'))].map(([, name]) => name ?? '').toSorted();
 
-  test('every variable has a description, is used and is in the README', () => {
+  test('every variable has a description, is used and is in docs/settings.md', () => {
     const variables = declared('variable');
     expect(variables.length).toBeGreaterThan(30);
     const blocks = all.split(/^variable /m).slice(1);
     expect(blocks.filter((block) => !/^ {2}description = "[^"]{8,}/m.test(block))).toEqual([]);
     expect(variables.filter((name) => !new RegExp(`var\\.${name}\\b`).test(all))).toEqual([]);
-    expect(variables.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+    expect(variables.filter((name) => !settings.includes(`\n| \`${name}\` |`))).toEqual([]);
   });
 
   test('every variable and local value that is used exists', () => {

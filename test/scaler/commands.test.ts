@@ -51,9 +51,10 @@ describe('npm run scale', () => {
 
   test.each([
     ['two actions', ['4', '--min', '2', '--for', '1h', ...WHY], /only one/],
-    ['no duration', ['4', ...WHY], /--for is missing/],
-    ['no reason', ['4', '--for', '1h'], /--because is missing/],
-    ['an empty reason', ['--end', '--because', ' '], /--because is missing/],
+    ['no duration', ['4', ...WHY], /^Missing: --for/],
+    ['no reason', ['4', '--for', '1h'], /^Missing: --because/],
+    ['neither duration nor reason', ['4'], /^Missing: --for .*; and --because/],
+    ['an empty reason', ['--end', '--because', ' '], /^Missing: --because/],
     ['a reason without an action', [...WHY], /No action given/],
     ['half an instance', ['1.5', '--for', '1h', ...WHY], /whole number/],
     ['a negative number', ['--min=-2', '--for', '1h', ...WHY], /whole number/],

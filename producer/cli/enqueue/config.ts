@@ -12,12 +12,13 @@ import {
   secondsAsMs,
   wholeNumber,
 } from '../../../shared/runtime/environment.ts';
+import { storageSetting } from '../../../shared/runtime/service-variables.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 const variables = z.object({
   /** Unset: the job runs on this machine. */
-  FRAMEFLEET_MEDIA_STORAGE: z.string().min(3).optional(),
+  FRAMEFLEET_MEDIA_STORAGE: storageSetting.optional(),
   /** Where the local fleet keeps its storage and its results. */
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),

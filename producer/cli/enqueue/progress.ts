@@ -67,14 +67,15 @@ export function showProgress(): ProgressDisplay {
       const eta = left === null ? '' : `  ${clockTime(left)} left`;
       bar ??= bars.create(expected, 0, { phase: '', pace: '' });
       bar.setTotal(expected);
-      bar.update(scored + failed, { phase: phaseOf(status).padEnd(9), pace: `${rate}${eta}` });
+      bar.update(scored + failed, { phase: phaseOf(status).padEnd(9), pace: isHeld ? '' : `${rate}${eta}` });
     },
     stop,
   };
 }
 
-function phaseOf({ state, frames }: JobStatus): string {
+function phaseOf({ state, frames, heldAtCap }: JobStatus): string {
   if (state !== 'running') return state;
+  if (heldAtCap !== null) return 'held';
   if (frames.scored + frames.failed >= frames.expected) return 'stitching';
   return frames.scored > 0 ? 'scoring' : 'splitting';
 }

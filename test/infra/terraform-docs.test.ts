@@ -1,4 +1,4 @@
-/** Compares the Terraform README with the configuration: files, default values, prices and retention. */
+/** Compares what the documents say about Terraform with the configuration: files, default values, prices and retention. */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { runInNewContext } from 'node:vm';
@@ -7,12 +7,15 @@ import { describe, expect, test } from 'vitest';
 
 const TERRAFORM = 'infra/terraform';
 const readme = readFileSync(`${TERRAFORM}/README.md`, 'utf8');
+const settings = readFileSync('docs/settings.md', 'utf8');
+const costs = readFileSync('docs/azure-costs.md', 'utf8');
+const threats = readFileSync('docs/threats.md', 'utf8');
 const textOf = (name: string): string => readFileSync(`${TERRAFORM}/${name}`, 'utf8');
 const variables = ['variables.tf', 'variables-fleet.tf', 'variables-programs.tf'].map(textOf).join('\n');
 
 /** The cells of a section's table, without the header row. */
-function rowsOf(section: string): string[][] {
-  const text = readme.split(/^## /m).find((one) => one.startsWith(`${section}\n`)) ?? '';
+function rowsOf(document: string, section: string): string[][] {
+  const text = document.split(/^##? /m).find((one) => one.startsWith(`${section}\n`)) ?? '';
   return text
     .split('\n')
     .filter((line) => /^\| (?!-)/.test(line))
@@ -23,7 +26,7 @@ function rowsOf(section: string): string[][] {
 const namesIn = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name ?? '');
 
 test('the table of files lists every file and folder, and no other', () => {
-  const named = rowsOf('What there is').flatMap(([cell]) => namesIn(cell));
+  const named = rowsOf(readme, 'What there is').flatMap(([cell]) => namesIn(cell));
   const present = [
     ...globSync(`${TERRAFORM}/*.tf`).map((name) => path.basename(name)),
     ...globSync(`${TERRAFORM}/*/`).map((name) => `${path.basename(name)}/`),
@@ -38,7 +41,7 @@ test('the table of settings shows every simple default value', () => {
     return value === undefined || value === 'null' ? [] : [{ name, value }];
   });
   expect(defaults.length).toBeGreaterThan(15);
-  const rows = rowsOf('Settings');
+  const rows = rowsOf(settings, 'Terraform variables');
   const missing = defaults.filter(({ name, value }) => {
     const shown = rows.find(([cell]) => namesIn(cell).includes(name))?.[1] ?? '';
     return !shown.includes(value.replace('docker.io/library/', ''));
@@ -47,7 +50,7 @@ test('the table of settings shows every simple default value', () => {
 });
 
 describe('costs', () => {
-  const rows = rowsOf('What it costs');
+  const rows = rowsOf(costs, 'Costs on Azure');
 
   test('while idle match their calculations and add up', () => {
     const calculated = rows.filter(([, calculation = '']) => calculation !== '');
@@ -92,14 +95,14 @@ describe('costs', () => {
     const [cheap, a100, h100] = [standard, 'Standard_NC24ads_A100_v4', 'Standard_NC40ads_H100_v5'].map(
       priceOf,
     );
-    expect(readme.replaceAll(/\s+/g, ' ')).toContain(
+    expect(costs.replaceAll(/\s+/g, ' ')).toContain(
       `${cheap?.[0]} on demand and ${cheap?.[1]} spot for the default size; ` +
         `${a100?.join(' and ')} for an A100, ${h100?.join(' and ')} for an H100`,
     );
   });
 });
 
-test('the README states the soft-delete retention of the accounts', () => {
+test('docs/threats.md states the soft-delete retention of the accounts', () => {
   const days = (file: string) =>
     [...textOf(file).matchAll(/(\w+)_retention_policy \{\n +days = (\d+)/g)].map(([, kind, count]) => [
       kind,
@@ -110,7 +113,7 @@ test('the README states the soft-delete retention of the accounts', () => {
     ['container_delete', '7'],
   ]);
   expect(days('storage-system.tf')).toEqual([['container_delete', '7']]);
-  expect(readme).toContain('containers can be restored for a week, sources and results for three days');
+  expect(threats).toContain('containers can be restored for a week, sources and results for three days');
 });
 
 /** The number in a cell: `**about 180**`, `−5`. */
