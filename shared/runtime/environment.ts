@@ -30,21 +30,13 @@ export function parseEnvironment<S extends z.ZodObject>(schema: S, environment: 
 /** The wording for schemas that have no message of their own. Undefined keeps zod's. */
 function expectationOf(issue: z.core.$ZodRawIssue): string | undefined {
   const unit = 'origin' in issue && issue.origin === 'string' ? ' characters' : '';
-  switch (issue.code) {
-    case 'invalid_type':
-      if (issue.input === undefined) return 'expected a value';
-      return issue.expected === 'int' ? 'expected a whole number' : `expected a ${issue.expected}`;
-    case 'too_small':
-      return `expected at least ${issue.minimum}${unit}`;
-    case 'too_big':
-      return `expected at most ${issue.maximum}${unit}`;
-    case 'invalid_value':
-      return `expected one of ${issue.values.join(', ')}`;
-    case 'invalid_format':
-      return issue.format === 'url' ? 'expected a URL' : undefined;
-    default:
-      return undefined;
-  }
+  if (issue.code === 'too_small') return `expected at least ${issue.minimum}${unit}`;
+  if (issue.code === 'too_big') return `expected at most ${issue.maximum}${unit}`;
+  if (issue.code === 'invalid_value') return `expected one of ${issue.values.join(', ')}`;
+  if (issue.code === 'invalid_format' && issue.format === 'url') return 'expected a URL';
+  if (issue.code !== 'invalid_type') return undefined;
+  if (issue.input === undefined) return 'expected a value';
+  return issue.expected === 'int' ? 'expected a whole number' : `expected a ${issue.expected}`;
 }
 
 /** Connection strings and tokens are secrets: they are never printed. */

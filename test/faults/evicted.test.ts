@@ -9,6 +9,7 @@ import type { RunningCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
 import { ScheduledEventsServer } from '../support/scheduled-events-server.ts';
+import { type StorageProxy, slowFrames, startStorageProxy } from '../support/storage-proxy.ts';
 import { WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
 const TIMES = inForm({ short: 4, long: 10 });
@@ -16,21 +17,31 @@ const IN_FLIGHT = 2;
 const FRAMES = inForm({ short: 80, long: 160 });
 
 let fixture: WorkerFixture;
+/** Two frames are in flight, each for a quarter of a second: a worker is taken in the middle of the batch. */
+let proxy: StorageProxy;
 /** Of every frame, scored without faults: the frames are all alike. */
 let hash: string | undefined;
 
 beforeAll(async () => {
   fixture = await WorkerFixture.open();
-  const batch = await fixture.storeBatch('job-undisturbed', ['steady']);
+  proxy = await startStorageProxy(fixture.storage, { faults: slowFrames(250) });
+  const batch = await fixture.storeBatch('job-undisturbed', ['ordinary']);
   await fixture.send(batch);
   fixture.startWorker();
   await fixture.resultsOf(batch);
   hash = (await fixture.scored('job-undisturbed')).get(0);
   await fixture.stopWorkers();
 });
-afterAll(() => fixture[Symbol.asyncDispose]());
+afterAll(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
+});
 
-const FRAMES_STORED = Array.from({ length: FRAMES }, () => 'steady' as const);
+const FRAMES_STORED = Array.from({ length: FRAMES }, () => 'ordinary' as const);
+
+/** Its frames arrive slowly. */
+const startSlowWorker = (environment: Readonly<Record<string, string>>): RunningCommand =>
+  fixture.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT), ...environment }, proxy.connection);
 
 async function allAreScored(jobId: string): Promise<void> {
   const scored = await fixture.scored(jobId);
@@ -55,9 +66,8 @@ test('each evicted worker releases its batch and acknowledges the event, and the
   let framesRun = 0;
   for (let time = 1; time <= TIMES; time += 1) {
     metadata.clear();
-    const worker = fixture.startWorker({
+    const worker = startSlowWorker({
       FRAMEFLEET_SCHEDULED_EVENTS_URL: metadata.url,
-      FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT),
       FRAMEFLEET_VM_NAME: `gpus_${time}`,
     });
     await madeProgress(jobId, await fixture.countScored(jobId));
@@ -88,7 +98,7 @@ test('a batch completes after several workers are killed, because each of them s
   await fixture.send(batch);
   let last: RunningCommand | undefined;
   for (let time = 1; time <= TIMES; time += 1) {
-    last = fixture.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT) });
+    last = startSlowWorker({});
     await madeProgress(jobId, await fixture.countScored(jobId));
     last.child.kill('SIGKILL');
     await last.end;

@@ -7,42 +7,41 @@ import { systemClock } from '../../shared/runtime/clock.ts';
 import type { RunningCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
-import { NO_FAULTS, startStorageProxy } from '../support/storage-proxy.ts';
+import { type StorageProxy, slowFrames, startStorageProxy } from '../support/storage-proxy.ts';
 import { WorkerFixture, countIn, enginePid } from '../support/worker-fixture.ts';
 
 const LEASE_SECONDS = 6;
-/** About ten seconds of work: longer than a lease. */
-const FRAMES = Array.from({ length: 90 }, () => 'steady' as const);
+const FRAMES = Array.from({ length: 90 }, () => 'ordinary' as const);
+/** Four frames are in flight, so the batch takes about ten seconds: longer than a lease. */
+const SLOW = slowFrames(450);
 
 let fixture: WorkerFixture;
+/** The way of the first worker to storage. */
+let proxy: StorageProxy;
 
 beforeAll(async () => {
   fixture = await WorkerFixture.open();
+  proxy = await startStorageProxy(fixture.storage, { faults: SLOW });
 });
 afterEach(async () => {
+  proxy.faults = SLOW;
   await fixture.stopWorkers();
   await fixture.clear();
 });
-afterAll(() => fixture[Symbol.asyncDispose]());
+afterAll(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
+});
 
 /** Sends a batch and waits until a worker has scored some of its frames. */
-async function startedOn(
-  jobId: string,
-  {
-    connection = fixture.storage.connection,
-    stuckSeconds = 300,
-  }: {
-    readonly connection?: typeof fixture.storage.connection;
-    readonly stuckSeconds?: number;
-  } = {},
-) {
+async function startedOn(jobId: string, { stuckSeconds = 300 }: { readonly stuckSeconds?: number } = {}) {
   const batch = await fixture.storeBatch(jobId, FRAMES);
   await fixture.send(batch);
   const environment = {
     FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS),
     FRAMEFLEET_STUCK_SECONDS: String(stuckSeconds),
   };
-  const worker = fixture.startWorker(environment, connection);
+  const worker = fixture.startWorker(environment, proxy.connection);
   await eventually('some frames are scored', async () => (await fixture.countScored(jobId)) > 2);
   return { batch, worker };
 }
@@ -78,11 +77,10 @@ async function worksOn(jobId: string, worker: RunningCommand, other: RunningComm
 }
 
 test('a worker whose lease cannot be renewed loses the batch to another and does not touch it again', async () => {
-  await using proxy = await startStorageProxy(fixture.storage);
-  const { batch, worker } = await startedOn('job-lost', { connection: proxy.connection });
-  proxy.faults = ({ operation }) => (operation === 'update' ? { kind: 'reset' } : undefined);
+  const { batch, worker } = await startedOn('job-lost');
+  proxy.faults = (request) => (request.operation === 'update' ? { kind: 'reset' } : SLOW(request));
   await worker.said('lease lost');
-  proxy.faults = NO_FAULTS;
+  proxy.faults = SLOW;
   await worker.said('"settled":"leave"');
   const stored = await fixture.etags(batch.jobId);
   const { etags, other } = await completedByAnother(batch);

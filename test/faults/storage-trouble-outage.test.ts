@@ -8,14 +8,16 @@ import { type BatchMessage, batchMessage, decodeMessage } from '../../shared/con
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
-import { type Faults, NO_FAULTS } from '../support/storage-proxy.ts';
+import { type Faults, NO_FAULTS, slowFrames } from '../support/storage-proxy.ts';
 import { FRAMES_IN_FLIGHT, TroubledFleet } from '../support/troubled-fleet.ts';
 import { countIn } from '../support/worker-fixture.ts';
 
 const LEASE_SECONDS = 6;
 const LEASES_AWAY = inForm({ short: 3, long: 10 });
 const AWAY_SECONDS = LEASES_AWAY * LEASE_SECONDS;
-const FRAMES = Array.from({ length: 40 }, () => 'steady' as const);
+const FRAMES = Array.from({ length: 40 }, () => 'ordinary' as const);
+/** Eight frames are in flight, so a batch takes about five seconds. */
+const SLOW = slowFrames(1_000);
 const NOTHING_LOST = { failed: [], poison: [], unscored: 0 };
 const ENVIRONMENT = { FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) };
 
@@ -42,6 +44,7 @@ test.concurrent('a worker waits while all storage is unavailable for several lea
   await using fleet = await TroubledFleet.open();
   const { fixture, proxy } = fleet;
   const worker = await fleet.startWorker(ENVIRONMENT);
+  proxy.faults = SLOW;
   const [batch, ...others] = await fleet.sendBatches({ name: 'away', count: 2, frames: FRAMES });
   if (batch === undefined) throw new Error('expected a batch');
   await isUnderWay(fleet, batch);
@@ -81,7 +84,7 @@ test.concurrent.each(['before a batch', 'in mid-batch'] as const)(
     const jobId = `job-${when.replaceAll(' ', '-')}`;
     // The release delay depends on the index; 5 gives a short one.
     const batch = { ...(await fixture.storeBatch(jobId, FRAMES)), batchIndex: 5 };
-    if (when === 'before a batch') proxy.faults = BLOBS_AWAY;
+    proxy.faults = when === 'before a batch' ? BLOBS_AWAY : SLOW;
     await fixture.send(batch);
     if (when === 'in mid-batch') await isUnderWay(fleet, batch);
     proxy.faults = BLOBS_AWAY;

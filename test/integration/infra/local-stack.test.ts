@@ -1,16 +1,10 @@
-/** The local fleet in normal use, with failed parts and when killed. It leaves no processes and no locks behind. */
+/** The local fleet in normal use, stopped and killed during a job. `test/faults/private-fleet.test.ts` kills its parts. */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import {
-  type RunningCommand,
-  enqueue,
-  fetchResult,
-  npmRun,
-  startStackCommand,
-} from '../../support/commands.ts';
+import { type RunningCommand, enqueue, fetchResult, startStackCommand } from '../../support/commands.ts';
 import { eventually } from '../../support/eventually.ts';
 import { H264, ffmpeg, picture, pictureTimes } from '../../support/media-clips.ts';
 import { findProcess, processesOf } from '../../support/processes.ts';
@@ -137,37 +131,4 @@ test('a killed fleet leaves no processes and no lock, and the next fleet works',
   const { status, stdout } = await startJob('--json', '--out', path.join(folder, 'after.mp4')).end;
   expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', frames: 60 });
   expect(status).toBe(0);
-});
-
-test('killing the command during a job ends all processes', async () => {
-  const job = startJob();
-  await runningEngine();
-  job.child.kill('SIGKILL');
-  await job.end;
-  await nothingIsLeft();
-});
-
-test('killing the npm that runs the command ends all processes', async () => {
-  const npm = remember(npmRun(['enqueue', '--', clip()], { localFolder }));
-  await runningEngine();
-  npm.child.kill('SIGKILL');
-  await nothingIsLeft();
-});
-
-test.each([
-  ['Redis', 'redis-server'],
-  ['storage emulator', 'azurite.js'],
-  ['producer', 'producer/main.ts'],
-  ['scaler', 'scaler/main.ts'],
-])('if the %s dies during a job, the command reports it and stops the rest', async (name, commandPart) => {
-  const job = startJob();
-  await runningEngine();
-  const part = await findProcess(localFolder, commandPart);
-  expect(part).toBeDefined();
-  process.kill(part?.pid ?? 0, 'SIGKILL');
-  const { status, stderr } = await job.end;
-  expect(stderr).toContain(`The ${name}`);
-  expect(stderr).toContain('by SIGKILL');
-  expect(status).toBe(69);
-  await nothingIsLeft();
 });

@@ -1,10 +1,10 @@
-/** `npm run enqueue` as a user runs it, with a private fleet on this machine. */
+/** `npm run enqueue` as a user runs it, with a private fleet on this machine or with the fleet of `npm start`. */
 import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { type CommandEnd, enqueue } from '../../support/commands.ts';
+import { type CommandEnd, type RunningCommand, enqueue, startStackCommand } from '../../support/commands.ts';
 import { H264, ffmpeg, picture, pictureTimes, soundPackets, tone } from '../../support/media-clips.ts';
 import { processesOf } from '../../support/processes.ts';
 import { testFolder } from '../../support/servers.ts';
@@ -14,6 +14,10 @@ const at = (name: string): string => path.join(folder, name);
 
 async function run(...args: string[]): Promise<CommandEnd> {
   return enqueue(args, { localFolder: at('fleet') }).end;
+}
+/** On the fleet that stays up, so that not every job starts one. */
+async function runOnSharedFleet(...args: string[]): Promise<CommandEnd> {
+  return enqueue(args, { localFolder: at('shared-fleet') }).end;
 }
 
 async function nothingIsLeft(): Promise<void> {
@@ -66,18 +70,55 @@ test('with --json and --force, enqueue prints one object and replaces an existin
   await nothingIsLeft();
 });
 
-describe('enqueue accepts a file name with characters that are special to a shell or ffmpeg', () => {
+describe('on a fleet that stays up', () => {
+  let fleet: RunningCommand;
+  beforeAll(async () => {
+    fleet = startStackCommand({ localFolder: at('shared-fleet') });
+    await fleet.said('The local fleet is running');
+  });
+  afterAll(async () => {
+    fleet.child.kill('SIGINT');
+    await fleet.end;
+  });
+
   test.each(['-y "two  words" \'quoted\' 100%d %03d.mp4', 'ビデオ été #1 ?.mp4', 'a:b;$(exit 3).mp4'])(
-    '%s',
+    'enqueue accepts a file name with characters that are special to a shell or ffmpeg: %s',
     async (name) => {
       await copyFile(at('clip.mp4'), at(name));
-      const { status, stdout, stderr } = await run('--', `./${path.relative(process.cwd(), at(name))}`);
+      const file = `./${path.relative(process.cwd(), at(name))}`;
+      const { status, stdout, stderr } = await runOnSharedFleet('--', file);
       expect(stderr).toContain('24/24 frames');
       expect(stdout).toBe(`${at(name.replace(/mp4$/, 'painter.mp4'))}\n`);
       expect(status).toBe(0);
-      await nothingIsLeft();
     },
   );
+
+  test.each([
+    ['an unknown style', ['--style', 'crayon'], 65, 'STYLE_UNKNOWN', /starry-night, great-wave/],
+    ['an unknown model', ['--model', 'nobody'], 65, 'MODEL_UNKNOWN', /painter \(1\)/],
+  ] as const)(
+    'the fleet rejects %s, with a reason and a hint',
+    async (_name, args, expectedStatus, code, hint) => {
+      const { status, stdout } = await runOnSharedFleet(at('clip.mp4'), '--json', ...args);
+      expect(JSON.parse(stdout)).toMatchObject({ error: { code, hint: expect.stringMatching(hint) } });
+      expect(status).toBe(expectedStatus);
+    },
+  );
+
+  test('the fleet rejects a truncated video', async () => {
+    const bytes = await readFile(at('clip.mp4'));
+    await writeFile(at('cut.mp4'), bytes.subarray(0, Math.floor(bytes.length * 0.6)));
+    const { status, stdout } = await runOnSharedFleet(at('cut.mp4'), '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'SOURCE_TRUNCATED' } });
+    expect(status).toBe(65);
+  });
+});
+
+test('a private fleet stops after a job that failed', async () => {
+  const { status, stdout } = await run(at('clip.mp4'), '--json', '--style', 'crayon');
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'STYLE_UNKNOWN' } });
+  expect(status).toBe(65);
+  await nothingIsLeft();
 });
 
 describe('enqueue rejects invalid arguments with a reason and a hint', () => {
@@ -92,6 +133,8 @@ describe('enqueue rejects invalid arguments with a reason and a hint', () => {
   test.each([
     ['a missing file', ['missing.mp4'], 66, /there is no file/],
     ['a folder', ['folder.mp4'], 66, /not a file/],
+    ['a deadline that has passed', ['clip.mp4', '--deadline', '2020-01-01T00:00Z'], 64, /has passed/],
+    ['a style that no model can have', ['clip.mp4', '--style', 'red:green'], 64, /such as great-wave/],
     ['an empty file', ['empty.mp4'], 65, /is empty/],
     ['text named .mp4', ['text.mp4'], 65, /is a text file, not a video/],
     ['sound without a picture', ['sound-only.mp4'], 65, /no video track/],
@@ -118,25 +161,11 @@ describe('enqueue rejects invalid arguments with a reason and a hint', () => {
   });
 });
 
-describe('the fleet rejects what only it can check, with a reason and a hint', () => {
-  test.each([
-    ['an unknown style', ['--style', 'crayon'], 65, 'STYLE_UNKNOWN', /starry-night, great-wave/],
-    ['an unknown model', ['--model', 'nobody'], 65, 'MODEL_UNKNOWN', /painter \(1\)/],
-  ] as const)('%s', async (_name, args, expectedStatus, code, hint) => {
-    const { status, stdout } = await run(at('clip.mp4'), '--json', ...args);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code, hint: expect.stringMatching(hint) } });
-    expect(status).toBe(expectedStatus);
-    await nothingIsLeft();
-  });
-
-  test('a truncated video', async () => {
-    const bytes = await readFile(at('clip.mp4'));
-    await writeFile(at('cut.mp4'), bytes.subarray(0, Math.floor(bytes.length * 0.6)));
-    const { status, stdout } = await run(at('cut.mp4'), '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'SOURCE_TRUNCATED' } });
-    expect(status).toBe(65);
-    await nothingIsLeft();
-  });
+test('enqueue rejects an address in place of a file', async () => {
+  const { status, stderr } = await run('https://example.org/clip.mp4');
+  expect(stderr).toContain('it is an address, not a file');
+  expect(stderr).toContain('docs/errors.md#source_missing');
+  expect(status).toBe(66);
 });
 
 test('enqueue reports configured storage that does not answer, and starts no fleet instead', async () => {

@@ -41,6 +41,17 @@ test('one error names every invalid variable with the value found', () => {
   expect(message).not.toContain('FRAMEFLEET_SYSTEM_STORAGE');
 });
 
+test.each([
+  [{ FRAMEFLEET_COUNT: 'two' }, 'FRAMEFLEET_COUNT: expected a number; found "two"'],
+  [{ FRAMEFLEET_COUNT: '2.5' }, 'FRAMEFLEET_COUNT: expected a whole number; found "2.5"'],
+  [{ FRAMEFLEET_COUNT: '0' }, 'FRAMEFLEET_COUNT: expected at least 1; found "0"'],
+  [{ FRAMEFLEET_WAIT_SECONDS: '61' }, 'FRAMEFLEET_WAIT_SECONDS: expected at most 60; found "61"'],
+  [{ FRAMEFLEET_NAME: 'ab' }, 'FRAMEFLEET_NAME: expected at least 3 characters; found "ab"'],
+  [{ FRAMEFLEET_REDIS_URL: 'here' }, 'FRAMEFLEET_REDIS_URL: expected a URL; found 4 characters'],
+])('an invalid value is reported in plain words: %j', (environment, line) => {
+  expect(environmentError({ FRAMEFLEET_NAME: 'name', ...environment }).message).toContain(`  ${line}`);
+});
+
 test('for a variable that may hold a secret, only the length of its value is printed', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[!-~]{20,60}$/), (secret) => {
