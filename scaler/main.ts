@@ -77,7 +77,7 @@ await runService(
     const http = createHttp({
       registry: metrics.registry,
       health,
-      isLive: () => loop.isTurning(),
+      isLive: () => loop.isTicking(),
       isReady: () => !signal.aborted && redis.status === 'ready',
     });
     await addGuardedRoutes(http, {

@@ -95,7 +95,7 @@ export class ScalerLoop {
   }
 
   /** Whether the loop still runs ticks, for the liveness probe. */
-  isTurning(): boolean {
+  isTicking(): boolean {
     const { clock, tickMs } = this.#parts;
     return clock.monotonicMs() - this.#lastTickAtMs < Math.max(STALE_MS_MIN, tickMs * 5);
   }

@@ -1,42 +1,36 @@
 /**
- * Creates findings and formats them for a terminal. A terminal shows the verdicts as `ok`, `warning` and `error`;
- * JSON keeps the field values of the contract. PURE.
+ * Creates findings and formats them for a terminal. PURE.
  */
 import { type Finding, VERDICTS } from '../../shared/contract/finding.ts';
 
-export const okFinding = (topic: string, says: string): Finding => ({ topic, verdict: 'right', says });
-export const warningFinding = (topic: string, says: string, todo: string): Finding => ({
+export const okFinding = (topic: string, message: string): Finding => ({ topic, verdict: 'ok', message });
+export const warningFinding = (topic: string, message: string, hint: string): Finding => ({
   topic,
   verdict: 'warning',
-  says,
-  todo,
+  message,
+  hint,
 });
-export const errorFinding = (topic: string, says: string, todo: string): Finding => ({
+export const errorFinding = (topic: string, message: string, hint: string): Finding => ({
   topic,
-  verdict: 'wrong',
-  says,
-  todo,
+  verdict: 'error',
+  message,
+  hint,
 });
 
-const LABELS: Readonly<Record<Finding['verdict'], string>> = {
-  right: 'ok',
-  warning: 'warning',
-  wrong: 'error',
-};
 const TOPIC_WIDTH = 10;
 const VERDICT_WIDTH = 9;
 
 /** One line; the hint, if there is one, on a second line. */
-export function formatFinding({ topic, verdict, says, todo }: Finding): string {
-  const line = `${LABELS[verdict].padEnd(VERDICT_WIDTH)}${topic.padEnd(TOPIC_WIDTH)}${says}`;
-  return todo === undefined ? line : `${line}\n${' '.repeat(VERDICT_WIDTH + TOPIC_WIDTH)}${todo}`;
+export function formatFinding({ topic, verdict, message, hint }: Finding): string {
+  const line = `${verdict.padEnd(VERDICT_WIDTH)}${topic.padEnd(TOPIC_WIDTH)}${message}`;
+  return hint === undefined ? line : `${line}\n${' '.repeat(VERDICT_WIDTH + TOPIC_WIDTH)}${hint}`;
 }
 
 /** `2 errors, 1 warning, 9 ok.` */
 export function formatSummary(findings: readonly Finding[]): string {
   const counts = VERDICTS.toReversed().map((verdict) => {
     const count = findings.filter((one) => one.verdict === verdict).length;
-    return `${count} ${LABELS[verdict]}${verdict === 'right' || count === 1 ? '' : 's'}`;
+    return `${count} ${verdict}${verdict === 'ok' || count === 1 ? '' : 's'}`;
   });
   return `${counts.join(', ')}.`;
 }

@@ -32,7 +32,7 @@ async function main(): Promise<number> {
     for (const finding of findings) print(quoteCommands(formatFinding(finding)));
     say(formatSummary(findings));
   }
-  return findings.some(({ verdict }) => verdict === 'wrong') ? EXIT.unavailable : EXIT.ok;
+  return findings.some(({ verdict }) => verdict === 'error') ? EXIT.unavailable : EXIT.ok;
 }
 
 async function checksFor({ planned }: DoctorOptions, config: DoctorConfig): Promise<Check[]> {

@@ -99,7 +99,7 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
   }
 }
 
-interface JobRun {
+interface EnqueueRun {
   readonly options: EnqueueOptions;
   readonly config: ReturnType<typeof enqueueConfig>;
   readonly fleet: ReachedFleet;
@@ -111,7 +111,7 @@ interface JobRun {
   readonly signal: AbortSignal;
 }
 
-async function runJob(run: JobRun): Promise<Omit<EnqueueOutcome, 'wallSeconds'>> {
+async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSeconds'>> {
   const { options, config, fleet, video, sourcePath, output, progress, signal } = run;
   const blobs = await openMediaStorage(fleet.mediaStorage, signal);
   const sourceName = path.basename(sourcePath);
@@ -174,7 +174,7 @@ async function writeResult(
   stored: StoredResult,
   output: OutputPlan,
   blobName: string,
-  { fleet, config, signal }: JobRun,
+  { fleet, config, signal }: EnqueueRun,
 ): Promise<void> {
   try {
     await saveOutput(stored, output, signal);

@@ -5,7 +5,7 @@
  * percent applies only once all frames are counted; a limit in frames applies at once.
  */
 import { hasTooManyFailed } from '../../shared/contract/job.ts';
-import type { FrameFailure, LedgerJob } from '../../shared/redis/ledger-job.ts';
+import type { FailureReason, LedgerJob } from '../../shared/redis/ledger-job.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
 /** How many reasons the error message names. Storage holds all of them. */
@@ -16,7 +16,7 @@ type FailureCounts = Pick<LedgerJob, 'framesFailed' | 'framesExpected' | 'splitF
 /** The error that the job must fail with, or null. */
 export function failedFramesError(
   { framesFailed, framesExpected, splitFinished, definition }: FailureCounts,
-  failures: readonly FrameFailure[],
+  failures: readonly FailureReason[],
 ): PermanentError | null {
   if (framesFailed === 0) return null;
   const model = failures.find(({ kind }) => kind === 'model');

@@ -116,7 +116,7 @@ async function publish(
   await assertSameLength(resultPath, {
     timeline,
     framesPerSecond: video.framesPerSecond,
-    soundTrackCount: trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length,
+    audioTrackCount: trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length,
   });
 
   const stem = path.parse(request.source.name).name;

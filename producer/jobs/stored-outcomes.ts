@@ -10,7 +10,7 @@ import {
 } from '../../shared/contract/blob-names.ts';
 import { failureIn } from '../../shared/contract/failed-frame.ts';
 import { toRanges } from '../../shared/contract/ranges.ts';
-import type { FrameFailure, FrameOutcomes } from '../../shared/redis/ledger-job.ts';
+import type { FailureReason, FrameOutcomes } from '../../shared/redis/ledger-job.ts';
 
 const FETCHES_AT_ONCE = 16;
 
@@ -36,7 +36,7 @@ export async function listOutcomes(blobs: BlobStore, jobId: string): Promise<Out
 export async function readOutcomes(blobs: BlobStore, jobId: string): Promise<FrameOutcomes> {
   const { scored, failed } = await listOutcomes(blobs, jobId);
   const limit = pLimit(FETCHES_AT_ONCE);
-  const reasons = new Map<string, FrameFailure & { readonly frameIndices: number[] }>();
+  const reasons = new Map<string, FailureReason & { readonly frameIndices: number[] }>();
   const read = async (frameIndex: number): Promise<void> => {
     const bytes = await blobs.get('scored', failedFrameBlob(jobId, frameIndex));
     if (bytes === undefined) return;

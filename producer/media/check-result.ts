@@ -18,7 +18,7 @@ export interface ExpectedResult {
   /** The rate of the source. */
   readonly framesPerSecond: number;
   /** Audio tracks that the plan keeps. */
-  readonly soundTrackCount: number;
+  readonly audioTrackCount: number;
 }
 
 /** Throws MEDIA_TOOL_FAILED and lists every difference. */
@@ -41,7 +41,7 @@ export function differencesOf(
   result: Pick<VideoInfo, 'audioTrackCount' | 'durationSeconds'> & { readonly packetCount: number },
   expected: ExpectedResult,
 ): readonly string[] {
-  const { timeline, soundTrackCount } = expected;
+  const { timeline, audioTrackCount } = expected;
   const differences: string[] = [];
   if (result.packetCount !== timeline.pts.length) {
     differences.push(`it has ${result.packetCount} video frames, expected ${timeline.pts.length}`);
@@ -52,8 +52,8 @@ export function differencesOf(
   if (Math.abs(found - seconds) > allowed) {
     differences.push(`its video track lasts ${found.toFixed(3)} s, expected ${seconds.toFixed(3)} s`);
   }
-  if (result.audioTrackCount !== soundTrackCount) {
-    differences.push(`it has ${result.audioTrackCount} audio tracks, expected ${soundTrackCount}`);
+  if (result.audioTrackCount !== audioTrackCount) {
+    differences.push(`it has ${result.audioTrackCount} audio tracks, expected ${audioTrackCount}`);
   }
   return differences;
 }

@@ -63,9 +63,9 @@ function planIdleDrains(situation: Situation): ScaleInPlan {
   const { observation, policy, memory, demand, bounds, fleet, desired, windowMs } = situation;
   const wanted = Math.max(bounds.floor, demand.wanted);
   const surplusNow = Math.max(0, fleet.aliveCount - desired);
-  const thinAfterMs = 2 * Math.max(windowMs, policy.drainTargetMs);
+  const lastsAfterMs = 2 * Math.max(windowMs, policy.drainTargetMs);
   const unwanted = Math.max(0, fleet.aliveCount - wanted);
-  const lasting = updateSurplus(memory.surplus, unwanted, observation.atMs, thinAfterMs);
+  const lastingSurplus = updateSurplus(memory.surplus, unwanted, observation.atMs, lastsAfterMs);
 
   const idle = fleet.alive.filter(({ life }) => life === 'idle');
   const byIdleness = idle.toSorted((a, b) => b.idleMs - a.idleMs).slice(0, surplusNow);
@@ -77,22 +77,26 @@ function planIdleDrains(situation: Situation): ScaleInPlan {
     (soonest !== undefined && overdueMs < Math.max(windowMs / 2, SPREAD_MS)) ||
     (isFew(surplusNow) && overdueMs < windowMs);
 
-  const thinMs = wanted > 0 && lasting !== null ? observation.atMs - lasting.sinceMs - thinAfterMs : -1;
+  const overdueSurplusMs =
+    wanted > 0 && lastingSurplus !== null ? observation.atMs - lastingSurplus.sinceMs - lastsAfterMs : -1;
   // Usually there is a moment when enough instances are idle at once; after a while, drain those that are.
-  const isMoment = thinMs >= 0 && (idle.length >= (lasting?.least ?? 0) || thinMs >= thinAfterMs / 4);
-  const thin = isMoment && lasting !== null && !isFew(lasting.least) ? lasting.least : 0;
+  const canDrainSurplus =
+    overdueSurplusMs >= 0 &&
+    (idle.length >= (lastingSurplus?.least ?? 0) || overdueSurplusMs >= lastsAfterMs / 4);
+  const lastingCount =
+    canDrainSurplus && lastingSurplus !== null && !isFew(lastingSurplus.least) ? lastingSurplus.least : 0;
 
   // All instances idle for the whole window are candidates; the price decides between them.
-  const candidates = thin > 0 ? idle : idle.filter(({ idleMs }) => idleMs >= windowMs);
-  const count = Math.min(surplusNow, Math.max(thin, mustWait ? 0 : due.length));
+  const candidates = lastingCount > 0 ? idle : idle.filter(({ idleMs }) => idleMs >= windowMs);
+  const count = Math.min(surplusNow, Math.max(lastingCount, mustWait ? 0 : due.length));
   const chosen = withoutBase(mostExpensiveFirst(candidates, policy), situation).slice(0, count);
-  const least = (lasting?.least ?? 0) - chosen.length;
+  const least = (lastingSurplus?.least ?? 0) - chosen.length;
   return {
     candidates: asCandidates(chosen, 'idle'),
     surplusNow,
     due: due.length,
     dueInMs: soonest === undefined ? null : windowMs - soonest.idleMs,
-    surplus: lasting === null || least <= 0 ? null : { ...lasting, least },
+    surplus: lastingSurplus === null || least <= 0 ? null : { ...lastingSurplus, least },
   };
 }
 

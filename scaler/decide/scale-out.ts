@@ -54,7 +54,7 @@ interface GrowthRequest {
 export function planScaleOut(situation: Situation): ScaleOutPlan {
   const { policy, fleet, desired } = situation;
   const missing = Math.max(0, desired - fleet.aliveCount);
-  const need = missing === 0 && needsScout(situation) ? 1 : missing;
+  const need = missing === 0 && needsProbeInstance(situation) ? 1 : missing;
   const risks = {
     isSpotEvicting: isSpotEvicting(situation),
     isDeadlineAtRisk: isDeadlineAtRisk(situation),
@@ -91,7 +91,7 @@ function bootingCount({ alive, coming }: FleetSummary): number {
 }
 
 /** If the whole fleet has been silent for a boot time-out, one new instance shows whether storage or the workers are the cause. */
-function needsScout({ demand, fleet, policy }: Situation): boolean {
+function needsProbeInstance({ demand, fleet, policy }: Situation): boolean {
   const hasLasted = fleet.isFleetSilent && fleet.fleetSilentMs >= policy.bootTimeoutMs;
   return hasLasted && demand.wanted > 0 && bootingCount(fleet) === 0;
 }

@@ -2,19 +2,19 @@
 import { z } from 'zod';
 
 /**
- * right    no action needed
+ * ok       no action needed
  * warning  jobs can run, but with restrictions, or the check could not be completed
- * wrong    jobs cannot run
+ * error    jobs cannot run
  */
-export const VERDICTS = ['right', 'warning', 'wrong'] as const;
+export const VERDICTS = ['ok', 'warning', 'error'] as const;
 
 const finding = z.object({
   /** The subject of the check, in one word: `quota`. */
   topic: z.string(),
   verdict: z.enum(VERDICTS),
-  says: z.string(),
-  /** The next step; absent if the verdict is `right`. */
-  todo: z.string().optional(),
+  message: z.string(),
+  /** The next step; absent if the verdict is `ok`. */
+  hint: z.string().optional(),
 });
 export type Finding = Readonly<z.infer<typeof finding>>;
 

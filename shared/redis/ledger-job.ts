@@ -1,9 +1,10 @@
 /** The ledger's types, and the parsing of a job's record in Redis. PURE. */
 import { z } from 'zod';
 
+import type { FailedFrame } from '../contract/failed-frame.ts';
 import { JOB_STATES, jobRequest, spendingAmount } from '../contract/job.ts';
 import { FRAMES_MAX } from '../contract/limits.ts';
-import { failureKind, type FailureKind, firstIssue, modelReference } from '../contract/messages.ts';
+import { failureKind, firstIssue, modelReference } from '../contract/messages.ts';
 import { parseJson } from '../contract/parse-json.ts';
 import type { FrameRange } from '../contract/ranges.ts';
 import { PermanentError } from '../runtime/errors.ts';
@@ -121,7 +122,7 @@ export function spendingMaxOf({
 /** The outcomes of frames, as result messages report them. */
 export interface FrameOutcomes {
   readonly scored: readonly FrameRange[];
-  readonly failed: readonly (FrameFailure & { readonly frames: readonly FrameRange[] })[];
+  readonly failed: readonly (FailureReason & { readonly frames: readonly FrameRange[] })[];
 }
 
 /** Half-open: frames `frameStart` to `frameEnd - 1`. */
@@ -141,8 +142,6 @@ export interface ResolvedCounts {
   readonly newlyFailedByGroup: readonly number[];
 }
 
-export interface FrameFailure {
-  readonly kind: FailureKind;
-  readonly message: string;
-}
-export const frameFailure = z.object({ kind: failureKind, message: z.string() });
+/** Why a frame failed, without the frame: many frames may share it. */
+export type FailureReason = Pick<FailedFrame, 'kind' | 'message'>;
+export const failureReason = z.object({ kind: failureKind, message: z.string() });

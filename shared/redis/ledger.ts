@@ -9,7 +9,7 @@ import type { Redis } from 'ioredis';
 import { type JobState, JOB_STATES, isTerminal, mayMove } from '../contract/job.ts';
 import {
   type ClaimedBatch,
-  type FrameFailure,
+  type FailureReason,
   type FrameOutcomes,
   type JobDefinition,
   type JobError,
@@ -19,7 +19,7 @@ import {
   type ResolvedCounts,
   type UnreadableJob,
   checkedFrameCount,
-  frameFailure,
+  failureReason,
   parseRecord,
   unreadableJobError,
 } from './ledger-job.ts';
@@ -244,16 +244,16 @@ export class Ledger {
     return index;
   }
 
-  async failure(jobId: string, frameIndex: number): Promise<FrameFailure | undefined> {
+  async failure(jobId: string, frameIndex: number): Promise<FailureReason | undefined> {
     const text = await this.#redis.hget(jobKey(jobId, 'failures'), String(frameIndex));
-    return text === null ? undefined : frameFailure.parse(JSON.parse(text));
+    return text === null ? undefined : failureReason.parse(JSON.parse(text));
   }
 
   /** All failed frames, ascending. */
-  async failures(jobId: string): Promise<(FrameFailure & { readonly frameIndex: number })[]> {
+  async failures(jobId: string): Promise<(FailureReason & { readonly frameIndex: number })[]> {
     const entries = Object.entries(await this.#redis.hgetall(jobKey(jobId, 'failures')));
     return entries
-      .map(([index, text]) => ({ frameIndex: Number(index), ...frameFailure.parse(JSON.parse(text)) }))
+      .map(([index, text]) => ({ frameIndex: Number(index), ...failureReason.parse(JSON.parse(text)) }))
       .sort((a, b) => a.frameIndex - b.frameIndex);
   }
 

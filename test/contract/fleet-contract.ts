@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Fleet, FleetView, Instance, Pool } from '../../scaler/fleet/fleet.ts';
 import { eventually } from '../support/eventually.ts';
 
-export interface FleetBench extends AsyncDisposable {
+export interface FleetFixture extends AsyncDisposable {
   /** Has one empty pool. */
   readonly fleet: Fleet;
   readonly pool: string;
@@ -14,7 +14,7 @@ export interface FleetBench extends AsyncDisposable {
 
 /** Looks until the condition holds, and returns that view. */
 export function waitForView(
-  { fleet, pass }: Pick<FleetBench, 'fleet' | 'pass'>,
+  { fleet, pass }: Pick<FleetFixture, 'fleet' | 'pass'>,
   what: string,
   condition: (view: FleetView) => boolean,
 ): Promise<FleetView> {
@@ -39,123 +39,126 @@ const isQuiet = ({ pools, instances }: FleetView): boolean =>
   pools.every(({ isChanging }) => !isChanging) && instances.every(({ phase }) => phase === 'running');
 
 /** Scales out to a total and waits until all instances run and no change is in progress. */
-export async function scaleOutTo(bench: FleetBench, total: number): Promise<FleetView> {
-  await waitForView(bench, 'no change is in progress', isQuiet);
-  expect(await bench.fleet.scaleOut(bench.pool, total)).toEqual({ kind: 'accepted' });
+export async function scaleOutTo(fixture: FleetFixture, total: number): Promise<FleetView> {
+  await waitForView(fixture, 'no change is in progress', isQuiet);
+  expect(await fixture.fleet.scaleOut(fixture.pool, total)).toEqual({ kind: 'accepted' });
   return waitForView(
-    bench,
+    fixture,
     `${total} instances run`,
     (view) => isQuiet(view) && view.instances.length === total,
   );
 }
 
-export function fleetContract(name: string, open: () => Promise<FleetBench>): void {
+export function fleetContract(name: string, open: () => Promise<FleetFixture>): void {
   describe(`${name} as a fleet`, () => {
     test('an empty fleet is a pool without instances', async () => {
-      await using bench = await open();
-      const { pools, instances } = await bench.fleet.look();
-      expect(pools).toMatchObject([{ name: bench.pool, capacity: 0, isChanging: false, refusal: null }]);
+      await using fixture = await open();
+      const { pools, instances } = await fixture.fleet.look();
+      expect(pools).toMatchObject([{ name: fixture.pool, capacity: 0, isChanging: false, refusal: null }]);
       expect(instances).toEqual([]);
     });
 
     test('scaleOut() starts several instances in one call, which are creating and then running', async () => {
-      await using bench = await open();
-      await bench.fleet.look();
-      expect(await bench.fleet.scaleOut(bench.pool, 3)).toEqual({ kind: 'accepted' });
-      const creating = await bench.fleet.look();
-      expect(poolOf(creating, bench.pool).capacity).toBe(3);
+      await using fixture = await open();
+      await fixture.fleet.look();
+      expect(await fixture.fleet.scaleOut(fixture.pool, 3)).toEqual({ kind: 'accepted' });
+      const creating = await fixture.fleet.look();
+      expect(poolOf(creating, fixture.pool).capacity).toBe(3);
       expect(creating.instances.map(({ phase }) => phase)).toEqual(['creating', 'creating', 'creating']);
-      const { instances } = await waitForView(bench, 'three run', isQuiet);
+      const { instances } = await waitForView(fixture, 'three run', isQuiet);
       expect(new Set(vmIdsOf(instances)).size).toBe(3);
-      expect(instances.every(({ pool }) => pool === bench.pool)).toBe(true);
+      expect(instances.every(({ pool }) => pool === fixture.pool)).toBe(true);
       expect(instances.map(({ createdAt }) => createdAt)).toEqual(
         creating.instances.map((one) => one.createdAt),
       );
     });
 
     test('remove() removes exactly the named instances and lowers the capacity by their number', async () => {
-      await using bench = await open();
-      const { instances } = await scaleOutTo(bench, 4);
+      await using fixture = await open();
+      const { instances } = await scaleOutTo(fixture, 4);
       const [first, , third] = instances;
       const leaving = [first, third].flatMap((one) => one ?? []);
       const ids = leaving.map(({ instanceId }) => instanceId);
-      expect(await bench.fleet.remove(bench.pool, ids)).toEqual({ kind: 'accepted' });
+      expect(await fixture.fleet.remove(fixture.pool, ids)).toEqual({ kind: 'accepted' });
       const after = await waitForView(
-        bench,
+        fixture,
         'two are left',
         (view) => isQuiet(view) && view.instances.length === 2,
       );
       expect(vmIdsOf(after.instances)).toEqual(vmIdsOf(instances.filter((one) => !leaving.includes(one))));
-      expect(poolOf(after, bench.pool).capacity).toBe(2);
+      expect(poolOf(after, fixture.pool).capacity).toBe(2);
     });
 
     test('an instance is deleting until it is gone', async () => {
-      await using bench = await open();
-      const { instances } = await scaleOutTo(bench, 1);
-      await bench.fleet.remove(
-        bench.pool,
+      await using fixture = await open();
+      const { instances } = await scaleOutTo(fixture, 1);
+      await fixture.fleet.remove(
+        fixture.pool,
         instances.map(({ instanceId }) => instanceId),
       );
-      expect((await bench.fleet.look()).instances).toMatchObject([{ phase: 'deleting' }]);
-      const after = await waitForView(bench, 'it is gone', (view) => view.instances.length === 0);
-      expect(poolOf(after, bench.pool).capacity).toBe(0);
+      expect((await fixture.fleet.look()).instances).toMatchObject([{ phase: 'deleting' }]);
+      const after = await waitForView(fixture, 'it is gone', (view) => view.instances.length === 0);
+      expect(poolOf(after, fixture.pool).capacity).toBe(0);
     });
 
     test('remove() ignores unknown and already removed instances', async () => {
-      await using bench = await open();
-      const { instances } = await scaleOutTo(bench, 2);
+      await using fixture = await open();
+      const { instances } = await scaleOutTo(fixture, 2);
       const [leaving, staying] = instances;
       const ids = [leaving?.instanceId ?? '', 'unknown'];
-      const twice = [await bench.fleet.remove(bench.pool, ids), await bench.fleet.remove(bench.pool, ids)];
+      const twice = [
+        await fixture.fleet.remove(fixture.pool, ids),
+        await fixture.fleet.remove(fixture.pool, ids),
+      ];
       expect(twice).toEqual([{ kind: 'accepted' }, { kind: 'accepted' }]);
-      await waitForView(bench, 'one is left', (view) => isQuiet(view) && view.instances.length === 1);
-      expect(await bench.fleet.remove(bench.pool, ids)).toEqual({ kind: 'accepted' });
-      expect(await bench.fleet.remove(bench.pool, [])).toEqual({ kind: 'accepted' });
-      const after = await bench.fleet.look();
+      await waitForView(fixture, 'one is left', (view) => isQuiet(view) && view.instances.length === 1);
+      expect(await fixture.fleet.remove(fixture.pool, ids)).toEqual({ kind: 'accepted' });
+      expect(await fixture.fleet.remove(fixture.pool, [])).toEqual({ kind: 'accepted' });
+      const after = await fixture.fleet.look();
       expect(vmIdsOf(after.instances)).toEqual([staying?.vmId]);
-      expect(poolOf(after, bench.pool).capacity).toBe(1);
+      expect(poolOf(after, fixture.pool).capacity).toBe(1);
     });
 
     test('scaleOut() refuses a total that does not exceed the capacity', async () => {
-      await using bench = await open();
-      const before = await scaleOutTo(bench, 2);
+      await using fixture = await open();
+      const before = await scaleOutTo(fixture, 2);
       for (const total of [2, 1, 0]) {
-        expect(await bench.fleet.scaleOut(bench.pool, total)).toMatchObject({
+        expect(await fixture.fleet.scaleOut(fixture.pool, total)).toMatchObject({
           kind: 'refused',
           reason: 'conflict',
         });
       }
-      bench.pass();
-      const after = await bench.fleet.look();
+      fixture.pass();
+      const after = await fixture.fleet.look();
       expect(after.instances).toEqual(before.instances);
-      expect(poolOf(after, bench.pool)).toMatchObject({ capacity: 2, isChanging: false, refusal: null });
+      expect(poolOf(after, fixture.pool)).toMatchObject({ capacity: 2, isChanging: false, refusal: null });
     });
 
     test('a vmId is never reused, even if instance ids are', async () => {
-      await using bench = await open();
+      await using fixture = await open();
       const vmIds: string[] = [];
       for (let round = 0; round < 3; round += 1) {
-        const { instances } = await scaleOutTo(bench, 2);
+        const { instances } = await scaleOutTo(fixture, 2);
         vmIds.push(...vmIdsOf(instances));
         const ids = instances.map(({ instanceId }) => instanceId);
-        await bench.fleet.remove(bench.pool, ids);
-        await waitForView(bench, 'none is left', (view) => isQuiet(view) && view.instances.length === 0);
-        bench.pass();
+        await fixture.fleet.remove(fixture.pool, ids);
+        await waitForView(fixture, 'none is left', (view) => isQuiet(view) && view.instances.length === 0);
+        fixture.pass();
       }
       expect(new Set(vmIds).size).toBe(6);
     });
 
     test('an aborted look throws the reason, and the next look succeeds', async () => {
-      await using bench = await open();
+      await using fixture = await open();
       const reason = new Error('no time left');
-      await expect(bench.fleet.look(AbortSignal.abort(reason))).rejects.toBe(reason);
-      expect((await bench.fleet.look()).instances).toEqual([]);
+      await expect(fixture.fleet.look(AbortSignal.abort(reason))).rejects.toBe(reason);
+      expect((await fixture.fleet.look()).instances).toEqual([]);
     });
 
     test('an unknown pool throws', async () => {
-      await using bench = await open();
-      await expect(bench.fleet.scaleOut('nowhere', 1)).rejects.toThrow(/no pool named nowhere/);
-      await expect(bench.fleet.remove('nowhere', ['1'])).rejects.toThrow(/no pool named nowhere/);
+      await using fixture = await open();
+      await expect(fixture.fleet.scaleOut('nowhere', 1)).rejects.toThrow(/no pool named nowhere/);
+      await expect(fixture.fleet.remove('nowhere', ['1'])).rejects.toThrow(/no pool named nowhere/);
     });
   });
 }

@@ -72,8 +72,8 @@ export function useMediaFolder() {
     const trackPlan = await workableTracks({ sourcePath, video, folder });
     const request = { timeline, video, sourcePath, outputPath: resultPath, width, height, trackPlan };
     const { warnings } = await encodeVideo({ ...request, frames: each(frames), cpuSecondsMax: 300 });
-    const soundTrackCount = trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length;
-    await assertSameLength(resultPath, { timeline, framesPerSecond: video.framesPerSecond, soundTrackCount });
+    const audioTrackCount = trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length;
+    await assertSameLength(resultPath, { timeline, framesPerSecond: video.framesPerSecond, audioTrackCount });
     return { video, timeline, frames, resultPath, warnings };
   }
 

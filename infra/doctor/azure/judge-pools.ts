@@ -35,9 +35,9 @@ export function judgePools(plan: FleetPlan, region: RegionReadings): Finding[] {
     quota: judgePoolQuota(pool, plan, region),
   }));
   const isUsable = judged.some(({ size, quota }) =>
-    [size, ...quota].every(({ verdict }) => verdict !== 'wrong'),
+    [size, ...quota].every(({ verdict }) => verdict !== 'error'),
   );
-  const sizes = new Map(judged.map(({ size }) => [size.says, size]));
+  const sizes = new Map(judged.map(({ size }) => [size.message, size]));
   const all = [...sizes.values(), ...judged.flatMap(({ quota }) => quota)];
   return isUsable ? all.map(asWarning) : all;
 }
@@ -75,6 +75,6 @@ function judgePoolQuota(
 
 /** For a pool that cannot be used while another pool can. */
 function asWarning(finding: Finding): Finding {
-  const { topic, verdict, says, todo = '' } = finding;
-  return verdict === 'wrong' ? warningFinding(topic, `${says}; another pool has room`, todo) : finding;
+  const { topic, verdict, message, hint = '' } = finding;
+  return verdict === 'error' ? warningFinding(topic, `${message}; another pool has room`, hint) : finding;
 }

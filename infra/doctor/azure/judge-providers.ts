@@ -37,15 +37,15 @@ export function judgeProviders(
   const missing = PROVIDERS.filter((namespace) => stateOf(namespace) !== 'Registered');
   if (missing.length === 0)
     return okFinding('providers', `all ${PROVIDERS.length} resource providers are registered`);
-  const says = `not registered: ${missing.map((one) => `${one} (${stateOf(one)})`).join(', ')}`;
+  const message = `not registered: ${missing.map((one) => `${one} (${stateOf(one)})`).join(', ')}`;
   const commands = missing.map((one) => `az provider register --namespace ${one}`).join(' && ');
   if (!isDeployed)
     return warningFinding(
       'providers',
-      says,
+      message,
       `terraform apply registers them if you have permission. Otherwise ask an owner to run: ${commands}`,
     );
   return missing.some((namespace) => NEEDED_BY_VMS.has(namespace))
-    ? errorFinding('providers', says, `Run: ${commands}`)
-    : warningFinding('providers', says, `Run: ${commands}`);
+    ? errorFinding('providers', message, `Run: ${commands}`)
+    : warningFinding('providers', message, `Run: ${commands}`);
 }

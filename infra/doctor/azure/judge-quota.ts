@@ -56,11 +56,15 @@ function judgeUsage(
   const fits = running + more;
   const needed = used + Math.max(0, machines - running) * coresPerMachine;
   const hint = `Request ${needed} vCPUs in the portal: Quotas › Compute › ${location} › ${shownName}. A request takes minutes to days.`;
-  const says = `${shownName}: ${limit} vCPUs in ${location}, ${used} in use`;
-  if (limit === 0) return errorFinding('quota', `${says}: no quota for ${label} VMs`, hint);
+  const message = `${shownName}: ${limit} vCPUs in ${location}, ${used} in use`;
+  if (limit === 0) return errorFinding('quota', `${message}: no quota for ${label} VMs`, hint);
   if (fits === 0)
-    return errorFinding('quota', `${says}: not enough for one ${label} VM (${coresPerMachine} vCPUs)`, hint);
+    return errorFinding(
+      'quota',
+      `${message}: not enough for one ${label} VM (${coresPerMachine} vCPUs)`,
+      hint,
+    );
   if (fits < machines)
-    return warningFinding('quota', `${says}: enough for ${fits} of ${machines} ${label} VMs`, hint);
-  return okFinding('quota', `${says}: enough for ${fits} ${label} ${fits === 1 ? 'VM' : 'VMs'}`);
+    return warningFinding('quota', `${message}: enough for ${fits} of ${machines} ${label} VMs`, hint);
+  return okFinding('quota', `${message}: enough for ${fits} ${label} ${fits === 1 ? 'VM' : 'VMs'}`);
 }

@@ -82,11 +82,11 @@ export function judgeSize(
   const where = zones.length === 0 ? '' : `, in ${zonesText(zones)}`;
   const missing = zonesRequested.filter((zone) => !zones.includes(zone));
   if (missing.length === 0) return okFinding('size', `${size} is available in ${location}${where}`);
-  const says = `${size} is not available in ${zonesText(missing)} of ${location}`;
-  const todo = zones.length === 0 ? 'Set zones to [].' : `Set zones to [], or to ${JSON.stringify(zones)}.`;
+  const message = `${size} is not available in ${zonesText(missing)} of ${location}`;
+  const hint = zones.length === 0 ? 'Set zones to [].' : `Set zones to [], or to ${JSON.stringify(zones)}.`;
   return missing.length === zonesRequested.length
-    ? errorFinding('size', says, todo)
-    : warningFinding('size', says, todo);
+    ? errorFinding('size', message, hint)
+    : warningFinding('size', message, hint);
 }
 
 /** Ignores case: Azure's spelling of size names varies. */

@@ -28,40 +28,40 @@ export function judgeMachine(reading: LocalMachineReading): Finding[] {
 }
 
 function judgeDisk({ diskFreeBytes: freeBytes, folder, isWritable }: LocalMachineReading): Finding {
-  const says = `${gib(freeBytes)} free for ${folder}`;
-  const todo = 'Free some space, or use another folder: FRAMEFLEET_LOCAL_FOLDER=/path/with/space';
+  const message = `${gib(freeBytes)} free for ${folder}`;
+  const hint = 'Free some space, or use another folder: FRAMEFLEET_LOCAL_FOLDER=/path/with/space';
   if (!isWritable)
     return errorFinding(
       'disk',
       `${folder} is not writable`,
       'Use another folder: FRAMEFLEET_LOCAL_FOLDER=/path/to/folder',
     );
-  if (freeBytes < DISK_BYTES_MIN) return errorFinding('disk', `${says}: not enough for a job`, todo);
+  if (freeBytes < DISK_BYTES_MIN) return errorFinding('disk', `${message}: not enough for a job`, hint);
   if (freeBytes < DISK_BYTES_EASY)
     return warningFinding(
       'disk',
-      `${says}: enough for about ${Math.floor(freeBytes / GIB)} minutes of full HD`,
-      todo,
+      `${message}: enough for about ${Math.floor(freeBytes / GIB)} minutes of full HD`,
+      hint,
     );
-  return okFinding('disk', says);
+  return okFinding('disk', message);
 }
 
 function judgeMemory(freeBytes: number): Finding {
   const workers = Math.floor((freeBytes - FLEET_BYTES) / WORKER_BYTES_ON_CPU);
-  const says = `${gib(freeBytes)} free`;
+  const message = `${gib(freeBytes)} free`;
   if (freeBytes < MEMORY_BYTES_MIN)
     return errorFinding(
       'memory',
-      `${says}: a worker needs ${gib(WORKER_BYTES_ON_CPU)} and the rest of the fleet ${gib(FLEET_BYTES)}`,
+      `${message}: a worker needs ${gib(WORKER_BYTES_ON_CPU)} and the rest of the fleet ${gib(FLEET_BYTES)}`,
       'Close other programs, or use a machine with more memory.',
     );
   if (workers < 2)
     return warningFinding(
       'memory',
-      workers < 1 ? `${says}: not enough for a large video` : `${says}: enough for one worker`,
+      workers < 1 ? `${message}: not enough for a large video` : `${message}: enough for one worker`,
       'Close other programs, or limit the fleet to one worker: FRAMEFLEET_CAPACITY_MAX=1',
     );
-  return okFinding('memory', `${says}: enough for ${workers} workers`);
+  return okFinding('memory', `${message}: enough for ${workers} workers`);
 }
 
 function judgeCores(cores: number): Finding {

@@ -20,7 +20,7 @@ export interface ReachReading {
   readonly isNeeded: boolean;
 }
 
-const REASONS: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: string, todo: string]>> = {
+const REASONS: Readonly<Record<Exclude<Reach, 'reached'>, readonly [message: string, hint: string]>> = {
   unresolvable: [
     'the host name cannot be resolved',
     'Check the account names in .env. If they are correct, check the DNS server and VPN of this machine.',
@@ -46,14 +46,14 @@ const REASONS: Readonly<Record<Exclude<Reach, 'reached'>, readonly [says: string
 /** One finding per reason, for the needed servers and the others; a single `ok` if all are reached. */
 export function judgeReach(readings: readonly ReachReading[]): Finding[] {
   const problems = (Object.keys(REASONS) as (keyof typeof REASONS)[]).flatMap((reason) => {
-    const [says, todo] = REASONS[reason];
+    const [message, hint] = REASONS[reason];
     return [true, false].flatMap((isNeeded) => {
       const servers = readings
         .filter((one) => one.reach === reason && one.isNeeded === isNeeded)
         .map(({ host, port }) => `${host}:${port}`);
       if (servers.length === 0) return [];
-      const sentence = `cannot reach ${servers.join(', ')}: ${says}`;
-      return [isNeeded ? errorFinding('network', sentence, todo) : warningFinding('network', sentence, todo)];
+      const sentence = `cannot reach ${servers.join(', ')}: ${message}`;
+      return [isNeeded ? errorFinding('network', sentence, hint) : warningFinding('network', sentence, hint)];
     });
   });
   const hosts = [...new Set(readings.map(({ host }) => host))];
@@ -75,10 +75,10 @@ export function judgeClock(oursAt: Date, theirAt: Date): Finding {
       'Check that storage sent the response. A proxy on your network may have sent it.',
     );
   const seconds = Math.round(Math.abs(skewMs) / 1000);
-  const says = `${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} storage`;
-  const todo = 'Synchronize the clock: timedatectl set-ntp true. In a virtual machine, run this on the host.';
+  const message = `${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} storage`;
+  const hint = 'Synchronize the clock: timedatectl set-ntp true. In a virtual machine, run this on the host.';
   if (Math.abs(skewMs) > SKEW_MS_MAX)
-    return errorFinding('clock', `${says}: Azure rejects tokens and signed URLs`, todo);
-  if (Math.abs(skewMs) > SKEW_MS_OK) return warningFinding('clock', says, todo);
-  return okFinding('clock', seconds < 2 ? 'in sync with storage' : says);
+    return errorFinding('clock', `${message}: Azure rejects tokens and signed URLs`, hint);
+  if (Math.abs(skewMs) > SKEW_MS_OK) return warningFinding('clock', message, hint);
+  return okFinding('clock', seconds < 2 ? 'in sync with storage' : message);
 }

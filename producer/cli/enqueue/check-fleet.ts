@@ -46,9 +46,9 @@ export async function checkFleet(
     say('Note: Could not check whether the fleet is ready (npm run doctor). Continuing without the check.');
     return;
   }
-  for (const { topic, verdict, says, todo } of findings)
-    if (verdict === 'warning') say(`Note: ${topic}: ${says}. ${todo ?? ''}`);
-  const wrong = findings.filter(({ verdict }) => verdict === 'wrong');
+  for (const { topic, verdict, message, hint } of findings)
+    if (verdict === 'warning') say(`Note: ${topic}: ${message}. ${hint ?? ''}`);
+  const wrong = findings.filter(({ verdict }) => verdict === 'error');
   if (wrong.length > 0) throw notReady(wrong);
   await remember(localFolder, { ...before, [fleet]: now.toISOString() });
 }
@@ -94,7 +94,7 @@ async function runDoctor(
 }
 
 function notReady(wrong: readonly Finding[]): PermanentError {
-  const lines = wrong.map(({ topic, says, todo }) => `  ${topic}: ${says}\n    ${todo ?? ''}`);
+  const lines = wrong.map(({ topic, message, hint }) => `  ${topic}: ${message}\n    ${hint ?? ''}`);
   return new PermanentError('NOT_READY', `The fleet is not ready for a job:\n${lines.join('\n')}`, {
     hint: 'For the full report, run npm run doctor. To skip the check, add --no-doctor.',
   });

@@ -13,20 +13,20 @@ describe('Azure', () => {
   const refusal = (status: number | null, code: string | null) => ({ status, code, message: 'Sorry.' });
 
   test.each<[number | null, string | null, RegExp]>([
-    [401, 'AuthenticationFailed', /^wrong x: .*you are not logged in/],
-    [null, 'NoIdentity', /^wrong x: .*you are not logged in/],
-    [403, 'AuthorizationFailed', /^wrong x: .*you do not have permission \| .*the role Reader\./],
-    [404, 'SubscriptionNotFound', /^wrong x: .*the subscription does not exist/],
-    [404, 'ResourceGroupNotFound', /^wrong x: .*it does not exist \| Create it/],
+    [401, 'AuthenticationFailed', /^error x: .*you are not logged in/],
+    [null, 'NoIdentity', /^error x: .*you are not logged in/],
+    [403, 'AuthorizationFailed', /^error x: .*you do not have permission \| .*the role Reader\./],
+    [404, 'SubscriptionNotFound', /^error x: .*the subscription does not exist/],
+    [404, 'ResourceGroupNotFound', /^error x: .*it does not exist \| Create it/],
     [
       409,
       'MissingSubscriptionRegistration',
-      /^wrong x: .* \| Register it: az provider register --namespace Microsoft\.Compute/,
+      /^error x: .* \| Register it: az provider register --namespace Microsoft\.Compute/,
     ],
     [
       400,
       'NoRegisteredProviderFound',
-      /^wrong x: .*the region does not exist \| .*az account list-locations/,
+      /^error x: .*the region does not exist \| .*az account list-locations/,
     ],
     [429, 'OperationNotAllowed', /^warning x: .*Azure returned 429 OperationNotAllowed \|/],
     [503, null, /^warning x: .*Azure returned 503 \|/],
@@ -39,7 +39,7 @@ describe('Azure', () => {
     for (const code of ['AuthorizationFailed', 'SubscriptionNotFound', 'NoIdentity'])
       expect(judgeRefusal('x', { ...query, isRequired: false }, refusal(403, code)).verdict).toBe('warning');
     expect(judgeRefusal('x', { ...query, isRequired: false }, refusal(404, 'ResourceNotFound')).verdict).toBe(
-      'wrong',
+      'error',
     );
   });
 
@@ -47,7 +47,7 @@ describe('Azure', () => {
     'retired size %s is reported with its successors',
     (size) => {
       const line = findingLine(judgeSize({ size, zones: [] }, 'eastus', []));
-      expect(line).toMatch(/^wrong size: .*retired.* \| .*Standard_NC40ads_H100_v5/);
+      expect(line).toMatch(/^error size: .*retired.* \| .*Standard_NC40ads_H100_v5/);
     },
   );
 

@@ -22,10 +22,10 @@ test('a check that throws and a check that never ends become warnings in order, 
     ],
     clock,
   );
-  expect(findings.map(({ topic, verdict, says }) => `${verdict} ${topic}: ${says}`)).toEqual([
+  expect(findings.map(({ topic, verdict, message }) => `${verdict} ${topic}: ${message}`)).toEqual([
     'warning broken: the check failed: out of paper',
-    'right well: one',
-    'right well: two',
+    'ok well: one',
+    'ok well: two',
     'warning endless: the check failed: no answer within 45000 ms',
   ]);
   expect(stopped?.aborted).toBe(true);

@@ -25,22 +25,22 @@ describe('a machine', () => {
 
   test('with a folder that is not writable is an error', () => {
     const [disk] = judgeMachine({ ...machine, isWritable: false });
-    expect(findingLine(disk as Finding)).toMatch(/^wrong disk: \/work\/\.framefleet is not writable \|/);
+    expect(findingLine(disk as Finding)).toMatch(/^error disk: \/work\/\.framefleet is not writable \|/);
   });
 
   test.each([
-    [50, 'right'],
+    [50, 'ok'],
     [9.9, 'warning'],
-    [0.9, 'wrong'],
+    [0.9, 'error'],
   ])('with %d GiB of free disk is %s', (free, verdict) => {
     expect(verdictOf(judgeMachine({ ...machine, diskFreeBytes: free * GIB }), 'disk')).toBe(verdict);
   });
 
   test.each([
-    [8, 'right'],
+    [8, 'ok'],
     [3, 'warning'],
     [1.5, 'warning'],
-    [0.9, 'wrong'],
+    [0.9, 'error'],
   ])('with %d GiB of free memory is %s', (free, verdict) => {
     expect(verdictOf(judgeMachine({ ...machine, memoryFreeBytes: free * GIB }), 'memory')).toBe(verdict);
   });
@@ -57,9 +57,9 @@ describe('a machine', () => {
   });
 
   test.each([
-    [null, null, ['right ports: free ports are available on 127.0.0.1 | ']],
-    ['EPERM', null, [expect.stringMatching(/^wrong ports: no port is available on 127\.0\.0\.1: EPERM \|/)]],
-    [null, [], [expect.anything(), 'right compose: the ports of docker-compose.yml are free | ']],
+    [null, null, ['ok ports: free ports are available on 127.0.0.1 | ']],
+    ['EPERM', null, [expect.stringMatching(/^error ports: no port is available on 127\.0\.0\.1: EPERM \|/)]],
+    [null, [], [expect.anything(), 'ok compose: the ports of docker-compose.yml are free | ']],
     [
       null,
       [3000, 9090],
@@ -92,10 +92,10 @@ describe('programs', () => {
 
   test('that are all installed are listed with their versions', () => {
     expect(judgePrograms(all).map(findingLine)).toEqual([
-      'right node: 24.21.0 | ',
-      'right ffmpeg: 5.1.9, with libx264 and mjpeg | ',
-      'right ffprobe: 5.1.9 | ',
-      'right redis: 7.0.15 | ',
+      'ok node: 24.21.0 | ',
+      'ok ffmpeg: 5.1.9, with libx264 and mjpeg | ',
+      'ok ffprobe: 5.1.9 | ',
+      'ok redis: 7.0.15 | ',
     ]);
   });
 
@@ -103,18 +103,18 @@ describe('programs', () => {
     [
       'ffmpeg is missing',
       { ffmpegVersion: null },
-      /^wrong ffmpeg: not installed.* \| Install it: apt-get install -y ffmpeg$/,
+      /^error ffmpeg: not installed.* \| Install it: apt-get install -y ffmpeg$/,
     ],
     [
       'ffmpeg has no x264',
       { ffmpegEncoders: ' V mjpeg' },
-      /^wrong ffmpeg: 5\.1\.9, built without libx264 \|/,
+      /^error ffmpeg: 5\.1\.9, built without libx264 \|/,
     ],
-    ['ffprobe is missing', { ffprobeVersion: null }, /^wrong ffprobe: not installed/],
+    ['ffprobe is missing', { ffprobeVersion: null }, /^error ffprobe: not installed/],
     [
       'Redis is missing',
       { redisVersion: null },
-      /^wrong redis: .* \| Install it: apt-get install -y redis-server$/,
+      /^error redis: .* \| Install it: apt-get install -y redis-server$/,
     ],
     [
       'Redis is old',
@@ -122,15 +122,15 @@ describe('programs', () => {
       /^warning redis: 6\.0\.16 is older than 6\.2 \|/,
     ],
     ['setpriv is missing', { setprivVersion: null }, /^warning setpriv: not installed/],
-    ['Node is old', { nodeVersion: '20.19.5' }, /^wrong node: 20\.19\.5 is too old: .* \| .*npm ci$/],
+    ['Node is old', { nodeVersion: '20.19.5' }, /^error node: 20\.19\.5 is too old: .* \| .*npm ci$/],
   ])('give exactly one finding if %s', (_, change, expected) => {
-    const problems = judgePrograms({ ...all, ...change }).filter(({ verdict }) => verdict !== 'right');
+    const problems = judgePrograms({ ...all, ...change }).filter(({ verdict }) => verdict !== 'ok');
     expect(problems.map(findingLine)).toEqual([expect.stringMatching(expected)]);
   });
 
   test('without setpriv are complete on systems other than Linux', () => {
     expect(
-      judgePrograms({ ...all, setprivVersion: undefined }).every(({ verdict }) => verdict === 'right'),
+      judgePrograms({ ...all, setprivVersion: undefined }).every(({ verdict }) => verdict === 'ok'),
     ).toBe(true);
   });
 });

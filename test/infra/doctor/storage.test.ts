@@ -12,7 +12,7 @@ describe('the network', () => {
 
   test('gives one finding if every server is reached', () => {
     expect(judgeReach([at('reached'), { ...at('reached'), host: 'b' }]).map(findingLine)).toEqual([
-      'right network: reached: media.blob.core.windows.net, b | ',
+      'ok network: reached: media.blob.core.windows.net, b | ',
     ]);
   });
 
@@ -26,7 +26,7 @@ describe('the network', () => {
     const [finding, ...others] = judgeReach([at('reached'), at(reach)]);
     expect(others).toEqual([]);
     expect(findingLine(finding as Finding)).toMatch(
-      /^wrong network: cannot reach media\.blob\.core\.windows\.net:443: /,
+      /^error network: cannot reach media\.blob\.core\.windows\.net:443: /,
     );
     expect(findingLine(finding as Finding)).toMatch(expected);
   });
@@ -42,12 +42,12 @@ describe('the network', () => {
   });
 
   test.each([
-    [0, 'right clock: in sync with storage | '],
-    [12_000, 'right clock: 12 s ahead of storage | '],
+    [0, 'ok clock: in sync with storage | '],
+    [12_000, 'ok clock: 12 s ahead of storage | '],
     [-40_000, expect.stringMatching(/^warning clock: 40 s behind storage \| Synchronize the clock/)],
     [
       400_000,
-      expect.stringMatching(/^wrong clock: 400 s ahead of storage: Azure rejects tokens and signed URLs \|/),
+      expect.stringMatching(/^error clock: 400 s ahead of storage: Azure rejects tokens and signed URLs \|/),
     ],
   ])('with a clock that is %d ms off', (skewMs, expected) => {
     const theirAt = new Date('2026-11-25T06:00:00Z');
@@ -88,7 +88,7 @@ describe('rights', () => {
 
   test('give one finding if all are present', () => {
     expect(judgeRights([tried('allowed'), tried('allowed')]).map(findingLine)).toEqual([
-      'right rights: all 2 access tests passed | ',
+      'ok rights: all 2 access tests passed | ',
     ]);
   });
 
@@ -96,42 +96,42 @@ describe('rights', () => {
     [
       'a role is missing',
       tried('no-role', 'AuthorizationPermissionMismatch'),
-      /^wrong rights: you do not have permission to write to the container incoming of the media account \| .* Storage Blob Data Contributor /,
+      /^error rights: you do not have permission to write to the container incoming of the media account \| .* Storage Blob Data Contributor /,
     ],
     [
       'a custom role is missing',
       held,
-      /^wrong rights: you do not have permission to receive messages from the queue frame-batches-poison of the system account \| .*“hold leases”/,
+      /^error rights: you do not have permission to receive messages from the queue frame-batches-poison of the system account \| .*“hold leases”/,
     ],
     [
       'the network rules block the caller',
       tried('blocked', 'AuthorizationFailure'),
-      /^wrong rights: the media account rejects connections from this network \| .*operator_addresses/,
+      /^error rights: the media account rejects connections from this network \| .*operator_addresses/,
     ],
     [
       'an emulator has another key',
       { ...tried('blocked', 'AuthorizationFailure'), signedBy: 'key' },
-      /^wrong rights: the media account rejects the key \|/,
+      /^error rights: the media account rejects the key \|/,
     ],
     [
       'the account is disabled',
       tried('refused', 'AccountIsDisabled'),
-      /^wrong rights: the media account refuses access \(AccountIsDisabled\) \|/,
+      /^error rights: the media account refuses access \(AccountIsDisabled\) \|/,
     ],
     [
       'keys are refused',
       tried('refused', 'KeyBasedAuthenticationNotPermitted'),
-      /^wrong rights: the media account does not accept keys \|/,
+      /^error rights: the media account does not accept keys \|/,
     ],
     [
       'the caller is not logged in',
       tried('unauthenticated', 'AuthenticationFailed'),
-      /^wrong rights: the media account rejects your identity \(AuthenticationFailed\) \| Run az login/,
+      /^error rights: the media account rejects your identity \(AuthenticationFailed\) \| Run az login/,
     ],
     [
       'the container does not exist',
       tried('absent', 'ContainerNotFound'),
-      /^wrong rights: the media account has no container incoming \|/,
+      /^error rights: the media account has no container incoming \|/,
     ],
     [
       'storage does not respond',

@@ -59,14 +59,14 @@ async function runDoctor({ machines = 10, credential = reachFakeArm(arm).credent
 async function problems(options?: Parameters<typeof runDoctor>[0]): Promise<string[]> {
   const findings = await runDoctor(options);
   return findings
-    .filter(({ verdict }) => verdict !== 'right')
-    .map(({ topic, verdict, says, todo }) => `${verdict} ${topic}: ${says} | ${todo}`);
+    .filter(({ verdict }) => verdict !== 'ok')
+    .map(({ topic, verdict, message, hint }) => `${verdict} ${topic}: ${message} | ${hint}`);
 }
 
 test('doctor reports figures for each check of a subscription without problems', async () => {
   const findings = await runDoctor();
-  expect(new Set(findings.map(({ verdict }) => verdict))).toEqual(new Set(['right']));
-  expect(findings.map(({ topic, says }) => `${topic}: ${says}`)).toEqual([
+  expect(new Set(findings.map(({ verdict }) => verdict))).toEqual(new Set(['ok']));
+  expect(findings.map(({ topic, message }) => `${topic}: ${message}`)).toEqual([
     `machines: gpu-spot: 0 ${T4} spot VMs`,
     `machines: gpu: 0 ${T4} on-demand VMs`,
     'providers: all 12 resource providers are registered',
@@ -128,7 +128,7 @@ test('a size that is not offered is an error, with the offered sizes', async () 
   arm.region.offers.set('Standard_NC40ads_H100_v5', { family: 'x', cores: 40, refused: 'QuotaId' });
   arm.region.offers.set('Standard_D2s_v5', { family: 'y', cores: 2 });
   expect(await problems()).toEqual([
-    `wrong size: ${T4} is not offered in ${LOCATION} | ` +
+    `error size: ${T4} is not offered in ${LOCATION} | ` +
       'Choose an offered size (gpu_vm_size): Standard_NC24ads_A100_v4; or choose another region (location).',
   ]);
 });
@@ -137,7 +137,7 @@ test('a size that is restricted for the subscription is an error', async () => {
   arm.region.offers.set(T4, { family: T4_FAMILY, cores: 4, refused: 'NotAvailableForSubscription' });
   expect(await problems()).toEqual([
     expect.stringMatching(
-      /^wrong size: .* is offered in westeurope, but not to this subscription \(NotAvailableForSubscription\) \| Request it in the portal: /,
+      /^error size: .* is offered in westeurope, but not to this subscription \(NotAvailableForSubscription\) \| Request it in the portal: /,
     ),
   ]);
 });
@@ -150,7 +150,7 @@ test('restricted zones are a problem only if the fleet uses them', async () => {
     `warning size: ${T4} is not available in zone 2 of ${LOCATION} | Set zones to [], or to ["1","3"].`,
   ]);
   for (const { name, kind } of POOLS) arm.region.addScaleSet({ name, kind, zones: ['2'] });
-  expect((await problems())[0]).toMatch(/^wrong size: /);
+  expect((await problems())[0]).toMatch(/^error size: /);
 });
 
 test('a size without spot VMs and a size without a vCPU count are warnings', async () => {
@@ -173,7 +173,7 @@ test('a retired size is an error with its successors, or a warning while the reg
   const [gone, ...others] = await problems();
   expect(others).toEqual([]);
   expect(gone).toMatch(
-    /^wrong size: Standard_NC6s_v3 was retired on 2025-09-30 and is not available in westeurope/,
+    /^error size: Standard_NC6s_v3 was retired on 2025-09-30 and is not available in westeurope/,
   );
   expect(gone).toMatch(successors);
   arm.region.offers.delete(V100);
@@ -190,7 +190,7 @@ test('an unregistered provider is reported with the command, and is an error if 
       'Run: az provider register --namespace Microsoft.App && az provider register --namespace Microsoft.EventGrid',
   ]);
   arm.region.providers.set('Microsoft.Compute', 'Unregistered');
-  expect((await problems())[0]).toMatch(/^wrong providers: .*Microsoft\.Compute \(Unregistered\)/);
+  expect((await problems())[0]).toMatch(/^error providers: .*Microsoft\.Compute \(Unregistered\)/);
 });
 
 test('a missing role is named with the query that needs it', async () => {
@@ -209,7 +209,7 @@ test('a missing role is named with the query that needs it', async () => {
 test('a missing scale set and an unknown subscription are reported with a hint', async () => {
   arm.region.scaleSets.clear();
   expect((await problems())[0]).toMatch(
-    /^wrong machines: cannot read the scale set gpu-spot in framefleet: it does not exist \| Create it: terraform/,
+    /^error machines: cannot read the scale set gpu-spot in framefleet: it does not exist \| Create it: terraform/,
   );
   arm.faults.add({ with: failure(404, 'SubscriptionNotFound', 'The subscription could not be found.') });
   expect((await problems())[0]).toMatch(

@@ -31,8 +31,10 @@ const run = (environment: Record<string, string>, ...args: string[]): Promise<Co
   doctor(args, { localFolder: at('fleet'), environment }).end;
 async function findings(environment: Record<string, string>): Promise<Record<string, string>> {
   const { stdout } = await run(environment, '--json');
-  const said = JSON.parse(stdout) as { findings: { topic: string; verdict: string; says: string }[] };
-  return Object.fromEntries(said.findings.map(({ topic, verdict, says }) => [topic, `${verdict}: ${says}`]));
+  const said = JSON.parse(stdout) as { findings: { topic: string; verdict: string; message: string }[] };
+  return Object.fromEntries(
+    said.findings.map(({ topic, verdict, message }) => [topic, `${verdict}: ${message}`]),
+  );
 }
 /** An empty folder, to use as the PATH. */
 async function barePath(): Promise<string> {
@@ -61,13 +63,13 @@ test('doctor names each missing program with the command to install it, and exit
 test('doctor checks network, clock, rights and models of a fleet that is configured by its storage', async () => {
   const before = await findings(fleetOf());
   expect(before).toEqual({
-    network: 'right: reached: 127.0.0.1',
-    clock: expect.stringMatching(/^right: /) as string,
-    rights: 'right: all 6 access tests passed',
-    models: 'wrong: no model is published',
+    network: 'ok: reached: 127.0.0.1',
+    clock: expect.stringMatching(/^ok: /) as string,
+    rights: 'ok: all 6 access tests passed',
+    models: 'error: no model is published',
   });
   await publishModel(storage.blobs, 'painter', '1');
-  expect(await findings(fleetOf())).toMatchObject({ models: 'right: painter@1' });
+  expect(await findings(fleetOf())).toMatchObject({ models: 'ok: painter@1' });
   // The access tests leave nothing behind.
   for (const container of ['incoming', 'models', 'control'] as const)
     expect(await storage.blobs.stat(container, 'doctor')).toBeUndefined();
@@ -76,8 +78,8 @@ test('doctor checks network, clock, rights and models of a fleet that is configu
 test('doctor checks the media account only if no system account is configured', async () => {
   const { media } = storage.connection;
   expect(await findings({ FRAMEFLEET_MEDIA_STORAGE: media })).toMatchObject({
-    network: 'right: reached: 127.0.0.1',
-    rights: 'right: all 2 access tests passed',
+    network: 'ok: reached: 127.0.0.1',
+    rights: 'ok: all 2 access tests passed',
   });
 });
 
@@ -85,7 +87,7 @@ test('doctor distinguishes the accounts of another fleet from a wrong key', asyn
   const { media, system } = storage.connection;
   const swapped = await findings(fleetOf({ media: system, system: media }));
   expect(swapped['rights']).toMatch(
-    /^wrong: the system account has no container models, no container control/,
+    /^error: the system account has no container models, no container control/,
   );
   const stranger = media.replace(/AccountKey=[^;]+/, `AccountKey=${Buffer.alloc(48, 7).toString('base64')}`);
   const { stdout } = await run(fleetOf({ media: stranger, system }));
@@ -96,7 +98,7 @@ test('doctor reports storage that does not respond, and does not hang', async ()
   const { media, system } = storage.connection;
   const away = media.replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:9');
   const found = await findings(fleetOf({ media: away, system }));
-  expect(found['network']).toBe('wrong: cannot reach 127.0.0.1:9, 127.0.0.1:9: connection refused');
+  expect(found['network']).toBe('error: cannot reach 127.0.0.1:9, 127.0.0.1:9: connection refused');
   expect(found['clock']).toBeUndefined();
   expect(found['rights']).toMatch(/^warning: the media account did not respond/);
 });
@@ -117,7 +119,7 @@ test.each([
   expect(stderr).toContain(named);
 });
 
-test('enqueue does not start the first job of a fleet that is not ready, and says why and how to override', async () => {
+test('enqueue does not start the first job of a fleet that is not ready, and message why and how to override', async () => {
   const localFolder = at('not-ready');
   const environment = fleetOf();
   for await (const { name } of storage.blobs.list('models', {})) await storage.blobs.remove('models', name);

@@ -43,7 +43,7 @@ describe('a file name is never interpreted:', () => {
       trackPlan: NO_TRACKS,
       cpuSecondsMax: 300,
     });
-    await assertSameLength(outputPath, { timeline, framesPerSecond: 25, soundTrackCount: 0 });
+    await assertSameLength(outputPath, { timeline, framesPerSecond: 25, audioTrackCount: 0 });
   });
 });
 

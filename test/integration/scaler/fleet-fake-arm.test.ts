@@ -2,7 +2,7 @@
 import { ComputeManagementClient } from '@azure/arm-compute';
 import { expect, test } from 'vitest';
 
-import { openAzureBench } from '../../support/fake-arm/azure-bench.ts';
+import { openAzureFixture } from '../../support/fake-arm/azure-fixture.ts';
 import type { FakeArm } from '../../support/fake-arm/fake-arm.ts';
 import { LOCATION, RESOURCE_GROUP, T4_FAMILY } from '../../support/fake-arm/fake-region.ts';
 import { SPOT_QUOTA } from '../../support/fake-arm/quotas.ts';
@@ -19,11 +19,11 @@ function clientOf(arm: FakeArm): ComputeManagementClient {
 }
 
 test('usages contain limits and usage, by family and for spot', async () => {
-  await using bench = await openAzureBench();
-  bench.arm.region.quotas.set(SPOT_QUOTA, 100, 6);
-  bench.arm.region.quotas.set(T4_FAMILY, 24);
-  bench.scaleSet.raise(3);
-  const usages = await Array.fromAsync(clientOf(bench.arm).usage.list(LOCATION));
+  await using fixture = await openAzureFixture();
+  fixture.arm.region.quotas.set(SPOT_QUOTA, 100, 6);
+  fixture.arm.region.quotas.set(T4_FAMILY, 24);
+  fixture.scaleSet.raise(3);
+  const usages = await Array.fromAsync(clientOf(fixture.arm).usage.list(LOCATION));
   expect(usages.map(({ name, currentValue, limit }) => [name.value, currentValue, limit])).toEqual([
     [SPOT_QUOTA, 18, 100],
     ['cores', 0, 10_000],
@@ -32,9 +32,9 @@ test('usages contain limits and usage, by family and for spot', async () => {
 });
 
 test('the SKU catalogue contains the sizes of the scale sets, with cores and zones', async () => {
-  await using bench = await openAzureBench({ scaleSets: [{}, { name: 'steady', kind: 'on-demand' }] });
+  await using fixture = await openAzureFixture({ scaleSets: [{}, { name: 'steady', kind: 'on-demand' }] });
   const filter = `location eq '${LOCATION}'`;
-  const skus = await Array.fromAsync(clientOf(bench.arm).resourceSkus.list({ filter }));
+  const skus = await Array.fromAsync(clientOf(fixture.arm).resourceSkus.list({ filter }));
   expect(skus).toMatchObject([
     { name: 'Standard_NC4as_T4_v3', family: T4_FAMILY, locations: [LOCATION], restrictions: [] },
   ]);
@@ -42,27 +42,27 @@ test('the SKU catalogue contains the sizes of the scale sets, with cores and zon
 });
 
 test('a simulated eviction removes the machine', async () => {
-  await using bench = await openAzureBench();
-  bench.scaleSet.raise(2);
-  await clientOf(bench.arm).virtualMachineScaleSetVMs.simulateEviction(RESOURCE_GROUP, 'spot', '0');
-  expect([...bench.scaleSet.machines.keys()]).toEqual(['1']);
-  expect(bench.scaleSet.capacity).toBe(1);
+  await using fixture = await openAzureFixture();
+  fixture.scaleSet.raise(2);
+  await clientOf(fixture.arm).virtualMachineScaleSetVMs.simulateEviction(RESOURCE_GROUP, 'spot', '0');
+  expect([...fixture.scaleSet.machines.keys()]).toEqual(['1']);
+  expect(fixture.scaleSet.capacity).toBe(1);
 });
 
 test.each([
   { what: 'a token', path: '?api-version=2026-04-01', headers: {}, status: 401 },
   { what: 'a version of the API', path: '', headers: { authorization: 'Bearer a-token' }, status: 400 },
 ])('a call without $what is refused', async ({ path, headers, status }) => {
-  await using bench = await openAzureBench();
+  await using fixture = await openAzureFixture();
   const { pathname } = new URL(`${ENDPOINT}/subscriptions/1/skus`);
-  const answer = await fetch(`http://127.0.0.1:${bench.arm.port}${pathname}${path}`, { headers });
+  const answer = await fetch(`http://127.0.0.1:${fixture.arm.port}${pathname}${path}`, { headers });
   expect(answer.status).toBe(status);
 });
 
 test('more than twelve changes at once are throttled, with Retry-After and the remaining quota', async () => {
-  await using bench = await openAzureBench();
+  await using fixture = await openAzureFixture();
   const change = () =>
-    clientOf(bench.arm)
+    clientOf(fixture.arm)
       .virtualMachineScaleSets.update(RESOURCE_GROUP, 'spot', { sku: { name: 'another', capacity: 0 } })
       .submitted();
   const headersOf = (error: unknown) =>

@@ -11,7 +11,7 @@ import { systemClock as clock } from '../../../shared/runtime/clock.ts';
 import type { Environment } from '../../../shared/runtime/environment.ts';
 import { isProcessAlive } from '../../../shared/runtime/process-alive.ts';
 import {
-  type FleetBench,
+  type FleetFixture,
   fleetContract,
   scaleOutTo,
   poolOf,
@@ -21,7 +21,7 @@ import { silentLog as log } from '../../support/silent-log.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../support/stand-in-worker.ts', import.meta.url));
 
-interface LocalBench extends FleetBench {
+interface LocalBench extends FleetFixture {
   readonly fleet: LocalProcesses;
   pidOf(vmId: string | null): Promise<number>;
 }
@@ -45,30 +45,30 @@ async function openLocalBench(more: Environment = {}): Promise<LocalBench> {
 fleetContract('worker processes', () => openLocalBench());
 
 test('a worker that exits by itself lowers the capacity and can be replaced', async () => {
-  await using bench = await openLocalBench();
-  const { instances } = await scaleOutTo(bench, 2);
+  await using fixture = await openLocalBench();
+  const { instances } = await scaleOutTo(fixture, 2);
   const [dying, staying] = instances;
-  process.kill(await bench.pidOf(dying?.vmId ?? null), 'SIGKILL');
-  const after = await waitForView(bench, 'it is gone', (view) => view.instances.length === 1);
+  process.kill(await fixture.pidOf(dying?.vmId ?? null), 'SIGKILL');
+  const after = await waitForView(fixture, 'it is gone', (view) => view.instances.length === 1);
   expect(after.instances).toEqual([staying]);
   expect(poolOf(after, LOCAL_POOL)).toMatchObject({ capacity: 1, isChanging: false });
-  expect((await scaleOutTo(bench, 2)).instances).toHaveLength(2);
+  expect((await scaleOutTo(fixture, 2)).instances).toHaveLength(2);
 });
 
 test('a worker that cannot start disappears and keeps no capacity', async () => {
-  await using bench = await openLocalBench({ STAND_IN_FAILS: 'yes' });
-  expect(await bench.fleet.scaleOut(LOCAL_POOL, 2)).toEqual({ kind: 'accepted' });
-  const { pools } = await waitForView(bench, 'they are gone', ({ instances }) => instances.length === 0);
+  await using fixture = await openLocalBench({ STAND_IN_FAILS: 'yes' });
+  expect(await fixture.fleet.scaleOut(LOCAL_POOL, 2)).toEqual({ kind: 'accepted' });
+  const { pools } = await waitForView(fixture, 'they are gone', ({ instances }) => instances.length === 0);
   expect(pools).toMatchObject([{ capacity: 0 }]);
 });
 
 test('removeAll() ends every process, including starting ones, and prevents new ones', async () => {
-  await using bench = await openLocalBench();
-  const { instances } = await scaleOutTo(bench, 2);
-  const pids = await Promise.all(instances.map(({ vmId }) => bench.pidOf(vmId)));
-  await bench.fleet.scaleOut(LOCAL_POOL, 3);
-  await bench.fleet.removeAll();
+  await using fixture = await openLocalBench();
+  const { instances } = await scaleOutTo(fixture, 2);
+  const pids = await Promise.all(instances.map(({ vmId }) => fixture.pidOf(vmId)));
+  await fixture.fleet.scaleOut(LOCAL_POOL, 3);
+  await fixture.fleet.removeAll();
   expect(pids.filter((pid) => isProcessAlive(pid))).toEqual([]);
-  expect((await bench.fleet.look()).instances).toEqual([]);
-  expect(await bench.fleet.scaleOut(LOCAL_POOL, 1)).toMatchObject({ kind: 'refused', reason: 'conflict' });
+  expect((await fixture.fleet.look()).instances).toEqual([]);
+  expect(await fixture.fleet.scaleOut(LOCAL_POOL, 1)).toMatchObject({ kind: 'refused', reason: 'conflict' });
 });

@@ -11,49 +11,49 @@ import { drainBlob } from '../../../shared/contract/blob-names.ts';
 import { UNATTRIBUTED } from '../../../shared/redis/spending.ts';
 import { openSplitJob } from '../../support/build-job.ts';
 import { eventually } from '../../support/eventually.ts';
-import { POLICY, type ScalerBench, openScalerBench } from '../../support/scaler-bench.ts';
+import { POLICY, type ScalerFixture, openScalerFixture } from '../../support/scaler-fixture.ts';
 import { startTestStorage } from '../../support/servers.ts';
 
-let bench: ScalerBench;
+let fixture: ScalerFixture;
 beforeAll(async () => {
-  bench = await openScalerBench();
+  fixture = await openScalerFixture();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
-beforeEach(() => bench.clear());
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => fixture.clear());
 
 const openJob = (jobId: string, frameCount = 100) =>
-  openSplitJob(bench.ledger, jobId, { frameCount, batchSize: 10 });
+  openSplitJob(fixture.ledger, jobId, { frameCount, batchSize: 10 });
 
 async function finishJob(jobId: string): Promise<void> {
-  const job = await bench.ledger.job(jobId);
+  const job = await fixture.ledger.job(jobId);
   const scored = [[0, job?.framesExpected ?? 0]] as const;
-  await bench.ledger.resolve(jobId, { batchIndex: null, scored, failed: [], nowMs: Date.now() });
-  await bench.ledger.move(jobId, 'completed');
-  await bench.ledger.close(jobId, job?.definition.epoch ?? 0);
+  await fixture.ledger.resolve(jobId, { batchIndex: null, scored, failed: [], nowMs: Date.now() });
+  await fixture.ledger.move(jobId, 'completed');
+  await fixture.ledger.close(jobId, job?.definition.epoch ?? 0);
 }
 
-async function leading(changes: Parameters<ScalerBench['scaler']>[0] = {}) {
-  const scaler = bench.scaler(changes);
+async function leading(changes: Parameters<ScalerFixture['scaler']>[0] = {}) {
+  const scaler = fixture.scaler(changes);
   await scaler.parts.leader.take();
   return scaler;
 }
 
 async function drainRequests(): Promise<string[]> {
   const names: string[] = [];
-  for await (const { name } of bench.storage.blobs.list('control', { prefix: 'drain/' })) names.push(name);
+  for await (const { name } of fixture.storage.blobs.list('control', { prefix: 'drain/' })) names.push(name);
   return names;
 }
 
 describe('a tick', () => {
   test('observes jobs, messages, instances, workers and drain requests', async () => {
     await openJob('job-1');
-    await bench.ledger.recordRate('painter', 8);
-    await bench.batches.send('one');
-    await bench.fleet.scaleOut('gpu', 2);
-    await bench.says('vm-1', { state: 'drained', drainEtag: '"0xABC"' });
-    await bench.storage.blobs.put('workers', 'unknown-0', '', { metadata: { beat: 'no heartbeat' } });
-    await bench.storage.blobs.put('control', drainBlob('vm-1'), '{}');
-    const { parts } = bench.scaler();
+    await fixture.ledger.recordRate('painter', 8);
+    await fixture.batches.send('one');
+    await fixture.fleet.scaleOut('gpu', 2);
+    await fixture.says('vm-1', { state: 'drained', drainEtag: '"0xABC"' });
+    await fixture.storage.blobs.put('workers', 'unknown-0', '', { metadata: { beat: 'no heartbeat' } });
+    await fixture.storage.blobs.put('control', drainBlob('vm-1'), '{}');
+    const { parts } = fixture.scaler();
     const seen = await observe(parts);
     expect(seen).toMatchObject({
       messagesApprox: 1,
@@ -76,7 +76,7 @@ describe('a tick', () => {
     const [report] = seen.workers?.get('vm-1') ?? [];
     expect(report?.beat).toMatchObject({ state: 'drained', drainEtag: '0xABC' });
     expect(Math.abs((report?.writtenAt.getTime() ?? 0) - seen.now.getTime())).toBeLessThan(3_000);
-    const etag = (await bench.storage.blobs.stat('control', drainBlob('vm-1')))?.etag ?? '';
+    const etag = (await fixture.storage.blobs.stat('control', drainBlob('vm-1')))?.etag ?? '';
     expect(seen.drainRequests).toEqual(new Map([['vm-1', etag.replaceAll('"', '')]]));
   });
 
@@ -84,8 +84,8 @@ describe('a tick', () => {
     const stopped = await startTestStorage();
     const blobs = await openBlobStore(stopped.accounts, { ...BRISK, tries: 1, callTimeoutMs: 500 });
     await stopped[Symbol.asyncDispose]();
-    bench.fleet.unreadable = new Error('no answer');
-    const away = bench.scaler({ blobs, readingMsMax: 2_000 });
+    fixture.fleet.unreadable = new Error('no answer');
+    const away = fixture.scaler({ blobs, readingMsMax: 2_000 });
     const overrides = new OverrideStore({ blobs, clock: away.parts.clock, log: away.parts.log });
     expect(await observe({ ...away.parts, overrides })).toMatchObject({
       messagesApprox: 0,
@@ -95,12 +95,12 @@ describe('a tick', () => {
       drainRequests: null,
       override: 'unknown',
     });
-    process.kill(bench.server.pid ?? 0, 'SIGSTOP');
+    process.kill(fixture.server.pid ?? 0, 'SIGSTOP');
     try {
-      const { parts } = bench.scaler({ readingMsMax: 1_000 });
+      const { parts } = fixture.scaler({ readingMsMax: 1_000 });
       expect(await observe(parts)).toMatchObject({ messagesApprox: 0, backlog: null, bootMs: null });
     } finally {
-      process.kill(bench.server.pid ?? 0, 'SIGCONT');
+      process.kill(fixture.server.pid ?? 0, 'SIGCONT');
     }
   });
 
@@ -108,21 +108,21 @@ describe('a tick', () => {
     const { loop } = await leading();
     await openJob('job-1', 10);
     await loop.pass();
-    expect(bench.fleet.calls).toEqual(['scale-out 1']);
-    await bench.says('vm-1', { state: 'busy' });
+    expect(fixture.fleet.calls).toEqual(['scale-out 1']);
+    await fixture.says('vm-1', { state: 'busy' });
     await loop.pass();
     await finishJob('job-1');
-    await bench.says('vm-1', { state: 'idle' });
+    await fixture.says('vm-1', { state: 'idle' });
     await eventually('it is asked to drain', async () => {
       await loop.pass();
       return (await drainRequests()).length > 0;
     });
     expect(await drainRequests()).toEqual(['drain/vm-1']);
     await loop.pass();
-    expect(bench.fleet.calls).toEqual(['scale-out 1']);
-    await bench.consents('vm-1');
+    expect(fixture.fleet.calls).toEqual(['scale-out 1']);
+    await fixture.consents('vm-1');
     await loop.pass();
-    expect(bench.fleet.calls).toEqual(['scale-out 1', 'remove 0']);
+    expect(fixture.fleet.calls).toEqual(['scale-out 1', 'remove 0']);
     await eventually('its drain request is deleted', async () => {
       await loop.pass();
       return (await drainRequests()).length === 0;
@@ -132,11 +132,11 @@ describe('a tick', () => {
 
   test('uses storage time when its own clock is wrong', async () => {
     const anHour = 3_600_000;
-    const { clock } = bench.scaler().parts;
+    const { clock } = fixture.scaler().parts;
     const wrong = { ...clock, now: () => new Date(Date.now() + anHour) };
-    const { parts } = bench.scaler({
+    const { parts } = fixture.scaler({
       clock: wrong,
-      storageClock: new StorageClock({ blobs: bench.storage.blobs, clock: wrong }),
+      storageClock: new StorageClock({ blobs: fixture.storage.blobs, clock: wrong }),
     });
     const { now } = await observe(parts);
     expect(Math.abs(now.getTime() - Date.now())).toBeLessThan(3_000);
@@ -146,43 +146,43 @@ describe('a tick', () => {
     const { loop } = await leading();
     await openJob('job-1', 10);
     await loop.pass();
-    await bench.says('vm-1', { state: 'booting', sequence: 1 });
+    await fixture.says('vm-1', { state: 'booting', sequence: 1 });
     await loop.pass();
     const { observation } = await loop.last();
     expect(observation.bootMs).toBeGreaterThanOrEqual(0);
     expect(observation.bootMs).toBeLessThan(30_000);
-    const saved = await bench.redis.get('framefleet:scaler:boot-ms');
-    const another = bench.scaler();
+    const saved = await fixture.redis.get('framefleet:scaler:boot-ms');
+    const another = fixture.scaler();
     await another.loop.pass();
-    expect(await bench.redis.get('framefleet:scaler:boot-ms')).toBe(saved);
+    expect(await fixture.redis.get('framefleet:scaler:boot-ms')).toBe(saved);
   });
 });
 
 describe('a scaler that does not lead', () => {
   test('observes and decides like the leader, and takes no action', async () => {
     const leader = await leading();
-    const { loop, parts } = bench.scaler();
+    const { loop, parts } = fixture.scaler();
     await openJob('job-1');
     expect(await parts.leader.take()).toBe(false);
     await loop.pass();
     const { decision, isLeading } = await loop.last();
     expect([decision.reason, isLeading]).toEqual(['work-waits', false]);
-    expect(bench.fleet.calls).toEqual([]);
-    expect((await bench.spending.read()).chargedUpToMs).toBeNull();
+    expect(fixture.fleet.calls).toEqual([]);
+    expect((await fixture.spending.read()).chargedUpToMs).toBeNull();
     await leader.loop.pass();
-    expect(bench.fleet.calls).toHaveLength(1);
+    expect(fixture.fleet.calls).toHaveLength(1);
   });
 
   test('continues with the memory of the last leader when it takes over', async () => {
     const first = await leading();
-    bench.fleet.refusal = { reason: 'quota', message: 'no', capacityThatFits: null, retryAfterMs: null };
+    fixture.fleet.refusal = { reason: 'quota', message: 'no', capacityThatFits: null, retryAfterMs: null };
     await openJob('job-1');
     await first.loop.pass();
-    expect(bench.fleet.calls).toHaveLength(1);
+    expect(fixture.fleet.calls).toHaveLength(1);
     await first.parts.leader.release();
     const second = await leading();
     await second.loop.pass();
-    expect(bench.fleet.calls).toHaveLength(1);
+    expect(fixture.fleet.calls).toHaveLength(1);
     expect((await second.loop.last()).decision.reason).toBe('pools-blocked');
     expect((await second.loop.last()).remembered.blocked).toMatchObject({ gpu: { reason: 'quota' } });
   });
@@ -205,7 +205,7 @@ describe('a scaler that does not lead', () => {
       onOutcome: () => undefined,
       onRemoved: () => undefined,
     });
-    expect(bench.fleet.calls).toEqual(['scale-out 1']);
+    expect(fixture.fleet.calls).toEqual(['scale-out 1']);
   });
 });
 
@@ -213,10 +213,10 @@ describe('a removal', () => {
   /** Two drained instances as observed, and the decision to remove them. */
   async function decideRemoval() {
     const scaler = await leading();
-    await bench.fleet.scaleOut('gpu', 2);
+    await fixture.fleet.scaleOut('gpu', 2);
     for (const vmId of ['vm-1', 'vm-2']) {
-      await bench.storage.blobs.put('control', drainBlob(vmId), '{}');
-      await bench.consents(vmId);
+      await fixture.storage.blobs.put('control', drainBlob(vmId), '{}');
+      await fixture.consents(vmId);
     }
     const observation = await observe(scaler.parts);
     const removed: string[] = [];
@@ -232,7 +232,7 @@ describe('a removal', () => {
         },
       ],
     } as const;
-    bench.fleet.calls.length = 0;
+    fixture.fleet.calls.length = 0;
     return {
       scaler,
       removed,
@@ -248,41 +248,41 @@ describe('a removal', () => {
   test('removes the drained instances in one call', async () => {
     const { carryOut, removed } = await decideRemoval();
     await carryOut();
-    expect(bench.fleet.calls).toEqual(['remove 0 1']);
+    expect(fixture.fleet.calls).toEqual(['remove 0 1']);
     expect(removed).toEqual(['idle 2']);
   });
 
   test('spares an instance that has become busy since the decision', async () => {
     const { carryOut } = await decideRemoval();
-    await bench.says('vm-1', { state: 'busy' });
+    await fixture.says('vm-1', { state: 'busy' });
     await carryOut();
-    expect(bench.fleet.calls).toEqual(['remove 1']);
+    expect(fixture.fleet.calls).toEqual(['remove 1']);
   });
 
   test('spares an instance whose drain request has been replaced', async () => {
     const { carryOut } = await decideRemoval();
-    await bench.storage.blobs.put('control', drainBlob('vm-2'), '{"again":true}');
+    await fixture.storage.blobs.put('control', drainBlob('vm-2'), '{"again":true}');
     await carryOut();
-    expect(bench.fleet.calls).toEqual(['remove 0']);
+    expect(fixture.fleet.calls).toEqual(['remove 0']);
   });
 
   test('is skipped if another scaler leads by now', async () => {
     const { carryOut, scaler } = await decideRemoval();
-    await bench.redis.set('framefleet:leader:scaler', 'another', 'PX', 60_000);
+    await fixture.redis.set('framefleet:leader:scaler', 'another', 'PX', 60_000);
     expect(scaler.parts.leader.isLeading).toBe(true);
     await carryOut();
-    expect(bench.fleet.calls).toEqual([]);
+    expect(fixture.fleet.calls).toEqual([]);
   });
 
   test('is skipped if Redis cannot confirm the leadership', async () => {
     const { carryOut } = await decideRemoval();
-    process.kill(bench.server.pid ?? 0, 'SIGSTOP');
+    process.kill(fixture.server.pid ?? 0, 'SIGSTOP');
     try {
       await carryOut();
     } finally {
-      process.kill(bench.server.pid ?? 0, 'SIGCONT');
+      process.kill(fixture.server.pid ?? 0, 'SIGCONT');
     }
-    expect(bench.fleet.calls).toEqual([]);
+    expect(fixture.fleet.calls).toEqual([]);
   });
 });
 
@@ -292,27 +292,27 @@ test('an existing drain request is not replaced, because workers quote its etag'
   const rest = { ...parts, onOutcome: () => undefined, onRemoved: () => undefined };
   const observation = await observe(parts);
   await act(drain, observation, rest);
-  const first = await bench.storage.blobs.stat('control', drainBlob('vm-1'));
+  const first = await fixture.storage.blobs.stat('control', drainBlob('vm-1'));
   await act(drain, observation, rest);
-  expect((await bench.storage.blobs.stat('control', drainBlob('vm-1')))?.etag).toBe(first?.etag);
+  expect((await fixture.storage.blobs.stat('control', drainBlob('vm-1')))?.etag).toBe(first?.etag);
 });
 
 describe('the cost', () => {
   test('is charged to open jobs, or to no job without any, and the shares add up', async () => {
     const { loop } = await leading();
-    await bench.fleet.scaleOut('gpu', 2);
+    await fixture.fleet.scaleOut('gpu', 2);
     await loop.pass();
     await eventually('idle time is charged', async () => {
       await loop.pass();
-      return ((await bench.spending.read()).byJob.get(UNATTRIBUTED)?.micros ?? 0) > 0;
+      return ((await fixture.spending.read()).byJob.get(UNATTRIBUTED)?.micros ?? 0) > 0;
     });
     await openJob('job-1', 30);
     await openJob('job-2', 10);
     await eventually('both jobs are charged', async () => {
       await loop.pass();
-      return ((await bench.spending.read()).byJob.get('job-2')?.machineMs ?? 0) > 5;
+      return ((await fixture.spending.read()).byJob.get('job-2')?.machineMs ?? 0) > 5;
     });
-    const { byJob, total } = await bench.spending.read();
+    const { byJob, total } = await fixture.spending.read();
     const amounts = [...byJob.values()];
     expect(amounts.reduce((sum, { micros }) => sum + micros, 0)).toBe(total.micros);
     expect(amounts.reduce((sum, { machineMs }) => sum + machineMs, 0)).toBe(total.machineMs);
@@ -321,31 +321,31 @@ describe('the cost', () => {
     const [three, one] = [byJob.get('job-1')?.machineMs ?? 0, byJob.get('job-2')?.machineMs ?? 0];
     expect(three / one).toBeGreaterThan(2.5);
     expect(three / one).toBeLessThan(3.5);
-    const spent = (await observe(bench.scaler().parts)).backlog?.map((job) => job.spent);
+    const spent = (await observe(fixture.scaler().parts)).backlog?.map((job) => job.spent);
     expect(spent?.every((money) => money > 0)).toBe(true);
   });
 
   test('is charged once with concurrent charges, and continues after a restart', async () => {
-    await bench.fleet.scaleOut('gpu', 1);
+    await fixture.fleet.scaleOut('gpu', 1);
     const first = await leading();
     await first.loop.pass();
-    const { chargedUpToMs } = await bench.spending.read();
+    const { chargedUpToMs } = await fixture.spending.read();
     const byJob = new Map([[UNATTRIBUTED, { machineMs: 1000, micros: 1 }]]);
     const upToMs = (chargedUpToMs ?? 0) + 1000;
     const twice = await Promise.all([
-      bench.spending.charge({ sinceMs: chargedUpToMs, upToMs, byJob }),
-      bench.spending.charge({ sinceMs: chargedUpToMs, upToMs, byJob }),
+      fixture.spending.charge({ sinceMs: chargedUpToMs, upToMs, byJob }),
+      fixture.spending.charge({ sinceMs: chargedUpToMs, upToMs, byJob }),
     ]);
     expect(twice.filter(Boolean)).toHaveLength(1);
-    expect((await bench.spending.read()).chargedUpToMs).toBe(upToMs);
+    expect((await fixture.spending.read()).chargedUpToMs).toBe(upToMs);
   });
 
   test('of the earliest jobs is merged when there are too many jobs', async () => {
     const jobs = Array.from({ length: 1_010 }, (_, index) => `job-${String(index).padStart(5, '0')}`);
     const byJob = new Map(jobs.map((jobId) => [jobId, { machineMs: 2, micros: 3 }] as const));
-    await bench.spending.charge({ sinceMs: null, upToMs: 1, byJob });
-    await bench.spending.foldEarlierJobs(new Set(['job-00000']));
-    const kept = await bench.spending.read();
+    await fixture.spending.charge({ sinceMs: null, upToMs: 1, byJob });
+    await fixture.spending.foldEarlierJobs(new Set(['job-00000']));
+    const kept = await fixture.spending.read();
     expect(kept.byJob.size).toBe(1_002);
     expect(kept.byJob.get('earlier-jobs')).toEqual({ machineMs: 18, micros: 27 });
     expect(kept.byJob.has('job-00000')).toBe(true);
@@ -355,12 +355,12 @@ describe('the cost', () => {
 
 test('a loop that hangs is not live', async () => {
   let aheadMs = 0;
-  const clock = { ...bench.scaler().parts.clock, monotonicMs: () => performance.now() + aheadMs };
-  const { loop } = bench.scaler({ clock, policy: POLICY });
+  const clock = { ...fixture.scaler().parts.clock, monotonicMs: () => performance.now() + aheadMs };
+  const { loop } = fixture.scaler({ clock, policy: POLICY });
   await loop.pass();
-  expect(loop.isTurning()).toBe(true);
+  expect(loop.isTicking()).toBe(true);
   aheadMs = 61_000;
-  expect(loop.isTurning()).toBe(false);
+  expect(loop.isTicking()).toBe(false);
   await loop.pass();
-  expect(loop.isTurning()).toBe(true);
+  expect(loop.isTicking()).toBe(true);
 });

@@ -7,7 +7,7 @@ const timeline = {
   timeBase: { numerator: 1, denominator: 25 },
   pts: Float64Array.from({ length: 50 }, (_, index) => index),
 };
-const expected = { timeline, soundTrackCount: 1, framesPerSecond: 25 };
+const expected = { timeline, audioTrackCount: 1, framesPerSecond: 25 };
 const good = { audioTrackCount: 1, durationSeconds: 2, packetCount: 50 };
 
 test('a result with the expected frames, duration and audio has no differences', () => {

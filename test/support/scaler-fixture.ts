@@ -32,7 +32,7 @@ export const POLICY: Policy = {
   writeEveryMs: 0,
 };
 
-export interface ScalerBench extends AsyncDisposable {
+export interface ScalerFixture extends AsyncDisposable {
   readonly storage: TestStorage;
   readonly server: TestRedis;
   readonly redis: Connections['first'];
@@ -49,7 +49,7 @@ export interface ScalerBench extends AsyncDisposable {
   consents(vmId: string): Promise<void>;
 }
 
-export async function openScalerBench(): Promise<ScalerBench> {
+export async function openScalerFixture(): Promise<ScalerFixture> {
   const [storage, server] = await Promise.all([startTestStorage(), startTestRedis()]);
   const connections = await connect(server);
   const redis = connections.first;
@@ -59,7 +59,7 @@ export async function openScalerBench(): Promise<ScalerBench> {
   const state = new ScalerState(redis);
   const [ledger, spending] = [new Ledger(redis), new Spending(redis)];
   let sequence = 0;
-  const says: ScalerBench['says'] = async (vmId, fields = {}) => {
+  const says: ScalerFixture['says'] = async (vmId, fields = {}) => {
     const stateSince = new Date(Date.now() - 1_000).toISOString();
     const beat = buildBeat(vmId, { sequence: (sequence += 1), stateSince, ...fields });
     await blobs.put('workers', heartbeatBlob(beat.workerId), '', { metadata: heartbeatMetadata(beat) });

@@ -1,6 +1,6 @@
 /** A fleet of scale sets on the real SDK and the fake Azure Resource Manager, with a clock that the test controls. */
 import { AzureScaleSets, type ScaleSetPool } from '../../../scaler/fleet/azure-scale-sets.ts';
-import type { FleetBench } from '../../contract/fleet-contract.ts';
+import type { FleetFixture } from '../../contract/fleet-contract.ts';
 import { MovableClock } from '../movable-clock.ts';
 import { FakeArm } from './fake-arm.ts';
 import type { FakeScaleSet, ScaleSetSpec } from './fake-scale-set.ts';
@@ -9,7 +9,7 @@ import { reachFakeArm } from './reach-fake-arm.ts';
 /** Between two looks. */
 export const TICK_MS = 15_000;
 
-export interface AzureBench extends FleetBench {
+export interface AzureFixture extends FleetFixture {
   readonly arm: FakeArm;
   readonly clock: MovableClock;
   readonly fleet: AzureScaleSets;
@@ -19,15 +19,15 @@ export interface AzureBench extends FleetBench {
   restart(): AzureScaleSets;
 }
 
-export interface AzureBenchOptions {
+export interface AzureFixtureOptions {
   readonly scaleSets?: readonly Partial<ScaleSetSpec>[];
   readonly callTimeoutMs?: number;
 }
 
-export async function openAzureBench({
+export async function openAzureFixture({
   scaleSets = [{}],
   callTimeoutMs = 60_000,
-}: AzureBenchOptions = {}): Promise<AzureBench> {
+}: AzureFixtureOptions = {}): Promise<AzureFixture> {
   const clock = new MovableClock();
   const arm = await new FakeArm({ clock }).start();
   const [scaleSet = arm.region.addScaleSet(), ...others] = scaleSets.map((spec) =>
