@@ -53,22 +53,17 @@ export interface BlobStore {
   ): Promise<'created' | 'exists'>;
   /** Appends to an append blob, which is created if necessary. Limits: 4 MiB per call, 50,000 calls per blob. */
   append(container: AnyContainer, name: string, text: string, options?: CallOptions): Promise<void>;
-  /** Uploads in blocks, with bounded memory. Returns the new blob's etag. `onProgress` receives the bytes sent so far. */
+  /** Uploads in blocks, with bounded memory. Returns the new blob's etag. */
   putFile(
     container: AnyContainer,
     name: string,
     path: string,
-    options?: CallOptions & { readonly contentType?: string; readonly onProgress?: (bytes: number) => void },
+    options?: CallOptions & { readonly contentType?: string },
   ): Promise<string>;
   /** The whole blob in memory, in one request; undefined if it does not exist. */
   get(container: AnyContainer, name: string, options?: CallOptions): Promise<Buffer | undefined>;
   /** Throws if the blob does not exist. */
-  getFile(
-    container: AnyContainer,
-    name: string,
-    path: string,
-    options?: CallOptions & { readonly onProgress?: (bytes: number) => void },
-  ): Promise<void>;
+  getFile(container: AnyContainer, name: string, path: string, options?: CallOptions): Promise<void>;
   stat(
     container: AnyContainer,
     name: string,
@@ -140,12 +135,11 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         await block();
       }
     },
-    async putFile(container, name, path, { contentType, onProgress, signal } = {}) {
+    async putFile(container, name, path, { contentType, signal } = {}) {
       const { etag } = await open(container)
         .getBlockBlobClient(name)
         .uploadFile(path, {
           ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
-          ...progress(onProgress),
           ...abortable(signal),
         });
       return etag ?? '';
@@ -163,10 +157,8 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         throw error;
       }
     },
-    async getFile(container, name, path, { onProgress, signal } = {}) {
-      await open(container)
-        .getBlobClient(name)
-        .downloadToFile(path, 0, undefined, { ...progress(onProgress), ...abortable(signal) });
+    async getFile(container, name, path, { signal } = {}) {
+      await open(container).getBlobClient(name).downloadToFile(path, 0, undefined, abortable(signal));
     },
     async stat(container, name, { signal } = {}) {
       using call = boundedCall(policy, signal);
@@ -243,10 +235,4 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
 
 function abortable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };
-}
-
-function progress(onProgress: ((bytes: number) => void) | undefined) {
-  return onProgress === undefined
-    ? {}
-    : { onProgress: ({ loadedBytes }: { loadedBytes: number }) => onProgress(loadedBytes) };
 }

@@ -72,24 +72,15 @@ test('binary and empty blobs are returned unchanged', async () => {
   expect(await blobs.get('frames', 'job-1/empty.jpg')).toEqual(Buffer.alloc(0));
 });
 
-test('putFile and getFile transfer 10 MB with progress, and putFile returns the etag', async () => {
+test('putFile and getFile transfer 10 MB, and putFile returns the etag', async () => {
   const [source, copy] = [path.join(folder, 'source'), path.join(folder, 'copy')];
   const bytes = randomBytes(10_000_000);
   await writeFile(source, bytes);
-  const sent: number[] = [];
-  const received: number[] = [];
-  const etag = await blobs.putFile('incoming', 'job-1/a.mp4', source, {
-    onProgress: (count) => sent.push(count),
-  });
-  await blobs.getFile('incoming', 'job-1/a.mp4', copy, { onProgress: (count) => received.push(count) });
+  const etag = await blobs.putFile('incoming', 'job-1/a.mp4', source);
+  await blobs.getFile('incoming', 'job-1/a.mp4', copy);
 
   expect(sha256(await readFile(copy))).toBe(sha256(bytes));
   expect(await blobs.stat('incoming', 'job-1/a.mp4')).toMatchObject({ etag, sizeBytes: bytes.length });
-  for (const progress of [sent, received]) {
-    expect(progress.length).toBeGreaterThan(1);
-    expect(progress).toEqual(progress.toSorted((a, b) => a - b));
-    expect(progress.at(-1)).toBe(bytes.length);
-  }
 });
 
 test('a transfer with an aborted signal rejects and stores nothing', async () => {
