@@ -1,4 +1,4 @@
-# Access of the scaler to machines: change the capacity of these scale sets, read them, and delete instances by name. Writing a scale
+# Access of the scaler to instances: change the capacity of these scale sets, read them, and delete instances by name. Writing a scale
 # set also requires permission to join its subnet, to assign its identity and to read its image.
 
 resource "azurerm_role_definition" "scale" {

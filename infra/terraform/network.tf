@@ -1,4 +1,4 @@
-# Two subnets: one for the machines, which accept no connections and reach only storage and the registry, and one for the apps.
+# Two subnets: one for the instances, which accept no connections and reach only storage and the registry, and one for the apps.
 
 resource "azurerm_virtual_network" "fleet" {
   name                = "fleet"

@@ -136,7 +136,7 @@ resource "azurerm_container_app" "scaler" {
     }
   }
 
-  # Created last and destroyed first, because a running scaler may start machines.
+  # Created last and destroyed first, because a running scaler may start instances.
   depends_on = [
     azurerm_role_assignment.make_machines,
     azurerm_role_assignment.scale,

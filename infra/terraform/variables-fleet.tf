@@ -1,4 +1,4 @@
-# The machines: sizes, number and cost limits.
+# The instances: sizes, number and cost limits.
 
 variable "gpu_vm_size" {
   description = "VM size of the NC series, which has NVIDIA GPUs with the standard CUDA driver."
@@ -45,7 +45,7 @@ variable "fallback_gpu_vm_sizes" {
       for size in var.fallback_gpu_vm_sizes :
       lookup(local.gpus_of_size, size, 1) == lookup(local.gpus_of_size, var.gpu_vm_size, 1)
     ])
-    error_message = "Expected sizes with the same number of GPUs as ${var.gpu_vm_size}, because the scaler treats all machines alike."
+    error_message = "Expected sizes with the same number of GPUs as ${var.gpu_vm_size}, because the scaler treats all instances alike."
   }
   validation {
     condition     = length(distinct(concat([var.gpu_vm_size], var.fallback_gpu_vm_sizes))) == 1 + length(var.fallback_gpu_vm_sizes)
@@ -54,7 +54,7 @@ variable "fallback_gpu_vm_sizes" {
 }
 
 variable "kinds" {
-  description = "Purchase options in the order in which they are tried. Spot VMs cost a fraction, and Azure can evict them with 30 seconds' notice. A scale set without machines costs nothing."
+  description = "Purchase options in the order in which they are tried. Spot VMs cost a fraction, and Azure can evict them with 30 seconds' notice. A scale set without instances costs nothing."
   type        = list(string)
   default     = ["spot", "on-demand"]
 
@@ -68,7 +68,7 @@ variable "kinds" {
 }
 
 variable "zones" {
-  description = "Availability zones for the machines. If empty, Azure chooses."
+  description = "Availability zones for the instances. If empty, Azure chooses."
   type        = list(string)
   default     = []
 
@@ -90,7 +90,7 @@ variable "worker_image_id" {
 }
 
 variable "worker_machine_image" {
-  description = "Azure's image for GPU machines: Ubuntu with the NVIDIA driver, Docker and the NVIDIA container toolkit. Must be a Generation 2 image, which newer GPU sizes require."
+  description = "Azure's image for GPU instances: Ubuntu with the NVIDIA driver, Docker and the NVIDIA container toolkit. Must be a Generation 2 image, which newer GPU sizes require."
   type = object({
     publisher = string
     offer     = string
@@ -106,13 +106,13 @@ variable "worker_machine_image" {
 }
 
 variable "ephemeral_os_disk" {
-  description = "Put the OS disk on the local disk of the machine, which starts faster and has no extra cost. Set it to false for an image that is larger than the local disk."
+  description = "Put the OS disk on the local disk of the instance, which starts faster and has no extra cost. Set it to false for an image that is larger than the local disk."
   type        = bool
   default     = true
 }
 
 variable "capacity_max" {
-  description = "Maximum number of machines."
+  description = "Maximum number of instances."
   type        = number
   default     = 10
 
@@ -123,7 +123,7 @@ variable "capacity_max" {
 }
 
 variable "capacity_min" {
-  description = "Minimum number of machines, kept even without work. Idle machines cost as much as busy ones."
+  description = "Minimum number of instances, kept even without work. Idle instances cost as much as busy ones."
   type        = number
   default     = 0
 
@@ -134,7 +134,7 @@ variable "capacity_min" {
 }
 
 variable "on_demand_base" {
-  description = "Number of machines that are on demand even if spot is available, so that evictions never stop all work."
+  description = "Number of instances that are on demand even if spot is available, so that evictions never stop all work."
   type        = number
   default     = 0
 
@@ -145,7 +145,7 @@ variable "on_demand_base" {
 }
 
 variable "spending_per_hour_max" {
-  description = "Maximum cost of the machines per hour in US dollars. If null, only capacity_max limits the cost."
+  description = "Maximum cost of the instances per hour in US dollars. If null, only capacity_max limits the cost."
   type        = number
   default     = 6
 
@@ -156,7 +156,7 @@ variable "spending_per_hour_max" {
 }
 
 variable "prices" {
-  description = "Prices in US dollars per machine and hour that override those in sizes.tf: { Standard_NC4as_T4_v3 = { on-demand = 0.53, spot = 0.07 } }."
+  description = "Prices in US dollars per instance and hour that override those in sizes.tf: { Standard_NC4as_T4_v3 = { on-demand = 0.53, spot = 0.07 } }."
   type        = map(map(number))
   default     = {}
 
@@ -175,7 +175,7 @@ variable "scaler_endpoint_public" {
 }
 
 variable "nat_gateway" {
-  description = "Create a NAT gateway, through which machines download their container image. Can be false only with a machine image that includes it. Storage does not need the gateway."
+  description = "Create a NAT gateway, through which instances download their container image. Can be false only with a machine image that includes it. Storage does not need the gateway."
   type        = bool
   default     = true
 

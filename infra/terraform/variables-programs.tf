@@ -80,7 +80,7 @@ variable "worker_settings" {
 }
 
 variable "scaler_settings" {
-  description = "Settings of the scaler; see docs/settings.md. The default of boot_timeout_seconds allows for a machine that builds its driver, which takes up to eleven minutes."
+  description = "Settings of the scaler; see docs/settings.md. The default of boot_timeout_seconds allows for an instance that builds its driver, which takes up to eleven minutes."
   type = object({
     tick_seconds            = optional(number)
     leader_seconds          = optional(number)

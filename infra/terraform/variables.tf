@@ -38,7 +38,7 @@ variable "operator_addresses" {
 }
 
 variable "ssh_public_key" {
-  description = "An RSA or Ed25519 public key for the machines. Azure requires one. The machines cannot be reached from outside the network."
+  description = "An RSA or Ed25519 public key for the instances. Azure requires one. The instances cannot be reached from outside the network."
   type        = string
 
   validation {
@@ -129,7 +129,7 @@ variable "image_tag" {
   }
   validation {
     condition     = var.image_tag != "latest"
-    error_message = "`latest` is not allowed, because new machines could start a different image from the one you tested. Expected a fixed tag."
+    error_message = "`latest` is not allowed, because new instances could start a different image from the one you tested. Expected a fixed tag."
   }
   validation {
     condition     = var.build_images || var.image_tag != null
@@ -216,7 +216,7 @@ variable "alert_emails" {
 }
 
 variable "budget_per_month" {
-  description = "Monthly budget in the billing currency. An email is sent at 80% and 100% of it, and when the forecast exceeds it. It does not stop any machines; spending_per_hour_max does."
+  description = "Monthly budget in the billing currency. An email is sent at 80% and 100% of it, and when the forecast exceeds it. It does not stop any instances; spending_per_hour_max does."
   type        = number
   default     = 250
 

@@ -49,7 +49,7 @@ provider "azurerm" {
   ]
 
   features {
-    # By default, a change of a scale set would reimage all its running machines one after the other.
+    # By default, a change of a scale set would reimage all its running instances one after the other.
     virtual_machine_scale_set {
       roll_instances_when_required = false
       reimage_on_manual_upgrade    = false

@@ -1,8 +1,8 @@
-# The boot configuration of a machine: one systemd unit per GPU, which downloads the container image and runs the worker. The machine
+# The boot configuration of an instance: one systemd unit per GPU, which downloads the container image and runs the worker. The instance
 # from which an image is baked only downloads it: see bake/.
 
 locals {
-  # Every variable that worker/config.ts reads, except those that a machine sets itself: its id, its name, its GPU. Null keeps the
+  # Every variable that worker/config.ts reads, except those that an instance sets itself: its id, its name, its GPU. Null keeps the
   # default of the program.
   worker_env = {
     FRAMEFLEET_MEDIA_STORAGE          = azurerm_storage_account.media.name

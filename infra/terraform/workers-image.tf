@@ -6,7 +6,7 @@ output "location" {
 }
 
 output "bake_boot" {
-  description = "cloud-init data of the machine from which an image is made. It downloads the worker's container image and does not start a worker."
+  description = "cloud-init data of the instance from which an image is made. It downloads the worker's container image and does not start a worker."
   value       = "#cloud-config\n${yamlencode({ write_files = [local.image_file] })}"
 }
 
@@ -21,21 +21,21 @@ output "worker_machine_image" {
 }
 
 output "worker_size" {
-  description = "VM size of the machines, without the fallback sizes."
+  description = "VM size of the instances, without the fallback sizes."
   value       = var.gpu_vm_size
 }
 
 output "worker_subnet" {
-  description = "Resource ID of the subnet of the machines."
+  description = "Resource ID of the subnet of the instances."
   value       = azurerm_subnet.workers.id
 }
 
 output "worker_identity" {
-  description = "Resource ID of the managed identity of the machines."
+  description = "Resource ID of the managed identity of the instances."
   value       = azurerm_user_assigned_identity.room["worker"].id
 }
 
 output "worker_image_replicas" {
-  description = "Number of replicas of an image in its gallery. Azure recommends one per 20 machines that start at the same time."
+  description = "Number of replicas of an image in its gallery. Azure recommends one per 20 instances that start at the same time."
   value       = ceil(var.capacity_max / 20)
 }

@@ -1,4 +1,4 @@
-# The machines: one scale set per kind and size, created without instances. The scaler controls the capacity. A changed scale set model
+# The instances: one scale set per kind and size, created without instances. The scaler controls the capacity. A changed scale set model
 # (image, settings) applies to new instances only; running instances finish unchanged.
 
 locals {
@@ -92,7 +92,7 @@ resource "azurerm_linux_virtual_machine_scale_set" "workers" {
     }
   }
 
-  # Notifies an on-demand machine before its deletion. Azure does not offer this for spot.
+  # Notifies an on-demand instance before its deletion. Azure does not offer this for spot.
   dynamic "termination_notification" {
     for_each = each.value.kind == "spot" ? [] : ["PT5M"]
     content {
@@ -105,7 +105,7 @@ resource "azurerm_linux_virtual_machine_scale_set" "workers" {
     ignore_changes = [instances]
   }
 
-  # A new machine needs its image, its outbound access and its roles.
+  # A new instance needs its image, its outbound access and its roles.
   depends_on = [
     azurerm_subnet_nat_gateway_association.fleet,
     azurerm_subnet_network_security_group_association.workers,
