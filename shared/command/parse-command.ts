@@ -31,6 +31,8 @@ export function newCommand(name: string): Command {
 
 /** Returns false if the user asked for help, which is then printed. Throws USAGE. */
 export function parseCommand(command: Command, argv: readonly string[], hint = usageHint(command)): boolean {
+  for (const action of command.commands)
+    action.addHelpText('after', `\nFor examples and exit statuses: ${command.name()} -- --help`);
   try {
     command.parse(argv, { from: 'user' });
     return true;
