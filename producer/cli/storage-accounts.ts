@@ -11,7 +11,7 @@ interface StorageAccounts {
   readonly system: StorageAccount;
 }
 
-/** Sends no request to the accounts yet. Throws CONFIG_INVALID or STACK_FAILED. */
+/** Sends no request to the accounts yet. Throws CONFIG_INVALID, FLEET_NOT_FOUND or STACK_FAILED. */
 export async function storageAccounts(config: StorageCommandConfig): Promise<StorageAccounts> {
   const { media, system } = config.storage ?? (await localStorage(config.localFolder));
   return { media: storageAccount(media), system: storageAccount(system) };
@@ -48,7 +48,7 @@ async function localStorage(folder: string): Promise<{ readonly media: string; r
 /** The error for a command that finds no fleet to work on. `variables` name the storage of a fleet on Azure. */
 export function noFleet(variables: string): PermanentError {
   return new PermanentError(
-    'CONFIG_INVALID',
+    'FLEET_NOT_FOUND',
     'No fleet found: no storage is configured, and no local fleet runs in this folder.',
     {
       hint: `Start a local fleet with \`npm start\`, or set ${variables}. A fleet that \`npm run enqueue\` starts for itself ends with its job.`,

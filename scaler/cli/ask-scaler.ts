@@ -21,7 +21,7 @@ export interface ScalerRequest {
   readonly body?: unknown;
 }
 
-/** Returns the answer, checked against `shape`. Throws SCALER_UNREACHABLE, or the scaler's error. */
+/** Returns the answer, checked against `shape`. Throws FLEET_NOT_FOUND, SCALER_UNREACHABLE, or the scaler's error. */
 export async function askScaler<S extends z.ZodType>(
   { method, path, body }: ScalerRequest,
   shape: S,
@@ -64,7 +64,7 @@ async function findScaler({ url, token, localFolder }: ScalerCommandConfig) {
   const localUrl = environment?.['FRAMEFLEET_SCALER_URL'];
   if (localUrl !== undefined) return { url: localUrl, token: environment?.['FRAMEFLEET_SCALER_TOKEN'] };
   throw new TransientError(
-    'SCALER_UNREACHABLE',
+    'FLEET_NOT_FOUND',
     'No scaler found: FRAMEFLEET_SCALER_URL is not set, and no local fleet is up in this folder.',
     {
       hint: 'Run `npm start` in another shell, or set FRAMEFLEET_SCALER_URL and FRAMEFLEET_SCALER_TOKEN.',

@@ -44,6 +44,7 @@ export const ERROR_EXITS = {
   STORAGE_UNAVAILABLE: EXIT.unavailable,
   REDIS_UNAVAILABLE: EXIT.unavailable,
   PROGRAM_MISSING: EXIT.unavailable,
+  FLEET_NOT_FOUND: EXIT.unavailable,
   NOT_READY: EXIT.unavailable,
   STACK_FAILED: EXIT.unavailable,
   STACK_ALREADY_RUNNING: EXIT.unavailable,

@@ -25,7 +25,7 @@ export interface FoundResult extends AsyncDisposable {
   release(): Promise<void>;
 }
 
-/** Throws JOB_UNKNOWN, JOB_NOT_FINISHED, the error of a failed job, CONFIG_INVALID or STORAGE_UNAVAILABLE. */
+/** Throws JOB_UNKNOWN, JOB_NOT_FINISHED, the error of a failed job, CONFIG_INVALID, FLEET_NOT_FOUND or STORAGE_UNAVAILABLE. */
 export async function findResult(
   config: EnqueueConfig,
   jobId: string,

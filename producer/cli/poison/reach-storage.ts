@@ -13,7 +13,7 @@ export interface PoisonStorage {
   readonly batches: WorkQueue;
 }
 
-/** Throws CONFIG_INVALID, STACK_FAILED or STORAGE_UNAVAILABLE. */
+/** Throws CONFIG_INVALID, FLEET_NOT_FOUND, STACK_FAILED or STORAGE_UNAVAILABLE. */
 export async function reachPoison(config: StorageCommandConfig): Promise<PoisonStorage> {
   const accounts = await storageAccounts(config);
   const brisk = await openWorkQueue(accounts.system, QUEUES.frameBatchesPoison);

@@ -127,7 +127,7 @@ test('fetch rejects an invalid job id, and gives a hint if there is no fleet', a
   expect(await run('../other')).toMatchObject({ status: 64, stdout: '' });
   const { status, stderr } = await fetchResult([JOB], { localFolder: at('fleet') }).end;
   expect(stderr).toContain('npm start');
-  expect(status).toBe(64);
+  expect(status).toBe(69);
 });
 
 test('an interrupted enqueue reports that its job continues on a permanent fleet, and how to fetch the result', async () => {

@@ -240,7 +240,7 @@ test('redrive releases its leases when it is interrupted', async () => {
 
 test('poison gives a hint if there is neither storage nor a local fleet', async () => {
   const { status, stderr } = await runPoison(['list'], { localFolder: '/nowhere' }).end;
-  expect(status).toBe(64);
+  expect(status).toBe(69);
   expect(stderr).toContain('npm start');
   const { media } = storage.connection;
   const half = { localFolder: '/nowhere', environment: { FRAMEFLEET_MEDIA_STORAGE: media } };

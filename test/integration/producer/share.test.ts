@@ -104,6 +104,6 @@ test('a corrupt agreement is listed, and can be opened again or closed', async (
 
 test('share gives a hint if there is no fleet', async () => {
   const { status, stderr } = await share(['list'], { localFolder: '/nowhere' }).end;
-  expect(status).toBe(64);
+  expect(status).toBe(69);
   expect(stderr).toContain('npm start');
 });
