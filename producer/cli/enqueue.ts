@@ -55,7 +55,7 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
   watchParent(config.environment, interrupt);
   const { videoPath, deadline } = options;
   if (/^[a-z]+:\/\//.test(videoPath)) {
-    throw new PermanentError('SOURCE_MISSING', `Cannot read ${videoPath}: it is an address, not a file.`, {
+    throw new PermanentError('SOURCE_MISSING', `Cannot read ${videoPath}: it is a URL, not a file.`, {
       hint: 'Download the video, then pass its path.',
     });
   }

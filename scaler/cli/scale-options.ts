@@ -38,8 +38,8 @@ export function parseScaleOptions(argv: readonly string[], author: string): Scal
     .option('--max <instances>', 'at most this many', parseCapacity)
     .option('--pause', 'start no instances; running ones finish their work and are removed')
     .option('--end', 'end the current override')
-    .option('--for <duration>', 'duration, such as 90s, 30m, 2h or 7d (1 minute to 7 days)', parseTtl)
-    .option('--because <reason>', 'reason, shown to other operators')
+    .option('--for <duration>', 'how long it applies: 90s, 30m, 2h or 7d (1 minute to 7 days)', parseTtl)
+    .option('--because <reason>', 'the reason, recorded and shown to other operators')
     .option('--author <name>', `author of the change (default: ${author})`)
     .option('--json', 'print one JSON object')
     .addHelpText('after', HELP);

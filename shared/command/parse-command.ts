@@ -30,7 +30,7 @@ export function newCommand(name: string): Command {
 }
 
 /** Returns false if the user asked for help, which is then printed. Throws USAGE. */
-export function parseCommand(command: Command, argv: readonly string[], hint = usageHint(command)): boolean {
+export function parseCommand(command: Command, argv: readonly string[], hint?: string): boolean {
   for (const action of command.commands)
     action.addHelpText('after', `\nFor examples and exit statuses: ${command.name()} -- --help`);
   try {
@@ -41,12 +41,18 @@ export function parseCommand(command: Command, argv: readonly string[], hint = u
     if (error.exitCode === 0) return false;
     // Commander would print its help where the action is missing.
     const message = error.code === 'commander.help' ? 'No action given' : error.message;
-    throw new PermanentError('USAGE', sentence(message), { hint, cause: error });
+    const action = command.commands.find((one) => one.name() === argv[0]);
+    throw new PermanentError('USAGE', sentence(message), {
+      hint: hint ?? usageHint(action ?? command),
+      cause: error,
+    });
   }
 }
 
 export function usageHint(command: Command): string {
-  return `Usage: ${usageOf(command)}. For help: ${command.name()} -- --help`;
+  const { parent } = command;
+  const name = parent === null ? `${command.name()} --` : `${parent.name()} -- ${command.name()}`;
+  return `Usage: ${usageOf(command)}. For help: ${name} --help`;
 }
 
 /** npm needs `--` before an action, so that it passes on the options behind it. */

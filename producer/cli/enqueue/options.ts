@@ -41,7 +41,6 @@ const HELP = helpText({
     69: true,
     70: true,
     73: true,
-    77: true,
     130: true,
   },
 });
@@ -100,7 +99,7 @@ function parseDeadline(text: string): NonNullable<EnqueueOptions['deadline']> {
   const at = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/.test(text) ? new Date(text) : new Date(NaN);
   if (Number.isNaN(at.getTime()))
     throw new InvalidArgumentError(
-      'Expected a duration such as 2h or 90m, or an instant such as 2026-12-01T18:00Z.',
+      'Expected a duration such as 2h or 90m, or a date and time such as 2026-12-01T18:00Z.',
     );
   return { at: at.toISOString() };
 }

@@ -161,9 +161,9 @@ describe('enqueue rejects invalid arguments with a reason and a hint', () => {
   });
 });
 
-test('enqueue rejects an address in place of a file', async () => {
+test('enqueue rejects a URL in place of a file', async () => {
   const { status, stderr } = await run('https://example.org/clip.mp4');
-  expect(stderr).toContain('it is an address, not a file');
+  expect(stderr).toContain('it is a URL, not a file');
   expect(stderr).toContain('docs/errors.md#source_missing');
   expect(status).toBe(66);
 });
