@@ -26,8 +26,8 @@ export function spawnTied(command: string, args: readonly string[], options: Spa
  * as a request, its old generation to twice the live size before a collection, and glibc keeps an arena per thread and returns
  * little of it. According to `npm run bench:memory`, these settings cost no time.
  */
-const NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=25'];
-const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
+export const NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=25'];
+export const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
 
 /** Starts one of our Node programs, tied, with an IPC channel. Its environment has only `env` and the allocator's setting. */
 export function spawnNode(

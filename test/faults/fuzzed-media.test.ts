@@ -36,7 +36,7 @@ const WAVE = 40;
 const FRAMES = 5;
 const TRIES_AT_ONCE = 4;
 /** The producer holds little of ffmpeg's data and must not grow. */
-const PRODUCER_MIB_MAX = 400;
+const PRODUCER_MIB_MAX = 250;
 
 /** The error codes with which a damaged source may be refused. */
 const REASONS: readonly ErrorCode[] = [

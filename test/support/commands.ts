@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
+import { ALLOCATOR, NODE_FLAGS } from '../../shared/runtime/child.ts';
+
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 export interface CommandEnd {
@@ -65,12 +67,15 @@ export function startStackCommand(options: CommandOptions): RunningCommand {
   return start('infra/local/main.ts', [], options);
 }
 
-/** The service of a room, with only the given `FRAMEFLEET_*` variables. */
+/** The service of a room, with only the given `FRAMEFLEET_*` variables, and with the memory settings that it has everywhere. */
 export function startService(
   room: 'producer' | 'scaler' | 'worker',
   options: CommandOptions,
 ): RunningCommand {
-  return start(`${room}/main.ts`, [], options);
+  return run([process.execPath, ...NODE_FLAGS, `${ROOT}${room}/main.ts`], {
+    ...options,
+    environment: { ...ALLOCATOR, ...options.environment },
+  });
 }
 
 /** Runs `framefleet …`. `program` can be a link to it. */
