@@ -19,11 +19,11 @@ import { capsPass } from './jobs/caps.ts';
 import { Collector } from './jobs/collect.ts';
 import { dispatchPass } from './jobs/dispatch.ts';
 import { failJob } from './jobs/fail-job.ts';
+import { removeExpiredFrames, scheduleFrameRemoval } from './jobs/frame-removal.ts';
 import { FrameRetention } from './jobs/frame-retention.ts';
 import { JobFolders } from './jobs/job-folders.ts';
 import { poisonDepthPass } from './jobs/poison-depth.ts';
 import { redrivePass } from './jobs/redrive.ts';
-import { retainPass, scheduleFrameRemoval } from './jobs/retain.ts';
 import { split } from './jobs/split.ts';
 import { StatusPublisher } from './jobs/status.ts';
 import { type JobRun, Steps } from './jobs/steps.ts';
@@ -108,7 +108,7 @@ await runService(
     loop('status', () => status.pass());
     loop('redrive', () => redrivePass({ ...openJobParts, retention, scanMs, metrics }));
     loop('caps', () => capsPass({ blobs, ledger, scanMs, log }));
-    loop('retain', () => retainPass(retainParts));
+    loop('retain', () => removeExpiredFrames(retainParts));
     loop('poison depth', () => poisonDepthPass(poison, metrics));
 
     const isReady = () => !signal.aborted && redis.status === 'ready';

@@ -73,7 +73,7 @@ export class Leadership {
     const taken = await this.#ask(this.#leaseMs / 3, () =>
       this.#redis.eval(TAKE, 1, this.#key, this.#token, this.#leaseMs),
     );
-    // No answer tells nothing: keep the deadline.
+    // No response: keep the deadline.
     if (taken !== undefined) {
       this.#deadlineMs = taken === 1 ? askedAtMs + this.#leaseMs - this.#marginMs : Number.NEGATIVE_INFINITY;
     }
@@ -107,7 +107,7 @@ export class Leadership {
     this.#logChange();
   }
 
-  /** For clocks that run at different speeds on two machines. */
+  /** For clocks that run at different speeds on two instances. */
   get #marginMs(): number {
     return this.#leaseMs / 10;
   }

@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict';
 
 export interface Policy {
-  /** Maximum number of machines, whatever they do. Those being drained or deleted count, because they cost money. */
+  /** Maximum number of instances, whatever they do. Those being drained or deleted count, because they cost money. */
   readonly capacityMax: number;
-  /** Machines that are kept without work. */
+  /** Instances that are kept without work. */
   readonly capacityMin: number;
   /** The time within which the backlog should be finished, as far as the bounds allow. */
   readonly drainTargetMs: number;
@@ -89,7 +89,7 @@ export function checkedPolicy(policy: Policy): Policy {
   );
   assert(
     policy.silentRemoveMs >= 5 * policy.leaseMs && policy.silentRemoveMs > policy.heartbeatStaleMs,
-    'a silent worker must have lost its lease long before its machine is removed',
+    'a silent worker must have lost its lease long before its instance is removed',
   );
   assert(
     policy.spendingPerHourMax === null || policy.spendingPerHourMax >= 0,

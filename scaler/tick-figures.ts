@@ -13,7 +13,7 @@ const PROVIDERS: ReadonlySet<string> = new Set(['tensorrt', 'cuda', 'webgpu', 'c
 const MODELS_MAX = 20;
 const OTHER = 'other';
 
-/** Fresh heartbeats of workers whose machines exist. */
+/** Fresh heartbeats of workers whose instances exist. */
 export function freshReports(
   { now, fleet, workers }: Pick<Observation, 'now' | 'fleet' | 'workers'>,
   { heartbeatStaleMs }: Pick<Policy, 'heartbeatStaleMs'>,

@@ -1,7 +1,8 @@
 /**
  * One tick of the scaler:
  *
- *   observe → decide → (if leading) act, save the memory, remove leftovers → charge costs → publish metrics
+ *   observe → decide → (if leading) act, end an expired override, save the memory, remove leftovers → charge costs, report the engines
+ *   to dispatch → publish metrics
  *
  * Every scaler observes and decides, so that each can answer what the fleet does and why. Only the leader acts. Its memory goes to
  * Redis on a best-effort basis: a scaler that takes over continues from it, or learns it again.
@@ -16,7 +17,7 @@ import { isPaidFor } from './costs/share-cost.ts';
 import { recordOutcome } from './decide/blocked-pools.ts';
 import { decide } from './decide/decide.ts';
 import type { ScalingDecision } from './decide/decision.ts';
-import { type Memory, NOTHING_REMEMBERED, parseMemory } from './decide/memory.ts';
+import { type Memory, INITIAL_MEMORY, parseMemory } from './decide/memory.ts';
 import type { Leadership } from './leader.ts';
 import type { ScalerMetrics } from './metrics.ts';
 import type { Observation } from './observe/observation.ts';
@@ -106,7 +107,7 @@ export class ScalerLoop {
     this.#wasLeading = isLeading;
     if (this.#memory !== null && !takesOver) return this.#memory;
     const saved = await this.#attempt('memory', () => this.#parts.state.memory());
-    return parseMemory(saved) ?? this.#memory ?? NOTHING_REMEMBERED;
+    return parseMemory(saved) ?? this.#memory ?? INITIAL_MEMORY;
   }
 
   async #lead(decision: ScalingDecision, observation: Observation): Promise<void> {
@@ -114,7 +115,7 @@ export class ScalerLoop {
     await act(decision, observation, {
       ...this.#parts,
       onOutcome: (pool, outcome) => {
-        this.#memory = recordOutcome(this.#memory ?? NOTHING_REMEMBERED, pool, outcome, observation.atMs);
+        this.#memory = recordOutcome(this.#memory ?? INITIAL_MEMORY, pool, outcome, observation.atMs);
       },
       onRemoved: metrics.removed,
     });
@@ -133,7 +134,7 @@ export class ScalerLoop {
     try {
       return await within(call, { clock, boundMs: CALL_MS, signal });
     } catch (error) {
-      if (!signal.aborted) log.warn({ error, what }, 'skipped, will retry on the next tick');
+      if (!signal.aborted) log.warn({ error, what }, 'tick step failed: will retry on the next tick');
       return null;
     }
   }

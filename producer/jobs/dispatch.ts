@@ -25,7 +25,7 @@ import { nextInTurn, windowSize } from './take-turns.ts';
 const PASS_MS = 200;
 const PASS_IDLE_MS = 1_000;
 /** A batch whose message still seems to be on the queue may wait this many times longer. */
-const QUEUED_PATIENCE = 10;
+const QUEUED_STALE_FACTOR = 10;
 /** How many windows of batches a job may have on the queue, delayed ones included. */
 const WINDOWS_PER_JOB = 4;
 
@@ -60,7 +60,7 @@ async function requeueStaleBatches(
   const sent = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
   if (sent === 0) return;
   const seemsWhole = (await batches.countApprox()) >= sent;
-  const staleMs = seemsWhole ? resendMs * QUEUED_PATIENCE : resendMs;
+  const staleMs = seemsWhole ? resendMs * QUEUED_STALE_FACTOR : resendMs;
   const requeue = async ({ jobId }: LedgerJob): Promise<void> => {
     const stale = await ledger.requeueStale(jobId, clock.now().getTime() - staleMs);
     if (stale === 0) return;

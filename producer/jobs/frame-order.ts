@@ -18,7 +18,7 @@ const WAIT_MS = 250;
 /** The job ended, or was reopened, while the stitch waited for its frames. */
 export class JobEndedError extends Error {}
 
-export interface FrameOrder {
+export interface OrderedFramesOptions {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly clock: Clock;
@@ -31,7 +31,7 @@ export interface FrameOrder {
 }
 
 /** Throws JobEndedError. */
-export async function* framesInOrder(order: FrameOrder): AsyncGenerator<Buffer> {
+export async function* framesInOrder(order: OrderedFramesOptions): AsyncGenerator<Buffer> {
   const { frameCount, clock, signal } = order;
   const fetches: Promise<Buffer | undefined>[] = [];
   let nextFetch = 0;
@@ -58,7 +58,7 @@ export async function* framesInOrder(order: FrameOrder): AsyncGenerator<Buffer> 
 }
 
 async function scoredFrame(
-  { blobs, jobId, signal }: FrameOrder,
+  { blobs, jobId, signal }: OrderedFramesOptions,
   frameIndex: number,
 ): Promise<Buffer | undefined> {
   return blobs.get('scored', scoredBlob(jobId, frameIndex), { signal });
@@ -66,7 +66,7 @@ async function scoredFrame(
 
 /** The substitute for a failed frame: always a complete JPEG. */
 async function replacement(
-  order: FrameOrder,
+  order: OrderedFramesOptions,
   frameIndex: number,
   previous: Buffer | undefined,
 ): Promise<Buffer> {
@@ -86,7 +86,7 @@ async function replacement(
 }
 
 /** The next frame that is scored, for a video whose first frames all failed. */
-async function nextScored(order: FrameOrder, frameIndex: number): Promise<Buffer> {
+async function nextScored(order: OrderedFramesOptions, frameIndex: number): Promise<Buffer> {
   const { ledger, clock, jobId, frameCount, signal } = order;
   for (let next = frameIndex + 1; next < frameCount; next += 1) {
     while ((await ledger.resolvedUpTo(jobId, next)) <= next) {
@@ -105,7 +105,7 @@ async function nextScored(order: FrameOrder, frameIndex: number): Promise<Buffer
   );
 }
 
-async function assertRunning({ ledger, jobId, epoch }: FrameOrder): Promise<void> {
+async function assertRunning({ ledger, jobId, epoch }: OrderedFramesOptions): Promise<void> {
   const job = await ledger.job(jobId);
   if (job?.state !== 'running' || job.definition.epoch !== epoch)
     throw new JobEndedError(`job ${jobId} has ended`);

@@ -1,5 +1,5 @@
 /**
- * Carries out a decision: nothing that is not in it, and nothing that has become unsafe since it was made.
+ * Carries out a decision. Skips removals that have become unsafe since it was made.
  *
  * Every action requires leadership. Before a removal, which cannot be undone, leadership is read again from Redis and the instances are
  * checked again in storage. Both readings are at most a second old.

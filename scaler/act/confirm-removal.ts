@@ -14,7 +14,7 @@ import type { Instance } from '../fleet/fleet.ts';
 import type { Observation, WorkerReport } from '../observe/observation.ts';
 
 /** What is read again just before the removal. */
-export interface LastLook {
+export interface FinalReadings {
   readonly workers: ReadonlyMap<string, readonly WorkerReport[]>;
   readonly drainRequests: ReadonlyMap<string, string>;
 }
@@ -22,7 +22,7 @@ export interface LastLook {
 export function confirmRemoval(
   { pool, instanceIds, basis }: Pick<RemoveAction, 'pool' | 'instanceIds' | 'basis'>,
   { fleet, workers }: Pick<Observation, 'fleet' | 'workers'>,
-  last: LastLook,
+  last: FinalReadings,
 ): readonly Instance[] {
   const ids = new Set(instanceIds);
   const named = (fleet?.instances ?? []).filter((one) => one.pool === pool && ids.has(one.instanceId));

@@ -1,5 +1,5 @@
 /**
- * Removes what machines leave in storage: drain requests of machines that are gone, and heartbeats of machines that have been gone for a
+ * Removes what instances leave in storage: drain requests of instances that are gone, and heartbeats of instances that have been gone for a
  * day. Each tick removes a limited number; the rest waits for the next tick.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';

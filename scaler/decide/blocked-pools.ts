@@ -22,7 +22,7 @@ interface BackOff {
 }
 
 const BACK_OFFS: Readonly<Record<BlockReason, BackOff>> = {
-  /** A person has to raise it, but removing other machines also frees some. */
+  /** A person has to raise it, but removing other instances also frees some. */
   quota: { minMs: 10 * MINUTE_MS, maxMs: HOUR_MS, isGrowthOnly: true },
   /** Changes from minute to minute. */
   capacity: { minMs: MINUTE_MS, maxMs: HOUR_MS, isGrowthOnly: true },

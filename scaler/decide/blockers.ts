@@ -28,7 +28,7 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
   if (scaleOut.isDeadlineAtRisk) {
     add('deadline-at-risk', 'a job may miss its deadline: on-demand pools grow first');
   }
-  if (scaleOut.isSpotEvicting) add('spot-evicting', 'spot machines are evicted as fast as they start');
+  if (scaleOut.isSpotEvicting) add('spot-evicting', 'spot instances are evicted as fast as they start');
   if (areBootsFailing(memory.boots, policy)) {
     const detail = `${memory.boots.failures} instances in a row never came up`;
     add('boots-fail', detail, { until: instant(bootRetryAtMs(memory.boots, policy)) });
@@ -52,7 +52,7 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
     add('fleet-silent', `no heartbeat for ${seconds} s: check whether the workers can reach storage`);
   }
   const unanswered = Object.values(memory.drains).filter(
-    ({ standsSinceMs }) => standsSinceMs !== null && atMs - standsSinceMs > DRAIN_ANSWER_MS,
+    ({ requestSeenAtMs }) => requestSeenAtMs !== null && atMs - requestSeenAtMs > DRAIN_ANSWER_MS,
   ).length;
   if (unanswered > 0) {
     const minutes = DRAIN_ANSWER_MS / 60_000;
@@ -61,12 +61,12 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
   const tooOld = fleet.alive.filter(({ isTooOld }) => isTooOld).length;
   if (tooOld > 0)
     add('workers-too-old', `${instancesText(tooOld, 'skips', 'skip')} messages that need a newer release`);
-  if (demand.jobsCapped > 0) {
+  if (demand.jobsAtCap > 0) {
     const are =
-      demand.jobsCapped === 1 ? 'job has spent its cap and is' : 'jobs have spent their caps and are';
+      demand.jobsAtCap === 1 ? 'job has spent its cap and is' : 'jobs have spent their caps and are';
     add(
       'jobs-at-their-cap',
-      `${demand.jobsCapped} ${are} held (${demand.jobIdsCapped.join(', ')}): raise a cap with npm run cap -- JOB AMOUNT`,
+      `${demand.jobsAtCap} ${are} held (${demand.jobIdsCapped.join(', ')}): raise a cap with npm run cap -- JOB AMOUNT`,
     );
   }
   return blockers;
@@ -104,8 +104,8 @@ export function nextEventOf(situation: Situation, scaleOut: ScaleOutPlan, scaleI
   }
   for (const { instance } of fleet.silent) {
     const drain = instance.vmId === null ? undefined : drainOf(memory.drains, instance.vmId);
-    if (drain === undefined || drain.standsSinceMs === null) continue;
-    events.push({ kind: 'silent-removed', inMs: drain.standsSinceMs + policy.silentRemoveMs - atMs });
+    if (drain === undefined || drain.requestSeenAtMs === null) continue;
+    events.push({ kind: 'silent-removed', inMs: drain.requestSeenAtMs + policy.silentRemoveMs - atMs });
   }
   const [soonest] = events.filter(({ inMs }) => inMs > 0).toSorted((a, b) => a.inMs - b.inMs);
   if (soonest === undefined) return { kind: 'next-tick', at: null };

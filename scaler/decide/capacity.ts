@@ -15,7 +15,7 @@
  *   pause         0 .. 0                            and never above capacityMax
  *
  * The form is that of argo-dataflow and KEDA, "enough to drain it within the target time" (their issues 243 and 647). The cold start as
- * a second bound is our addition: without it, a job of ten frames started twenty machines.
+ * a second bound is our addition: without it, a job of ten frames started twenty instances.
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
 import { isAtItsCap, secondsAskedFor } from '../costs/spending-cap.ts';
@@ -32,7 +32,7 @@ export interface Demand {
   readonly isComplete: boolean;
   readonly framesRemaining: number | null;
   readonly engineSeconds: number | null;
-  readonly jobsCapped: number;
+  readonly jobsAtCap: number;
   /** The first few of them. */
   readonly jobIdsCapped: readonly string[];
   readonly steps: readonly DecisionStep[];
@@ -101,7 +101,7 @@ export function assessDemand(observation: Observation, policy: Policy, bootMs: n
     isComplete: messagesApprox !== null && backlog !== null,
     framesRemaining: backlog === null ? null : framesRemaining,
     engineSeconds: backlog === null && messagesApprox === null ? null : engineSeconds,
-    jobsCapped: capped.length,
+    jobsAtCap: capped.length,
     jobIdsCapped: capped.slice(0, JOBS_NAMED_MAX).map(({ jobId }) => jobId),
     steps: [
       {
@@ -174,7 +174,7 @@ export function countZeroReadings(
 }
 
 /** No work seems left, but too few readings in a row say so: no instance is drained for it. */
-export function isZeroDoubted({ memory, policy }: Pick<Situation, 'memory' | 'policy'>): boolean {
+export function isZeroUnconfirmed({ memory, policy }: Pick<Situation, 'memory' | 'policy'>): boolean {
   return memory.zeroReadings > 0 && memory.zeroReadings < policy.zeroReadingsMin;
 }
 
@@ -183,7 +183,7 @@ export function desiredCapacity(situation: Omit<Situation, 'desired'>): number {
   const { observation, demand, bounds, fleet } = situation;
   const canJudge = isAllRead(demand, observation) && !fleet.isFleetSilent;
   // A zero that is not confirmed may turn out to be a batch.
-  const atWork = isZeroDoubted(situation) ? Math.min(1, fleet.aliveCount) : busyCount(fleet);
+  const atWork = isZeroUnconfirmed(situation) ? Math.min(1, fleet.aliveCount) : busyCount(fleet);
   const least = canJudge ? atWork : fleet.aliveCount;
   return Math.min(bounds.ceiling, Math.max(bounds.floor, demand.wanted, least));
 }

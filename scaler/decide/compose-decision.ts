@@ -144,7 +144,7 @@ function stepsOf(
   }
   for (const { pool, total } of scaleOut.actions) {
     const summary = fleet.pools.find((one) => one.pool.name === pool);
-    // Machines that were asked for and never came count as added again.
+    // Instances that were asked for and never came count as added again.
     const existing = summary === undefined ? 0 : summary.committed - summary.missing;
     steps.push({ name: 'grow', numbers: { added: total - existing, pool, total } });
   }

@@ -4,7 +4,7 @@
  *
  *   1. demand      engine-seconds of work / drain target, within bounds and override   `capacity.ts`
  *   2. instances   the life stage of each instance                                     `instance-state.ts`
- *   3. memory      drains, boots, refusals and zeros brought up to date                `memory.ts`, `blocked-pools.ts`
+ *   3. memory      drains, boots, refusals and zeros brought up to date                `memory.ts`, `blocked-pools.ts`, `capacity.ts`
  *   4. unhealthy   faulty, silent and never-ready instances drain and are replaced     `unhealthy-instances.ts`
  *   5. situation   the fleet as a whole, and the desired capacity                      `situation.ts`, `capacity.ts`
  *   6. scale out   missing instances, in one call per pool                             `scale-out.ts`

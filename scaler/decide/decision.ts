@@ -2,8 +2,8 @@
  * A decision as a value: the actions to take, the reason for them, and the numbers that led to it. PURE: types, closed sets and their
  * texts.
  *
- * `act/` carries out the actions without judging them, and `api/explain/` needs nothing else to explain them. The text of every reason
- * stands here, beside its name, and nowhere else in the code.
+ * `act/` carries out the actions as given, and `api/explain/` needs nothing else to explain them. The text of every reason is defined
+ * only here.
  */
 
 /** Every reason for a decision, with the sentence that `explain` prints for it. */
@@ -41,7 +41,7 @@ const DRAIN_REASON_TEXTS = {
   'never-reported': 'never sent a heartbeat',
   'never-ready': 'sends heartbeats, but its engine never started',
   failed: 'reported as failed by the cloud, and never sent a heartbeat',
-  'by-itself': 'drained after an eviction notice or a signal, but its machine is still there',
+  'by-itself': 'drained after an eviction notice or a signal, but its instance is still there',
 } as const;
 /** Why the scaler asks an instance to drain. */
 export type DrainReason = keyof typeof DRAIN_REASON_TEXTS;
@@ -60,7 +60,7 @@ export const REMOVAL_REASONS = Object.keys(REMOVAL_REASON_TEXTS) as readonly Rem
  * Why a removal is safe. `act/confirm-removal.ts` checks it again just before the removal.
  *
  * consent      every worker on the instance is drained and quotes the drain request that is in force
- * silence      no worker on it has sent a heartbeat for longer than any lease, or answered the drain request
+ * silence      no worker on it has sent a heartbeat for longer than any lease; or none has become ready and answered the drain request
  * not-running  it has no worker that could hold a batch
  */
 export type RemovalBasis = 'consent' | 'silence' | 'not-running';
@@ -110,7 +110,7 @@ const STEP_SENTENCES = {
   busy: '{instances} are busy and stay',
   override: 'an override sets {mode} {capacity}, until {expiresAt}',
   bounds: 'the bounds are {floor} to {ceiling}',
-  alive: '{alive} of {total} machines are working or booting',
+  alive: '{alive} of {total} instances are working or booting',
   spending: 'the fleet costs {perHour} an hour, of at most {perHourMax}',
   grow: 'scale out {pool} by {added}, to {total}',
   shrink: '{surplus} are not needed; {due} of them have been idle for {windowSeconds} s',

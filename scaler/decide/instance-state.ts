@@ -8,7 +8,7 @@
  *      └──▶ failed   (no heartbeat, and the cloud could not create it)   ─┘
  *   not-running (stopped, or without an identity) ──▶ removed
  *
- * An instance with heartbeats is alive, whatever the cloud reports: Azure also shows a machine as `failed` when only its last update
+ * An instance with heartbeats is alive, whatever the cloud reports: Azure also shows an instance as `failed` when only its last update
  * failed, even before its first heartbeat is read. An instance whose heartbeats stopped is silent, not gone, for the same reason.
  */
 import type { Instance } from '../fleet/fleet.ts';
@@ -123,7 +123,7 @@ function heartbeatsOf(all: readonly WorkerReport[], now: Date, policy: Policy): 
   const ages = all.map(({ writtenAt }) => now.getTime() - writtenAt.getTime());
   const ageMs = ages.length === 0 ? null : Math.min(...ages);
   const isFresh = ageMs !== null && ageMs <= policy.heartbeatStaleMs;
-  // While another worker on the machine reports, one that has been silent for longer than any lease does not count.
+  // While another worker on the instance reports, one that has been silent for longer than any lease does not count.
   const reports = isFresh ? all.filter((_, index) => (ages[index] ?? 0) <= policy.silentRemoveMs) : all;
   return { reports, ageMs, isFresh };
 }

@@ -35,7 +35,7 @@ export interface RememberedDrain {
   /** `asked`: the request is not from this scaler, or older than this memory. */
   readonly why: DrainReason | 'asked';
   /** Since when the drain request has been seen in storage; null while it has not. */
-  readonly standsSinceMs: number | null;
+  readonly requestSeenAtMs: number | null;
 }
 
 export interface RememberedBoots {
@@ -66,7 +66,7 @@ export type RememberedOverride = Pick<Override, 'mode' | 'capacity' | 'reason' |
   readonly expiresAtMs: number;
 };
 
-export const NOTHING_REMEMBERED: Memory = {
+export const INITIAL_MEMORY: Memory = {
   capacityDesired: 0,
   zeroReadings: 0,
   surplus: null,
@@ -82,7 +82,7 @@ export const NOTHING_REMEMBERED: Memory = {
 export function parseMemory(saved: unknown): Memory | undefined {
   if (typeof saved !== 'object' || saved === null) return undefined;
   // Null and an object have one type here, because most fields may be either.
-  const hasSameShape = Object.entries(NOTHING_REMEMBERED).every(
+  const hasSameShape = Object.entries(INITIAL_MEMORY).every(
     ([name, value]) => name in saved && typeof saved[name as keyof typeof saved] === typeof value,
   );
   return hasSameShape ? (saved as Memory) : undefined;
@@ -104,9 +104,9 @@ export function updateDrains(
     if (drainRequests === null) {
       if (before !== undefined) updated[key] = before;
     } else if (state.instance.vmId !== null && drainRequests.has(state.instance.vmId)) {
-      updated[key] = { why: before?.why ?? 'asked', standsSinceMs: before?.standsSinceMs ?? atMs };
+      updated[key] = { why: before?.why ?? 'asked', requestSeenAtMs: before?.requestSeenAtMs ?? atMs };
     } else if (before !== undefined && hasNoHeartbeat(state)) {
-      updated[key] = { ...before, standsSinceMs: null };
+      updated[key] = { ...before, requestSeenAtMs: null };
     }
   }
   return updated;
@@ -115,7 +115,7 @@ export function updateDrains(
 export function addDrains(drains: Memory['drains'], candidates: readonly DrainCandidate[]): Memory['drains'] {
   const added = candidates.map(({ state, why }) => {
     const key = instanceKey(state);
-    return [key, { why, standsSinceMs: drainOf(drains, key)?.standsSinceMs ?? null }] as const;
+    return [key, { why, requestSeenAtMs: drainOf(drains, key)?.requestSeenAtMs ?? null }] as const;
   });
   return { ...drains, ...Object.fromEntries(added) };
 }
@@ -154,7 +154,7 @@ export function updateBoots(
       ({ life, instance }) =>
         (life === 'idle' || life === 'busy') && instance.createdAt.getTime() >= (boots.sinceMs ?? 0),
     );
-  const before = isOver ? NOTHING_REMEMBERED.boots : boots;
+  const before = isOver ? INITIAL_MEMORY.boots : boots;
   const failed = instances.filter((one) => hasFailedToBoot(one) && !Object.hasOwn(drains, instanceKey(one)));
   if (failed.length === 0) return before;
   // Instances that were started together time out together.

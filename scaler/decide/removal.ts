@@ -13,8 +13,7 @@ import { blockOf, isRemovalAllowed } from './blocked-pools.ts';
 import type { DrainReason, RemovalBasis, RemovalReason, RemoveAction } from './decision.ts';
 import { type InstanceState, type LifeStage, instanceKey } from './instance-state.ts';
 import { drainOf } from './memory.ts';
-import { mayChange } from './scale-out.ts';
-import type { Situation } from './situation.ts';
+import { type Situation, mayChange } from './situation.ts';
 
 /** Larger calls are more likely to be refused. */
 const REMOVED_AT_ONCE_MAX = 100;
@@ -81,8 +80,8 @@ function removalCandidate(state: InstanceState, situation: Situation): RemovalCa
   if (life === 'overdue' && instance.vmId === null) {
     return { state, why: 'never-reported', basis: 'not-running' };
   }
-  const standsSinceMs = drain?.standsSinceMs ?? null;
-  const inForceMs = standsSinceMs === null ? 0 : observation.atMs - standsSinceMs;
+  const requestSeenAtMs = drain?.requestSeenAtMs ?? null;
+  const inForceMs = requestSeenAtMs === null ? 0 : observation.atMs - requestSeenAtMs;
   const isSilent = heartbeatAgeMs === null || heartbeatAgeMs >= policy.silentRemoveMs;
   const silenceReason = SILENCE_REASONS[life];
   if (silenceReason !== undefined && isSilent && inForceMs >= policy.silentRemoveMs) {

@@ -7,7 +7,7 @@
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
 import type { Policy } from '../policy.ts';
-import { isZeroDoubted } from './capacity.ts';
+import { isZeroUnconfirmed } from './capacity.ts';
 import type { DrainReason } from './decision.ts';
 import type { DrainCandidate, InstanceState, LifeStage } from './instance-state.ts';
 import type { Memory } from './memory.ts';
@@ -48,7 +48,7 @@ export function planScaleIn(situation: Situation, isGrowing: boolean): ScaleInPl
     const candidates = asCandidates(instancesAboveCeiling(situation), 'override');
     return { ...nothing, candidates, surplusNow: fleet.aliveCount - bounds.ceiling };
   }
-  if (!demand.isComplete || fleet.isFleetSilent || isZeroDoubted(situation)) return nothing;
+  if (!demand.isComplete || fleet.isFleetSilent || isZeroUnconfirmed(situation)) return nothing;
   return planIdleDrains(situation);
 }
 
@@ -61,24 +61,24 @@ export function planScaleIn(situation: Situation, isGrowing: boolean): ScaleInPl
  */
 function planIdleDrains(situation: Situation): ScaleInPlan {
   const { observation, policy, memory, demand, bounds, fleet, desired, windowMs } = situation;
-  const wanted = Math.max(bounds.floor, demand.wanted);
+  const needed = Math.max(bounds.floor, demand.wanted);
   const surplusNow = Math.max(0, fleet.aliveCount - desired);
   const lastsAfterMs = 2 * Math.max(windowMs, policy.drainTargetMs);
-  const unwanted = Math.max(0, fleet.aliveCount - wanted);
+  const unwanted = Math.max(0, fleet.aliveCount - needed);
   const lastingSurplus = updateSurplus(memory.surplus, unwanted, observation.atMs, lastsAfterMs);
 
   const idle = fleet.alive.filter(({ life }) => life === 'idle');
   const byIdleness = idle.toSorted((a, b) => b.idleMs - a.idleMs).slice(0, surplusNow);
   const due = byIdleness.filter(({ idleMs }) => idleMs >= windowMs);
   const soonest = byIdleness.find(({ idleMs }) => idleMs < windowMs);
-  const overdueMs = (byIdleness[0]?.idleMs ?? 0) - windowMs;
-  const isFew = (count: number): boolean => wanted > 0 && count < WORTH_SHARE_MIN * fleet.aliveCount;
+  const pastWindowMs = (byIdleness[0]?.idleMs ?? 0) - windowMs;
+  const isFew = (count: number): boolean => needed > 0 && count < WORTH_SHARE_MIN * fleet.aliveCount;
   const mustWait =
-    (soonest !== undefined && overdueMs < Math.max(windowMs / 2, SPREAD_MS)) ||
-    (isFew(surplusNow) && overdueMs < windowMs);
+    (soonest !== undefined && pastWindowMs < Math.max(windowMs / 2, SPREAD_MS)) ||
+    (isFew(surplusNow) && pastWindowMs < windowMs);
 
   const overdueSurplusMs =
-    wanted > 0 && lastingSurplus !== null ? observation.atMs - lastingSurplus.sinceMs - lastsAfterMs : -1;
+    needed > 0 && lastingSurplus !== null ? observation.atMs - lastingSurplus.sinceMs - lastsAfterMs : -1;
   // Usually there is a moment when enough instances are idle at once; after a while, drain those that are.
   const canDrainSurplus =
     overdueSurplusMs >= 0 &&
@@ -117,11 +117,11 @@ function updateSurplus(
   before: Memory['surplus'],
   unwanted: number,
   atMs: number,
-  thinAfterMs: number,
+  lastsAfterMs: number,
 ): Memory['surplus'] {
   if (unwanted === 0) return null;
   const sinceMs = before === null ? Infinity : atMs - before.sinceMs;
-  if (before === null || sinceMs < 0 || sinceMs > 2 * thinAfterMs) return { sinceMs: atMs, least: unwanted };
+  if (before === null || sinceMs < 0 || sinceMs > 2 * lastsAfterMs) return { sinceMs: atMs, least: unwanted };
   return { sinceMs: before.sinceMs, least: Math.min(before.least, unwanted) };
 }
 

@@ -1,12 +1,12 @@
 /**
  * How many instances are added at this tick, in which pools, and what limits them. PURE.
  *
- * Pools fill in their order, spot before on-demand, because a spot machine costs a third. On-demand comes first for the base that must
+ * Pools fill in their order, spot before on-demand, because a spot instance costs a third. On-demand comes first for the base that must
  * survive evictions, while a job may miss its deadline, and for what spot cannot provide. The scaler takes what fits at once and waits
- * for a pool that is changing. Machines that a pool was asked for and did not get are asked for again with the same total.
+ * for a pool that is changing. Instances that a pool was asked for and did not get are asked for again with the same total.
  *
  * Every instance added stays within the maximum capacity, the money per hour, and what refusals have shown. These limits count every
- * machine that was asked for, whatever became of it.
+ * instance that was asked for, whatever became of it.
  */
 import { engineSecondsOf } from '../costs/engine-seconds.ts';
 import { isAtItsCap } from '../costs/spending-cap.ts';
@@ -15,11 +15,11 @@ import type { Observation } from '../observe/observation.ts';
 import { blockOf, growthLimit } from './blocked-pools.ts';
 import type { ScaleOutAction } from './decision.ts';
 import { areBootsFailing, bootRetryAtMs } from './memory.ts';
-import { type FleetSummary, type PoolSummary, type Situation, priceOf } from './situation.ts';
+import { type FleetSummary, type PoolSummary, type Situation, mayChange, priceOf } from './situation.ts';
 
-/** Twice the time a job needs: an evicted spot machine costs another boot, and its share of the work starts late. */
+/** Twice the time a job needs: an evicted spot instance costs another boot, and its share of the work starts late. */
 const DEADLINE_MARGIN = 2;
-/** Spot machines are evicted in a wave if so many, and this share of them, were taken within this time. */
+/** Spot instances are evicted in a wave if so many, and this share of them, were taken within this time. */
 const EVICTION_WINDOW_MS = 300_000;
 const EVICTIONS_MIN = 2;
 const EVICTED_SHARE_MIN = 0.25;
@@ -45,7 +45,7 @@ export interface ScaleOutPlan {
 interface GrowthRequest {
   /** Instances to add. */
   readonly need: number;
-  /** How many of them may be new. Machines asked for earlier are within the maximum capacity already. */
+  /** How many of them may be new. Instances asked for earlier are within the maximum capacity already. */
   readonly room: number;
   readonly isSpotEvicting: boolean;
   readonly isDeadlineAtRisk: boolean;
@@ -76,16 +76,6 @@ export function planScaleOut(situation: Situation): ScaleOutPlan {
   };
 }
 
-/** Whether a pool may be changed now: it is not changing, and was not changed a moment ago. */
-export function mayChange(pool: PoolSummary['pool'], situation: Situation): boolean {
-  const { observation, policy, memory } = situation;
-  if (pool.isChanging) return false;
-  const askedAtMs = Object.hasOwn(memory.askedAtMs, pool.name) ? memory.askedAtMs[pool.name] : undefined;
-  const sinceMs = askedAtMs === undefined ? Infinity : observation.atMs - askedAtMs;
-  // An instant in the future means that the clock jumped.
-  return sinceMs < 0 || sinceMs >= policy.writeEveryMs;
-}
-
 function bootingCount({ alive, coming }: FleetSummary): number {
   return coming + alive.filter(({ life }) => life === 'booting').length;
 }
@@ -104,9 +94,9 @@ function allowedBoots({ observation, policy, memory, fleet }: Situation): number
 }
 
 /**
- * Whether a job may miss its deadline if one of its machines is evicted:
+ * Whether a job may miss its deadline if one of its instances is evicted:
  * time left < 2 × (boot time + engine-seconds of the job / (desired instances × engines per instance)).
- * A deadline in the past is not at risk: expensive machines cannot save it.
+ * A deadline in the past is not at risk: expensive instances cannot save it.
  */
 function isDeadlineAtRisk({ observation, policy, desired, bootMs }: Situation): boolean {
   const { backlog, ratesByModel, now } = observation;
@@ -119,7 +109,7 @@ function isDeadlineAtRisk({ observation, policy, desired, bootMs }: Situation): 
   });
 }
 
-/** Whether spot machines are evicted as fast as they start. */
+/** Whether spot instances are evicted as fast as they start. */
 function isSpotEvicting({ observation, fleet }: Situation): boolean {
   const evictions = observation.fleet === null ? 0 : recentEvictions(observation.fleet, observation);
   const spotAlive = fleet.pools
@@ -128,7 +118,7 @@ function isSpotEvicting({ observation, fleet }: Situation): boolean {
   return evictions >= Math.max(EVICTIONS_MIN, EVICTED_SHARE_MIN * (spotAlive + evictions));
 }
 
-/** Machines that are gone or stopped, whose workers sent a heartbeat a moment ago and had no drain request from us. */
+/** Instances that are gone or stopped, whose workers sent a heartbeat a moment ago and had no drain request from us. */
 function recentEvictions({ pools, instances }: FleetView, { workers, now }: Observation): number {
   if (!pools.some(({ kind }) => kind === 'spot')) return 0;
   const present = new Set(instances.filter(({ phase }) => phase !== 'stopped').map(({ vmId }) => vmId));
@@ -164,7 +154,7 @@ function growPools(situation: Situation, request: GrowthRequest): PoolGrowth {
       return;
     }
     const before = added.get(pool.name) ?? 0;
-    // Machines asked for and not provided are asked for again: the total and the cost include them already.
+    // Instances asked for and not provided are asked for again: the total and the cost include them already.
     const promised = Math.max(0, missing - before);
     const price = priceOf(pool.name, policy);
     const limits = {
@@ -186,7 +176,7 @@ function growPools(situation: Situation, request: GrowthRequest): PoolGrowth {
   const inOrder = request.isDeadlineAtRisk ? [...onDemand, ...others] : fleet.pools;
   for (const one of inOrder) {
     if (onDemand.length > 0 && request.isSpotEvicting && one.pool.kind === 'spot') continue;
-    // Wait for a pool that is changing: the next pool would be asked for the same machines.
+    // Wait for a pool that is changing: the next pool would be asked for the same instances.
     if (mustWaitFor(one, situation) && left > 0) {
       heldBy ??= 'asked-already';
       break;

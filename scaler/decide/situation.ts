@@ -30,7 +30,7 @@ export interface Situation {
 
 export interface PoolSummary {
   readonly pool: Pool;
-  /** Machines that exist or were asked for, whatever became of them: totals and costs count from it. */
+  /** Instances that exist or were asked for, whatever became of them: totals and costs count from it. */
   readonly committed: number;
   /** Of those, what the cloud could not provide: asking again costs nothing more. */
   readonly missing: number;
@@ -55,7 +55,7 @@ export interface FleetSummary {
   readonly fleetSilentMs: number;
 }
 
-/** A pool that was changed within this time may not list all its new machines yet. */
+/** A pool that was changed within this time may not list all its new instances yet. */
 const LISTING_LAG_MS = 60_000;
 /** The life stages of an instance whose heartbeats are fresh, if it ever had one. */
 const HEARTBEAT_STAGES: ReadonlySet<LifeStage> = new Set(['booting', 'unready', 'idle', 'busy']);
@@ -132,4 +132,14 @@ function judgeSilence(
     isFleetSilent,
     fleetSilentMs: isFleetSilent ? newestMs : 0,
   };
+}
+
+/** Whether a pool may be changed now: it is not changing, and was not changed a moment ago. */
+export function mayChange(pool: PoolSummary['pool'], situation: Situation): boolean {
+  const { observation, policy, memory } = situation;
+  if (pool.isChanging) return false;
+  const askedAtMs = Object.hasOwn(memory.askedAtMs, pool.name) ? memory.askedAtMs[pool.name] : undefined;
+  const sinceMs = askedAtMs === undefined ? Infinity : observation.atMs - askedAtMs;
+  // An instant in the future means that the clock jumped.
+  return sinceMs < 0 || sinceMs >= policy.writeEveryMs;
 }

@@ -2,7 +2,7 @@
  * Instances that drain although there is work for them: faulty, silent, or never up. PURE.
  *
  * An instance that is asked to drain no longer counts as capacity, so another one starts at once. A drain request that could not be
- * written is decided again at the next tick. A machine that drained for a notice (an eviction, a reboot) and still exists long after it
+ * written is decided again at the next tick. An instance that drained for a notice (an eviction, a reboot) and still exists long after it
  * is asked to drain as well: it takes no more batches, but costs money.
  *
  * A worker is faulty if most of its recent attempts failed while those of the others succeeded. Where all workers fail, the cause is the

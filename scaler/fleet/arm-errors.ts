@@ -37,7 +37,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ResourceRequestsThrottled: 'throttled',
   QuotaExceeded: 'quota',
   ResourceQuotaExceeded: 'quota',
-  // For spot it means no free machine at the moment, for on-demand a size that is not offered.
+  // For spot it means no free instance at the moment, for on-demand a size that is not offered.
   SkuNotAvailable: (kind) => (kind === 'spot' ? 'capacity' : 'unavailable'),
   AllocationFailed: 'capacity',
   ZonalAllocationFailed: 'capacity',

@@ -3,7 +3,7 @@
  *
  * A view contains complete reads only: if one read fails, `look` throws.
  *
- * Azure allows ten lists of a scale set's machines per minute. A view is therefore reused for 13 seconds, or until the next
+ * Azure allows ten lists of a scale set's instances per minute. A view is therefore reused for 13 seconds, or until the next
  * change, so that two scalers can run side by side. If Azure throttles reads anyway, no read is made for as long as Azure asks,
  * but for five minutes at most: a fleet that the scaler does not see cannot shrink and costs money.
  */

@@ -84,7 +84,7 @@ export class ComputeCalls {
     );
   }
 
-  /** Returns all machines or throws. */
+  /** Returns all instances or throws. */
   async readMachines(name: string, signal: AbortSignal | undefined): Promise<ScaleSetVm[]> {
     const options = signal === undefined ? {} : { abortSignal: signal };
     const machines: ScaleSetVm[] = [];
@@ -114,7 +114,7 @@ export class ComputeCalls {
     return poller.isDone ? null : poller.serialize();
   }
 
-  /** Uses force deletion, which skips the shutdown of the system: these machines hold no work. */
+  /** Uses force deletion, which skips the shutdown of the system: these instances hold no work. */
   async deleteMachines(name: string, instanceIds: readonly string[]): Promise<OperationHandle> {
     const poller = this.#client.virtualMachineScaleSets.deleteInstances(
       this.#resourceGroup,

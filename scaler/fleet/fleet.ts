@@ -8,7 +8,7 @@
 
 /**
  * creating  requested, not running yet
- * running   the machine runs; heartbeats tell whether its worker does
+ * running   the instance runs; heartbeats tell whether its worker does
  * stopped   exists but does not run: deallocated after an eviction, or switched off
  * failed    the cloud could not create it
  * deleting  being removed
@@ -28,7 +28,7 @@ export interface Instance {
 
 /**
  * quota        the subscription's quota for this size or for spot is used up: request more from Microsoft
- * capacity     Azure has no free machine of this size in the region, or evicts new ones at once
+ * capacity     Azure has no free instance of this size in the region, or evicts new ones at once
  * unavailable  the size is not offered in the region, or the pool does not exist
  * throttled    too many calls: wait for as long as the answer says
  * conflict     the pool is changing, or has changed since the last look

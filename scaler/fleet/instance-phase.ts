@@ -1,8 +1,8 @@
 /**
- * Maps the state of a scale set machine to an instance phase. PURE.
+ * Maps the state of a scale set instance to an instance phase. PURE.
  *
- * Azure keeps two independent states: the result of the last change (`provisioningState`), and whether the machine runs
- * (`PowerState/…` in the instance view, absent at first). A machine that runs counts as running even if its provisioning failed;
+ * Azure keeps two independent states: the result of the last change (`provisioningState`), and whether the instance runs
+ * (`PowerState/…` in the instance view, absent at first). An instance that runs counts as running even if its provisioning failed;
  * its heartbeat tells whether its worker works.
  */
 import type { InstancePhase } from './fleet.ts';

@@ -8,7 +8,7 @@
  * An accepted change is remembered. Each look polls it once, and a refusal is returned once. Another process does not know the
  * operation, but sees that the scale set is changing.
  *
- * A removal does not wait for a raise: a machine that never boots keeps a raise running for most of an hour.
+ * A removal does not wait for a raise: an instance that never boots keeps a raise running for most of an hour.
  */
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { type Raise, refusalFrom } from './arm-errors.ts';
@@ -54,7 +54,7 @@ export class ScaleSet {
   readonly #clock: Clock;
   readonly #guard = new WriteGuard();
   readonly #operations: PendingOperations;
-  /** When each machine was first seen, for machines without a creation time. */
+  /** When each instance was first seen, for instances without a creation time. */
   #firstSeenAt = new Map<string, Date>();
   #seen: ScaleSetView | null = null;
   #isStale = true;
@@ -73,7 +73,7 @@ export class ScaleSet {
     this.#isStale = true;
     await this.#operations.poll();
     const resource = await this.#calls.readScaleSet(this.name, signal);
-    // After the scale set: a machine that appears or disappears in between changes the etag, so the next write fails.
+    // After the scale set: an instance that appears or disappears in between changes the etag, so the next write fails.
     const machines = await this.#calls.readMachines(this.name, signal);
     const isSettled = SETTLED.has(resource.provisioningState);
     if (isSettled) this.#operations.dropLost();

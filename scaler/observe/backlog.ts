@@ -28,7 +28,7 @@ export async function readBacklog(
 function backlogOf(job: LedgerJob, spent: number): JobBacklog {
   const { jobId, definition, framesExpected, framesScored, framesFailed } = job;
   const { batchSize, batchesOutstanding, splitFinished } = job;
-  // A video header may declare any number of frames. The ledger's number is bounded again here, before machines are started for it.
+  // A video header may declare any number of frames. The ledger's number is bounded again here, before instances are started for it.
   const framesRemaining = Math.min(FRAMES_MAX, Math.max(0, framesExpected - framesScored - framesFailed));
   return {
     jobId,

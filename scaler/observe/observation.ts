@@ -54,7 +54,7 @@ export interface Observation {
   /** Open jobs; null if the ledger cannot be read. */
   readonly backlog: readonly JobBacklog[] | null;
   readonly fleet: FleetView | null;
-  /** By vmId; several on a machine with several GPUs. May include workers of machines that are gone. Null if storage cannot be read. */
+  /** By vmId; several on an instance with several GPUs. May include workers of instances that are gone. Null if storage cannot be read. */
   readonly workers: ReadonlyMap<string, readonly WorkerReport[]> | null;
   /** Etag of each drain request in `control/drain/`, by vmId. Null if they cannot be read. */
   readonly drainRequests: ReadonlyMap<string, string> | null;

@@ -6,7 +6,7 @@ import type { WorkerReport } from './observation.ts';
 
 type Listing = Pick<BlobStore, 'list'>;
 
-/** The last heartbeat of every worker, or with `vmId` of the workers on that machine. */
+/** The last heartbeat of every worker, or with `vmId` of the workers on that instance. */
 export async function readWorkers(
   blobs: Listing,
   signal?: AbortSignal,

@@ -63,14 +63,14 @@ export type ModelReference = z.infer<typeof modelReference>;
 export const modelParameters = z.record(plainName, z.string().max(200));
 export type ModelParameters = z.infer<typeof modelParameters>;
 
-/** Bounds `refusedBy`. Two workers are enough to blame the model. */
+/** Bounds `refusedBy`. If two workers refuse a model, the model is at fault. */
 const REFUSALS_MAX = 8;
 
 /** The outcome of earlier deliveries of a batch. It travels in the message, so that any worker knows it. */
 const batchHistory = z.object({
   /** Deliveries that ended in a release. They do not count as failures: subtract them from `dequeueCount`. */
   releases: count,
-  /** Deliveries that this history covers. Later ones ended silently: their workers were killed. */
+  /** Deliveries that this history covers. Later ones are unrecorded: their workers were killed. */
   deliveries: count,
   /** Frames stored or given up when the history was last written. The next delivery compares with it. */
   resolved: count,

@@ -276,7 +276,7 @@ export class Ledger {
     return rate > 0 && rate < Infinity ? rate : undefined;
   }
 
-  /** The scaler reports the number of running engines, from which dispatch derives how much to keep on the queue. */
+  /** The scaler reports how many engines run or boot, from which dispatch derives how much to keep on the queue. */
   async recordEngines(count: number): Promise<void> {
     await this.#redis.set(ENGINES, count, 'EX', ENGINES_SECONDS);
   }

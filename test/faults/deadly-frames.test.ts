@@ -32,13 +32,13 @@ test('a frame that kills workers is tried alone, and given up after two deaths',
   const batch = await fixture.storeBatch('job-deadly', frames);
   await fixture.send(batch);
   for (let death = 1; death <= 3; death += 1) {
-    expect(await killedAfter('batch received')).toContain('"approach":"at-once"');
+    expect(await killedAfter('batch received')).toContain('"approach":"together"');
   }
   const careful = await killedAfter(`"frame":${deadly},"msg":"trying frame alone"`);
-  expect(careful).toContain('"approach":"carefully"');
+  expect(careful).toContain('"approach":"alone"');
   // The batch makes progress again, so only the suspect is tried alone, after all others are stored.
   const again = await killedAfter(`"frame":${deadly},"msg":"trying frame alone"`);
-  expect(again).toContain('"approach":"at-once"');
+  expect(again).toContain('"approach":"together"');
   expect(await fixture.countScored('job-deadly')).toBe(5);
   fixture.startWorker();
   const results = await fixture.resultsOf(batch);

@@ -8,7 +8,7 @@ import {
   isRemovalAllowed,
   recordOutcome,
 } from '../../scaler/decide/blocked-pools.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, type BlockReason, type Pool, type Refusal } from '../../scaler/fleet/fleet.ts';
 
 const MINUTE_MS = 60_000;
@@ -36,7 +36,7 @@ const seen = (memory: Memory, atMs: number, fields: Partial<Pool> = {}): Memory 
 
 /** How many minutes the pool is blocked after each refusal in a row, tried again as soon as each block ends. */
 function blockMinutes(reason: BlockReason, count: number): readonly number[] {
-  let [memory, atMs] = [NOTHING_REMEMBERED, 0];
+  let [memory, atMs] = [INITIAL_MEMORY, 0];
   return Array.from({ length: count }, () => {
     memory = recordOutcome(memory, 'spot', refusal(reason), atMs);
     const untilMs = blockOf(memory, 'spot')?.untilMs ?? 0;
@@ -57,20 +57,20 @@ test('each reason has its own back-off, doubled with every refusal in a row, up 
 
 test('the time that the service asks for takes precedence, up to an hour', () => {
   const after = (retryAfterMs: number): number =>
-    blockOf(recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('throttled', { retryAfterMs }), 0), 'spot')
+    blockOf(recordOutcome(INITIAL_MEMORY, 'spot', refusal('throttled', { retryAfterMs }), 0), 'spot')
       ?.untilMs ?? 0;
   expect([after(1_200_000), after(86_400_000), after(0)]).toEqual([1_200_000, 3_600_000, 0]);
 });
 
 test('another reason starts a new series, and so does the same one after hours', () => {
-  const once = recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('capacity'), 0);
+  const once = recordOutcome(INITIAL_MEMORY, 'spot', refusal('capacity'), 0);
   expect(blockOf(recordOutcome(once, 'spot', refusal('quota'), 60_000), 'spot')?.attempts).toBe(1);
   expect(blockOf(recordOutcome(once, 'spot', refusal('capacity'), 60_000), 'spot')?.attempts).toBe(2);
   expect(blockOf(recordOutcome(once, 'spot', refusal('capacity'), 9_000_000), 'spot')?.attempts).toBe(1);
 });
 
 test('growth of the pool ends a block, an accepted change does not', () => {
-  const blocked = seen(recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('capacity'), 0), 1_000);
+  const blocked = seen(recordOutcome(INITIAL_MEMORY, 'spot', refusal('capacity'), 0), 1_000);
   expect(recordOutcome(blocked, 'spot', { kind: 'accepted' }, 60_000)).toEqual(blocked);
   expect(blockOf(seen(blocked, 70_000, { capacity: 5, isChanging: true }), 'spot')).not.toBeNull();
   expect(blockOf(seen(blocked, 80_000, { capacity: 5, refusal: refusal('capacity') }), 'spot')).toMatchObject(
@@ -81,7 +81,7 @@ test('growth of the pool ends a block, an accepted change does not', () => {
 
 test('the pool takes what fits once, and is blocked for the rest', () => {
   const blocked = seen(
-    recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('quota', { capacityThatFits: 5 }), 0),
+    recordOutcome(INITIAL_MEMORY, 'spot', refusal('quota', { capacityThatFits: 5 }), 0),
     1_000,
   );
   const max = (memory: Memory, capacity: number) => growthLimit(blockOf(memory, 'spot'), capacity, 30_000);
@@ -93,7 +93,7 @@ test('the pool takes what fits once, and is blocked for the rest', () => {
 
 test('a fitting capacity that exists already adds nothing', () => {
   const blocked = seen(
-    recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('quota', { capacityThatFits: 2 }), 0),
+    recordOutcome(INITIAL_MEMORY, 'spot', refusal('quota', { capacityThatFits: 2 }), 0),
     1_000,
   );
   expect(growthLimit(blockOf(blocked, 'spot'), 3, 2_000)).toBe(3);
@@ -101,11 +101,11 @@ test('a fitting capacity that exists already adds nothing', () => {
 
 test('a lack of machines does not prevent removals, an unavailable service does', () => {
   const may = (reason: BlockReason): boolean =>
-    isRemovalAllowed(blockOf(recordOutcome(NOTHING_REMEMBERED, 'spot', refusal(reason), 0), 'spot'), 500);
+    isRemovalAllowed(blockOf(recordOutcome(INITIAL_MEMORY, 'spot', refusal(reason), 0), 'spot'), 500);
   expect(BLOCK_REASONS.filter(may)).toEqual(['quota', 'capacity', 'unavailable']);
 });
 
 test('a pool is not blocked for days when the clock jumps back by days', () => {
-  const memory = recordOutcome(NOTHING_REMEMBERED, 'spot', refusal('quota'), 86_400_000);
+  const memory = recordOutcome(INITIAL_MEMORY, 'spot', refusal('quota'), 86_400_000);
   expect(isBlockActive(blockOf(memory, 'spot'), 0)).toBe(false);
 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
 import { DRAIN_REASONS, sentenceOf } from '../../scaler/decide/decision.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
@@ -102,7 +102,7 @@ const memories: fc.Arbitrary<Memory> = fc
       fc.nat({ max: 9 }).map((index) => `vm-${index}`),
       fc.record({
         why: fc.constantFrom(...DRAIN_REASONS, 'asked' as const),
-        standsSinceMs: fc.constantFrom(null, AT_MS - 700_000, AT_MS),
+        requestSeenAtMs: fc.constantFrom(null, AT_MS - 700_000, AT_MS),
       }),
       { maxKeys: 5 },
     ),
@@ -131,7 +131,7 @@ const memories: fc.Arbitrary<Memory> = fc
       { maxKeys: 2 },
     ),
   })
-  .map((fields) => ({ ...NOTHING_REMEMBERED, ...fields }));
+  .map((fields) => ({ ...INITIAL_MEMORY, ...fields }));
 
 /** A bound for a hang, not for slowness: other work may share the cores. */
 const SLOWLY = { timeout: 60_000 };
@@ -248,7 +248,7 @@ test('a little more work asks for at most one more instance', SLOWLY, () => {
     fc.property(fc.nat({ max: 20_000 }), fc.option(fc.nat({ max: 900_000 })), (seconds, bootMs) => {
       const desired = (more: number): number => {
         const seen = buildObservation([], { backlog: [buildJob(seconds + more)], bootMs });
-        return decide(seen, { ...POLICY_DEFAULTS, capacityMax: 1_000 }, NOTHING_REMEMBERED).decision
+        return decide(seen, { ...POLICY_DEFAULTS, capacityMax: 1_000 }, INITIAL_MEMORY).decision
           .capacityDesired;
       };
       expect(desired(30) - desired(0)).toBeLessThanOrEqual(1);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
@@ -14,7 +14,7 @@ import {
   later,
 } from '../support/build-observation.ts';
 
-const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
+const ZERO_BELIEVED: Memory = { ...INITIAL_MEMORY, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
 const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
 const BUSY: SeenMachine = { says: 'busy' };
 
@@ -43,7 +43,7 @@ describe('scaling in', () => {
 
   test('a zero counts once it has been read twice', () => {
     const seen = buildObservation([LONG_IDLE]);
-    const first = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
+    const first = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY);
     expect([inWords(first.decision), first.decision.reason]).toEqual(['hold', 'zero-not-confirmed']);
     expect(decide(seen, POLICY_DEFAULTS, first.memory).decision.reason).toBe('idle-too-long');
   });
@@ -70,7 +70,7 @@ describe('scaling in', () => {
   test('instances drain when the work needs fewer, although each of them gets a little of it', () => {
     const briefly: SeenMachine = { says: 'idle', sinceMs: 20_000 };
     const seen = buildObservation([briefly, briefly, BUSY], { backlog: [buildJob(60)] });
-    const first = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
+    const first = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY);
     expect(inWords(first.decision)).toBe('hold');
     // Each instance falls idle again and again. What counts is that they were not needed all the time.
     const after = { ...seen, now: new Date(seen.now.getTime() + 600_000), atMs: AT_MS + 600_000 };

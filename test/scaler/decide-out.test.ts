@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { recordOutcome } from '../../scaler/decide/blocked-pools.ts';
 import { decide } from '../../scaler/decide/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
@@ -15,7 +15,7 @@ import {
   later,
 } from '../support/build-observation.ts';
 
-const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
+const ZERO_BELIEVED: Memory = { ...INITIAL_MEMORY, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
 const BUSY: SeenMachine = { says: 'busy' };
 /** An hour of work for one engine: twelve instances finish it in the target time. */
 const AN_HOUR = [buildJob(3600)];
@@ -101,7 +101,7 @@ describe('scaling out', () => {
       decide(
         buildObservation([], { backlog: [buildJob(36_000, { spent, spendingMax: 1 })] }),
         prices,
-        NOTHING_REMEMBERED,
+        INITIAL_MEMORY,
       ).decision.capacityDesired;
     // One engine costs 1 an hour. The money buys three quarters of an hour, then a twelfth, each within five minutes.
     expect([wants(0.25), wants(11 / 12), wants(0.999), wants(1)]).toEqual([9, 1, 1, 0]);
@@ -109,11 +109,7 @@ describe('scaling out', () => {
 
   test('a blocker names the jobs at their cap and the command that raises it', () => {
     const backlog = ['job-a', 'job-b'].map((jobId) => buildJob(3600, { jobId, spent: 5, spendingMax: 5 }));
-    const { blockers } = decide(
-      buildObservation([], { backlog }),
-      POLICY_DEFAULTS,
-      NOTHING_REMEMBERED,
-    ).decision;
+    const { blockers } = decide(buildObservation([], { backlog }), POLICY_DEFAULTS, INITIAL_MEMORY).decision;
     expect(blockers).toEqual([
       {
         kind: 'jobs-at-their-cap',
@@ -130,7 +126,7 @@ describe('scaling out', () => {
     const { numbers, capacityDesired } = decide(
       buildObservation([], { backlog, messagesApprox: 9.4e15 }),
       POLICY_DEFAULTS,
-      NOTHING_REMEMBERED,
+      INITIAL_MEMORY,
     ).decision;
     expect(numbers['wanted']).toBe(10_000);
     expect(capacityDesired).toBe(POLICY_DEFAULTS.capacityMax);
@@ -170,14 +166,14 @@ describe('the choice of pools', () => {
   } as const;
 
   test('on-demand replaces spot while spot is blocked, and no longer', () => {
-    const blocked = recordOutcome(NOTHING_REMEMBERED, 'spot', refusal, AT_MS);
+    const blocked = recordOutcome(INITIAL_MEMORY, 'spot', refusal, AT_MS);
     expect(outcome(waits(), MONEY, blocked)[0]).toBe('out on-demand 6');
     expect(outcome(later(waits(), 61_000), MONEY, blocked)[0]).toBe('out spot 6');
   });
 
   test('a pool takes what fits, and the next one takes the rest', () => {
     const fits = { ...refusal, reason: 'quota', capacityThatFits: 2 } as const;
-    const blocked = recordOutcome(NOTHING_REMEMBERED, 'spot', fits, AT_MS);
+    const blocked = recordOutcome(INITIAL_MEMORY, 'spot', fits, AT_MS);
     expect(outcome(waits(), MONEY, blocked)[0]).toBe('out spot 2, out on-demand 4');
   });
 
@@ -186,7 +182,7 @@ describe('the choice of pools', () => {
     const { decision, memory } = decide(
       waits({ pools } as Partial<Observation>),
       { ...POLICY_DEFAULTS, ...MONEY },
-      NOTHING_REMEMBERED,
+      INITIAL_MEMORY,
     );
     expect(inWords(decision)).toBe('out on-demand 6');
     expect(decision.blockers).toMatchObject([{ kind: 'pool-blocked', pool: 'spot' }]);
@@ -230,7 +226,7 @@ describe('the choice of pools', () => {
     expect(outcome(waits({ backlog: due(1_201_000) }), MONEY)[0]).toBe('out spot 6');
     expect(outcome(waits({ backlog: due(1_199_000) }), MONEY)[0]).toBe('out on-demand 6');
     expect(outcome(waits({ backlog: due(-1) }), MONEY)[0]).toBe('out spot 6');
-    const blocked = recordOutcome(NOTHING_REMEMBERED, 'on-demand', refusal, AT_MS);
+    const blocked = recordOutcome(INITIAL_MEMORY, 'on-demand', refusal, AT_MS);
     expect(outcome(waits({ backlog: due(1_199_000) }), MONEY, blocked)[0]).toBe('out spot 6');
     const { decision } = decide(
       waits({ backlog: due(600_000) }),

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
@@ -15,7 +15,7 @@ import {
   later,
 } from '../support/build-observation.ts';
 
-const ZERO_BELIEVED: Memory = { ...NOTHING_REMEMBERED, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
+const ZERO_BELIEVED: Memory = { ...INITIAL_MEMORY, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
 const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
 const BUSY: SeenMachine = { says: 'busy' };
 /** An hour of work for one engine: twelve instances finish it in the target time. */
@@ -78,7 +78,7 @@ test('a decision has its steps, its numbers and the next event', () => {
     backlog: [buildJob(600)],
     messagesApprox: 5,
   });
-  const { decision } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
+  const { decision } = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY);
   expect(decision.steps.map(({ name }) => name)).toEqual([
     'backlog',
     'queue',
@@ -115,6 +115,6 @@ test('the memory survives JSON unchanged', () => {
       backlog: AN_HOUR,
     },
   );
-  const { memory } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
+  const { memory } = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY);
   expect(JSON.parse(JSON.stringify(memory))).toEqual(memory);
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
@@ -24,7 +24,7 @@ const asks = (...vmIds: readonly string[]): ReadonlyMap<string, string> =>
 function inARow(
   seen: readonly Observation[],
   policy: Partial<Policy> = {},
-  memory = NOTHING_REMEMBERED,
+  memory = INITIAL_MEMORY,
 ): readonly string[] {
   let remembered: Memory = memory;
   return seen.map((one) => {
@@ -135,7 +135,7 @@ describe('silence', () => {
 
   test('of all instances is not their fault: none is replaced and none drains', () => {
     const seen = buildObservation([SILENT, SILENT, SILENT], WORK);
-    const { decision } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
+    const { decision } = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY);
     expect([inWords(decision), decision.reason]).toEqual(['hold', 'fleet-silent']);
     expect(decision.blockers).toMatchObject([{ kind: 'fleet-silent' }]);
     const more = buildObservation([SILENT, SILENT], { backlog: [buildJob(1500)] });
@@ -187,7 +187,7 @@ describe('an instance that does not boot', () => {
   test('is tried one at a time, at growing intervals, after three failures in a row', () => {
     const failed = [NEVER_HEARD, NEVER_HEARD, NEVER_HEARD];
     const seen = buildObservation(failed, { backlog: [buildJob(1500)] });
-    const first = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
+    const first = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY);
     expect(first.decision).toMatchObject({
       reason: 'replacing',
       numbers: { failedBoots: 3, missing: 5, added: 0 },
@@ -215,7 +215,7 @@ describe('an instance that does not boot', () => {
     const seen = buildObservation([NEVER_HEARD, NEVER_HEARD, NEVER_HEARD, young], {
       backlog: [buildJob(1500)],
     });
-    const { memory } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED);
+    const { memory } = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY);
     const asked = { ...later(seen, 20_000), drainRequests: asks('vm-0', 'vm-1', 'vm-2') };
     expect(decide(asked, POLICY_DEFAULTS, memory).memory.boots.failures).toBe(0);
   });

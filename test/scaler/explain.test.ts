@@ -6,7 +6,7 @@ import { applyWhatIf, whatIfQuery } from '../../scaler/api/explain/what-if.ts';
 import { when } from '../../scaler/api/explain/words.ts';
 import { statusOf } from '../../scaler/api/status.ts';
 import { decide } from '../../scaler/decide/decide.ts';
-import { NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import type { Tick } from '../../scaler/tick.ts';
@@ -33,11 +33,11 @@ const OVERRIDE = {
 
 function buildTick(fields: Partial<Observation> = {}): Tick {
   const observation = buildSight(fields);
-  const { decision, memory } = decide(observation, POLICY, NOTHING_REMEMBERED);
+  const { decision, memory } = decide(observation, POLICY, INITIAL_MEMORY);
   return {
     observation,
     decision,
-    memory: NOTHING_REMEMBERED,
+    memory: INITIAL_MEMORY,
     remembered: memory,
     spending: null,
     isLeading: true,

@@ -5,7 +5,7 @@
 import { expect, test } from 'vitest';
 
 import { decide } from '../../scaler/decide/decide.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import {
@@ -142,7 +142,7 @@ const SITUATIONS: readonly (readonly [string, readonly Observation[]])[] = [
 ];
 
 test.each(SITUATIONS)('a busy worker is not removed when %s', (_, observations) => {
-  const memories: readonly Memory[] = [NOTHING_REMEMBERED, { ...NOTHING_REMEMBERED, zeroReadings: 99 }];
+  const memories: readonly Memory[] = [INITIAL_MEMORY, { ...INITIAL_MEMORY, zeroReadings: 99 }];
   for (const first of memories) {
     let memory = first;
     for (const seen of observations) {
@@ -158,6 +158,6 @@ test.each(SITUATIONS)('a busy worker is not removed when %s', (_, observations) 
 
 test('an instance that has consented is removed, so the situations above do test something', () => {
   const seen = buildObservation([{ says: 'drained', quotes: '"1"' }, BUSY], asked('"1"'));
-  const { actions } = decide(seen, POLICY_DEFAULTS, NOTHING_REMEMBERED).decision;
+  const { actions } = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY).decision;
   expect(actions).toMatchObject([{ kind: 'remove', vmIds: ['vm-0'], basis: 'consent' }]);
 });

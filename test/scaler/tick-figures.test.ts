@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { findLeftovers } from '../../scaler/act/leftovers.ts';
 import { recordOutcome } from '../../scaler/decide/blocked-pools.ts';
-import { NOTHING_REMEMBERED, parseMemory } from '../../scaler/decide/memory.ts';
+import { INITIAL_MEMORY, parseMemory } from '../../scaler/decide/memory.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import { blocksOf, fleetFigures, freshReports } from '../../scaler/tick-figures.ts';
@@ -21,8 +21,8 @@ const QUIET_TICK: Tick = {
     next: { kind: 'next-tick', at: null },
     numbers: {},
   },
-  memory: NOTHING_REMEMBERED,
-  remembered: NOTHING_REMEMBERED,
+  memory: INITIAL_MEMORY,
+  remembered: INITIAL_MEMORY,
   spending: null,
   isLeading: true,
 };
@@ -91,7 +91,7 @@ test('blocksOf() reports a pool for as long as the decision treats it as blocked
     capacityThatFits: null,
     retryAfterMs: 600_000,
   } as const;
-  const memory = recordOutcome(NOTHING_REMEMBERED, 'gpu', { kind: 'refused', ...refusal }, 1_000_000);
+  const memory = recordOutcome(INITIAL_MEMORY, 'gpu', { kind: 'refused', ...refusal }, 1_000_000);
   expect(blocksOf(memory, { atMs: 1_599_999 })).toEqual([{ pool: 'gpu', reason: 'quota' }]);
   expect(blocksOf(memory, { atMs: 1_600_000 })).toEqual([]);
   // The clock jumped back: the block would end later than any block can.
@@ -124,7 +124,7 @@ describe('leftovers of removed instances', () => {
 });
 
 test('a saved memory is restored, and one of another shape is rejected', () => {
-  const memory = { ...NOTHING_REMEMBERED, zeroReadings: 3, surplus: { sinceMs: 5, least: 1 } };
+  const memory = { ...INITIAL_MEMORY, zeroReadings: 3, surplus: { sinceMs: 5, least: 1 } };
   expect(parseMemory(JSON.parse(JSON.stringify(memory)))).toEqual(memory);
   expect(parseMemory(undefined)).toBeUndefined();
   expect(parseMemory('zero')).toBeUndefined();

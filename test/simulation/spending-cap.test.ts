@@ -9,7 +9,7 @@ import { maySendMore } from '../../producer/jobs/spending-cap.ts';
 import { windowSize } from '../../producer/jobs/take-turns.ts';
 import { costOf, shareCost } from '../../scaler/costs/share-cost.ts';
 import { decide } from '../../scaler/decide/decide.ts';
-import { NOTHING_REMEMBERED } from '../../scaler/decide/memory.ts';
+import { INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Instance } from '../../scaler/fleet/fleet.ts';
 import type { JobBacklog, Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
@@ -40,7 +40,7 @@ interface Machine {
 class CappedJob {
   readonly #world: World;
   readonly #policy: Policy;
-  #memory = NOTHING_REMEMBERED;
+  #memory = INITIAL_MEMORY;
   #atMs = START_MS;
   #machines: Machine[] = [];
   #made = 0;

@@ -33,7 +33,7 @@ test('the first delivery of a batch runs all frames at once and saves nothing fi
   expect(plan()).toEqual({
     history: FRESH,
     mustSave: false,
-    approach: 'at-once',
+    approach: 'together',
     suspects: [],
     givenUp: [],
   });
@@ -44,7 +44,7 @@ test('a delivery after releases leaves the count of barren deliveries as it is',
   expect(plan({ history, dequeueCount: 4, resolved: new Set([30]) })).toMatchObject({
     history: { deliveries: 3, barren: 2 },
     mustSave: false,
-    approach: 'at-once',
+    approach: 'together',
   });
 });
 
@@ -53,17 +53,17 @@ test('any number of killed workers do not count if frames were stored', () => {
   expect(planned).toMatchObject({
     history: { deliveries: 10, resolved: 1, barren: 0 },
     mustSave: true,
-    approach: 'at-once',
+    approach: 'together',
   });
 });
 
 test('after three deliveries in a row without progress, frames are tried one by one', () => {
   const approaches = [1, 2, 3, 4, 5].map((dequeueCount) => plan({ dequeueCount }).approach);
-  expect(approaches).toEqual(['at-once', 'at-once', 'at-once', 'carefully', 'carefully']);
+  expect(approaches).toEqual(['together', 'together', 'together', 'alone', 'alone']);
   const resolved = new Set([30, 31]);
   const history = { deliveries: 2, resolved: 2, barren: 2 };
-  expect(plan({ history, dequeueCount: 4, resolved }).approach).toBe('carefully');
-  expect(plan({ history, dequeueCount: 4, resolved: new Set([30, 31, 32]) }).approach).toBe('at-once');
+  expect(plan({ history, dequeueCount: 4, resolved }).approach).toBe('alone');
+  expect(plan({ history, dequeueCount: 4, resolved: new Set([30, 31, 32]) }).approach).toBe('together');
 });
 
 test('a worker killed with a frame saved counts against the frame, and the second such death gives it up', () => {
@@ -73,7 +73,7 @@ test('a worker killed with a frame saved counts against the frame, and the secon
     barren: 4,
     failures: [{ kind: 'engine', attempts: 1, worker: KILLED_WORKER, frames: [[31, 32]] }],
   });
-  expect([once.givenUp.length, once.approach, once.suspects]).toEqual([0, 'carefully', FRAMES]);
+  expect([once.givenUp.length, once.approach, once.suspects]).toEqual([0, 'alone', FRAMES]);
   const twice = plan({ history: { ...once.history, carefulFrame: 31 }, dequeueCount: 6 });
   expect(twice.givenUp).toEqual([
     {
@@ -89,7 +89,7 @@ test('a worker killed with a frame saved counts against the frame, and the secon
 test('a frame that a worker died of is tried alone, even if the batch makes progress again', () => {
   const history = { carefulFrame: 31, deliveries: 3, barren: 3 };
   const planned = plan({ history, dequeueCount: 5, resolved: new Set([30]) });
-  expect([planned.approach, planned.suspects, planned.history.barren]).toEqual(['at-once', [31], 0]);
+  expect([planned.approach, planned.suspects, planned.history.barren]).toEqual(['together', [31], 0]);
 });
 
 test('a saved frame is not suspect if it is stored by now, or if its delivery ended with a release', () => {
@@ -104,11 +104,11 @@ test('a worker that has failed every open frame passes the batch on once, and th
   const resolved = new Set([30, 31]);
   const history = { failures, deliveries: 1, resolved: 2 };
   expect(plan({ history, dequeueCount: 2, resolved }).approach).toBe('pass-on');
-  expect(plan({ history, dequeueCount: 2, resolved, worker: 'vm-1' }).approach).toBe('at-once');
+  expect(plan({ history, dequeueCount: 2, resolved, worker: 'vm-1' }).approach).toBe('together');
   expect(plan({ history: { ...history, passedOnBy: 'vm-0' }, dequeueCount: 3, resolved }).approach).toBe(
-    'at-once',
+    'together',
   );
-  expect(plan({ history, dequeueCount: 2, resolved: new Set([30]) }).approach).toBe('at-once');
+  expect(plan({ history, dequeueCount: 2, resolved: new Set([30]) }).approach).toBe('together');
 });
 
 test('failures survive the conversion to a message and back, each frame once', () => {

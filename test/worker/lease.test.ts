@@ -94,7 +94,7 @@ test('leaving a message ends the renewals, touches nothing, and does not count a
 
 test('a noted text is written with the next renewal, and a saved text at once', async () => {
   const { lease, queue, listener } = buildLease();
-  lease.note('noted');
+  lease.setTextForNextRenewal('noted');
   expect(queue.update).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(RENEW_EVERY_MS);
   expect(await lease.save('saved')).toBe(true);

@@ -16,9 +16,8 @@ function runAll(frames: readonly number[], kills: (frame: number) => boolean, ca
   for (;;) {
     plan = keepOpen(plan, (frame) => !stored.has(frame) && !blamed.has(frame));
     const next = nextRun(plan);
-    if (next.kind === 'done' || next.kind === 'give-up')
-      return { end: next.kind, stored, blamed, deaths, runs };
-    if (next.kind === 'blame') {
+    if (next.kind === 'done' || next.kind === 'stop') return { end: next.kind, stored, blamed, deaths, runs };
+    if (next.kind === 'fail-frame') {
       blamed.set(next.frameIndex, next.deaths);
       continue;
     }
@@ -63,7 +62,7 @@ test('a death with several frames in native code proves nothing, and two deaths 
   expect([...plan.deathsOf]).toEqual([]);
   plan = afterDeath(plan, [2]);
   expect([...plan.deathsOf]).toEqual([[2, 1]]);
-  expect(nextRun(afterDeath(plan, [2]))).toEqual({ kind: 'blame', frameIndex: 2, deaths: 2 });
+  expect(nextRun(afterDeath(plan, [2]))).toEqual({ kind: 'fail-frame', frameIndex: 2, deaths: 2 });
 });
 
 test('three deaths without a frame in native code end the run, and no frame is blamed', () => {
@@ -73,7 +72,7 @@ test('three deaths without a frame in native code end the run, and no frame is b
     expect(nextRun(plan).kind).toBe('together');
   }
   plan = afterDeath(plan, []);
-  expect(nextRun(plan)).toEqual({ kind: 'give-up' });
+  expect(nextRun(plan)).toEqual({ kind: 'stop' });
   expect(plan.suspects).toEqual([]);
 });
 
@@ -84,7 +83,7 @@ test('if every frame is suspect, frames run one by one and two deaths blame a fr
 
 test('a batch whose every frame kills the engine is given up after twelve deaths', () => {
   const { end, blamed, deaths } = runAll(FRAMES, () => true);
-  expect(end).toBe('give-up');
+  expect(end).toBe('stop');
   expect(deaths).toBe(12);
   expect(blamed.size).toBeGreaterThan(1);
 });

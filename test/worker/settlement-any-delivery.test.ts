@@ -19,8 +19,8 @@ const interruptions: readonly (RunInterruption | null)[] = [
   { kind: 'passing-on' },
   { kind: 'storage', message: 'unavailable' },
   { kind: 'engine', message: 'the engine died: SIGSEGV' },
-  { kind: 'model', message: 'does not load', isHopeless: false },
-  { kind: 'model', message: 'another sha256', isHopeless: true },
+  { kind: 'model', message: 'does not load', isPermanent: false },
+  { kind: 'model', message: 'another sha256', isPermanent: true },
 ];
 
 /** Any delivery of up to forty frames. Each frame is stored, was given up before, has failed, or was not reached. */

@@ -104,7 +104,7 @@ test('frames of a poisoned batch keep their own failure, and the others fail as 
 });
 
 test('a hopeless model poisons the batch at once, and one that does not load gets four deliveries within 30 s', () => {
-  const interruption = { kind: 'model', message: 'another sha256', isHopeless: true } as const;
+  const interruption = { kind: 'model', message: 'another sha256', isPermanent: true } as const;
   const hopeless = chooseSettlement(buildDelivery({ ...NOTHING, interruption }));
   expect(hopeless).toMatchObject({
     kind: 'poison',
@@ -112,7 +112,7 @@ test('a hopeless model poisons the batch at once, and one that does not load get
   });
   const settlements = deliverAll(BATCH, () => ({
     ...NOTHING,
-    interruption: { ...interruption, isHopeless: false },
+    interruption: { ...interruption, isPermanent: false },
   }));
   expect(settlements).toHaveLength(4);
   expect(settlements.at(-1)).toMatchObject({ kind: 'poison', givenUp: [{ kind: 'model' }, {}, {}, {}] });
@@ -121,7 +121,7 @@ test('a hopeless model poisons the batch at once, and one that does not load get
 });
 
 test('a model is given up if two workers cannot load it, but not if the second worker can', () => {
-  const refused = { interruption: { kind: 'model', message: 'no memory', isHopeless: false } } as const;
+  const refused = { interruption: { kind: 'model', message: 'no memory', isPermanent: false } } as const;
   const both = deliverAll(BATCH, (_, round) => ({ ...NOTHING, ...refused, worker: `vm-${round}` }));
   expect(both.map(({ kind }) => kind)).toEqual(['release', 'poison']);
   const second = deliverAll(BATCH, (_, round) =>

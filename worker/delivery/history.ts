@@ -1,9 +1,9 @@
 /**
  * What a batch's history means for the delivery at hand. PURE.
  *
- * `dequeueCount` says how many deliveries there were. The history, which travels in the message, says how those ended that could
- * still write it. The others ended silently: their workers were killed. Storage shows whether those made progress: more frames
- * are resolved (stored or given up) now than when the history was last written.
+ * `dequeueCount` says how many deliveries there were. The history, which travels in the message, records those that could update
+ * it. The others are unrecorded: their workers were killed. Storage shows whether those made progress: more frames are resolved
+ * (stored or given up) now than when the history was last written.
  */
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { BATCH_HISTORY_FAILURES_MAX } from '../../shared/contract/limits.ts';
@@ -12,8 +12,8 @@ import { indicesOf, toRanges } from '../../shared/contract/ranges.ts';
 
 export type BatchHistory = BatchMessage['history'];
 
-/** After so many consecutive deliveries without progress, frames are tried one by one. */
-const CAREFUL_FROM_BARREN = 3;
+/** After this many consecutive deliveries without progress, frames are tried one by one. */
+const ALONE_FROM_BARREN = 3;
 /** Stands for a killed worker, whose name is not known. */
 export const KILLED_WORKER = 'killed';
 
@@ -25,12 +25,12 @@ export interface DeliveryPlan {
   readonly history: BatchHistory;
   readonly mustSave: boolean;
   /**
-   * at-once    run all frames together, as fast as possible
-   * carefully  run frames one by one, each saved in the message first
-   * pass-on    this worker has failed every open frame: let another worker try
+   * together  run all frames together, as fast as possible
+   * alone     run frames one by one, each saved in the message first
+   * pass-on   this worker has failed every open frame: let another worker try
    */
-  readonly approach: 'at-once' | 'carefully' | 'pass-on';
-  /** Open frames to run alone, after the others: all of them if `carefully`, else those that may have killed an engine. */
+  readonly approach: 'together' | 'alone' | 'pass-on';
+  /** Open frames to run alone, after the others: all of them if `alone`, else those that may have killed an engine. */
   readonly suspects: readonly number[];
   /** Frames to give up without another attempt: they have used up their attempts. */
   readonly givenUp: readonly FailedFrame[];
@@ -52,12 +52,12 @@ export interface ReceivedBatch {
 
 export function planDelivery(received: ReceivedBatch): DeliveryPlan {
   const { history, dequeueCount, frames, resolved, worker, survivedDelivery } = received;
-  const silent = Math.max(0, dequeueCount - 1 - history.deliveries);
+  const unrecorded = Math.max(0, dequeueCount - 1 - history.deliveries);
   const hasProgressed = resolved.size > history.resolved;
   const failures = failuresByFrame(history);
   const { carefulFrame } = history;
   const savedByDelivery = history.deliveries + 1;
-  const isDeath = silent > 0 && savedByDelivery !== survivedDelivery;
+  const isDeath = unrecorded > 0 && savedByDelivery !== survivedDelivery;
   if (isDeath && carefulFrame !== null && !resolved.has(carefulFrame)) {
     const before = failures.get(carefulFrame);
     const deaths = before?.kind === 'engine' ? before.attempts : 0;
@@ -70,14 +70,14 @@ export function planDelivery(received: ReceivedBatch): DeliveryPlan {
     const { kind, attempts } = failure;
     return [{ frameIndex, kind, message: describe(failure), attempts }];
   });
-  const barren = silent === 0 ? history.barren : hasProgressed ? 0 : history.barren + silent;
+  const barren = unrecorded === 0 ? history.barren : hasProgressed ? 0 : history.barren + unrecorded;
   const isGivenUp = new Set(givenUp.map(({ frameIndex }) => frameIndex));
   const open = left.filter((frameIndex) => !isGivenUp.has(frameIndex));
   const mustPassOn =
     open.length > 0 &&
     history.passedOnBy !== worker &&
     open.every((frameIndex) => failures.get(frameIndex)?.worker === worker);
-  const isCareful = barren >= CAREFUL_FROM_BARREN;
+  const runsAlone = barren >= ALONE_FROM_BARREN;
   return {
     history: {
       ...history,
@@ -87,14 +87,14 @@ export function planDelivery(received: ReceivedBatch): DeliveryPlan {
       failures: toHistoryFailures(failures, resolved),
       carefulFrame: null,
     },
-    mustSave: silent > 0,
-    approach: isCareful ? 'carefully' : mustPassOn ? 'pass-on' : 'at-once',
-    suspects: isCareful ? open : open.filter((frameIndex) => failures.get(frameIndex)?.kind === 'engine'),
+    mustSave: unrecorded > 0,
+    approach: runsAlone ? 'alone' : mustPassOn ? 'pass-on' : 'together',
+    suspects: runsAlone ? open : open.filter((frameIndex) => failures.get(frameIndex)?.kind === 'engine'),
     givenUp,
   };
 }
 
-/** After so many failed attempts, a frame is given up. */
+/** After this many failed attempts, a frame is given up. */
 export function attemptsMax(kind: FailureKind): number {
   switch (kind) {
     case 'undecodable':

@@ -1,7 +1,7 @@
 /**
  * The lease on one message, from the receive until it is settled or lost.
  *
- *   held ──▶ settling ──▶ settled    the message was deleted, or made visible again
+ *   held ──▶ settling ──▶ settled    the message was deleted, made visible again, or left until the lease expires
  *     └──────────┴──────▶ lost       another worker has it, or may have it: `signal` is aborted, and nothing is touched
  *
  * The deadline is the monotonic time at the start of the request plus the requested visibility, never a server's timestamp. A
@@ -95,13 +95,13 @@ export class Lease {
   }
 
   /** Sets the text that the next renewal writes into the message. */
-  note(text: string): void {
+  setTextForNextRenewal(text: string): void {
     this.#message = { ...this.#message, text };
   }
 
   /** Writes a text into the message now, which also renews the lease. Returns whether it was written. */
   async save(text: string): Promise<boolean> {
-    this.note(text);
+    this.setTextForNextRenewal(text);
     await this.#renewal;
     if (this.state !== 'held') return false;
     this.#stopTimers();

@@ -1,6 +1,6 @@
 /**
  * The worker's loop. Each pass checks for a drain request, receives one message under a lease, and acts on its content: a valid
- * batch is worked, a malformed message goes to the poison queue, and a batch for a newer release is left for a newer worker.
+ * batch is run, a malformed message is moved to the poison queue, and a message of a newer release is released for a newer worker.
  */
 import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
 import { batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
@@ -44,14 +44,14 @@ export class WorkerLoop {
     const requestedAtMs = clock.monotonicMs();
     const message = await batches.receive({ visibilityTimeoutSeconds: config.leaseSeconds, signal });
     if (message === undefined) {
-      heartbeat.become('idle');
+      heartbeat.setState('idle');
       this.#emptyReceives += 1;
       return backoffMs(this.#emptyReceives, config.idlePollMs, Math.random());
     }
     this.#emptyReceives = 0;
     const lease = this.#openLease(message, requestedAtMs);
     metrics.busy.set(1);
-    heartbeat.become('busy');
+    heartbeat.setState('busy');
     try {
       await this.#handle(message, lease);
     } finally {
@@ -103,12 +103,12 @@ export class WorkerLoop {
         await this.#reject(message, lease, { reason: 'malformed', why: decoded.reason });
         return;
       case 'newer':
-        await this.#leaveForNewer(message, lease, decoded.version);
+        await this.#releaseForNewer(message, lease, decoded.version);
         return;
     }
   }
 
-  async #leaveForNewer(message: ReceivedMessage, lease: Lease, version: number): Promise<void> {
+  async #releaseForNewer(message: ReceivedMessage, lease: Lease, version: number): Promise<void> {
     const { heartbeat, log, metrics } = this.#services;
     const { messageId, text, dequeueCount } = message;
     heartbeat.reportTooOld();

@@ -3,18 +3,18 @@
  *
  *   all together ──▶ the engine dies ──▶ frames in native code become suspects; the others go on together
  *        └─────────▶ only suspects are left ──▶ one by one, each saved in the message before it runs
- *   alone, the engine dies twice ──▶ the frame is blamed and not tried again
+ *   alone, the engine dies twice ──▶ the frame fails and is not tried again
  *
  * Only a death of an engine that ran a frame alone counts against that frame. Being one of several, or waiting for storage,
  * proves nothing.
  */
 
-/** An engine that dies so often with no frame in native code cannot run the batch at all. */
+/** An engine that dies this often with no frame in native code cannot run the batch at all. */
 const UNEXPLAINED_DEATHS_MAX = 3;
 /** Deaths in one delivery. Beyond this, the batch is released, so that the job learns what has failed and others may try. */
 const DEATHS_MAX = 12;
 /** Deaths with a single frame in native code that prove the frame is the cause. */
-const PROOF_DEATHS = 2;
+const DEATHS_TO_FAIL_FRAME = 2;
 
 export interface RunPlan {
   /** Neither stored nor failed yet, ascending. */
@@ -30,9 +30,9 @@ export interface RunPlan {
 type NextRun =
   | { readonly kind: 'together'; readonly frames: readonly number[] }
   | { readonly kind: 'alone'; readonly frameIndex: number }
-  /** The frame is proven to kill the engine. */
-  | { readonly kind: 'blame'; readonly frameIndex: number; readonly deaths: number }
-  | { readonly kind: 'give-up' }
+  /** The frame is proven to kill the engine, and is not tried again. */
+  | { readonly kind: 'fail-frame'; readonly frameIndex: number; readonly deaths: number }
+  | { readonly kind: 'stop' }
   | { readonly kind: 'done' };
 
 export function planRuns(frames: readonly number[], suspects: readonly number[] = []): RunPlan {
@@ -42,10 +42,10 @@ export function planRuns(frames: readonly number[], suspects: readonly number[] 
 export function nextRun({ open, suspects, deathsOf, deaths, unexplainedDeaths }: RunPlan): NextRun {
   for (const frameIndex of open) {
     const ownDeaths = deathsOf.get(frameIndex) ?? 0;
-    if (ownDeaths >= PROOF_DEATHS) return { kind: 'blame', frameIndex, deaths: ownDeaths };
+    if (ownDeaths >= DEATHS_TO_FAIL_FRAME) return { kind: 'fail-frame', frameIndex, deaths: ownDeaths };
   }
   if (open.length === 0) return { kind: 'done' };
-  if (deaths >= DEATHS_MAX || unexplainedDeaths >= UNEXPLAINED_DEATHS_MAX) return { kind: 'give-up' };
+  if (deaths >= DEATHS_MAX || unexplainedDeaths >= UNEXPLAINED_DEATHS_MAX) return { kind: 'stop' };
   const others = open.filter((frameIndex) => !suspects.includes(frameIndex));
   if (others.length > 0) return { kind: 'together', frames: others };
   const [frameIndex] = suspects;

@@ -17,7 +17,7 @@ export interface DeliveryProgress {
   readonly deathsOf: Map<number, number>;
   lastDeath: string | null;
   /** Frames that failed because of storage since the last frame was stored. */
-  storageMisses: number;
+  storageFailuresInARow: number;
 }
 
 export const newProgress = (): DeliveryProgress => ({
@@ -25,23 +25,23 @@ export const newProgress = (): DeliveryProgress => ({
   failed: new Map(),
   deathsOf: new Map(),
   lastDeath: null,
-  storageMisses: 0,
+  storageFailuresInARow: 0,
 });
 
 export function isOpen({ stored, failed }: DeliveryProgress, frameIndex: number): boolean {
   return !stored.has(frameIndex) && !failed.has(frameIndex);
 }
 
-/** Records what the engine reports. Calls `onStorageMiss` after each frame that failed because of storage. */
+/** Records what the engine reports. Calls `onStorageFailure` after each frame that failed because of storage. */
 export function recordTo(
   progress: DeliveryProgress,
   metrics: WorkerMetrics,
-  onStorageMiss: () => void,
+  onStorageFailure: () => void,
 ): RunListener {
   return {
     stored(frame) {
       progress.stored.set(frame.frameIndex, frame);
-      progress.storageMisses = 0;
+      progress.storageFailuresInARow = 0;
       metrics.framesStored.inc();
       metrics.megapixels.inc(frame.megapixels);
       for (const [stage, seconds] of Object.entries(frame.stageSeconds))
@@ -51,14 +51,14 @@ export function recordTo(
       progress.failed.set(frame.frameIndex, frame);
       metrics.framesFailed.inc({ kind: frame.kind });
       if (frame.kind !== 'storage') return;
-      progress.storageMisses += 1;
-      onStorageMiss();
+      progress.storageFailuresInARow += 1;
+      onStorageFailure();
     },
   };
 }
 
 /** Records a frame that is proven to kill the engine. */
-export function recordBlame(progress: DeliveryProgress, frameIndex: number, deaths: number): void {
+export function recordFatalFrame(progress: DeliveryProgress, frameIndex: number, deaths: number): void {
   progress.failed.set(frameIndex, {
     frameIndex,
     kind: 'engine',

@@ -54,7 +54,7 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
   switch (settlement.kind) {
     case 'complete':
     case 'poison':
-      await reportEnd(ended, settlement.givenUp, undefined, services);
+      await sendFinalResult(ended, settlement.givenUp, undefined, services);
       await lease.complete();
       break;
     case 'release': {
@@ -62,7 +62,7 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
       // Not during a storage outage: then batches of other jobs would not run either.
       const isReported = delaySeconds > 0 && DELAYS_REPORTED.has(delivery.interruption?.kind);
       if (isReported || delivery.newlyStored > 0 || givenUp.length > 0)
-        await reportEnd(ended, givenUp, isReported ? delaySeconds : undefined, services);
+        await sendFinalResult(ended, givenUp, isReported ? delaySeconds : undefined, services);
       await lease.release({ text: encodeMessage({ ...batch, history }), delaySeconds });
       break;
     }
@@ -88,7 +88,7 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
   await logFrames({ batch, attempt: dequeueCount, worker }, progress, services);
 }
 
-async function reportEnd(
+async function sendFinalResult(
   { message, delivery, progress, wallSeconds }: EndedDelivery,
   givenUp: readonly FailedFrame[],
   delaySeconds: number | undefined,
@@ -99,11 +99,11 @@ async function reportEnd(
   const failed = [...(await readFailures(batch.jobId, failedBefore, services.blobs)), ...givenUp];
   const run = [...progress.stored.values()];
   await poisonFrames(message, batch, givenUp, services);
-  await reportToJob({ batch, worker, scored, failed, run, wallSeconds, delaySeconds }, givenUp, services);
+  await sendResult({ batch, worker, scored, failed, run, wallSeconds, delaySeconds }, givenUp, services);
 }
 
 /** Records the frames that are given up, then sends the result message. Safe to repeat. */
-export async function reportToJob(
+export async function sendResult(
   outcome: DeliveryOutcome,
   givenUp: readonly FailedFrame[],
   services: DeliveryServices,

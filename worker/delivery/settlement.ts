@@ -20,16 +20,16 @@ import {
   toHistoryFailures,
 } from './history.ts';
 
-/** After so many consecutive deliveries without progress, the batch is given up. */
+/** After this many consecutive deliveries without progress, the batch is given up. */
 const BARREN_DELIVERIES_MAX = 8;
 /** Deliveries that did not end in a release. Each may have stored one frame, so this is only the outermost bound. */
 const UNRELEASED_DELIVERIES_MAX = 2 * BATCH_FRAMES_MAX;
 /** One day of releases, 20 s apart, because storage does not deliver what is left. After that it is no outage. */
 const DELIVERIES_MAX = 4_320;
 
-/** If so many workers cannot load a model, the model is at fault: they do not all have the same defect. */
-const REFUSALS_TO_BLAME = 2;
-/** A fleet of one worker gives a model up after so many deliveries, which are 2, 4 and 8 s apart. */
+/** If this many workers cannot load a model, the model is at fault: they do not all have the same defect. */
+const REFUSALS_TO_FAIL_MODEL = 2;
+/** A fleet of one worker gives a model up after this many deliveries, which are 2, 4 and 8 s apart. */
 const MODEL_DELIVERIES_MAX = 4;
 
 const BARREN_DELAY_SECONDS_BASE = 2;
@@ -45,7 +45,7 @@ export type RunInterruption =
   | { readonly kind: 'draining' }
   | { readonly kind: 'passing-on' }
   | { readonly kind: 'storage' | 'engine'; readonly message: string }
-  | { readonly kind: 'model'; readonly message: string; readonly isHopeless: boolean };
+  | { readonly kind: 'model'; readonly message: string; readonly isPermanent: boolean };
 
 export interface Delivery {
   /** With its history as of the start of this delivery. */
@@ -95,12 +95,14 @@ export function chooseSettlement(delivery: Delivery): Settlement {
   const barren = hasProgressed ? 0 : batch.history.barren + (isExcused ? 0 : 1);
   const unreleased = dequeueCount - batch.history.releases;
   const refusedBy = workersThatRefused(delivery);
-  const isHopeless =
+  const isPermanent =
     interruption?.kind === 'model' &&
-    (interruption.isHopeless || refusedBy.length >= REFUSALS_TO_BLAME || barren >= MODEL_DELIVERIES_MAX);
+    (interruption.isPermanent ||
+      refusedBy.length >= REFUSALS_TO_FAIL_MODEL ||
+      barren >= MODEL_DELIVERIES_MAX);
   const isBarren = barren >= BARREN_DELIVERIES_MAX && !isExcused;
   const isEndless = unreleased > UNRELEASED_DELIVERIES_MAX || dequeueCount > DELIVERIES_MAX;
-  if (isHopeless || isBarren || isEndless) {
+  if (isPermanent || isBarren || isEndless) {
     const rest = left.map((frameIndex) => giveUpWithBatch(frameIndex, delivery, totals));
     return { kind: 'poison', givenUp: [...givenUp, ...rest] };
   }
@@ -122,8 +124,8 @@ export function chooseSettlement(delivery: Delivery): Settlement {
 }
 
 /**
- * The release of a delivery that could not start, because storage did not list its frames. The delivery accounts for itself
- * and says nothing about earlier ones.
+ * The release of a delivery that could not start, because storage did not list its frames. It counts this
+ * delivery only; earlier unrecorded ones stay uncounted.
  */
 export function releaseUnstarted(delivery: Pick<Delivery, 'batch' | 'dequeueCount'>): {
   readonly delaySeconds: number;

@@ -12,15 +12,22 @@ import { type DeliveryPlan, planDelivery } from './history.ts';
 import type { Lease } from './lease.ts';
 import { afterDeath, keepOpen, nextRun, planRuns } from './next-run.ts';
 import { poisonFrames } from './poison.ts';
-import { type DeliveryProgress, failuresOf, isOpen, newProgress, recordBlame, recordTo } from './progress.ts';
+import {
+  type DeliveryProgress,
+  failuresOf,
+  isOpen,
+  newProgress,
+  recordFatalFrame,
+  recordTo,
+} from './progress.ts';
 import { type ResolvedFrames, listResolvedFrames } from './resolved-frames.ts';
 import type { DeliveryServices } from './services.ts';
-import { reportToJob, settleBatch } from './settle-batch.ts';
+import { sendResult, settleBatch } from './settle-batch.ts';
 import { type RunInterruption, framesOf, releaseUnstarted } from './settlement.ts';
 
-/** So many frames in a row that fail because of storage are no longer the fault of single frames. */
-const STORAGE_MISSES_MIN = 2;
-const STORAGE_AWAY: RunInterruption = { kind: 'storage', message: 'storage is unavailable' };
+/** If this many frames in a row fail because of storage, single frames are not the cause. */
+const STORAGE_FAILURES_MIN = 2;
+const STORAGE_UNAVAILABLE: RunInterruption = { kind: 'storage', message: 'storage is unavailable' };
 
 export interface DeliveredBatch {
   readonly message: ReceivedMessage;
@@ -63,7 +70,7 @@ export async function workBatch(delivered: DeliveredBatch, services: DeliverySer
     'batch received',
   );
   if (plan.mustSave) await lease.save(encodeMessage(batch));
-  if (lease.state === 'held') await giveUpAtOnce(message, batch, resolved, plan, services);
+  if (lease.state === 'held') await giveUpBeforeRun(message, batch, resolved, plan, services);
   const open = frames.filter(
     (frameIndex) => !resolved.scored.has(frameIndex) && !failedBefore.has(frameIndex),
   );
@@ -101,7 +108,7 @@ async function releaseWithoutListing(
 }
 
 /** Reports frames that are given up without another attempt, before anything else can kill this worker too. */
-async function giveUpAtOnce(
+async function giveUpBeforeRun(
   message: ReceivedMessage,
   batch: BatchMessage,
   { scored }: ResolvedFrames,
@@ -111,7 +118,7 @@ async function giveUpAtOnce(
   if (givenUp.length === 0) return;
   await poisonFrames(message, batch, givenUp, services);
   const result = { batch, worker: services.workerId, scored, failed: givenUp, run: [], wallSeconds: 0 };
-  await reportToJob(result, givenUp, services);
+  await sendResult(result, givenUp, services);
 }
 
 interface FramesToRun {
@@ -129,10 +136,10 @@ async function runFrames(work: FramesToRun, services: DeliveryServices): Promise
   const { batch, lease, progress } = work;
   const { engine, framesInFlight, log, metrics, signal } = services;
   const { jobId, batchIndex, model, parameters } = batch;
-  // Storage is away once everything in flight has failed because of it and nothing was stored: the rest need not be tried.
+  // Storage is unavailable once everything in flight has failed because of it and nothing was stored: the rest need not be tried.
   const away = new AbortController();
   const listener = recordTo(progress, metrics, () => {
-    if (progress.storageMisses >= Math.max(STORAGE_MISSES_MIN, framesInFlight)) away.abort();
+    if (progress.storageFailuresInARow >= Math.max(STORAGE_FAILURES_MIN, framesInFlight)) away.abort();
   });
   const discard = AbortSignal.any([lease.signal, away.signal]);
   const run = (frames: readonly number[], atOnce: number): Promise<RunEnd> =>
@@ -149,14 +156,15 @@ async function runFrames(work: FramesToRun, services: DeliveryServices): Promise
     for (const [frameIndex, deaths] of plan.deathsOf) progress.deathsOf.set(frameIndex, deaths);
     if (signal.aborted) return plan.open.length > 0 ? { kind: 'draining' } : null;
     if (lease.state !== 'held') return null;
-    if (away.signal.aborted) return STORAGE_AWAY;
+    if (away.signal.aborted) return STORAGE_UNAVAILABLE;
 
     const next = nextRun(plan);
-    if (next.kind === 'done') return progress.storageMisses >= STORAGE_MISSES_MIN ? STORAGE_AWAY : null;
-    if (next.kind === 'give-up')
+    if (next.kind === 'done')
+      return progress.storageFailuresInARow >= STORAGE_FAILURES_MIN ? STORAGE_UNAVAILABLE : null;
+    if (next.kind === 'stop')
       return { kind: 'engine', message: progress.lastDeath ?? 'the engine cannot run this batch' };
-    if (next.kind === 'blame') {
-      recordBlame(progress, next.frameIndex, next.deaths);
+    if (next.kind === 'fail-frame') {
+      recordFatalFrame(progress, next.frameIndex, next.deaths);
       continue;
     }
     if (next.kind === 'alone') {
@@ -166,7 +174,7 @@ async function runFrames(work: FramesToRun, services: DeliveryServices): Promise
     }
     const tried = next.kind === 'alone' ? [next.frameIndex] : next.frames;
     const end = await run(tried, next.kind === 'alone' ? 1 : framesInFlight);
-    if (next.kind === 'alone') lease.note(textWith(batch, null));
+    if (next.kind === 'alone') lease.setTextForNextRenewal(textWith(batch, null));
 
     if (end.kind === 'refused') return { ...end.refusal };
     if (mustStop()) continue;

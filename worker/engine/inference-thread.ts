@@ -18,7 +18,7 @@ import type {
   LoadAnswer,
   LoadDiagnosis,
   LoadRequest,
-} from './inference.ts';
+} from './inference-client.ts';
 import { PROBE_MODEL } from './probe-model.ts';
 import { providerOption } from './provider-option.ts';
 

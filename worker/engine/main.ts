@@ -13,7 +13,7 @@ import { indicesOf } from '../../shared/contract/ranges.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { workerConfig } from '../config.ts';
 import { checkGraph } from './check-model.ts';
-import { Inference } from './inference.ts';
+import { Inference } from './inference-client.ts';
 import { type LocalModel, fetchModel } from './model.ts';
 import type { FromEngine, RunRefusal, RunRequest, ToEngine } from './protocol.ts';
 import { ModelNotLoadedError, isModelAtFault, runRefusalOf } from './refusal.ts';
@@ -83,7 +83,8 @@ async function run(request: RunRequest): Promise<void> {
     // Frames in flight must not be stored any more.
     discard.abort();
     const refusal = faultyModels.get(request.model.sha256) ?? runRefusalOf(error);
-    if (refusal.code === 'MODEL_INVALID' && refusal.isHopeless) rememberFaulty(request.model.sha256, refusal);
+    if (refusal.code === 'MODEL_INVALID' && refusal.isPermanent)
+      rememberFaulty(request.model.sha256, refusal);
     end(refusal);
   }
 }

@@ -33,10 +33,10 @@ export interface StoredFrame {
 /** A frame that failed in this run, with the time spent until then. */
 export type FailedAttempt = FailedFrame & { readonly stageSeconds: StageSeconds };
 
-/** Why a run could not start. Hopeless if it would fail on every other worker too. */
+/** Why a run ended as a whole. Permanent if it would fail on every other worker too. */
 export interface RunRefusal {
   readonly kind: 'model' | 'storage' | 'engine';
-  readonly isHopeless: boolean;
+  readonly isPermanent: boolean;
   readonly code: ErrorCode;
   readonly message: string;
 }

@@ -1,15 +1,15 @@
 /**
- * Why a run could not start, from the error that was thrown. PURE.
+ * Why a run ended as a whole, from the error that was thrown: usually before its first frame. PURE.
  *
  * model    the model is missing, is not what the job pinned, does not match its manifest, does not load, or lacks a parameter
- *          that the job sets. Hopeless, unless the model is missing or another machine might load it.
+ *          that the job sets. Permanent, unless the model is missing or another machine might load it.
  * storage  the model could not be fetched because of storage; this does not count against the batch
  * engine   anything else
  */
 import { UnknownChoiceError, UnknownParameterError } from '../../shared/contract/model-manifest.ts';
 import { FleetError, PermanentError, describeError } from '../../shared/runtime/errors.ts';
 import { ModelMismatchError } from './check-model.ts';
-import type { LoadDiagnosis } from './inference.ts';
+import type { LoadDiagnosis } from './inference-client.ts';
 import type { RunRefusal } from './protocol.ts';
 
 /** Thrown if no execution provider loads a model. */
@@ -36,13 +36,13 @@ export function runRefusalOf(error: unknown): RunRefusal {
   if (error instanceof FleetError) {
     const isModel = error.code === 'MODEL_INVALID' || error.code === 'MODEL_UNKNOWN';
     const kind = isModel ? 'model' : error.code === 'STORAGE_UNAVAILABLE' ? 'storage' : 'engine';
-    return { kind, isHopeless: isModel && error instanceof PermanentError, code: error.code, message };
+    return { kind, isPermanent: isModel && error instanceof PermanentError, code: error.code, message };
   }
   if (error instanceof UnknownChoiceError || error instanceof UnknownParameterError)
-    return { kind: 'model', isHopeless: true, code: 'STYLE_UNKNOWN', message };
+    return { kind: 'model', isPermanent: true, code: 'STYLE_UNKNOWN', message };
   if (error instanceof ModelMismatchError)
-    return { kind: 'model', isHopeless: true, code: 'MODEL_INVALID', message };
+    return { kind: 'model', isPermanent: true, code: 'MODEL_INVALID', message };
   if (error instanceof ModelNotLoadedError)
-    return { kind: 'model', isHopeless: error.isModelAtFault, code: 'MODEL_INVALID', message };
-  return { kind: 'engine', isHopeless: false, code: 'ENGINE_FAILED', message };
+    return { kind: 'model', isPermanent: error.isModelAtFault, code: 'MODEL_INVALID', message };
+  return { kind: 'engine', isPermanent: false, code: 'ENGINE_FAILED', message };
 }

@@ -11,7 +11,7 @@ import { type FailureKind, type Stage, type StageSeconds, cutText } from '../../
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { ModelMismatchError, checkOutput } from './check-model.ts';
-import type { Inference } from './inference.ts';
+import type { Inference } from './inference-client.ts';
 import { decodePicture, encodePicture } from './picture.ts';
 import type { FailedAttempt, StoredFrame } from './protocol.ts';
 

@@ -67,7 +67,7 @@ export class Drain {
   /** Call it when the worker holds nothing. Reports it in the heartbeat first, then to Azure. */
   async finish(acknowledge: (eventId: string) => Promise<void>): Promise<void> {
     const { heartbeat } = this.#options;
-    heartbeat.become('drained');
+    heartbeat.setState('drained');
     await heartbeat.flush();
     this.#acknowledge = acknowledge;
     await this.#answerEvents();
@@ -106,7 +106,7 @@ export class Drain {
 
   #begin(why: string, { release }: { readonly release: boolean }): void {
     if (!this.signal.aborted) this.#options.log.info({ why }, 'draining started');
-    this.#options.heartbeat.become('draining');
+    this.#options.heartbeat.setState('draining');
     this.#draining.abort(new Error(why));
     if (release) this.#releasing.abort(new Error(why));
   }

@@ -72,7 +72,7 @@ export class HeartbeatSender {
   }
 
   /** Changes the state if that is allowed, and sends a beat at once. Beats are sent in order. */
-  become(state: WorkerState): void {
+  setState(state: WorkerState): void {
     if (!MOVES[this.#state].includes(state)) return;
     this.#state = state;
     this.#stateSince = this.#clock.now();

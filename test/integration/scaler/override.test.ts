@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { controlApi } from '../../../scaler/api/control-api.ts';
 import { type Http, addGuardedRoutes } from '../../../scaler/api/guarded-http.ts';
 import { decide } from '../../../scaler/decide/decide.ts';
-import { NOTHING_REMEMBERED } from '../../../scaler/decide/memory.ts';
+import { INITIAL_MEMORY } from '../../../scaler/decide/memory.ts';
 import { scalerMetrics } from '../../../scaler/metrics.ts';
 import { OverrideStore } from '../../../scaler/override/store.ts';
 import { POLICY_DEFAULTS as policy } from '../../../scaler/policy.ts';
@@ -36,8 +36,8 @@ const logged = vi.spyOn(log, 'info');
 
 async function serve(token: string | null): Promise<void> {
   const observation = buildSight();
-  const { decision, memory: remembered } = decide(observation, policy, NOTHING_REMEMBERED);
-  const memory = NOTHING_REMEMBERED;
+  const { decision, memory: remembered } = decide(observation, policy, INITIAL_MEMORY);
+  const memory = INITIAL_MEMORY;
   const tick = { observation, decision, memory, remembered, spending: null, isLeading: true };
   const loop = { last: () => Promise.resolve(tick) };
   http = createHttp({

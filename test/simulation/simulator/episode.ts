@@ -5,7 +5,7 @@
 import { recordOutcome } from '../../../scaler/decide/blocked-pools.ts';
 import { type DecisionAndMemory, decide as realDecide } from '../../../scaler/decide/decide.ts';
 import type { Action } from '../../../scaler/decide/decision.ts';
-import { type Memory, NOTHING_REMEMBERED } from '../../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY } from '../../../scaler/decide/memory.ts';
 import type { Observation } from '../../../scaler/observe/observation.ts';
 import type { Policy } from '../../../scaler/policy.ts';
 import { SimulatedCloud } from './cloud.ts';
@@ -70,7 +70,7 @@ class Simulation {
     this.#work = new SimulatedWork(scenario.jobs);
     this.#cloud = new SimulatedCloud(scenario, dice, (kind) => this.#has(kind));
     this.#invariants = new Invariants(scenario, this.#cloud);
-    this.#memories = Array.from({ length: scenario.scalers }, () => NOTHING_REMEMBERED);
+    this.#memories = Array.from({ length: scenario.scalers }, () => INITIAL_MEMORY);
   }
 
   run(): Episode {
@@ -168,7 +168,7 @@ class Simulation {
     // Two scalers take turns as leader. The new leader may not have read the memory of the last one.
     const scaler = scenario.scalers === 1 ? 0 : Math.floor(index / 17) % 2;
     if (!isCalm && this.#dice.chance(scenario.forgets)) {
-      this.#memories[scaler] = NOTHING_REMEMBERED;
+      this.#memories[scaler] = INITIAL_MEMORY;
       this.#invariants.forgot(this.#now());
     }
     if (scenario.scalers === 2 && index % 17 === 0) {
@@ -187,7 +187,7 @@ class Simulation {
       bootMs: this.#bootMs,
       override: this.#override(),
     });
-    const memory = this.#memories[scaler] ?? NOTHING_REMEMBERED;
+    const memory = this.#memories[scaler] ?? INITIAL_MEMORY;
     const decided = this.#decide(observation, scenario.policy, memory);
     const { reason, actions } = decided.decision;
     this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1);

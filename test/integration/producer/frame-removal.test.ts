@@ -1,7 +1,11 @@
 /** Frames of ended jobs are removed after their retention time: completely, not earlier, and not from a reopened job. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { type RetainParts, scheduleFrameRemoval, retainPass } from '../../../producer/jobs/retain.ts';
+import {
+  type RetainParts,
+  scheduleFrameRemoval,
+  removeExpiredFrames,
+} from '../../../producer/jobs/frame-removal.ts';
 import { frameBlob, resultBlob, scoredBlob, timelineBlob } from '../../../shared/contract/blob-names.ts';
 import { buildDefinition } from '../../support/build-job.ts';
 import {
@@ -54,10 +58,10 @@ test('the frames of a job without failures are removed after the retention time,
   await putFrames('job-12', 3);
   await scheduleFrameRemoval(parts, { jobId: 'job-1', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS - 1);
-  await passUntilRest(() => retainPass(parts));
+  await passUntilRest(() => removeExpiredFrames(parts));
   expect(await left('job-1')).toBe(8);
   control.clock.advance(1);
-  await passUntilRest(() => retainPass(parts));
+  await passUntilRest(() => removeExpiredFrames(parts));
   expect([await left('job-1'), await left('job-12')]).toEqual([0, 8]);
   expect(String(await storage.blobs.get('results', 'job-1/harbour.mp4'))).toBe('video');
   expect(await control.retention.dueAtMs('job-1')).toBeUndefined();
@@ -71,10 +75,10 @@ test.each([
   await putFrames(jobId, 1);
   await scheduleFrameRemoval(parts, { jobId, ...end });
   control.clock.advance(KEEP_FAILED_MS - 1);
-  await passUntilRest(() => retainPass(parts));
+  await passUntilRest(() => removeExpiredFrames(parts));
   expect(await left(jobId)).toBe(4);
   control.clock.advance(1);
-  await passUntilRest(() => retainPass(parts));
+  await passUntilRest(() => removeExpiredFrames(parts));
   expect(await left(jobId)).toBe(0);
 });
 
@@ -82,11 +86,11 @@ test('many frames are removed in slices, and another producer removes the rest',
   await putFrames('job-many', 700);
   await scheduleFrameRemoval(parts, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS);
-  expect(await retainPass(parts)).toBe(0);
+  expect(await removeExpiredFrames(parts)).toBe(0);
   expect(await left('job-many')).toBe(1402 - 2 * 512);
   await using next = await startControlPlane(servers.server);
   next.clock.advance(KEEP_MS * 100);
-  await passUntilRest(() => retainPass({ ...parts, ...next }));
+  await passUntilRest(() => removeExpiredFrames({ ...parts, ...next }));
   expect(await left('job-many')).toBe(0);
 });
 
@@ -95,7 +99,7 @@ test('a reopened job keeps its frames until it ends again', async () => {
   await scheduleFrameRemoval(parts, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
   await control.ledger.open(buildDefinition('job-again'));
   control.clock.advance(KEEP_MS);
-  await passUntilRest(() => retainPass(parts));
+  await passUntilRest(() => removeExpiredFrames(parts));
   expect(await left('job-again')).toBe(8);
   expect(await control.retention.dueAtMs('job-again')).toBeUndefined();
 });
@@ -108,10 +112,10 @@ test('a held job keeps its frames while it is held and does not block the remova
   control.clock.advance(KEEP_MS);
   const hold = await control.retention.hold('job-held');
   expect(await control.retention.hold('job-held')).toBeUndefined();
-  await passUntilRest(() => retainPass(parts));
+  await passUntilRest(() => removeExpiredFrames(parts));
   expect([await left('job-held'), await left('job-other')]).toEqual([4, 0]);
   await hold?.[Symbol.asyncDispose]();
-  await passUntilRest(() => retainPass(parts));
+  await passUntilRest(() => removeExpiredFrames(parts));
   expect(await left('job-held')).toBe(0);
 });
 

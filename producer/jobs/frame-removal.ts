@@ -47,7 +47,7 @@ export async function scheduleFrameRemoval(
 }
 
 /** Removes one slice of each job that is due. Returns how long to rest, in milliseconds. */
-export async function retainPass(parts: RetainParts): Promise<number> {
+export async function removeExpiredFrames(parts: RetainParts): Promise<number> {
   const due = await parts.retention.listDue(parts.clock.now().getTime(), JOBS_PER_PASS);
   let isMore = due.length === JOBS_PER_PASS;
   const remove = async (job: DueFrames): Promise<void> => {
