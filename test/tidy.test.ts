@@ -4,6 +4,7 @@ import path from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
+import { jobReport, jobRequest, jobStatus } from '../shared/contract/job.ts';
 import { ERROR_EXITS } from '../shared/runtime/errors.ts';
 
 const ROOMS = ['producer', 'worker', 'scaler', 'infra/local', 'infra/doctor'];
@@ -268,6 +269,18 @@ describe('documents', () => {
     const recorded = readFileSync('infra/monitoring/rules.yml', 'utf8').matchAll(/record: (\S+)/g);
     const used = new Set(texts.flatMap((text) => text.match(/(?<!record: )framefleet:[a-z_]+/g) ?? []));
     expect([...used].toSorted()).toEqual([...recorded].map(([, name]) => name ?? '').toSorted());
+  });
+
+  test.each([
+    ['The request', jobRequest.shape],
+    ['The status', jobStatus.shape],
+    ['The report', jobReport.shape],
+  ] as const)('docs/jobs.md lists the fields under "%s", and no other', (heading, shape) => {
+    const cells = sectionOf('jobs.md', heading).matchAll(/^\| (`[^|]*) \|/gm);
+    const named = [...cells].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name),
+    );
+    expect(named.toSorted()).toEqual(Object.keys(shape).toSorted());
   });
 
   test('every error code has an entry in docs/errors.md with its exit status, and the other way round', () => {
