@@ -26,7 +26,7 @@ const REMOVALS_AT_ONCE = 32;
 const SLICE_MS = 60_000;
 assert(SLICE_MS + 180_000 < HOLD_MS, 'a slice must end before its hold expires');
 
-export interface RetainParts {
+export interface FrameRemovalParts {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly retention: FrameRetention;
@@ -38,7 +38,7 @@ export interface RetainParts {
 
 /** Schedules the removal of an ended job's frames. */
 export async function scheduleFrameRemoval(
-  { retention, keepFramesMs, keepFailedFramesMs, clock }: RetainParts,
+  { retention, keepFramesMs, keepFailedFramesMs, clock }: FrameRemovalParts,
   { jobId, state, framesFailed }: Pick<LedgerJob, 'jobId' | 'state' | 'framesFailed'>,
 ): Promise<void> {
   const isClean = state === 'completed' && framesFailed === 0;
@@ -47,7 +47,7 @@ export async function scheduleFrameRemoval(
 }
 
 /** Removes one slice of each job that is due. Returns how long to rest, in milliseconds. */
-export async function removeExpiredFrames(parts: RetainParts): Promise<number> {
+export async function removeExpiredFrames(parts: FrameRemovalParts): Promise<number> {
   const due = await parts.retention.listDue(parts.clock.now().getTime(), JOBS_PER_PASS);
   let isMore = due.length === JOBS_PER_PASS;
   const remove = async (job: DueFrames): Promise<void> => {
@@ -58,7 +58,7 @@ export async function removeExpiredFrames(parts: RetainParts): Promise<number> {
 }
 
 /** Returns whether the job has more frames to remove. */
-async function removeSlice(parts: RetainParts, due: DueFrames): Promise<boolean> {
+async function removeSlice(parts: FrameRemovalParts, due: DueFrames): Promise<boolean> {
   const { blobs, ledger, retention, clock, log } = parts;
   const { jobId, dueAtMs } = due;
   await using hold = await retention.hold(jobId);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import {
-  type RetainParts,
+  type FrameRemovalParts,
   scheduleFrameRemoval,
   removeExpiredFrames,
 } from '../../../producer/jobs/frame-removal.ts';
@@ -22,7 +22,7 @@ const KEEP_FAILED_MS = 70_000;
 let servers: ControlServers;
 let storage: ControlServers['storage'];
 let control: ControlServers['control'];
-let parts: RetainParts;
+let parts: FrameRemovalParts;
 
 beforeAll(async () => {
   servers = await startControlServers();
