@@ -57,6 +57,11 @@ async function run(request: RunRequest): Promise<void> {
   const stop = new AbortController();
   const discard = new AbortController();
   running = { stop, discard };
+  const known = faultyModels.get(request.model.sha256);
+  if (known !== undefined) {
+    end(known);
+    return;
+  }
   try {
     const model = await loadModel(request);
     const frameRun = {
@@ -82,7 +87,7 @@ async function run(request: RunRequest): Promise<void> {
   } catch (error) {
     // Frames in flight must not be stored any more.
     discard.abort();
-    const refusal = faultyModels.get(request.model.sha256) ?? runRefusalOf(error);
+    const refusal = runRefusalOf(error);
     if (refusal.code === 'MODEL_INVALID' && refusal.isPermanent)
       rememberFaulty(request.model.sha256, refusal);
     end(refusal);
@@ -107,8 +112,6 @@ async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> 
     return loaded.model;
   }
   loaded = undefined;
-  const fault = faultyModels.get(reference.sha256);
-  if (fault !== undefined) throw new ModelNotLoadedError(fault.message, { isModelAtFault: true });
   const model = await fetchModel(reference, blobs, config.modelCacheFolder);
   const request = {
     modelPath: model.path,
