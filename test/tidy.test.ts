@@ -278,7 +278,7 @@ describe('documents', () => {
   ] as const)('docs/jobs.md lists the fields under "%s", and no other', (heading, shape) => {
     const cells = sectionOf('jobs.md', heading).matchAll(/^\| (`[^|]*) \|/gm);
     const named = [...cells].flatMap(([, cell = '']) =>
-      [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name),
+      [...cell.matchAll(/`(\w+)`/g)].map(([, name = '']) => name),
     );
     expect(named.toSorted()).toEqual(Object.keys(shape).toSorted());
   });
