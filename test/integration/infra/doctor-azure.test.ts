@@ -90,7 +90,7 @@ test('missing quota for every pool is an error', async () => {
   arm.region.quotas.set(SPOT_QUOTA, 0);
   arm.region.quotas.set(T4_FAMILY, 0);
   const verdicts = (await problems()).map((one) => one.slice(0, one.indexOf(':')));
-  expect(verdicts).toEqual(['wrong quota', 'wrong quota']);
+  expect(verdicts).toEqual(['error quota', 'error quota']);
 });
 
 test('an empty family quota, a full region and partial spot quota each have their own message', async () => {
