@@ -32,9 +32,9 @@ export default defineConfig({
           include: SYSTEM_TESTS,
           environment: 'node',
           // Bounds for a hang, not for slowness: other work may share the cores.
-          testTimeout: 240_000,
-          hookTimeout: 120_000,
-          maxWorkers: 4,
+          testTimeout: 600_000,
+          hookTimeout: 240_000,
+          maxWorkers: 3,
         },
       },
       {
@@ -43,9 +43,9 @@ export default defineConfig({
           env: COMPILE_CACHE,
           include: FAULT_TESTS,
           environment: 'node',
-          testTimeout: IS_LONG ? 3_600_000 : 240_000,
-          hookTimeout: 120_000,
-          maxWorkers: IS_LONG ? 1 : 4,
+          testTimeout: IS_LONG ? 3_600_000 : 600_000,
+          hookTimeout: 240_000,
+          maxWorkers: IS_LONG ? 1 : 3,
         },
       },
       {

@@ -4,7 +4,7 @@
  */
 import { systemClock } from '../../shared/runtime/clock.ts';
 
-const BOUND_MS = 90_000;
+const BOUND_MS = 200_000;
 /** The interval is a tenth of the time waited so far, within these limits, so that a long wait costs little. */
 const POLL_INTERVAL_MS = { min: 20, max: 400 };
 
