@@ -58,7 +58,7 @@ test('all invalid settings are reported at once, with the expected values', asyn
     'Expected the short name of a region',
     'Expected IPv4 addresses or ranges from /8 to /30',
     'Expected a whole number of days from 1 to 7',
-    'new machines could start a different image',
+    'new instances could start a different image',
     'Expected LRS, ZRS, GRS or GZRS',
     'Expected more than 7',
     'Expected at least 1 day.',
