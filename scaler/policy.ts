@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 
 export interface Policy {
-  /** Maximum number of instances, whatever they do. Those being drained or deleted count, because they cost money. */
+  /** Maximum number of instances. Those being drained or deleted count, because they cost money. */
   readonly capacityMax: number;
   /** Instances that are kept without work. */
   readonly capacityMin: number;

@@ -1,6 +1,4 @@
-/**
- * Creates findings and formats them for a terminal. PURE.
- */
+/** Creates findings and formats them for a terminal. PURE. */
 import { type Finding, VERDICTS } from '../../shared/contract/finding.ts';
 
 export const okFinding = (topic: string, message: string): Finding => ({ topic, verdict: 'ok', message });

@@ -1,7 +1,7 @@
 /**
  * Prepares this machine: installs the locked dependencies, ffmpeg, ffprobe and redis-server, and Prometheus for the tests. The
- * user commands, `check`, `test` and `test:faults` run it first, on any Node from version 20 and before anything is installed, so it is plain JavaScript that uses
- * only built-in modules.
+ * user commands, `check`, `test` and `test:faults` run it first, on any Node from version 20 and before anything is installed, so
+ * it is plain JavaScript that uses only built-in modules.
  *
  * If nothing is missing, it only reads two files and searches the PATH. It installs system packages with apt as root, or with sudo
  * after a confirmation on the terminal; otherwise it prints the command to run.

@@ -55,7 +55,7 @@ export function addJobOptions(command: Command): Command {
     )
     .option(
       '--max-cost <amount>',
-      'hold the job when it has cost this much, in the currency of FRAMEFLEET_PRICES; without prices a job costs nothing; npm run cap raises it (default: no limit)',
+      'hold the job when it has cost this much, in the currency of FRAMEFLEET_PRICES; without prices the recorded cost is 0; npm run cap raises it (default: no limit)',
       parseAmount,
     );
 }

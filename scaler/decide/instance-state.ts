@@ -8,7 +8,7 @@
  *      └──▶ failed   (no heartbeat, and the cloud could not create it)   ─┘
  *   not-running (stopped, or without an identity) ──▶ removed
  *
- * An instance with heartbeats is alive, whatever the cloud reports: Azure also shows an instance as `failed` when only its last update
+ * An instance with heartbeats is alive, even if the cloud reports another state: Azure also shows an instance as `failed` when only its last update
  * failed, even before its first heartbeat is read. An instance whose heartbeats stopped is silent, not gone, for the same reason.
  */
 import type { Instance } from '../fleet/fleet.ts';

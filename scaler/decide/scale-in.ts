@@ -54,7 +54,8 @@ export function planScaleIn(situation: Situation, isGrowing: boolean): ScaleInPl
 
 /**
  * The end of a wave of work is one scale-in, although its instances fall idle one by one: the scaler waits for the next instance that is
- * about to be due, for half a window, or for one minute if that is longer. While there is work, a surplus below a fifth of the fleet waits for two windows.
+ * about to be due, for half a window, or for one minute if that is longer. While there is work, a surplus below a fifth of the fleet
+ * waits for two windows.
  *
  * Where work is thin, each worker pulls a little of it and no instance is idle for a whole window. Then the scaler counts how many
  * instances were not needed at any time within two windows, or two drain targets if these are longer, and drains as many idle ones.

@@ -6,7 +6,7 @@
  * for a pool that is changing. Instances that a pool was asked for and did not get are asked for again with the same total.
  *
  * Every instance added stays within the maximum capacity, the money per hour, and what refusals have shown. These limits count every
- * instance that was asked for, whatever became of it.
+ * requested instance, including one that never came up.
  */
 import { engineSecondsOf } from '../costs/engine-seconds.ts';
 import { isAtItsCap } from '../costs/spending-cap.ts';

@@ -30,7 +30,7 @@ export interface Situation {
 
 export interface PoolSummary {
   readonly pool: Pool;
-  /** Instances that exist or were asked for, whatever became of them: totals and costs count from it. */
+  /** Instances that exist or were requested, including those that never came up: totals and costs count from it. */
   readonly committed: number;
   /** Of those, what the cloud could not provide: asking again costs nothing more. */
   readonly missing: number;

@@ -119,7 +119,7 @@ test.each([
   expect(stderr).toContain(named);
 });
 
-test('enqueue does not start the first job of a fleet that is not ready, and message why and how to override', async () => {
+test('enqueue does not start the first job of a fleet that is not ready, and says why and how to override', async () => {
   const localFolder = at('not-ready');
   const environment = fleetOf();
   for await (const { name } of storage.blobs.list('models', {})) await storage.blobs.remove('models', name);
