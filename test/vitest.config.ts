@@ -16,6 +16,8 @@ const IS_LONG = process.env['FAULTS_FORM'] === 'long';
 
 export default defineConfig({
   test: {
+    // Files that run one after the other in a process share its modules: loading the SDKs costs more than most files.
+    isolate: false,
     projects: [
       {
         test: {
