@@ -1,0 +1,115 @@
+/** What a job costs per frame, with a model that does nothing: CPU by program, storage operations, bytes. */
+import path from 'node:path';
+
+import { BenchFleet, type JobCost } from '../bench-fleet.ts';
+import { writeClip } from '../clips.ts';
+import { runPipe, transcodeCpuSeconds } from '../reference.ts';
+import type { Scenario } from '../scenario.ts';
+
+const FRAMES = 480;
+const HD = { width: 1280, height: 720, frames: FRAMES };
+const FULL_HD = { width: 1920, height: 1080, frames: FRAMES / 2 };
+/** A group of pictures and its start-up are paid once by each run, so the first job of a fleet is not measured. */
+const WARM_UP = { width: 320, height: 180, frames: 25 };
+const IDENTITY = ['--model', 'identity'];
+
+const msPerFrame = (seconds: number, { status }: JobCost): number =>
+  (seconds * 1000) / status.frames.expected;
+
+export const jobCosts720: Scenario = {
+  figures: [
+    {
+      name: 'producer-720',
+      title: 'Producer with its children, 1280×720',
+      unit: 'core-ms a frame',
+      target: { max: 1.5 },
+    },
+    {
+      name: 'all-programs',
+      title: 'All programs but the emulator, identity model',
+      unit: 'ratio of CPU',
+      against: 'one process: ffmpeg, model, ffmpeg in pipes',
+      target: { max: 1.2 },
+    },
+    {
+      name: 'engine-media',
+      title: 'Worker and engine without session.run',
+      unit: 'ratio of CPU',
+      against: 'ffmpeg decoding and encoding the same frames',
+      target: { max: 1.25 },
+    },
+    { name: 'storage-operations', title: 'Storage operations', unit: 'a frame', target: { max: 0.15 } },
+    {
+      name: 'storage-bytes',
+      title: 'Bytes in storage besides source and result',
+      unit: 'ratio of bytes',
+      against: 'source and result',
+      target: { max: 1.2 },
+    },
+  ],
+  measure: async (folder) => {
+    const clip = await writeClip(folder, HD);
+    await using fleet = await BenchFleet.open();
+    await fleet.run(await writeClip(folder, WARM_UP), IDENTITY);
+    const job = await fleet.run(clip, IDENTITY);
+    const model = path.join(fleet.folder, 'models', 'identity', 'model.onnx');
+    const pipe = await runPipe({ source: clip, model, ...HD, threads: 1 });
+    const { producer, worker, redis } = job.cpuSeconds;
+    const { incoming = 0, results = 0, ...between } = job.bytes;
+    return {
+      'producer-720': msPerFrame(producer, job),
+      'all-programs': (producer + worker + redis) / pipe.cpuSeconds,
+      'engine-media': (worker - job.inferSeconds) / (await transcodeCpuSeconds(clip)),
+      'storage-operations': job.requests / FRAMES,
+      'storage-bytes': Object.values(between).reduce((sum, bytes) => sum + bytes, 0) / (incoming + results),
+    };
+  },
+};
+
+export const jobCosts1080: Scenario = {
+  figures: [
+    {
+      name: 'producer-1080',
+      title: 'Producer with its children, 1920×1080',
+      unit: 'core-ms a frame',
+      target: { max: 3 },
+    },
+  ],
+  measure: async (folder) => {
+    await using fleet = await BenchFleet.open();
+    await fleet.run(await writeClip(folder, WARM_UP), IDENTITY);
+    const job = await fleet.run(await writeClip(folder, FULL_HD), IDENTITY);
+    return { 'producer-1080': msPerFrame(job.cpuSeconds.producer, job) };
+  },
+};
+
+/** The painter on the CPU: the job is bound by the model, and everything else should hide behind it. */
+export const warmJob: Scenario = {
+  figures: [
+    {
+      name: 'warm-job',
+      title: 'Warm job with the painter on the CPU, from enqueue to result',
+      unit: 'ratio of wall time',
+      against: 'one process: ffmpeg, model, ffmpeg in pipes',
+      target: { max: 1.15 },
+    },
+    {
+      name: 'session-idle',
+      title: 'Session thread idle while work is there',
+      unit: 'of wall time',
+      target: { max: 0.05 },
+    },
+  ],
+  measure: async (folder) => {
+    const shape = { width: 480, height: 270, frames: 250 };
+    const clip = await writeClip(folder, shape);
+    await using fleet = await BenchFleet.open({ workerEnvironment: { FRAMEFLEET_INFERENCE_THREADS: '1' } });
+    await fleet.run(await writeClip(folder, WARM_UP), []);
+    const startedMs = performance.now();
+    const job = await fleet.run(clip, []);
+    const { spanMs, busyMs } = await fleet.sessionTimes(startedMs);
+    const model = path.resolve('worker/models/painter/painter.onnx');
+    const pipe = await runPipe({ source: clip, model, ...shape, threads: 1 });
+    return { 'warm-job': job.wallSeconds / pipe.wallSeconds, 'session-idle': 1 - busyMs / spanMs };
+  },
+};
