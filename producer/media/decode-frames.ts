@@ -10,6 +10,7 @@
  */
 import type { Readable } from 'node:stream';
 
+import { toJpegColour } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import {
   type SourceLimits,
@@ -19,7 +20,6 @@ import {
 } from '../../shared/media/probe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
-import { toJpegColour } from './colour.ts';
 import { FramecrcReader } from './framecrc.ts';
 import { splitMpjpeg } from './mpjpeg.ts';
 import { type Timeline, checkTimeline, crowdedFrames } from './timeline.ts';

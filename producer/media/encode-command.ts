@@ -1,3 +1,4 @@
+import { fromJpegColour, resultColourOf, resultTags, subsample } from '../../shared/media/colour.ts';
 /**
  * PURE. The ffmpeg command that makes the result from the scored frames and the source.
  *
@@ -5,10 +6,10 @@
  * reasons; test/integration/producer/media.test.ts tests the effects.
  */
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, fileUrl } from '../../shared/media/ffmpeg.ts';
-import type { ResultContainer, VideoInfo } from '../../shared/media/video-info.ts';
-import { fromJpegColour, resultTags, subsample } from './colour.ts';
+import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { type PlannedTrack, evenUp } from './copy-plan.ts';
 import { frameTimes } from './frame-times.ts';
+import { movieTimescale, trackOptions } from './join-command.ts';
 import type { Timeline } from './timeline.ts';
 
 /** Visually lossless: 49 to 51 dB on real footage with an identity model. */
@@ -80,35 +81,6 @@ export function encodeCommand(
   return command;
 }
 
-export interface WrittenTracks {
-  readonly tracks: readonly PlannedTrack[];
-  readonly corrections: ReadonlyMap<number, string>;
-  readonly container: ResultContainer;
-  /** The index of the first of these tracks in the result. */
-  readonly first: number;
-}
-
-/**
- * Options for the tracks besides the video. `experimental` allows audio that cameras and discs use (FLAC and TrueHD in .mp4), which
- * ffmpeg's muxer rejects by default.
- */
-export function trackOptions({ tracks, corrections, container, first }: WrittenTracks): readonly string[] {
-  const options = [
-    '-c',
-    'copy',
-    '-strict',
-    'experimental',
-    '-f',
-    container === 'mkv' ? 'matroska' : container,
-  ];
-  for (const [position, { track, codec }] of tracks.entries()) {
-    const filter = corrections.get(track.index);
-    if (codec !== 'copy') options.push(`-c:${first + position}`, codec);
-    else if (filter !== undefined) options.push(`-bsf:${first + position}`, filter);
-  }
-  return options;
-}
-
 function filters({ video, width, height }: EncodePlan): string {
   const { numerator, denominator } = video.sampleAspectRatio;
   const evenWidth = evenUp(width);
@@ -124,22 +96,9 @@ function filters({ video, width, height }: EncodePlan): string {
         subsample(video),
       ];
   // The default precision of the ratio is 1:100, too coarse for 1215:1216. H.264 allows 16 bits.
-  return [...picture, `setsar=sar=${numerator}/${denominator}:max=65535`, resultTags(video)].join(',');
-}
-
-/**
- * Ticks per second for the edit lists of an .mp4, which state when each track starts and how much audio priming to skip. Returns
- * the smallest value that fits video and audio exactly. A coarser value would shift the audio by up to a frame.
- */
-function movieTimescale(videoTimescale: number, tracks: readonly PlannedTrack[]): number {
-  const rates = tracks.map(({ track }) => track.sampleRateHz ?? 1);
-  const exact = rates.reduce(
-    (scale, rate) => (scale * rate) / greatestCommonDivisor(scale, rate),
-    videoTimescale,
-  );
-  return exact < 2 ** 31 ? exact : videoTimescale;
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+  return [
+    ...picture,
+    `setsar=sar=${numerator}/${denominator}:max=65535`,
+    resultTags(resultColourOf(video)),
+  ].join(',');
 }

@@ -11,7 +11,7 @@ import { countAudioTracks } from '../../shared/media/probe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type PlannedTrack, type TrackPlan, planTracks, secondBest } from './copy-plan.ts';
-import { trackOptions } from './encode-command.ts';
+import { trackOptions } from './join-command.ts';
 import { opusCorrections } from './opus-delay.ts';
 
 /**

@@ -1,4 +1,4 @@
-/** A folder of clips for a single test file, and a round trip: decode a clip, then encode its unchanged frames. */
+/** A folder of clips for a single test file, and a round trip: decode a clip, encode its unchanged frames as segments, join them. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,11 +6,16 @@ import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 
 import { assertSameLength } from '../../producer/media/check-result.ts';
+import { lossesOf } from '../../producer/media/copy-plan.ts';
 import { type DecodeLimits, decodeFrames } from '../../producer/media/decode-frames.ts';
-import { encodeVideo } from '../../producer/media/encode-video.ts';
+import { joinVideo } from '../../producer/media/join-video.ts';
 import type { Timeline } from '../../producer/media/timeline.ts';
 import { workableTracks } from '../../producer/media/try-tracks.ts';
+import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
+import { resultColourOf } from '../../shared/media/colour.ts';
 import { type VideoInfo, probeVideo } from '../../shared/media/probe.ts';
+import { decodePicture } from '../../worker/engine/picture.ts';
+import { SegmentEncoder } from '../../worker/engine/segment-encoder.ts';
 import { ffmpeg } from './media-clips.ts';
 
 /** For clips of a few seconds. The time limits allow for a machine under load. */
@@ -20,6 +25,9 @@ export const LIMITS: DecodeLimits = {
   wallSecondsMax: 300,
   cpuSecondsMax: 300,
 };
+
+/** Several in a short clip. */
+const SEGMENT_FRAMES = 16;
 
 /** A plan that copies no tracks besides the picture. */
 export const NO_TRACKS = { tracks: [], warnings: [], corrections: new Map<number, string>() };
@@ -68,16 +76,45 @@ export function useMediaFolder() {
     const { video, timeline, frames } = await decode(sourcePath);
     results += 1;
     const resultPath = at(`result-${results}.${video.container}`);
-    const { width, height } = video;
     const trackPlan = await workableTracks({ sourcePath, video, folder });
-    const request = { timeline, video, sourcePath, outputPath: resultPath, width, height, trackPlan };
-    const { warnings } = await encodeVideo({ ...request, frames: each(frames), cpuSecondsMax: 300 });
+    const segments = await encodeSegments(video, frames);
+    const { warnings } = await joinVideo({
+      timeline,
+      video,
+      sourcePath,
+      outputPath: resultPath,
+      trackPlan,
+      cpuSecondsMax: 300,
+      segments: () => each(segments),
+    });
     const audioTrackCount = trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length;
     await assertSameLength(resultPath, { timeline, framesPerSecond: video.framesPerSecond, audioTrackCount });
-    return { video, timeline, frames, resultPath, warnings };
+    const losses = lossesOf({ video, timeline, width: video.width, height: video.height });
+    return { video, timeline, frames, resultPath, warnings: [...losses, ...trackPlan.warnings, ...warnings] };
   }
 
   return { at, clip, decode, roundTrip };
+}
+
+/** Encodes frames as a worker does, in several segments. */
+async function encodeSegments(video: VideoInfo, frames: readonly Buffer[]): Promise<Buffer[]> {
+  const picture = {
+    framesPerSecond: video.framesPerSecond,
+    sampleAspectRatio: video.sampleAspectRatio,
+    colour: resultColourOf(video),
+  };
+  const segments: Buffer[] = [];
+  for (let start = 0; start < frames.length; start += SEGMENT_FRAMES) {
+    const pictures = await Promise.all(frames.slice(start, start + SEGMENT_FRAMES).map(decodePicture));
+    const { width = 0, height = 0 } = pictures[0] ?? {};
+    await using encoder = new SegmentEncoder(
+      { width, height, picture, encoding: DEFAULT_ENCODING },
+      new AbortController().signal,
+    );
+    for (const { pixels } of pictures) await encoder.write(pixels);
+    segments.push(await encoder.finish());
+  }
+  return segments;
 }
 
 export async function* each(frames: readonly Buffer[]): AsyncGenerator<Buffer> {

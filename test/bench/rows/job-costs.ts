@@ -52,7 +52,7 @@ export const jobCosts720: Scenario = {
     await using fleet = await BenchFleet.open();
     await fleet.run(await writeClip(folder, WARM_UP), IDENTITY);
     const job = await fleet.run(clip, IDENTITY);
-    const model = path.join(fleet.folder, 'models', 'identity', 'model.onnx');
+    const model = path.join(fleet.folder, 'models', 'identity', 'identity.onnx');
     const pipe = await runPipe({ source: clip, model, ...HD, threads: 1 });
     const { producer, worker, redis } = job.cpuSeconds;
     const { incoming = 0, results = 0, ...between } = job.bytes;

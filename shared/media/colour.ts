@@ -1,12 +1,12 @@
 /**
- * PURE. ffmpeg filters that convert colours from the source to JPEG and from JPEG to the result, with every colour property
- * stated explicitly.
+ * PURE. ffmpeg filters that convert colours from the source to JPEG and from RGB to the result, with every colour property stated
+ * explicitly.
  *
  * A JPEG is always BT.601, full range, and cannot be tagged otherwise. A video without tags is taken as BT.709 from 720 lines on,
  * else as BT.601. The result keeps the tags of the source. Its matrix is always tagged, because at twice the size a player might
  * guess a different one.
  */
-import type { VideoInfo } from '../../shared/media/video-info.ts';
+import type { VideoInfo } from './video-info.ts';
 
 type ColouredVideo = Pick<VideoInfo, 'colour' | 'pixelFormat' | 'height' | 'rotationDegrees' | 'width'>;
 
@@ -20,6 +20,18 @@ const SCALE_MATRICES = new Map([
   ['bt2020nc', 'bt2020'],
   ['bt2020c', 'bt2020'],
 ]);
+
+/** The code points of ITU-T H.273, which zscale takes. Constant luminance is converted as if it were not, as swscale does. */
+const MATRIX_CODES = new Map([
+  ['bt709', 1],
+  ['fcc', 4],
+  ['bt470bg', 5],
+  ['smpte170m', 6],
+  ['smpte240m', 7],
+  ['bt2020nc', 9],
+  ['bt2020c', 9],
+]);
+const SMPTE_170M = 6;
 
 const PRIMARIES = new Set(
   'bt709 bt470m bt470bg smpte170m smpte240m film bt2020 smpte428 smpte431 smpte432'.split(' '),
@@ -75,15 +87,34 @@ export function subsample(video: ColouredVideo): string {
   return `${scale({ from: same, to: same })},format=yuv420p`;
 }
 
-/** Tags the frames with the result's colour properties. ffmpeg's encoder takes them from the frames. */
-export function resultTags(video: ColouredVideo): string {
+/** The colour properties of a result, by ffmpeg's names. */
+export interface ResultColour {
+  readonly matrix: string;
+  readonly range: 'tv' | 'full';
+  readonly primaries: string;
+  readonly transfer: string;
+}
+
+/** Those of the source, as far as ffmpeg can write them. */
+export function resultColourOf(video: ColouredVideo): ResultColour {
   const { primaries, transfer } = video.colour;
-  return [
-    `setparams=range=${resultColour(video).range}`,
-    `colorspace=${matrixNameOf(video)}`,
-    `color_primaries=${primaries !== undefined && PRIMARIES.has(primaries) ? primaries : 'unknown'}`,
-    `color_trc=${transfer !== undefined && TRANSFERS.has(transfer) ? transfer : 'unknown'}`,
-  ].join(':');
+  return {
+    matrix: matrixNameOf(video),
+    range: resultColour(video).range,
+    primaries: primaries !== undefined && PRIMARIES.has(primaries) ? primaries : 'unknown',
+    transfer: transfer !== undefined && TRANSFERS.has(transfer) ? transfer : 'unknown',
+  };
+}
+
+/** Converts packed RGB to 4:2:0 in the colours of the result. zimg is as exact as swscale's exact flags at half the cost. */
+export function resultFromRgb({ matrix, range }: ResultColour): string {
+  const code = MATRIX_CODES.get(matrix) ?? SMPTE_170M;
+  return `zscale=matrixin=gbr:rangein=full:matrix=${code}:range=${range === 'tv' ? 'tv' : 'pc'}:filter=bicubic,format=yuv420p`;
+}
+
+/** Tags frames with the result's colour properties. ffmpeg's encoder takes them from the frames. */
+export function resultTags({ matrix, range, primaries, transfer }: ResultColour): string {
+  return `setparams=range=${range}:colorspace=${matrix}:color_primaries=${primaries}:color_trc=${transfer}`;
 }
 
 /** The matrix of the source if it has one that ffmpeg can convert, else the default. RGB has no matrix. */

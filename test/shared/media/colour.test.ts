@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest';
 
-import { fromJpegColour, jpegPixelFormat, resultTags, toJpegColour } from '../../../producer/media/colour.ts';
+import {
+  fromJpegColour,
+  jpegPixelFormat,
+  resultColourOf,
+  resultFromRgb,
+  resultTags,
+  toJpegColour,
+} from '../../../shared/media/colour.ts';
 import { videoInfo } from '../../support/video-info.ts';
 
 const UNTAGGED = { matrix: undefined, range: undefined, primaries: undefined, transfer: undefined };
@@ -15,6 +22,13 @@ test('both conversions state matrix and range explicitly', () => {
   );
 });
 
+test('the conversion from RGB states matrix and range explicitly', () => {
+  const colour = { matrix: 'bt2020nc', range: 'pc', primaries: 'bt2020', transfer: 'smpte2084' } as const;
+  expect(resultFromRgb(resultColourOf(videoInfo({ colour })))).toContain(
+    'matrixin=gbr:rangein=full:matrix=9:range=pc',
+  );
+});
+
 test.for([
   [480, 0, 'smpte170m'],
   [719, 0, 'smpte170m'],
@@ -22,25 +36,27 @@ test.for([
 ] as const)(
   'an untagged video of %i lines, rotated by %i degrees, is taken as %s',
   ([height, rotationDegrees, matrix]) => {
-    expect(resultTags(videoInfo({ height, rotationDegrees }))).toContain(`colorspace=${matrix}:`);
+    expect(resultTags(resultColourOf(videoInfo({ height, rotationDegrees })))).toContain(
+      `colorspace=${matrix}:`,
+    );
   },
 );
 
 test('an untagged rotated video is classified by its coded height', () => {
   const video = videoInfo({ width: 576, height: 720, rotationDegrees: 90 });
-  expect(resultTags(video)).toContain('colorspace=smpte170m:');
+  expect(resultTags(resultColourOf(video))).toContain('colorspace=smpte170m:');
 });
 
 test('the result keeps the range, primaries and transfer function of the source', () => {
   const colour = { matrix: 'bt2020nc', range: 'pc', primaries: 'bt2020', transfer: 'arib-std-b67' } as const;
-  expect(resultTags(videoInfo({ colour }))).toBe(
+  expect(resultTags(resultColourOf(videoInfo({ colour })))).toBe(
     'setparams=range=full:colorspace=bt2020nc:color_primaries=bt2020:color_trc=arib-std-b67',
   );
 });
 
 test('an unknown tag is not passed to the command line', () => {
   const colour = { ...UNTAGGED, matrix: 'constructor', primaries: 'x,movie=/etc/passwd', transfer: 'y' };
-  expect(resultTags(videoInfo({ colour }))).toBe(
+  expect(resultTags(resultColourOf(videoInfo({ colour })))).toBe(
     'setparams=range=tv:colorspace=smpte170m:color_primaries=unknown:color_trc=unknown',
   );
 });
@@ -48,7 +64,7 @@ test('an unknown tag is not passed to the command line', () => {
 test('an RGB source has no input matrix and becomes limited range', () => {
   const video = videoInfo({ pixelFormat: 'gbrp', colour: { ...UNTAGGED, matrix: 'gbr', range: 'pc' } });
   expect(toJpegColour(video)).not.toContain('in_color_matrix');
-  expect(resultTags(video)).toContain('range=tv:colorspace=smpte170m');
+  expect(resultTags(resultColourOf(video))).toContain('range=tv:colorspace=smpte170m');
 });
 
 test.for([

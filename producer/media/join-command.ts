@@ -1,0 +1,117 @@
+/**
+ * PURE. The ffmpeg command that makes the result from the joined video track and the source.
+ *
+ * Each option serves exact timestamps, reproducible output, or keeping everything that the source has. The comments give the
+ * reasons; test/integration/producer/media.test.ts tests the effects.
+ */
+import { type FfmpegCommand, addSourceInput, ffmpegCommand, fileUrl } from '../../shared/media/ffmpeg.ts';
+import type { ResultContainer, VideoInfo } from '../../shared/media/video-info.ts';
+import type { PlannedTrack } from './copy-plan.ts';
+import { frameTimes } from './frame-times.ts';
+import type { Timeline } from './timeline.ts';
+
+export interface JoinPlan {
+  readonly timeline: Timeline;
+  readonly video: VideoInfo;
+  readonly sourcePath: string;
+  /** Must have the extension of `video.container`. Overwritten if it exists. */
+  readonly outputPath: string;
+  /** How much later than they should be the timestamps of the joined track are. */
+  readonly leadSeconds: number;
+}
+
+/** Input 0 is the joined video track, as fragmented MP4 on stdin. Input 1 is the source, for everything but its video. */
+export function joinCommand(
+  plan: JoinPlan & {
+    readonly tracks: readonly PlannedTrack[];
+    /** Bitstream filters, by track index in the source. */
+    readonly corrections: ReadonlyMap<number, string>;
+  },
+): FfmpegCommand {
+  const { timeline, video, sourcePath, outputPath, leadSeconds, tracks, corrections } = plan;
+  const { denominator } = timeline.timeBase;
+  const { shiftMicroseconds } = frameTimes(timeline);
+  const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language ?? 'und';
+
+  const command = ffmpegCommand()
+    .input('pipe:0')
+    // Keep the timestamps of every input, so that audio and video stay in sync.
+    .inputOptions('-copyts', '-protocol_whitelist', 'pipe', '-f', 'mp4')
+    .inputOptions('-itsoffset', `${shiftMicroseconds - BigInt(leadSeconds) * 1_000_000n}us`);
+  addSourceInput(command, sourcePath)
+    .inputOptions('-itsoffset', `${shiftMicroseconds}us`)
+    .output(fileUrl(outputPath))
+    .outputOptions('-y', '-map', '0:v:0')
+    .outputOptions(
+      ...tracks.flatMap(({ track }) => ['-map', `1:${track.index}`]),
+      '-map_metadata',
+      '1',
+      '-map_chapters',
+      '1',
+    )
+    .outputOptions(...trackOptions({ tracks, corrections, container: video.container, first: 1 }))
+    // No random ids and no muxer version: the same segments give the same file.
+    .outputOptions('-fflags', '+bitexact')
+    // A header without a language means English.
+    .outputOptions('-metadata:s:v:0', `language=${language}`, '-metadata:s:v:0', 'handler_name=VideoHandler');
+  if (video.container === 'mkv') {
+    // Audio before zero is priming, which players skip. The default would shift the video to make room for it.
+    command.outputOptions('-avoid_negative_ts', 'disabled');
+  } else {
+    command
+      .outputOptions('-video_track_timescale', String(denominator))
+      .outputOptions(
+        '-movie_timescale',
+        String(movieTimescale(denominator, tracks)),
+        '-movflags',
+        '+faststart',
+      );
+  }
+  return command;
+}
+
+export interface WrittenTracks {
+  readonly tracks: readonly PlannedTrack[];
+  readonly corrections: ReadonlyMap<number, string>;
+  readonly container: ResultContainer;
+  /** The index of the first of these tracks in the result. */
+  readonly first: number;
+}
+
+/**
+ * Options for the tracks besides the video. `experimental` allows audio that cameras and discs use (FLAC and TrueHD in .mp4), which
+ * ffmpeg's muxer rejects by default.
+ */
+export function trackOptions({ tracks, corrections, container, first }: WrittenTracks): readonly string[] {
+  const options = [
+    '-c',
+    'copy',
+    '-strict',
+    'experimental',
+    '-f',
+    container === 'mkv' ? 'matroska' : container,
+  ];
+  for (const [position, { track, codec }] of tracks.entries()) {
+    const filter = corrections.get(track.index);
+    if (codec !== 'copy') options.push(`-c:${first + position}`, codec);
+    else if (filter !== undefined) options.push(`-bsf:${first + position}`, filter);
+  }
+  return options;
+}
+
+/**
+ * Ticks per second for the edit lists of an .mp4, which state when each track starts and how much audio priming to skip. Returns
+ * the smallest value that fits video and audio exactly. A coarser value would shift the audio by up to a frame.
+ */
+export function movieTimescale(videoTimescale: number, tracks: readonly PlannedTrack[]): number {
+  const rates = tracks.map(({ track }) => track.sampleRateHz ?? 1);
+  const exact = rates.reduce(
+    (scale, rate) => (scale * rate) / greatestCommonDivisor(scale, rate),
+    videoTimescale,
+  );
+  return exact < 2 ** 31 ? exact : videoTimescale;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}

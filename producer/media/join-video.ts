@@ -1,0 +1,137 @@
+/**
+ * Makes the result: the encoded segments as one video track, at the timestamps of the source, with all other tracks of the source.
+ *
+ * Nothing is decoded or encoded. Guarantees: timestamps exact to one tick of the coarser time base (Matroska: 1 ms); audio copied packet
+ * for packet; the same bytes from the same segments; bounded memory, because ffmpeg sets the pace; no partial file after a failure; the
+ * message of ffmpeg in the error. Checking the result (`assertSameLength`) and publishing it are left to the caller. Overwrites
+ * `outputPath`.
+ */
+import { rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+
+import { startFfmpeg } from '../../shared/media/ffmpeg.ts';
+import type { ToolProcess } from '../../shared/media/tool-process.ts';
+import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
+import { type JoinPlan, joinCommand } from './join-command.ts';
+import { VideoJoiner, reorderDepthOf } from './joined-video.ts';
+import { type SegmentSamples, readSegment } from './segment-samples.ts';
+import { secondsPerTick, typicalFrameSeconds } from './timeline.ts';
+import type { WorkableTracks } from './try-tracks.ts';
+
+export interface JoinRequest extends Omit<JoinPlan, 'leadSeconds'> {
+  /** The tracks besides the video, from `workableTracks`. */
+  readonly trackPlan: WorkableTracks;
+  /** Summed over all threads of ffmpeg. */
+  readonly cpuSecondsMax: number;
+  /** In order, from the first frame to the last. Called again if a later segment turns out to reorder more than the first. */
+  readonly segments: () => AsyncIterable<Buffer>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A segment reorders its frames more than those before it. */
+class ReorderDepthError extends Error {
+  readonly depth: number;
+
+  constructor(depth: number) {
+    super(`a segment has a reorder depth of ${depth}`);
+    this.depth = depth;
+  }
+}
+
+/** Returns the warnings of ffmpeg. Throws MEDIA_TOOL_FAILED, or the error of `segments`. */
+export async function joinVideo(request: JoinRequest): Promise<{ readonly warnings: readonly string[] }> {
+  for (let depth: number | undefined; ;) {
+    try {
+      return await joinWithDepth(request, depth);
+    } catch (error) {
+      if (!(error instanceof ReorderDepthError)) throw error;
+      depth = error.depth;
+    }
+  }
+}
+
+/** Takes the reorder depth of the first segment, if none is given. */
+async function joinWithDepth(
+  request: JoinRequest,
+  depth: number | undefined,
+): Promise<{ readonly warnings: readonly string[] }> {
+  const { timeline, video, segments } = request;
+  const { tracks, corrections } = request.trackPlan;
+  const parsed = parsedSegments(segments());
+  const { value: first } = await parsed.next();
+  if (first === undefined) throw countsDiffer(timeline.pts.length, 'no frames');
+  const reorderDepth = depth ?? reorderDepthOf(first);
+  const lastFrameTicks = Math.max(
+    1,
+    Math.round(typicalFrameSeconds(timeline, video) / secondsPerTick(timeline)),
+  );
+  const joiner = new VideoJoiner({ timeline, reorderDepth, lastFrameTicks });
+  const stop = new AbortController();
+  const ffmpeg = startFfmpeg({
+    command: joinCommand({ ...request, leadSeconds: joiner.leadSeconds, tracks, corrections }),
+    activity: 'joining the segments of the result',
+    stdin: 'pipe',
+    stdout: 'none',
+    limits: { cpuSecondsMax: request.cpuSecondsMax },
+    signal: request.signal === undefined ? stop.signal : AbortSignal.any([request.signal, stop.signal]),
+  });
+  try {
+    await feed(ffmpeg, joinedBytes(joiner, reorderDepth, first, parsed, timeline.pts.length));
+    return await ffmpeg.finished;
+  } catch (error) {
+    stop.abort(error);
+    await ffmpeg.finished.catch(() => {});
+    await rm(request.outputPath, { force: true });
+    throw error;
+  }
+}
+
+async function* parsedSegments(segments: AsyncIterable<Buffer>): AsyncGenerator<SegmentSamples, undefined> {
+  for await (const bytes of segments) yield readSegment(bytes);
+}
+
+async function* joinedBytes(
+  joiner: VideoJoiner,
+  reorderDepth: number,
+  first: SegmentSamples,
+  rest: AsyncIterable<SegmentSamples>,
+  frameCount: number,
+): AsyncGenerator<Uint8Array, void> {
+  yield joiner.header(first);
+  yield* joiner.segment(0, first);
+  let frames = first.samples.length;
+  for await (const segment of rest) {
+    const depth = reorderDepthOf(segment);
+    if (depth > reorderDepth) throw new ReorderDepthError(depth);
+    if (frames + segment.samples.length > frameCount) throw countsDiffer(frameCount, 'more');
+    yield* joiner.segment(frames, segment);
+    frames += segment.samples.length;
+  }
+  if (frames < frameCount) throw countsDiffer(frameCount, String(frames));
+}
+
+/** Writes at ffmpeg's pace. Ends when ffmpeg ends, even while it waits for the next segment. */
+async function feed(ffmpeg: ToolProcess<'pipe', 'none'>, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const fed = pipeline(bytes, ffmpeg.stdin);
+  fed.catch(() => {});
+  try {
+    await Promise.race([fed, ffmpeg.finished]);
+    await fed;
+  } catch (error) {
+    // A broken pipe means that ffmpeg has ended. Its own error is more specific.
+    if (PIPE_BROKEN.has(errnoOf(error) ?? '')) await ffmpeg.finished;
+    throw error;
+  }
+}
+
+const PIPE_BROKEN = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
+
+function countsDiffer(expected: number, found: string): PermanentError {
+  return new PermanentError(
+    'MEDIA_TOOL_FAILED',
+    `The timeline has ${expected} frames, but the segments have ${found}.`,
+    {
+      hint: 'Enqueue the video again. The segments and the timeline do not belong to the same split.',
+    },
+  );
+}

@@ -1,0 +1,163 @@
+/**
+ * PURE. Reads a segment as a worker's encoder wrote it: a fragmented MP4 with one video track. Returns its header and, for each packet,
+ * its bytes and its place in display order.
+ *
+ * Boxes: ISO/IEC 14496-12. Segments come from storage, so every length is checked against the bytes that are there.
+ */
+
+interface Sample {
+  readonly data: Buffer;
+  /** In display order, from 0. Samples are in decoding order. */
+  readonly displayIndex: number;
+  readonly isKeyFrame: boolean;
+  /** In ticks of the track. */
+  readonly decodedAt: number;
+  readonly presentedAt: number;
+}
+
+export interface SegmentSamples {
+  /** The boxes `ftyp` and `moov`. */
+  readonly header: Buffer;
+  readonly samples: readonly Sample[];
+}
+
+/** Bits of the flags in `tfhd` and `trun`. */
+const TFHD = { baseDataOffset: 1, description: 2, duration: 8, size: 0x10, flags: 0x20 } as const;
+const TRUN = {
+  dataOffset: 1,
+  firstFlags: 4,
+  duration: 0x100,
+  size: 0x200,
+  flags: 0x400,
+  composition: 0x800,
+} as const;
+/** In a sample's flags. */
+const IS_NOT_KEY_FRAME = 0x1_0000;
+
+interface Box {
+  readonly type: string;
+  /** From the start of the box, its own header included. */
+  readonly start: number;
+  readonly body: Buffer;
+}
+
+/** Throws RangeError if the bytes are not such a segment. */
+export function readSegment(bytes: Buffer): SegmentSamples {
+  const boxes = boxesOf(bytes);
+  const moov = boxes.find(({ type }) => type === 'moov');
+  if (moov === undefined) throw new RangeError('expected a segment with a moov box');
+  const found: Omit<Sample, 'displayIndex'>[] = [];
+  let decodedAt = 0;
+  for (const moof of boxes.filter(({ type }) => type === 'moof')) {
+    const traf = boxesOf(bodyOf(boxesOf(moof.body), 'traf'));
+    const defaults = readTrackFragment(bodyOf(traf, 'tfhd'));
+    decodedAt = baseTimeOf(traf) ?? decodedAt;
+    for (const { body } of traf.filter(({ type }) => type === 'trun')) {
+      for (const { offset, size, duration, flags, composition } of readRun(body, defaults)) {
+        const start = moof.start + offset;
+        if (start < 0 || start + size > bytes.length) throw new RangeError('a sample is outside the segment');
+        found.push({
+          data: bytes.subarray(start, start + size),
+          isKeyFrame: (flags & IS_NOT_KEY_FRAME) === 0,
+          decodedAt,
+          presentedAt: decodedAt + composition,
+        });
+        decodedAt += duration;
+      }
+    }
+  }
+  if (found.length === 0) throw new RangeError('expected a segment with frames');
+  const ordered = found.toSorted((a, b) => a.presentedAt - b.presentedAt);
+  const displayIndexOf = new Map(ordered.map((sample, displayIndex) => [sample, displayIndex]));
+  return {
+    header: bytes.subarray(0, moov.start + 8 + moov.body.length),
+    samples: found.map((sample) => ({ ...sample, displayIndex: displayIndexOf.get(sample) ?? 0 })),
+  };
+}
+
+/** The decoding time of a fragment's first sample; undefined if it does not state one. */
+function baseTimeOf(traf: readonly Box[]): number | undefined {
+  const tfdt = traf.find(({ type }) => type === 'tfdt')?.body;
+  if (tfdt === undefined) return undefined;
+  return tfdt[0] === 1 ? Number(tfdt.readBigUInt64BE(4)) : tfdt.readUInt32BE(4);
+}
+
+interface RunDefaults {
+  readonly duration: number;
+  readonly size: number;
+  readonly flags: number;
+}
+
+function readTrackFragment(tfhd: Buffer): RunDefaults {
+  const has = flagsOf(tfhd);
+  let at = 8;
+  const next = (isThere: boolean, bytes = 4): number => {
+    if (!isThere) return 0;
+    const value = bytes === 4 ? tfhd.readUInt32BE(at) : 0;
+    at += bytes;
+    return value;
+  };
+  next((has & TFHD.baseDataOffset) !== 0, 8);
+  next((has & TFHD.description) !== 0);
+  return {
+    duration: next((has & TFHD.duration) !== 0),
+    size: next((has & TFHD.size) !== 0),
+    flags: next((has & TFHD.flags) !== 0),
+  };
+}
+
+interface RunSample extends RunDefaults {
+  /** From the start of the `moof`. */
+  readonly offset: number;
+  readonly composition: number;
+}
+
+function* readRun(trun: Buffer, defaults: RunDefaults): Generator<RunSample> {
+  const has = flagsOf(trun);
+  const count = trun.readUInt32BE(4);
+  let at = 8;
+  const next = (flag: number, otherwise: number, isSigned = false): number => {
+    if ((has & flag) === 0) return otherwise;
+    const value = isSigned ? trun.readInt32BE(at) : trun.readUInt32BE(at);
+    at += 4;
+    return value;
+  };
+  let offset = next(TRUN.dataOffset, 0, true);
+  const firstFlags = next(TRUN.firstFlags, -1);
+  for (let index = 0; index < count; index += 1) {
+    const duration = next(TRUN.duration, defaults.duration);
+    const size = next(TRUN.size, defaults.size);
+    const own = next(TRUN.flags, defaults.flags);
+    const flags = index === 0 && firstFlags !== -1 ? firstFlags : own;
+    const composition = next(TRUN.composition, 0, true);
+    yield { offset, size, duration, flags, composition };
+    offset += size;
+  }
+}
+
+/** The 24 bits after the version of a full box. */
+function flagsOf(body: Buffer): number {
+  return body.readUIntBE(1, 3);
+}
+
+function bodyOf(boxes: readonly Box[], type: string): Buffer {
+  const box = boxes.find((one) => one.type === type);
+  if (box === undefined) throw new RangeError(`expected a ${type} box`);
+  return box.body;
+}
+
+/** The boxes one after the other. Throws RangeError if a box ends after the bytes. */
+export function boxesOf(bytes: Buffer): Box[] {
+  const boxes: Box[] = [];
+  for (let start = 0; start < bytes.length;) {
+    const size = bytes.readUInt32BE(start);
+    if (size < 8 || start + size > bytes.length) throw new RangeError('a box ends after its container');
+    boxes.push({
+      type: bytes.toString('latin1', start + 4, start + 8),
+      start,
+      body: bytes.subarray(start + 8, start + size),
+    });
+    start += size;
+  }
+  return boxes;
+}

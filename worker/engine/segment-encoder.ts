@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+/**
+ * Encodes the frames of one segment with ffmpeg, as a fragmented MP4 whose first frame is a key frame.
+ *
+ * Guarantees: the same frames give the same bytes (for one ffmpeg build and one machine type); one packet a frame; memory bounded by the
+ * encoder's lookahead and the encoded bytes; no ffmpeg process is left, whatever happens. Timestamps within a segment are nominal, one
+ * frame after the other: the join gives each frame its own.
+ */
+import { buffer } from 'node:stream/consumers';
+
+import type { Encoding, PictureFormat } from '../../shared/contract/encoding.ts';
+import { resultFromRgb, resultTags } from '../../shared/media/colour.ts';
+import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
+import type { ToolProcess } from '../../shared/media/tool-process.ts';
+
+/** Fixed, because the output of x264 depends on it. With sync-lookahead off, it depends on no other property of the machine. */
+const X264_THREADS = 4;
+/** Summed over all threads: a segment takes seconds, of the largest frames minutes. */
+const CPU_SECONDS_MAX = 3_600;
+/** libavformat takes a higher rate for a clock rate, and gives frames no duration. */
+const FRAMES_PER_SECOND_MAX = 999;
+
+export interface SegmentFormat {
+  /** Of the frames, in pixels. An odd size is made even by repeating the last column or row. */
+  readonly width: number;
+  readonly height: number;
+  readonly picture: PictureFormat;
+  readonly encoding: Encoding;
+}
+
+export class SegmentEncoder implements AsyncDisposable {
+  readonly #ffmpeg: ToolProcess<'pipe', 'pipe'>;
+  readonly #output: Promise<Buffer>;
+  readonly #stop = new AbortController();
+
+  /** Aborting the signal ends ffmpeg. */
+  constructor(format: SegmentFormat, signal: AbortSignal) {
+    this.#ffmpeg = startFfmpeg({
+      command: encodeCommand(format),
+      activity: 'encoding a segment',
+      stdin: 'pipe',
+      stdout: 'pipe',
+      limits: { cpuSecondsMax: CPU_SECONDS_MAX },
+      signal: AbortSignal.any([signal, this.#stop.signal]),
+    });
+    this.#output = buffer(this.#ffmpeg.stdout);
+    this.#output.catch(() => undefined); // Awaited in `finish`.
+  }
+
+  /**
+   * Passes the pixels of the next frame: packed RGB, height x width x 3. Resolves when the encoder takes more. The pixels must not
+   * change until then.
+   */
+  async write(pixels: Uint8Array): Promise<void> {
+    const { stdin, finished } = this.#ffmpeg;
+    if (stdin.write(pixels)) return;
+    // If ffmpeg ends, the pipe never drains.
+    await Promise.race([once(stdin, 'drain'), finished]);
+  }
+
+  /** Returns the segment. Throws MEDIA_TOOL_FAILED, PROGRAM_MISSING or the signal's reason. */
+  async finish(): Promise<Buffer> {
+    this.#ffmpeg.stdin.end();
+    await this.#ffmpeg.finished;
+    return this.#output;
+  }
+
+  /** Kills ffmpeg if it still runs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#ffmpeg.finished.catch(() => undefined);
+  }
+}
+
+function encodeCommand({ width, height, picture, encoding }: SegmentFormat): FfmpegCommand {
+  const rate = Math.min(picture.framesPerSecond, FRAMES_PER_SECOND_MAX);
+  return (
+    ffmpegCommand()
+      .input('pipe:0')
+      .inputOptions('-protocol_whitelist', 'pipe', '-f', 'rawvideo', '-pix_fmt', 'rgb24')
+      .inputOptions('-video_size', `${width}x${height}`, '-framerate', String(rate))
+      .output('pipe:1')
+      .outputOptions('-filter:v', filters({ width, height, picture }), '-pix_fmt', 'yuv420p')
+      .outputOptions('-c:v', 'libx264', '-preset', encoding.preset, '-crf', String(encoding.crf))
+      .outputOptions('-threads', String(X264_THREADS), '-x264-params', 'sync-lookahead=0:chromaloc=0')
+      // No random ids and no version of the muxer: the same frames give the same file.
+      .outputOptions('-fflags', '+bitexact', '-flags:v', '+bitexact')
+      // One header, then all packets in one fragment: the join reads sizes and order from it, without a seek.
+      .outputOptions('-f', 'mp4', '-movflags', '+empty_moov+default_base_moof')
+  );
+}
+
+function filters({ width, height, picture }: Omit<SegmentFormat, 'encoding'>): string {
+  const { numerator, denominator } = picture.sampleAspectRatio;
+  const [right, bottom] = [width % 2, height % 2];
+  const isEven = right + bottom === 0;
+  return [
+    'format=gbrp',
+    // The edge is repeated in RGB, where every pixel has a sample of its own.
+    ...(isEven
+      ? []
+      : [
+          `pad=w=${width + right}:h=${height + bottom}:x=0:y=0`,
+          `fillborders=right=${right}:bottom=${bottom}:mode=smear`,
+        ]),
+    resultFromRgb(picture.colour),
+    // The default precision of the ratio is 1:100, too coarse for 1215:1216. H.264 allows 16 bits.
+    `setsar=sar=${numerator}/${denominator}:max=65535`,
+    resultTags(picture.colour),
+  ].join(',');
+}
