@@ -13,11 +13,11 @@ import { within } from '../shared/runtime/within.ts';
 import { type ActParts, act } from './act/act.ts';
 import { removeLeftovers } from './act/leftovers.ts';
 import { chargeCosts } from './costs/costs.ts';
-import { isPaidFor } from './costs/share-cost.ts';
 import { recordOutcome } from './decide/blocked-pools.ts';
+import { instancesForDispatch } from './decide/capacity.ts';
 import { decide } from './decide/decide.ts';
 import type { ScalingDecision } from './decide/decision.ts';
-import { type Memory, INITIAL_MEMORY, parseMemory } from './decide/memory.ts';
+import { type Memory, INITIAL_MEMORY, parseMemory, toSavedMemory } from './decide/memory.ts';
 import type { Leadership } from './leader.ts';
 import type { ScalerMetrics } from './metrics.ts';
 import type { Observation } from './observe/observation.ts';
@@ -81,7 +81,7 @@ export class ScalerLoop {
     this.#memory = decided;
     this.#log(decision, isLeading);
     if (isLeading) await this.#lead(decision, observation);
-    const spending = await this.#attempt('costs', () =>
+    const spending = await this.#tryStep('costs', () =>
       chargeCosts(observation, {
         spending: this.#parts.spending,
         pricePerHour: policy.pricePerHour,
@@ -106,7 +106,7 @@ export class ScalerLoop {
     const takesOver = isLeading && !this.#wasLeading;
     this.#wasLeading = isLeading;
     if (this.#memory !== null && !takesOver) return this.#memory;
-    const saved = await this.#attempt('memory', () => this.#parts.state.memory());
+    const saved = await this.#tryStep('memory', () => this.#parts.state.memory());
     return parseMemory(saved) ?? this.#memory ?? INITIAL_MEMORY;
   }
 
@@ -121,15 +121,15 @@ export class ScalerLoop {
     });
     const engines = instancesForDispatch(decision, observation) * policy.enginesPerInstance;
     await Promise.all([
-      this.#attempt('memory', () => state.saveMemory(this.#memory)),
-      this.#attempt('engines', () => ledger.recordEngines(engines)),
-      this.#attempt('leftovers', () => removeLeftovers(observation, blobs)),
-      this.#attempt('override', () => endOverride(observation, overrides)),
+      this.#tryStep('memory', () => state.saveMemory(this.#memory && toSavedMemory(this.#memory))),
+      this.#tryStep('engines', () => ledger.recordEngines(engines)),
+      this.#tryStep('leftovers', () => removeLeftovers(observation, blobs)),
+      this.#tryStep('override', () => endOverride(observation, overrides)),
     ]);
   }
 
   /** A failure is logged; the next tick tries again. */
-  async #attempt<T>(what: string, call: () => Promise<T>): Promise<T | null> {
+  async #tryStep<T>(what: string, call: () => Promise<T>): Promise<T | null> {
     const { clock, signal, log } = this.#parts;
     try {
       return await within(call, { clock, boundMs: CALL_MS, signal });
@@ -152,10 +152,4 @@ export class ScalerLoop {
 async function endOverride({ override, now }: Observation, overrides: TickParts['overrides']): Promise<void> {
   if (override === null || override === 'unknown' || !isExpired(override, now)) return;
   await overrides.removeExpired(now);
-}
-
-/** How many batches the producer sends depends on this: instances that work or boot, at least one if any is desired. */
-function instancesForDispatch({ capacityDesired }: ScalingDecision, { fleet }: Observation): number {
-  if (fleet === null) return capacityDesired;
-  return Math.max(fleet.instances.filter(isPaidFor).length, Math.min(1, capacityDesired));
 }

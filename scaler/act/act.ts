@@ -11,8 +11,9 @@ import type { Log } from '../../shared/runtime/log.ts';
 import type { Action, RemovalReason, RemoveAction, ScalingDecision } from '../decide/decision.ts';
 import type { Fleet, Outcome } from '../fleet/fleet.ts';
 import type { Leadership } from '../leader.ts';
+import { readDrainRequests } from '../observe/drain-requests.ts';
 import type { Observation } from '../observe/observation.ts';
-import { readDrainRequests, readWorkers } from '../observe/workers.ts';
+import { readWorkers } from '../observe/workers.ts';
 import { confirmRemoval } from './confirm-removal.ts';
 
 /** An older reading may be out of date. */
@@ -67,7 +68,7 @@ async function carryOut(action: Action, observation: Observation, parts: ActPart
   }
 }
 
-/** An existing request is never replaced: workers consent to its etag. */
+/** An existing request is never replaced: workers quote its etag. */
 async function requestDrain(vmId: string, why: string, { blobs, clock, log }: ActParts): Promise<void> {
   const body = JSON.stringify({ why, askedAt: clock.now().toISOString() });
   const written = await blobs.put('control', drainBlob(vmId), body, {

@@ -1,7 +1,7 @@
 /** Everything that a decision depends on, at one moment. PURE: types only. A reading that failed is null, never a guess. */
 import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
 import type { Priority } from '../../shared/contract/job.ts';
-import type { FleetView } from '../fleet/fleet.ts';
+import type { FleetSnapshot } from '../fleet/fleet.ts';
 
 /** The remaining work of a job: frames that are neither scored nor failed for good, on the queue or not. */
 export interface JobBacklog {
@@ -53,7 +53,7 @@ export interface Observation {
   readonly messagesApprox: number | null;
   /** Open jobs; null if the ledger cannot be read. */
   readonly backlog: readonly JobBacklog[] | null;
-  readonly fleet: FleetView | null;
+  readonly fleet: FleetSnapshot | null;
   /** By vmId; several on an instance with several GPUs. May include workers of instances that are gone. Null if storage cannot be read. */
   readonly workers: ReadonlyMap<string, readonly WorkerReport[]> | null;
   /** Etag of each drain request in `control/drain/`, by vmId. Null if they cannot be read. */

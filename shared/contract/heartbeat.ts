@@ -32,7 +32,7 @@ const heartbeat = z.object({
   recentFailed: z.int().min(0),
   /** The worker left a message for workers of a newer release. */
   isTooOld: z.boolean(),
-  /** Etag of the drain request in `control/drain/<vmId>` that `state` answers: consent to this request and no other. */
+  /** Etag of the drain request in `control/drain/<vmId>` that `state` answers. It answers this request and no other. */
   drainEtag: z.string().max(100).nullable(),
 });
 export type Heartbeat = z.infer<typeof heartbeat>;

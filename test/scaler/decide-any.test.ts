@@ -117,7 +117,7 @@ const memories: fc.Arbitrary<Memory> = fc
       fc.record({
         reason: fc.constantFrom(...BLOCK_REASONS),
         message: fc.constant('no'),
-        attempts: fc.nat({ max: 50 }),
+        refusals: fc.nat({ max: 50 }),
         refusedAtMs: fc.constant(AT_MS - 5_000),
         untilMs: fc.constantFrom(AT_MS - 1, AT_MS + 60_000, AT_MS + 1e9),
         capacityThatFits: fc.option(fc.nat({ max: 12 })),
@@ -125,7 +125,7 @@ const memories: fc.Arbitrary<Memory> = fc
       }),
       { maxKeys: 2 },
     ),
-    askedAtMs: fc.dictionary(
+    changeRequestedAtMs: fc.dictionary(
       fc.constantFrom('spot', 'on-demand'),
       fc.constantFrom(AT_MS - 5_000, AT_MS - 20_000),
       { maxKeys: 2 },
@@ -178,7 +178,7 @@ test(
 );
 
 test(
-  'no instance with fresh heartbeats is removed without its consent to the request in force',
+  'no instance with fresh heartbeats is removed unless it has drained and quotes the request in force',
   SLOWLY,
   () => {
     fc.assert(
@@ -191,11 +191,11 @@ test(
           const isHeard = reports.some(
             ({ writtenAt }) => seen.now.getTime() - writtenAt.getTime() <= policy.heartbeatStaleMs,
           );
-          const hasConsented = reports.every(
+          const hasDrained = reports.every(
             ({ beat }) => beat.state === 'drained' && beat.drainEtag === seen.drainRequests?.get(vmId),
           );
           const isUnready = reports.every(({ beat }) => beat.state === 'booting');
-          expect([vmId, isHeard && !hasConsented && !isUnready]).toEqual([vmId, false]);
+          expect([vmId, isHeard && !hasDrained && !isUnready]).toEqual([vmId, false]);
         }
         const isAllRead = seen.workers !== null && seen.drainRequests !== null && seen.fleet !== null;
         expect(isAllRead || removed.length === 0).toBe(true);

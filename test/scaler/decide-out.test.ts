@@ -186,7 +186,7 @@ describe('the choice of pools', () => {
     );
     expect(inWords(decision)).toBe('out on-demand 6');
     expect(decision.blockers).toMatchObject([{ kind: 'pool-blocked', pool: 'spot' }]);
-    expect(memory.blocked['spot']).toMatchObject({ reason: 'capacity', attempts: 1 });
+    expect(memory.blocked['spot']).toMatchObject({ reason: 'capacity', refusals: 1 });
   });
 
   test('on-demand replaces spot while spot machines are evicted as fast as they start', () => {

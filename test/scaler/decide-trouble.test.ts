@@ -206,7 +206,7 @@ describe('an instance that does not boot', () => {
     expect(inWords(decide(later(booting, 620_000), POLICY_DEFAULTS, tried.memory).decision)).toBe('hold');
     // An instance that comes up proves that the cause is fixed.
     const mended = buildObservation([{ ...BUSY, ageMs: 100_000 }], { backlog: [buildJob(1500)] });
-    const after = { ...tried.memory, askedAtMs: {} };
+    const after = { ...tried.memory, changeRequestedAtMs: {} };
     expect(inWords(decide(mended, POLICY_DEFAULTS, after).decision)).toBe('out local 5');
   });
 

@@ -1,6 +1,6 @@
 /** Builds observations: a fleet without work, except for what a test sets. */
 import type { Action, ScalingDecision } from '../../scaler/decide/decision.ts';
-import type { FleetView, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
+import type { FleetSnapshot, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
 import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observe/observation.ts';
 import type { Heartbeat, WorkerState } from '../../shared/contract/heartbeat.ts';
 
@@ -93,7 +93,7 @@ export function buildObservation(
   { pools = [{}], ...fields }: Partial<Observation> & { readonly pools?: readonly Partial<Pool>[] } = {},
 ): Observation {
   const named = machines.map((machine, index) => ({ ...machine, vmId: machine.vmId ?? `vm-${index}` }));
-  const fleet: FleetView = {
+  const fleet: FleetSnapshot = {
     pools: buildPools(machines, pools),
     instances: named.map((machine, index) => instanceOf(machine.vmId, index, machine)),
   };

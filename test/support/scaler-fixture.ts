@@ -46,7 +46,7 @@ export interface ScalerFixture extends AsyncDisposable {
   scaler(changes?: Partial<TickParts>): { readonly loop: ScalerLoop; readonly parts: TickParts };
   /** Writes a worker's heartbeat; if it has drained, with the etag of the current drain request. */
   says(vmId: string, fields?: Partial<Heartbeat>): Promise<void>;
-  consents(vmId: string): Promise<void>;
+  answersDrainRequest(vmId: string): Promise<void>;
 }
 
 export async function openScalerFixture(): Promise<ScalerFixture> {
@@ -105,7 +105,7 @@ export async function openScalerFixture(): Promise<ScalerFixture> {
       return { loop: new ScalerLoop(parts), parts };
     },
     says,
-    consents: async (vmId) => {
+    answersDrainRequest: async (vmId) => {
       const request = await blobs.stat('control', drainBlob(vmId));
       if (request === undefined) throw new Error(`expected a drain request for ${vmId}`);
       await says(vmId, { state: 'drained', drainEtag: request.etag });

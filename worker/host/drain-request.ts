@@ -14,7 +14,7 @@ export interface DrainRequestQuery {
 }
 
 /**
- * Returns the request's etag, which the heartbeat quotes to consent to exactly this request; null if there is none. If storage
+ * Returns the request's etag, which the heartbeat quotes to answer exactly this request; null if there is none. If storage
  * does not answer, this logs a warning and returns null, because draining cannot be undone.
  */
 export async function findDrainRequest(query: DrainRequestQuery): Promise<string | null> {

@@ -59,7 +59,7 @@ export class Drain {
   async isRequested(): Promise<boolean> {
     const etag = await findDrainRequest({ ...this.#options, signal: this.signal });
     if (etag === null) return false;
-    this.#options.heartbeat.consent(etag);
+    this.#options.heartbeat.answerDrainRequest(etag);
     this.#begin('drain requested', { release: false });
     return true;
   }
@@ -78,7 +78,7 @@ export class Drain {
     const { clock, heartbeat } = this.#options;
     while (!signal.aborted) {
       const etag = await findDrainRequest({ ...this.#options, signal });
-      if (etag !== null) heartbeat.consent(etag);
+      if (etag !== null) heartbeat.answerDrainRequest(etag);
       await rest(clock, everyMs, signal);
     }
   }

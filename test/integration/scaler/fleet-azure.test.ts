@@ -2,7 +2,13 @@
 import { describe, expect, test } from 'vitest';
 
 import { FleetUnreadable } from '../../../scaler/fleet/fleet.ts';
-import { fleetContract, scaleOutTo, poolOf, waitForView, vmIdsOf } from '../../contract/fleet-contract.ts';
+import {
+  fleetContract,
+  scaleOutTo,
+  poolOf,
+  waitForSnapshot,
+  vmIdsOf,
+} from '../../contract/fleet-contract.ts';
 import { forbidden, throttled } from '../../support/fake-arm/answers.ts';
 import { TICK_MS, openAzureFixture } from '../../support/fake-arm/azure-fixture.ts';
 import { type ArmFaultEffect } from '../../support/fake-arm/faults.ts';
@@ -89,7 +95,7 @@ describe('reading', () => {
     expect((await fixture.fleet.look()).instances).toEqual([]);
   });
 
-  test('look() reuses a view for some seconds, or until the next change', async () => {
+  test('look() reuses a snapshot for some seconds, or until the next change', async () => {
     await using fixture = await openAzureFixture();
     const { fleet, arm, clock, scaleSet } = fixture;
     await fleet.look();
@@ -148,7 +154,7 @@ describe('eviction', () => {
     });
     expect(poolOf(after, 'spot').capacity).toBe(2);
     expect(await fixture.fleet.remove('spot', [evicted])).toEqual(ACCEPTED);
-    const left = await waitForView(fixture, 'one is left', (view) => view.instances.length === 1);
+    const left = await waitForSnapshot(fixture, 'one is left', (snapshot) => snapshot.instances.length === 1);
     expect(poolOf(left, 'spot').capacity).toBe(1);
   });
 
@@ -189,7 +195,7 @@ describe('a change in progress', () => {
     const { fleet } = other;
     expect(poolOf(await fleet.look(), 'spot')).toMatchObject({ capacity: 2, isChanging: true });
     expect(await fleet.scaleOut('spot', 3)).toMatchObject({ kind: 'refused', reason: 'conflict' });
-    await waitForView(other, 'the change has ended', (view) => !poolOf(view, 'spot').isChanging);
+    await waitForSnapshot(other, 'the change has ended', (snapshot) => !poolOf(snapshot, 'spot').isChanging);
     expect(await fleet.scaleOut('spot', 3)).toEqual(ACCEPTED);
   });
 
@@ -201,7 +207,7 @@ describe('a change in progress', () => {
     expect(poolOf(await other.fleet.look(), 'spot').isChanging).toBe(true);
     expect(await other.fleet.remove('spot', ['0', '1'])).toEqual(ACCEPTED);
     expect(await other.fleet.remove('spot', ['2'])).toMatchObject({ kind: 'refused', reason: 'conflict' });
-    const left = await waitForView(other, 'one is left', (view) => view.instances.length === 1);
+    const left = await waitForSnapshot(other, 'one is left', (snapshot) => snapshot.instances.length === 1);
     expect(poolOf(left, 'spot').capacity).toBe(1);
   });
 
@@ -217,7 +223,7 @@ describe('a change in progress', () => {
     await fixture.fleet.look();
     expect(await fixture.fleet.remove('spot', ['1'])).toMatchObject({ kind: 'refused', reason: 'conflict' });
     expect(fixture.arm.writes().filter(({ method }) => method === 'POST')).toHaveLength(1);
-    await waitForView(fixture, 'the first has ended', (view) => !poolOf(view, 'spot').isChanging);
+    await waitForSnapshot(fixture, 'the first has ended', (snapshot) => !poolOf(snapshot, 'spot').isChanging);
     expect(await fixture.fleet.remove('spot', ['1'])).toEqual(ACCEPTED);
   });
 
@@ -242,7 +248,11 @@ describe('a change in progress', () => {
     expect(poolOf(waiting, 'spot').isChanging).toBe(true);
     expect(waiting.instances.map(({ phase }) => phase)).toEqual(['creating', 'creating']);
     expect(await fixture.fleet.remove('spot', ['0', '1'])).toEqual(ACCEPTED);
-    const after = await waitForView(fixture, 'they are gone', (view) => view.instances.length === 0);
+    const after = await waitForSnapshot(
+      fixture,
+      'they are gone',
+      (snapshot) => snapshot.instances.length === 0,
+    );
     expect(poolOf(after, 'spot').capacity).toBe(0);
   });
 

@@ -120,7 +120,7 @@ describe('a tick', () => {
     expect(await drainRequests()).toEqual(['drain/vm-1']);
     await loop.pass();
     expect(fixture.fleet.calls).toEqual(['scale-out 1']);
-    await fixture.consents('vm-1');
+    await fixture.answersDrainRequest('vm-1');
     await loop.pass();
     expect(fixture.fleet.calls).toEqual(['scale-out 1', 'remove 0']);
     await eventually('its drain request is deleted', async () => {
@@ -216,7 +216,7 @@ describe('a removal', () => {
     await fixture.fleet.scaleOut('gpu', 2);
     for (const vmId of ['vm-1', 'vm-2']) {
       await fixture.storage.blobs.put('control', drainBlob(vmId), '{}');
-      await fixture.consents(vmId);
+      await fixture.answersDrainRequest(vmId);
     }
     const observation = await observe(scaler.parts);
     const removed: string[] = [];
@@ -228,7 +228,7 @@ describe('a removal', () => {
           instanceIds: ['0', '1'],
           vmIds: ['vm-1', 'vm-2'],
           why: 'idle',
-          basis: 'consent',
+          basis: 'drained',
         },
       ],
     } as const;
