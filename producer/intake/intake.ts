@@ -13,12 +13,12 @@ import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { forEachJob } from '../jobs/for-each-job.ts';
+import { openJob } from '../jobs/open-job.ts';
 import { readStatus } from '../jobs/status.ts';
 import type { Steps } from '../jobs/steps.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { type Drop, Drops, dropOf } from './drops.ts';
 import { type CreatedBlob, createdBlobs } from './media-event.ts';
-import { openJob } from './open-job.ts';
 
 /** Long enough to open a job, short enough that another producer soon receives the event of a killed one. */
 const EVENT_LEASE_SECONDS = 60;

@@ -19,9 +19,9 @@ import {
   decodeRedriveRequest,
   jobIdOfRedrive,
 } from '../../shared/contract/redrive-request.ts';
-import { type OpenJobParts, openJob } from '../intake/open-job.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import type { FrameRetention } from './frame-retention.ts';
+import { type OpenJobParts, openJob } from './open-job.ts';
 import { readReport } from './report.ts';
 import { publishReopening, readStatus } from './status.ts';
 import { listOutcomes } from './stored-outcomes.ts';

@@ -6,7 +6,8 @@
  * override. Memory is never needed for safety: a scaler that lost it waits longer, sends its requests again and counts failures anew.
  */
 import type { BlockReason } from '../fleet/fleet.ts';
-import type { Observation, Override } from '../observe/observation.ts';
+import type { Observation } from '../observe/observation.ts';
+import type { Override } from '../override/document.ts';
 import type { Policy } from '../policy.ts';
 import type { DrainReason } from './decision.ts';
 import { type DrainCandidate, type InstanceState, hasFailedToBoot, instanceKey } from './instance-state.ts';

@@ -2,6 +2,7 @@
 import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
 import type { Priority } from '../../shared/contract/job.ts';
 import type { FleetSnapshot } from '../fleet/fleet.ts';
+import type { Override } from '../override/document.ts';
 
 /** The remaining work of a job: frames that are neither scored nor failed for good, on the queue or not. */
 export interface JobBacklog {
@@ -31,17 +32,6 @@ export interface WorkerReport {
   readonly beat: Heartbeat;
   /** When storage wrote the blob, by the clock of storage. */
   readonly writtenAt: Date;
-}
-
-/** A size that a person set: see `override/document.ts`. */
-export interface Override {
-  readonly mode: 'fixed' | 'min' | 'max' | 'pause';
-  /** In instances; null for `pause`. */
-  readonly capacity: number | null;
-  readonly reason: string;
-  readonly author: string;
-  readonly setAt: Date;
-  readonly expiresAt: Date;
 }
 
 export interface Observation {

@@ -1,7 +1,8 @@
 /** Builds observations: a fleet without work, except for what a test sets. */
 import type { Action, ScalingDecision } from '../../scaler/decide/decision.ts';
 import type { FleetSnapshot, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
-import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observe/observation.ts';
+import type { JobBacklog, Observation, WorkerReport } from '../../scaler/observe/observation.ts';
+import type { Override } from '../../scaler/override/document.ts';
 import type { Heartbeat, WorkerState } from '../../shared/contract/heartbeat.ts';
 
 /** The time of every observation that sets no other. */

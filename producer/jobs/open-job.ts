@@ -14,11 +14,11 @@ import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import { readCap } from '../jobs/caps.ts';
-import { publishRefusal } from '../jobs/status.ts';
-import type { Steps } from '../jobs/steps.ts';
-import { readOutcomes } from '../jobs/stored-outcomes.ts';
+import { readCap } from './caps.ts';
 import { resolveModel } from './model-catalogue.ts';
+import { publishRefusal } from './status.ts';
+import type { Steps } from './steps.ts';
+import { readOutcomes } from './stored-outcomes.ts';
 
 /** A trigger is user input and is read into memory. A valid one has about a thousand bytes. */
 const TRIGGER_BYTES_MAX = 64 * 1024;
