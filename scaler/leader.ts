@@ -47,7 +47,7 @@ export class Leadership {
   #deadlineMs = Number.NEGATIVE_INFINITY;
   #wasLeading = false;
 
-  constructor(parts: {
+  constructor(options: {
     readonly redis: Redis;
     /** Which election: `scaler`. */
     readonly name: string;
@@ -55,11 +55,11 @@ export class Leadership {
     readonly clock: Clock;
     readonly log: Log;
   }) {
-    this.#redis = parts.redis;
-    this.#key = `framefleet:leader:${parts.name}`;
-    this.#leaseMs = parts.leaseMs;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
+    this.#redis = options.redis;
+    this.#key = `framefleet:leader:${options.name}`;
+    this.#leaseMs = options.leaseMs;
+    this.#clock = options.clock;
+    this.#log = options.log;
   }
 
   /** By our own clock, without a request. */

@@ -209,6 +209,17 @@ describe('names', () => {
     expect(shared.map(([name, files]) => `${name}: ${files.map(({ file }) => file).join(', ')}`)).toEqual([]);
   });
 
+  test('what a constructor or function takes in one object is called Options or Services', () => {
+    const others = sources.flatMap(({ name, text }) =>
+      [
+        ...text.matchAll(
+          /\b(?:interface|type) (\w+(?:Parts|Deps|Dependencies|Params|Args|Opts))\b(?= [{=]|<| extends)/g,
+        ),
+      ].map(([, type]) => `${name}: ${type}`),
+    );
+    expect(others).toEqual([]);
+  });
+
   test('a file that a comment cites exists', () => {
     // A path, or a name beside the file that cites it or in the folder of its room.
     const CITED = /[`\s('"](?<cited>(?:[\w.-]+\/)*[\w.-]+\.(?:ts|mjs|md|tf|yml))(?=[`\s)'",.:;]|$)/gm;

@@ -19,7 +19,7 @@ import { confirmRemoval } from './confirm-removal.ts';
 /** An older reading may be out of date. */
 const READING_MS_MAX = 1_000;
 
-export interface ActParts {
+export interface ActServices {
   readonly blobs: BlobStore;
   readonly fleet: Fleet;
   readonly leader: Pick<Leadership, 'isLeading' | 'confirm'>;
@@ -34,23 +34,23 @@ export interface ActParts {
 export async function act(
   { actions }: Pick<ScalingDecision, 'actions'>,
   observation: Observation,
-  parts: ActParts,
+  services: ActServices,
 ): Promise<void> {
   for (const action of actions) {
-    if (!parts.leader.isLeading) {
-      parts.log.warn({ action: action.kind }, 'leadership lost, remaining actions skipped');
+    if (!services.leader.isLeading) {
+      services.log.warn({ action: action.kind }, 'leadership lost, remaining actions skipped');
       return;
     }
     try {
-      await carryOut(action, observation, parts);
+      await carryOut(action, observation, services);
     } catch (error) {
-      parts.log.warn({ error, action: action.kind }, 'action failed');
+      services.log.warn({ error, action: action.kind }, 'action failed');
     }
   }
 }
 
-async function carryOut(action: Action, observation: Observation, parts: ActParts): Promise<void> {
-  const { fleet, log, onOutcome } = parts;
+async function carryOut(action: Action, observation: Observation, services: ActServices): Promise<void> {
+  const { fleet, log, onOutcome } = services;
   switch (action.kind) {
     case 'scale-out': {
       log.info({ pool: action.pool, total: action.total }, 'scaling out');
@@ -60,16 +60,16 @@ async function carryOut(action: Action, observation: Observation, parts: ActPart
       return;
     }
     case 'drain':
-      await Promise.all(action.vmIds.map((vmId) => requestDrain(vmId, action.why, parts)));
+      await Promise.all(action.vmIds.map((vmId) => requestDrain(vmId, action.why, services)));
       return;
     case 'remove':
-      await remove(action, observation, parts);
+      await remove(action, observation, services);
       return;
   }
 }
 
 /** An existing request is never replaced: workers quote its etag. */
-async function requestDrain(vmId: string, why: string, { blobs, clock, log }: ActParts): Promise<void> {
+async function requestDrain(vmId: string, why: string, { blobs, clock, log }: ActServices): Promise<void> {
   const body = JSON.stringify({ why, askedAt: clock.now().toISOString() });
   const written = await blobs.put('control', drainBlob(vmId), body, {
     contentType: 'application/json',
@@ -78,8 +78,8 @@ async function requestDrain(vmId: string, why: string, { blobs, clock, log }: Ac
   if (written === 'created') log.info({ vmId, why }, 'drain requested');
 }
 
-async function remove(action: RemoveAction, observation: Observation, parts: ActParts): Promise<void> {
-  const { blobs, fleet, leader, clock, log, onOutcome, onRemoved } = parts;
+async function remove(action: RemoveAction, observation: Observation, services: ActServices): Promise<void> {
+  const { blobs, fleet, leader, clock, log, onOutcome, onRemoved } = services;
   const { pool, instanceIds, why, basis } = action;
   const readAtMs = clock.monotonicMs();
   const [workers, drainRequests] = await Promise.all([readWorkers(blobs), readDrainRequests(blobs)]);

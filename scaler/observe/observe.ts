@@ -21,7 +21,7 @@ import { readWorkers } from './workers.ts';
 /** Without a bound, a Redis call waits forever for a lost connection. A long listing needs some time. */
 const READING_MS_MAX = 20_000;
 
-export interface ObserveParts {
+export interface ObserveServices {
   readonly batches: Pick<WorkQueue, 'countApprox'>;
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
@@ -37,9 +37,9 @@ export interface ObserveParts {
   readonly readingMsMax?: number;
 }
 
-export async function observe(parts: ObserveParts): Promise<Observation> {
-  const { batches, blobs, ledger, spending, bootTimes, storageClock, overrides, fleet, clock } = parts;
-  const { log, signal, readingMsMax = READING_MS_MAX } = parts;
+export async function observe(services: ObserveServices): Promise<Observation> {
+  const { batches, blobs, ledger, spending, bootTimes, storageClock, overrides, fleet, clock } = services;
+  const { log, signal, readingMsMax = READING_MS_MAX } = services;
   const readOrNull = async <T>(what: string, read: (bound: AbortSignal) => Promise<T>): Promise<T | null> => {
     try {
       return await within(read, { clock, boundMs: readingMsMax, signal });
