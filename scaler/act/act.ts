@@ -75,7 +75,7 @@ async function requestDrain(vmId: string, why: string, { blobs, clock, log }: Ac
     contentType: 'application/json',
     onlyIfAbsent: true,
   });
-  if (written === 'created') log.info({ vmId, why }, 'drain requested');
+  if (written === 'created') log.info({ vmId, reason: why }, 'drain requested');
 }
 
 async function remove(action: RemoveAction, observation: Observation, services: ActServices): Promise<void> {
@@ -86,19 +86,19 @@ async function remove(action: RemoveAction, observation: Observation, services: 
   const confirmed = confirmRemoval(action, observation, { workers, drainRequests });
   if (confirmed.length < instanceIds.length) {
     const counts = { named: instanceIds.length, confirmed: confirmed.length };
-    log.info({ pool, why, ...counts }, 'some removals are no longer safe and were skipped');
+    log.info({ pool, reason: why, ...counts }, 'some removals are no longer safe and were skipped');
   }
   if (confirmed.length === 0) return;
   if (!(await leader.confirm())) {
-    log.warn({ pool, why }, 'removal skipped, leadership not confirmed');
+    log.warn({ pool, reason: why }, 'removal skipped, leadership not confirmed');
     return;
   }
   if (clock.monotonicMs() - readAtMs > READING_MS_MAX) {
-    log.warn({ pool, why }, 'removal skipped, the last check took too long');
+    log.warn({ pool, reason: why }, 'removal skipped, the last check took too long');
     return;
   }
   const instances = confirmed.map(({ instanceId, vmId }) => ({ instanceId, vmId }));
-  log.info({ pool, why, basis, instances }, 'removing instances');
+  log.info({ pool, reason: why, basis, instances }, 'removing instances');
   const outcome = await fleet.remove(
     pool,
     confirmed.map(({ instanceId }) => instanceId),

@@ -100,7 +100,7 @@ export class WorkerLoop {
         return;
       }
       case 'malformed':
-        await this.#reject(message, lease, { reason: 'malformed', why: decoded.reason });
+        await this.#reject(message, lease, { reason: 'malformed', detail: decoded.reason });
         return;
       case 'newer':
         await this.#releaseForNewer(message, lease, decoded.version);
@@ -113,8 +113,8 @@ export class WorkerLoop {
     const { messageId, text, dequeueCount } = message;
     heartbeat.reportTooOld();
     if (dequeueCount > NEWER_DELIVERIES_MAX) {
-      const why = `message version ${version} is newer than every worker that received it in ${dequeueCount} deliveries`;
-      await this.#reject(message, lease, { reason: 'too-new', why });
+      const detail = `message version ${version} is newer than every worker that received it in ${dequeueCount} deliveries`;
+      await this.#reject(message, lease, { reason: 'too-new', detail });
       return;
     }
     metrics.batches.inc({ settled: 'release' });

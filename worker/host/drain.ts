@@ -104,10 +104,10 @@ export class Drain {
     }
   }
 
-  #begin(why: string, { release }: { readonly release: boolean }): void {
-    if (!this.signal.aborted) this.#options.log.info({ why }, 'draining started');
+  #begin(reason: string, { release }: { readonly release: boolean }): void {
+    if (!this.signal.aborted) this.#options.log.info({ reason }, 'draining started');
     this.#options.heartbeat.setState('draining');
-    this.#draining.abort(new Error(why));
-    if (release) this.#releasing.abort(new Error(why));
+    this.#draining.abort(new Error(reason));
+    if (release) this.#releasing.abort(new Error(reason));
   }
 }
