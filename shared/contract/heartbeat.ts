@@ -16,7 +16,7 @@ export type WorkerState = (typeof WORKER_STATES)[number];
 const heartbeat = z.object({
   version: z.literal(1),
   workerId: z.string().regex(NAME_PATTERN),
-  /** The machine's id. Workers of a machine with several GPUs share it. */
+  /** The instance's id. Workers of an instance with several GPUs share it. */
   vmId: z.string().regex(NAME_PATTERN),
   state: z.enum(WORKER_STATES),
   stateSince: z.iso.datetime(),

@@ -99,7 +99,7 @@ test('a fitting capacity that exists already adds nothing', () => {
   expect(growthLimit(blockOf(blocked, 'spot'), 3, 2_000)).toBe(3);
 });
 
-test('a lack of machines does not prevent removals, an unavailable service does', () => {
+test('a lack of instances does not prevent removals, an unavailable service does', () => {
   const may = (reason: BlockReason): boolean =>
     isRemovalAllowed(blockOf(recordOutcome(INITIAL_MEMORY, 'spot', refusal(reason), 0), 'spot'), 500);
   expect(BLOCK_REASONS.filter(may)).toEqual(['quota', 'capacity', 'unavailable']);

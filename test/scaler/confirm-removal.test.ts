@@ -52,7 +52,7 @@ describe('an instance that has drained', () => {
     expect(isConfirmed('drained', { before, now: [] })).toBe(false);
   });
 
-  test('stays when another worker on the machine sends a heartbeat', () => {
+  test('stays when another worker on the instance sends a heartbeat', () => {
     const second = buildReport('vm-1', { workerId: 'vm-1-1', state: 'busy' });
     expect(isConfirmed('drained', { before, now: [...before, second] })).toBe(false);
   });

@@ -9,15 +9,15 @@ import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import {
-  type SeenMachine,
+  type SeenInstance,
   buildJob,
   buildObservation,
   buildOverride,
   later,
 } from '../support/build-observation.ts';
 
-const IDLE_LONG: SeenMachine = { says: 'idle', sinceMs: 3_600_000 };
-const BUSY: SeenMachine = { says: 'busy' };
+const IDLE_LONG: SeenInstance = { says: 'idle', sinceMs: 3_600_000 };
+const BUSY: SeenInstance = { says: 'busy' };
 const asked = (etag: string): Partial<Observation> => ({ drainRequests: new Map([['vm-0', etag]]) });
 const HOUR_MS = 3_600_000;
 
@@ -32,7 +32,7 @@ const SITUATIONS: readonly (readonly [string, readonly Observation[]])[] = [
     [buildObservation([IDLE_LONG]), buildObservation([IDLE_LONG]), buildObservation([BUSY], asked('"1"'))],
   ],
   [
-    'it drained for an earlier request and its machine restarted',
+    'it drained for an earlier request and its instance restarted',
     [buildObservation([{ says: 'drained', quotes: '"1"' }], asked('"2"'))],
   ],
   [

@@ -58,7 +58,7 @@ export const decideBadly: Readonly<Record<string, BadDecide>> = {
     decide: removing((vmId, seen) => lastState(seen, vmId) === 'draining'),
     violates: 'busy-removed',
   },
-  'removes machines that the cloud reports as failed': {
+  'removes instances that the cloud reports as failed': {
     decide: removing(
       (vmId, { fleet }) => fleet?.instances.find((one) => one.vmId === vmId)?.phase === 'failed',
     ),

@@ -101,7 +101,7 @@ export function attemptsMax(kind: FailureKind): number {
     case 'undecodable':
     case 'model':
       return 1;
-    // A listing or a put may be late once, and one death may be the machine's fault.
+    // A listing or a put may be late once, and one death may be the instance's fault.
     case 'missing':
     case 'engine':
       return 2;

@@ -120,7 +120,7 @@ export class EngineProcess {
     if (child !== undefined) await stopChild(child, { graceMs: STOP_GRACE_MS });
   }
 
-  /** On abort, asks the engine to end its run, and kills it if it takes too long: the machine may go at any moment. */
+  /** On abort, asks the engine to end its run, and kills it if it takes too long: the instance may go at any moment. */
   #stopRunOn(signal: AbortSignal, { discard }: { readonly discard: boolean }): Disposable {
     let timer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {

@@ -1,5 +1,5 @@
 /**
- * Checks for a drain request: a blob in `control`, put there by the scaler or an operator, that asks this machine to finish its
+ * Checks for a drain request: a blob in `control`, put there by the scaler or an operator, that asks this instance to finish its
  * batch and receive nothing more. The loop checks before each receive; `drain` acts on it.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';

@@ -1,7 +1,7 @@
 /**
  * Draining: the worker receives nothing more, finishes or releases its batch, and reports it in its heartbeat. Final.
  *
- * Three things start it: a scheduled event (the machine will be taken), SIGTERM (the process must end), and a drain request. The
+ * Three things start it: a scheduled event (the instance will be taken), SIGTERM (the process must end), and a drain request. The
  * first two release the batch; a drain request lets the worker finish it.
  *
  *   working ──▶ draining ──▶ drained    until the process ends; heartbeats continue
@@ -51,7 +51,7 @@ export class Drain {
   /** Call it on an eviction notice. The event is acknowledged once the batch is released. */
   evict({ eventId, eventType }: { readonly eventId: string; readonly eventType: string }): void {
     this.#eventIds.push(eventId);
-    this.#begin(`the machine will be taken: ${eventType}`, { release: true });
+    this.#begin(`the instance will be taken: ${eventType}`, { release: true });
     void this.#answerEvents();
   }
 
@@ -83,7 +83,7 @@ export class Drain {
     }
   }
 
-  /** Tells Azure not to wait, unless another worker of this machine still holds a batch. The last one tells it. */
+  /** Tells Azure not to wait, unless another worker of this instance still holds a batch. The last one tells it. */
   async #answerEvents(): Promise<void> {
     if (this.#acknowledge === undefined || this.#eventIds.length === 0) return;
     if (!(await this.#areAllDrained())) return;
@@ -99,7 +99,7 @@ export class Drain {
       }
       return true;
     } catch (error) {
-      log.warn({ error }, 'heartbeats of this machine unreadable');
+      log.warn({ error }, 'heartbeats of this instance unreadable');
       return false;
     }
   }

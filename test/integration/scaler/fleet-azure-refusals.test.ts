@@ -64,7 +64,7 @@ describe('capacity', () => {
     { shortfall: 'rolled-back', capacity: 2, phases: ['running', 'running'] },
     { shortfall: 'failed', capacity: 5, phases: ['running', 'running', 'failed', 'failed', 'failed'] },
   ])(
-    'a shortage after an accepted raise is reported once: the rest is $shortfall, existing machines stay',
+    'a shortage after an accepted raise is reported once: the rest is $shortfall, existing instances stay',
     async ({ shortfall, capacity, phases }) => {
       await using fixture = await openAzureFixture();
       Object.assign(fixture.scaleSet, { stock: 2, shortfall });
@@ -100,7 +100,7 @@ describe('capacity', () => {
     await waitForSnapshot(fixture, 'all five exist', ({ instances }) => instances.length === 5);
   });
 
-  test('machines that could not be created can be removed', async () => {
+  test('instances that could not be created can be removed', async () => {
     await using fixture = await openAzureFixture();
     Object.assign(fixture.scaleSet, { stock: 1, shortfall: 'failed' });
     await lookAndScaleOut(fixture, 3);
@@ -118,7 +118,7 @@ describe('capacity', () => {
   test.each([
     { spec: { kind: 'spot' as const }, reason: 'capacity' },
     { spec: STEADY, reason: 'unavailable' },
-  ])('SkuNotAvailable is $reason for a $spec.kind machine', async ({ spec, reason }) => {
+  ])('SkuNotAvailable is $reason for a $spec.kind instance', async ({ spec, reason }) => {
     await using fixture = await openAzureFixture({ scaleSets: [spec] });
     const message =
       "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: Standard_NC4as_T4_v3' is currently not available in location 'westeurope'.";

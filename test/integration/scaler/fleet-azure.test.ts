@@ -27,7 +27,7 @@ describe('reading', () => {
     ]);
   });
 
-  test('look() reads all pages of machines', async () => {
+  test('look() reads all pages of instances', async () => {
     await using fixture = await openAzureFixture();
     fixture.arm.region.pageSize = 3;
     expect((await scaleOutTo(fixture, 10)).instances).toHaveLength(10);
@@ -51,7 +51,7 @@ describe('reading', () => {
       reason: 'unreachable',
     },
     {
-      what: 'a machine has no id',
+      what: 'an instance has no id',
       path: /virtualMachines\?/,
       effect: { status: 200, body: { value: [{ properties: { provisioningState: 'Succeeded' } }] } },
       reason: 'unreachable',
@@ -128,7 +128,7 @@ describe('reading', () => {
 });
 
 describe('eviction', () => {
-  test('an evicted machine that is deleted is gone and lowers the capacity', async () => {
+  test('an evicted instance that is deleted is gone and lowers the capacity', async () => {
     await using fixture = await openAzureFixture({ scaleSets: [{ evictionPolicy: 'Delete' }] });
     const { instances } = await scaleOutTo(fixture, 3);
     const [evicted, ...left] = instances;
@@ -142,7 +142,7 @@ describe('eviction', () => {
     expect(vmIdsOf(again.instances)).not.toContain(evicted?.vmId);
   });
 
-  test('an evicted machine that is deallocated is stopped, keeps its capacity and can be removed', async () => {
+  test('an evicted instance that is deallocated is stopped, keeps its capacity and can be removed', async () => {
     await using fixture = await openAzureFixture({ scaleSets: [{ evictionPolicy: 'Deallocate' }] });
     const { instances } = await scaleOutTo(fixture, 2);
     const evicted = instances[0]?.instanceId ?? '';
@@ -167,7 +167,7 @@ describe('eviction', () => {
     expect((await scaleOutTo(fixture, 3)).instances).toHaveLength(3);
   });
 
-  test('the removal of an evicted machine is not an error', async () => {
+  test('the removal of an evicted instance is not an error', async () => {
     await using fixture = await openAzureFixture();
     await scaleOutTo(fixture, 2);
     fixture.scaleSet.evict('0');
@@ -238,7 +238,7 @@ describe('a change in progress', () => {
     expect(await fixture.fleet.scaleOut('spot', 2)).toEqual(ACCEPTED);
   });
 
-  test('a raise does not block the removal of machines that never boot', async () => {
+  test('a raise does not block the removal of instances that never boot', async () => {
     await using fixture = await openAzureFixture();
     fixture.scaleSet.neverBoot = true;
     await fixture.fleet.look();
@@ -256,7 +256,7 @@ describe('a change in progress', () => {
     expect(poolOf(after, 'spot').capacity).toBe(0);
   });
 
-  test('a raise fails after Azure’s boot time-out: its machines are failed, and the refusal is returned once', async () => {
+  test('a raise fails after Azure’s boot time-out: its instances are failed, and the refusal is returned once', async () => {
     await using fixture = await openAzureFixture();
     fixture.scaleSet.neverBoot = true;
     await fixture.fleet.look();

@@ -316,7 +316,7 @@ describe('the cost', () => {
     const amounts = [...byJob.values()];
     expect(amounts.reduce((sum, { micros }) => sum + micros, 0)).toBe(total.micros);
     expect(amounts.reduce((sum, { machineMs }) => sum + machineMs, 0)).toBe(total.machineMs);
-    // In this test, a machine costs a millionth of the currency per microsecond.
+    // In this test, an instance costs a millionth of the currency per microsecond.
     expect(Math.abs(total.micros - total.machineMs * 1_000)).toBeLessThan(1_000 * 1_000);
     const [three, one] = [byJob.get('job-1')?.machineMs ?? 0, byJob.get('job-2')?.machineMs ?? 0];
     expect(three / one).toBeGreaterThan(2.5);
