@@ -70,23 +70,23 @@ await runService(
     service.onStop(() => steps.close());
 
     const failed = (run: JobRun, error: unknown) => failJob({ ledger, log }, run, error);
-    const splitParts = { blobs, ledger, folders, sourceLimits, log, metrics };
-    const stitchParts = { blobs, ledger, folders, stitchCpuSecondsMax, clock, log, metrics };
+    const splitServices = { blobs, ledger, folders, sourceLimits, log, metrics };
+    const stitchServices = { blobs, ledger, folders, stitchCpuSecondsMax, clock, log, metrics };
     steps.process(
       'split',
-      { run: (run, stop) => split(splitParts, run, stop), failed },
+      { run: (run, stop) => split(splitServices, run, stop), failed },
       { concurrency: SPLITS_AT_ONCE, signal },
     );
     steps.process(
       'stitch',
-      { run: (run, stop) => stitch(stitchParts, run, stop), failed },
+      { run: (run, stop) => stitch(stitchServices, run, stop), failed },
       { concurrency: STITCHES_AT_ONCE, signal },
     );
 
-    const openJobParts = { blobs, ledger, steps, sourceBytesMax, clock, log };
-    const intake = new Intake({ ...openJobParts, events, scanMs, metrics });
+    const openJobServices = { blobs, ledger, steps, sourceBytesMax, clock, log };
+    const intake = new Intake({ ...openJobServices, events, scanMs, metrics });
     const collector = new Collector({ results, ledger, steps, clock, log, metrics });
-    const retainParts = { blobs, ledger, retention, keepFramesMs, keepFailedFramesMs, clock, log };
+    const frameRemovalServices = { blobs, ledger, retention, keepFramesMs, keepFailedFramesMs, clock, log };
     const status = new StatusPublisher({
       blobs,
       ledger,
@@ -96,7 +96,7 @@ await runService(
       metrics,
       onEnded: async (job) => {
         await folders.remove(job.jobId);
-        await scheduleFrameRemoval(retainParts, job);
+        await scheduleFrameRemoval(frameRemovalServices, job);
       },
     });
     const health = new LoopHealth(clock);
@@ -106,9 +106,9 @@ await runService(
     loop('dispatch', () => dispatchPass({ ledger, batches, spending, resendMs, clock, log, metrics }));
     loop('collect', () => collector.pass());
     loop('status', () => status.pass());
-    loop('redrive', () => redrivePass({ ...openJobParts, retention, scanMs, metrics }));
+    loop('redrive', () => redrivePass({ ...openJobServices, retention, scanMs, metrics }));
     loop('caps', () => capsPass({ blobs, ledger, scanMs, log }));
-    loop('retain', () => removeExpiredFrames(retainParts));
+    loop('retain', () => removeExpiredFrames(frameRemovalServices));
     loop('poison depth', () => poisonDepthPass(poison, metrics));
 
     const isReady = () => !signal.aborted && redis.status === 'ready';

@@ -47,7 +47,7 @@ export class Leadership {
   #deadlineMs = Number.NEGATIVE_INFINITY;
   #wasLeading = false;
 
-  constructor(parts: {
+  constructor(options: {
     readonly redis: Redis;
     /** Which election: `scaler`. */
     readonly name: string;
@@ -55,11 +55,11 @@ export class Leadership {
     readonly clock: Clock;
     readonly log: Log;
   }) {
-    this.#redis = parts.redis;
-    this.#key = `framefleet:leader:${parts.name}`;
-    this.#leaseMs = parts.leaseMs;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
+    this.#redis = options.redis;
+    this.#key = `framefleet:leader:${options.name}`;
+    this.#leaseMs = options.leaseMs;
+    this.#clock = options.clock;
+    this.#log = options.log;
   }
 
   /** By our own clock, without a request. */
@@ -69,13 +69,14 @@ export class Leadership {
 
   /** Takes or renews the lease. Resolves to whether this process leads. Never throws. */
   async take(): Promise<boolean> {
-    const askedAtMs = this.#clock.monotonicMs();
-    const taken = await this.#ask(this.#leaseMs / 3, () =>
+    const requestedAtMs = this.#clock.monotonicMs();
+    const taken = await this.#call(this.#leaseMs / 3, () =>
       this.#redis.eval(TAKE, 1, this.#key, this.#token, this.#leaseMs),
     );
     // No response: keep the deadline.
     if (taken !== undefined) {
-      this.#deadlineMs = taken === 1 ? askedAtMs + this.#leaseMs - this.#marginMs : Number.NEGATIVE_INFINITY;
+      this.#deadlineMs =
+        taken === 1 ? requestedAtMs + this.#leaseMs - this.#marginMs : Number.NEGATIVE_INFINITY;
     }
     this.#logChange();
     return this.isLeading;
@@ -84,11 +85,11 @@ export class Leadership {
   /** Whether Redis confirms, within the last second, that the lease is ours. Never throws. */
   async confirm(): Promise<boolean> {
     if (!this.isLeading) return false;
-    const askedAtMs = this.#clock.monotonicMs();
-    const answer = await this.#ask(CONFIRM_MS, () =>
+    const requestedAtMs = this.#clock.monotonicMs();
+    const answer = await this.#call(CONFIRM_MS, () =>
       this.#redis.eval(IS_OURS, 1, this.#key, this.#token, CONFIRM_MS),
     );
-    return answer === 1 && this.isLeading && this.#clock.monotonicMs() - askedAtMs < CONFIRM_MS;
+    return answer === 1 && this.isLeading && this.#clock.monotonicMs() - requestedAtMs < CONFIRM_MS;
   }
 
   /** Takes and renews the lease until the signal is aborted, then releases it. */
@@ -103,7 +104,7 @@ export class Leadership {
   /** Another process may lead at once. */
   async release(): Promise<void> {
     this.#deadlineMs = Number.NEGATIVE_INFINITY;
-    await this.#ask(CONFIRM_MS, () => this.#redis.eval(RELEASE, 1, this.#key, this.#token));
+    await this.#call(CONFIRM_MS, () => this.#redis.eval(RELEASE, 1, this.#key, this.#token));
     this.#logChange();
   }
 
@@ -119,7 +120,7 @@ export class Leadership {
   }
 
   /** Undefined if Redis fails or does not answer in time. Without a bound, a command waits forever for a lost connection. */
-  async #ask(boundMs: number, command: () => Promise<unknown>): Promise<unknown> {
+  async #call(boundMs: number, command: () => Promise<unknown>): Promise<unknown> {
     try {
       return await within(command, { clock: this.#clock, boundMs });
     } catch (error) {

@@ -3,8 +3,8 @@ import { framesToDo, secondsToDo } from './costs/spending-cap.ts';
 import { isBlockActive } from './decide/blocked-pools.ts';
 import type { Memory } from './decide/memory.ts';
 import type { BlockReason } from './fleet/fleet.ts';
-import type { Observation, Override, WorkerReport } from './observe/observation.ts';
-import { isExpired } from './override/document.ts';
+import type { Observation, WorkerReport } from './observe/observation.ts';
+import { type Override, isExpired } from './override/document.ts';
 import type { Policy } from './policy.ts';
 
 /** The execution providers that workers report. Any other value is shown as `other`. */

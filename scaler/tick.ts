@@ -10,18 +10,18 @@
 import type { Ledger } from '../shared/redis/ledger.ts';
 import type { SpendingSoFar } from '../shared/redis/spending.ts';
 import { within } from '../shared/runtime/within.ts';
-import { type ActParts, act } from './act/act.ts';
+import { type ActServices, act } from './act/act.ts';
 import { removeLeftovers } from './act/leftovers.ts';
 import { chargeCosts } from './costs/costs.ts';
-import { isPaidFor } from './costs/share-cost.ts';
 import { recordOutcome } from './decide/blocked-pools.ts';
+import { instancesForDispatch } from './decide/capacity.ts';
 import { decide } from './decide/decide.ts';
 import type { ScalingDecision } from './decide/decision.ts';
-import { type Memory, INITIAL_MEMORY, parseMemory } from './decide/memory.ts';
+import { type Memory, INITIAL_MEMORY, parseMemory, toSavedMemory } from './decide/memory.ts';
 import type { Leadership } from './leader.ts';
 import type { ScalerMetrics } from './metrics.ts';
 import type { Observation } from './observe/observation.ts';
-import { type ObserveParts, observe } from './observe/observe.ts';
+import { type ObserveServices, observe } from './observe/observe.ts';
 import { isExpired } from './override/document.ts';
 import type { Policy } from './policy.ts';
 import type { ScalerState } from './scaler-state.ts';
@@ -31,7 +31,7 @@ const CALL_MS = 5_000;
 /** A loop without a tick for this long, and for five ticks, hangs. */
 const STALE_MS_MIN = 60_000;
 
-export interface TickParts extends ObserveParts, Omit<ActParts, 'onOutcome' | 'onRemoved'> {
+export interface ScalerLoopOptions extends ObserveServices, Omit<ActServices, 'onOutcome' | 'onRemoved'> {
   readonly leader: Leadership;
   readonly ledger: Ledger;
   readonly state: ScalerState;
@@ -53,7 +53,7 @@ export interface Tick {
 }
 
 export class ScalerLoop {
-  readonly #parts: TickParts;
+  readonly #options: ScalerLoopOptions;
   readonly #first = Promise.withResolvers<Tick>();
   #memory: Memory | null = null;
   #wasLeading = false;
@@ -61,9 +61,9 @@ export class ScalerLoop {
   #lastLogged = '';
   #lastTickAtMs: number;
 
-  constructor(parts: TickParts) {
-    this.#parts = parts;
-    this.#lastTickAtMs = parts.clock.monotonicMs();
+  constructor(options: ScalerLoopOptions) {
+    this.#options = options;
+    this.#lastTickAtMs = options.clock.monotonicMs();
   }
 
   /** The last tick. Waits for the first one. */
@@ -73,17 +73,17 @@ export class ScalerLoop {
 
   /** Runs one tick and returns how long to rest after it. */
   async pass(): Promise<number> {
-    const { leader, metrics, clock, policy, tickMs } = this.#parts;
+    const { leader, metrics, clock, policy, tickMs } = this.#options;
     const isLeading = leader.isLeading;
     const memory = await this.#recall(isLeading);
-    const observation = await observe(this.#parts);
+    const observation = await observe(this.#options);
     const { decision, memory: decided } = decide(observation, policy, memory);
     this.#memory = decided;
     this.#log(decision, isLeading);
     if (isLeading) await this.#lead(decision, observation);
-    const spending = await this.#attempt('costs', () =>
+    const spending = await this.#tryStep('costs', () =>
       chargeCosts(observation, {
-        spending: this.#parts.spending,
+        spending: this.#options.spending,
         pricePerHour: policy.pricePerHour,
         isLeading: leader.isLeading,
       }),
@@ -97,7 +97,7 @@ export class ScalerLoop {
 
   /** Whether the loop still runs ticks, for the liveness probe. */
   isTicking(): boolean {
-    const { clock, tickMs } = this.#parts;
+    const { clock, tickMs } = this.#options;
     return clock.monotonicMs() - this.#lastTickAtMs < Math.max(STALE_MS_MIN, tickMs * 5);
   }
 
@@ -106,14 +106,14 @@ export class ScalerLoop {
     const takesOver = isLeading && !this.#wasLeading;
     this.#wasLeading = isLeading;
     if (this.#memory !== null && !takesOver) return this.#memory;
-    const saved = await this.#attempt('memory', () => this.#parts.state.memory());
+    const saved = await this.#tryStep('memory', () => this.#options.state.memory());
     return parseMemory(saved) ?? this.#memory ?? INITIAL_MEMORY;
   }
 
   async #lead(decision: ScalingDecision, observation: Observation): Promise<void> {
-    const { ledger, state, policy, blobs, overrides, metrics } = this.#parts;
+    const { ledger, state, policy, blobs, overrides, metrics } = this.#options;
     await act(decision, observation, {
-      ...this.#parts,
+      ...this.#options,
       onOutcome: (pool, outcome) => {
         this.#memory = recordOutcome(this.#memory ?? INITIAL_MEMORY, pool, outcome, observation.atMs);
       },
@@ -121,16 +121,16 @@ export class ScalerLoop {
     });
     const engines = instancesForDispatch(decision, observation) * policy.enginesPerInstance;
     await Promise.all([
-      this.#attempt('memory', () => state.saveMemory(this.#memory)),
-      this.#attempt('engines', () => ledger.recordEngines(engines)),
-      this.#attempt('leftovers', () => removeLeftovers(observation, blobs)),
-      this.#attempt('override', () => endOverride(observation, overrides)),
+      this.#tryStep('memory', () => state.saveMemory(this.#memory && toSavedMemory(this.#memory))),
+      this.#tryStep('engines', () => ledger.recordEngines(engines)),
+      this.#tryStep('leftovers', () => removeLeftovers(observation, blobs)),
+      this.#tryStep('override', () => endOverride(observation, overrides)),
     ]);
   }
 
   /** A failure is logged; the next tick tries again. */
-  async #attempt<T>(what: string, call: () => Promise<T>): Promise<T | null> {
-    const { clock, signal, log } = this.#parts;
+  async #tryStep<T>(what: string, call: () => Promise<T>): Promise<T | null> {
+    const { clock, signal, log } = this.#options;
     try {
       return await within(call, { clock, boundMs: CALL_MS, signal });
     } catch (error) {
@@ -143,19 +143,16 @@ export class ScalerLoop {
   #log({ reason, capacityDesired, actions, numbers }: ScalingDecision, isLeading: boolean): void {
     const line = { reason, capacityDesired, actions: actions.map(({ kind }) => kind), isLeading, ...numbers };
     const summary = `${reason} ${capacityDesired} ${isLeading}`;
-    if (summary === this.#lastLogged) this.#parts.log.debug(line, 'tick');
-    else this.#parts.log.info(line, 'decision');
+    if (summary === this.#lastLogged) this.#options.log.debug(line, 'tick');
+    else this.#options.log.info(line, 'decision');
     this.#lastLogged = summary;
   }
 }
 
-async function endOverride({ override, now }: Observation, overrides: TickParts['overrides']): Promise<void> {
+async function endOverride(
+  { override, now }: Observation,
+  overrides: ScalerLoopOptions['overrides'],
+): Promise<void> {
   if (override === null || override === 'unknown' || !isExpired(override, now)) return;
   await overrides.removeExpired(now);
-}
-
-/** How many batches the producer sends depends on this: instances that work or boot, at least one if any is desired. */
-function instancesForDispatch({ capacityDesired }: ScalingDecision, { fleet }: Observation): number {
-  if (fleet === null) return capacityDesired;
-  return Math.max(fleet.instances.filter(isPaidFor).length, Math.min(1, capacityDesired));
 }

@@ -8,6 +8,8 @@ import { IMPORT, type SourceFile, roomOf, sources } from './support/sources.ts';
 
 const LINES_MAX = 300;
 
+/** An import or re-export of another file of the project: what is named, and the path. */
+const LOCAL_IMPORT = /^(?:import|export) ([^;]*?)from '(\.[^']+)';/gm;
 /** The one file or folder that may import a package. */
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
   '@azure/arm-compute': ['scaler/fleet/', 'infra/doctor/azure/arm.ts'],
@@ -79,6 +81,24 @@ describe('imports', () => {
         return foreign.map((imported) => `${name} -> ${imported}`);
       });
     expect(strays).toEqual([]);
+  });
+
+  test('no two files import each other at run time, and no two folders beside each other import each other', () => {
+    const [files, folders] = [new Map<string, Set<string>>(), new Map<string, Set<string>>()];
+    const add = (graph: Map<string, Set<string>>, from: string, to: string) =>
+      graph.set(from, (graph.get(from) ?? new Set()).add(to));
+    for (const { name, text } of sources) {
+      for (const [, named = '', imported = ''] of text.matchAll(LOCAL_IMPORT)) {
+        const target = targetOf(name, imported);
+        const [from, to] = [path.dirname(name), path.dirname(target)];
+        // A file and the folder of its parts may import each other: `api/explain/` and `api/`.
+        if (!`${from}/`.startsWith(`${to}/`) && !`${to}/`.startsWith(`${from}/`)) add(folders, from, to);
+        if (!isTypesOnly(named)) add(files, name, target);
+      }
+    }
+    expect(files.size).toBeGreaterThan(200);
+    expect(cycleIn(files)).toEqual([]);
+    expect(cycleIn(folders)).toEqual([]);
   });
 
   test('each package is imported in its one place', () => {
@@ -157,7 +177,46 @@ describe('names', () => {
     const shared = [...exporters].filter(([, files]) => files.length > 1);
     expect(shared.map(([name, files]) => `${name}: ${files.map(({ file }) => file).join(', ')}`)).toEqual([]);
   });
+
+  test('what a constructor or function takes in one object is called Options or Services', () => {
+    const others = sources.flatMap(({ name, text }) =>
+      [
+        ...text.matchAll(
+          /\b(?:interface|type) (\w+(?:Parts|Deps|Dependencies|Params|Args|Opts))\b(?= [{=]|<| extends)/g,
+        ),
+      ].map(([, type]) => `${name}: ${type}`),
+    );
+    expect(others).toEqual([]);
+  });
 });
+
+/** Whether an import has no effect at run time: `type { A }` or `{ type A, type B }`. */
+function isTypesOnly(named: string): boolean {
+  if (named.startsWith('type ')) return true;
+  const names = (/^\{(.*)\}\s*$/s.exec(named)?.[1] ?? named).split(',').map((name) => name.trim());
+  return names.every((name) => name === '' || name.startsWith('type '));
+}
+
+/** The first cycle found, from a node back to itself; empty if there is none. */
+function cycleIn(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  const done = new Set<string>();
+  const visit = (node: string, above: readonly string[]): string[] => {
+    const start = above.indexOf(node);
+    if (start !== -1) return [...above.slice(start), node];
+    if (done.has(node)) return [];
+    for (const next of graph.get(node) ?? []) {
+      const cycle = visit(next, [...above, node]);
+      if (cycle.length > 0) return cycle;
+    }
+    done.add(node);
+    return [];
+  };
+  for (const node of graph.keys()) {
+    const cycle = visit(node, []);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}
 
 interface LockedPackage {
   readonly integrity?: string;

@@ -20,9 +20,9 @@ const variables = z.object({
   ...serviceVariables,
   FRAMEFLEET_MEDIA_STORAGE: storageSetting,
   FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
-  /** The machine's id. It names the heartbeat and the drain request. */
+  /** The instance's id. It names the heartbeat and the drain request. */
   FRAMEFLEET_VM_ID: z.string().regex(NAME_PATTERN).default(plainHostname()),
-  /** Which GPU of the machine this worker's engine uses. */
+  /** Which GPU of the instance this worker's engine uses. */
   FRAMEFLEET_GPU: wholeNumber({ min: 0, max: 63, fallback: 0 }),
   /** After this time, the batch of a killed worker becomes visible to others. Renewed at a third. */
   FRAMEFLEET_LEASE_SECONDS: wholeNumber({ min: 6, max: 3600, fallback: 60 }),
@@ -51,7 +51,7 @@ const variables = z.object({
   FRAMEFLEET_MODEL_LOAD_SECONDS_MAX: secondsAsMs({ min: 5, max: 7200, fallback: 900 }),
   /** The URL of Azure's Scheduled Events. Unset: not polled. */
   FRAMEFLEET_SCHEDULED_EVENTS_URL: z.url({ protocol: /^https?$/ }).optional(),
-  /** This machine's name in scheduled events (`<scale set>_<instance>`). Unset: every event counts as its own. */
+  /** This instance's name in scheduled events (`<scale set>_<instance>`). Unset: every event counts as its own. */
   FRAMEFLEET_VM_NAME: z.string().max(128).optional(),
   FRAMEFLEET_JPEG_QUALITY: wholeNumber({ min: 50, max: 100, fallback: 95 }),
 });

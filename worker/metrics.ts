@@ -82,7 +82,7 @@ export function workerMetrics(): WorkerMetrics {
     }),
     evictions: new Counter({
       name: 'framefleet_worker_evictions_total',
-      help: 'Eviction notices for this machine, by event type.',
+      help: 'Eviction notices for this instance, by event type.',
       labelNames: ['event'],
       registers,
     }),

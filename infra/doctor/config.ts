@@ -38,7 +38,7 @@ export function doctorConfig() {
     subscriptionId: set.FRAMEFLEET_SUBSCRIPTION_ID,
     resourceGroup: set.FRAMEFLEET_RESOURCE_GROUP,
     scaleSets: set.FRAMEFLEET_SCALE_SETS,
-    machines: Math.max(1, set.FRAMEFLEET_CAPACITY_MAX),
+    instances: Math.max(1, set.FRAMEFLEET_CAPACITY_MAX),
     /** The variables that the Azure SDKs read. */
     isProxied: ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'].some(
       (name) => (environment[name] ?? '') !== '',

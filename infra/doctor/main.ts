@@ -37,10 +37,10 @@ async function main(): Promise<number> {
 
 async function checksFor({ planned }: DoctorOptions, config: DoctorConfig): Promise<Check[]> {
   if (planned !== null) {
-    const { subscriptionId, location, size, machines } = planned;
+    const { subscriptionId, location, size, instances } = planned;
     const arm = new Arm({ subscriptionId, credential: await azureIdentity() });
     const pools = (['spot', 'on-demand'] as const).map((kind) => ({ size, kind, zones: [], running: 0 }));
-    const plan: FleetPlan = { location, pools, machines };
+    const plan: FleetPlan = { location, pools, instances };
     return planChecks(arm, () => Promise.resolve(plan), { isDeployed: false });
   }
   const { mediaStorage, localFolder, environment } = config;
@@ -54,7 +54,7 @@ async function checksFor({ planned }: DoctorOptions, config: DoctorConfig): Prom
 }
 
 async function fleetChecks(config: DoctorConfig, media: string): Promise<Check[]> {
-  const { systemStorage: system, scalerUrl, subscriptionId, resourceGroup, scaleSets, machines } = config;
+  const { systemStorage: system, scalerUrl, subscriptionId, resourceGroup, scaleSets, instances } = config;
   const accounts = {
     media: storageAccount(media),
     system: system === undefined ? null : storageAccount(system),
@@ -68,7 +68,7 @@ async function fleetChecks(config: DoctorConfig, media: string): Promise<Check[]
   });
   if (subscriptionId === undefined || resourceGroup === undefined || scaleSets === undefined) return checks;
   const arm = new Arm({ subscriptionId, credential: await azureIdentity() });
-  const scaleSetCheck = new ScaleSetCheck(arm, { resourceGroup, scaleSets, machines });
+  const scaleSetCheck = new ScaleSetCheck(arm, { resourceGroup, scaleSets, instances });
   return [
     ...checks,
     scaleSetCheck.check(),

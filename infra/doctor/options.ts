@@ -5,7 +5,7 @@ import { helpText } from '../../shared/command/help-text.ts';
 import { newCommand, parseCommand, usageHint } from '../../shared/command/parse-command.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
-const MACHINES_MAX = 1000;
+const INSTANCES_MAX = 1000;
 
 const HELP = helpText({
   examples: [
@@ -23,7 +23,7 @@ export interface DoctorOptions {
     readonly subscriptionId: string;
     readonly location: string;
     readonly size: string;
-    readonly machines: number;
+    readonly instances: number;
   } | null;
   readonly asJson: boolean;
 }
@@ -36,22 +36,22 @@ export function parseOptions(argv: readonly string[]): DoctorOptions | null {
     .option('--subscription <id>', 'before a deployment: check this Azure subscription', parseId)
     .option('--location <region>', 'Azure region, such as eastus', parseName)
     .option('--size <size>', 'VM size, such as Standard_NC4as_T4_v3', parseName)
-    .option('--machines <count>', 'number of VMs (default: 1)', parseMachines)
+    .option('--instances <count>', 'number of VMs (default: 1)', parseInstances)
     .option('--json', 'print one JSON object')
     .addHelpText('after', HELP);
   if (!parseCommand(command, argv)) return null;
-  const { subscription, location, size, machines, json } = command.opts<{
+  const { subscription, location, size, instances, json } = command.opts<{
     subscription?: string;
     location?: string;
     size?: string;
-    machines?: number;
+    instances?: number;
     json?: true;
   }>();
   if (subscription !== undefined && location !== undefined && size !== undefined) {
-    const planned = { subscriptionId: subscription, location, size, machines: machines ?? 1 };
+    const planned = { subscriptionId: subscription, location, size, instances: instances ?? 1 };
     return { planned, asJson: json === true };
   }
-  if ([subscription, location, size, machines].some((one) => one !== undefined)) {
+  if ([subscription, location, size, instances].some((one) => one !== undefined)) {
     throw new PermanentError(
       'USAGE',
       'To check a planned fleet, pass --subscription, --location and --size.',
@@ -75,8 +75,8 @@ function parseName(text: string): string {
   throw new InvalidArgumentError('Expected a short name of letters, digits and underscores.');
 }
 
-function parseMachines(text: string): number {
-  const machines = Number(text);
-  if (Number.isInteger(machines) && machines >= 1 && machines <= MACHINES_MAX) return machines;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MACHINES_MAX}.`);
+function parseInstances(text: string): number {
+  const instances = Number(text);
+  if (Number.isInteger(instances) && instances >= 1 && instances <= INSTANCES_MAX) return instances;
+  throw new InvalidArgumentError(`Expected a whole number from 1 to ${INSTANCES_MAX}.`);
 }

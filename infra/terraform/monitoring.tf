@@ -49,7 +49,7 @@ locals {
     machines = {
       severity = 2
       minutes  = 15
-      summary  = "There is work, but machines do not start, do not report, or would exceed the spending limit. Check with `npm run explain`."
+      summary  = "There is work, but instances do not start, do not report, or would exceed the spending limit. Check with `npm run explain`."
       query    = "${format(local.console, "scaler")} | where tostring(line.msg) == 'decision' and tostring(line.reason) in ('boots-fail', 'fleet-silent', 'fleet-unknown', 'pools-blocked', 'spending-reached', 'workers-unknown')"
     }
     failures = {

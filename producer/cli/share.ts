@@ -12,7 +12,7 @@ import { type ShareAgreement, shareContainer } from '../../shared/contract/share
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { Agreements } from '../intake/agreements.ts';
-import { resolveModel } from '../intake/model-catalogue.ts';
+import { resolveModel } from '../jobs/model-catalogue.ts';
 import { storageCommandConfig } from './config.ts';
 import { type ShareOptions, parseShareOptions } from './share/options.ts';
 import { type Share, settingsText, shareTable, uploadExample } from './share/text.ts';

@@ -13,18 +13,18 @@ import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { forEachJob } from '../jobs/for-each-job.ts';
+import { openJob } from '../jobs/open-job.ts';
 import { readStatus } from '../jobs/status.ts';
 import type { Steps } from '../jobs/steps.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { type Drop, Drops, dropOf } from './drops.ts';
 import { type CreatedBlob, createdBlobs } from './media-event.ts';
-import { openJob } from './open-job.ts';
 
 /** Long enough to open a job, short enough that another producer soon receives the event of a killed one. */
 const EVENT_LEASE_SECONDS = 60;
 const PASS_MS = 500;
 
-export interface IntakeParts {
+export interface IntakeOptions {
   readonly blobs: BlobStore;
   readonly events: WorkQueue;
   readonly ledger: Ledger;
@@ -37,21 +37,21 @@ export interface IntakeParts {
 }
 
 export class Intake {
-  readonly #parts: IntakeParts;
+  readonly #options: IntakeOptions;
   readonly #drops: Drops;
   /** Jobs that ended before this ledger existed, so that their status is read only once. */
   readonly #ended = new Set<string>();
   #nextScanAtMs = 0;
 
-  constructor(parts: IntakeParts) {
-    this.#parts = parts;
-    this.#drops = new Drops(parts.blobs, parts.log);
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+    this.#drops = new Drops(options.blobs, options.log);
   }
 
   /** Handles one event, or scans if a scan is due. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
     if (await this.#handleEvent()) return 0;
-    const { clock, scanMs } = this.#parts;
+    const { clock, scanMs } = this.#options;
     if (clock.monotonicMs() >= this.#nextScanAtMs) {
       await this.#scan();
       this.#nextScanAtMs = clock.monotonicMs() + scanMs;
@@ -61,7 +61,7 @@ export class Intake {
 
   /** Returns whether there was an event. */
   async #handleEvent(): Promise<boolean> {
-    const { events, log, metrics } = this.#parts;
+    const { events, log, metrics } = this.#options;
     const message = await events.receive({ visibilityTimeoutSeconds: EVENT_LEASE_SECONDS });
     if (message === undefined) return false;
     const created = createdBlobs(message.text);
@@ -84,7 +84,7 @@ export class Intake {
   }
 
   async #scan(): Promise<void> {
-    const { blobs, ledger, steps, log } = this.#parts;
+    const { blobs, ledger, steps, log } = this.#options;
     for await (const drop of this.#drops.waiting()) await this.#tryToTake(drop);
     for await (const folder of blobs.listFolders('incoming')) {
       const jobId = jobIdOfTrigger(`${folder}/job.json`);
@@ -109,7 +109,7 @@ export class Intake {
       if (taken.kind === 'taken') return await this.#tryToOpen(taken.jobId);
       return taken.kind === 'left';
     } catch (error) {
-      this.#parts.log.warn({ ...drop, error }, 'dropped video could not be taken: will retry');
+      this.#options.log.warn({ ...drop, error }, 'dropped video could not be taken: will retry');
       return false;
     }
   }
@@ -120,16 +120,16 @@ export class Intake {
       await this.#open(jobId);
       return true;
     } catch (error) {
-      this.#parts.log.warn({ jobId, error }, 'job could not be opened: will retry');
+      this.#options.log.warn({ jobId, error }, 'job could not be opened: will retry');
       return false;
     }
   }
 
   async #open(jobId: string): Promise<void> {
-    const { blobs, ledger } = this.#parts;
+    const { blobs, ledger } = this.#options;
     if (this.#ended.has(jobId) || (await ledger.isKnown(jobId))) return;
     const status = await readStatus(blobs, jobId);
     const hasEnded = status !== undefined && isTerminal(status.state);
-    if (hasEnded || (await openJob(this.#parts, jobId)) === 'refused') this.#ended.add(jobId);
+    if (hasEnded || (await openJob(this.#options, jobId)) === 'refused') this.#ended.add(jobId);
   }
 }

@@ -9,7 +9,7 @@ import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { forEachJob } from './for-each-job.ts';
 
-export interface CapParts {
+export interface CapServices {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   /** How often to scan for caps. */
@@ -18,8 +18,8 @@ export interface CapParts {
 }
 
 /** Applies the caps of all open jobs once. Returns how long to rest, in milliseconds. */
-export async function capsPass(parts: CapParts): Promise<number> {
-  const { blobs, ledger, scanMs, log } = parts;
+export async function capsPass(services: CapServices): Promise<number> {
+  const { blobs, ledger, scanMs, log } = services;
   const withCap = new Set<string>();
   for await (const { name } of blobs.list('control', { prefix: CAPS_PREFIX })) {
     const jobId = jobIdOfCap(name);
@@ -27,11 +27,11 @@ export async function capsPass(parts: CapParts): Promise<number> {
   }
   if (withCap.size === 0) return scanMs;
   const jobs = (await ledger.openJobs()).filter(({ jobId }) => withCap.has(jobId));
-  await forEachJob(jobs, (job) => applyCap(parts, job), { log, doing: 'applying the cap' });
+  await forEachJob(jobs, (job) => applyCap(services, job), { log, doing: 'applying the cap' });
   return scanMs;
 }
 
-async function applyCap({ blobs, ledger, log }: CapParts, job: LedgerJob): Promise<void> {
+async function applyCap({ blobs, ledger, log }: CapServices, job: LedgerJob): Promise<void> {
   const { jobId } = job;
   const cap = await readCap({ blobs, log }, jobId);
   if (cap === undefined || spendingMaxOf(job) === cap.spendingMax) return;
@@ -41,7 +41,7 @@ async function applyCap({ blobs, ledger, log }: CapParts, job: LedgerJob): Promi
 
 /** Undefined if no cap is set or it cannot be read. The cap from the job request then applies. */
 export async function readCap(
-  { blobs, log }: Pick<CapParts, 'blobs' | 'log'>,
+  { blobs, log }: Pick<CapServices, 'blobs' | 'log'>,
   jobId: string,
 ): Promise<JobCap | undefined> {
   const bytes = await blobs.get('control', capBlob(jobId));

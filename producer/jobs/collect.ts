@@ -24,7 +24,7 @@ const AFTER_FAILURE_MS = 500;
 const REST_BUSY = { minMs: 50, maxMs: 300 };
 const REST_IDLE = { minMs: 500, maxMs: 5_000 };
 
-export interface CollectParts {
+export interface CollectorOptions {
   readonly results: WorkQueue;
   readonly ledger: Ledger;
   readonly steps: Steps;
@@ -34,16 +34,16 @@ export interface CollectParts {
 }
 
 export class Collector {
-  readonly #parts: CollectParts;
+  readonly #options: CollectorOptions;
   #misses = 0;
 
-  constructor(parts: CollectParts) {
-    this.#parts = parts;
+  constructor(options: CollectorOptions) {
+    this.#options = options;
   }
 
   /** Processes one message. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
-    const { results, ledger } = this.#parts;
+    const { results, ledger } = this.#options;
     const message = await results.receive({ visibilityTimeoutSeconds: RESULT_LEASE_SECONDS });
     if (message === undefined) {
       this.#misses += 1;
@@ -60,8 +60,8 @@ export class Collector {
         await results.update(message, { visibilityTimeoutSeconds: NEWER_DELAY_SECONDS });
         return 0;
       case 'malformed':
-        this.#parts.metrics.messagesRefused.inc({ queue: results.name });
-        this.#parts.log.warn(
+        this.#options.metrics.messagesRefused.inc({ queue: results.name });
+        this.#options.log.warn(
           { messageId: message.messageId, reason: decoded.reason },
           'result message removed: malformed',
         );
@@ -82,13 +82,13 @@ export class Collector {
       return true;
     } catch (error) {
       const isDropped = dequeueCount >= DELIVERIES_MAX;
-      this.#parts.log.warn({ jobId, batchIndex, dequeueCount, isDropped, error }, 'result not recorded');
+      this.#options.log.warn({ jobId, batchIndex, dequeueCount, isDropped, error }, 'result not recorded');
       return isDropped;
     }
   }
 
   async #record(result: ResultMessage): Promise<void> {
-    const { ledger, steps, clock, log, metrics } = this.#parts;
+    const { ledger, steps, clock, log, metrics } = this.#options;
     const { jobId, batchIndex, scored } = result;
     const job = await ledger.job(jobId);
     if (job === undefined) {
@@ -122,16 +122,16 @@ export class Collector {
 
   /** A delayed batch is invisible to workers, so it does not count toward the dispatch window. */
   async #noteDelay({ jobId, batchIndex }: ResultMessage, delaySeconds: number): Promise<void> {
-    const { ledger, clock } = this.#parts;
+    const { ledger, clock } = this.#options;
     const nowMs = clock.now().getTime();
     await ledger.delay(jobId, batchIndex, { nowMs, untilMs: nowMs + delaySeconds * 1000 });
   }
 
   async #failIfTooManyFailed(run: JobRun): Promise<void> {
-    const { ledger } = this.#parts;
+    const { ledger } = this.#options;
     const job = await ledger.job(run.jobId);
     if (job === undefined) return;
     const error = failedFramesError(job, await ledger.failures(run.jobId));
-    if (error !== null) await failJob(this.#parts, run, error);
+    if (error !== null) await failJob(this.#options, run, error);
   }
 }

@@ -29,7 +29,7 @@ const QUEUED_STALE_FACTOR = 10;
 /** How many windows of batches a job may have on the queue, delayed ones included. */
 const WINDOWS_PER_JOB = 4;
 
-export interface DispatchParts {
+export interface DispatchServices {
   readonly ledger: Ledger;
   readonly batches: WorkQueue;
   readonly spending: Pick<Spending, 'ofJobs'>;
@@ -40,11 +40,11 @@ export interface DispatchParts {
 }
 
 /** Sends batches once. Returns how long to rest, in milliseconds. */
-export async function dispatchPass(parts: DispatchParts): Promise<number> {
-  const jobs = (await parts.ledger.openJobs()).filter(({ state }) => state === 'running');
+export async function dispatchPass(services: DispatchServices): Promise<number> {
+  const jobs = (await services.ledger.openJobs()).filter(({ state }) => state === 'running');
   if (jobs.length === 0) return PASS_IDLE_MS;
-  await requeueStaleBatches(parts, jobs);
-  await fillWindow(parts, jobs);
+  await requeueStaleBatches(services, jobs);
+  await fillWindow(services, jobs);
   return PASS_MS;
 }
 
@@ -54,7 +54,7 @@ export async function dispatchPass(parts: DispatchParts): Promise<number> {
  * can put messages there too, a batch is sent again anyway after a much longer time.
  */
 async function requeueStaleBatches(
-  { ledger, batches, resendMs, clock, log, metrics }: DispatchParts,
+  { ledger, batches, resendMs, clock, log, metrics }: DispatchServices,
   jobs: readonly LedgerJob[],
 ): Promise<void> {
   const sent = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
@@ -70,8 +70,8 @@ async function requeueStaleBatches(
   await forEachJob(jobs, requeue, { log, doing: 'requeueing stale batches' });
 }
 
-async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Promise<void> {
-  const { ledger, clock } = parts;
+async function fillWindow(services: DispatchServices, jobs: readonly LedgerJob[]): Promise<void> {
+  const { ledger, clock } = services;
   const window = windowSize(await ledger.engines());
   const nowMs = clock.now().getTime();
   let onQueue = jobs.reduce((sum, job) => sum + batchesVisible(job, nowMs), 0);
@@ -81,7 +81,7 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
       { job, batchesReady: batchesToSend(job, window), lastDispatchedAt: job.lastDispatchedAt },
     ]),
   );
-  const cap = await watchCaps(parts, jobs);
+  const cap = await watchCaps(services, jobs);
   for (let turnsTaken = 0; onQueue < window; turnsTaken += 1) {
     const jobId = nextInTurn(
       [...turns.values()].map(({ job, ...turn }) => ({
@@ -103,12 +103,12 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
         turns.delete(turn.job.jobId);
         continue;
       }
-      await send(parts, turn.job, claimed);
+      await send(services, turn.job, claimed);
     } catch (error) {
       // An error with one job does not block the others. If every job fails, so does the pass.
       turns.delete(turn.job.jobId);
       if (turns.size === 0) throw error;
-      parts.log.warn({ jobId: turn.job.jobId, error }, 'batch not sent: will retry on the next pass');
+      services.log.warn({ jobId: turn.job.jobId, error }, 'batch not sent: will retry on the next pass');
       continue;
     }
     cap.sent(turn.job);
@@ -120,7 +120,7 @@ async function fillWindow(parts: DispatchParts, jobs: readonly LedgerJob[]): Pro
 }
 
 /** Tracks what capped jobs may still send in this pass. Throws if Redis is unreachable, which fails the pass. */
-async function watchCaps({ spending }: DispatchParts, jobs: readonly LedgerJob[]) {
+async function watchCaps({ spending }: DispatchServices, jobs: readonly LedgerJob[]) {
   const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
   const outstanding = new Map(jobs.map(({ jobId, batchesOutstanding }) => [jobId, batchesOutstanding]));
   return {
@@ -133,7 +133,7 @@ async function watchCaps({ spending }: DispatchParts, jobs: readonly LedgerJob[]
 }
 
 async function send(
-  { batches, log, metrics }: DispatchParts,
+  { batches, log, metrics }: DispatchServices,
   { jobId, definition }: LedgerJob,
   { batchIndex, frameStart, frameEnd }: ClaimedBatch,
 ): Promise<void> {

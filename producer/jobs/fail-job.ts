@@ -4,13 +4,13 @@ import { FleetError, describeError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { JobRun } from './steps.ts';
 
-export interface FailJobParts {
+export interface FailJobServices {
   readonly ledger: Ledger;
   readonly log: Log;
 }
 
 export async function failJob(
-  { ledger, log }: FailJobParts,
+  { ledger, log }: FailJobServices,
   { jobId, epoch }: JobRun,
   error: unknown,
 ): Promise<void> {

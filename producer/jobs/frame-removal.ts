@@ -26,7 +26,7 @@ const REMOVALS_AT_ONCE = 32;
 const SLICE_MS = 60_000;
 assert(SLICE_MS + 180_000 < HOLD_MS, 'a slice must end before its hold expires');
 
-export interface FrameRemovalParts {
+export interface FrameRemovalServices {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly retention: FrameRetention;
@@ -38,7 +38,7 @@ export interface FrameRemovalParts {
 
 /** Schedules the removal of an ended job's frames. */
 export async function scheduleFrameRemoval(
-  { retention, keepFramesMs, keepFailedFramesMs, clock }: FrameRemovalParts,
+  { retention, keepFramesMs, keepFailedFramesMs, clock }: FrameRemovalServices,
   { jobId, state, framesFailed }: Pick<LedgerJob, 'jobId' | 'state' | 'framesFailed'>,
 ): Promise<void> {
   const isClean = state === 'completed' && framesFailed === 0;
@@ -47,19 +47,19 @@ export async function scheduleFrameRemoval(
 }
 
 /** Removes one slice of each job that is due. Returns how long to rest, in milliseconds. */
-export async function removeExpiredFrames(parts: FrameRemovalParts): Promise<number> {
-  const due = await parts.retention.listDue(parts.clock.now().getTime(), JOBS_PER_PASS);
+export async function removeExpiredFrames(services: FrameRemovalServices): Promise<number> {
+  const due = await services.retention.listDue(services.clock.now().getTime(), JOBS_PER_PASS);
   let isMore = due.length === JOBS_PER_PASS;
   const remove = async (job: DueFrames): Promise<void> => {
-    if (await removeSlice(parts, job)) isMore = true;
+    if (await removeSlice(services, job)) isMore = true;
   };
-  await forEachJob(due, remove, { log: parts.log, doing: 'removing the frames' });
+  await forEachJob(due, remove, { log: services.log, doing: 'removing the frames' });
   return isMore ? 0 : PASS_MS;
 }
 
 /** Returns whether the job has more frames to remove. */
-async function removeSlice(parts: FrameRemovalParts, due: DueFrames): Promise<boolean> {
-  const { blobs, ledger, retention, clock, log } = parts;
+async function removeSlice(services: FrameRemovalServices, due: DueFrames): Promise<boolean> {
+  const { blobs, ledger, retention, clock, log } = services;
   const { jobId, dueAtMs } = due;
   await using hold = await retention.hold(jobId);
   if (hold === undefined || (await retention.dueAtMs(jobId)) !== dueAtMs) return false;

@@ -19,16 +19,16 @@ import {
   decodeRedriveRequest,
   jobIdOfRedrive,
 } from '../../shared/contract/redrive-request.ts';
-import { type OpenJobParts, openJob } from '../intake/open-job.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import type { FrameRetention } from './frame-retention.ts';
+import { type OpenJobServices, openJob } from './open-job.ts';
 import { readReport } from './report.ts';
 import { publishReopening, readStatus } from './status.ts';
 import { listOutcomes } from './stored-outcomes.ts';
 
 const CALLS_AT_ONCE = 16;
 
-export interface RedriveParts extends OpenJobParts {
+export interface RedriveServices extends OpenJobServices {
   readonly retention: FrameRetention;
   /** How often to scan for requests. */
   readonly scanMs: number;
@@ -36,39 +36,43 @@ export interface RedriveParts extends OpenJobParts {
 }
 
 /** Carries out all requests once. Returns how long to rest, in milliseconds. */
-export async function redrivePass(parts: RedriveParts): Promise<number> {
+export async function redrivePass(services: RedriveServices): Promise<number> {
   const requests = new Map<string, string[]>();
-  for await (const { name } of parts.blobs.list('control', { prefix: REDRIVE_PREFIX })) {
+  for await (const { name } of services.blobs.list('control', { prefix: REDRIVE_PREFIX })) {
     const jobId = jobIdOfRedrive(name);
     if (jobId !== undefined) requests.set(jobId, [...(requests.get(jobId) ?? []), name]);
   }
   for (const [jobId, names] of requests) {
     try {
-      await redriveJob(parts, jobId, names);
+      await redriveJob(services, jobId, names);
     } catch (error) {
       // An error with one job does not block the others.
-      parts.log.warn({ jobId, error }, 'redrive failed: will retry on the next pass');
+      services.log.warn({ jobId, error }, 'redrive failed: will retry on the next pass');
     }
   }
-  return parts.scanMs;
+  return services.scanMs;
 }
 
-async function redriveJob(parts: RedriveParts, jobId: string, requests: readonly string[]): Promise<void> {
-  const { blobs, ledger, retention, clock, log, metrics } = parts;
+async function redriveJob(
+  services: RedriveServices,
+  jobId: string,
+  requests: readonly string[],
+): Promise<void> {
+  const { blobs, ledger, retention, clock, log, metrics } = services;
   if (await ledger.isOpen(jobId)) return;
   await using hold = await retention.hold(jobId);
   if (hold === undefined || (await ledger.isOpen(jobId))) return;
   if ((await blobs.stat('incoming', triggerBlob(jobId))) === undefined) {
     log.warn({ jobId, requests: requests.length }, 'redrive request removed: job has no trigger');
-    await removeAll(parts, 'control', requests);
+    await removeAll(services, 'control', requests);
     return;
   }
   const status = await readStatus(blobs, jobId);
   if (status === undefined) return; // Redis was lost before a status was published. Intake opens the job again.
-  const frames = await framesToRedrive(parts, status, await readFrames(parts, requests));
+  const frames = await framesToRedrive(services, status, await readFrames(services, requests));
   if (frames.length === 0) {
     log.info({ jobId, requests: requests.length }, 'redrive request removed: no failed frame left');
-    await removeAll(parts, 'control', requests);
+    await removeAll(services, 'control', requests);
     return;
   }
   const report = await readReport(blobs, jobId);
@@ -77,18 +81,18 @@ async function redriveJob(parts: RedriveParts, jobId: string, requests: readonly
   const { failed } = await listOutcomes(blobs, jobId);
   const retried = new Set(frames);
   const records = failed.filter((index) => retried.has(index)).map((index) => failedFrameBlob(jobId, index));
-  await removeAll(parts, 'scored', records);
+  await removeAll(services, 'scored', records);
   if (!(await ledger.forget(jobId))) return;
-  const opening = await openJob(parts, jobId, report?.model);
+  const opening = await openJob(services, jobId, report?.model);
   log.info({ jobId, frames: frames.length, opening }, 'job redriven');
   if (opening === 'known') return; // Another producer opened it, perhaps with the old failures. Check again when it has ended.
   if (opening === 'opened') metrics.redrives.inc(requests.length);
-  await removeAll(parts, 'control', requests);
+  await removeAll(services, 'control', requests);
 }
 
 /** The requested frames that still need to run: all of them if the job has no result. */
 async function framesToRedrive(
-  { blobs }: RedriveParts,
+  { blobs }: RedriveServices,
   { jobId, state }: JobStatus,
   requested: ReadonlySet<number>,
 ): Promise<number[]> {
@@ -99,7 +103,7 @@ async function framesToRedrive(
 }
 
 async function readFrames(
-  { blobs, log }: RedriveParts,
+  { blobs, log }: RedriveServices,
   requests: readonly string[],
 ): Promise<ReadonlySet<number>> {
   const limit = pLimit(CALLS_AT_ONCE);
@@ -115,7 +119,7 @@ async function readFrames(
 }
 
 async function removeAll(
-  { blobs }: RedriveParts,
+  { blobs }: RedriveServices,
   container: 'control' | 'scored',
   names: readonly string[],
 ): Promise<void> {

@@ -10,7 +10,7 @@ import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 
-interface JobReportParts {
+interface JobReportServices {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly clock: Clock;
@@ -18,7 +18,7 @@ interface JobReportParts {
 
 /** `resultSha256` is null if the job has no result. */
 export async function putReport(
-  { blobs, ledger, clock }: JobReportParts,
+  { blobs, ledger, clock }: JobReportServices,
   { jobId, definition, framesExpected, warnings }: LedgerJob,
   resultSha256: string | null,
 ): Promise<void> {

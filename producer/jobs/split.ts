@@ -23,7 +23,7 @@ import type { JobRun } from './steps.ts';
 /** Hides the latency of storage, and holds only 16 frames in memory. */
 const UPLOADS_AT_ONCE = 16;
 
-export interface SplitParts {
+export interface SplitServices {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly folders: JobFolders;
@@ -32,19 +32,23 @@ export interface SplitParts {
   readonly metrics: ProducerMetrics;
 }
 
-export async function split(parts: SplitParts, { jobId, epoch }: JobRun, signal: AbortSignal): Promise<void> {
-  const { blobs, ledger, folders, log } = parts;
+export async function split(
+  services: SplitServices,
+  { jobId, epoch }: JobRun,
+  signal: AbortSignal,
+): Promise<void> {
+  const { blobs, ledger, folders, log } = services;
   const job = await ledger.job(jobId);
   if (job?.definition.epoch !== epoch || isTerminal(job.state) || job.splitFinished) return;
   await using folder = await folders.enter(job.definition.request, 'split');
   await ledger.move(jobId, 'running', { epoch });
   const sourcePath = await folder.source(signal);
   const video = await probeVideo(sourcePath);
-  checkLimits(video, parts.sourceLimits);
+  checkLimits(video, services.sourceLimits);
   await workableTracks({ sourcePath, video, folder: folder.path, signal });
-  await planBatches(parts, job, video);
+  await planBatches(services, job, video);
 
-  const timeline = await storeFrames(parts, { jobId, sourcePath, video, signal });
+  const timeline = await storeFrames(services, { jobId, sourcePath, video, signal });
   await blobs.put('frames', timelineBlob(jobId), encodeTimeline(timeline), {
     contentType: 'application/json',
     signal,
@@ -54,7 +58,7 @@ export async function split(parts: SplitParts, { jobId, epoch }: JobRun, signal:
 }
 
 async function planBatches(
-  { ledger }: SplitParts,
+  { ledger }: SplitServices,
   { jobId, definition }: LedgerJob,
   video: VideoInfo,
 ): Promise<void> {
@@ -70,7 +74,7 @@ async function planBatches(
 }
 
 async function storeFrames(
-  { blobs, ledger, sourceLimits, log, metrics }: SplitParts,
+  { blobs, ledger, sourceLimits, log, metrics }: SplitServices,
   source: {
     readonly jobId: string;
     readonly sourcePath: string;

@@ -21,7 +21,7 @@ import { hasCap, heldAtCap } from './spending-cap.ts';
 
 const PASS_MS = 500;
 
-export interface StatusParts {
+export interface StatusPublisherOptions {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly clock: Clock;
@@ -33,16 +33,16 @@ export interface StatusParts {
 }
 
 export class StatusPublisher {
-  readonly #parts: StatusParts;
+  readonly #options: StatusPublisherOptions;
   readonly #published = new Map<string, string>();
 
-  constructor(parts: StatusParts) {
-    this.#parts = parts;
+  constructor(options: StatusPublisherOptions) {
+    this.#options = options;
   }
 
   /** Publishes every status that has changed. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
-    const { ledger, spending, metrics, log } = this.#parts;
+    const { ledger, spending, metrics, log } = this.#options;
     const { jobs, unreadableJobs } = await ledger.openRecords();
     metrics.jobsOpen.set(jobs.length);
     const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
@@ -54,7 +54,7 @@ export class StatusPublisher {
 
   /** Publishes a final status first: intake does not open a job again whose status is `failed`. */
   async #failUnreadable(job: UnreadableJob): Promise<void> {
-    const { blobs, ledger, clock, log, metrics } = this.#parts;
+    const { blobs, ledger, clock, log, metrics } = this.#options;
     const { jobId } = job;
     const error = unreadableJobError(job);
     await publishRefusal(blobs, { jobId, error, now: clock.now() });
@@ -64,10 +64,10 @@ export class StatusPublisher {
   }
 
   async #publish(job: LedgerJob, spent: number): Promise<void> {
-    const { blobs, ledger, clock, metrics, onEnded } = this.#parts;
+    const { blobs, ledger, clock, metrics, onEnded } = this.#options;
     const content = JSON.stringify(statusOf(job, spent, new Date(0)));
     if (this.#published.get(job.jobId) !== content) {
-      if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#parts, job, null);
+      if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#options, job, null);
       await putStatus(blobs, statusOf(job, spent, clock.now()));
       this.#published.set(job.jobId, content);
     }

@@ -32,7 +32,7 @@ const WAIT_MS = 300;
 const PROGRESS_FRAMES = 10;
 const CONTENT_TYPES = { mp4: 'video/mp4', mov: 'video/quicktime', mkv: 'video/x-matroska' } as const;
 
-export interface StitchParts {
+export interface StitchServices {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly folders: JobFolders;
@@ -43,12 +43,12 @@ export interface StitchParts {
   readonly metrics: ProducerMetrics;
 }
 
-export async function stitch(parts: StitchParts, run: JobRun, signal: AbortSignal): Promise<void> {
-  const { ledger, log } = parts;
+export async function stitch(services: StitchServices, run: JobRun, signal: AbortSignal): Promise<void> {
+  const { ledger, log } = services;
   const { jobId, epoch } = run;
   try {
-    const job = await waitForSplit(parts, run, signal);
-    const result = await publish(parts, job, signal);
+    const job = await waitForSplit(services, run, signal);
+    const result = await publish(services, job, signal);
     await ledger.move(jobId, 'completed', { result, epoch });
     log.info({ jobId, ...result }, 'job completed');
   } catch (error) {
@@ -59,7 +59,7 @@ export async function stitch(parts: StitchParts, run: JobRun, signal: AbortSigna
 
 /** Returns the job once its split has finished, so that all frames and timestamps are known. */
 async function waitForSplit(
-  { ledger, clock }: StitchParts,
+  { ledger, clock }: StitchServices,
   run: JobRun,
   signal: AbortSignal,
 ): Promise<LedgerJob> {
@@ -72,11 +72,11 @@ async function waitForSplit(
 }
 
 async function publish(
-  parts: StitchParts,
+  services: StitchServices,
   job: LedgerJob,
   signal: AbortSignal,
 ): Promise<{ blobName: string; sizeBytes: number }> {
-  const { blobs, ledger, folders } = parts;
+  const { blobs, ledger, folders } = services;
   const { jobId } = job;
   const { request, epoch } = job.definition;
   const timeline = await readTimeline(blobs, jobId);
@@ -87,10 +87,10 @@ async function publish(
   const resultPath = path.join(folder.path, `result.${video.container}`);
 
   const frames = counted(
-    parts,
+    services,
     jobId,
     framesInOrder({
-      ...parts,
+      ...services,
       jobId,
       epoch,
       frameCount: timeline.pts.length,
@@ -108,7 +108,7 @@ async function publish(
     sourcePath,
     outputPath: resultPath,
     trackPlan,
-    cpuSecondsMax: parts.stitchCpuSecondsMax,
+    cpuSecondsMax: services.stitchCpuSecondsMax,
     signal,
   });
   for (const warning of warnings) await ledger.warn(jobId, warning);
@@ -125,7 +125,7 @@ async function publish(
     contentType: CONTENT_TYPES[video.container],
     signal,
   });
-  await putReport(parts, await currentJob(ledger, { jobId, epoch }), await sha256OfFile(resultPath));
+  await putReport(services, await currentJob(ledger, { jobId, epoch }), await sha256OfFile(resultPath));
   return { blobName, sizeBytes: (await stat(resultPath)).size };
 }
 
@@ -155,7 +155,7 @@ async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> 
 }
 
 async function* counted(
-  { ledger, metrics }: StitchParts,
+  { ledger, metrics }: StitchServices,
   jobId: string,
   frames: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer> {

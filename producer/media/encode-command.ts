@@ -1,10 +1,10 @@
-import { fromJpegColour, resultColourOf, resultTags, subsample } from '../../shared/media/colour.ts';
 /**
  * PURE. The ffmpeg command that makes the result from the scored frames and the source.
  *
  * Each option serves exact timestamps, reproducible output, or keeping everything that the source has. The comments give the
  * reasons; test/integration/producer/media.test.ts tests the effects.
  */
+import { fromJpegColour, resultColourOf, resultTags, subsample } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, fileUrl } from '../../shared/media/ffmpeg.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { type PlannedTrack, evenUp } from './copy-plan.ts';

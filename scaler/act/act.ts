@@ -11,14 +11,15 @@ import type { Log } from '../../shared/runtime/log.ts';
 import type { Action, RemovalReason, RemoveAction, ScalingDecision } from '../decide/decision.ts';
 import type { Fleet, Outcome } from '../fleet/fleet.ts';
 import type { Leadership } from '../leader.ts';
+import { readDrainRequests } from '../observe/drain-requests.ts';
 import type { Observation } from '../observe/observation.ts';
-import { readDrainRequests, readWorkers } from '../observe/workers.ts';
+import { readWorkers } from '../observe/workers.ts';
 import { confirmRemoval } from './confirm-removal.ts';
 
 /** An older reading may be out of date. */
 const READING_MS_MAX = 1_000;
 
-export interface ActParts {
+export interface ActServices {
   readonly blobs: BlobStore;
   readonly fleet: Fleet;
   readonly leader: Pick<Leadership, 'isLeading' | 'confirm'>;
@@ -33,23 +34,23 @@ export interface ActParts {
 export async function act(
   { actions }: Pick<ScalingDecision, 'actions'>,
   observation: Observation,
-  parts: ActParts,
+  services: ActServices,
 ): Promise<void> {
   for (const action of actions) {
-    if (!parts.leader.isLeading) {
-      parts.log.warn({ action: action.kind }, 'leadership lost, remaining actions skipped');
+    if (!services.leader.isLeading) {
+      services.log.warn({ action: action.kind }, 'leadership lost, remaining actions skipped');
       return;
     }
     try {
-      await carryOut(action, observation, parts);
+      await carryOut(action, observation, services);
     } catch (error) {
-      parts.log.warn({ error, action: action.kind }, 'action failed');
+      services.log.warn({ error, action: action.kind }, 'action failed');
     }
   }
 }
 
-async function carryOut(action: Action, observation: Observation, parts: ActParts): Promise<void> {
-  const { fleet, log, onOutcome } = parts;
+async function carryOut(action: Action, observation: Observation, services: ActServices): Promise<void> {
+  const { fleet, log, onOutcome } = services;
   switch (action.kind) {
     case 'scale-out': {
       log.info({ pool: action.pool, total: action.total }, 'scaling out');
@@ -59,45 +60,45 @@ async function carryOut(action: Action, observation: Observation, parts: ActPart
       return;
     }
     case 'drain':
-      await Promise.all(action.vmIds.map((vmId) => requestDrain(vmId, action.why, parts)));
+      await Promise.all(action.vmIds.map((vmId) => requestDrain(vmId, action.why, services)));
       return;
     case 'remove':
-      await remove(action, observation, parts);
+      await remove(action, observation, services);
       return;
   }
 }
 
-/** An existing request is never replaced: workers consent to its etag. */
-async function requestDrain(vmId: string, why: string, { blobs, clock, log }: ActParts): Promise<void> {
+/** An existing request is never replaced: workers quote its etag. */
+async function requestDrain(vmId: string, why: string, { blobs, clock, log }: ActServices): Promise<void> {
   const body = JSON.stringify({ why, askedAt: clock.now().toISOString() });
   const written = await blobs.put('control', drainBlob(vmId), body, {
     contentType: 'application/json',
     onlyIfAbsent: true,
   });
-  if (written === 'created') log.info({ vmId, why }, 'drain requested');
+  if (written === 'created') log.info({ vmId, reason: why }, 'drain requested');
 }
 
-async function remove(action: RemoveAction, observation: Observation, parts: ActParts): Promise<void> {
-  const { blobs, fleet, leader, clock, log, onOutcome, onRemoved } = parts;
+async function remove(action: RemoveAction, observation: Observation, services: ActServices): Promise<void> {
+  const { blobs, fleet, leader, clock, log, onOutcome, onRemoved } = services;
   const { pool, instanceIds, why, basis } = action;
   const readAtMs = clock.monotonicMs();
   const [workers, drainRequests] = await Promise.all([readWorkers(blobs), readDrainRequests(blobs)]);
   const confirmed = confirmRemoval(action, observation, { workers, drainRequests });
   if (confirmed.length < instanceIds.length) {
     const counts = { named: instanceIds.length, confirmed: confirmed.length };
-    log.info({ pool, why, ...counts }, 'some removals are no longer safe and were skipped');
+    log.info({ pool, reason: why, ...counts }, 'some removals are no longer safe and were skipped');
   }
   if (confirmed.length === 0) return;
   if (!(await leader.confirm())) {
-    log.warn({ pool, why }, 'removal skipped, leadership not confirmed');
+    log.warn({ pool, reason: why }, 'removal skipped, leadership not confirmed');
     return;
   }
   if (clock.monotonicMs() - readAtMs > READING_MS_MAX) {
-    log.warn({ pool, why }, 'removal skipped, the last check took too long');
+    log.warn({ pool, reason: why }, 'removal skipped, the last check took too long');
     return;
   }
   const instances = confirmed.map(({ instanceId, vmId }) => ({ instanceId, vmId }));
-  log.info({ pool, why, basis, instances }, 'removing instances');
+  log.info({ pool, reason: why, basis, instances }, 'removing instances');
   const outcome = await fleet.remove(
     pool,
     confirmed.map(({ instanceId }) => instanceId),

@@ -1,15 +1,15 @@
 /**
  * The last check before a removal: which of the named instances may still be removed. PURE.
  *
- *   consent      its workers are still drained and quote the drain request in force now; a worker that was silent when the decision was
- *                made is silent still
- *   silence      no worker on it has sent a heartbeat since the decision, or only ones that say it is still booting
- *   not-running  no worker on it has sent a heartbeat since the decision
+ *   drained       its workers are still drained and quote the drain request in force now; a worker that was silent when the decision
+ *                 was made is silent still
+ *   unresponsive  no worker on it has sent a heartbeat since the decision, or only ones that say it is still booting
+ *   not-running   no worker on it has sent a heartbeat since the decision
  *
  * Every other instance stays, and the next tick decides again.
  */
 import type { RemoveAction } from '../decide/decision.ts';
-import { isConsent } from '../decide/instance-state.ts';
+import { haveDrained } from '../decide/instance-state.ts';
 import type { Instance } from '../fleet/fleet.ts';
 import type { Observation, WorkerReport } from '../observe/observation.ts';
 
@@ -33,12 +33,12 @@ export function confirmRemoval(
     const sequences = new Map(before.map(({ beat }) => [beat.workerId, beat.sequence]));
     const news = reports.filter(({ beat }) => sequences.get(beat.workerId) !== beat.sequence);
     switch (basis) {
-      case 'consent': {
+      case 'drained': {
         const drained = reports.filter(({ beat }) => beat.state === 'drained');
         const others = news.filter(({ beat }) => beat.state !== 'drained');
-        return isConsent(drained, drainEtag) && others.length === 0;
+        return haveDrained(drained, drainEtag) && others.length === 0;
       }
-      case 'silence':
+      case 'unresponsive':
         return news.every(({ beat }) => beat.state === 'booting');
       case 'not-running':
         return news.length === 0;

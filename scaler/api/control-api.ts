@@ -1,11 +1,11 @@
 /** The scaler's control routes: `/override`, `/status` and `/explain`. They go behind the guard. A `GET` changes nothing. */
-import { overrideRoutes } from '../override/routes.ts';
 import type { OverrideStore } from '../override/store.ts';
 import type { Policy } from '../policy.ts';
 import type { ScalerLoop } from '../tick.ts';
 import { explanationOf } from './explain/explanation.ts';
 import { whatIfQuery } from './explain/what-if.ts';
 import { type Http, parsedRequest } from './guarded-http.ts';
+import { overrideRoutes } from './override-routes.ts';
 import { statusOf } from './status.ts';
 
 export interface ControlApiOptions {

@@ -8,7 +8,7 @@
  * The times follow Azure/karpenter-provider-azure (`commonerrorhandlers.go`) and Azure's throttling limits. kubernetes/autoscaler#2607
  * shows what happens without blocks: it asks for ten, gets none, and asks again.
  */
-import type { BlockReason, FleetView, Outcome, Pool, Refusal } from '../fleet/fleet.ts';
+import type { BlockReason, FleetSnapshot, Outcome, Pool, Refusal } from '../fleet/fleet.ts';
 import type { Memory, RememberedBlock } from './memory.ts';
 
 const MINUTE_MS = 60_000;
@@ -54,14 +54,14 @@ function blockAfter(before: RememberedBlock | null, refusal: Refusal, atMs: numb
   const { reason, message, capacityThatFits, retryAfterMs } = refusal;
   const isInARow =
     before !== null && before.reason === reason && atMs - before.refusedAtMs < FORGOTTEN_AFTER_MS;
-  const attempts = isInARow ? before.attempts + 1 : 1;
+  const refusals = isInARow ? before.refusals + 1 : 1;
   const { minMs, maxMs } = BACK_OFFS[reason];
-  const ownMs = Math.min(maxMs, minMs * 2 ** Math.min(attempts - 1, 30));
+  const ownMs = Math.min(maxMs, minMs * 2 ** Math.min(refusals - 1, 30));
   const waitMs = retryAfterMs === null ? ownMs : Math.min(RETRY_AFTER_MS_MAX, Math.max(0, retryAfterMs));
   return {
     reason,
     message,
-    attempts,
+    refusals,
     refusedAtMs: atMs,
     untilMs: atMs + waitMs,
     capacityThatFits,
@@ -70,7 +70,7 @@ function blockAfter(before: RememberedBlock | null, refusal: Refusal, atMs: numb
 }
 
 /** Records refusals that the pools reported late, and ends blocks of pools that have grown. */
-export function updateBlocks(memory: Memory, { pools }: FleetView, atMs: number): Memory {
+export function updateBlocks(memory: Memory, { pools }: FleetSnapshot, atMs: number): Memory {
   let updated = memory;
   for (const { name, refusal } of pools) {
     if (refusal !== null) updated = recordOutcome(updated, name, { kind: 'refused', ...refusal }, atMs);

@@ -1,8 +1,7 @@
-/** What limits the fleet or needs an operator's attention, and what the scaler waits for. PURE. */
+/** What limits the fleet or needs an operator's attention. PURE. */
 import { blockOf, isBlockActive } from './blocked-pools.ts';
-import type { Blocker, NextEvent } from './decision.ts';
-import { areBootsFailing, bootRetryAtMs, drainOf } from './memory.ts';
-import type { ScaleInPlan } from './scale-in.ts';
+import type { Blocker } from './decision.ts';
+import { areBootsFailing, bootRetryAtMs } from './memory.ts';
 import type { ScaleOutPlan } from './scale-out.ts';
 import type { Situation } from './situation.ts';
 
@@ -21,7 +20,7 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
   for (const { pool } of fleet.pools) {
     const block = blockOf(memory, pool.name);
     if (block === null || !isBlockActive(block, atMs)) continue;
-    const times = block.attempts === 1 ? 'once' : `${block.attempts} times`;
+    const times = block.refusals === 1 ? 'once' : `${block.refusals} times`;
     const detail = `${block.reason}, refused ${times}: ${block.message}`;
     add('pool-blocked', detail, { pool: pool.name, until: instant(block.untilMs) });
   }
@@ -33,10 +32,10 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
     const detail = `${memory.boots.failures} instances in a row never came up`;
     add('boots-fail', detail, { until: instant(bootRetryAtMs(memory.boots, policy)) });
   }
-  if (scaleOut.heldBy === 'capacity' || demand.wanted > policy.capacityMax) {
+  if (scaleOut.limitedBy === 'capacity' || demand.wanted > policy.capacityMax) {
     add('capacity-max', `the work needs ${demand.wanted} instances, the maximum is ${policy.capacityMax}`);
   }
-  if (scaleOut.heldBy === 'spending') {
+  if (scaleOut.limitedBy === 'spending') {
     add(
       'spending-max',
       `the fleet costs ${fleet.spendingPerHour} an hour, the limit is ${policy.spendingPerHourMax}`,
@@ -74,40 +73,4 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
 
 function instancesText(count: number, singular: string, plural: string): string {
   return count === 1 ? `1 instance ${singular}` : `${count} instances ${plural}`;
-}
-
-/** The event that comes first if nothing else changes. */
-export function nextEventOf(situation: Situation, scaleOut: ScaleOutPlan, scaleIn: ScaleInPlan): NextEvent {
-  const { observation, policy, memory, bounds, fleet } = situation;
-  const { atMs, now } = observation;
-  const events: { readonly kind: NextEvent['kind']; readonly inMs: number }[] = [];
-  if (scaleOut.need > scaleOut.added) {
-    for (const { pool } of fleet.pools) {
-      const block = blockOf(memory, pool.name);
-      if (block !== null && isBlockActive(block, atMs)) {
-        events.push({ kind: 'pool-asked-again', inMs: block.untilMs - atMs });
-      }
-    }
-    if (scaleOut.heldBy === 'boots-fail') {
-      events.push({ kind: 'boot-tried-again', inMs: bootRetryAtMs(memory.boots, policy) - atMs });
-    }
-  }
-  if (scaleIn.dueInMs !== null) events.push({ kind: 'idle-drained', inMs: scaleIn.dueInMs });
-  if (bounds.override !== null) {
-    events.push({ kind: 'override-ends', inMs: bounds.override.expiresAtMs - now.getTime() });
-  }
-  for (const { life, heartbeatAgeMs, instance } of fleet.instances) {
-    if (life === 'booting' && heartbeatAgeMs === null) {
-      const ageMs = now.getTime() - instance.createdAt.getTime();
-      events.push({ kind: 'boot-overdue', inMs: policy.bootTimeoutMs - ageMs });
-    }
-  }
-  for (const { instance } of fleet.silent) {
-    const drain = instance.vmId === null ? undefined : drainOf(memory.drains, instance.vmId);
-    if (drain === undefined || drain.requestSeenAtMs === null) continue;
-    events.push({ kind: 'silent-removed', inMs: drain.requestSeenAtMs + policy.silentRemoveMs - atMs });
-  }
-  const [soonest] = events.filter(({ inMs }) => inMs > 0).toSorted((a, b) => a.inMs - b.inMs);
-  if (soonest === undefined) return { kind: 'next-tick', at: null };
-  return { kind: soonest.kind, at: new Date(now.getTime() + soonest.inMs) };
 }

@@ -18,12 +18,13 @@
  * a second bound is our addition: without it, a job of ten frames started twenty instances.
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
+import { isPaidFor } from '../costs/share-cost.ts';
 import { isAtItsCap, secondsAskedFor } from '../costs/spending-cap.ts';
 import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
-import type { DecisionStep } from './decision.ts';
-import type { Memory, RememberedOverride } from './memory.ts';
-import { type FleetSummary, type Situation, busyCount } from './situation.ts';
+import type { DecisionStep, ScalingDecision } from './decision.ts';
+import { type Memory, type RememberedOverride, isZeroUnconfirmed } from './memory.ts';
+import { type Situation, busyCount, isAllRead } from './situation.ts';
 
 export interface Demand {
   readonly wanted: number;
@@ -42,7 +43,7 @@ export interface CapacityBounds {
   readonly floor: number;
   readonly ceiling: number;
   /** Whether an override sets the ceiling: then it applies at once, and to busy instances too. */
-  readonly isCeilingAsked: boolean;
+  readonly isCeilingOverridden: boolean;
   readonly override: RememberedOverride | null;
 }
 
@@ -145,37 +146,29 @@ export function overrideToApply(
 
 export function boundsOf(override: RememberedOverride | null, policy: Policy): CapacityBounds {
   const { capacityMin, capacityMax } = policy;
-  const asked = Math.min(capacityMax, Math.max(0, override?.capacity ?? 0));
+  const requested = Math.min(capacityMax, Math.max(0, override?.capacity ?? 0));
   switch (override?.mode) {
     case undefined:
-      return { floor: capacityMin, ceiling: capacityMax, isCeilingAsked: false, override };
+      return { floor: capacityMin, ceiling: capacityMax, isCeilingOverridden: false, override };
     case 'fixed':
-      return { floor: asked, ceiling: asked, isCeilingAsked: true, override };
+      return { floor: requested, ceiling: requested, isCeilingOverridden: true, override };
     case 'min':
-      return { floor: Math.max(capacityMin, asked), ceiling: capacityMax, isCeilingAsked: false, override };
+      return {
+        floor: Math.max(capacityMin, requested),
+        ceiling: capacityMax,
+        isCeilingOverridden: false,
+        override,
+      };
     case 'max':
-      return { floor: Math.min(capacityMin, asked), ceiling: asked, isCeilingAsked: true, override };
+      return {
+        floor: Math.min(capacityMin, requested),
+        ceiling: requested,
+        isCeilingOverridden: true,
+        override,
+      };
     case 'pause':
-      return { floor: 0, ceiling: 0, isCeilingAsked: true, override };
+      return { floor: 0, ceiling: 0, isCeilingOverridden: true, override };
   }
-}
-
-/** Counts consecutive readings of zero: nothing on the queue, nothing in the ledger, and no worker busy. */
-export function countZeroReadings(
-  { zeroReadings }: Memory,
-  demand: Demand,
-  observation: Observation,
-  fleet: FleetSummary,
-  { zeroReadingsMin }: Policy,
-): number {
-  const isZero = !demand.hasWork && busyCount(fleet) === 0 && !fleet.isFleetSilent;
-  if (!isZero || !isAllRead(demand, observation)) return 0;
-  return Math.min(zeroReadings + 1, zeroReadingsMin);
-}
-
-/** No work seems left, but too few readings in a row say so: no instance is drained for it. */
-export function isZeroUnconfirmed({ memory, policy }: Pick<Situation, 'memory' | 'policy'>): boolean {
-  return memory.zeroReadings > 0 && memory.zeroReadings < policy.zeroReadingsMin;
 }
 
 /** The instances wanted, but at least the busy ones; at least those alive where it is not known that fewer are enough. */
@@ -188,8 +181,13 @@ export function desiredCapacity(situation: Omit<Situation, 'desired'>): number {
   return Math.min(bounds.ceiling, Math.max(bounds.floor, demand.wanted, least));
 }
 
-function isAllRead({ isComplete }: Demand, { workers, drainRequests }: Observation): boolean {
-  return isComplete && workers !== null && drainRequests !== null;
+/** How many batches the producer sends depends on this: instances that work or boot, at least one if any is desired. */
+export function instancesForDispatch(
+  { capacityDesired }: Pick<ScalingDecision, 'capacityDesired'>,
+  { fleet }: Pick<Observation, 'fleet'>,
+): number {
+  if (fleet === null) return capacityDesired;
+  return Math.max(fleet.instances.filter(isPaidFor).length, Math.min(1, capacityDesired));
 }
 
 /** Limits a number of instances, so that a wrong reading cannot ask for more. */

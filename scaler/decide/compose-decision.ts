@@ -2,7 +2,7 @@
  * Composes the decision from the planned actions: the one reason that says most, the steps of the calculation, the blockers and the
  * next event. PURE. Nothing is decided here.
  */
-import { blockersOf, nextEventOf } from './blockers.ts';
+import { blockersOf } from './blockers.ts';
 import type { CapacityBounds, Demand } from './capacity.ts';
 import type {
   DecisionStep,
@@ -13,6 +13,7 @@ import type {
   ScalingDecision,
 } from './decision.ts';
 import type { DrainCandidate, InstanceState, LifeStage } from './instance-state.ts';
+import { nextEventOf } from './next-event.ts';
 import type { ScaleInPlan } from './scale-in.ts';
 import type { ScaleOutPlan } from './scale-out.ts';
 import { type Situation, busyCount, priceOf } from './situation.ts';
@@ -77,22 +78,22 @@ function reasonOf(situation: Situation, planned: PlannedActions, drains: readonl
   const drainReasons = new Set(drains.map(({ why }) => why));
   if (drainReasons.has('override')) return 'override';
   if (drainReasons.has('idle')) return 'idle-too-long';
-  if (drainReasons.size > 0 || removals.some(({ basis }) => basis === 'silence')) return 'replacing';
-  if (removals.some(({ basis }) => basis === 'consent')) return 'drained';
+  if (drainReasons.size > 0 || removals.some(({ basis }) => basis === 'unresponsive')) return 'replacing';
+  if (removals.some(({ basis }) => basis === 'drained')) return 'drained';
   if (removals.length > 0) return 'not-running';
-  return scaleOut.need > 0 ? missingReason(scaleOut) : holdReason(situation, planned.scaleIn);
+  return scaleOut.missingInstances > 0 ? limitReason(scaleOut) : holdReason(situation, planned.scaleIn);
 }
 
-/** Why instances are missing and none is added. */
-function missingReason({ heldBy }: ScaleOutPlan): Reason {
-  switch (heldBy) {
+/** What prevents the scaler from adding the missing instances. */
+function limitReason({ limitedBy }: ScaleOutPlan): Reason {
+  switch (limitedBy) {
     case 'spending':
       return 'spending-reached';
     case 'capacity':
       return 'capacity-reached';
     case 'boots-fail':
     case 'asked-already':
-      return heldBy;
+      return limitedBy;
     case 'blocked':
     case null:
       return 'pools-blocked';
@@ -107,7 +108,7 @@ function holdReason(
   if (observation.workers === null || observation.drainRequests === null) return 'workers-unknown';
   if (fleet.isFleetSilent) return 'fleet-silent';
   if (!demand.isComplete) return 'work-unknown';
-  if (bounds.isCeilingAsked && bounds.ceiling < demand.wanted) return 'override';
+  if (bounds.isCeilingOverridden && bounds.ceiling < demand.wanted) return 'override';
   if (demand.wanted > policy.capacityMax) return 'capacity-reached';
   if (scaleIn.surplusNow > 0) return 'idle-window';
   if (demand.hasWork || busyCount(fleet) > 0) return 'enough-at-work';
@@ -144,8 +145,8 @@ function stepsOf(
   }
   for (const { pool, total } of scaleOut.actions) {
     const summary = fleet.pools.find((one) => one.pool.name === pool);
-    // Instances that were asked for and never came count as added again.
-    const existing = summary === undefined ? 0 : summary.committed - summary.missing;
+    // Instances that were requested and not provided count as added again.
+    const existing = summary === undefined ? 0 : summary.committed - summary.notProvided;
     steps.push({ name: 'grow', numbers: { added: total - existing, pool, total } });
   }
   if (scaleIn.surplusNow > 0) {
@@ -189,11 +190,11 @@ function numbersOf(
     booting: inStage('booting') + fleet.coming,
     idle: count(({ life, draining }) => life === 'idle' && draining === 'none'),
     busy: busyCount(fleet),
-    draining: count(({ draining }) => draining === 'asked' || draining === 'by-itself'),
-    drained: count(({ draining }) => draining === 'consented'),
+    draining: count(({ draining }) => draining === 'requested' || draining === 'by-itself'),
+    drained: count(({ draining }) => draining === 'drained'),
     silent: inStage('silent'),
     failedBoots: memory.boots.failures,
-    missing: scaleOut.need,
+    missing: scaleOut.missingInstances,
     added: scaleOut.added,
     surplus: scaleIn.surplusNow,
     idleWindowSeconds: secondsOf(situation.windowMs),

@@ -4,13 +4,13 @@
  *
  *   1. demand      engine-seconds of work / drain target, within bounds and override   `capacity.ts`
  *   2. instances   the life stage of each instance                                     `instance-state.ts`
- *   3. memory      drains, boots, refusals and zeros brought up to date                `memory.ts`, `blocked-pools.ts`, `capacity.ts`
+ *   3. memory      drains, boots, refusals and zeros brought up to date                `memory.ts`, `blocked-pools.ts`
  *   4. unhealthy   faulty, silent and never-ready instances drain and are replaced     `unhealthy-instances.ts`
  *   5. situation   the fleet as a whole, and the desired capacity                      `situation.ts`, `capacity.ts`
  *   6. scale out   missing instances, in one call per pool                             `scale-out.ts`
  *   7. scale in    instances that are idle for as long as a cold start takes drain     `scale-in.ts`
  *   8. removal     instances that have drained, or cannot hold a batch, are removed    `removal.ts`
- *   9. decision    the actions, with reason, steps, blockers and next event            `compose-decision.ts`, `blockers.ts`
+ *   9. decision    the actions, with reason, steps, blockers and next event            `compose-decision.ts`, `blockers.ts`, `next-event.ts`
  *
  * The types of a decision, and the texts of its reasons, are in `decision.ts`.
  *
@@ -28,7 +28,6 @@ import {
   assessDemand,
   bootTimeMs,
   boundsOf,
-  countZeroReadings,
   desiredCapacity,
   overrideToApply,
   idleWindowMs,
@@ -36,7 +35,14 @@ import {
 import { composeDecision, fleetUnknownDecision } from './compose-decision.ts';
 import type { ScalingDecision } from './decision.ts';
 import { type DrainCandidate, type InstanceState, instanceState } from './instance-state.ts';
-import { type Memory, addDrains, updateBoots, updateDrains, updateUnready } from './memory.ts';
+import {
+  type Memory,
+  addDrains,
+  updateBoots,
+  updateDrains,
+  updateUnready,
+  updateZeroReadings,
+} from './memory.ts';
 import { planRemovals } from './removal.ts';
 import { planScaleIn } from './scale-in.ts';
 import { planScaleOut } from './scale-out.ts';
@@ -49,30 +55,30 @@ export interface DecisionAndMemory {
 }
 
 export function decide(observation: Observation, policy: Policy, memory: Memory): DecisionAndMemory {
-  const { fleet: view, atMs } = observation;
+  const { fleet: snapshot, atMs } = observation;
   const override = overrideToApply(observation, memory);
   const bounds = boundsOf(override, policy);
   const bootMs = bootTimeMs(observation.bootMs, policy);
   const demand = assessDemand(observation, policy, bootMs);
-  if (view === null) {
+  if (snapshot === null) {
     return {
       decision: fleetUnknownDecision({ observation, memory }, demand, bounds),
       memory: { ...memory, zeroReadings: 0, override },
     };
   }
 
-  const seen = view.instances.map((instance) => instanceState(instance, observation, policy, memory));
+  const seen = snapshot.instances.map((instance) => instanceState(instance, observation, policy, memory));
   const drains = updateDrains(memory.drains, seen, observation);
-  const before = summarizeFleet(view, seen, observation, policy, memory);
+  const before = summarizeFleet(snapshot, seen, observation, policy, memory);
   const areHeartbeatsKnown = observation.workers !== null && !before.isFleetSilent;
   const boots = areHeartbeatsKnown
     ? updateBoots({ boots: memory.boots, drains }, seen, atMs, policy)
     : memory.boots;
   const unhealthy = unhealthyInstances(before, observation, drains);
-  const fleet = summarizeFleet(view, markAsked(seen, unhealthy), observation, policy, memory);
+  const fleet = summarizeFleet(snapshot, markDrainRequested(seen, unhealthy), observation, policy, memory);
   const updated: Memory = {
-    ...updateBlocks(memory, view, atMs),
-    zeroReadings: countZeroReadings(memory, demand, observation, fleet, policy),
+    ...updateBlocks(memory, snapshot, atMs),
+    zeroReadings: updateZeroReadings(memory.zeroReadings, { observation, policy, demand, fleet }),
     unreadySinceMs: updateUnready(memory.unreadySinceMs, seen, atMs),
     drains: addDrains(drains, unhealthy),
     boots,
@@ -83,7 +89,7 @@ export function decide(observation: Observation, policy: Policy, memory: Memory)
   const known = { observation, policy, memory: updated, bootMs, windowMs, demand, bounds, fleet };
   const situation: Situation = { ...known, desired: desiredCapacity(known) };
   const scaleOut = planScaleOut(situation);
-  const scaleIn = planScaleIn(situation, scaleOut.need > 0);
+  const scaleIn = planScaleIn(situation, scaleOut.missingInstances > 0);
   const growing = scaleOut.actions.map(({ pool }) => pool);
   const removals = planRemovals(situation, new Set(growing));
   const decision = composeDecision(situation, { unhealthy, scaleOut, scaleIn, removals });
@@ -96,18 +102,21 @@ export function decide(observation: Observation, policy: Policy, memory: Memory)
       capacityDesired: decision.capacityDesired,
       surplus: scaleIn.surplus,
       drains: addDrains(updated.drains, scaleIn.candidates),
-      askedAtMs: { ...memory.askedAtMs, ...Object.fromEntries(changed.map((pool) => [pool, atMs])) },
+      changeRequestedAtMs: {
+        ...memory.changeRequestedAtMs,
+        ...Object.fromEntries(changed.map((pool) => [pool, atMs])),
+      },
     },
   };
 }
 
 /** The instances, with a drain request for each unhealthy one: it does not count as capacity from this tick on. */
-function markAsked(
+function markDrainRequested(
   instances: readonly InstanceState[],
   unhealthy: readonly DrainCandidate[],
 ): readonly InstanceState[] {
-  const asked = new Set(unhealthy.map(({ state }) => state));
+  const requested = new Set(unhealthy.map(({ state }) => state));
   return instances.map((one) =>
-    asked.has(one) && one.draining !== 'consented' ? { ...one, draining: 'asked' as const } : one,
+    requested.has(one) && one.draining !== 'drained' ? { ...one, draining: 'requested' as const } : one,
   );
 }

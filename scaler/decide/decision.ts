@@ -59,11 +59,11 @@ export const REMOVAL_REASONS = Object.keys(REMOVAL_REASON_TEXTS) as readonly Rem
 /**
  * Why a removal is safe. `act/confirm-removal.ts` checks it again just before the removal.
  *
- * consent      every worker on the instance is drained and quotes the drain request that is in force
- * silence      no worker on it has sent a heartbeat for longer than any lease; or none has become ready and answered the drain request
- * not-running  it has no worker that could hold a batch
+ * drained       every worker on the instance is drained and quotes the drain request that is in force
+ * unresponsive  no worker on it has sent a heartbeat for longer than any lease; or none has become ready and answered the drain request
+ * not-running   it has no worker that could hold a batch
  */
-export type RemovalBasis = 'consent' | 'silence' | 'not-running';
+export type RemovalBasis = 'drained' | 'unresponsive' | 'not-running';
 
 export interface ScaleOutAction {
   readonly kind: 'scale-out';

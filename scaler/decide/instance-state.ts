@@ -1,10 +1,10 @@
 /**
  * The state of each instance, from what the cloud, its workers and the drain requests say. PURE.
  *
- *   booting ──▶ idle ⇄ busy ──▶ asked to drain ──▶ consented ──▶ removed
+ *   booting ──▶ idle ⇄ busy ──▶ drain requested ──▶ drained ──▶ removed
  *      │           └──▶ silent   (heartbeats stopped)                    ─┐
- *      ├──▶ overdue  (no heartbeat within the boot time-out)              ├─▶ asked to drain, no answer for longer
- *      ├──▶ unready  (heartbeats, but still booting after that time-out)  │   than any lease ──▶ removed
+ *      ├──▶ overdue  (no heartbeat within the boot time-out)              ├─▶ drain requested, no answer for
+ *      ├──▶ unready  (heartbeats, but still booting after that time-out)  │   longer than any lease ──▶ removed
  *      └──▶ failed   (no heartbeat, and the cloud could not create it)   ─┘
  *   not-running (stopped, or without an identity) ──▶ removed
  *
@@ -39,12 +39,12 @@ export type LifeStage =
   | 'silent';
 
 /**
- * none       not asked to drain
- * asked      has a drain request, or gets one at this tick
+ * none       no drain request
+ * requested  has a drain request, or gets one at this tick
  * by-itself  drains or has drained after an eviction notice or a signal. It takes no more batches
- * consented  every worker on it is drained and quotes the drain request in force
+ * drained    every worker on it is drained and quotes the drain request in force
  */
-type DrainProgress = 'none' | 'asked' | 'by-itself' | 'consented';
+type DrainProgress = 'none' | 'requested' | 'by-itself' | 'drained';
 
 export interface InstanceState {
   readonly instance: Instance;
@@ -80,8 +80,8 @@ export function hasFailedToBoot({ life }: InstanceState): boolean {
   return life === 'overdue' || life === 'unready';
 }
 
-/** Whether these workers, all that have reported from one instance, consent to the drain request with this etag. */
-export function isConsent(reports: readonly WorkerReport[], etag: string | undefined): boolean {
+/** Whether these workers, all that have reported from one instance, have drained and quote the drain request with this etag. */
+export function haveDrained(reports: readonly WorkerReport[], etag: string | undefined): boolean {
   if (etag === undefined || reports.length === 0) return false;
   return reports.every(({ beat }) => beat.state === 'drained' && beat.drainEtag === etag);
 }
@@ -98,9 +98,9 @@ export function instanceState(
   const heartbeats = heartbeatsOf(all, now, policy);
   const { reports } = heartbeats;
   const etag = vmId === null ? undefined : drainRequests?.get(vmId);
-  const isAsked =
+  const isRequested =
     drainRequests === null ? vmId !== null && Object.hasOwn(memory.drains, vmId) : etag !== undefined;
-  const hasConsented = isConsent(reports, etag) && haveAllReported(instance, all.length, now, policy);
+  const hasDrained = haveDrained(reports, etag) && haveAllReported(instance, all.length, now, policy);
   const isDraining = reports.some(({ beat }) => beat.state === 'draining' || beat.state === 'drained');
   const life =
     workers === null
@@ -110,7 +110,7 @@ export function instanceState(
   return {
     instance,
     life,
-    draining: hasConsented ? 'consented' : isAsked ? 'asked' : isDraining ? 'by-itself' : 'none',
+    draining: hasDrained ? 'drained' : isRequested ? 'requested' : isDraining ? 'by-itself' : 'none',
     heartbeatAgeMs: heartbeats.ageMs,
     idleMs: life === 'idle' ? Math.max(0, now.getTime() - sinceMs) : 0,
     recentStored: reports.reduce((sum, { beat }) => sum + beat.recentStored, 0),

@@ -6,10 +6,12 @@
  * override. Memory is never needed for safety: a scaler that lost it waits longer, sends its requests again and counts failures anew.
  */
 import type { BlockReason } from '../fleet/fleet.ts';
-import type { Observation, Override } from '../observe/observation.ts';
+import type { Observation } from '../observe/observation.ts';
+import type { Override } from '../override/document.ts';
 import type { Policy } from '../policy.ts';
 import type { DrainReason } from './decision.ts';
 import { type DrainCandidate, type InstanceState, hasFailedToBoot, instanceKey } from './instance-state.ts';
+import { type Situation, busyCount, isAllRead } from './situation.ts';
 
 export interface Memory {
   /** The last desired capacity: it stays in force while the fleet cannot be read. */
@@ -25,8 +27,8 @@ export interface Memory {
   readonly boots: RememberedBoots;
   /** By pool. */
   readonly blocked: Readonly<Record<string, RememberedBlock>>;
-  /** When each pool was last changed. */
-  readonly askedAtMs: Readonly<Record<string, number>>;
+  /** When the scaler last requested a change of each pool, larger or smaller. */
+  readonly changeRequestedAtMs: Readonly<Record<string, number>>;
   /** The last override that could be read. */
   readonly override: RememberedOverride | null;
 }
@@ -52,8 +54,8 @@ export interface RememberedBlock {
   readonly reason: BlockReason;
   /** The message of the service, unchanged. */
   readonly message: string;
-  /** Consecutive refusals. */
-  readonly attempts: number;
+  /** In a row. */
+  readonly refusals: number;
   readonly refusedAtMs: number;
   readonly untilMs: number;
   /** The capacity that would be granted: the scaler takes it at once, and no more until the block ends. */
@@ -74,18 +76,38 @@ export const INITIAL_MEMORY: Memory = {
   unreadySinceMs: {},
   boots: { failures: 0, rounds: 0, sinceMs: null, lastFailureAtMs: null },
   blocked: {},
-  askedAtMs: {},
+  changeRequestedAtMs: {},
   override: null,
 };
+
+/** The memory as it is saved. Two fields keep the names that other releases read and write. */
+type SavedMemory = Omit<Memory, 'blocked' | 'changeRequestedAtMs'> & {
+  readonly blocked: Readonly<
+    Record<string, Omit<RememberedBlock, 'refusals'> & { readonly attempts: number }>
+  >;
+  readonly askedAtMs: Memory['changeRequestedAtMs'];
+};
+
+export function toSavedMemory({ blocked, changeRequestedAtMs, ...rest }: Memory): SavedMemory {
+  const blocks = Object.entries(blocked).map(
+    ([pool, { refusals, ...block }]) => [pool, { ...block, attempts: refusals }] as const,
+  );
+  return { ...rest, blocked: Object.fromEntries(blocks), askedAtMs: changeRequestedAtMs };
+}
 
 /** Reads the memory that another scaler or another release has saved. Undefined if its shape differs from today's. */
 export function parseMemory(saved: unknown): Memory | undefined {
   if (typeof saved !== 'object' || saved === null) return undefined;
   // Null and an object have one type here, because most fields may be either.
-  const hasSameShape = Object.entries(INITIAL_MEMORY).every(
+  const hasSameShape = Object.entries(toSavedMemory(INITIAL_MEMORY)).every(
     ([name, value]) => name in saved && typeof saved[name as keyof typeof saved] === typeof value,
   );
-  return hasSameShape ? (saved as Memory) : undefined;
+  if (!hasSameShape) return undefined;
+  const { blocked, askedAtMs, ...rest } = saved as SavedMemory;
+  const blocks = Object.entries(blocked).map(
+    ([pool, { attempts, ...block }]) => [pool, { ...block, refusals: attempts }] as const,
+  );
+  return { ...rest, blocked: Object.fromEntries(blocks), changeRequestedAtMs: askedAtMs };
 }
 
 /**
@@ -167,6 +189,21 @@ export function updateBoots(
     sinceMs: before.sinceMs ?? firstMs,
     lastFailureAtMs: atMs,
   };
+}
+
+/** Counts consecutive readings of zero: nothing on the queue, nothing in the ledger, and no worker busy. */
+export function updateZeroReadings(
+  zeroReadings: number,
+  { observation, policy, demand, fleet }: Pick<Situation, 'observation' | 'policy' | 'demand' | 'fleet'>,
+): number {
+  const isZero = !demand.hasWork && busyCount(fleet) === 0 && !fleet.isFleetSilent;
+  if (!isZero || !isAllRead(demand, observation)) return 0;
+  return Math.min(zeroReadings + 1, policy.zeroReadingsMin);
+}
+
+/** No work seems left, but too few readings in a row say so: no instance is drained for it. */
+export function isZeroUnconfirmed({ memory, policy }: Pick<Situation, 'memory' | 'policy'>): boolean {
+  return memory.zeroReadings > 0 && memory.zeroReadings < policy.zeroReadingsMin;
 }
 
 export function areBootsFailing({ failures }: RememberedBoots, { bootFailuresMax }: Policy): boolean {

@@ -1,10 +1,10 @@
 /**
  * Which instances are removed: only those that hold no batch, and say so or cannot hold one. PURE.
  *
- *   consent      every worker on it is drained and quotes the etag of the drain request in force. Drained is final
- *   silence      no heartbeat for a long time, while others send some, and its drain request has been in force all that time. A worker
- *                that reaches storage finds the request before its next batch; one that does not has lost its lease
- *   not-running  stopped, or never given an identity
+ *   drained       every worker on it is drained and quotes the etag of the drain request in force. Drained is final
+ *   unresponsive  no heartbeat for a long time, while others send some, and its drain request has been in force all that time. A worker
+ *                 that reaches storage finds the request before its next batch; one that does not has lost its lease
+ *   not-running   stopped, or never given an identity
  *
  * An instance that never got ready is removed like a silent one once its request has been in force for a boot time-out: a worker looks
  * for the request before its first batch. Nothing is removed while heartbeats or drain requests cannot be read.
@@ -74,7 +74,7 @@ function removalCandidate(state: InstanceState, situation: Situation): RemovalCa
   if (life === 'not-running') {
     return { state, why: instance.phase === 'failed' ? 'failed' : 'stopped', basis: 'not-running' };
   }
-  if (draining === 'consented') return { state, why, basis: 'consent' };
+  if (draining === 'drained') return { state, why, basis: 'drained' };
   if (fleet.isFleetSilent) return null;
   // Without an identity, no worker ever ran on it.
   if (life === 'overdue' && instance.vmId === null) {
@@ -85,10 +85,10 @@ function removalCandidate(state: InstanceState, situation: Situation): RemovalCa
   const isSilent = heartbeatAgeMs === null || heartbeatAgeMs >= policy.silentRemoveMs;
   const silenceReason = SILENCE_REASONS[life];
   if (silenceReason !== undefined && isSilent && inForceMs >= policy.silentRemoveMs) {
-    return { state, why: why === 'faulty' ? why : silenceReason, basis: 'silence' };
+    return { state, why: why === 'faulty' ? why : silenceReason, basis: 'unresponsive' };
   }
   if (life === 'unready' && inForceMs >= policy.bootTimeoutMs) {
-    return { state, why: 'never-ready', basis: 'silence' };
+    return { state, why: 'never-ready', basis: 'unresponsive' };
   }
   return null;
 }

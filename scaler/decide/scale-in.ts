@@ -7,10 +7,9 @@
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
 import type { Policy } from '../policy.ts';
-import { isZeroUnconfirmed } from './capacity.ts';
 import type { DrainReason } from './decision.ts';
 import type { DrainCandidate, InstanceState, LifeStage } from './instance-state.ts';
-import type { Memory } from './memory.ts';
+import { type Memory, isZeroUnconfirmed } from './memory.ts';
 import { type Situation, priceOf } from './situation.ts';
 
 /** Workers that share the last of the work fall idle within about two batches. */
@@ -44,7 +43,7 @@ export function planScaleIn(situation: Situation, isGrowing: boolean): ScaleInPl
   if (isGrowing) return { ...nothing, surplus: null };
   if (observation.workers === null || observation.drainRequests === null) return nothing;
 
-  if (bounds.isCeilingAsked && fleet.aliveCount > bounds.ceiling) {
+  if (bounds.isCeilingOverridden && fleet.aliveCount > bounds.ceiling) {
     const candidates = asCandidates(instancesAboveCeiling(situation), 'override');
     return { ...nothing, candidates, surplusNow: fleet.aliveCount - bounds.ceiling };
   }

@@ -3,14 +3,14 @@
  *
  * Pools fill in their order, spot before on-demand, because a spot instance costs a third. On-demand comes first for the base that must
  * survive evictions, while a job may miss its deadline, and for what spot cannot provide. The scaler takes what fits at once and waits
- * for a pool that is changing. Instances that a pool was asked for and did not get are asked for again with the same total.
+ * for a pool that is changing. Instances that were requested and not provided are requested again with the same total.
  *
  * Every instance added stays within the maximum capacity, the money per hour, and what refusals have shown. These limits count every
  * requested instance, including one that never came up.
  */
 import { engineSecondsOf } from '../costs/engine-seconds.ts';
 import { isAtItsCap } from '../costs/spending-cap.ts';
-import type { FleetView } from '../fleet/fleet.ts';
+import type { FleetSnapshot } from '../fleet/fleet.ts';
 import type { Observation } from '../observe/observation.ts';
 import { blockOf, growthLimit } from './blocked-pools.ts';
 import type { ScaleOutAction } from './decision.ts';
@@ -28,51 +28,52 @@ interface PoolGrowth {
   readonly actions: readonly ScaleOutAction[];
   readonly added: number;
   /** The first limit that applied; null if all of it was added. */
-  readonly heldBy: 'spending' | 'blocked' | 'asked-already' | 'capacity' | null;
+  readonly limitedBy: 'spending' | 'blocked' | 'asked-already' | 'capacity' | null;
 }
 
 export interface ScaleOutPlan {
   readonly actions: readonly ScaleOutAction[];
   readonly added: number;
-  /** Instances missing, before any limit. */
-  readonly need: number;
-  readonly heldBy: PoolGrowth['heldBy'] | 'boots-fail';
+  /** How many instances are missing, before any limit. */
+  readonly missingInstances: number;
+  readonly limitedBy: PoolGrowth['limitedBy'] | 'boots-fail';
   readonly isSpotEvicting: boolean;
   readonly isDeadlineAtRisk: boolean;
 }
 
 /** What `growPools` needs besides the situation. */
 interface GrowthRequest {
-  /** Instances to add. */
-  readonly need: number;
-  /** How many of them may be new. Instances asked for earlier are within the maximum capacity already. */
-  readonly room: number;
+  readonly instancesToAdd: number;
+  /** How many of them may be new. Instances requested earlier are within the maximum capacity already. */
+  readonly newInstancesMax: number;
   readonly isSpotEvicting: boolean;
   readonly isDeadlineAtRisk: boolean;
 }
 
 export function planScaleOut(situation: Situation): ScaleOutPlan {
   const { policy, fleet, desired } = situation;
-  const missing = Math.max(0, desired - fleet.aliveCount);
-  const need = missing === 0 && needsProbeInstance(situation) ? 1 : missing;
+  const belowDesired = Math.max(0, desired - fleet.aliveCount);
+  const missingInstances = belowDesired === 0 && needsProbeInstance(situation) ? 1 : belowDesired;
   const risks = {
     isSpotEvicting: isSpotEvicting(situation),
     isDeadlineAtRisk: isDeadlineAtRisk(situation),
   };
-  const nothing = { need, actions: [], added: 0, ...risks };
-  if (need === 0) return { ...nothing, heldBy: null };
+  const nothing = { missingInstances, actions: [], added: 0, ...risks };
+  if (missingInstances === 0) return { ...nothing, limitedBy: null };
 
   const bootsAllowed = allowedBoots(situation);
-  if (bootsAllowed === 0) return { ...nothing, heldBy: 'boots-fail' };
-  const room = policy.capacityMax - fleet.committed;
-  if (room < 0 || (room === 0 && fleet.missing === 0)) return { ...nothing, heldBy: 'capacity' };
-  const allowed = Math.min(need, bootsAllowed);
-  const growth = growPools(situation, { need: allowed, room, ...risks });
+  if (bootsAllowed === 0) return { ...nothing, limitedBy: 'boots-fail' };
+  const newInstancesMax = policy.capacityMax - fleet.committed;
+  if (newInstancesMax < 0 || (newInstancesMax === 0 && fleet.notProvided === 0)) {
+    return { ...nothing, limitedBy: 'capacity' };
+  }
+  const instancesToAdd = Math.min(missingInstances, bootsAllowed);
+  const growth = growPools(situation, { instancesToAdd, newInstancesMax, ...risks });
   return {
-    need,
+    missingInstances,
     ...growth,
     ...risks,
-    heldBy: growth.heldBy ?? (allowed < need ? 'boots-fail' : null),
+    limitedBy: growth.limitedBy ?? (instancesToAdd < missingInstances ? 'boots-fail' : null),
   };
 }
 
@@ -119,7 +120,7 @@ function isSpotEvicting({ observation, fleet }: Situation): boolean {
 }
 
 /** Instances that are gone or stopped, whose workers sent a heartbeat a moment ago and had no drain request from us. */
-function recentEvictions({ pools, instances }: FleetView, { workers, now }: Observation): number {
+function recentEvictions({ pools, instances }: FleetSnapshot, { workers, now }: Observation): number {
   if (!pools.some(({ kind }) => kind === 'spot')) return 0;
   const present = new Set(instances.filter(({ phase }) => phase !== 'stopped').map(({ vmId }) => vmId));
   return [...(workers ?? [])].filter(([vmId, reports]) => {
@@ -137,37 +138,37 @@ function growPools(situation: Situation, request: GrowthRequest): PoolGrowth {
   const onDemandAlive = onDemand.reduce((sum, { alive }) => sum + alive, 0);
   const missingBase = Math.max(0, Math.min(policy.onDemandBase, desired) - onDemandAlive);
   const added = new Map<string, number>();
-  let left = request.need;
-  let roomLeft = request.room;
+  let left = request.instancesToAdd;
+  let newLeft = request.newInstancesMax;
   let money = (policy.spendingPerHourMax ?? Infinity) - fleet.spendingPerHour;
-  let heldBy: PoolGrowth['heldBy'] = null;
+  let limitedBy: PoolGrowth['limitedBy'] = null;
 
-  const add = ({ pool, committed, missing }: PoolSummary, count: number): void => {
+  const add = ({ pool, committed, notProvided }: PoolSummary, count: number): void => {
     if (count <= 0) return;
     const limit = growthLimit(blockOf(memory, pool.name), committed, observation.atMs);
     if (limit <= committed) {
-      heldBy ??= 'blocked';
+      limitedBy ??= 'blocked';
       return;
     }
     if (!mayChange(pool, situation)) {
-      heldBy ??= 'asked-already';
+      limitedBy ??= 'asked-already';
       return;
     }
     const before = added.get(pool.name) ?? 0;
-    // Instances asked for and not provided are asked for again: the total and the cost include them already.
-    const promised = Math.max(0, missing - before);
+    // Instances requested and not provided are requested again: the total and the cost include them already.
+    const promised = Math.max(0, notProvided - before);
     const price = priceOf(pool.name, policy);
     const limits = {
-      blocked: limit - committed - Math.max(0, before - missing) + promised,
+      blocked: limit - committed - Math.max(0, before - notProvided) + promised,
       spending: price === 0 ? Infinity : money < 0 ? 0 : Math.floor(money / price + 1e-9) + promised,
-      capacity: roomLeft + promised,
+      capacity: newLeft + promised,
     };
     const granted = Math.max(0, Math.min(count, ...Object.values(limits)));
-    if (granted < count) heldBy ??= tightest(limits);
+    if (granted < count) limitedBy ??= tightest(limits);
     if (granted === 0) return;
     added.set(pool.name, before + granted);
     left -= granted;
-    roomLeft -= Math.max(0, granted - promised);
+    newLeft -= Math.max(0, granted - promised);
     money -= Math.max(0, granted - promised) * price;
   };
 
@@ -178,17 +179,17 @@ function growPools(situation: Situation, request: GrowthRequest): PoolGrowth {
     if (onDemand.length > 0 && request.isSpotEvicting && one.pool.kind === 'spot') continue;
     // Wait for a pool that is changing: the next pool would be asked for the same instances.
     if (mustWaitFor(one, situation) && left > 0) {
-      heldBy ??= 'asked-already';
+      limitedBy ??= 'asked-already';
       break;
     }
     add(one, left);
   }
-  const actions = fleet.pools.flatMap(({ pool, committed, missing }) => {
+  const actions = fleet.pools.flatMap(({ pool, committed, notProvided }) => {
     const more = added.get(pool.name) ?? 0;
-    const total = committed + Math.max(0, more - missing);
+    const total = committed + Math.max(0, more - notProvided);
     return more > 0 ? [{ kind: 'scale-out' as const, pool: pool.name, total }] : [];
   });
-  return { actions, added: request.need - left, heldBy: left > 0 ? heldBy : null };
+  return { actions, added: request.instancesToAdd - left, limitedBy: left > 0 ? limitedBy : null };
 }
 
 function tightest(limits: Readonly<Record<'blocked' | 'spending' | 'capacity', number>>) {

@@ -1,11 +1,11 @@
 /**
  * Everything that one tick knows before it chooses an action, and the fleet as a whole. PURE.
  *
- * Alive instances count as capacity: those that boot, idle or work, and those that a pool was asked for and has not listed yet. An
+ * Alive instances count as capacity: those that boot, idle or work, and those that were requested from a pool and are not listed yet. An
  * instance that drains or leaves does not count. A silent instance does not count while others send heartbeats. When all are silent,
  * or most for less than a boot time-out, the cause is storage or the network, and all count as before.
  */
-import type { FleetView, Pool } from '../fleet/fleet.ts';
+import type { FleetSnapshot, Pool } from '../fleet/fleet.ts';
 import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
 import type { CapacityBounds, Demand } from './capacity.ts';
@@ -32,8 +32,8 @@ export interface PoolSummary {
   readonly pool: Pool;
   /** Instances that exist or were requested, including those that never came up: totals and costs count from it. */
   readonly committed: number;
-  /** Of those, what the cloud could not provide: asking again costs nothing more. */
-  readonly missing: number;
+  /** Of those, the instances that the cloud could not provide: to request them again costs nothing more. */
+  readonly notProvided: number;
   readonly alive: number;
 }
 
@@ -44,7 +44,7 @@ export interface FleetSummary {
   readonly aliveCount: number;
   readonly coming: number;
   readonly committed: number;
-  readonly missing: number;
+  readonly notProvided: number;
   readonly pools: readonly PoolSummary[];
   readonly spendingPerHour: number;
   /** Instances whose silence is their own fault, not that of storage or the network. */
@@ -61,11 +61,11 @@ const LISTING_LAG_MS = 60_000;
 const HEARTBEAT_STAGES: ReadonlySet<LifeStage> = new Set(['booting', 'unready', 'idle', 'busy']);
 
 export function summarizeFleet(
-  { pools }: FleetView,
+  { pools }: FleetSnapshot,
   instances: readonly InstanceState[],
   { atMs }: Pick<Observation, 'atMs'>,
   policy: Policy,
-  { askedAtMs }: Pick<Memory, 'askedAtMs'>,
+  { changeRequestedAtMs }: Pick<Memory, 'changeRequestedAtMs'>,
 ): FleetSummary {
   const silence = judgeSilence(instances, policy);
   const alive = instances.filter(({ life, draining }) => {
@@ -76,14 +76,16 @@ export function summarizeFleet(
   const summaries = pools.map((pool) => {
     const own = instances.filter(({ instance }) => instance.pool === pool.name);
     const listed = own.filter(({ life }) => life !== 'leaving').length;
-    const askedMs = Object.hasOwn(askedAtMs, pool.name) ? atMs - (askedAtMs[pool.name] ?? 0) : Infinity;
-    const mayLag = pool.isChanging || (askedMs >= 0 && askedMs < LISTING_LAG_MS);
+    const sinceRequestMs = Object.hasOwn(changeRequestedAtMs, pool.name)
+      ? atMs - (changeRequestedAtMs[pool.name] ?? 0)
+      : Infinity;
+    const mayLag = pool.isChanging || (sinceRequestMs >= 0 && sinceRequestMs < LISTING_LAG_MS);
     const unlisted = Math.max(0, pool.capacity - listed);
     const coming = mayLag ? unlisted : 0;
     return {
       pool,
       committed: Math.max(pool.capacity, listed),
-      missing: unlisted - coming,
+      notProvided: unlisted - coming,
       coming,
       alive: coming + alive.filter(({ instance }) => instance.pool === pool.name).length,
     };
@@ -95,11 +97,16 @@ export function summarizeFleet(
     aliveCount: alive.length + coming,
     coming,
     committed: summaries.reduce((sum, one) => sum + one.committed, 0),
-    missing: summaries.reduce((sum, one) => sum + one.missing, 0),
+    notProvided: summaries.reduce((sum, one) => sum + one.notProvided, 0),
     pools: summaries,
     spendingPerHour: summaries.reduce((sum, one) => sum + one.committed * priceOf(one.pool.name, policy), 0),
     ...silence,
   };
+}
+
+/** Whether everything that a smaller fleet depends on could be read. */
+export function isAllRead({ isComplete }: Demand, { workers, drainRequests }: Observation): boolean {
+  return isComplete && workers !== null && drainRequests !== null;
 }
 
 export function busyCount({ alive }: Pick<FleetSummary, 'alive'>): number {
@@ -119,7 +126,7 @@ function judgeSilence(
   { bootTimeoutMs }: Policy,
 ): Pick<FleetSummary, 'silent' | 'isFleetSilent' | 'fleetSilentMs'> {
   // A drained worker may stop sending heartbeats.
-  const others = instances.filter(({ draining }) => draining !== 'consented');
+  const others = instances.filter(({ draining }) => draining !== 'drained');
   const silent = others.filter(({ life }) => life === 'silent');
   const reporting = others.filter(
     ({ life, heartbeatAgeMs }) => heartbeatAgeMs !== null && HEARTBEAT_STAGES.has(life),
@@ -138,8 +145,10 @@ function judgeSilence(
 export function mayChange(pool: PoolSummary['pool'], situation: Situation): boolean {
   const { observation, policy, memory } = situation;
   if (pool.isChanging) return false;
-  const askedAtMs = Object.hasOwn(memory.askedAtMs, pool.name) ? memory.askedAtMs[pool.name] : undefined;
-  const sinceMs = askedAtMs === undefined ? Infinity : observation.atMs - askedAtMs;
+  const changeRequestedAtMs = Object.hasOwn(memory.changeRequestedAtMs, pool.name)
+    ? memory.changeRequestedAtMs[pool.name]
+    : undefined;
+  const sinceMs = changeRequestedAtMs === undefined ? Infinity : observation.atMs - changeRequestedAtMs;
   // An instant in the future means that the clock jumped.
   return sinceMs < 0 || sinceMs >= policy.writeEveryMs;
 }

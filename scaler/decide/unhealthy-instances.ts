@@ -49,7 +49,7 @@ export function unhealthyInstances(
   };
   return fleet.instances.flatMap((state) => {
     const { draining, instance } = state;
-    if (draining === 'consented' || (instance.vmId !== null && drainRequests.has(instance.vmId))) return [];
+    if (draining === 'drained' || (instance.vmId !== null && drainRequests.has(instance.vmId))) return [];
     const why = reasonFor(state);
     return why === null ? [] : [{ state, why }];
   });

@@ -85,17 +85,17 @@ export class ComputeCalls {
   }
 
   /** Returns all instances or throws. */
-  async readMachines(name: string, signal: AbortSignal | undefined): Promise<ScaleSetVm[]> {
+  async readInstances(name: string, signal: AbortSignal | undefined): Promise<ScaleSetVm[]> {
     const options = signal === undefined ? {} : { abortSignal: signal };
-    const machines: ScaleSetVm[] = [];
-    for await (const machine of this.#client.virtualMachineScaleSetVMs.list(this.#resourceGroup, name, {
+    const vms: ScaleSetVm[] = [];
+    for await (const vm of this.#client.virtualMachineScaleSetVMs.list(this.#resourceGroup, name, {
       expand: 'instanceView',
       ...options,
     })) {
       signal?.throwIfAborted();
-      machines.push(scaleSetVm.parse(machine));
+      vms.push(scaleSetVm.parse(vm));
     }
-    return machines;
+    return vms;
   }
 
   /** Changes only the capacity, and only if the scale set has not changed since it was read. */
@@ -115,7 +115,7 @@ export class ComputeCalls {
   }
 
   /** Uses force deletion, which skips the shutdown of the system: these instances hold no work. */
-  async deleteMachines(name: string, instanceIds: readonly string[]): Promise<OperationHandle> {
+  async deleteInstances(name: string, instanceIds: readonly string[]): Promise<OperationHandle> {
     const poller = this.#client.virtualMachineScaleSets.deleteInstances(
       this.#resourceGroup,
       name,

@@ -69,7 +69,7 @@ export interface Pool {
 }
 
 /** The result of one look. Pools are in the order in which the scaler fills them. */
-export interface FleetView {
+export interface FleetSnapshot {
   readonly pools: readonly Pool[];
   /** All instances of all pools. */
   readonly instances: readonly Instance[];
@@ -99,7 +99,7 @@ export function refusedOutcome(
 
 export interface Fleet {
   /** Reads pools and instances. Throws FleetUnreadable, or the signal's reason. */
-  look(signal?: AbortSignal): Promise<FleetView>;
+  look(signal?: AbortSignal): Promise<FleetSnapshot>;
   /**
    * Raises a pool's capacity to a total in one call, without waiting for the instances. Refuses with `conflict` if the pool is
    * changing or has changed since the last look, or if the total does not exceed the capacity. The same total is accepted again

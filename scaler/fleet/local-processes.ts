@@ -14,7 +14,7 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { STOP_GRACE_MS, type ServiceAnnouncement } from '../../shared/runtime/service.ts';
-import { type Fleet, type FleetView, type Outcome, refusedOutcome } from './fleet.ts';
+import { type Fleet, type FleetSnapshot, type Outcome, refusedOutcome } from './fleet.ts';
 
 export const LOCAL_POOL = 'local';
 /** Longer than the worker's own grace period. */
@@ -49,7 +49,7 @@ export class LocalProcesses implements Fleet {
     this.#log = options.log;
   }
 
-  async look(signal?: AbortSignal): Promise<FleetView> {
+  async look(signal?: AbortSignal): Promise<FleetSnapshot> {
     await Promise.resolve();
     signal?.throwIfAborted();
     return {

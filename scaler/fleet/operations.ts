@@ -11,7 +11,7 @@ import { armFailureOf } from './arm-failure.ts';
 import type { ComputeCalls, OperationHandle } from './compute-calls.ts';
 import type { Refusal } from './fleet.ts';
 
-/** Longer than Azure tries to boot a machine: 40 minutes, and 30 more for a retry. */
+/** Longer than Azure tries to boot an instance: 40 minutes, and 30 more for a retry. */
 const OPERATION_MS_MAX = 2 * 3_600_000;
 const UNANSWERED_MS_MAX = 3 * 60_000;
 

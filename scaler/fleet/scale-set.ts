@@ -74,11 +74,11 @@ export class ScaleSet {
     await this.#operations.poll();
     const resource = await this.#calls.readScaleSet(this.name, signal);
     // After the scale set: an instance that appears or disappears in between changes the etag, so the next write fails.
-    const machines = await this.#calls.readMachines(this.name, signal);
+    const vms = await this.#calls.readInstances(this.name, signal);
     const isSettled = SETTLED.has(resource.provisioningState);
     if (isSettled) this.#operations.dropLost();
     const isChanging = !isSettled || this.#operations.areRunning();
-    const instances = this.#instances(machines);
+    const instances = this.#instances(vms);
     const staying = instances.filter(({ phase }) => phase !== 'deleting');
     this.#seen = { resource, isChanging, instanceIds: new Set(staying.map(({ instanceId }) => instanceId)) };
     this.#isStale = false;
@@ -127,7 +127,7 @@ export class ScaleSet {
     this.#isRemoving = true;
     try {
       return await this.#submit({ raise: null, instanceIds: leaving }, () =>
-        this.#calls.deleteMachines(this.name, leaving),
+        this.#calls.deleteInstances(this.name, leaving),
       );
     } finally {
       this.#isRemoving = false;
@@ -149,10 +149,10 @@ export class ScaleSet {
     }
   }
 
-  #instances(machines: readonly ScaleSetVm[]): Instance[] {
+  #instances(vms: readonly ScaleSetVm[]): Instance[] {
     const seenBefore = this.#firstSeenAt;
     this.#firstSeenAt = new Map();
-    return machines.map(({ instanceId, vmId = null, provisioningState, timeCreated, instanceView }) => {
+    return vms.map(({ instanceId, vmId = null, provisioningState, timeCreated, instanceView }) => {
       const key = vmId ?? instanceId;
       const firstSeenAt = seenBefore.get(key) ?? this.#clock.now();
       this.#firstSeenAt.set(key, firstSeenAt);

@@ -1,7 +1,8 @@
 /** Everything that a decision depends on, at one moment. PURE: types only. A reading that failed is null, never a guess. */
 import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
 import type { Priority } from '../../shared/contract/job.ts';
-import type { FleetView } from '../fleet/fleet.ts';
+import type { FleetSnapshot } from '../fleet/fleet.ts';
+import type { Override } from '../override/document.ts';
 
 /** The remaining work of a job: frames that are neither scored nor failed for good, on the queue or not. */
 export interface JobBacklog {
@@ -33,17 +34,6 @@ export interface WorkerReport {
   readonly writtenAt: Date;
 }
 
-/** A size that a person set: see `override/document.ts`. */
-export interface Override {
-  readonly mode: 'fixed' | 'min' | 'max' | 'pause';
-  /** In instances; null for `pause`. */
-  readonly capacity: number | null;
-  readonly reason: string;
-  readonly author: string;
-  readonly setAt: Date;
-  readonly expiresAt: Date;
-}
-
 export interface Observation {
   /** Wall clock of the scaler, corrected to that of storage if that is known. */
   readonly now: Date;
@@ -53,7 +43,7 @@ export interface Observation {
   readonly messagesApprox: number | null;
   /** Open jobs; null if the ledger cannot be read. */
   readonly backlog: readonly JobBacklog[] | null;
-  readonly fleet: FleetView | null;
+  readonly fleet: FleetSnapshot | null;
   /** By vmId; several on an instance with several GPUs. May include workers of instances that are gone. Null if storage cannot be read. */
   readonly workers: ReadonlyMap<string, readonly WorkerReport[]> | null;
   /** Etag of each drain request in `control/drain/`, by vmId. Null if they cannot be read. */

@@ -13,14 +13,15 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { OverrideStore } from '../override/store.ts';
 import { readBacklog } from './backlog.ts';
 import type { BootTimes } from './boot-times.ts';
+import { readDrainRequests } from './drain-requests.ts';
 import type { Observation } from './observation.ts';
 import type { StorageClock } from './storage-clock.ts';
-import { readDrainRequests, readWorkers } from './workers.ts';
+import { readWorkers } from './workers.ts';
 
 /** Without a bound, a Redis call waits forever for a lost connection. A long listing needs some time. */
 const READING_MS_MAX = 20_000;
 
-export interface ObserveParts {
+export interface ObserveServices {
   readonly batches: Pick<WorkQueue, 'countApprox'>;
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
@@ -36,10 +37,10 @@ export interface ObserveParts {
   readonly readingMsMax?: number;
 }
 
-export async function observe(parts: ObserveParts): Promise<Observation> {
-  const { batches, blobs, ledger, spending, bootTimes, storageClock, overrides, fleet, clock } = parts;
-  const { log, signal, readingMsMax = READING_MS_MAX } = parts;
-  const attempt = async <T>(what: string, read: (bound: AbortSignal) => Promise<T>): Promise<T | null> => {
+export async function observe(services: ObserveServices): Promise<Observation> {
+  const { batches, blobs, ledger, spending, bootTimes, storageClock, overrides, fleet, clock } = services;
+  const { log, signal, readingMsMax = READING_MS_MAX } = services;
+  const readOrNull = async <T>(what: string, read: (bound: AbortSignal) => Promise<T>): Promise<T | null> => {
     try {
       return await within(read, { clock, boundMs: readingMsMax, signal });
     } catch (error) {
@@ -48,25 +49,25 @@ export async function observe(parts: ObserveParts): Promise<Observation> {
     }
   };
 
-  const [messagesApprox, work, view, workers, drainRequests, override, now] = await Promise.all([
-    attempt('queue', () => batches.countApprox()),
-    attempt('ledger', () => readBacklog(ledger, spending)),
-    attempt('fleet', (bound) => fleet.look(bound)),
-    attempt('heartbeats', (bound) => readWorkers(blobs, bound)),
-    attempt('drain requests', (bound) => readDrainRequests(blobs, bound)),
-    attempt('override', async (bound) => ({ current: await overrides.read(bound) })),
-    attempt('storage clock', () => storageClock.now()),
+  const [messagesApprox, work, snapshot, workers, drainRequests, override, now] = await Promise.all([
+    readOrNull('queue', () => batches.countApprox()),
+    readOrNull('ledger', () => readBacklog(ledger, spending)),
+    readOrNull('fleet', (bound) => fleet.look(bound)),
+    readOrNull('heartbeats', (bound) => readWorkers(blobs, bound)),
+    readOrNull('drain requests', (bound) => readDrainRequests(blobs, bound)),
+    readOrNull('override', async (bound) => ({ current: await overrides.read(bound) })),
+    readOrNull('storage clock', () => storageClock.now()),
   ]);
   // If Redis did not answer before, do not wait for it again.
   const bootMs =
     work &&
-    (await attempt('boot times', () => bootTimes.update(view?.instances ?? [], workers ?? new Map())));
+    (await readOrNull('boot times', () => bootTimes.update(snapshot?.instances ?? [], workers ?? new Map())));
   return {
     now: now ?? clock.now(),
     atMs: storageClock.steadyMs(),
     messagesApprox,
     backlog: work?.backlog ?? null,
-    fleet: view,
+    fleet: snapshot,
     workers,
     drainRequests,
     ratesByModel: work?.ratesByModel ?? new Map(),

@@ -11,14 +11,23 @@
 import { z } from 'zod';
 
 import { parseJson } from '../../shared/contract/parse-json.ts';
-import type { Override } from '../observe/observation.ts';
 
-export const OVERRIDE_MODES = ['fixed', 'min', 'max', 'pause'] as const satisfies readonly Override['mode'][];
+export const OVERRIDE_MODES = ['fixed', 'min', 'max', 'pause'] as const;
 /** A boot takes longer than the minimum. A need for longer than a week belongs in the configuration. */
 export const TTL_SECONDS = { min: 60, max: 7 * 24 * 3600 } as const;
 const REASON_CHARACTERS_MAX = 200;
 const AUTHOR_CHARACTERS_MAX = 100;
 export const CAPACITY_MAX = 1000;
+
+export interface Override {
+  readonly mode: (typeof OVERRIDE_MODES)[number];
+  /** In instances; null for `pause`. */
+  readonly capacity: number | null;
+  readonly reason: string;
+  readonly author: string;
+  readonly setAt: Date;
+  readonly expiresAt: Date;
+}
 
 /** One line of text without control characters, safe to print. */
 const line = (charactersMax: number) =>

@@ -7,8 +7,8 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { OVERRIDE_AUDIT_BLOB, OVERRIDE_BLOB } from '../../shared/contract/blob-names.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import type { Override } from '../observe/observation.ts';
 import {
+  type Override,
   type OverrideEnd,
   type OverrideRequest,
   decodeOverride,

@@ -16,7 +16,7 @@ export type WorkerState = (typeof WORKER_STATES)[number];
 const heartbeat = z.object({
   version: z.literal(1),
   workerId: z.string().regex(NAME_PATTERN),
-  /** The machine's id. Workers of a machine with several GPUs share it. */
+  /** The instance's id. Workers of an instance with several GPUs share it. */
   vmId: z.string().regex(NAME_PATTERN),
   state: z.enum(WORKER_STATES),
   stateSince: z.iso.datetime(),
@@ -32,7 +32,7 @@ const heartbeat = z.object({
   recentFailed: z.int().min(0),
   /** The worker left a message for workers of a newer release. */
   isTooOld: z.boolean(),
-  /** Etag of the drain request in `control/drain/<vmId>` that `state` answers: consent to this request and no other. */
+  /** Etag of the drain request in `control/drain/<vmId>` that `state` answers. It answers this request and no other. */
   drainEtag: z.string().max(100).nullable(),
 });
 export type Heartbeat = z.infer<typeof heartbeat>;

@@ -24,7 +24,7 @@ export const FAILURE_REASONS_MAX = 32;
 /** Groups of failures in a batch's history, by kind, attempts and worker. */
 export const BATCH_HISTORY_FAILURES_MAX = 64;
 
-/** How long a batch should take: long compared with a receive, short compared with the loss of a machine. */
+/** How long a batch should take: long compared with a receive, short compared with the loss of an instance. */
 export const BATCH_TARGET_SECONDS = 30;
 
 /** Rate of one engine for a model that has not been measured: low for a GPU, high for a CPU. */

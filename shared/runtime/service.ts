@@ -38,7 +38,7 @@ export interface Service {
   /** Runs a loop in the background. It must end when the signal is aborted. If it fails, the service stops. */
   run(name: string, loop: () => Promise<void>): void;
   /** Begins to stop, as on SIGTERM. */
-  stop(why: string): void;
+  stop(reason: string): void;
   /** Reports that the service is up, and its HTTP port. */
   announceReady(port: number): void;
 }
@@ -63,10 +63,10 @@ export async function runService(
     else log.fatal({ error, doing }, 'service failed');
     stopping.abort(new Error('the service failed', { cause: error }));
   };
-  const stop = (why: string): void => {
+  const stop = (reason: string): void => {
     if (stopping.signal.aborted) return;
-    log?.info({ why }, 'service stopping');
-    stopping.abort(new Error(`the service is stopping: ${why}`));
+    log?.info({ reason }, 'service stopping');
+    stopping.abort(new Error(`the service is stopping: ${reason}`));
   };
   onStopSignals({
     first: stop,

@@ -1,7 +1,7 @@
 /** The contract suite of `Fleet`. `test/integration/scaler/fleet-*.test.ts` run it for each implementation. */
 import { describe, expect, test } from 'vitest';
 
-import type { Fleet, FleetView, Instance, Pool } from '../../scaler/fleet/fleet.ts';
+import type { Fleet, FleetSnapshot, Instance, Pool } from '../../scaler/fleet/fleet.ts';
 import { eventually } from '../support/eventually.ts';
 
 export interface FleetFixture extends AsyncDisposable {
@@ -12,40 +12,40 @@ export interface FleetFixture extends AsyncDisposable {
   pass(): void;
 }
 
-/** Looks until the condition holds, and returns that view. */
-export function waitForView(
+/** Looks until the condition holds, and returns that snapshot. */
+export function waitForSnapshot(
   { fleet, pass }: Pick<FleetFixture, 'fleet' | 'pass'>,
   what: string,
-  condition: (view: FleetView) => boolean,
-): Promise<FleetView> {
+  condition: (snapshot: FleetSnapshot) => boolean,
+): Promise<FleetSnapshot> {
   return eventually(what, async () => {
-    const view = await fleet.look();
-    if (condition(view)) return view;
+    const snapshot = await fleet.look();
+    if (condition(snapshot)) return snapshot;
     pass();
     return undefined;
   });
 }
 
-export const poolOf = ({ pools }: FleetView, name: string): Pool => {
+export const poolOf = ({ pools }: FleetSnapshot, name: string): Pool => {
   const pool = pools.find((one) => one.name === name);
-  if (pool === undefined) throw new Error(`the view has no pool ${name}`);
+  if (pool === undefined) throw new Error(`the snapshot has no pool ${name}`);
   return pool;
 };
 
 export const vmIdsOf = (instances: readonly Instance[]): string[] =>
   instances.flatMap(({ vmId }) => vmId ?? []).toSorted();
 
-const isQuiet = ({ pools, instances }: FleetView): boolean =>
+const isQuiet = ({ pools, instances }: FleetSnapshot): boolean =>
   pools.every(({ isChanging }) => !isChanging) && instances.every(({ phase }) => phase === 'running');
 
 /** Scales out to a total and waits until all instances run and no change is in progress. */
-export async function scaleOutTo(fixture: FleetFixture, total: number): Promise<FleetView> {
-  await waitForView(fixture, 'no change is in progress', isQuiet);
+export async function scaleOutTo(fixture: FleetFixture, total: number): Promise<FleetSnapshot> {
+  await waitForSnapshot(fixture, 'no change is in progress', isQuiet);
   expect(await fixture.fleet.scaleOut(fixture.pool, total)).toEqual({ kind: 'accepted' });
-  return waitForView(
+  return waitForSnapshot(
     fixture,
     `${total} instances run`,
-    (view) => isQuiet(view) && view.instances.length === total,
+    (snapshot) => isQuiet(snapshot) && snapshot.instances.length === total,
   );
 }
 
@@ -65,7 +65,7 @@ export function fleetContract(name: string, open: () => Promise<FleetFixture>): 
       const creating = await fixture.fleet.look();
       expect(poolOf(creating, fixture.pool).capacity).toBe(3);
       expect(creating.instances.map(({ phase }) => phase)).toEqual(['creating', 'creating', 'creating']);
-      const { instances } = await waitForView(fixture, 'three run', isQuiet);
+      const { instances } = await waitForSnapshot(fixture, 'three run', isQuiet);
       expect(new Set(vmIdsOf(instances)).size).toBe(3);
       expect(instances.every(({ pool }) => pool === fixture.pool)).toBe(true);
       expect(instances.map(({ createdAt }) => createdAt)).toEqual(
@@ -80,10 +80,10 @@ export function fleetContract(name: string, open: () => Promise<FleetFixture>): 
       const leaving = [first, third].flatMap((one) => one ?? []);
       const ids = leaving.map(({ instanceId }) => instanceId);
       expect(await fixture.fleet.remove(fixture.pool, ids)).toEqual({ kind: 'accepted' });
-      const after = await waitForView(
+      const after = await waitForSnapshot(
         fixture,
         'two are left',
-        (view) => isQuiet(view) && view.instances.length === 2,
+        (snapshot) => isQuiet(snapshot) && snapshot.instances.length === 2,
       );
       expect(vmIdsOf(after.instances)).toEqual(vmIdsOf(instances.filter((one) => !leaving.includes(one))));
       expect(poolOf(after, fixture.pool).capacity).toBe(2);
@@ -97,7 +97,11 @@ export function fleetContract(name: string, open: () => Promise<FleetFixture>): 
         instances.map(({ instanceId }) => instanceId),
       );
       expect((await fixture.fleet.look()).instances).toMatchObject([{ phase: 'deleting' }]);
-      const after = await waitForView(fixture, 'it is gone', (view) => view.instances.length === 0);
+      const after = await waitForSnapshot(
+        fixture,
+        'it is gone',
+        (snapshot) => snapshot.instances.length === 0,
+      );
       expect(poolOf(after, fixture.pool).capacity).toBe(0);
     });
 
@@ -111,7 +115,11 @@ export function fleetContract(name: string, open: () => Promise<FleetFixture>): 
         await fixture.fleet.remove(fixture.pool, ids),
       ];
       expect(twice).toEqual([{ kind: 'accepted' }, { kind: 'accepted' }]);
-      await waitForView(fixture, 'one is left', (view) => isQuiet(view) && view.instances.length === 1);
+      await waitForSnapshot(
+        fixture,
+        'one is left',
+        (snapshot) => isQuiet(snapshot) && snapshot.instances.length === 1,
+      );
       expect(await fixture.fleet.remove(fixture.pool, ids)).toEqual({ kind: 'accepted' });
       expect(await fixture.fleet.remove(fixture.pool, [])).toEqual({ kind: 'accepted' });
       const after = await fixture.fleet.look();
@@ -142,7 +150,11 @@ export function fleetContract(name: string, open: () => Promise<FleetFixture>): 
         vmIds.push(...vmIdsOf(instances));
         const ids = instances.map(({ instanceId }) => instanceId);
         await fixture.fleet.remove(fixture.pool, ids);
-        await waitForView(fixture, 'none is left', (view) => isQuiet(view) && view.instances.length === 0);
+        await waitForSnapshot(
+          fixture,
+          'none is left',
+          (snapshot) => isQuiet(snapshot) && snapshot.instances.length === 0,
+        );
         fixture.pass();
       }
       expect(new Set(vmIds).size).toBe(6);

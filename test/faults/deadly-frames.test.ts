@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** Starts a worker and kills it once its log contains the text, as if a frame had killed the machine. Returns its log. */
+/** Starts a worker and kills it once its log contains the text, as if a frame had killed the instance. Returns its log. */
 async function killedAfter(text: string): Promise<string> {
   const worker = fixture.startWorker();
   await worker.said(text);

@@ -53,7 +53,7 @@ async function allAreScored(jobId: string): Promise<void> {
 async function madeProgress(jobId: string, before: number): Promise<void> {
   await eventually('a few more frames are scored', async () => {
     const scored = await fixture.countScored(jobId);
-    if (scored === FRAMES) throw new Error('the batch ended before its machine was taken');
+    if (scored === FRAMES) throw new Error('the batch ended before its instance was taken');
     return scored > before + 1;
   });
 }
@@ -77,7 +77,7 @@ test('each evicted worker releases its batch and acknowledges the event, and the
       noticeSeconds: 30,
     });
     await eventually('the event is acknowledged', () => metadata.acknowledged.includes(eventId));
-    // After the acknowledgement the worker holds nothing, so the machine may disappear at any moment.
+    // After the acknowledgement the worker holds nothing, so the instance may disappear at any moment.
     worker.child.kill('SIGKILL');
     await worker.end;
     framesRun += countIn(worker.heard(), '"outcome":"stored"');

@@ -47,7 +47,7 @@ const variablesOf = (...files: string[]): string[] =>
     (file) => readFileSync(file, 'utf8').match(/FRAMEFLEET_[A-Z_]+/g) ?? [],
   );
 
-/** Settings of a worker that keep their defaults, and those of machines that Azure can evict. */
+/** Settings of a worker that keep their defaults, and those of instances that Azure can evict. */
 const WORKER_DEFAULTS = [
   'FRAMEFLEET_VM_NAME',
   'FRAMEFLEET_SCHEDULED_EVENTS_URL',

@@ -84,7 +84,7 @@ describe('costs', () => {
     }
   });
 
-  test('of machines are the prices that the scaler uses', () => {
+  test('of instances are the prices that the scaler uses', () => {
     const priceOf = (size: string): readonly string[] => {
       const line = new RegExp(`${size} += \\{ on-demand = (\\S+), spot = (\\S+) \\}`).exec(
         textOf('sizes.tf'),

@@ -29,9 +29,9 @@ const PROGRAMS: Readonly<Record<string, ProgramVariables>> = {
   },
   worker: {
     maps: ['worker_env'],
-    // Adds the id and name of the machine, and the GPU.
+    // Adds the id and name of the instance, and the GPU.
     script: 'templates/framefleet-worker.sh.tftpl',
-    // Each worker uses a free port, because several share a machine, and their metrics are not scraped.
+    // Each worker uses a free port, because several share an instance, and their metrics are not scraped.
     omitted: ['FRAMEFLEET_HTTP_PORT'],
     additional: [],
   },

@@ -56,15 +56,15 @@ describe('refusalFrom()', () => {
       'quota',
     ],
     ['a quota of another provider', { status: 409, code: 'QuotaExceeded' }, ON_DEMAND, 'quota'],
-    ['no free spot machines of a size', { status: 409, code: 'SkuNotAvailable' }, SPOT, 'capacity'],
+    ['no free spot instances of a size', { status: 409, code: 'SkuNotAvailable' }, SPOT, 'capacity'],
     ['a size that is not offered', { status: 409, code: 'SkuNotAvailable' }, ON_DEMAND, 'unavailable'],
     [
-      'no free machines',
+      'no free instances',
       { code: 'AllocationFailed', message: 'Allocation failed. We do not have' },
       SPOT,
       'capacity',
     ],
-    ['no free machines in a zone', { code: 'ZonalAllocationFailed' }, ON_DEMAND, 'capacity'],
+    ['no free instances in a zone', { code: 'ZonalAllocationFailed' }, ON_DEMAND, 'capacity'],
     ['an overconstrained allocation', { code: 'OverconstrainedAllocationRequest' }, SPOT, 'capacity'],
     [
       'an overconstrained allocation in a zone',
@@ -85,7 +85,7 @@ describe('refusalFrom()', () => {
       'unavailable',
     ],
     [
-      'no free machines, nested in another code',
+      'no free instances, nested in another code',
       { code: 'ResourceOperationFailure', message: 'The operation ended with AllocationFailed: no capacity' },
       SPOT,
       'capacity',

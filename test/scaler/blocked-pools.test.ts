@@ -64,9 +64,9 @@ test('the time that the service asks for takes precedence, up to an hour', () =>
 
 test('another reason starts a new series, and so does the same one after hours', () => {
   const once = recordOutcome(INITIAL_MEMORY, 'spot', refusal('capacity'), 0);
-  expect(blockOf(recordOutcome(once, 'spot', refusal('quota'), 60_000), 'spot')?.attempts).toBe(1);
-  expect(blockOf(recordOutcome(once, 'spot', refusal('capacity'), 60_000), 'spot')?.attempts).toBe(2);
-  expect(blockOf(recordOutcome(once, 'spot', refusal('capacity'), 9_000_000), 'spot')?.attempts).toBe(1);
+  expect(blockOf(recordOutcome(once, 'spot', refusal('quota'), 60_000), 'spot')?.refusals).toBe(1);
+  expect(blockOf(recordOutcome(once, 'spot', refusal('capacity'), 60_000), 'spot')?.refusals).toBe(2);
+  expect(blockOf(recordOutcome(once, 'spot', refusal('capacity'), 9_000_000), 'spot')?.refusals).toBe(1);
 });
 
 test('growth of the pool ends a block, an accepted change does not', () => {
@@ -74,7 +74,7 @@ test('growth of the pool ends a block, an accepted change does not', () => {
   expect(recordOutcome(blocked, 'spot', { kind: 'accepted' }, 60_000)).toEqual(blocked);
   expect(blockOf(seen(blocked, 70_000, { capacity: 5, isChanging: true }), 'spot')).not.toBeNull();
   expect(blockOf(seen(blocked, 80_000, { capacity: 5, refusal: refusal('capacity') }), 'spot')).toMatchObject(
-    { attempts: 2 },
+    { refusals: 2 },
   );
   expect(blockOf(seen(blocked, 90_000, { capacity: 5 }), 'spot')).toBeNull();
 });
@@ -99,7 +99,7 @@ test('a fitting capacity that exists already adds nothing', () => {
   expect(growthLimit(blockOf(blocked, 'spot'), 3, 2_000)).toBe(3);
 });
 
-test('a lack of machines does not prevent removals, an unavailable service does', () => {
+test('a lack of instances does not prevent removals, an unavailable service does', () => {
   const may = (reason: BlockReason): boolean =>
     isRemovalAllowed(blockOf(recordOutcome(INITIAL_MEMORY, 'spot', refusal(reason), 0), 'spot'), 500);
   expect(BLOCK_REASONS.filter(may)).toEqual(['quota', 'capacity', 'unavailable']);

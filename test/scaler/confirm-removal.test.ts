@@ -7,7 +7,7 @@ import type { WorkerReport } from '../../scaler/observe/observation.ts';
 import type { WorkerState } from '../../shared/contract/heartbeat.ts';
 import { buildInstance, buildReport, buildSight, fleetOf, workersOf } from '../support/scaler-tick.ts';
 
-const CONSENT = { state: 'drained', drainEtag: 'e1' } as const;
+const DRAINED = { state: 'drained', drainEtag: 'e1' } as const;
 const REQUESTS = new Map([['vm-1', 'e1']]);
 
 /** Whether vm-1 may be removed if `before` was observed for the decision and `now` is observed just before the removal. */
@@ -28,63 +28,63 @@ function isConfirmed(
   return confirmRemoval(named, sight, { workers: workersOf(...now), drainRequests: requests }).length === 1;
 }
 
-describe('an instance that has consented', () => {
-  const before = [buildReport('vm-1', CONSENT)];
+describe('an instance that has drained', () => {
+  const before = [buildReport('vm-1', DRAINED)];
 
-  test('is removed while it still consents', () => {
-    expect(isConfirmed('consent', { before, now: before })).toBe(true);
+  test('is removed while it still quotes the drain request', () => {
+    expect(isConfirmed('drained', { before, now: before })).toBe(true);
     expect(
-      isConfirmed('consent', { before, now: [buildReport('vm-1', { ...CONSENT, sequence: 101 })] }),
+      isConfirmed('drained', { before, now: [buildReport('vm-1', { ...DRAINED, sequence: 101 })] }),
     ).toBe(true);
   });
 
   test('stays when the request was withdrawn or renewed', () => {
-    expect(isConfirmed('consent', { before, now: before, requests: new Map() })).toBe(false);
-    expect(isConfirmed('consent', { before, now: before, requests: new Map([['vm-1', 'e2']]) })).toBe(false);
+    expect(isConfirmed('drained', { before, now: before, requests: new Map() })).toBe(false);
+    expect(isConfirmed('drained', { before, now: before, requests: new Map([['vm-1', 'e2']]) })).toBe(false);
   });
 
   test.each<WorkerState>(['booting', 'idle', 'busy', 'draining'])('stays when it reports %s now', (state) => {
     const now = [buildReport('vm-1', { state, drainEtag: 'e1', sequence: 101 })];
-    expect(isConfirmed('consent', { before, now })).toBe(false);
+    expect(isConfirmed('drained', { before, now })).toBe(false);
   });
 
   test('stays when its heartbeat is missing', () => {
-    expect(isConfirmed('consent', { before, now: [] })).toBe(false);
+    expect(isConfirmed('drained', { before, now: [] })).toBe(false);
   });
 
-  test('stays when another worker on the machine sends a heartbeat', () => {
+  test('stays when another worker on the instance sends a heartbeat', () => {
     const second = buildReport('vm-1', { workerId: 'vm-1-1', state: 'busy' });
-    expect(isConfirmed('consent', { before, now: [...before, second] })).toBe(false);
+    expect(isConfirmed('drained', { before, now: [...before, second] })).toBe(false);
   });
 
   test('is removed despite another worker that was silent at the decision and still is', () => {
     const silent = buildReport('vm-1', { workerId: 'vm-1-1', state: 'busy', sequence: 7 });
-    expect(isConfirmed('consent', { before: [...before, silent], now: [...before, silent] })).toBe(true);
+    expect(isConfirmed('drained', { before: [...before, silent], now: [...before, silent] })).toBe(true);
     const woken = buildReport('vm-1', { workerId: 'vm-1-1', state: 'busy', sequence: 8 });
-    expect(isConfirmed('consent', { before: [...before, silent], now: [...before, woken] })).toBe(false);
+    expect(isConfirmed('drained', { before: [...before, silent], now: [...before, woken] })).toBe(false);
   });
 });
 
 describe('a silent instance', () => {
   test('is removed while it sends no heartbeat', () => {
     const before = [buildReport('vm-1', { state: 'busy', sequence: 7 })];
-    expect(isConfirmed('silence', { before, now: before })).toBe(true);
-    expect(isConfirmed('silence', { before: [], now: [] })).toBe(true);
+    expect(isConfirmed('unresponsive', { before, now: before })).toBe(true);
+    expect(isConfirmed('unresponsive', { before: [], now: [] })).toBe(true);
   });
 
   test('stays when it has sent a heartbeat since the decision', () => {
     const before = [buildReport('vm-1', { state: 'busy', sequence: 7 })];
     expect(
-      isConfirmed('silence', { before, now: [buildReport('vm-1', { state: 'busy', sequence: 8 })] }),
+      isConfirmed('unresponsive', { before, now: [buildReport('vm-1', { state: 'busy', sequence: 8 })] }),
     ).toBe(false);
     expect(
-      isConfirmed('silence', { before: [], now: [buildReport('vm-1', { state: 'idle', sequence: 1 })] }),
+      isConfirmed('unresponsive', { before: [], now: [buildReport('vm-1', { state: 'idle', sequence: 1 })] }),
     ).toBe(false);
   });
 
   test('is removed while it only reports booting, because it has never held a batch', () => {
     const now = [buildReport('vm-1', { state: 'booting', sequence: 9 })];
-    expect(isConfirmed('silence', { before: [], now })).toBe(true);
+    expect(isConfirmed('unresponsive', { before: [], now })).toBe(true);
   });
 });
 

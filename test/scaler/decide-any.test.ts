@@ -11,7 +11,7 @@ import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import { WORKER_STATES } from '../../shared/contract/heartbeat.ts';
 import {
   AT_MS,
-  type SeenMachine,
+  type SeenInstance,
   buildJob,
   buildObservation,
   buildOverride,
@@ -24,7 +24,7 @@ const POOLS = [
 const MONEY = { spot: 1, 'on-demand': 4 };
 const ageMs = fc.constantFrom(0, 2_000, 59_000, 61_000, 299_000, 301_000, 700_000, 4_000_000, -5_000);
 
-const machines: fc.Arbitrary<SeenMachine> = fc.record({
+const seenInstances: fc.Arbitrary<SeenInstance> = fc.record({
   pool: fc.constantFrom('spot', 'on-demand'),
   says: fc.constantFrom('none' as const, ...WORKER_STATES),
   sinceMs: ageMs,
@@ -59,7 +59,7 @@ const overrides = fc
 
 const observations: fc.Arbitrary<Observation> = fc
   .record({
-    seen: fc.array(machines, { maxLength: 10 }),
+    seen: fc.array(seenInstances, { maxLength: 10 }),
     asked: fc.array(fc.tuple(fc.nat({ max: 9 }), fc.constantFrom('"a"', '"b"')), { maxLength: 6 }),
     extra: fc.array(fc.nat({ max: 3 }), { minLength: 2, maxLength: 2 }),
     isChanging: fc.array(fc.boolean(), { minLength: 2, maxLength: 2 }),
@@ -117,7 +117,7 @@ const memories: fc.Arbitrary<Memory> = fc
       fc.record({
         reason: fc.constantFrom(...BLOCK_REASONS),
         message: fc.constant('no'),
-        attempts: fc.nat({ max: 50 }),
+        refusals: fc.nat({ max: 50 }),
         refusedAtMs: fc.constant(AT_MS - 5_000),
         untilMs: fc.constantFrom(AT_MS - 1, AT_MS + 60_000, AT_MS + 1e9),
         capacityThatFits: fc.option(fc.nat({ max: 12 })),
@@ -125,7 +125,7 @@ const memories: fc.Arbitrary<Memory> = fc
       }),
       { maxKeys: 2 },
     ),
-    askedAtMs: fc.dictionary(
+    changeRequestedAtMs: fc.dictionary(
       fc.constantFrom('spot', 'on-demand'),
       fc.constantFrom(AT_MS - 5_000, AT_MS - 20_000),
       { maxKeys: 2 },
@@ -150,7 +150,7 @@ test(
         expect(pools.filter(({ name, isChanging }) => isChanging && written.includes(name))).toEqual([]);
         const growths = actions.filter((action) => action.kind === 'scale-out');
         for (const { pool, total } of growths) {
-          // The same total asks again for machines that were not provided.
+          // The same total requests instances again that were not provided.
           const capacity = pools.find(({ name }) => name === pool)?.capacity ?? Infinity;
           const listed = (seen.fleet?.instances ?? []).filter(
             (one) => one.pool === pool && one.phase !== 'deleting',
@@ -178,7 +178,7 @@ test(
 );
 
 test(
-  'no instance with fresh heartbeats is removed without its consent to the request in force',
+  'no instance with fresh heartbeats is removed unless it has drained and quotes the request in force',
   SLOWLY,
   () => {
     fc.assert(
@@ -191,11 +191,11 @@ test(
           const isHeard = reports.some(
             ({ writtenAt }) => seen.now.getTime() - writtenAt.getTime() <= policy.heartbeatStaleMs,
           );
-          const hasConsented = reports.every(
+          const hasDrained = reports.every(
             ({ beat }) => beat.state === 'drained' && beat.drainEtag === seen.drainRequests?.get(vmId),
           );
           const isUnready = reports.every(({ beat }) => beat.state === 'booting');
-          expect([vmId, isHeard && !hasConsented && !isUnready]).toEqual([vmId, false]);
+          expect([vmId, isHeard && !hasDrained && !isUnready]).toEqual([vmId, false]);
         }
         const isAllRead = seen.workers !== null && seen.drainRequests !== null && seen.fleet !== null;
         expect(isAllRead || removed.length === 0).toBe(true);

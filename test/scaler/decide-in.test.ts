@@ -7,7 +7,7 @@ import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,
-  type SeenMachine,
+  type SeenInstance,
   buildJob,
   buildObservation,
   inWords,
@@ -15,8 +15,8 @@ import {
 } from '../support/build-observation.ts';
 
 const ZERO_BELIEVED: Memory = { ...INITIAL_MEMORY, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
-const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
-const BUSY: SeenMachine = { says: 'busy' };
+const LONG_IDLE: SeenInstance = { says: 'idle', sinceMs: 400_000 };
+const BUSY: SeenInstance = { says: 'busy' };
 
 function outcome(seen: Observation, policy: Partial<Policy> = {}, memory = ZERO_BELIEVED): unknown[] {
   const { decision } = decide(seen, { ...POLICY_DEFAULTS, ...policy }, memory);
@@ -53,7 +53,7 @@ describe('scaling in', () => {
   });
 
   test('instances that fell idle a little later drain in the same scale-in', () => {
-    const nearly: SeenMachine = { says: 'idle', sinceMs: 280_000 };
+    const nearly: SeenInstance = { says: 'idle', sinceMs: 280_000 };
     const seen = buildObservation([LONG_IDLE, nearly]);
     expect(outcome(seen)).toEqual(['hold', 'idle-window', 0]);
     expect(outcome(later(seen, 20_000))[0]).toBe('drain idle vm-0 vm-1');
@@ -68,7 +68,7 @@ describe('scaling in', () => {
   });
 
   test('instances drain when the work needs fewer, although each of them gets a little of it', () => {
-    const briefly: SeenMachine = { says: 'idle', sinceMs: 20_000 };
+    const briefly: SeenInstance = { says: 'idle', sinceMs: 20_000 };
     const seen = buildObservation([briefly, briefly, BUSY], { backlog: [buildJob(60)] });
     const first = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY);
     expect(inWords(first.decision)).toBe('hold');
@@ -86,10 +86,10 @@ describe('scaling in', () => {
       { name: 'on-demand', kind: 'on-demand' },
     ] as const;
     const money = { pricePerHour: { spot: 1, 'on-demand': 4 } };
-    const machines = ['spot', 'on-demand', 'spot', 'on-demand'].map((pool) => ({ ...LONG_IDLE, pool }));
+    const instances = ['spot', 'on-demand', 'spot', 'on-demand'].map((pool) => ({ ...LONG_IDLE, pool }));
     const one = { pools, backlog: [buildJob(500)] };
-    expect(outcome(buildObservation(machines, one), money)[0]).toBe('drain idle vm-1 vm-3 vm-0');
-    expect(outcome(buildObservation(machines, one), { ...money, onDemandBase: 1 })[0]).toBe(
+    expect(outcome(buildObservation(instances, one), money)[0]).toBe('drain idle vm-1 vm-3 vm-0');
+    expect(outcome(buildObservation(instances, one), { ...money, onDemandBase: 1 })[0]).toBe(
       'drain idle vm-1 vm-0 vm-2',
     );
   });

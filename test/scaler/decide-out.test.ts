@@ -8,7 +8,7 @@ import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,
-  type SeenMachine,
+  type SeenInstance,
   buildJob,
   buildObservation,
   inWords,
@@ -16,7 +16,7 @@ import {
 } from '../support/build-observation.ts';
 
 const ZERO_BELIEVED: Memory = { ...INITIAL_MEMORY, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
-const BUSY: SeenMachine = { says: 'busy' };
+const BUSY: SeenInstance = { says: 'busy' };
 /** An hour of work for one engine: twelve instances finish it in the target time. */
 const AN_HOUR = [buildJob(3600)];
 
@@ -68,7 +68,7 @@ describe('scaling out', () => {
   });
 
   test('instances that boot, or are not listed yet, count as capacity', () => {
-    const booting: SeenMachine = { says: 'none', ageMs: 30_000 };
+    const booting: SeenInstance = { says: 'none', ageMs: 30_000 };
     const seen = buildObservation([booting, booting], { backlog: [buildJob(1200)] });
     expect(outcome(seen)).toEqual(['out local 4', 'work-waits', 4]);
     const changing = { backlog: [buildJob(1200)], pools: [{ capacity: 4, isChanging: true }] };
@@ -139,8 +139,8 @@ describe('the choice of pools', () => {
     { name: 'on-demand', kind: 'on-demand' },
   ] as const;
   const MONEY = { pricePerHour: { spot: 1, 'on-demand': 4 } };
-  const waits = (fields: Partial<Observation> = {}, machines: readonly SeenMachine[] = []): Observation =>
-    buildObservation(machines, { pools: POOLS, backlog: [buildJob(1800)], ...fields });
+  const waits = (fields: Partial<Observation> = {}, instances: readonly SeenInstance[] = []): Observation =>
+    buildObservation(instances, { pools: POOLS, backlog: [buildJob(1800)], ...fields });
 
   test('all instances are spot, except for the on-demand base', () => {
     expect(outcome(waits(), MONEY)[0]).toBe('out spot 6');
@@ -186,11 +186,11 @@ describe('the choice of pools', () => {
     );
     expect(inWords(decision)).toBe('out on-demand 6');
     expect(decision.blockers).toMatchObject([{ kind: 'pool-blocked', pool: 'spot' }]);
-    expect(memory.blocked['spot']).toMatchObject({ reason: 'capacity', attempts: 1 });
+    expect(memory.blocked['spot']).toMatchObject({ reason: 'capacity', refusals: 1 });
   });
 
-  test('on-demand replaces spot while spot machines are evicted as fast as they start', () => {
-    const gone: readonly SeenMachine[] = [BUSY, BUSY].map((one) => ({
+  test('on-demand replaces spot while spot instances are evicted as fast as they start', () => {
+    const gone: readonly SeenInstance[] = [BUSY, BUSY].map((one) => ({
       ...one,
       pool: 'spot',
       heardMs: 30_000,
@@ -206,14 +206,14 @@ describe('the choice of pools', () => {
     expect(outcome(seen, MONEY)).toMatchObject(['hold', 'asked-already', 6]);
   });
 
-  test('machines that a pool could not provide are asked for again with the same total', () => {
-    const two: readonly SeenMachine[] = [BUSY, BUSY].map((one) => ({ ...one, pool: 'spot' }));
+  test('instances that a pool could not provide are requested again with the same total', () => {
+    const two: readonly SeenInstance[] = [BUSY, BUSY].map((one) => ({ ...one, pool: 'spot' }));
     const pools = [{ ...POOLS[0], capacity: 5 }, POOLS[1]];
     const wants = (engineSeconds: number) =>
       buildObservation(two, { pools, backlog: [buildJob(engineSeconds)] });
     expect(outcome(wants(1500), MONEY)[0]).toBe('out spot 5');
     expect(outcome(wants(1800), MONEY)[0]).toBe('out spot 6');
-    // The maximum capacity does not prevent asking again for machines that were within it.
+    // The maximum capacity does not prevent another request for instances that were within it.
     expect(outcome(wants(1500), { ...MONEY, capacityMax: 5 })[0]).toBe('out spot 5');
     const { steps } = decide(wants(1500), { ...POLICY_DEFAULTS, ...MONEY }, ZERO_BELIEVED).decision;
     expect(steps.find(({ name }) => name === 'grow')?.numbers).toEqual({ added: 3, pool: 'spot', total: 5 });

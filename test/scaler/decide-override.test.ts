@@ -7,7 +7,7 @@ import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
   AT_MS,
-  type SeenMachine,
+  type SeenInstance,
   buildJob,
   buildObservation,
   buildOverride,
@@ -16,8 +16,8 @@ import {
 } from '../support/build-observation.ts';
 
 const ZERO_BELIEVED: Memory = { ...INITIAL_MEMORY, zeroReadings: POLICY_DEFAULTS.zeroReadingsMin };
-const LONG_IDLE: SeenMachine = { says: 'idle', sinceMs: 400_000 };
-const BUSY: SeenMachine = { says: 'busy' };
+const LONG_IDLE: SeenInstance = { says: 'idle', sinceMs: 400_000 };
+const BUSY: SeenInstance = { says: 'busy' };
 /** An hour of work for one engine: twelve instances finish it in the target time. */
 const AN_HOUR = [buildJob(3600)];
 
@@ -43,9 +43,9 @@ describe('an override', () => {
   });
 
   test('drains the surplus at once: idle instances first, then booting ones, then busy ones', () => {
-    const machines: readonly SeenMachine[] = [BUSY, { says: 'none', ageMs: 1_000 }, { says: 'idle' }];
+    const instances: readonly SeenInstance[] = [BUSY, { says: 'none', ageMs: 1_000 }, { says: 'idle' }];
     const words = (mode: 'fixed' | 'pause', capacity: number | null) =>
-      outcome(buildObservation(machines, { ...asked(mode, capacity), backlog: AN_HOUR }))[0];
+      outcome(buildObservation(instances, { ...asked(mode, capacity), backlog: AN_HOUR }))[0];
     expect([words('fixed', 2), words('fixed', 1), words('pause', null)]).toEqual([
       'drain override vm-2',
       'drain override vm-2 vm-1',

@@ -6,16 +6,16 @@ import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import {
-  type SeenMachine,
+  type SeenInstance,
   buildJob,
   buildObservation,
   inWords,
   later,
 } from '../support/build-observation.ts';
 
-const BUSY: SeenMachine = { says: 'busy' };
-const SILENT: SeenMachine = { says: 'busy', heardMs: 70_000 };
-const NEVER_HEARD: SeenMachine = { says: 'none', ageMs: 601_000 };
+const BUSY: SeenInstance = { says: 'busy' };
+const SILENT: SeenInstance = { says: 'busy', heardMs: 70_000 };
+const NEVER_HEARD: SeenInstance = { says: 'none', ageMs: 601_000 };
 const WORK = { backlog: [buildJob(600)] };
 const asks = (...vmIds: readonly string[]): ReadonlyMap<string, string> =>
   new Map(vmIds.map((vmId) => [vmId, `"${vmId}"`]));
@@ -35,17 +35,17 @@ function inARow(
 }
 
 describe('removal', () => {
-  const drained = (quotes: string | null): SeenMachine => ({ says: 'drained', quotes });
+  const drained = (quotes: string | null): SeenInstance => ({ says: 'drained', quotes });
 
   test('removes only instances that are drained and quote the request in force', () => {
     const drainRequests = asks('vm-0', 'vm-1', 'vm-2', 'vm-3');
-    const machines = [
+    const instances = [
       drained('"vm-0"'),
       drained('"an older one"'),
       drained(null),
       { says: 'draining', quotes: '"vm-3"' },
     ] as const;
-    expect(inARow([buildObservation(machines, { drainRequests })])).toEqual(['remove asked vm-0']);
+    expect(inARow([buildObservation(instances, { drainRequests })])).toEqual(['remove asked vm-0']);
     expect(inARow([buildObservation([drained('"vm-0"')])])).toEqual(['hold']);
   });
 
@@ -55,7 +55,7 @@ describe('removal', () => {
     expect(inARow([idle, idle, gone])).toEqual(['hold', 'drain idle vm-0', 'remove idle vm-0']);
   });
 
-  test('waits until every worker on the machine is drained', () => {
+  test('waits until every worker on the instance is drained', () => {
     const seen = buildObservation([drained('"vm-0"')], { drainRequests: asks('vm-0') });
     const [first] = seen.workers?.get('vm-0') ?? [];
     const second = first && { ...first, beat: { ...first.beat, workerId: 'vm-0-1', state: 'busy' as const } };
@@ -78,7 +78,7 @@ describe('removal', () => {
   });
 
   test('drains an instance that the cloud reports as failed first, because it may be at work', () => {
-    const failed: SeenMachine = { says: 'none', phase: 'failed' };
+    const failed: SeenInstance = { says: 'none', phase: 'failed' };
     const seen = buildObservation([BUSY, failed], { backlog: [buildJob(300)] });
     const asked = { ...seen, drainRequests: asks('vm-1') };
     expect(inARow([seen, asked, later(asked, 300_000)])).toEqual([
@@ -90,7 +90,7 @@ describe('removal', () => {
   });
 
   test('drains an instance that drained for a notice and still exists, then removes it', () => {
-    const stays = (sinceMs: number, quotes: string | null = null): SeenMachine => ({
+    const stays = (sinceMs: number, quotes: string | null = null): SeenInstance => ({
       says: 'drained',
       sinceMs,
       quotes,
@@ -143,16 +143,16 @@ describe('silence', () => {
   });
 
   test('of most instances is not their fault until others have sent heartbeats all the time', () => {
-    const long: SeenMachine = { says: 'busy', heardMs: 600_000 };
-    const most = (silent: SeenMachine) => inARow([buildObservation([silent, silent, BUSY], WORK)]);
+    const long: SeenInstance = { says: 'busy', heardMs: 600_000 };
+    const most = (silent: SeenInstance) => inARow([buildObservation([silent, silent, BUSY], WORK)]);
     expect(most(SILENT)).toEqual(['hold']);
     expect(most(long)).toEqual(['out local 4, drain silent vm-0 vm-1']);
   });
 
   test('of all instances for a boot time-out starts one new instance, to find the cause', () => {
-    const long: SeenMachine = { says: 'busy', heardMs: 600_000 };
+    const long: SeenInstance = { says: 'busy', heardMs: 600_000 };
     expect(inARow([buildObservation([long], { backlog: [buildJob(300)] })])).toEqual(['out local 2']);
-    const scout: SeenMachine = { says: 'none', ageMs: 5_000 };
+    const scout: SeenInstance = { says: 'none', ageMs: 5_000 };
     expect(inARow([buildObservation([long, scout], { backlog: [buildJob(300)] })])).toEqual(['hold']);
     expect(inARow([buildObservation([long])])).toEqual(['hold']);
   });
@@ -171,7 +171,7 @@ describe('an instance that does not boot', () => {
   });
 
   test('drains and is replaced if it sends heartbeats but never gets ready', () => {
-    const booting: SeenMachine = { says: 'booting' };
+    const booting: SeenInstance = { says: 'booting' };
     const seen = buildObservation([BUSY, booting], WORK);
     const replaced = buildObservation([BUSY, booting, BUSY], { ...WORK, drainRequests: asks('vm-1') });
     const asked = later(replaced, 605_000);
@@ -206,12 +206,12 @@ describe('an instance that does not boot', () => {
     expect(inWords(decide(later(booting, 620_000), POLICY_DEFAULTS, tried.memory).decision)).toBe('hold');
     // An instance that comes up proves that the cause is fixed.
     const mended = buildObservation([{ ...BUSY, ageMs: 100_000 }], { backlog: [buildJob(1500)] });
-    const after = { ...tried.memory, askedAtMs: {} };
+    const after = { ...tried.memory, changeRequestedAtMs: {} };
     expect(inWords(decide(mended, POLICY_DEFAULTS, after).decision)).toBe('out local 5');
   });
 
   test('does not count while others that started with it come up', () => {
-    const young: SeenMachine = { ...BUSY, ageMs: 600_000 };
+    const young: SeenInstance = { ...BUSY, ageMs: 600_000 };
     const seen = buildObservation([NEVER_HEARD, NEVER_HEARD, NEVER_HEARD, young], {
       backlog: [buildJob(1500)],
     });
@@ -222,13 +222,13 @@ describe('an instance that does not boot', () => {
 });
 
 describe('a faulty worker', () => {
-  const scores = (recentStored: number, recentFailed: number): SeenMachine => ({
+  const scores = (recentStored: number, recentFailed: number): SeenInstance => ({
     says: 'busy',
     beat: { recentStored, recentFailed },
   });
   const good = scores(100, 2);
-  const words = (machines: readonly SeenMachine[]) =>
-    inARow([buildObservation(machines, { backlog: [buildJob(300 * machines.length)] })])[0];
+  const words = (instances: readonly SeenInstance[]) =>
+    inARow([buildObservation(instances, { backlog: [buildJob(300 * instances.length)] })])[0];
 
   test('fails frames that others score: it drains and is replaced', () => {
     expect(words([good, good, scores(3, 10)])).toBe('out local 4, drain faulty vm-2');
@@ -238,7 +238,7 @@ describe('a faulty worker', () => {
     expect(words([good, good, good, scores(9, 10), scores(0, 40)])).toBe('out local 6, drain faulty vm-4');
   });
 
-  const NOT_AT_FAULT: readonly (readonly [string, readonly SeenMachine[]])[] = [
+  const NOT_AT_FAULT: readonly (readonly [string, readonly SeenInstance[]])[] = [
     ['all workers fail, so the cause is the job', [scores(0, 50), scores(0, 40), scores(1, 30)]],
     ['the others fail one in five', [scores(40, 10), scores(40, 10), scores(0, 50)]],
     ['the others have hardly tried', [scores(2, 0), scores(3, 0), scores(0, 50)]],
@@ -248,7 +248,7 @@ describe('a faulty worker', () => {
     ['most workers fail', [good, scores(0, 50), scores(0, 50)]],
   ];
 
-  test.each(NOT_AT_FAULT)('no worker counts as faulty when %s', (_, machines) => {
-    expect(words(machines)).toBe('hold');
+  test.each(NOT_AT_FAULT)('no worker counts as faulty when %s', (_, instances) => {
+    expect(words(instances)).toBe('hold');
   });
 });

@@ -1,6 +1,6 @@
 /**
  * Compares the idle window with a rule that knows the future, and with a fixed window of five minutes. Costs are machine time: idle, and
- * booting again. Gaps are the times between two batches of work for one machine.
+ * booting again. Gaps are the times between two batches of work for one instance.
  */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import { seededRandom } from '../support/seeded-random.ts';
 
 const FIXED_MS = 300_000;
 
-/** The cost of keeping an idle machine for the window and booting another one after that. */
+/** The cost of keeping an idle instance for the window and booting another one after that. */
 function costOf(
   gapsMs: readonly number[],
   { windowMs, bootMs }: { readonly windowMs: number; readonly bootMs: number },

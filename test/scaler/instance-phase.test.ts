@@ -21,6 +21,6 @@ test.each([
   ['Updating', ['PowerState/stopping'], 'stopped'],
   ['Deleting', ['PowerState/running'], 'deleting'],
   ['Deleting', [], 'deleting'],
-])('a machine with provisioning state %s and %j is %s', (provisioningState, statusCodes, phase) => {
+])('an instance with provisioning state %s and %j is %s', (provisioningState, statusCodes, phase) => {
   expect(instancePhase(provisioningState, statusCodes)).toBe(phase);
 });

@@ -9,15 +9,15 @@ import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import {
-  type SeenMachine,
+  type SeenInstance,
   buildJob,
   buildObservation,
   buildOverride,
   later,
 } from '../support/build-observation.ts';
 
-const IDLE_LONG: SeenMachine = { says: 'idle', sinceMs: 3_600_000 };
-const BUSY: SeenMachine = { says: 'busy' };
+const IDLE_LONG: SeenInstance = { says: 'idle', sinceMs: 3_600_000 };
+const BUSY: SeenInstance = { says: 'busy' };
 const asked = (etag: string): Partial<Observation> => ({ drainRequests: new Map([['vm-0', etag]]) });
 const HOUR_MS = 3_600_000;
 
@@ -32,7 +32,7 @@ const SITUATIONS: readonly (readonly [string, readonly Observation[]])[] = [
     [buildObservation([IDLE_LONG]), buildObservation([IDLE_LONG]), buildObservation([BUSY], asked('"1"'))],
   ],
   [
-    'it drained for an earlier request and its machine restarted',
+    'it drained for an earlier request and its instance restarted',
     [buildObservation([{ says: 'drained', quotes: '"1"' }], asked('"2"'))],
   ],
   [
@@ -45,7 +45,7 @@ const SITUATIONS: readonly (readonly [string, readonly Observation[]])[] = [
   ],
   ['it drained for an eviction notice, without a request', [buildObservation([{ says: 'drained' }])]],
   [
-    'the request that it consented to was withdrawn',
+    'the request that it answered was withdrawn',
     [
       buildObservation([{ says: 'drained', quotes: '"1"' }], asked('"1"')),
       buildObservation([{ says: 'drained', quotes: '"1"' }]),
@@ -56,7 +56,7 @@ const SITUATIONS: readonly (readonly [string, readonly Observation[]])[] = [
     [buildObservation([BUSY], { ...asked('"1"'), workers: null })],
   ],
   [
-    'it consented and drain requests cannot be read',
+    'it has drained and drain requests cannot be read',
     [buildObservation([{ says: 'drained', quotes: '"1"' }], { drainRequests: null })],
   ],
   [
@@ -112,7 +112,7 @@ const SITUATIONS: readonly (readonly [string, readonly Observation[]])[] = [
     ),
   ],
   [
-    'another instance of its pool has consented',
+    'another instance of its pool has drained',
     [
       buildObservation([BUSY, { says: 'drained', quotes: '"1"' }], {
         drainRequests: new Map([['vm-1', '"1"']]),
@@ -156,8 +156,8 @@ test.each(SITUATIONS)('a busy worker is not removed when %s', (_, observations) 
   }
 });
 
-test('an instance that has consented is removed, so the situations above do test something', () => {
+test('an instance that has drained is removed, so the situations above do test something', () => {
   const seen = buildObservation([{ says: 'drained', quotes: '"1"' }, BUSY], asked('"1"'));
   const { actions } = decide(seen, POLICY_DEFAULTS, INITIAL_MEMORY).decision;
-  expect(actions).toMatchObject([{ kind: 'remove', vmIds: ['vm-0'], basis: 'consent' }]);
+  expect(actions).toMatchObject([{ kind: 'remove', vmIds: ['vm-0'], basis: 'drained' }]);
 });

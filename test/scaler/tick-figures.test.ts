@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { findLeftovers } from '../../scaler/act/leftovers.ts';
 import { recordOutcome } from '../../scaler/decide/blocked-pools.ts';
-import { INITIAL_MEMORY, parseMemory } from '../../scaler/decide/memory.ts';
+import { type Memory, INITIAL_MEMORY, parseMemory, toSavedMemory } from '../../scaler/decide/memory.ts';
 import { scalerMetrics } from '../../scaler/metrics.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
 import { blocksOf, fleetFigures, freshReports } from '../../scaler/tick-figures.ts';
@@ -124,11 +124,22 @@ describe('leftovers of removed instances', () => {
 });
 
 test('a saved memory is restored, and one of another shape is rejected', () => {
-  const memory = { ...INITIAL_MEMORY, zeroReadings: 3, surplus: { sinceMs: 5, least: 1 } };
-  expect(parseMemory(JSON.parse(JSON.stringify(memory)))).toEqual(memory);
+  const block = { reason: 'quota', message: 'no', refusedAtMs: 5, untilMs: 9 } as const;
+  const capacities = { capacityThatFits: null, capacitySeen: 2 };
+  const memory: Memory = {
+    ...INITIAL_MEMORY,
+    zeroReadings: 3,
+    surplus: { sinceMs: 5, least: 1 },
+    blocked: { spot: { ...block, ...capacities, refusals: 2 } },
+    changeRequestedAtMs: { spot: 5 },
+  };
+  const saved = toSavedMemory(memory);
+  expect(parseMemory(JSON.parse(JSON.stringify(saved)))).toEqual(memory);
+  // Other releases read these names.
+  expect(saved).toMatchObject({ blocked: { spot: { attempts: 2 } }, askedAtMs: { spot: 5 } });
   expect(parseMemory(undefined)).toBeUndefined();
   expect(parseMemory('zero')).toBeUndefined();
   expect(parseMemory({})).toBeUndefined();
-  expect(parseMemory({ ...memory, zeroReadings: 'three' })).toBeUndefined();
-  expect(parseMemory({ ...memory, blocked: undefined })).toBeUndefined();
+  expect(parseMemory({ ...saved, zeroReadings: 'three' })).toBeUndefined();
+  expect(parseMemory({ ...saved, blocked: undefined })).toBeUndefined();
 });

@@ -92,7 +92,7 @@ class CappedJob {
     this.#memory = memory;
     for (const action of decision.actions) {
       if (action.kind === 'scale-out') while (this.#machines.length < action.total) this.#make();
-      // An idle instance consents at once.
+      // An idle instance drains at once.
       else this.#machines = this.#machines.filter(({ instance }) => !isNamed(action.vmIds, instance.vmId));
     }
     this.machinesMax = Math.max(this.machinesMax, this.#machines.length);

@@ -1,7 +1,8 @@
 /** Builds observations: a fleet without work, except for what a test sets. */
 import type { Action, ScalingDecision } from '../../scaler/decide/decision.ts';
-import type { FleetView, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
-import type { JobBacklog, Observation, Override, WorkerReport } from '../../scaler/observe/observation.ts';
+import type { FleetSnapshot, Instance, InstancePhase, Pool } from '../../scaler/fleet/fleet.ts';
+import type { JobBacklog, Observation, WorkerReport } from '../../scaler/observe/observation.ts';
+import type { Override } from '../../scaler/override/document.ts';
 import type { Heartbeat, WorkerState } from '../../shared/contract/heartbeat.ts';
 
 /** The time of every observation that sets no other. */
@@ -10,7 +11,7 @@ export const AT_MS = NOW.getTime();
 /** A frame of this size takes an engine without a measured rate one second. */
 const MEGAPIXELS_A_SECOND = 4;
 
-export interface SeenMachine {
+export interface SeenInstance {
   readonly vmId?: string;
   readonly pool?: string;
   /** The state in its worker's heartbeat; `none`: there is no heartbeat. */
@@ -45,8 +46,8 @@ export function buildJob(engineSeconds: number, fields: Partial<JobBacklog> = {}
   };
 }
 
-function reportOf(vmId: string, machine: SeenMachine): readonly WorkerReport[] {
-  const { says = 'idle', sinceMs = 0, heardMs = 2_000, quotes = null, beat = {} } = machine;
+function reportOf(vmId: string, seen: SeenInstance): readonly WorkerReport[] {
+  const { says = 'idle', sinceMs = 0, heardMs = 2_000, quotes = null, beat = {} } = seen;
   if (says === 'none') return [];
   const writtenAt = new Date(AT_MS - heardMs);
   return [
@@ -73,29 +74,29 @@ function reportOf(vmId: string, machine: SeenMachine): readonly WorkerReport[] {
   ];
 }
 
-function instanceOf(vmId: string, index: number, machine: SeenMachine): Instance {
-  const { pool = 'local', ageMs = 3_600_000, phase = 'running' } = machine;
+function instanceOf(vmId: string, index: number, seen: SeenInstance): Instance {
+  const { pool = 'local', ageMs = 3_600_000, phase = 'running' } = seen;
   return { pool, instanceId: String(index), vmId, phase, createdAt: new Date(AT_MS - ageMs) };
 }
 
-/** Pools whose machines are all listed. */
-function buildPools(machines: readonly SeenMachine[], pools: readonly Partial<Pool>[]): Pool[] {
+/** Pools whose instances are all listed. */
+function buildPools(seen: readonly SeenInstance[], pools: readonly Partial<Pool>[]): Pool[] {
   return pools.map((fields) => {
     const name = fields.name ?? 'local';
-    const capacity = machines.filter((one) => (one.pool ?? 'local') === name).length;
+    const capacity = seen.filter((one) => (one.pool ?? 'local') === name).length;
     return { name, kind: 'local', capacity, isChanging: false, refusal: null, ...fields };
   });
 }
 
-/** A fleet of these machines, each named `vm-<index>`. */
+/** A fleet of these instances, each named `vm-<index>`. */
 export function buildObservation(
-  machines: readonly SeenMachine[] = [],
+  seen: readonly SeenInstance[] = [],
   { pools = [{}], ...fields }: Partial<Observation> & { readonly pools?: readonly Partial<Pool>[] } = {},
 ): Observation {
-  const named = machines.map((machine, index) => ({ ...machine, vmId: machine.vmId ?? `vm-${index}` }));
-  const fleet: FleetView = {
-    pools: buildPools(machines, pools),
-    instances: named.map((machine, index) => instanceOf(machine.vmId, index, machine)),
+  const named = seen.map((one, index) => ({ ...one, vmId: one.vmId ?? `vm-${index}` }));
+  const fleet: FleetSnapshot = {
+    pools: buildPools(seen, pools),
+    instances: named.map((one, index) => instanceOf(one.vmId, index, one)),
   };
   return {
     now: NOW,
@@ -103,7 +104,7 @@ export function buildObservation(
     messagesApprox: 0,
     backlog: [],
     fleet,
-    workers: new Map(named.map((machine) => [machine.vmId, reportOf(machine.vmId, machine)])),
+    workers: new Map(named.map((one) => [one.vmId, reportOf(one.vmId, one)])),
     drainRequests: new Map(),
     ratesByModel: new Map(),
     bootMs: null,

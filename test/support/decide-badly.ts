@@ -25,7 +25,7 @@ function removing(isChosen: (vmId: string, seen: Observation) => boolean): Decid
       if (isChanging || taken.has(name) || going.length === 0) return [];
       const instanceIds = going.map(({ instanceId }) => instanceId);
       const vmIds = going.map(({ vmId }) => vmId);
-      return [{ kind: 'remove', pool: name, instanceIds, vmIds, why: 'idle', basis: 'consent' }];
+      return [{ kind: 'remove', pool: name, instanceIds, vmIds, why: 'idle', basis: 'drained' }];
     });
     return { ...decided, decision: { ...decided.decision, actions: [...own, ...removals] } };
   };
@@ -58,7 +58,7 @@ export const decideBadly: Readonly<Record<string, BadDecide>> = {
     decide: removing((vmId, seen) => lastState(seen, vmId) === 'draining'),
     violates: 'busy-removed',
   },
-  'removes machines that the cloud reports as failed': {
+  'removes instances that the cloud reports as failed': {
     decide: removing(
       (vmId, { fleet }) => fleet?.instances.find((one) => one.vmId === vmId)?.phase === 'failed',
     ),

@@ -4,7 +4,7 @@
  */
 import {
   type Fleet,
-  type FleetView,
+  type FleetSnapshot,
   type Instance,
   type Outcome,
   type Refusal,
@@ -31,11 +31,11 @@ export class MemoryFleet implements Fleet {
     this.#clock = clock;
   }
 
-  async look(signal?: AbortSignal): Promise<FleetView> {
+  async look(signal?: AbortSignal): Promise<FleetSnapshot> {
     await Promise.resolve();
     signal?.throwIfAborted();
     if (this.unreadable !== null) throw this.unreadable;
-    const view: FleetView = {
+    const snapshot: FleetSnapshot = {
       pools: [
         { name: this.#pool, kind: 'spot', capacity: this.#capacity(), isChanging: false, refusal: null },
       ],
@@ -43,7 +43,7 @@ export class MemoryFleet implements Fleet {
     };
     this.#instances = this.#instances.filter(({ phase }) => phase !== 'deleting');
     for (const one of this.#instances) if (one.phase === 'creating') one.phase = 'running';
-    return view;
+    return snapshot;
   }
 
   async scaleOut(pool: string, total: number): Promise<Outcome> {

@@ -17,7 +17,7 @@ export async function startRedriveFixture() {
   const intake = await startIntakeFixture();
   const { blobs, control } = intake;
   const { ledger, clock } = control;
-  const parts = { ...control, blobs, sourceBytesMax: 1e9, scanMs: 1 };
+  const services = { ...control, blobs, sourceBytesMax: 1e9, scanMs: 1 };
 
   const mustJob = async (jobId: string): Promise<LedgerJob> => {
     const job = await ledger.job(jobId);
@@ -25,7 +25,7 @@ export async function startRedriveFixture() {
     return job;
   };
   const publish = (): Promise<number> =>
-    new StatusPublisher({ ...parts, onEnded: () => Promise.resolve() }).pass();
+    new StatusPublisher({ ...services, onEnded: () => Promise.resolve() }).pass();
 
   /** Finishes an open job like the fleet does: scores every remaining frame except those in `failing`. */
   async function finish(
@@ -47,7 +47,7 @@ export async function startRedriveFixture() {
     const nowMs = clock.now().getTime();
     await ledger.resolve(jobId, { batchIndex: null, scored: toRanges(scored), failed, nowMs });
     if (as === 'completed') {
-      await putReport(parts, await mustJob(jobId), 'sha256');
+      await putReport(services, await mustJob(jobId), 'sha256');
       await ledger.move(jobId, 'completed', { result: { blobName: `${jobId}/harbour.mp4`, sizeBytes: 1 } });
     } else {
       const error = { code: 'TOO_MANY_FAILED_FRAMES', message: 'too many', hint: null };
@@ -58,13 +58,13 @@ export async function startRedriveFixture() {
 
   return {
     ...intake,
-    parts,
+    services,
     mustJob,
     publish,
     finish,
     pass: (): Promise<number> => {
       clock.advance(1000);
-      return redrivePass(parts);
+      return redrivePass(services);
     },
     /** Creates an ended job with some failed frames. */
     async endedJob(

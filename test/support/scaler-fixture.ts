@@ -9,7 +9,7 @@ import { StorageClock } from '../../scaler/observe/storage-clock.ts';
 import { OverrideStore } from '../../scaler/override/store.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
 import { ScalerState } from '../../scaler/scaler-state.ts';
-import { ScalerLoop, type TickParts } from '../../scaler/tick.ts';
+import { ScalerLoop, type ScalerLoopOptions } from '../../scaler/tick.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
 import { drainBlob, heartbeatBlob } from '../../shared/contract/blob-names.ts';
@@ -43,10 +43,13 @@ export interface ScalerFixture extends AsyncDisposable {
   /** Resets storage, Redis and the fleet. */
   clear(): Promise<void>;
   /** Another scaler on the same servers and the same fleet. */
-  scaler(changes?: Partial<TickParts>): { readonly loop: ScalerLoop; readonly parts: TickParts };
+  scaler(changes?: Partial<ScalerLoopOptions>): {
+    readonly loop: ScalerLoop;
+    readonly options: ScalerLoopOptions;
+  };
   /** Writes a worker's heartbeat; if it has drained, with the etag of the current drain request. */
   says(vmId: string, fields?: Partial<Heartbeat>): Promise<void>;
-  consents(vmId: string): Promise<void>;
+  answersDrainRequest(vmId: string): Promise<void>;
 }
 
 export async function openScalerFixture(): Promise<ScalerFixture> {
@@ -83,7 +86,7 @@ export async function openScalerFixture(): Promise<ScalerFixture> {
       await queues.getQueueClient(batches.name).clearMessages();
     },
     scaler: (changes = {}) => {
-      const parts: TickParts = {
+      const options: ScalerLoopOptions = {
         batches,
         blobs,
         ledger,
@@ -102,10 +105,10 @@ export async function openScalerFixture(): Promise<ScalerFixture> {
         tickMs: 1_000,
         ...changes,
       };
-      return { loop: new ScalerLoop(parts), parts };
+      return { loop: new ScalerLoop(options), options };
     },
     says,
-    consents: async (vmId) => {
+    answersDrainRequest: async (vmId) => {
       const request = await blobs.stat('control', drainBlob(vmId));
       if (request === undefined) throw new Error(`expected a drain request for ${vmId}`);
       await says(vmId, { state: 'drained', drainEtag: request.etag });

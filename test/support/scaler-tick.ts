@@ -25,12 +25,12 @@ export function buildSight(fields: Partial<Observation> = {}): Observation {
   };
 }
 
-/** A machine that was created an hour ago. */
+/** An instance that was created an hour ago. */
 export function buildInstance(vmId: string | null, fields: Partial<Instance> = {}): Instance {
   return { pool: 'gpu', instanceId: vmId ?? 'new', vmId, phase: 'running', createdAt: ago(3600), ...fields };
 }
 
-/** A fleet of these machines. */
+/** A fleet of these instances. */
 export function fleetOf(...instances: readonly Instance[]): NonNullable<Observation['fleet']> {
   const names = [...new Set(['gpu', ...instances.map(({ pool }) => pool)])];
   return {

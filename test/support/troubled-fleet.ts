@@ -24,9 +24,9 @@ export class TroubledFleet implements AsyncDisposable {
   readonly fixture: WorkerFixture;
   readonly proxy: StorageProxy;
 
-  private constructor(parts: { readonly fixture: WorkerFixture; readonly proxy: StorageProxy }) {
-    this.fixture = parts.fixture;
-    this.proxy = parts.proxy;
+  private constructor(options: { readonly fixture: WorkerFixture; readonly proxy: StorageProxy }) {
+    this.fixture = options.fixture;
+    this.proxy = options.proxy;
   }
 
   static async open(): Promise<TroubledFleet> {

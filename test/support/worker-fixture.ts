@@ -43,16 +43,16 @@ export class WorkerFixture implements AsyncDisposable {
   readonly #models: Map<string, BatchMessage['model']>;
   readonly #workers: RunningCommand[] = [];
 
-  private constructor(parts: {
+  private constructor(options: {
     readonly storage: TestStorage;
     readonly folder: string;
     readonly queues: readonly [WorkQueue, WorkQueue, WorkQueue];
     readonly models: Map<string, BatchMessage['model']>;
   }) {
-    this.storage = parts.storage;
-    this.folder = parts.folder;
-    [this.batches, this.results, this.poison] = parts.queues;
-    this.#models = parts.models;
+    this.storage = options.storage;
+    this.folder = options.folder;
+    [this.batches, this.results, this.poison] = options.queues;
+    this.#models = options.models;
   }
 
   static async open(): Promise<WorkerFixture> {

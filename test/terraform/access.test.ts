@@ -132,7 +132,7 @@ test('custom roles allow only the expected actions, within the resource group', 
   );
 });
 
-test('machines reach only storage and the registry, and accept no connections', () => {
+test('instances reach only storage and the registry, and accept no connections', () => {
   const rules = list(
     stateOf('small').only('azurerm_network_security_group', 'workers').values['security_rule'],
   );

@@ -1,4 +1,4 @@
-/** Runs the boot scripts of a machine with fakes for Azure's metadata service, the registry and Docker. */
+/** Runs the boot scripts of an instance with fakes for Azure's metadata service, the registry and Docker. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ printf 'docker %s\\n' "$*" >> "$CALLS"
 exit 0
 `;
 
-describe('a machine that boots', () => {
+describe('an instance that boots', () => {
   let folder = '';
 
   beforeEach(() => {
@@ -80,7 +80,7 @@ describe('a machine that boots', () => {
   });
 });
 
-test('a machine has one unit per GPU, with time to drain before an eviction', () => {
+test('an instance has one unit per GPU, with time to drain before an eviction', () => {
   const unit = fileOf('/etc/systemd/system/framefleet-worker@.service');
   expect(unit).toContain('ExecStop=/usr/bin/docker stop --time 25');
   expect(unit).toContain('TimeoutStopSec=30');
@@ -92,7 +92,7 @@ test('a machine has one unit per GPU, with time to drain before an eviction', ()
   expect(bootText()).not.toContain('"framefleet-worker@1.service"');
 });
 
-test('the machine from which an image is baked pulls the same image and runs no worker', () => {
+test('the instance from which an image is baked pulls the same image and runs no worker', () => {
   const boot = String(at(stateOf('small').outputs, 'bake_boot', 'value'));
   expect(boot).toContain(String(at(stateOf('small').outputs, 'worker_image', 'value')));
   expect(boot).toContain('"path": "/usr/local/bin/framefleet-image"');

@@ -73,7 +73,7 @@ test('optional resources that cost money are off by default', () => {
   ).toEqual([]);
 });
 
-test('a change of a scale set reimages no running machine, and providers are registered explicitly', () => {
+test('a change of a scale set reimages no running instance, and providers are registered explicitly', () => {
   const provider = at(plan('small'), 'configuration', 'provider_config', 'azurerm', 'expressions');
   const machines = at(provider, 'features', 0, 'virtual_machine_scale_set', 0);
   expect(machines).toEqual({
@@ -103,12 +103,12 @@ test('every file is formatted by terraform fmt', () => {
 });
 
 test.each([
-  ['four GPUs per machine', ['gpu_vm_size="Standard_NC64as_T4_v3"']],
+  ['four GPUs per instance', ['gpu_vm_size="Standard_NC64as_T4_v3"']],
   [
-    'on-demand machines only, managed OS disks and zones',
+    'on-demand instances only, managed OS disks and zones',
     ['kinds=["on-demand"]', 'ephemeral_os_disk=false', 'zones=["3"]'],
   ],
-  ['spot machines only and no spending limit', ['kinds=["spot"]', 'spending_per_hour_max=null']],
+  ['spot instances only and no spending limit', ['kinds=["spot"]', 'spending_per_hour_max=null']],
   [
     'a machine image and no NAT gateway',
     [

@@ -17,9 +17,9 @@ import {
   list,
 } from './state.ts';
 
-/** Added by the machine at boot. */
+/** Added by the instance at boot. */
 const ADDED_AT_BOOT = ['FRAMEFLEET_GPU', 'FRAMEFLEET_VM_ID', 'FRAMEFLEET_VM_NAME'];
-/** Omitted: each worker uses a free port, because several share a machine, and their metrics are not scraped. */
+/** Omitted: each worker uses a free port, because several share an instance, and their metrics are not scraped. */
 const WORKER_OMITS = ['FRAMEFLEET_HTTP_PORT'];
 /** Omitted: an alternative to FRAMEFLEET_SCALER_TOKEN. */
 const SCALER_OMITS = ['FRAMEFLEET_SCALER_TOKEN_FILE'];
@@ -39,7 +39,7 @@ const readBy = (room: string): readonly string[] =>
 const passedTo = (room: 'producer' | 'scaler', size: Size) =>
   environmentOf(stateOf(size).only('azurerm_container_app', room));
 
-/** The variables in the environment file of a machine. */
+/** The variables in the environment file of an instance. */
 function workerVariables(size: Size): PlainVariables {
   const [scaleSet] = stateOf(size).ofType('azurerm_linux_virtual_machine_scale_set');
   const text = scaleSet === undefined ? '' : bootTextOf(scaleSet);

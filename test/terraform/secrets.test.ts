@@ -65,7 +65,7 @@ describe.each(SIZES)('the %s configuration', (size) => {
     expect(environmentOf(scaler).secret).toContain('FRAMEFLEET_SCALER_TOKEN');
   });
 
-  test('has no secrets in the boot configuration of machines', () => {
+  test('has no secrets in the boot configuration of instances', () => {
     const texts = stateOf(size).ofType('azurerm_linux_virtual_machine_scale_set').map(bootTextOf);
     expect(texts.join('')).not.toMatch(/AccountKey|SharedAccessSignature|password=|REDIS|TOKEN=/);
   });

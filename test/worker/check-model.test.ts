@@ -109,10 +109,10 @@ test('the output of a run must have the size of the input times the scale, and t
 });
 
 test.for([
-  ['the CPU refuses it on a sound machine', { cpuRefusal: 'opset 99', isRuntimeSound: true }, true],
+  ['the CPU refuses it on a sound instance', { cpuRefusal: 'opset 99', isRuntimeSound: true }, true],
   ['the CPU loads it', { cpuRefusal: null, isRuntimeSound: true }, false],
   [
-    'the machine does not load the reference model either',
+    'the instance does not load the reference model either',
     { cpuRefusal: 'opset 99', isRuntimeSound: false },
     false,
   ],

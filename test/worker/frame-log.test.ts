@@ -15,7 +15,7 @@ test('each frame of a delivery has one line, in order, with its stage times to a
     attempts: 1,
     stageSeconds,
   } as const;
-  const delivered = { batch: buildBatch(), attempt: 2, worker: 'vm-0' };
+  const delivered = { batch: buildBatch(), dequeueCount: 2, worker: 'vm-0' };
   const lines = frameLines(
     delivered,
     { stored, failed: new Map([[32, failure]]) },

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { failureKind } from '../../shared/contract/messages.ts';
 import {
   KILLED_WORKER,
-  type ReceivedBatch,
+  type DeliveryStart,
   attemptsMax,
   failuresByFrame,
   planDelivery,
@@ -16,7 +16,7 @@ const FRAMES = [30, 31, 32, 33];
 const FRESH = buildBatch().history;
 
 function plan(
-  fields: Partial<Omit<ReceivedBatch, 'history'>> & { history?: Partial<ReceivedBatch['history']> } = {},
+  fields: Partial<Omit<DeliveryStart, 'history'>> & { history?: Partial<DeliveryStart['history']> } = {},
 ) {
   const { history, ...rest } = fields;
   return planDelivery({

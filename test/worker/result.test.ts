@@ -4,7 +4,7 @@ import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { BATCH_FRAMES_MAX, FAILURE_REASONS_MAX } from '../../shared/contract/limits.ts';
 import { decodeMessage, encodeMessage, failureKind, resultMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
-import { type DeliveryOutcome, resultOf } from '../../worker/delivery/settle-batch.ts';
+import { type ResultContent, resultOf } from '../../worker/delivery/settle-batch.ts';
 import type { StoredFrame } from '../../worker/engine/protocol.ts';
 import { buildBatch } from '../support/build-batch.ts';
 
@@ -15,7 +15,7 @@ function stored(frameIndex: number): StoredFrame {
   return { frameIndex, megapixels: 2.5, stageSeconds };
 }
 
-function outcome(fields: Partial<DeliveryOutcome> = {}): DeliveryOutcome {
+function content(fields: Partial<ResultContent> = {}): ResultContent {
   return { batch: BATCH, worker: 'vm-0', scored: [], failed: [], run: [], wallSeconds: 4.5, ...fields };
 }
 
@@ -27,7 +27,7 @@ const failed = (frameIndex: number, message: string, kind: FailedFrame['kind'] =
 });
 
 test('a result has its batch, the stored frames as ranges, and the totals of this delivery', () => {
-  const result = resultOf(outcome({ scored: new Set([33, 30, 31, 32, 39]), run: [stored(33), stored(39)] }));
+  const result = resultOf(content({ scored: new Set([33, 30, 31, 32, 39]), run: [stored(33), stored(39)] }));
   expect(result).toEqual({
     version: 1,
     jobId: BATCH.jobId,
@@ -48,7 +48,7 @@ test('a result has its batch, the stored frames as ranges, and the totals of thi
 
 test('a delivery that only found stored frames has run none', () => {
   const stageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
-  expect(resultOf(outcome({ scored: [30] }))).toMatchObject({ framesRun: 0, megapixels: 0, stageSeconds });
+  expect(resultOf(content({ scored: [30] }))).toMatchObject({ framesRun: 0, megapixels: 0, stageSeconds });
 });
 
 test('frames that failed for the same reason share an entry, but frames of another kind do not', () => {
@@ -59,7 +59,7 @@ test('frames that failed for the same reason share an entry, but frames of anoth
     failed(33, 'throttled'),
     failed(31, 'no answer'),
   ];
-  expect(resultOf(outcome({ failed: given })).failed).toEqual([
+  expect(resultOf(content({ failed: given })).failed).toEqual([
     { kind: 'storage', message: 'no answer', frames: [[30, 33]] },
     { kind: 'inference', message: 'no answer', frames: [[31, 32]] },
     { kind: 'storage', message: 'throttled', frames: [[33, 34]] },
@@ -72,7 +72,7 @@ test('a result with any number of reasons is a valid message and keeps every fra
   const given = Array.from({ length: BATCH_FRAMES_MAX }, (_, index) =>
     failed(index, `${index} ${'語'.repeat(116)}`, kinds[index % kinds.length]),
   );
-  const message = resultOf(outcome({ batch, failed: given }));
+  const message = resultOf(content({ batch, failed: given }));
   expect(decodeMessage(encodeMessage(message), resultMessage)).toEqual({ kind: 'valid', message });
   expect(message.failed.length).toBeLessThanOrEqual(FAILURE_REASONS_MAX);
 
@@ -86,7 +86,7 @@ test('a result with any number of reasons is a valid message and keeps every fra
 
 test('the first reasons are kept in full, however many follow', () => {
   const given = Array.from({ length: 100 }, (_, index) => failed(index, `reason ${index}`));
-  const messages = resultOf(outcome({ failed: given })).failed.map(({ message }) => message);
+  const messages = resultOf(content({ failed: given })).failed.map(({ message }) => message);
   expect(messages.slice(0, 10)).toEqual(given.slice(0, 10).map(({ message }) => message));
   expect(messages).toContain('several reasons: see the frame log');
 });

@@ -50,22 +50,22 @@ test('an event of an unknown type is ignored, whatever its fields', () => {
 });
 
 test.each([
-  ['another machine', 'painters_1', 0],
-  ['a machine whose name is a prefix of theirs', 'painters', 0],
-  ['this machine', 'painters_0', 1],
-  ['this machine, in another case', 'PAINTERS_0', 1],
-  ['a machine that does not know its name', null, 1],
-])('an event of two machines gives %s (%s) %i notices', (_machine, vmName, times) => {
+  ['another instance', 'painters_1', 0],
+  ['an instance whose name is a prefix of theirs', 'painters', 0],
+  ['this instance', 'painters_0', 1],
+  ['this instance, in another case', 'PAINTERS_0', 1],
+  ['an instance that does not know its name', null, 1],
+])('an event of two instances gives %s (%s) %i notices', (_instance, vmName, times) => {
   expect(read(textOf(EVENT), vmName).evictions).toHaveLength(times);
 });
 
-test('an event of this machine alone is not shared', () => {
+test('an event of this instance alone is not shared', () => {
   expect(read(textOf({ ...EVENT, Resources: ['painters_7'] })).evictions).toEqual([
     { ...NOTICE, isShared: false },
   ]);
 });
 
-test('an event of no machine concerns only a machine that does not know its name', () => {
+test('an event of no instance concerns only an instance that does not know its name', () => {
   const text = textOf({ ...EVENT, Resources: [] });
   expect(read(text)).toEqual(NOTHING);
   expect(read(text, null).evictions).toHaveLength(1);
@@ -102,7 +102,7 @@ test.each([
   ['without an id', { ...EVENT, EventId: undefined }],
   ['with an empty id', { ...EVENT, EventId: '' }],
   ['with a very long id', { ...EVENT, EventId: 'x'.repeat(201) }],
-  ['without a list of machines', { ...EVENT, Resources: 'painters_7' }],
+  ['without a list of instances', { ...EVENT, Resources: 'painters_7' }],
 ])('an event %s is a fault and does not hide other events', (_what, odd) => {
   expect(read(textOf(odd, EVENT))).toEqual({
     evictions: [NOTICE],

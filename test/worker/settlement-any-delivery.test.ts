@@ -5,13 +5,13 @@ import { expect, test } from 'vitest';
 import { batchMessage, decodeMessage, encodeMessage, failureKind } from '../../shared/contract/messages.ts';
 import { toHistoryFailures } from '../../worker/delivery/history.ts';
 import {
-  type Delivery,
+  type DeliveryOutcome,
   type RunInterruption,
   chooseSettlement,
   framesOf,
 } from '../../worker/delivery/settlement.ts';
 import { buildBatch } from '../support/build-batch.ts';
-import { buildDelivery, buildFailure } from '../support/build-delivery.ts';
+import { buildOutcome, buildFailure } from '../support/build-outcome.ts';
 
 const interruptions: readonly (RunInterruption | null)[] = [
   null,
@@ -24,7 +24,7 @@ const interruptions: readonly (RunInterruption | null)[] = [
 ];
 
 /** Any delivery of up to forty frames. Each frame is stored, was given up before, has failed, or was not reached. */
-const deliveries: fc.Arbitrary<Delivery> = fc
+const deliveries: fc.Arbitrary<DeliveryOutcome> = fc
   .record({
     fates: fc.array(fc.constantFrom('scored', 'failed before', 'open', ...failureKind.options), {
       minLength: 1,
@@ -55,7 +55,7 @@ const deliveries: fc.Arbitrary<Delivery> = fc
     const batch = buildBatch({ frameStart: 0, frameEnd: fates.length, history });
     const failedBefore = new Set(indices('failed before'));
     const stored = newlyStored ? scored.size : 0;
-    return buildDelivery({ batch, scored, failedBefore, failures, newlyStored: stored, ...rest });
+    return buildOutcome({ batch, scored, failedBefore, failures, newlyStored: stored, ...rest });
   });
 
 test('a batch that is completed or poisoned accounts for every frame exactly once', () => {
@@ -105,7 +105,7 @@ test('every sequence of deliveries without progress ends', () => {
                 : { kind: 'storage', message: 'unavailable' };
           const nothing = { scored: new Set<number>(), newlyStored: 0 };
           const settlement = chooseSettlement(
-            buildDelivery({ batch, ...nothing, interruption, dequeueCount: index + 1 }),
+            buildOutcome({ batch, ...nothing, interruption, dequeueCount: index + 1 }),
           );
           if (settlement.kind !== 'release') return;
           batch = buildBatch({ ...batch, history: settlement.history });
@@ -119,7 +119,7 @@ test('every sequence of deliveries without progress ends', () => {
 test('the history of a batch in which every frame fails keeps every frame and fits into the message', () => {
   const batch = buildBatch({ frameStart: 0, frameEnd: 512 });
   const failures = framesOf(batch).map((frameIndex) => buildFailure(frameIndex));
-  const settlement = chooseSettlement(buildDelivery({ batch, scored: new Set(), newlyStored: 0, failures }));
+  const settlement = chooseSettlement(buildOutcome({ batch, scored: new Set(), newlyStored: 0, failures }));
   const history = settlement.kind === 'release' ? settlement.history : batch.history;
   expect(history.failures).toEqual([{ kind: 'inference', attempts: 1, worker: 'vm-0', frames: [[0, 512]] }]);
   expect(decodeMessage(encodeMessage({ ...batch, history }), batchMessage).kind).toBe('valid');

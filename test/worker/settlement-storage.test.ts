@@ -5,22 +5,22 @@ import { batchMessage, decodeMessage, encodeMessage } from '../../shared/contrac
 import { planDelivery } from '../../worker/delivery/history.ts';
 import { chooseSettlement, framesOf, releaseUnstarted } from '../../worker/delivery/settlement.ts';
 import { buildBatch } from '../support/build-batch.ts';
-import { buildDelivery, buildFailure } from '../support/build-delivery.ts';
+import { buildOutcome, buildFailure } from '../support/build-outcome.ts';
 
 const AWAY = { kind: 'storage', message: 'storage is unavailable' } as const;
 const BATCH = { frameStart: 30, frameEnd: 34 };
 
 test('a storage failure of a frame does not count if storage became unavailable, even after other frames were stored', () => {
   const failures = [buildFailure(33, 'storage')];
-  const settlement = chooseSettlement(buildDelivery({ interruption: AWAY, failures }));
+  const settlement = chooseSettlement(buildOutcome({ interruption: AWAY, failures }));
   expect(settlement).toMatchObject({ kind: 'release', givenUp: [], history: { barren: 0, failures: [] } });
-  expect(chooseSettlement(buildDelivery({ failures }))).toMatchObject({
+  expect(chooseSettlement(buildOutcome({ failures }))).toMatchObject({
     history: { failures: [{ kind: 'storage', attempts: 1, frames: [[33, 34]] }] },
   });
 });
 
 test('an inference failure of a frame counts even if storage became unavailable later', () => {
-  const delivery = buildDelivery({ interruption: AWAY, failures: [buildFailure(33, 'inference')] });
+  const delivery = buildOutcome({ interruption: AWAY, failures: [buildFailure(33, 'inference')] });
   expect(chooseSettlement(delivery)).toMatchObject({
     history: { failures: [{ kind: 'inference', attempts: 1 }] },
   });
@@ -28,12 +28,12 @@ test('an inference failure of a frame counts even if storage became unavailable 
 
 test('a storage outage does not poison a batch because of earlier deliveries without progress', () => {
   const batch = buildBatch({ ...BATCH, history: { barren: 9, resolved: 3 } });
-  expect(chooseSettlement(buildDelivery({ batch, interruption: AWAY }))).toMatchObject({
+  expect(chooseSettlement(buildOutcome({ batch, interruption: AWAY }))).toMatchObject({
     kind: 'release',
     history: { barren: 9 },
   });
   const engine = { kind: 'engine', message: 'it died' } as const;
-  expect(chooseSettlement(buildDelivery({ batch, interruption: engine })).kind).toBe('poison');
+  expect(chooseSettlement(buildOutcome({ batch, interruption: engine })).kind).toBe('poison');
 });
 
 test('deliveries that could not start are not counted, and do not hide earlier deaths', () => {

@@ -1,25 +1,25 @@
 import { expect, test } from 'vitest';
 
 import type { BatchMessage } from '../../shared/contract/messages.ts';
-import { type Delivery, type Settlement, chooseSettlement } from '../../worker/delivery/settlement.ts';
+import { type DeliveryOutcome, type Settlement, chooseSettlement } from '../../worker/delivery/settlement.ts';
 import { buildBatch } from '../support/build-batch.ts';
-import { buildDelivery, buildFailure } from '../support/build-delivery.ts';
+import { buildOutcome, buildFailure } from '../support/build-outcome.ts';
 
-const { batch: BATCH } = buildDelivery();
+const { batch: BATCH } = buildOutcome();
 const CRASH = { kind: 'engine', message: 'the engine died: SIGSEGV' } as const;
 const NOTHING = { scored: new Set<number>(), newlyStored: 0 };
 
 /** Delivers a batch until it is not released any more. Returns every settlement. */
 function deliverAll(
   batch: BatchMessage,
-  deliver: (batch: BatchMessage, round: number) => Partial<Delivery>,
+  deliver: (batch: BatchMessage, round: number) => Partial<DeliveryOutcome>,
 ): Settlement[] {
   const settlements: Settlement[] = [];
   let next = batch;
   while (settlements.length < 100) {
     const dequeueCount = settlements.length + 1;
     const settlement = chooseSettlement(
-      buildDelivery({ batch: next, dequeueCount, ...deliver(next, dequeueCount) }),
+      buildOutcome({ batch: next, dequeueCount, ...deliver(next, dequeueCount) }),
     );
     settlements.push(settlement);
     if (settlement.kind !== 'release') return settlements;
@@ -31,7 +31,7 @@ function deliverAll(
 test('a batch is complete when every frame is stored or given up, however the run ended', () => {
   for (const interruption of [null, { kind: 'draining' }, CRASH] as const) {
     const stored = { scored: new Set([30, 31, 33]), failedBefore: new Set([32]), newlyStored: 0 };
-    expect(chooseSettlement(buildDelivery({ ...stored, interruption, dequeueCount: 9999 }))).toEqual({
+    expect(chooseSettlement(buildOutcome({ ...stored, interruption, dequeueCount: 9999 }))).toEqual({
       kind: 'complete',
       givenUp: [],
     });
@@ -40,8 +40,8 @@ test('a batch is complete when every frame is stored or given up, however the ru
 
 test('a worker leaves a batch whose lease is lost, even if every frame is done', () => {
   const all = { scored: new Set([30, 31, 32, 33]), leaseLost: true };
-  expect(chooseSettlement(buildDelivery(all))).toEqual({ kind: 'leave' });
-  expect(chooseSettlement(buildDelivery({ ...NOTHING, interruption: CRASH, leaseLost: true }))).toEqual({
+  expect(chooseSettlement(buildOutcome(all))).toEqual({ kind: 'leave' });
+  expect(chooseSettlement(buildOutcome({ ...NOTHING, interruption: CRASH, leaseLost: true }))).toEqual({
     kind: 'leave',
   });
 });
@@ -49,7 +49,7 @@ test('a worker leaves a batch whose lease is lost, even if every frame is done',
 test('a draining worker releases the rest without delay, and no count rises', () => {
   const batch = buildBatch({ ...BATCH, history: { releases: 2, deliveries: 3, barren: 2 } });
   const settlement = chooseSettlement(
-    buildDelivery({ batch, ...NOTHING, interruption: { kind: 'draining' }, dequeueCount: 4 }),
+    buildOutcome({ batch, ...NOTHING, interruption: { kind: 'draining' }, dequeueCount: 4 }),
   );
   const history = { ...batch.history, releases: 3, deliveries: 4, barren: 2 };
   expect(settlement).toEqual({ kind: 'release', givenUp: [], delaySeconds: 0, history });
@@ -63,7 +63,7 @@ test('a hundred evictions in a row do not count against the batch, even if nothi
 
 test('a delivery that stored a frame is released without delay and resets the count of barren deliveries', () => {
   const batch = buildBatch({ ...BATCH, history: { barren: 7, resolved: 2 } });
-  const settlement = chooseSettlement(buildDelivery({ batch, newlyStored: 1, interruption: CRASH }));
+  const settlement = chooseSettlement(buildOutcome({ batch, newlyStored: 1, interruption: CRASH }));
   expect(settlement).toMatchObject({
     kind: 'release',
     delaySeconds: 0,
@@ -91,7 +91,7 @@ test('frames of a poisoned batch keep their own failure, and the others fail as 
   const batch = buildBatch({ ...BATCH, history: { barren: 7, resolved: 1 } });
   const failures = [buildFailure(31, 'inference')];
   const settlement = chooseSettlement(
-    buildDelivery({ batch, scored: new Set([30]), newlyStored: 0, failures }),
+    buildOutcome({ batch, scored: new Set([30]), newlyStored: 0, failures }),
   );
   expect(settlement).toMatchObject({
     kind: 'poison',
@@ -105,7 +105,7 @@ test('frames of a poisoned batch keep their own failure, and the others fail as 
 
 test('a hopeless model poisons the batch at once, and one that does not load gets four deliveries within 30 s', () => {
   const interruption = { kind: 'model', message: 'another sha256', isPermanent: true } as const;
-  const hopeless = chooseSettlement(buildDelivery({ ...NOTHING, interruption }));
+  const hopeless = chooseSettlement(buildOutcome({ ...NOTHING, interruption }));
   expect(hopeless).toMatchObject({
     kind: 'poison',
     givenUp: [{ frameIndex: 30, kind: 'model' }, {}, {}, {}],
@@ -149,9 +149,9 @@ test('during a storage outage the batch is released with a delay, and no count r
 test('a batch is poisoned after more than 1024 deliveries that did not end in a release', () => {
   const releases = buildBatch({ ...BATCH, history: { releases: 3000 } });
   const one = { newlyStored: 1, interruption: CRASH };
-  expect(chooseSettlement(buildDelivery({ ...one, dequeueCount: 1024 })).kind).toBe('release');
-  expect(chooseSettlement(buildDelivery({ ...one, dequeueCount: 1025 })).kind).toBe('poison');
-  expect(chooseSettlement(buildDelivery({ ...one, batch: releases, dequeueCount: 4024 })).kind).toBe(
+  expect(chooseSettlement(buildOutcome({ ...one, dequeueCount: 1024 })).kind).toBe('release');
+  expect(chooseSettlement(buildOutcome({ ...one, dequeueCount: 1025 })).kind).toBe('poison');
+  expect(chooseSettlement(buildOutcome({ ...one, batch: releases, dequeueCount: 4024 })).kind).toBe(
     'release',
   );
 });
@@ -159,8 +159,8 @@ test('a batch is poisoned after more than 1024 deliveries that did not end in a 
 test('a batch is poisoned after one day of releases because of storage', () => {
   const away = { ...NOTHING, interruption: { kind: 'storage', message: 'gone' } } as const;
   const batch = buildBatch({ ...BATCH, history: { releases: 4_319, deliveries: 4_319 } });
-  expect(chooseSettlement(buildDelivery({ ...away, batch, dequeueCount: 4_320 })).kind).toBe('release');
-  expect(chooseSettlement(buildDelivery({ ...away, batch, dequeueCount: 4_321 })).kind).toBe('poison');
+  expect(chooseSettlement(buildOutcome({ ...away, batch, dequeueCount: 4_320 })).kind).toBe('release');
+  expect(chooseSettlement(buildOutcome({ ...away, batch, dequeueCount: 4_321 })).kind).toBe('poison');
 });
 
 test.each([
@@ -181,7 +181,7 @@ test.each([
 );
 
 test('a frame is given up when an engine died of it twice in one delivery', () => {
-  const settlement = chooseSettlement(buildDelivery({ failures: [buildFailure(33, 'engine', 2)] }));
+  const settlement = chooseSettlement(buildOutcome({ failures: [buildFailure(33, 'engine', 2)] }));
   expect(settlement).toMatchObject({ kind: 'complete', givenUp: [{ frameIndex: 33, attempts: 2 }] });
 });
 
@@ -196,7 +196,7 @@ test('attempts start again at one when a frame fails in another way', () => {
 test('a frame is given up although other frames are open, and that counts as progress', () => {
   const batch = buildBatch({ ...BATCH, history: { barren: 5 } });
   const settlement = chooseSettlement(
-    buildDelivery({ batch, ...NOTHING, interruption: CRASH, failures: [buildFailure(31, 'undecodable')] }),
+    buildOutcome({ batch, ...NOTHING, interruption: CRASH, failures: [buildFailure(31, 'undecodable')] }),
   );
   expect(settlement).toMatchObject({
     kind: 'release',
@@ -214,7 +214,7 @@ test('the history keeps failures with their worker, and drops frames that were s
   ];
   const batch = buildBatch({ ...BATCH, history: { failures: known } });
   const settlement = chooseSettlement(
-    buildDelivery({ batch, scored: new Set([30]), failures: [buildFailure(33)] }),
+    buildOutcome({ batch, scored: new Set([30]), failures: [buildFailure(33)] }),
   );
   expect(settlement).toHaveProperty('history.failures', [
     known[1],
@@ -223,7 +223,7 @@ test('the history keeps failures with their worker, and drops frames that were s
 });
 
 test('a worker that passes a batch on records its name and releases the batch with a short delay', () => {
-  const settlement = chooseSettlement(buildDelivery({ ...NOTHING, interruption: { kind: 'passing-on' } }));
+  const settlement = chooseSettlement(buildOutcome({ ...NOTHING, interruption: { kind: 'passing-on' } }));
   expect(settlement).toMatchObject({
     kind: 'release',
     delaySeconds: 3,

@@ -5,10 +5,11 @@
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { frameLogBlob } from '../../shared/contract/blob-names.ts';
-import { type BatchMessage, STAGES, type StageSeconds } from '../../shared/contract/messages.ts';
+import { STAGES, type StageSeconds } from '../../shared/contract/messages.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { DeliveryProgress } from './progress.ts';
+import type { DeliveryOutcome } from './settlement.ts';
 
 interface FrameLine {
   readonly at: string;
@@ -24,20 +25,16 @@ interface FrameLine {
   readonly seconds: StageSeconds;
 }
 
-interface LoggedDelivery {
-  readonly batch: BatchMessage;
-  readonly attempt: number;
-  readonly worker: string;
-}
+type LoggedDelivery = Pick<DeliveryOutcome, 'batch' | 'worker' | 'dequeueCount'>;
 
 /** Ascending by frame. */
 export function frameLines(
-  { batch, attempt, worker }: LoggedDelivery,
+  { batch, worker, dequeueCount }: LoggedDelivery,
   { stored, failed }: Pick<DeliveryProgress, 'stored' | 'failed'>,
   at: string,
 ): FrameLine[] {
   const { jobId, batchIndex } = batch;
-  const common = { at, jobId, batchIndex, attempt, worker };
+  const common = { at, jobId, batchIndex, attempt: dequeueCount, worker };
   const lines = [
     ...[...stored.values()].map(({ frameIndex, stageSeconds }) => ({
       ...common,

@@ -36,7 +36,8 @@ export interface DeliveryPlan {
   readonly givenUp: readonly FailedFrame[];
 }
 
-export interface ReceivedBatch {
+/** What is known of a delivery before any frame runs. */
+export interface DeliveryStart {
   readonly history: BatchHistory;
   readonly dequeueCount: number;
   /** All frames of the batch, resolved or not. */
@@ -50,8 +51,8 @@ export interface ReceivedBatch {
   readonly survivedDelivery?: number | undefined;
 }
 
-export function planDelivery(received: ReceivedBatch): DeliveryPlan {
-  const { history, dequeueCount, frames, resolved, worker, survivedDelivery } = received;
+export function planDelivery(start: DeliveryStart): DeliveryPlan {
+  const { history, dequeueCount, frames, resolved, worker, survivedDelivery } = start;
   const unrecorded = Math.max(0, dequeueCount - 1 - history.deliveries);
   const hasProgressed = resolved.size > history.resolved;
   const failures = failuresByFrame(history);
@@ -100,7 +101,7 @@ export function attemptsMax(kind: FailureKind): number {
     case 'undecodable':
     case 'model':
       return 1;
-    // A listing or a put may be late once, and one death may be the machine's fault.
+    // A listing or a put may be late once, and one death may be the instance's fault.
     case 'missing':
     case 'engine':
       return 2;

@@ -175,13 +175,13 @@ export class Lease {
     }
   }
 
-  #lose(why: string): void {
+  #lose(reason: string): void {
     if (this.#state === 'settled' || this.#state === 'lost') return;
     this.#state = 'lost';
     this.#stopTimers();
     this.#listener.lost();
-    this.#log.warn({ messageId: this.#message.messageId, why }, 'lease lost');
-    this.#lostController.abort(new LeaseLostError(why));
+    this.#log.warn({ messageId: this.#message.messageId, reason }, 'lease lost');
+    this.#lostController.abort(new LeaseLostError(reason));
   }
 
   #isLost(): boolean {

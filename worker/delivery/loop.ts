@@ -18,7 +18,7 @@ const NEWER_DELIVERIES_MAX = (24 * 3600) / NEWER_DELAY_SECONDS;
 /** How many recent messages the worker remembers. */
 const REMEMBERED_MAX = 64;
 
-export interface LoopOptions {
+export interface WorkerLoopOptions {
   readonly config: Pick<WorkerConfig, 'leaseSeconds' | 'renewEveryMs' | 'idlePollMs'>;
   /** Called before each receive. If true, the worker receives nothing more. */
   readonly isDrainRequested: () => Promise<boolean>;
@@ -26,12 +26,12 @@ export interface LoopOptions {
 
 export class WorkerLoop {
   readonly #services: DeliveryServices;
-  readonly #options: LoopOptions;
+  readonly #options: WorkerLoopOptions;
   /** The `dequeueCount` of this worker's last delivery of each message, by message id. */
   readonly #survivedDeliveries = new Map<string, number>();
   #emptyReceives = 0;
 
-  constructor(services: DeliveryServices, options: LoopOptions) {
+  constructor(services: DeliveryServices, options: WorkerLoopOptions) {
     this.#services = services;
     this.#options = options;
   }
@@ -100,7 +100,7 @@ export class WorkerLoop {
         return;
       }
       case 'malformed':
-        await this.#reject(message, lease, { reason: 'malformed', why: decoded.reason });
+        await this.#reject(message, lease, { reason: 'malformed', detail: decoded.reason });
         return;
       case 'newer':
         await this.#releaseForNewer(message, lease, decoded.version);
@@ -113,8 +113,8 @@ export class WorkerLoop {
     const { messageId, text, dequeueCount } = message;
     heartbeat.reportTooOld();
     if (dequeueCount > NEWER_DELIVERIES_MAX) {
-      const why = `message version ${version} is newer than every worker that received it in ${dequeueCount} deliveries`;
-      await this.#reject(message, lease, { reason: 'too-new', why });
+      const detail = `message version ${version} is newer than every worker that received it in ${dequeueCount} deliveries`;
+      await this.#reject(message, lease, { reason: 'too-new', detail });
       return;
     }
     metrics.batches.inc({ settled: 'release' });

@@ -21,7 +21,7 @@ export interface RunPlan {
   readonly open: readonly number[];
   /** The open frames that run alone, in this order. */
   readonly suspects: readonly number[];
-  /** Engine deaths with nothing but this frame in native code. */
+  /** Engine deaths with nothing but this frame in native code. Two of them prove that the frame is the cause. */
   readonly deathsOf: ReadonlyMap<number, number>;
   readonly deaths: number;
   readonly unexplainedDeaths: number;

@@ -28,16 +28,16 @@ const BODY_JSON_BYTES_MAX = MESSAGE_JSON_BYTES_MAX - ENTRY_BYTES_MAX;
 export interface RejectReason {
   readonly reason: Extract<PoisonReason, 'malformed' | 'too-new'>;
   /** For people. */
-  readonly why: string;
+  readonly detail: string;
 }
 
 /** Sends an entry for a message that is malformed, or whose version is too new for every worker. */
 export async function poisonRejectedMessage(
   message: ReceivedMessage,
-  { reason, why }: RejectReason,
+  { reason, detail }: RejectReason,
   services: DeliveryServices,
 ): Promise<void> {
-  await send(message, { reason, message: cutText(why), batch: null, attempts: 0 }, services);
+  await send(message, { reason, message: cutText(detail), batch: null, attempts: 0 }, services);
 }
 
 /** Sends an entry for each reason in `failed`. */

@@ -7,14 +7,15 @@ import { cutText } from '../../shared/contract/messages.ts';
 import type { RunListener } from '../engine/engine-process.ts';
 import type { FailedAttempt, StoredFrame } from '../engine/protocol.ts';
 import type { WorkerMetrics } from '../metrics.ts';
+import { type RunPlan, planRuns } from './next-run.ts';
 
 const ENGINE_DIED = 'the engine died while processing this frame';
 
 export interface DeliveryProgress {
   readonly stored: Map<number, StoredFrame>;
   readonly failed: Map<number, FailedAttempt>;
-  /** Engine deaths with nothing but this frame in native code. Two of them prove that the frame is the cause. */
-  readonly deathsOf: Map<number, number>;
+  /** What is left to run, with the engine deaths so far. */
+  runPlan: RunPlan;
   lastDeath: string | null;
   /** Frames that failed because of storage since the last frame was stored. */
   storageFailuresInARow: number;
@@ -23,7 +24,7 @@ export interface DeliveryProgress {
 export const newProgress = (): DeliveryProgress => ({
   stored: new Map(),
   failed: new Map(),
-  deathsOf: new Map(),
+  runPlan: planRuns([]),
   lastDeath: null,
   storageFailuresInARow: 0,
 });
@@ -70,14 +71,14 @@ export function recordFatalFrame(progress: DeliveryProgress, frameIndex: number,
 
 /** Each frame that failed in this delivery, with its attempts in this delivery. Includes frames that an engine died with. */
 export function failuresOf(progress: DeliveryProgress): FailedFrame[] {
-  const { failed, deathsOf, lastDeath } = progress;
+  const { failed, runPlan, lastDeath } = progress;
   const reported = [...failed.values()].map(({ frameIndex, kind, message, attempts }) => ({
     frameIndex,
     kind,
     message: cutText(message),
     attempts,
   }));
-  const suspected = [...deathsOf]
+  const suspected = [...runPlan.deathsOf]
     .filter(([frameIndex]) => isOpen(progress, frameIndex))
     .map(([frameIndex, attempts]): FailedFrame => {
       return { frameIndex, kind: 'engine', message: cutText(lastDeath ?? ENGINE_DIED), attempts };

@@ -24,7 +24,7 @@ import { poisonFrames } from './poison.ts';
 import type { DeliveryProgress } from './progress.ts';
 import { putFailures, readFailures } from './resolved-frames.ts';
 import type { DeliveryServices } from './services.ts';
-import { type Delivery, chooseSettlement } from './settlement.ts';
+import { type DeliveryOutcome, chooseSettlement } from './settlement.ts';
 
 /** These interruptions say nothing about batches of other jobs. The producer learns the delay and sends those meanwhile. */
 const DELAYS_REPORTED = new Set<string | undefined>(['model', 'engine', 'passing-on']);
@@ -32,22 +32,22 @@ const DELAYS_REPORTED = new Set<string | undefined>(['model', 'engine', 'passing
 export interface EndedDelivery {
   readonly message: ReceivedMessage;
   readonly lease: Lease;
-  readonly delivery: Delivery;
+  readonly outcome: DeliveryOutcome;
   readonly progress: DeliveryProgress;
   readonly wallSeconds: number;
 }
 
 export async function settleBatch(ended: EndedDelivery, services: DeliveryServices): Promise<void> {
-  const { lease, delivery, progress, wallSeconds } = ended;
+  const { lease, outcome, progress, wallSeconds } = ended;
   const { engine, heartbeat, log, metrics } = services;
-  const { batch, worker, dequeueCount } = delivery;
-  const settlement = chooseSettlement(delivery);
+  const { batch, dequeueCount } = outcome;
+  const settlement = chooseSettlement(outcome);
   const run = [...progress.stored.values()];
   metrics.batches.inc({ settled: settlement.kind });
   heartbeat.recordDelivery({
     batch,
     frames: run,
-    failedAs: delivery.failures.map(({ kind }) => kind),
+    failedAs: outcome.failures.map(({ kind }) => kind),
     wallSeconds,
     executionProvider: engine.executionProvider,
   });
@@ -60,8 +60,8 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
     case 'release': {
       const { givenUp, delaySeconds, history } = settlement;
       // Not during a storage outage: then batches of other jobs would not run either.
-      const isReported = delaySeconds > 0 && DELAYS_REPORTED.has(delivery.interruption?.kind);
-      if (isReported || delivery.newlyStored > 0 || givenUp.length > 0)
+      const isReported = delaySeconds > 0 && DELAYS_REPORTED.has(outcome.interruption?.kind);
+      if (isReported || outcome.newlyStored > 0 || givenUp.length > 0)
         await sendFinalResult(ended, givenUp, isReported ? delaySeconds : undefined, services);
       await lease.release({ text: encodeMessage({ ...batch, history }), delaySeconds });
       break;
@@ -76,7 +76,7 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
       attempt: dequeueCount,
       settled: settlement.kind,
       lease: lease.state,
-      interruption: delivery.interruption?.kind ?? null,
+      interruption: outcome.interruption?.kind ?? null,
       frames: batch.frameEnd - batch.frameStart,
       stored: run.length,
       failed: progress.failed.size,
@@ -85,16 +85,16 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
     },
     'delivery ended',
   );
-  await logFrames({ batch, attempt: dequeueCount, worker }, progress, services);
+  await logFrames(outcome, progress, services);
 }
 
 async function sendFinalResult(
-  { message, delivery, progress, wallSeconds }: EndedDelivery,
+  { message, outcome, progress, wallSeconds }: EndedDelivery,
   givenUp: readonly FailedFrame[],
   delaySeconds: number | undefined,
   services: DeliveryServices,
 ): Promise<void> {
-  const { batch, worker, scored, failedBefore } = delivery;
+  const { batch, worker, scored, failedBefore } = outcome;
   // Includes frames given up before, because an earlier report may have been lost.
   const failed = [...(await readFailures(batch.jobId, failedBefore, services.blobs)), ...givenUp];
   const run = [...progress.stored.values()];
@@ -104,15 +104,16 @@ async function sendFinalResult(
 
 /** Records the frames that are given up, then sends the result message. Safe to repeat. */
 export async function sendResult(
-  outcome: DeliveryOutcome,
+  content: ResultContent,
   givenUp: readonly FailedFrame[],
   services: DeliveryServices,
 ): Promise<void> {
-  await putFailures(outcome.batch, givenUp, services);
-  await services.results.send(encodeMessage(resultOf(outcome)));
+  await putFailures(content.batch, givenUp, services);
+  await services.results.send(encodeMessage(resultOf(content)));
 }
 
-export interface DeliveryOutcome {
+/** What a result message says, before it is encoded. */
+export interface ResultContent {
   readonly batch: BatchMessage;
   readonly worker: string;
   readonly scored: Iterable<number>;
@@ -125,8 +126,8 @@ export interface DeliveryOutcome {
   readonly delaySeconds?: number | undefined;
 }
 
-export function resultOf(outcome: DeliveryOutcome): ResultMessage {
-  const { batch, worker, scored, failed, run, wallSeconds, delaySeconds } = outcome;
+export function resultOf(content: ResultContent): ResultMessage {
+  const { batch, worker, scored, failed, run, wallSeconds, delaySeconds } = content;
   const stageSeconds: StageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
   for (const frame of run) for (const stage of STAGES) stageSeconds[stage] += frame.stageSeconds[stage];
   return {

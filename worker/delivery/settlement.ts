@@ -47,7 +47,8 @@ export type RunInterruption =
   | { readonly kind: 'storage' | 'engine'; readonly message: string }
   | { readonly kind: 'model'; readonly message: string; readonly isPermanent: boolean };
 
-export interface Delivery {
+/** How a delivery went: everything that the settlement depends on. */
+export interface DeliveryOutcome {
   /** With its history as of the start of this delivery. */
   readonly batch: BatchMessage;
   readonly worker: string;
@@ -76,11 +77,11 @@ export type Settlement =
   | { readonly kind: 'poison'; readonly givenUp: readonly FailedFrame[] }
   | { readonly kind: 'leave' };
 
-export function chooseSettlement(delivery: Delivery): Settlement {
-  const { batch, dequeueCount, leaseLost, interruption, scored, failedBefore, worker } = delivery;
+export function chooseSettlement(outcome: DeliveryOutcome): Settlement {
+  const { batch, dequeueCount, leaseLost, interruption, scored, failedBefore, worker } = outcome;
   if (leaseLost) return { kind: 'leave' };
 
-  const charged = chargeableFailures(delivery);
+  const charged = chargeableFailures(outcome);
   const totals = addToHistory(batch.history, charged, worker);
   const givenUp = charged.flatMap(({ frameIndex, kind, message }) => {
     const attempts = totals.get(frameIndex)?.attempts ?? 1;
@@ -91,10 +92,10 @@ export function chooseSettlement(delivery: Delivery): Settlement {
   if (left.length === 0) return { kind: 'complete', givenUp };
 
   const hasProgressed = resolved.size > batch.history.resolved;
-  const isExcused = isExcusedDelivery(delivery);
+  const isExcused = isExcusedDelivery(outcome);
   const barren = hasProgressed ? 0 : batch.history.barren + (isExcused ? 0 : 1);
   const unreleased = dequeueCount - batch.history.releases;
-  const refusedBy = workersThatRefused(delivery);
+  const refusedBy = workersThatRefused(outcome);
   const isPermanent =
     interruption?.kind === 'model' &&
     (interruption.isPermanent ||
@@ -103,13 +104,13 @@ export function chooseSettlement(delivery: Delivery): Settlement {
   const isBarren = barren >= BARREN_DELIVERIES_MAX && !isExcused;
   const isEndless = unreleased > UNRELEASED_DELIVERIES_MAX || dequeueCount > DELIVERIES_MAX;
   if (isPermanent || isBarren || isEndless) {
-    const rest = left.map((frameIndex) => giveUpWithBatch(frameIndex, delivery, totals));
+    const rest = left.map((frameIndex) => giveUpWithBatch(frameIndex, outcome, totals));
     return { kind: 'poison', givenUp: [...givenUp, ...rest] };
   }
   return {
     kind: 'release',
     givenUp,
-    delaySeconds: delaySecondsOf(delivery, barren),
+    delaySeconds: delaySecondsOf(outcome, barren),
     history: {
       releases: batch.history.releases + 1,
       deliveries: dequeueCount,
@@ -127,13 +128,13 @@ export function chooseSettlement(delivery: Delivery): Settlement {
  * The release of a delivery that could not start, because storage did not list its frames. It counts this
  * delivery only; earlier unrecorded ones stay uncounted.
  */
-export function releaseUnstarted(delivery: Pick<Delivery, 'batch' | 'dequeueCount'>): {
+export function releaseUnstarted(outcome: Pick<DeliveryOutcome, 'batch' | 'dequeueCount'>): {
   readonly delaySeconds: number;
   readonly history: BatchHistory;
 } {
-  const { history } = delivery.batch;
+  const { history } = outcome.batch;
   return {
-    delaySeconds: storageDelaySeconds(delivery),
+    delaySeconds: storageDelaySeconds(outcome),
     history: { ...history, releases: history.releases + 1, deliveries: history.deliveries + 1 },
   };
 }
@@ -143,23 +144,27 @@ export function framesOf({ frameStart, frameEnd }: Pick<BatchMessage, 'frameStar
 }
 
 /** Workers that could not load the model, including this one. */
-function workersThatRefused({ batch, interruption, worker }: Delivery): string[] {
+function workersThatRefused({ batch, interruption, worker }: DeliveryOutcome): string[] {
   const { refusedBy } = batch.history;
   return interruption?.kind === 'model' ? [...new Set([...refusedBy, worker])] : [...refusedBy];
 }
 
 /** The failures that count against frames. During an outage, failures of kind `storage` do not. */
-function chargeableFailures({ failures, newlyStored, interruption }: Delivery): readonly FailedFrame[] {
+function chargeableFailures({
+  failures,
+  newlyStored,
+  interruption,
+}: DeliveryOutcome): readonly FailedFrame[] {
   const isStorageUp = newlyStored > 0 && interruption?.kind !== 'storage';
   return isStorageUp ? failures : failures.filter(({ kind }) => kind !== 'storage');
 }
 
 /** Whether a delivery without progress does not count against the batch. */
-function isExcusedDelivery(delivery: Delivery): boolean {
-  const { interruption, failures } = delivery;
+function isExcusedDelivery(outcome: DeliveryOutcome): boolean {
+  const { interruption, failures } = outcome;
   if (interruption?.kind === 'draining' || interruption?.kind === 'passing-on') return true;
   if (interruption?.kind === 'storage') return true;
-  return interruption === null && failures.length > 0 && chargeableFailures(delivery).length === 0;
+  return interruption === null && failures.length > 0 && chargeableFailures(outcome).length === 0;
 }
 
 /** All failures so far. A frame that fails in another way than before starts again at its new attempts. */
@@ -183,7 +188,7 @@ function addToHistory(
 /** A frame that is given up because its batch is. */
 function giveUpWithBatch(
   frameIndex: number,
-  { interruption, failures, batch }: Delivery,
+  { interruption, failures, batch }: DeliveryOutcome,
   totals: ReadonlyMap<number, PastFailure>,
 ): FailedFrame {
   const own = failures.find((failure) => failure.frameIndex === frameIndex);
@@ -195,15 +200,18 @@ function giveUpWithBatch(
   return { frameIndex, kind, message: cutText(message), attempts };
 }
 
-function delaySecondsOf(delivery: Delivery, barren: number): number {
-  const { interruption } = delivery;
+function delaySecondsOf(outcome: DeliveryOutcome, barren: number): number {
+  const { interruption } = outcome;
   if (interruption?.kind === 'draining') return 0;
   if (interruption?.kind === 'passing-on') return PASS_ON_SECONDS;
-  if (isExcusedDelivery(delivery)) return storageDelaySeconds(delivery);
+  if (isExcusedDelivery(outcome)) return storageDelaySeconds(outcome);
   return barren === 0 ? 0 : Math.min(BARREN_DELAY_SECONDS_MAX, BARREN_DELAY_SECONDS_BASE ** barren);
 }
 
-function storageDelaySeconds({ batch, dequeueCount }: Pick<Delivery, 'batch' | 'dequeueCount'>): number {
+function storageDelaySeconds({
+  batch,
+  dequeueCount,
+}: Pick<DeliveryOutcome, 'batch' | 'dequeueCount'>): number {
   const spread = (batch.batchIndex * 7 + dequeueCount * 5) % STORAGE_DELAY_SECONDS_SPREAD;
   return STORAGE_DELAY_SECONDS_MIN + spread;
 }

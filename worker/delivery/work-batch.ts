@@ -3,6 +3,12 @@
  *
  * An engine that crashes, hangs or runs out of memory is started again, with the lease held throughout. `history` and `next-run`
  * decide what to run; `settle-batch` ends the delivery in exactly one of four ways.
+ *
+ *   ReceivedBatch     a valid message under its lease, from `loop`
+ *   DeliveryStart     the batch's history and what storage has; `history` makes a DeliveryPlan of it
+ *   DeliveryProgress  what became of each frame so far, written while frames run
+ *   DeliveryOutcome   how the delivery went; `settlement` makes a Settlement of it
+ *   EndedDelivery     the outcome with message, lease and progress, for `settle-batch` to report and settle
  */
 import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
 import { type BatchMessage, encodeMessage } from '../../shared/contract/messages.ts';
@@ -29,7 +35,7 @@ import { type RunInterruption, framesOf, releaseUnstarted } from './settlement.t
 const STORAGE_FAILURES_MIN = 2;
 const STORAGE_UNAVAILABLE: RunInterruption = { kind: 'storage', message: 'storage is unavailable' };
 
-export interface DeliveredBatch {
+export interface ReceivedBatch {
   readonly message: ReceivedMessage;
   readonly lease: Lease;
   readonly batch: BatchMessage;
@@ -37,24 +43,24 @@ export interface DeliveredBatch {
   readonly survivedDelivery: number | undefined;
 }
 
-export async function workBatch(delivered: DeliveredBatch, services: DeliveryServices): Promise<void> {
-  const { message, lease, batch: received, survivedDelivery } = delivered;
+export async function workBatch(received: ReceivedBatch, services: DeliveryServices): Promise<void> {
+  const { message, lease, survivedDelivery } = received;
   const { clock, workerId, blobs, log } = services;
   const startedAtMs = clock.monotonicMs();
-  const resolved = await listResolvedFrames(received, blobs).catch(async (error: unknown) => {
-    await releaseWithoutListing(delivered, services);
+  const resolved = await listResolvedFrames(received.batch, blobs).catch(async (error: unknown) => {
+    await releaseWithoutListing(received, services);
     throw error;
   });
-  const frames = framesOf(received);
+  const frames = framesOf(received.batch);
   const plan = planDelivery({
-    history: received.history,
+    history: received.batch.history,
     dequeueCount: message.dequeueCount,
     frames,
     resolved: new Set([...resolved.scored, ...resolved.failed]),
     worker: workerId,
     survivedDelivery,
   });
-  const batch = { ...received, history: plan.history };
+  const batch = { ...received.batch, history: plan.history };
   const progress = newProgress();
   const failedBefore = new Set([...resolved.failed, ...plan.givenUp.map(({ frameIndex }) => frameIndex)]);
 
@@ -82,7 +88,7 @@ export async function workBatch(delivered: DeliveredBatch, services: DeliverySer
         : await runFrames({ batch, frames: open, suspects: plan.suspects, lease, progress }, services);
   }
 
-  const delivery = {
+  const outcome = {
     batch,
     worker: workerId,
     dequeueCount: message.dequeueCount,
@@ -94,12 +100,12 @@ export async function workBatch(delivered: DeliveredBatch, services: DeliverySer
     failures: failuresOf(progress),
   };
   const wallSeconds = (clock.monotonicMs() - startedAtMs) / 1000;
-  await settleBatch({ message, lease, delivery, progress, wallSeconds }, services);
+  await settleBatch({ message, lease, outcome, progress, wallSeconds }, services);
 }
 
 /** Storage cannot list the frames: release the batch. The error that the caller throws makes this worker rest. */
 async function releaseWithoutListing(
-  { message: { dequeueCount }, lease, batch }: DeliveredBatch,
+  { message: { dequeueCount }, lease, batch }: ReceivedBatch,
   { metrics }: DeliveryServices,
 ): Promise<void> {
   metrics.batches.inc({ settled: 'release' });
@@ -150,10 +156,9 @@ async function runFrames(work: FramesToRun, services: DeliveryServices): Promise
   const mustStop = (): boolean => signal.aborted || away.signal.aborted || lease.state !== 'held';
   const isStillOpen = (frameIndex: number): boolean => isOpen(progress, frameIndex);
 
-  let plan = planRuns(work.frames, work.suspects);
+  progress.runPlan = planRuns(work.frames, work.suspects);
   for (;;) {
-    plan = keepOpen(plan, isStillOpen);
-    for (const [frameIndex, deaths] of plan.deathsOf) progress.deathsOf.set(frameIndex, deaths);
+    const plan = keepOpen(progress.runPlan, isStillOpen);
     if (signal.aborted) return plan.open.length > 0 ? { kind: 'draining' } : null;
     if (lease.state !== 'held') return null;
     if (away.signal.aborted) return STORAGE_UNAVAILABLE;
@@ -180,8 +185,11 @@ async function runFrames(work: FramesToRun, services: DeliveryServices): Promise
     if (mustStop()) continue;
     if (end.kind === 'died') {
       progress.lastDeath = end.message;
-      plan = afterDeath(plan, end.computing.filter(isStillOpen));
-      log.warn({ jobId, batchIndex, suspects: plan.suspects, why: end.message }, 'engine died during batch');
+      progress.runPlan = afterDeath(plan, end.computing.filter(isStillOpen));
+      log.warn(
+        { jobId, batchIndex, suspects: progress.runPlan.suspects, reason: end.message },
+        'engine died during batch',
+      );
     } else if (tried.some(isStillOpen)) {
       return { kind: 'engine', message: 'the engine ended its run without reporting every frame' };
     }

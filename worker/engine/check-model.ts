@@ -1,7 +1,7 @@
 /**
  * Checks that a model's graph and its output match `model.json`. PURE.
  *
- * The file is the one that the job pinned by its hash, so a mismatch is the model's fault on every machine: the job fails at once
+ * The file is the one that the job pinned by its hash, so a mismatch is the model's fault on every instance: the job fails at once
  * with the difference as its reason.
  */
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';

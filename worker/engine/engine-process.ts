@@ -120,7 +120,7 @@ export class EngineProcess {
     if (child !== undefined) await stopChild(child, { graceMs: STOP_GRACE_MS });
   }
 
-  /** On abort, asks the engine to end its run, and kills it if it takes too long: the machine may go at any moment. */
+  /** On abort, asks the engine to end its run, and kills it if it takes too long: the instance may go at any moment. */
   #stopRunOn(signal: AbortSignal, { discard }: { readonly discard: boolean }): Disposable {
     let timer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
@@ -188,13 +188,13 @@ export class EngineProcess {
     const { log, onDeath } = this.#options;
     this.#child = undefined;
     this.executionProvider = null;
-    const why =
+    const reason =
       this.#killedFor === undefined
         ? `the engine ${this.#isStopping ? 'stopped' : 'died'}: ${how}`
         : `the engine was killed: ${this.#killedFor}`;
     const computing = this.#run?.watch.computing ?? [];
-    log[this.#isStopping ? 'info' : 'warn']({ pid: child.pid, why, computing }, 'engine ended');
+    log[this.#isStopping ? 'info' : 'warn']({ pid: child.pid, reason, computing }, 'engine ended');
     if (!this.#isStopping) onDeath(this.#killedFor === undefined ? 'died' : 'stuck');
-    this.#run?.end({ kind: 'died', message: why, computing });
+    this.#run?.end({ kind: 'died', message: reason, computing });
   }
 }

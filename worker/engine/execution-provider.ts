@@ -68,7 +68,7 @@ export async function chooseExecutionProvider(options: ProviderOptions): Promise
       log.info({ provider, deviceId }, 'execution provider chosen');
       return { provider, refusals };
     }
-    log.warn({ provider, deviceId, why }, 'execution provider refused');
+    log.warn({ provider, deviceId, reason: why }, 'execution provider refused');
     refusals.push({ provider, why });
   }
   const reasons = refusals.map(({ provider, why }) => `${provider}: ${why}`);

@@ -19,13 +19,13 @@ export interface LoadAnswer {
   readonly graph: ModelGraph;
 }
 
-/** Finds out whether the model or this machine is at fault, after a load has failed. */
+/** Finds out whether the model or this instance is at fault, after a load has failed. */
 export interface DiagnoseRequest extends Omit<LoadRequest, 'type'> {
   readonly type: 'diagnose';
 }
 
 export interface LoadDiagnosis {
-  /** Why the CPU, which every machine has, does not load the model; null if it does. */
+  /** Why the CPU, which every instance has, does not load the model; null if it does. */
   readonly cpuRefusal: string | null;
   /** Whether the runtime loads a small model that is known to be good, on the first requested provider and on the CPU. */
   readonly isRuntimeSound: boolean;

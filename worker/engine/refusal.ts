@@ -2,7 +2,7 @@
  * Why a run ended as a whole, from the error that was thrown: usually before its first frame. PURE.
  *
  * model    the model is missing, is not what the job pinned, does not match its manifest, does not load, or lacks a parameter
- *          that the job sets. Permanent, unless the model is missing or another machine might load it.
+ *          that the job sets. Permanent, unless the model is missing or another instance might load it.
  * storage  the model could not be fetched because of storage; this does not count against the batch
  * engine   anything else
  */
@@ -14,7 +14,7 @@ import type { RunRefusal } from './protocol.ts';
 
 /** Thrown if no execution provider loads a model. */
 export class ModelNotLoadedError extends Error {
-  /** Whether the model is known to be at fault, and not this machine. */
+  /** Whether the model is known to be at fault, and not this instance. */
   readonly isModelAtFault: boolean;
 
   constructor(message: string, known: Pick<ModelNotLoadedError, 'isModelAtFault'>) {
@@ -23,10 +23,10 @@ export class ModelNotLoadedError extends Error {
   }
 }
 
-/** A device or machine that is short of memory says nothing about the model. */
+/** A device or instance that is short of memory says nothing about the model. */
 const SHORT_OF_MEMORY = /memory|alloc|out of resources/i;
 
-/** After a failed load: the model is at fault if the CPU refuses it too, on a machine whose runtime loads another model. */
+/** After a failed load: the model is at fault if the CPU refuses it too, on an instance whose runtime loads another model. */
 export function isModelAtFault({ cpuRefusal, isRuntimeSound }: LoadDiagnosis): boolean {
   return cpuRefusal !== null && isRuntimeSound && !SHORT_OF_MEMORY.test(cpuRefusal);
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 /**
  * Encodes the frames of one segment with ffmpeg, as a fragmented MP4 whose first frame is a key frame.
  *
@@ -6,6 +5,7 @@ import { once } from 'node:events';
  * encoder's lookahead and the encoded bytes; no ffmpeg process is left, whatever happens. Timestamps within a segment are nominal, one
  * frame after the other: the join gives each frame its own.
  */
+import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 
 import type { Encoding, PictureFormat } from '../../shared/contract/encoding.ts';

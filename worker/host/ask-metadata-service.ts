@@ -1,5 +1,5 @@
 /**
- * One call to the machine's own metadata service (IMDS). The caller's signal or the time-out ends it. Retries are left to the
+ * One call to the instance's own metadata service (IMDS). The caller's signal or the time-out ends it. Retries are left to the
  * caller.
  */
 import type { Clock } from '../../shared/runtime/clock.ts';

@@ -1,5 +1,5 @@
 /**
- * Checks for a drain request: a blob in `control`, put there by the scaler or an operator, that asks this machine to finish its
+ * Checks for a drain request: a blob in `control`, put there by the scaler or an operator, that asks this instance to finish its
  * batch and receive nothing more. The loop checks before each receive; `drain` acts on it.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
@@ -14,7 +14,7 @@ export interface DrainRequestQuery {
 }
 
 /**
- * Returns the request's etag, which the heartbeat quotes to consent to exactly this request; null if there is none. If storage
+ * Returns the request's etag, which the heartbeat quotes to answer exactly this request; null if there is none. If storage
  * does not answer, this logs a warning and returns null, because draining cannot be undone.
  */
 export async function findDrainRequest(query: DrainRequestQuery): Promise<string | null> {

@@ -1,7 +1,7 @@
 /**
  * Draining: the worker receives nothing more, finishes or releases its batch, and reports it in its heartbeat. Final.
  *
- * Three things start it: a scheduled event (the machine will be taken), SIGTERM (the process must end), and a drain request. The
+ * Three things start it: a scheduled event (the instance will be taken), SIGTERM (the process must end), and a drain request. The
  * first two release the batch; a drain request lets the worker finish it.
  *
  *   working ──▶ draining ──▶ drained    until the process ends; heartbeats continue
@@ -51,7 +51,7 @@ export class Drain {
   /** Call it on an eviction notice. The event is acknowledged once the batch is released. */
   evict({ eventId, eventType }: { readonly eventId: string; readonly eventType: string }): void {
     this.#eventIds.push(eventId);
-    this.#begin(`the machine will be taken: ${eventType}`, { release: true });
+    this.#begin(`the instance will be taken: ${eventType}`, { release: true });
     void this.#answerEvents();
   }
 
@@ -59,7 +59,7 @@ export class Drain {
   async isRequested(): Promise<boolean> {
     const etag = await findDrainRequest({ ...this.#options, signal: this.signal });
     if (etag === null) return false;
-    this.#options.heartbeat.consent(etag);
+    this.#options.heartbeat.answerDrainRequest(etag);
     this.#begin('drain requested', { release: false });
     return true;
   }
@@ -78,12 +78,12 @@ export class Drain {
     const { clock, heartbeat } = this.#options;
     while (!signal.aborted) {
       const etag = await findDrainRequest({ ...this.#options, signal });
-      if (etag !== null) heartbeat.consent(etag);
+      if (etag !== null) heartbeat.answerDrainRequest(etag);
       await rest(clock, everyMs, signal);
     }
   }
 
-  /** Tells Azure not to wait, unless another worker of this machine still holds a batch. The last one tells it. */
+  /** Tells Azure not to wait, unless another worker of this instance still holds a batch. The last one tells it. */
   async #answerEvents(): Promise<void> {
     if (this.#acknowledge === undefined || this.#eventIds.length === 0) return;
     if (!(await this.#areAllDrained())) return;
@@ -99,15 +99,15 @@ export class Drain {
       }
       return true;
     } catch (error) {
-      log.warn({ error }, 'heartbeats of this machine unreadable');
+      log.warn({ error }, 'heartbeats of this instance unreadable');
       return false;
     }
   }
 
-  #begin(why: string, { release }: { readonly release: boolean }): void {
-    if (!this.signal.aborted) this.#options.log.info({ why }, 'draining started');
+  #begin(reason: string, { release }: { readonly release: boolean }): void {
+    if (!this.signal.aborted) this.#options.log.info({ reason }, 'draining started');
     this.#options.heartbeat.setState('draining');
-    this.#draining.abort(new Error(why));
-    if (release) this.#releasing.abort(new Error(why));
+    this.#draining.abort(new Error(reason));
+    if (release) this.#releasing.abort(new Error(reason));
   }
 }

@@ -85,7 +85,7 @@ export class HeartbeatSender {
   }
 
   /** Quotes a drain request from now on: the state is the answer to this request. */
-  consent(etag: string): void {
+  answerDrainRequest(etag: string): void {
     if (etag === this.#drainEtag) return;
     this.#drainEtag = etag;
     if (this.#state === 'draining' || this.#state === 'drained') void this.#beat();

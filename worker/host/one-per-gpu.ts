@@ -1,5 +1,5 @@
 /**
- * Allows one worker per GPU of a machine: two workers with one id would share a heartbeat and the GPU's memory.
+ * Allows one worker per GPU of an instance: two workers with one id would share a heartbeat and the GPU's memory.
  *
  * On Linux the worker holds an abstract socket with its id. The kernel releases it with the process, however that dies, so no
  * stale lock remains. Such names belong to a network namespace: containers see each other's names only if they share the host's

@@ -1,5 +1,5 @@
 /**
- * Reads the eviction notices for this machine from Azure's Scheduled Events document. PURE.
+ * Reads the eviction notices for this instance from Azure's Scheduled Events document. PURE.
  *
  * Source: "Azure Metadata Service: Scheduled Events for Linux VMs", api-version 2020-07-01. Events of unknown types are ignored.
  * An event of a known type that cannot be read is a fault, but does not hide other notices: releasing work once too often costs
@@ -11,9 +11,9 @@ import { parseJson } from '../../shared/contract/parse-json.ts';
 
 /**
  * Preempt    Azure takes spot capacity back: 30 s notice at best
- * Terminate  the machine will be deleted: 5 to 15 min, as configured in its scale set
+ * Terminate  the instance will be deleted: 5 to 15 min, as configured in its scale set
  * Reboot     15 min
- * Redeploy   the machine moves to another host and loses its local disk: 10 min
+ * Redeploy   the instance moves to another host and loses its local disk: 10 min
  *
  * Freeze, a pause of a few seconds, is not an eviction: the lease survives it, or is lost like any other.
  */
@@ -24,7 +24,7 @@ export interface EvictionNotice {
   readonly eventType: (typeof EVICTION_TYPES)[number];
   /** Null: at any moment, because the event has started or names no time. */
   readonly notBeforeAt: Date | null;
-  /** Whether the event also concerns other machines. */
+  /** Whether the event also concerns other instances. */
   readonly isShared: boolean;
 }
 
@@ -49,8 +49,8 @@ const isEvictionType = (eventType: string): boolean =>
   EVICTION_TYPES.some((evictionType) => evictionType === eventType);
 
 /**
- * Never throws. `vmName` is the machine's name as Azure spells it (`<scale set>_<id>`), in any case. With null, every event counts
- * as this machine's.
+ * Never throws. `vmName` is the instance's name as Azure spells it (`<scale set>_<id>`), in any case. With null, every event counts
+ * as this instance's.
  */
 export function readScheduledEvents(text: string, vmName: string | null): ScheduledEventsReading {
   const parsed = document.safeParse(parseJson(text));

@@ -17,9 +17,9 @@ import { STOP_GRACE_MS } from '../../shared/runtime/service.ts';
 import { askMetadataService } from './ask-metadata-service.ts';
 import { type EvictionNotice, readScheduledEvents } from './scheduled-events-document.ts';
 
-/** For a spot machine, at best. */
+/** For a spot instance, at best. */
 const SHORTEST_NOTICE_MS = 30_000;
-/** Without an acknowledgement, Azure takes the machine anyway, only a little later. */
+/** Without an acknowledgement, Azure takes the instance anyway, only a little later. */
 const ACKNOWLEDGE_ATTEMPTS = 2;
 
 export interface ScheduledEventsTiming {
@@ -28,7 +28,7 @@ export interface ScheduledEventsTiming {
   /** Between failed polls. */
   readonly backoff: BackoffLimits;
   readonly timeoutMs: number;
-  /** Until the first answer: the first call enables the service for this machine, which may take two minutes. */
+  /** Until the first answer: the first call enables the service for this instance, which may take two minutes. */
   readonly firstTimeoutMs: number;
   /** Of one attempt. Short, because the worker is about to end. */
   readonly acknowledgeTimeoutMs: number;
@@ -52,7 +52,7 @@ assert(
 
 export interface ScheduledEventsOptions {
   readonly url: string;
-  /** Null: every event counts as this machine's. Correct if the service reports no other machine's events. */
+  /** Null: every event counts as this instance's. Correct if the service reports no other instance's events. */
   readonly vmName: string | null;
   readonly clock: Clock;
   readonly log: Log;
@@ -97,7 +97,7 @@ export class ScheduledEvents {
 
   /**
    * Tells Azure not to wait, because everything is released. Best effort; never throws. Does not acknowledge an event of several
-   * machines, because that would acknowledge it for all of them.
+   * instances, because that would acknowledge it for all of them.
    */
   async acknowledge(eventId: string): Promise<void> {
     const { url, clock, log } = this.#options;

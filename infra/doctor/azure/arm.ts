@@ -67,7 +67,7 @@ export class Arm {
   }
 
   /** The number of VMs in the scale set. The scaler makes the same call. */
-  machines(resourceGroup: string, scaleSet: string, abortSignal: AbortSignal): Promise<ArmAnswer<number>> {
+  instances(resourceGroup: string, scaleSet: string, abortSignal: AbortSignal): Promise<ArmAnswer<number>> {
     return answerOf(async () => {
       let count = 0;
       for await (const _ of this.#compute.virtualMachineScaleSetVMs.list(resourceGroup, scaleSet, {

@@ -18,7 +18,7 @@ export interface DeployedFleet {
   readonly resourceGroup: string;
   readonly scaleSets: readonly ScaleSetName[];
   /** The number of VMs wanted in each scale set. */
-  readonly machines: number;
+  readonly instances: number;
 }
 
 interface ReadableScaleSet {
@@ -49,7 +49,7 @@ export class ScaleSetCheck {
   }
 
   check(): Check {
-    return { topic: 'machines', run: async (signal) => (await this.#readOnce(signal)).findings };
+    return { topic: 'instances', run: async (signal) => (await this.#readOnce(signal)).findings };
   }
 
   /** The fleet as deployed; null if no scale set could be read. */
@@ -63,13 +63,13 @@ export class ScaleSetCheck {
   }
 
   async #readAll(signal: AbortSignal): Promise<CheckResult> {
-    const { scaleSets, machines } = this.#fleet;
+    const { scaleSets, instances } = this.#fleet;
     const all = await Promise.all(scaleSets.map((scaleSet) => this.#read(scaleSet, signal)));
     return {
       findings: all.map(({ finding }) => finding),
       plan: planOf(
         all.flatMap(({ readable }) => readable ?? []),
-        machines,
+        instances,
       ),
     };
   }
@@ -82,28 +82,28 @@ export class ScaleSetCheck {
     const scaleSet = await this.#arm.scaleSet(resourceGroup, name, signal);
     if ('refusal' in scaleSet) {
       const query = queryFor(`read the scale set ${name} in ${resourceGroup}`);
-      return { finding: judgeRefusal('machines', query, scaleSet.refusal) };
+      return { finding: judgeRefusal('instances', query, scaleSet.refusal) };
     }
-    const listed = await this.#arm.machines(resourceGroup, name, signal);
+    const listed = await this.#arm.instances(resourceGroup, name, signal);
     if ('refusal' in listed) {
       const query = queryFor(`list the VMs of ${name} in ${resourceGroup}`);
-      return { finding: judgeRefusal('machines', query, listed.refusal) };
+      return { finding: judgeRefusal('instances', query, listed.refusal) };
     }
     const running = listed.reading;
     const label = `${scaleSet.reading.size} ${kind} ${running === 1 ? 'VM' : 'VMs'}`;
     return {
-      finding: okFinding('machines', `${name}: ${running} ${label}`),
+      finding: okFinding('instances', `${name}: ${running} ${label}`),
       readable: { kind, properties: scaleSet.reading, running },
     };
   }
 }
 
-function planOf(readable: readonly ReadableScaleSet[], machines: number): FleetPlan | null {
+function planOf(readable: readonly ReadableScaleSet[], instances: number): FleetPlan | null {
   const location = readable[0]?.properties.location;
   if (location === undefined) return null;
   return {
     location,
     pools: readable.map(({ kind, properties: { size, zones }, running }) => ({ kind, size, zones, running })),
-    machines,
+    instances,
   };
 }

@@ -18,7 +18,7 @@ export interface FleetPlan {
   readonly location: string;
   readonly pools: readonly PlannedPool[];
   /** The number of VMs wanted in each pool, including those that run. */
-  readonly machines: number;
+  readonly instances: number;
 }
 
 /** What Azure reports for the region of a plan. */
@@ -44,7 +44,7 @@ export function judgePools(plan: FleetPlan, region: RegionReadings): Finding[] {
 
 function judgePoolQuota(
   { size, kind, running }: PlannedPool,
-  { location, machines }: FleetPlan,
+  { location, instances }: FleetPlan,
   { catalogue, usages }: RegionReadings,
 ): Finding[] {
   const found = findSize(catalogue, size);
@@ -67,7 +67,7 @@ function judgePoolQuota(
       ),
     ];
   return judgeQuota(
-    { kind, size: name, family, coresPerMachine: cores, machines, running },
+    { kind, size: name, family, coresPerInstance: cores, instances, running },
     location,
     usages,
   );

@@ -14,12 +14,12 @@ export interface UsageReading {
   readonly limit: number;
 }
 
-export interface RequestedMachines {
+export interface RequestedInstances {
   readonly kind: 'spot' | 'on-demand';
   readonly size: string;
   readonly family: string;
-  readonly coresPerMachine: number;
-  readonly machines: number;
+  readonly coresPerInstance: number;
+  readonly instances: number;
   /** How many of them run already. Their vCPUs are part of `used`. */
   readonly running: number;
 }
@@ -28,7 +28,7 @@ const SPOT = 'lowPriorityCores';
 const REGION = 'cores';
 
 export function judgeQuota(
-  requested: RequestedMachines,
+  requested: RequestedInstances,
   location: string,
   usages: readonly UsageReading[],
 ): Finding[] {
@@ -47,24 +47,24 @@ export function judgeQuota(
 
 function judgeUsage(
   { name, title, used, limit }: UsageReading,
-  { kind, size, coresPerMachine, machines, running }: RequestedMachines,
+  { kind, size, coresPerInstance, instances, running }: RequestedInstances,
   location: string,
 ): Finding {
   const label = `${size} ${kind}`;
   const shownName = title ?? name;
-  const more = Math.max(0, Math.floor((limit - used) / coresPerMachine));
+  const more = Math.max(0, Math.floor((limit - used) / coresPerInstance));
   const fits = running + more;
-  const needed = used + Math.max(0, machines - running) * coresPerMachine;
+  const needed = used + Math.max(0, instances - running) * coresPerInstance;
   const hint = `Request ${needed} vCPUs in the portal: Quotas › Compute › ${location} › ${shownName}. A request takes minutes to days.`;
   const message = `${shownName}: ${limit} vCPUs in ${location}, ${used} in use`;
   if (limit === 0) return errorFinding('quota', `${message}: no quota for ${label} VMs`, hint);
   if (fits === 0)
     return errorFinding(
       'quota',
-      `${message}: not enough for one ${label} VM (${coresPerMachine} vCPUs)`,
+      `${message}: not enough for one ${label} VM (${coresPerInstance} vCPUs)`,
       hint,
     );
-  if (fits < machines)
-    return warningFinding('quota', `${message}: enough for ${fits} of ${machines} ${label} VMs`, hint);
+  if (fits < instances)
+    return warningFinding('quota', `${message}: enough for ${fits} of ${instances} ${label} VMs`, hint);
   return okFinding('quota', `${message}: enough for ${fits} ${label} ${fits === 1 ? 'VM' : 'VMs'}`);
 }

@@ -3,14 +3,14 @@
 #
 #   infra/terraform/bake/bake-image.sh [--help]
 #
-# Starts one on-demand machine of the fleet's size in the workers' subnet, without a public address. The machine downloads the
+# Starts one on-demand instance of the fleet's size in the workers' subnet, without a public address. The instance downloads the
 # container image and tests CUDA in it. The script then removes machine-specific data and saves the disk as an image version. It always
-# deletes the machine, its disk and its network interface. Prints one line for terraform.tfvars to standard output.
+# deletes the instance, its disk and its network interface. Prints one line for terraform.tfvars to standard output.
 #
-# Requires an applied infra/terraform, `az login`, and on-demand quota for one machine.
+# Requires an applied infra/terraform, `az login`, and on-demand quota for one instance.
 
-# A gallery version instead of a managed image: only 20 machines at a time can start from a managed image, while a gallery has one
-# replica per 20 machines. No Trusted Launch, as in the scale sets: Secure Boot rejects a driver that was built on the machine.
+# A gallery version instead of a managed image: only 20 instances at a time can start from a managed image, while a gallery has one
+# replica per 20 instances. No Trusted Launch, as in the scale sets: Secure Boot rejects a driver that was built on the instance.
 # Generation 2, because newer GPU sizes require it.
 set -euo pipefail
 
@@ -38,7 +38,7 @@ fleet() {
 
 azure() { az "$@" --subscription "$subscription" --only-show-errors; }
 
-# Runs a script of this folder on the machine. Azure returns no exit status, so success means that the last line is as expected.
+# Runs a script of this folder on the instance. Azure returns no exit status, so success means that the last line is as expected.
 on_machine() {
   local script=$1 last_line=$2 parameter=${3:-} output
   output=$(azure vm run-command invoke --resource-group "$bakery" --name bake --command-id RunShellScript \
@@ -76,7 +76,7 @@ is_version_gone() {
   [[ $status == 3 ]]
 }
 
-# Retries, because Azure keeps the network interface of a failed machine for minutes. (`return 0`: in a trap, a bare `return` would return
+# Retries, because Azure keeps the network interface of a failed instance for minutes. (`return 0`: in a trap, a bare `return` would return
 # the status of the interrupted command.)
 remove() {
   local what=$1 is_gone=$2 removal
@@ -95,14 +95,14 @@ work=
 bakery=
 version_words=()
 is_kept=false
-# Runs on every exit. Ignores further signals, so that a second Ctrl-C does not leave a machine behind.
+# Runs on every exit. Ignores further signals, so that a second Ctrl-C does not leave an instance behind.
 clean_up() {
   local status=$?
   trap - EXIT
   trap '' HUP INT TERM
   [[ -z $work ]] || rm -rf "$work"
   if [[ -n $bakery ]]; then
-    step "deleting the machine, its disk and its network interface (takes minutes)"
+    step "deleting the instance, its disk and its network interface (takes minutes)"
     remove "the resource group $bakery" is_bakery_gone group delete --name "$bakery" --yes || status=1
   fi
   if [[ ${#version_words[@]} -gt 0 && $is_kept == false ]]; then
@@ -148,38 +148,38 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 work=$(mktemp -d)
 fleet bake_boot >"$work/boot.yaml"
-# Azure requires an SSH key. It is deleted with the work folder, and the machine cannot be reached anyway.
+# Azure requires an SSH key. It is deleted with the work folder, and the instance cannot be reached anyway.
 ssh-keygen -q -t ed25519 -N '' -C bake -f "$work/key"
 
 # A separate resource group, so that deleting it deletes everything in it.
 bakery="$group-bake-$(date -u +%Y%m%d%H%M%S)"
-step "starting a machine ($size) in the group $bakery"
+step "starting an instance ($size) in the group $bakery"
 azure group create --name "$bakery" --location "$location" --tags system=framefleet --output none ||
-  fail 'Cannot create the resource group of the machine.' 'You need permission to create resource groups, such as the role Contributor on the subscription.'
+  fail 'Cannot create the resource group of the instance.' 'You need permission to create resource groups, such as the role Contributor on the subscription.'
 azure vm create --resource-group "$bakery" --name bake --location "$location" --size "$size" --image "$machine_image" \
   --security-type Standard --subnet "$subnet" --public-ip-address '' --nsg '' --assign-identity "$identity" \
   --custom-data "$work/boot.yaml" --admin-username framefleet --ssh-key-values "$work/key.pub" --output none ||
-  fail 'Azure did not start the machine.' "Check the on-demand quota: az vm list-usage --location $location. If Azure rejects the security type: az feature register --namespace Microsoft.Compute --name UseStandardSecurityType, then az provider register --namespace Microsoft.Compute."
+  fail 'Azure did not start the instance.' "Check the on-demand quota: az vm list-usage --location $location. If Azure rejects the security type: az feature register --namespace Microsoft.Compute --name UseStandardSecurityType, then az provider register --namespace Microsoft.Compute."
 
 step "waiting for the driver, for $worker_image and for CUDA in it"
 on_machine ready.sh 'bake: ready' "$worker_image" ||
-  fail 'The machine does not meet the requirements of a worker.' 'See the end of its output above. To download the image it needs outbound access: nat_gateway = true.'
+  fail 'The instance does not meet the requirements of a worker.' 'See the end of its output above. To download the image it needs outbound access: nat_gateway = true.'
 
 step 'removing machine-specific data'
 on_machine strip.sh 'bake: stripping' ||
-  fail 'Cannot remove the machine-specific data.' 'See the output above, then run this script again. The machine is deleted.'
+  fail 'Cannot remove the machine-specific data.' 'See the output above, then run this script again. The instance is deleted.'
 wait_until_off ||
-  fail "The machine did not shut down within $((polls_max * poll_seconds)) s." 'A command in infra/terraform/bake/strip.sh failed on the machine. Run this script again; if worker_machine_image is new, try another one.'
+  fail "The instance did not shut down within $((polls_max * poll_seconds)) s." 'A command in infra/terraform/bake/strip.sh failed on the instance. Run this script again; if worker_machine_image is new, try another one.'
 azure vm deallocate --resource-group "$bakery" --name bake --output none ||
-  fail 'Cannot deallocate the machine.' 'Run this script again.'
+  fail 'Cannot deallocate the instance.' 'Run this script again.'
 azure vm generalize --resource-group "$bakery" --name bake --output none ||
-  fail 'Cannot generalize the machine.' 'Run this script again.'
+  fail 'Cannot generalize the instance.' 'Run this script again.'
 
 step "saving the disk as version $version with $replicas replica(s)"
 make_gallery ||
   fail 'Cannot create the gallery.' "If an image definition with other features exists, delete the gallery once no scale set uses its images: az group delete --name $images"
 machine=$(azure vm show --resource-group "$bakery" --name bake --query id --output tsv) ||
-  fail 'Cannot find the machine.' 'It may have been deleted. Run this script again.'
+  fail 'Cannot find the instance.' 'It may have been deleted. Run this script again.'
 version_words=(--resource-group "$images" --gallery-name "$group" --gallery-image-definition worker --gallery-image-version "$version")
 image_id=$(azure sig image-version create "${version_words[@]}" --virtual-machine "$machine" --location "$location" \
   --target-regions "$location=$replicas" --query id --output tsv) ||
@@ -187,4 +187,4 @@ image_id=$(azure sig image-version create "${version_words[@]}" --virtual-machin
 is_kept=true
 
 printf 'worker_image_id = "%s"\n' "$image_id"
-say 'bake-image: add this line to infra/terraform/terraform.tfvars and apply. New machines then use the image.'
+say 'bake-image: add this line to infra/terraform/terraform.tfvars and apply. New instances then use the image.'

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs as root on the machine from which an image is baked. Waits until everything that a worker needs is installed, then tests ONNX
+# Runs as root on the instance from which an image is baked. Waits until everything that a worker needs is installed, then tests ONNX
 # Runtime on the GPU in the container. Prints `bake: ready` as its last line on success, because Azure returns no exit status.
 set -eu
 
 image=$1
 poll_seconds=10
 
-# Each limit is several times the expected duration. It must end, because the machine costs money.
+# Each limit is several times the expected duration. It must end, because the instance costs money.
 wait_until() {
   condition=$1 polls_left=$2
   shift 2

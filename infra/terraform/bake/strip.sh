@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root on the machine from which an image is baked. Removes machine-specific data and shuts the machine down. The work starts
+# Runs as root on the instance from which an image is baked. Removes machine-specific data and shuts the instance down. The work starts
 # after this script has ended, because it stops Azure's agent, which reports the output of this script. The shutdown shows success.
 set -eu
 
@@ -10,7 +10,7 @@ set -eux
 rm -rf /var/lib/framefleet /etc/framefleet /root/.docker
 rm -f /usr/local/bin/framefleet-image
 
-# The machine's identity. New machines generate their own.
+# The instance's identity. New instances generate their own.
 rm -f /etc/ssh/ssh_host_*
 waagent -force -deprovision+user
 rm -rf /var/lib/waagent/run-command

@@ -8,8 +8,7 @@ import {
   type ScalingDecision,
   sentenceOf,
 } from '../../decide/decision.ts';
-import type { Override } from '../../observe/observation.ts';
-import { describeOverride } from '../../override/document.ts';
+import { type Override, describeOverride } from '../../override/document.ts';
 
 export interface DecisionInContext {
   readonly decision: ScalingDecision;

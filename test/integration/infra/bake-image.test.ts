@@ -1,5 +1,5 @@
 /**
- * Baking a machine image, with fakes for the Azure CLI, the Terraform outputs and the machine. The main guarantee: whatever fails,
+ * Baking a machine image, with fakes for the Azure CLI, the Terraform outputs and the instance. The main guarantee: whatever fails,
  * nothing that costs money is left behind.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -74,7 +74,7 @@ const left = (): readonly string[] =>
 const IMAGES = 'group-studio7-images';
 
 describe('a successful bake', () => {
-  test('creates a machine, tests it, strips it, saves its disk and deletes it', async () => {
+  test('creates an instance, tests it, strips it, saves its disk and deletes it', async () => {
     const { status, stderr } = await bake();
     expect(stderr).not.toContain('ERROR');
     expect(status).toBe(0);
@@ -107,7 +107,7 @@ describe('a successful bake', () => {
     expect(id).not.toMatch(/[/.]0\d/);
   });
 
-  test('creates the machine without a public address, in the workers’ subnet and the subscription of the fleet', async () => {
+  test('creates the instance without a public address, in the workers’ subnet and the subscription of the fleet', async () => {
     await bake();
     const machine = calls().find((call) => call.startsWith('vm create '));
     expect(machine).toContain('/virtualNetworks/fleet/subnets/workers --public-ip-address  --nsg  ');
@@ -121,7 +121,7 @@ describe('a successful bake', () => {
     expect(elsewhere).toEqual([]);
   });
 
-  test('the image suits scale sets that start more than 20 machines at a time', async () => {
+  test('the image suits scale sets that start more than 20 instances at a time', async () => {
     await bake();
     const said = calls().join('\n');
     expect(said).toMatch(
@@ -162,7 +162,7 @@ describe('a bake that fails', () => {
     expect(left().filter((name) => name !== IMAGES)).toEqual([]);
   });
 
-  test('prints the output of a machine that does not become ready', async () => {
+  test('prints the output of an instance that does not become ready', async () => {
     const { status, stderr } = await bake({
       READY_SAYS: 'bake: timed out waiting until the driver responds',
     });
@@ -172,7 +172,7 @@ describe('a bake that fails', () => {
     expect(left()).toEqual([]);
   });
 
-  test('stops waiting for a machine that never shuts down', async () => {
+  test('stops waiting for an instance that never shuts down', async () => {
     const { status, stderr } = await bake({ NEVER_OFF: '1' });
     expect(status).toBe(1);
     expect(stderr).toContain('did not shut down within 600 s');
@@ -180,7 +180,7 @@ describe('a bake that fails', () => {
     expect(left()).toEqual([]);
   });
 
-  test('retries to delete the machine, and then prints the command to delete it', async () => {
+  test('retries to delete the instance, and then prints the command to delete it', async () => {
     const { status, stderr } = await bake({ FAIL_AT: 'group delete' });
     expect(status).toBe(1);
     expect(steps().filter((step) => step === 'group delete')).toHaveLength(4);
@@ -219,7 +219,7 @@ test('--help prints the help without side effects, and an unknown option is reje
   expect(calls()).toEqual([]);
 });
 
-describe('on the machine', () => {
+describe('on the instance', () => {
   /** Runs ready.sh with fakes that record their calls. The one in `broken` fails. */
   function ready({ broken }: { readonly broken?: string }) {
     for (const name of ['cloud-init', 'docker', 'framefleet-image', 'nvidia-smi', 'sleep'])
@@ -260,7 +260,7 @@ describe('on the machine', () => {
     expect(stdout).not.toContain('bake: ready');
   });
 
-  test('strip.sh removes all machine-specific data before it shuts the machine down', () => {
+  test('strip.sh removes all machine-specific data before it shuts the instance down', () => {
     const text = readFileSync(path.join(BAKE, 'strip.sh'), 'utf8');
     const removals = [
       '/var/lib/framefleet',

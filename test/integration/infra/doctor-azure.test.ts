@@ -34,7 +34,7 @@ const POOLS = [
   { name: 'gpu', kind: 'on-demand' },
 ] as const;
 
-async function runDoctor({ machines = 10, credential = reachFakeArm(arm).credential } = {}): Promise<
+async function runDoctor({ instances = 10, credential = reachFakeArm(arm).credential } = {}): Promise<
   Finding[]
 > {
   const { subscriptionId, endpoint, policies } = reachFakeArm(arm);
@@ -47,7 +47,7 @@ async function runDoctor({ machines = 10, credential = reachFakeArm(arm).credent
   const scaleSetCheck = new ScaleSetCheck(client, {
     resourceGroup: RESOURCE_GROUP,
     scaleSets: POOLS,
-    machines,
+    instances,
   });
   const checks = [
     scaleSetCheck.check(),
@@ -67,8 +67,8 @@ test('doctor reports figures for each check of a subscription without problems',
   const findings = await runDoctor();
   expect(new Set(findings.map(({ verdict }) => verdict))).toEqual(new Set(['ok']));
   expect(findings.map(({ topic, message }) => `${topic}: ${message}`)).toEqual([
-    `machines: gpu-spot: 0 ${T4} spot VMs`,
-    `machines: gpu: 0 ${T4} on-demand VMs`,
+    `instances: gpu-spot: 0 ${T4} spot VMs`,
+    `instances: gpu: 0 ${T4} on-demand VMs`,
     'providers: all 12 resource providers are registered',
     `size: ${T4} is available in ${LOCATION}, in zones 1, 2`,
     `quota: Total Regional Low-priority vCPUs: 10000 vCPUs in ${LOCATION}, 0 in use: enough for 2500 ${T4} spot VMs`,
@@ -110,14 +110,14 @@ test('an empty family quota, a full region and partial spot quota each have thei
   ]);
 });
 
-test('running machines count towards the requested number', async () => {
+test('running instances count towards the requested number', async () => {
   const spot = arm.region.scaleSets.get('gpu-spot');
   spot?.raise(3);
   arm.region.quotas.set(SPOT_QUOTA, 16);
-  const [first] = await problems({ machines: 4 });
+  const [first] = await problems({ instances: 4 });
   expect(first).toBeUndefined();
   arm.region.quotas.set(SPOT_QUOTA, 12);
-  expect(await problems({ machines: 4 })).toEqual([
+  expect(await problems({ instances: 4 })).toEqual([
     expect.stringMatching(/12 in use: enough for 3 of 4 .* spot VMs \| Request 16 /),
   ]);
 });
@@ -166,7 +166,7 @@ test('a size without spot VMs and a size without a vCPU count are warnings', asy
 
 test('a retired size is an error with its successors, or a warning while the region offers it', async () => {
   for (const { name } of POOLS)
-    arm.region.addScaleSet({ name, size: V100, family: 'standardNCSv3Family', coresPerMachine: 6 });
+    arm.region.addScaleSet({ name, size: V100, family: 'standardNCSv3Family', coresPerInstance: 6 });
   arm.region.quotas.set('standardNCSv3Family', 60);
   arm.region.offers.set(V100, null);
   const successors = /Standard_NC40ads_H100_v5 .*, Standard_NC24ads_A100_v4, .* Standard_NC4as_T4_v3/;
@@ -198,7 +198,7 @@ test('a missing role is named with the query that needs it', async () => {
   arm.faults.add({ path: /\/usages\?/, with: forbidden });
   expect(await problems()).toEqual([
     expect.stringMatching(
-      /^warning machines: cannot read the scale set gpu in framefleet: you do not have permission \(Microsoft\.\S+\) \| Ask an owner of the subscription for the role Reader on the resource group\./,
+      /^warning instances: cannot read the scale set gpu in framefleet: you do not have permission \(Microsoft\.\S+\) \| Ask an owner of the subscription for the role Reader on the resource group\./,
     ),
     expect.stringMatching(
       /^warning quota: cannot read the quotas of westeurope: you do not have permission.* \| .* Reader on the subscription\./,
@@ -209,7 +209,7 @@ test('a missing role is named with the query that needs it', async () => {
 test('a missing scale set and an unknown subscription are reported with a hint', async () => {
   arm.region.scaleSets.clear();
   expect((await problems())[0]).toMatch(
-    /^error machines: cannot read the scale set gpu-spot in framefleet: it does not exist \| Create it: terraform/,
+    /^error instances: cannot read the scale set gpu-spot in framefleet: it does not exist \| Create it: terraform/,
   );
   arm.faults.add({ with: failure(404, 'SubscriptionNotFound', 'The subscription could not be found.') });
   expect((await problems())[0]).toMatch(

@@ -111,7 +111,7 @@ test.each([
     'az account show',
   ],
   ['a region with a space', ['--location', 'West Europe'], 'letters, digits'],
-  ['zero machines', ['--machines', '0'], '1 to 1000'],
+  ['zero instances', ['--instances', '0'], '1 to 1000'],
   ['an unknown option', ['--fix'], '--fix'],
 ])('doctor rejects %s', async (_, args, named) => {
   const { status, stdout, stderr } = await run({}, ...args);

@@ -40,15 +40,15 @@ beforeEach(async () => {
   await fixture.blobs.remove('results', statusBlob(JOB));
 });
 
-const parts = () => ({ ...fixture.control, blobs: fixture.blobs });
+const services = () => ({ ...fixture.control, blobs: fixture.blobs });
 const runCap = (...args: string[]): Promise<CommandEnd> => {
   const { media, system } = fixture.storage.connection;
   const environment = { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
   return cap(args, { localFolder: '/nowhere', environment }).end;
 };
-const dispatch = () => dispatchPass({ ...parts(), batches: batches.queue, resendMs: 300_000 });
-const applyCaps = () => capsPass({ ...parts(), scanMs: 1 });
-const publish = () => new StatusPublisher({ ...parts(), onEnded: () => Promise.resolve() }).pass();
+const dispatch = () => dispatchPass({ ...services(), batches: batches.queue, resendMs: 300_000 });
+const applyCaps = () => capsPass({ ...services(), scanMs: 1 });
+const publish = () => new StatusPublisher({ ...services(), onEnded: () => Promise.resolve() }).pass();
 const job = async () => {
   const found = await fixture.control.ledger.job(JOB);
   if (found === undefined) throw new Error('expected the ledger to know the job');

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import {
-  type FrameRemovalParts,
+  type FrameRemovalServices,
   scheduleFrameRemoval,
   removeExpiredFrames,
 } from '../../../producer/jobs/frame-removal.ts';
@@ -22,13 +22,13 @@ const KEEP_FAILED_MS = 70_000;
 let servers: ControlServers;
 let storage: ControlServers['storage'];
 let control: ControlServers['control'];
-let parts: FrameRemovalParts;
+let services: FrameRemovalServices;
 
 beforeAll(async () => {
   servers = await startControlServers();
   ({ storage, control } = servers);
   const { blobs } = storage;
-  parts = { ...control, blobs, keepFramesMs: KEEP_MS, keepFailedFramesMs: KEEP_FAILED_MS };
+  services = { ...control, blobs, keepFramesMs: KEEP_MS, keepFailedFramesMs: KEEP_FAILED_MS };
 });
 afterAll(() => servers[Symbol.asyncDispose]());
 beforeEach(async () => {
@@ -56,12 +56,12 @@ async function left(jobId: string): Promise<number> {
 test('the frames of a job without failures are removed after the retention time, and the result stays', async () => {
   await putFrames('job-1', 3);
   await putFrames('job-12', 3);
-  await scheduleFrameRemoval(parts, { jobId: 'job-1', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(services, { jobId: 'job-1', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS - 1);
-  await passUntilRest(() => removeExpiredFrames(parts));
+  await passUntilRest(() => removeExpiredFrames(services));
   expect(await left('job-1')).toBe(8);
   control.clock.advance(1);
-  await passUntilRest(() => removeExpiredFrames(parts));
+  await passUntilRest(() => removeExpiredFrames(services));
   expect([await left('job-1'), await left('job-12')]).toEqual([0, 8]);
   expect(String(await storage.blobs.get('results', 'job-1/harbour.mp4'))).toBe('video');
   expect(await control.retention.dueAtMs('job-1')).toBeUndefined();
@@ -73,33 +73,33 @@ test.each([
 ] as const)('the frames of a $state job with $framesFailed failed frames are kept longer', async (end) => {
   const jobId = `job-${end.state}-long`;
   await putFrames(jobId, 1);
-  await scheduleFrameRemoval(parts, { jobId, ...end });
+  await scheduleFrameRemoval(services, { jobId, ...end });
   control.clock.advance(KEEP_FAILED_MS - 1);
-  await passUntilRest(() => removeExpiredFrames(parts));
+  await passUntilRest(() => removeExpiredFrames(services));
   expect(await left(jobId)).toBe(4);
   control.clock.advance(1);
-  await passUntilRest(() => removeExpiredFrames(parts));
+  await passUntilRest(() => removeExpiredFrames(services));
   expect(await left(jobId)).toBe(0);
 });
 
 test('many frames are removed in slices, and another producer removes the rest', async () => {
   await putFrames('job-many', 700);
-  await scheduleFrameRemoval(parts, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(services, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS);
-  expect(await removeExpiredFrames(parts)).toBe(0);
+  expect(await removeExpiredFrames(services)).toBe(0);
   expect(await left('job-many')).toBe(1402 - 2 * 512);
   await using next = await startControlPlane(servers.server);
   next.clock.advance(KEEP_MS * 100);
-  await passUntilRest(() => removeExpiredFrames({ ...parts, ...next }));
+  await passUntilRest(() => removeExpiredFrames({ ...services, ...next }));
   expect(await left('job-many')).toBe(0);
 });
 
 test('a reopened job keeps its frames until it ends again', async () => {
   await putFrames('job-again', 3);
-  await scheduleFrameRemoval(parts, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
+  await scheduleFrameRemoval(services, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
   await control.ledger.open(buildDefinition('job-again'));
   control.clock.advance(KEEP_MS);
-  await passUntilRest(() => removeExpiredFrames(parts));
+  await passUntilRest(() => removeExpiredFrames(services));
   expect(await left('job-again')).toBe(8);
   expect(await control.retention.dueAtMs('job-again')).toBeUndefined();
 });
@@ -107,15 +107,15 @@ test('a reopened job keeps its frames until it ends again', async () => {
 test('a held job keeps its frames while it is held and does not block the removal of others', async () => {
   for (const jobId of ['job-held', 'job-other']) {
     await putFrames(jobId, 1);
-    await scheduleFrameRemoval(parts, { jobId, state: 'completed', framesFailed: 0 });
+    await scheduleFrameRemoval(services, { jobId, state: 'completed', framesFailed: 0 });
   }
   control.clock.advance(KEEP_MS);
   const hold = await control.retention.hold('job-held');
   expect(await control.retention.hold('job-held')).toBeUndefined();
-  await passUntilRest(() => removeExpiredFrames(parts));
+  await passUntilRest(() => removeExpiredFrames(services));
   expect([await left('job-held'), await left('job-other')]).toEqual([4, 0]);
   await hold?.[Symbol.asyncDispose]();
-  await passUntilRest(() => removeExpiredFrames(parts));
+  await passUntilRest(() => removeExpiredFrames(services));
   expect(await left('job-held')).toBe(0);
 });
 

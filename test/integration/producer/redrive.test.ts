@@ -183,7 +183,7 @@ test('two producers at the same time reopen a job once', async () => {
     const jobId = `job-two-${round}`;
     await fixture.endedJob(jobId, { failing: [1, 3] });
     await fixture.request(jobId, [3, 4]);
-    await Promise.all([fixture.pass(), redrivePass({ ...fixture.parts, ...other })]);
+    await Promise.all([fixture.pass(), redrivePass({ ...fixture.services, ...other })]);
     await fixture.pass();
     const job = await fixture.mustJob(jobId);
     expect(job).toMatchObject({ state: 'waiting', framesScored: 8, framesFailed: 1 });
@@ -205,11 +205,11 @@ test.each(['completed', 'failed'] as const)(
       await fixture.endedJob(jobId, { failing: [3, 7], as });
       await fixture.request(jobId, [3, 4]);
       const killed = new KilledAfter(killAt);
-      const { parts, control } = fixture;
+      const { services, control } = fixture;
       control.clock.advance(1000);
       await redrivePass({
-        ...parts,
-        blobs: killed.watch(parts.blobs, ['put', 'remove']),
+        ...services,
+        blobs: killed.watch(services.blobs, ['put', 'remove']),
         ledger: killed.watch(control.ledger, ['forget', 'open', 'resolve']),
         steps: killed.watch(control.steps, ['add']),
         retention: killed.watch(control.retention, ['cancel']),
@@ -240,7 +240,7 @@ test('a step of an earlier epoch does not affect a redriven job', async () => {
   await control.ledger.move('job-steps', 'running');
   const workFolder = await testFolder();
   const folders = await JobFolders.open({ workFolder, workBytesMax: undefined, blobs });
-  const parts = { ...fixture.parts, folders };
+  const services = { ...fixture.services, folders };
   const step = { jobId: 'job-steps', epoch: before.definition.epoch };
   const { signal } = new AbortController();
   const sourceLimits = {
@@ -250,9 +250,9 @@ test('a step of an earlier epoch does not affect a redriven job', async () => {
     wallSecondsMax: 1,
     cpuSecondsMax: 1,
   };
-  await split({ ...parts, sourceLimits }, step, signal);
-  await stitch({ ...parts, stitchCpuSecondsMax: 1 }, step, signal);
-  await failJob(parts, step, new Error('late'));
+  await split({ ...services, sourceLimits }, step, signal);
+  await stitch({ ...services, stitchCpuSecondsMax: 1 }, step, signal);
+  await failJob(services, step, new Error('late'));
   expect(await fixture.mustJob('job-steps')).toMatchObject({ state: 'running', framesSplit: 0 });
   await rm(workFolder, { recursive: true });
 });

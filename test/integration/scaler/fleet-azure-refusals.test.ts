@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { systemClock } from '../../../shared/runtime/clock.ts';
-import { scaleOutTo, poolOf, waitForView } from '../../contract/fleet-contract.ts';
+import { scaleOutTo, poolOf, waitForSnapshot } from '../../contract/fleet-contract.ts';
 import { failure, forbidden, throttled } from '../../support/fake-arm/answers.ts';
 import { type AzureFixture, openAzureFixture } from '../../support/fake-arm/azure-fixture.ts';
 import { T4_FAMILY } from '../../support/fake-arm/fake-region.ts';
@@ -64,17 +64,17 @@ describe('capacity', () => {
     { shortfall: 'rolled-back', capacity: 2, phases: ['running', 'running'] },
     { shortfall: 'failed', capacity: 5, phases: ['running', 'running', 'failed', 'failed', 'failed'] },
   ])(
-    'a shortage after an accepted raise is reported once: the rest is $shortfall, existing machines stay',
+    'a shortage after an accepted raise is reported once: the rest is $shortfall, existing instances stay',
     async ({ shortfall, capacity, phases }) => {
       await using fixture = await openAzureFixture();
       Object.assign(fixture.scaleSet, { stock: 2, shortfall });
       expect(await lookAndScaleOut(fixture, 5)).toEqual(ACCEPTED);
-      const view = await waitForView(
+      const snapshot = await waitForSnapshot(
         fixture,
         'the change has ended',
         (one) => !poolOf(one, 'spot').isChanging,
       );
-      expect(poolOf(view, 'spot')).toMatchObject({
+      expect(poolOf(snapshot, 'spot')).toMatchObject({
         capacity,
         refusal: {
           reason: 'capacity',
@@ -82,7 +82,7 @@ describe('capacity', () => {
           capacityThatFits: null,
         },
       });
-      expect(view.instances.map(({ phase }) => phase)).toEqual(phases);
+      expect(snapshot.instances.map(({ phase }) => phase)).toEqual(phases);
       expect(poolOf(await fixture.fleet.look(), 'spot').refusal).toBeNull();
       fixture.pass();
       expect(poolOf(await fixture.fleet.look(), 'spot').refusal).toBeNull();
@@ -93,32 +93,32 @@ describe('capacity', () => {
     await using fixture = await openAzureFixture();
     fixture.scaleSet.stock = 2;
     await lookAndScaleOut(fixture, 5);
-    await waitForView(fixture, 'the change has ended', (one) => !poolOf(one, 'spot').isChanging);
+    await waitForSnapshot(fixture, 'the change has ended', (one) => !poolOf(one, 'spot').isChanging);
     fixture.scaleSet.stock = 3;
     expect(await fixture.fleet.scaleOut('spot', 4)).toMatchObject({ kind: 'refused', reason: 'conflict' });
     expect(await fixture.fleet.scaleOut('spot', 5)).toEqual(ACCEPTED);
-    await waitForView(fixture, 'all five exist', ({ instances }) => instances.length === 5);
+    await waitForSnapshot(fixture, 'all five exist', ({ instances }) => instances.length === 5);
   });
 
-  test('machines that could not be created can be removed', async () => {
+  test('instances that could not be created can be removed', async () => {
     await using fixture = await openAzureFixture();
     Object.assign(fixture.scaleSet, { stock: 1, shortfall: 'failed' });
     await lookAndScaleOut(fixture, 3);
-    const { instances } = await waitForView(
+    const { instances } = await waitForSnapshot(
       fixture,
       'the change has ended',
       (one) => !poolOf(one, 'spot').isChanging,
     );
     const failed = instances.filter(({ phase }) => phase === 'failed').map(({ instanceId }) => instanceId);
     expect(await fixture.fleet.remove('spot', failed)).toEqual(ACCEPTED);
-    const left = await waitForView(fixture, 'one is left', (view) => view.instances.length === 1);
+    const left = await waitForSnapshot(fixture, 'one is left', (snapshot) => snapshot.instances.length === 1);
     expect(poolOf(left, 'spot').capacity).toBe(1);
   });
 
   test.each([
     { spec: { kind: 'spot' as const }, reason: 'capacity' },
     { spec: STEADY, reason: 'unavailable' },
-  ])('SkuNotAvailable is $reason for a $spec.kind machine', async ({ spec, reason }) => {
+  ])('SkuNotAvailable is $reason for a $spec.kind instance', async ({ spec, reason }) => {
     await using fixture = await openAzureFixture({ scaleSets: [spec] });
     const message =
       "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: Standard_NC4as_T4_v3' is currently not available in location 'westeurope'.";
@@ -207,7 +207,7 @@ describe('conflict', () => {
     expect(await lookAndScaleOut(fixture, 3)).toEqual(ACCEPTED);
   });
 
-  test('of two processes with the same view, only one raises', async () => {
+  test('of two processes with the same snapshot, only one raises', async () => {
     await using fixture = await openAzureFixture();
     const fleets = [fixture.fleet, fixture.restart()];
     await Promise.all(fleets.map((fleet) => fleet.look()));
@@ -223,7 +223,7 @@ describe('conflict', () => {
     await other.fleet.look();
     await fixture.fleet.remove('spot', ['0']);
     expect(await other.fleet.remove('spot', ['1'])).toMatchObject({ kind: 'refused', reason: 'conflict' });
-    await waitForView(other, 'the first has ended', (view) => !poolOf(view, 'spot').isChanging);
+    await waitForSnapshot(other, 'the first has ended', (snapshot) => !poolOf(snapshot, 'spot').isChanging);
     expect(await other.fleet.remove('spot', ['1'])).toEqual(ACCEPTED);
   });
 });
@@ -256,7 +256,11 @@ describe('other failures', () => {
     expect(await lookAndScaleOut(fixture, 3)).toMatchObject({ kind: 'refused', reason: 'unreachable' });
     expect(await fixture.fleet.scaleOut('spot', 3)).toMatchObject({ reason: 'conflict' });
     expect(poolOf(await fixture.fleet.look(), 'spot')).toMatchObject({ capacity: 3, isChanging: true });
-    const { instances } = await waitForView(fixture, 'three run', (view) => !poolOf(view, 'spot').isChanging);
+    const { instances } = await waitForSnapshot(
+      fixture,
+      'three run',
+      (snapshot) => !poolOf(snapshot, 'spot').isChanging,
+    );
     expect(instances).toHaveLength(3);
   });
 
@@ -265,7 +269,7 @@ describe('other failures', () => {
     await scaleOutTo(fixture, 2);
     fixture.arm.faults.add({ method: 'POST', with: 'lose-answer', times: 1 });
     expect(await fixture.fleet.remove('spot', ['0'])).toMatchObject({ reason: 'unreachable' });
-    const left = await waitForView(fixture, 'one is left', (view) => view.instances.length === 1);
+    const left = await waitForSnapshot(fixture, 'one is left', (snapshot) => snapshot.instances.length === 1);
     expect(left.instances).toMatchObject([{ instanceId: '1' }]);
     expect(fixture.arm.writes()).toHaveLength(2);
   });

@@ -2,7 +2,13 @@
 import { describe, expect, test } from 'vitest';
 
 import { FleetUnreadable } from '../../../scaler/fleet/fleet.ts';
-import { fleetContract, scaleOutTo, poolOf, waitForView, vmIdsOf } from '../../contract/fleet-contract.ts';
+import {
+  fleetContract,
+  scaleOutTo,
+  poolOf,
+  waitForSnapshot,
+  vmIdsOf,
+} from '../../contract/fleet-contract.ts';
 import { forbidden, throttled } from '../../support/fake-arm/answers.ts';
 import { TICK_MS, openAzureFixture } from '../../support/fake-arm/azure-fixture.ts';
 import { type ArmFaultEffect } from '../../support/fake-arm/faults.ts';
@@ -21,7 +27,7 @@ describe('reading', () => {
     ]);
   });
 
-  test('look() reads all pages of machines', async () => {
+  test('look() reads all pages of instances', async () => {
     await using fixture = await openAzureFixture();
     fixture.arm.region.pageSize = 3;
     expect((await scaleOutTo(fixture, 10)).instances).toHaveLength(10);
@@ -45,7 +51,7 @@ describe('reading', () => {
       reason: 'unreachable',
     },
     {
-      what: 'a machine has no id',
+      what: 'an instance has no id',
       path: /virtualMachines\?/,
       effect: { status: 200, body: { value: [{ properties: { provisioningState: 'Succeeded' } }] } },
       reason: 'unreachable',
@@ -89,7 +95,7 @@ describe('reading', () => {
     expect((await fixture.fleet.look()).instances).toEqual([]);
   });
 
-  test('look() reuses a view for some seconds, or until the next change', async () => {
+  test('look() reuses a snapshot for some seconds, or until the next change', async () => {
     await using fixture = await openAzureFixture();
     const { fleet, arm, clock, scaleSet } = fixture;
     await fleet.look();
@@ -122,7 +128,7 @@ describe('reading', () => {
 });
 
 describe('eviction', () => {
-  test('an evicted machine that is deleted is gone and lowers the capacity', async () => {
+  test('an evicted instance that is deleted is gone and lowers the capacity', async () => {
     await using fixture = await openAzureFixture({ scaleSets: [{ evictionPolicy: 'Delete' }] });
     const { instances } = await scaleOutTo(fixture, 3);
     const [evicted, ...left] = instances;
@@ -136,7 +142,7 @@ describe('eviction', () => {
     expect(vmIdsOf(again.instances)).not.toContain(evicted?.vmId);
   });
 
-  test('an evicted machine that is deallocated is stopped, keeps its capacity and can be removed', async () => {
+  test('an evicted instance that is deallocated is stopped, keeps its capacity and can be removed', async () => {
     await using fixture = await openAzureFixture({ scaleSets: [{ evictionPolicy: 'Deallocate' }] });
     const { instances } = await scaleOutTo(fixture, 2);
     const evicted = instances[0]?.instanceId ?? '';
@@ -148,7 +154,7 @@ describe('eviction', () => {
     });
     expect(poolOf(after, 'spot').capacity).toBe(2);
     expect(await fixture.fleet.remove('spot', [evicted])).toEqual(ACCEPTED);
-    const left = await waitForView(fixture, 'one is left', (view) => view.instances.length === 1);
+    const left = await waitForSnapshot(fixture, 'one is left', (snapshot) => snapshot.instances.length === 1);
     expect(poolOf(left, 'spot').capacity).toBe(1);
   });
 
@@ -161,7 +167,7 @@ describe('eviction', () => {
     expect((await scaleOutTo(fixture, 3)).instances).toHaveLength(3);
   });
 
-  test('the removal of an evicted machine is not an error', async () => {
+  test('the removal of an evicted instance is not an error', async () => {
     await using fixture = await openAzureFixture();
     await scaleOutTo(fixture, 2);
     fixture.scaleSet.evict('0');
@@ -189,7 +195,7 @@ describe('a change in progress', () => {
     const { fleet } = other;
     expect(poolOf(await fleet.look(), 'spot')).toMatchObject({ capacity: 2, isChanging: true });
     expect(await fleet.scaleOut('spot', 3)).toMatchObject({ kind: 'refused', reason: 'conflict' });
-    await waitForView(other, 'the change has ended', (view) => !poolOf(view, 'spot').isChanging);
+    await waitForSnapshot(other, 'the change has ended', (snapshot) => !poolOf(snapshot, 'spot').isChanging);
     expect(await fleet.scaleOut('spot', 3)).toEqual(ACCEPTED);
   });
 
@@ -201,7 +207,7 @@ describe('a change in progress', () => {
     expect(poolOf(await other.fleet.look(), 'spot').isChanging).toBe(true);
     expect(await other.fleet.remove('spot', ['0', '1'])).toEqual(ACCEPTED);
     expect(await other.fleet.remove('spot', ['2'])).toMatchObject({ kind: 'refused', reason: 'conflict' });
-    const left = await waitForView(other, 'one is left', (view) => view.instances.length === 1);
+    const left = await waitForSnapshot(other, 'one is left', (snapshot) => snapshot.instances.length === 1);
     expect(poolOf(left, 'spot').capacity).toBe(1);
   });
 
@@ -217,7 +223,7 @@ describe('a change in progress', () => {
     await fixture.fleet.look();
     expect(await fixture.fleet.remove('spot', ['1'])).toMatchObject({ kind: 'refused', reason: 'conflict' });
     expect(fixture.arm.writes().filter(({ method }) => method === 'POST')).toHaveLength(1);
-    await waitForView(fixture, 'the first has ended', (view) => !poolOf(view, 'spot').isChanging);
+    await waitForSnapshot(fixture, 'the first has ended', (snapshot) => !poolOf(snapshot, 'spot').isChanging);
     expect(await fixture.fleet.remove('spot', ['1'])).toEqual(ACCEPTED);
   });
 
@@ -232,7 +238,7 @@ describe('a change in progress', () => {
     expect(await fixture.fleet.scaleOut('spot', 2)).toEqual(ACCEPTED);
   });
 
-  test('a raise does not block the removal of machines that never boot', async () => {
+  test('a raise does not block the removal of instances that never boot', async () => {
     await using fixture = await openAzureFixture();
     fixture.scaleSet.neverBoot = true;
     await fixture.fleet.look();
@@ -242,11 +248,15 @@ describe('a change in progress', () => {
     expect(poolOf(waiting, 'spot').isChanging).toBe(true);
     expect(waiting.instances.map(({ phase }) => phase)).toEqual(['creating', 'creating']);
     expect(await fixture.fleet.remove('spot', ['0', '1'])).toEqual(ACCEPTED);
-    const after = await waitForView(fixture, 'they are gone', (view) => view.instances.length === 0);
+    const after = await waitForSnapshot(
+      fixture,
+      'they are gone',
+      (snapshot) => snapshot.instances.length === 0,
+    );
     expect(poolOf(after, 'spot').capacity).toBe(0);
   });
 
-  test('a raise fails after Azure’s boot time-out: its machines are failed, and the refusal is returned once', async () => {
+  test('a raise fails after Azure’s boot time-out: its instances are failed, and the refusal is returned once', async () => {
     await using fixture = await openAzureFixture();
     fixture.scaleSet.neverBoot = true;
     await fixture.fleet.look();

@@ -41,7 +41,7 @@ test('the SKU catalogue contains the sizes of the scale sets, with cores and zon
   expect(skus[0]?.capabilities).toContainEqual({ name: 'vCPUs', value: '4' });
 });
 
-test('a simulated eviction removes the machine', async () => {
+test('a simulated eviction removes the instance', async () => {
   await using fixture = await openAzureFixture();
   fixture.scaleSet.raise(2);
   await clientOf(fixture.arm).virtualMachineScaleSetVMs.simulateEviction(RESOURCE_GROUP, 'spot', '0');

@@ -15,7 +15,7 @@ import {
   fleetContract,
   scaleOutTo,
   poolOf,
-  waitForView,
+  waitForSnapshot,
 } from '../../contract/fleet-contract.ts';
 import { silentLog as log } from '../../support/silent-log.ts';
 
@@ -49,7 +49,7 @@ test('a worker that exits by itself lowers the capacity and can be replaced', as
   const { instances } = await scaleOutTo(fixture, 2);
   const [dying, staying] = instances;
   process.kill(await fixture.pidOf(dying?.vmId ?? null), 'SIGKILL');
-  const after = await waitForView(fixture, 'it is gone', (view) => view.instances.length === 1);
+  const after = await waitForSnapshot(fixture, 'it is gone', (snapshot) => snapshot.instances.length === 1);
   expect(after.instances).toEqual([staying]);
   expect(poolOf(after, LOCAL_POOL)).toMatchObject({ capacity: 1, isChanging: false });
   expect((await scaleOutTo(fixture, 2)).instances).toHaveLength(2);
@@ -58,7 +58,11 @@ test('a worker that exits by itself lowers the capacity and can be replaced', as
 test('a worker that cannot start disappears and keeps no capacity', async () => {
   await using fixture = await openLocalBench({ STAND_IN_FAILS: 'yes' });
   expect(await fixture.fleet.scaleOut(LOCAL_POOL, 2)).toEqual({ kind: 'accepted' });
-  const { pools } = await waitForView(fixture, 'they are gone', ({ instances }) => instances.length === 0);
+  const { pools } = await waitForSnapshot(
+    fixture,
+    'they are gone',
+    ({ instances }) => instances.length === 0,
+  );
   expect(pools).toMatchObject([{ capacity: 0 }]);
 });
 

@@ -34,7 +34,7 @@ async function finishJob(jobId: string): Promise<void> {
 
 async function leading(changes: Parameters<ScalerFixture['scaler']>[0] = {}) {
   const scaler = fixture.scaler(changes);
-  await scaler.parts.leader.take();
+  await scaler.options.leader.take();
   return scaler;
 }
 
@@ -53,8 +53,8 @@ describe('a tick', () => {
     await fixture.says('vm-1', { state: 'drained', drainEtag: '"0xABC"' });
     await fixture.storage.blobs.put('workers', 'unknown-0', '', { metadata: { beat: 'no heartbeat' } });
     await fixture.storage.blobs.put('control', drainBlob('vm-1'), '{}');
-    const { parts } = fixture.scaler();
-    const seen = await observe(parts);
+    const { options } = fixture.scaler();
+    const seen = await observe(options);
     expect(seen).toMatchObject({
       messagesApprox: 1,
       backlog: [
@@ -86,8 +86,8 @@ describe('a tick', () => {
     await stopped[Symbol.asyncDispose]();
     fixture.fleet.unreadable = new Error('no answer');
     const away = fixture.scaler({ blobs, readingMsMax: 2_000 });
-    const overrides = new OverrideStore({ blobs, clock: away.parts.clock, log: away.parts.log });
-    expect(await observe({ ...away.parts, overrides })).toMatchObject({
+    const overrides = new OverrideStore({ blobs, clock: away.options.clock, log: away.options.log });
+    expect(await observe({ ...away.options, overrides })).toMatchObject({
       messagesApprox: 0,
       backlog: [],
       fleet: null,
@@ -97,8 +97,8 @@ describe('a tick', () => {
     });
     process.kill(fixture.server.pid ?? 0, 'SIGSTOP');
     try {
-      const { parts } = fixture.scaler({ readingMsMax: 1_000 });
-      expect(await observe(parts)).toMatchObject({ messagesApprox: 0, backlog: null, bootMs: null });
+      const { options } = fixture.scaler({ readingMsMax: 1_000 });
+      expect(await observe(options)).toMatchObject({ messagesApprox: 0, backlog: null, bootMs: null });
     } finally {
       process.kill(fixture.server.pid ?? 0, 'SIGCONT');
     }
@@ -120,7 +120,7 @@ describe('a tick', () => {
     expect(await drainRequests()).toEqual(['drain/vm-1']);
     await loop.pass();
     expect(fixture.fleet.calls).toEqual(['scale-out 1']);
-    await fixture.consents('vm-1');
+    await fixture.answersDrainRequest('vm-1');
     await loop.pass();
     expect(fixture.fleet.calls).toEqual(['scale-out 1', 'remove 0']);
     await eventually('its drain request is deleted', async () => {
@@ -132,13 +132,13 @@ describe('a tick', () => {
 
   test('uses storage time when its own clock is wrong', async () => {
     const anHour = 3_600_000;
-    const { clock } = fixture.scaler().parts;
+    const { clock } = fixture.scaler().options;
     const wrong = { ...clock, now: () => new Date(Date.now() + anHour) };
-    const { parts } = fixture.scaler({
+    const { options } = fixture.scaler({
       clock: wrong,
       storageClock: new StorageClock({ blobs: fixture.storage.blobs, clock: wrong }),
     });
-    const { now } = await observe(parts);
+    const { now } = await observe(options);
     expect(Math.abs(now.getTime() - Date.now())).toBeLessThan(3_000);
   });
 
@@ -161,9 +161,9 @@ describe('a tick', () => {
 describe('a scaler that does not lead', () => {
   test('observes and decides like the leader, and takes no action', async () => {
     const leader = await leading();
-    const { loop, parts } = fixture.scaler();
+    const { loop, options } = fixture.scaler();
     await openJob('job-1');
-    expect(await parts.leader.take()).toBe(false);
+    expect(await options.leader.take()).toBe(false);
     await loop.pass();
     const { decision, isLeading } = await loop.last();
     expect([decision.reason, isLeading]).toEqual(['work-waits', false]);
@@ -179,7 +179,7 @@ describe('a scaler that does not lead', () => {
     await openJob('job-1');
     await first.loop.pass();
     expect(fixture.fleet.calls).toHaveLength(1);
-    await first.parts.leader.release();
+    await first.options.leader.release();
     const second = await leading();
     await second.loop.pass();
     expect(fixture.fleet.calls).toHaveLength(1);
@@ -188,8 +188,8 @@ describe('a scaler that does not lead', () => {
   });
 
   test('stops between two actions when its lease ends', async () => {
-    const { parts } = await leading();
-    const observation = await observe(parts);
+    const { options } = await leading();
+    const observation = await observe(options);
     let looks = 0;
     const leader = {
       get isLeading() {
@@ -200,7 +200,7 @@ describe('a scaler that does not lead', () => {
     };
     const out = (total: number) => ({ kind: 'scale-out', pool: 'gpu', total }) as const;
     await act({ actions: [out(1), out(2)] }, observation, {
-      ...parts,
+      ...options,
       leader,
       onOutcome: () => undefined,
       onRemoved: () => undefined,
@@ -216,9 +216,9 @@ describe('a removal', () => {
     await fixture.fleet.scaleOut('gpu', 2);
     for (const vmId of ['vm-1', 'vm-2']) {
       await fixture.storage.blobs.put('control', drainBlob(vmId), '{}');
-      await fixture.consents(vmId);
+      await fixture.answersDrainRequest(vmId);
     }
-    const observation = await observe(scaler.parts);
+    const observation = await observe(scaler.options);
     const removed: string[] = [];
     const decision = {
       actions: [
@@ -228,7 +228,7 @@ describe('a removal', () => {
           instanceIds: ['0', '1'],
           vmIds: ['vm-1', 'vm-2'],
           why: 'idle',
-          basis: 'consent',
+          basis: 'drained',
         },
       ],
     } as const;
@@ -238,7 +238,7 @@ describe('a removal', () => {
       removed,
       carryOut: () =>
         act(decision, observation, {
-          ...scaler.parts,
+          ...scaler.options,
           onOutcome: () => undefined,
           onRemoved: (why, count) => removed.push(`${why} ${count}`),
         }),
@@ -269,7 +269,7 @@ describe('a removal', () => {
   test('is skipped if another scaler leads by now', async () => {
     const { carryOut, scaler } = await decideRemoval();
     await fixture.redis.set('framefleet:leader:scaler', 'another', 'PX', 60_000);
-    expect(scaler.parts.leader.isLeading).toBe(true);
+    expect(scaler.options.leader.isLeading).toBe(true);
     await carryOut();
     expect(fixture.fleet.calls).toEqual([]);
   });
@@ -287,10 +287,10 @@ describe('a removal', () => {
 });
 
 test('an existing drain request is not replaced, because workers quote its etag', async () => {
-  const { parts } = await leading();
+  const { options } = await leading();
   const drain = { actions: [{ kind: 'drain', vmIds: ['vm-1'], why: 'idle' }] } as const;
-  const rest = { ...parts, onOutcome: () => undefined, onRemoved: () => undefined };
-  const observation = await observe(parts);
+  const rest = { ...options, onOutcome: () => undefined, onRemoved: () => undefined };
+  const observation = await observe(options);
   await act(drain, observation, rest);
   const first = await fixture.storage.blobs.stat('control', drainBlob('vm-1'));
   await act(drain, observation, rest);
@@ -316,12 +316,12 @@ describe('the cost', () => {
     const amounts = [...byJob.values()];
     expect(amounts.reduce((sum, { micros }) => sum + micros, 0)).toBe(total.micros);
     expect(amounts.reduce((sum, { machineMs }) => sum + machineMs, 0)).toBe(total.machineMs);
-    // In this test, a machine costs a millionth of the currency per microsecond.
+    // In this test, an instance costs a millionth of the currency per microsecond.
     expect(Math.abs(total.micros - total.machineMs * 1_000)).toBeLessThan(1_000 * 1_000);
     const [three, one] = [byJob.get('job-1')?.machineMs ?? 0, byJob.get('job-2')?.machineMs ?? 0];
     expect(three / one).toBeGreaterThan(2.5);
     expect(three / one).toBeLessThan(3.5);
-    const spent = (await observe(fixture.scaler().parts)).backlog?.map((job) => job.spent);
+    const spent = (await observe(fixture.scaler().options)).backlog?.map((job) => job.spent);
     expect(spent?.every((money) => money > 0)).toBe(true);
   });
 
@@ -355,7 +355,7 @@ describe('the cost', () => {
 
 test('a loop that hangs is not live', async () => {
   let aheadMs = 0;
-  const clock = { ...fixture.scaler().parts.clock, monotonicMs: () => performance.now() + aheadMs };
+  const clock = { ...fixture.scaler().options.clock, monotonicMs: () => performance.now() + aheadMs };
   const { loop } = fixture.scaler({ clock, policy: POLICY });
   await loop.pass();
   expect(loop.isTicking()).toBe(true);

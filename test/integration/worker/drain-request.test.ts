@@ -20,7 +20,7 @@ afterAll(async () => {
 const find = (vmId: string) => findDrainRequest({ blobs: storage.blobs, vmId, log });
 const requestDrain = (vmId: string) => storage.blobs.put('control', drainBlob(vmId), '');
 
-test('a machine has no drain request if only another machine has one', async () => {
+test('an instance has no drain request if only another instance has one', async () => {
   await requestDrain('vm-10');
   expect(await find('vm-1')).toBeNull();
 });

@@ -1,4 +1,4 @@
-/** Workers on one machine compete for a worker id. Each is a process of its own. */
+/** Workers on one instance compete for a worker id. Each is a process of its own. */
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -41,7 +41,7 @@ test('a second worker with the same id is refused with a hint, and the first kee
   });
 });
 
-test('a worker for another GPU of the machine starts', async () => {
+test('a worker for another GPU of the instance starts', async () => {
   const vmId = `vm-${randomUUID()}`;
   const outcomes = await Promise.all([startWorker(`${vmId}-0`), startWorker(`${vmId}-1`)]);
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['held', 'held']);

@@ -136,7 +136,7 @@ test('two events give two notices, and a freeze between them gives none', async 
   ]);
 });
 
-test('an event of another machine is ignored, unless this machine does not know its name', async () => {
+test('an event of another instance is ignored, unless this instance does not know its name', async () => {
   const named = watch();
   const nameless = watch({ vmName: null });
   const foreign = server.schedule({ ...PREEMPT, resources: ['painters_1'] });
@@ -168,7 +168,7 @@ test('an acknowledged event starts at once and is not reported again, but the ne
   expect(notices[1]?.eventId).toBe(next);
 });
 
-test('an event of several machines is not acknowledged, because the others may still be working', async () => {
+test('an event of several instances is not acknowledged, because the others may still be working', async () => {
   const { events, notices, logged } = watch();
   const eventId = server.schedule({ ...PREEMPT, resources: [VM, 'painters_8'] });
   await eventually('the notice came', () => notices.length === 1);

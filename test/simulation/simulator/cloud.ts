@@ -2,7 +2,7 @@
  * A simulated cloud: pools that are slow, refuse, provide only part of what was asked for, and evict machines. `invariants.ts` checks the
  * scaler's actions before they get here.
  */
-import type { FleetView, Outcome, Pool, Refusal } from '../../../scaler/fleet/fleet.ts';
+import type { FleetSnapshot, Outcome, Pool, Refusal } from '../../../scaler/fleet/fleet.ts';
 import type { Dice } from './dice.ts';
 import { type Fate, SimulatedMachine } from './machine.ts';
 import type { Scenario, SimulatedFaultKind } from './scenario.ts';
@@ -70,7 +70,7 @@ export class SimulatedCloud {
     victim.takenAtMs = Math.min(victim.takenAtMs, atMs + (hasNotice ? NOTICE_MS : 0));
   }
 
-  look(atMs: number): FleetView {
+  look(atMs: number): FleetSnapshot {
     const pools = this.#pools.map((pool) => {
       const isChanging = atMs < pool.changingUntilMs;
       const refusal = isChanging ? null : pool.refusal;

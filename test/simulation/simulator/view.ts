@@ -2,7 +2,8 @@
  * What a scaler observes of the simulated world: late, rounded, incomplete and sometimes wrong, but never more wrong than the real
  * sources can be. A message count is never too low, a heartbeat is the last one written, and a reading that fails is null.
  */
-import type { Observation, Override, WorkerReport } from '../../../scaler/observe/observation.ts';
+import type { Observation, WorkerReport } from '../../../scaler/observe/observation.ts';
+import type { Override } from '../../../scaler/override/document.ts';
 import type { SimulatedCloud } from './cloud.ts';
 import type { SimulatedOverride, Scenario, SimulatedFaultKind } from './scenario.ts';
 import type { SimulatedWork } from './work.ts';

@@ -20,7 +20,7 @@ const T4: ScaleSetSpec = {
   evictionPolicy: 'Delete',
   size: 'Standard_NC4as_T4_v3',
   family: T4_FAMILY,
-  coresPerMachine: 4,
+  coresPerInstance: 4,
   bootMs: 90_000,
   deleteMs: 40_000,
 };

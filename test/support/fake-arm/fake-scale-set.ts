@@ -22,7 +22,7 @@ export interface ScaleSetSpec {
   readonly size: string;
   /** The family of sizes, as named by its quota. */
   readonly family: string;
-  readonly coresPerMachine: number;
+  readonly coresPerInstance: number;
   /** Unset: no zones. */
   readonly zones?: readonly string[];
   readonly bootMs: number;
@@ -66,7 +66,7 @@ export class FakeScaleSet {
 
   /** Cores of all machines, including stopped ones. */
   get cores(): number {
-    return this.machines.size * this.spec.coresPerMachine;
+    return this.machines.size * this.spec.coresPerInstance;
   }
 
   isBusy(kind?: ArmOperation['kind']): boolean {

@@ -125,7 +125,7 @@ function patch(
   if (scaleSet.isBusy()) return busy(spec.name);
   if (capacity < scaleSet.capacity)
     return failure(500, 'Unsupported', 'The fake does not select machines to delete.');
-  const cores = scaleSet.missing(capacity) * spec.coresPerMachine;
+  const cores = scaleSet.missing(capacity) * spec.coresPerInstance;
   const refused = region.quotas.check({ kind: spec.kind, family: spec.family, cores }, (quota) =>
     region.coresUsed(quota),
   );

@@ -18,7 +18,7 @@ export function skusBody(scaleSets: readonly FakeScaleSet[], offers: SkuOffers, 
   const [, location = 'westeurope'] = /location eq '([^']+)'/.exec(filter ?? '') ?? [];
   const own = scaleSets.map(({ spec }): [string, SkuOffer] => [
     spec.size,
-    { family: spec.family, cores: spec.coresPerMachine },
+    { family: spec.family, cores: spec.coresPerInstance },
   ]);
   const all = new Map<string, SkuOffer | null>([...own, ...offers]);
   return [...all].flatMap(([size, offer]) => (offer === null ? [] : [skuBody(size, offer, location)]));

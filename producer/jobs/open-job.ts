@@ -14,16 +14,16 @@ import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import { readCap } from '../jobs/caps.ts';
-import { publishRefusal } from '../jobs/status.ts';
-import type { Steps } from '../jobs/steps.ts';
-import { readOutcomes } from '../jobs/stored-outcomes.ts';
+import { readCap } from './caps.ts';
 import { resolveModel } from './model-catalogue.ts';
+import { publishRefusal } from './status.ts';
+import type { Steps } from './steps.ts';
+import { readOutcomes } from './stored-outcomes.ts';
 
 /** A trigger is user input and is read into memory. A valid one has about a thousand bytes. */
 const TRIGGER_BYTES_MAX = 64 * 1024;
 
-export interface OpenJobParts {
+export interface OpenJobServices {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly steps: Steps;
@@ -43,20 +43,20 @@ export type OpenResult = 'opened' | 'known' | 'absent' | 'refused';
 
 /** `earlierModel` is the model of an earlier run, if any: a job never changes its model. */
 export async function openJob(
-  parts: OpenJobParts,
+  services: OpenJobServices,
   jobId: string,
   earlierModel?: JobRequest['model'],
 ): Promise<OpenResult> {
-  const { blobs, ledger, steps, clock, log } = parts;
+  const { blobs, ledger, steps, clock, log } = services;
   const trigger = await blobs.stat('incoming', triggerBlob(jobId));
   if (trigger === undefined) return 'absent';
   const epoch = clock.now().getTime();
   try {
     const request = await readTrigger(blobs, jobId, trigger.sizeBytes);
-    await checkSource(blobs, request, parts.sourceBytesMax);
+    await checkSource(blobs, request, services.sourceBytesMax);
     const model = await resolveModel(blobs, { ...request, model: earlierModel ?? request.model });
     const { scored, failed } = await readOutcomes(blobs, jobId);
-    const cap = await readCap(parts, jobId);
+    const cap = await readCap(services, jobId);
     if (!(await ledger.open({ request, model, epoch }))) return 'known';
     if (cap !== undefined) await ledger.setCap(jobId, cap.spendingMax);
     await ledger.resolve(jobId, { batchIndex: null, scored, failed, nowMs: epoch });

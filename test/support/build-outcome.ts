@@ -1,7 +1,7 @@
 /** Builds a delivery of a batch of four frames, 30 to 33. A test sets only what it is about. */
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import type { FailureKind } from '../../shared/contract/messages.ts';
-import type { Delivery } from '../../worker/delivery/settlement.ts';
+import type { DeliveryOutcome } from '../../worker/delivery/settlement.ts';
 import { buildBatch } from './build-batch.ts';
 
 const FOUR_FRAMES = buildBatch({ frameStart: 30, frameEnd: 34 });
@@ -11,7 +11,7 @@ export function buildFailure(frameIndex: number, kind: FailureKind = 'inference'
 }
 
 /** By default, this delivery stored frames 30 to 32, and 33 is open. */
-export function buildDelivery(fields: Partial<Delivery> = {}): Delivery {
+export function buildOutcome(fields: Partial<DeliveryOutcome> = {}): DeliveryOutcome {
   const scored = fields.scored ?? new Set([30, 31, 32]);
   return {
     batch: FOUR_FRAMES,

@@ -1,7 +1,7 @@
 /** The routes `GET`, `PUT` and `DELETE /override`. A refused request changes nothing. */
-import { CHANGE_ROUTE, type Http, parsedRequest } from '../api/guarded-http.ts';
-import { overrideEnd, overrideJson, overrideRequest } from './document.ts';
-import type { OverrideStore } from './store.ts';
+import { overrideEnd, overrideJson, overrideRequest } from '../override/document.ts';
+import type { OverrideStore } from '../override/store.ts';
+import { CHANGE_ROUTE, type Http, parsedRequest } from './guarded-http.ts';
 
 export function overrideRoutes(http: Http, store: OverrideStore): void {
   const set = async (body: unknown, address: string) => {
