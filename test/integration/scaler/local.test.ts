@@ -80,7 +80,7 @@ test('a job scales the fleet out from zero at the next tick, and the fleet drain
 
   const removals = scaler.filter(({ msg }) => msg === 'removing instances');
   expect(removals.length).toBeGreaterThan(0);
-  expect(removals.every(({ why, basis }) => why === 'idle' && basis === 'drained')).toBe(true);
+  expect(removals.every(({ reason, basis }) => reason === 'idle' && basis === 'drained')).toBe(true);
   // The explanation is about the last tick. The next tick sees that the instances are gone.
   await eventually('explain reports no instances', async () =>
     (await explain([], { localFolder }).end).stdout.includes('There are 0 instances. There should be 0.'),
