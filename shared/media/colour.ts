@@ -31,6 +31,7 @@ const MATRIX_CODES = new Map([
   ['bt2020nc', 9],
   ['bt2020c', 9],
 ]);
+const GBR = 0;
 const SMPTE_170M = 6;
 
 const PRIMARIES = new Set(
@@ -104,6 +105,29 @@ export function resultColourOf(video: ColouredVideo): ResultColour {
     primaries: primaries !== undefined && PRIMARIES.has(primaries) ? primaries : 'unknown',
     transfer: transfer !== undefined && TRANSFERS.has(transfer) ? transfer : 'unknown',
   };
+}
+
+/** Planar formats that zimg reads. Others are brought into the nearest of these first, without loss. */
+const ZIMG_FORMATS = ['yuv420p', 'yuv422p', 'yuv444p', 'gbrp']
+  .flatMap((format) => [
+    format,
+    `${format}10le`,
+    `${format}12le`,
+    ...(format === 'gbrp' ? [] : [`${format}16le`]),
+  ])
+  .join('|');
+
+/** Converts source frames to packed RGB of a fixed size, because a stream may change its size midway. */
+export function rgbFromSource(video: ColouredVideo): string {
+  const { matrix, range } = resultColourOf(video);
+  const code = isRgb(video) ? GBR : (MATRIX_CODES.get(matrix) ?? SMPTE_170M);
+  const isFull = isRgb(video) || range === 'full';
+  return [
+    `format=${ZIMG_FORMATS}`,
+    `zscale=w=${video.width}:h=${video.height}:matrixin=${code}:rangein=${isFull ? 'pc' : 'tv'}:matrix=gbr:range=pc:filter=bicubic`,
+    'format=gbrp',
+    'format=rgb24',
+  ].join(',');
 }
 
 /** Converts packed RGB to 4:2:0 in the colours of the result. zimg is as exact as swscale's exact flags at half the cost. */

@@ -52,6 +52,8 @@ export interface ToolRun<
   readonly activity: string;
   readonly stdin: In;
   readonly stdout: Out;
+  /** Instead of `stdout`: an open file descriptor, of which the program gets a copy. */
+  readonly stdoutDescriptor?: number;
   /** A second output: `pipe:3`. */
   readonly sideOutput?: Side;
   readonly limits: ToolLimits;
@@ -82,7 +84,7 @@ export function startTool<In extends PipeMode, Out extends PipeMode, Side extend
   const child = spawnTied(command, args, {
     stdio: [
       stdioOption(run.stdin),
-      stdioOption(run.stdout),
+      run.stdoutDescriptor ?? stdioOption(run.stdout),
       'pipe',
       ...(run.sideOutput === 'pipe' ? ['pipe' as const] : []),
     ],

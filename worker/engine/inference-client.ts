@@ -37,6 +37,8 @@ export interface InferRequest {
   /** Extra inputs of the graph: rows of weights, shape [1, length]. */
   readonly weights: ReadonlyMap<string, Float32Array>;
   readonly outputName: string;
+  /** Where to write the output, if its size is known: memory that both threads share. Otherwise the answer has a buffer of its own. */
+  readonly output?: { readonly pixels: Uint8Array<SharedArrayBuffer>; readonly dims: readonly number[] };
 }
 
 export interface InferAnswer {
@@ -80,11 +82,13 @@ export class Inference {
     return (await this.#send({ type: 'diagnose', ...request }, [])) as LoadDiagnosis;
   }
 
-  /** Takes ownership of the pixels: they are transferred. */
+  /** Takes ownership of pixels that are not shared: they are transferred. */
   async infer(request: Omit<InferRequest, 'type'>): Promise<InferAnswer> {
-    const answer = await this.#send({ type: 'infer', ...request }, [
-      request.input.pixels.buffer as ArrayBuffer,
-    ]);
+    const { buffer } = request.input.pixels;
+    const answer = await this.#send(
+      { type: 'infer', ...request },
+      buffer instanceof ArrayBuffer ? [buffer] : [],
+    );
     return answer as InferAnswer;
   }
 

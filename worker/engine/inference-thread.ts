@@ -40,7 +40,8 @@ async function serve(request: InferenceRequest): Promise<void> {
       answer({ id: request.id, ok: true, answer: await diagnose(request) });
     } else {
       const scored = await infer(request);
-      answer({ id: request.id, ok: true, answer: scored }, [scored.pixels.buffer as ArrayBuffer]);
+      const { buffer } = scored.pixels;
+      answer({ id: request.id, ok: true, answer: scored }, buffer instanceof ArrayBuffer ? [buffer] : []);
     }
   } catch (error) {
     answer({ id: request.id, ok: false, message: error instanceof Error ? error.message : String(error) });
@@ -125,13 +126,16 @@ function reasonOf(error: unknown): string {
   return message.replace(/^Load model from .*? failed:\s*/s, '');
 }
 
-async function infer({ input, weights, outputName }: InferRequest): Promise<InferAnswer> {
+async function infer({ input, weights, outputName, output: into }: InferRequest): Promise<InferAnswer> {
   if (session === undefined) throw new Error('no model is loaded');
   const feeds: Record<string, Tensor> = { [input.name]: new Tensor('uint8', input.pixels, input.dims) };
   for (const [name, row] of weights) feeds[name] = new Tensor('float32', row, [1, row.length]);
   const startedAt = performance.now();
-  const outputs = await session.run(feeds, [outputName]);
+  const fetches =
+    into === undefined ? [outputName] : { [outputName]: new Tensor('uint8', into.pixels, into.dims) };
+  const outputs = await session.run(feeds, fetches);
   const seconds = (performance.now() - startedAt) / 1000;
+  if (into !== undefined) return { pixels: into.pixels, dims: into.dims, seconds };
   const output = outputs[outputName];
   if (output === undefined || !(output.data instanceof Uint8Array)) {
     throw new TypeError(`expected uint8 pixels in the output ${outputName}`);

@@ -1,0 +1,132 @@
+/**
+ * Reads raw frames from the output of a child process into buffers of a pool.
+ *
+ * Node's stream for a child's output allocates each chunk: at 1280×720 that is 2.8 MB of garbage a frame, and collecting it costs more
+ * than decoding. A named pipe can be read into one buffer that is used again and again.
+ */
+import { execFile } from 'node:child_process';
+import { close, constants, open } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+import type { FrameBuffer, FramePool } from './frame-pool.ts';
+
+/** The capacity of a pipe on Linux. */
+const CHUNK_BYTES = 65_536;
+
+export interface FrameReader {
+  /** The file descriptor for the child's output. */
+  readonly writeEnd: number;
+  /** Call it once the child has started: the frames end when the last copy of the descriptor is closed. */
+  closeWriteEnd(): Promise<void>;
+  /** Buffers of the pool, which the caller gives back. Leaving the loop closes the pipe. */
+  frames(): AsyncGenerator<FrameBuffer, void>;
+}
+
+const openDescriptor = promisify(open);
+
+/** The output ends within a frame. */
+export class IncompleteFrameError extends Error {}
+
+export async function openFrameReader(frameBytes: number, pool: FramePool): Promise<FrameReader> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-pipe-'));
+  const fifo = path.join(folder, 'frames');
+  try {
+    await promisify(execFile)('mkfifo', ['-m', '600', fifo]);
+    // Without O_NONBLOCK, opening one end waits for the other.
+    const readEnd = await openDescriptor(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writeEnd = await openDescriptor(fifo, constants.O_WRONLY);
+    return {
+      writeEnd,
+      closeWriteEnd: () => promisify(close)(writeEnd),
+      frames: () => readFrames(readEnd, frameBytes, pool),
+    };
+  } finally {
+    // Both ends stay open without the name.
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function* readFrames(
+  readEnd: number,
+  frameBytes: number,
+  pool: FramePool,
+): AsyncGenerator<FrameBuffer, void> {
+  using chunks = new ChunkReader(readEnd);
+  let frame: FrameBuffer | undefined;
+  try {
+    for (;;) {
+      frame = await pool.take();
+      const filled = await chunks.fill(frame);
+      if (filled === 0) return;
+      if (filled < frameBytes)
+        throw new IncompleteFrameError(`the output ends after ${filled} of ${frameBytes} bytes of a frame`);
+      const whole = frame;
+      frame = undefined;
+      yield whole;
+    }
+  } finally {
+    if (frame !== undefined) pool.giveBack(frame);
+  }
+}
+
+/** Reads a descriptor through one buffer, only while somebody waits for bytes. */
+class ChunkReader implements Disposable {
+  readonly #socket: Socket;
+  /** Read, and not yet taken. */
+  #chunk: Uint8Array = new Uint8Array(0);
+  #end: Error | 'ended' | undefined;
+  #wake: () => void = () => undefined;
+
+  /** Takes over the descriptor. */
+  constructor(descriptor: number) {
+    this.#socket = new Socket({
+      fd: descriptor,
+      onread: {
+        buffer: new Uint8Array(CHUNK_BYTES),
+        // Returning false pauses the socket, so the buffer stays as it is until the chunk is taken.
+        callback: (bytesRead, buffer) => {
+          this.#chunk = buffer.subarray(0, bytesRead);
+          this.#wake();
+          return false;
+        },
+      },
+    });
+    this.#socket.on('error', (error) => this.#close(error));
+    this.#socket.on('close', () => this.#close('ended'));
+  }
+
+  /** Fills the target. Returns how many bytes there were: fewer than its length at the end. */
+  async fill(target: Uint8Array): Promise<number> {
+    let filled = 0;
+    for (;;) {
+      const taken = Math.min(this.#chunk.length, target.length - filled);
+      target.set(this.#chunk.subarray(0, taken), filled);
+      this.#chunk = this.#chunk.subarray(taken);
+      filled += taken;
+      if (filled === target.length || this.#end === 'ended') return filled;
+      if (this.#end !== undefined) throw this.#end;
+      await this.#nextChunk();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    // Also closes the descriptor.
+    this.#socket.destroy();
+  }
+
+  async #nextChunk(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    this.#socket.resume();
+    await promise;
+  }
+
+  #close(end: Error | 'ended'): void {
+    this.#end ??= end;
+    this.#wake();
+  }
+}
