@@ -1,0 +1,132 @@
+/** A source that is cut into pieces gives the same frames at the same times as a source that is decoded as a whole. */
+import { createHash } from 'node:crypto';
+import { readFile, readdir } from 'node:fs/promises';
+
+import { describe, expect, test } from 'vitest';
+
+import { cutPieces } from '../../../producer/media/cut-pieces.ts';
+import { type CutPlan, planCuts } from '../../../producer/media/cut-plan.ts';
+import { readPacketIndex } from '../../../producer/media/packet-index.ts';
+import { probeVideo } from '../../../shared/media/probe.ts';
+import { FramePool } from '../../../worker/engine/frame-pool.ts';
+import { decodePiece } from '../../../worker/engine/piece-decoder.ts';
+import { picture } from '../../support/media-clips.ts';
+import { useMediaFolder } from '../../support/media-round-trip.ts';
+
+const { clip, at, decode } = useMediaFolder();
+const SECONDS = 8;
+const source = picture({ seconds: SECONDS });
+const closed = ['-g', '25', '-pix_fmt', 'yuv420p'];
+const uneven = ['-vf', 'setpts=PTS+(floor(N/7)*0.05+0.012*random(1))/TB', '-fps_mode', 'vfr'];
+
+async function planOf(path: string): Promise<CutPlan> {
+  const video = await probeVideo(path);
+  return planCuts(video, await readPacketIndex(path, video, 100_000));
+}
+
+/** The hash of each frame, decoded piece by piece. */
+async function hashesOfPieces(
+  path: string,
+  pieceStarts: readonly number[],
+  frameCount: number,
+): Promise<string[]> {
+  const video = await probeVideo(path);
+  const pool = new FramePool({ buffers: 2, bytesPerBuffer: video.width * video.height * 3 });
+  const { signal } = new AbortController();
+  const hashes: string[] = [];
+  const request = { sourcePath: path, video, pieceStarts, folder: at('pieces'), cpuSecondsMax: 60 };
+  let number = 0;
+  for await (const piece of cutPieces(request)) {
+    const count = (pieceStarts[number + 1] ?? frameCount) - (pieceStarts[number] ?? 0);
+    const run = { bytes: await readFile(piece), video, skip: 0, count, signal };
+    for await (const frame of decodePiece(run, pool)) {
+      hashes.push(createHash('md5').update(frame).digest('hex'));
+      pool.giveBack(frame);
+    }
+    number += 1;
+  }
+  return hashes;
+}
+
+/** The hash of each frame, decoded as a whole. */
+async function hashesOfWhole(path: string, frameCount: number): Promise<string[]> {
+  const whole = await clip('whole.nut', ['-i', path, '-map', '0:v:0', '-c', 'copy']);
+  const video = await probeVideo(path);
+  const pool = new FramePool({ buffers: 2, bytesPerBuffer: video.width * video.height * 3 });
+  const run = {
+    bytes: await readFile(whole),
+    video,
+    skip: 0,
+    count: frameCount,
+    signal: new AbortController().signal,
+  };
+  const hashes: string[] = [];
+  for await (const frame of decodePiece(run, pool)) {
+    hashes.push(createHash('md5').update(frame).digest('hex'));
+    pool.giveBack(frame);
+  }
+  return hashes;
+}
+
+describe('a source with closed groups of pictures is cut', () => {
+  test.for([
+    ['H.264 with B-frames', 'a.mp4', ['-c:v', 'libx264', '-bf', '2', ...closed]],
+    [
+      'H.264 with a variable rate and B-frames',
+      'b.mp4',
+      [...uneven, '-c:v', 'libx264', '-bf', '2', ...closed],
+    ],
+    ['H.264 in Matroska', 'c.mkv', ['-c:v', 'libx264', ...closed]],
+    [
+      'H.264 with a negative first timestamp',
+      'd.mp4',
+      ['-c:v', 'libx264', '-bf', '2', ...closed, '-movflags', 'negative_cts_offsets'],
+    ],
+    [
+      'HEVC',
+      'e.mp4',
+      ['-c:v', 'libx265', '-x265-params', 'open-gop=0:keyint=25:log-level=error', '-pix_fmt', 'yuv420p'],
+    ],
+    ['VP9', 'f.webm', ['-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', ...closed]],
+    ['ProRes with 10 bits', 'g.mov', ['-c:v', 'prores_ks']],
+    ['MJPEG', 'h.mkv', ['-c:v', 'mjpeg', '-q:v', '3', '-pix_fmt', 'yuvj422p']],
+    ['MPEG-4', 'i.mp4', ['-c:v', 'mpeg4', '-g', '25']],
+    [
+      'H.264 with one key frame in all',
+      'j.mp4',
+      ['-c:v', 'libx264', '-g', '1000', '-keyint_min', '1000', '-sc_threshold', '0', '-pix_fmt', 'yuv420p'],
+    ],
+  ] as const)('%s', async ([, name, args]) => {
+    const path = await clip(name, [...source, ...args]);
+    const plan = await planOf(path);
+    if (plan.kind !== 'cut') throw new Error(`expected cuts: ${plan.reason}`);
+    const { timeline } = await decode(path);
+    expect(plan.timeline.timeBase).toEqual(timeline.timeBase);
+    expect([...plan.timeline.pts]).toEqual([...timeline.pts]);
+    const found = await hashesOfPieces(path, plan.pieceStarts, timeline.pts.length);
+    expect(found).toEqual(await hashesOfWhole(path, timeline.pts.length));
+    expect(await readdir(at(''))).not.toContain('pieces');
+  });
+});
+
+describe('a source whose index does not prove that it can be cut is decoded', () => {
+  test.for([
+    [
+      'open groups of pictures',
+      'k.mp4',
+      ['-c:v', 'libx265', '-x265-params', 'keyint=25:bframes=3:log-level=error', '-pix_fmt', 'yuv420p'],
+      /shown before/,
+    ],
+    [
+      'interlaced fields',
+      'l.mp4',
+      ['-c:v', 'libx264', '-flags', '+ilme+ildct', '-top', '1', ...closed],
+      /interlaced/,
+    ],
+    ['a container without exact timestamps', 'm.avi', ['-c:v', 'mpeg4'], /container is avi/],
+    ['another codec', 'n.mkv', ['-c:v', 'ffv1'], /codec is ffv1/],
+  ] as const)('%s', async ([, name, args, reason]) => {
+    const plan = await planOf(await clip(name, [...source, ...args]));
+    expect(plan).toEqual({ kind: 'decode', reason: expect.stringMatching(reason) as string });
+  });
+});
