@@ -2,11 +2,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { NAME_PATTERN } from '../../shared/contract/blob-names.ts';
+import { FAILED_FRAME_POLICIES, type FailedFramePolicy } from '../../shared/contract/encoding.ts';
 import {
   DEFAULT_MODEL,
   DEFAULT_SETTINGS,
-  FAILED_FRAME_POLICIES,
-  type FailedFramePolicy,
   type FailedFramesMax,
   type JobSettings,
   PRIORITIES,

@@ -6,7 +6,7 @@
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { frameBlob, scoredBlob } from '../../shared/contract/blob-names.ts';
-import type { FailedFramePolicy } from '../../shared/contract/job.ts';
+import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';

@@ -5,6 +5,7 @@
  * belongs before it. The index of packets proves that for closed groups of pictures. Where it does not, the source is decoded once.
  * The index may be wrong: a worker that does not find the planned frames in a piece says so, and the job is split again by decoding.
  */
+import { isPiecePixelFormat } from '../../shared/media/colour.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import type { PacketIndex } from './packet-index.ts';
 import { type Timeline, secondsPerTick } from './timeline.ts';
@@ -28,12 +29,16 @@ interface Cuts {
 
 export type CutPlan = Cuts | { readonly kind: 'decode'; readonly reason: string };
 
-type CutVideo = Pick<VideoInfo, 'codec' | 'formatName' | 'interlaced' | 'rotationDegrees' | 'timeBase'>;
+type CutVideo = Pick<
+  VideoInfo,
+  'codec' | 'formatName' | 'interlaced' | 'pixelFormat' | 'rotationDegrees' | 'timeBase'
+>;
 
 export function planCuts(video: CutVideo, { pts, isKey, notShown }: PacketIndex): CutPlan {
-  const { codec, formatName, interlaced, rotationDegrees, timeBase } = video;
+  const { codec, formatName, interlaced, pixelFormat, rotationDegrees, timeBase } = video;
   if (!CODECS.has(codec)) return decode(`its codec is ${codec}`);
   if (!FORMATS.test(formatName)) return decode(`its container is ${formatName}`);
+  if (!isPiecePixelFormat(pixelFormat)) return decode(`its pixel format is ${pixelFormat}`);
   if (interlaced) return decode('it is interlaced');
   if (rotationDegrees !== 0) return decode('it is rotated');
   if (notShown > 0) return decode('it has packets that are not shown');

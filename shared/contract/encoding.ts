@@ -4,6 +4,10 @@ import { z } from 'zod';
 const name = z.string().regex(/^[a-z0-9-]{1,32}$/);
 const ratioPart = z.int().min(1).max(65_535);
 
+/** What happens to the video if a frame cannot be scored. */
+export const FAILED_FRAME_POLICIES = ['fail', 'keep-original', 'repeat-previous'] as const;
+export type FailedFramePolicy = (typeof FAILED_FRAME_POLICIES)[number];
+
 /** Properties of the source's picture that the result keeps. */
 const pictureFormat = z.object({
   /** The average. The encoder's nominal rate: the timestamps of the result are those of the source. */

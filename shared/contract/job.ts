@@ -5,15 +5,12 @@
 import { z } from 'zod';
 
 import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
+import { FAILED_FRAME_POLICIES } from './encoding.ts';
 import { BATCH_FRAMES_MAX, FAILED_FRAMES_FRACTION_MAX, FRAMES_MAX } from './limits.ts';
 import { failureKind, modelParameters } from './messages.ts';
 
 export const PRIORITIES = ['low', 'normal', 'high'] as const;
 export type Priority = (typeof PRIORITIES)[number];
-
-/** What happens to the video if a frame cannot be scored. */
-export const FAILED_FRAME_POLICIES = ['fail', 'keep-original', 'repeat-previous'] as const;
-export type FailedFramePolicy = (typeof FAILED_FRAME_POLICIES)[number];
 
 /** How many frames may fail before the job fails: a number or a percentage. */
 export const failedFramesMax = z.union([

@@ -6,6 +6,7 @@
  * else as BT.601. The result keeps the tags of the source. Its matrix is always tagged, because at twice the size a player might
  * guess a different one.
  */
+import type { PieceFormat } from '../contract/piece.ts';
 import type { VideoInfo } from './video-info.ts';
 
 type ColouredVideo = Pick<VideoInfo, 'colour' | 'pixelFormat' | 'height' | 'rotationDegrees' | 'width'>;
@@ -107,24 +108,41 @@ export function resultColourOf(video: ColouredVideo): ResultColour {
   };
 }
 
-/** Planar formats that zimg reads. Others are brought into the nearest of these first, without loss. */
-const ZIMG_FORMATS = ['yuv420p', 'yuv422p', 'yuv444p', 'gbrp']
-  .flatMap((format) => [
+/** Formats in which a piece may be decoded: zimg reads them as they are, so no other conversion can change the range on the way. */
+const PIECE_PIXEL_FORMATS = [
+  ...['yuv420p', 'yuv422p', 'yuv444p', 'gbrp'].flatMap((format) => [
     format,
     `${format}10le`,
     `${format}12le`,
-    ...(format === 'gbrp' ? [] : [`${format}16le`]),
-  ])
-  .join('|');
+  ]),
+  // The same as the first three, in full range.
+  'yuvj420p',
+  'yuvj422p',
+  'yuvj444p',
+];
 
-/** Converts source frames to packed RGB of a fixed size, because a stream may change its size midway. */
-export function rgbFromSource(video: ColouredVideo): string {
+export function isPiecePixelFormat(pixelFormat: string): boolean {
+  return PIECE_PIXEL_FORMATS.includes(pixelFormat);
+}
+
+/** The colours of the source's frames as they are decoded; null for RGB. */
+export function decodedColourOf(video: ColouredVideo): PieceFormat['colour'] {
+  if (isRgb(video)) return null;
   const { matrix, range } = resultColourOf(video);
-  const code = isRgb(video) ? GBR : (MATRIX_CODES.get(matrix) ?? SMPTE_170M);
-  const isFull = isRgb(video) || range === 'full';
+  return { matrix, range };
+}
+
+/** Converts the frames of a piece to packed RGB of a fixed size, because a stream may change its size midway. */
+export function rgbFromPiece({
+  width,
+  height,
+  colour,
+}: Pick<PieceFormat, 'width' | 'height' | 'colour'>): string {
+  const code = colour === null ? GBR : (MATRIX_CODES.get(colour.matrix) ?? SMPTE_170M);
+  const range = colour?.range === 'tv' ? 'tv' : 'pc';
   return [
-    `format=${ZIMG_FORMATS}`,
-    `zscale=w=${video.width}:h=${video.height}:matrixin=${code}:rangein=${isFull ? 'pc' : 'tv'}:matrix=gbr:range=pc:filter=bicubic`,
+    `format=${PIECE_PIXEL_FORMATS.join('|')}`,
+    `zscale=w=${width}:h=${height}:matrixin=${code}:rangein=${range}:matrix=gbr:range=pc:filter=bicubic`,
     'format=gbrp',
     'format=rgb24',
   ].join(',');

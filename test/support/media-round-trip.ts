@@ -12,7 +12,8 @@ import { joinVideo } from '../../producer/media/join-video.ts';
 import type { Timeline } from '../../producer/media/timeline.ts';
 import { workableTracks } from '../../producer/media/try-tracks.ts';
 import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
-import { resultColourOf } from '../../shared/media/colour.ts';
+import type { PieceFormat } from '../../shared/contract/piece.ts';
+import { decodedColourOf, resultColourOf } from '../../shared/media/colour.ts';
 import { type VideoInfo, probeVideo } from '../../shared/media/probe.ts';
 import { decodePicture } from '../../worker/engine/picture.ts';
 import { SegmentEncoder } from '../../worker/engine/segment-encoder.ts';
@@ -94,6 +95,13 @@ export function useMediaFolder() {
   }
 
   return { at, clip, decode, roundTrip };
+}
+
+/** The format of the pieces of a source that is cut. */
+export async function pieceFormatOf(sourcePath: string): Promise<PieceFormat> {
+  const video = await probeVideo(sourcePath);
+  const { codec, width, height } = video;
+  return { container: 'nut', codec, width, height, colour: decodedColourOf(video) };
 }
 
 /** Encodes frames as a worker does, in several segments. */

@@ -6,9 +6,17 @@
  */
 export type FrameBuffer = Uint8Array<SharedArrayBuffer>;
 
+/** The run that needed the buffer has ended. */
+class PoolClosedError extends Error {
+  constructor() {
+    super('the pool of frame buffers is closed');
+  }
+}
+
 export class FramePool {
   readonly #free: FrameBuffer[];
-  readonly #waiting: ((buffer: FrameBuffer) => void)[] = [];
+  readonly #waiting: PromiseWithResolvers<FrameBuffer>[] = [];
+  #isClosed = false;
 
   constructor(shape: { readonly buffers: number; readonly bytesPerBuffer: number }) {
     this.#free = Array.from(
@@ -17,14 +25,25 @@ export class FramePool {
     );
   }
 
-  /** Resolves when a buffer is free. Its content is undefined. */
+  /** Resolves when a buffer is free; its content is undefined. Rejects with PoolClosedError. */
   async take(): Promise<FrameBuffer> {
-    return this.#free.pop() ?? new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.#isClosed) throw new PoolClosedError();
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const waiting = Promise.withResolvers<FrameBuffer>();
+    this.#waiting.push(waiting);
+    return waiting.promise;
   }
 
   giveBack(buffer: FrameBuffer): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(buffer);
-    else next(buffer);
+    else next.resolve(buffer);
+  }
+
+  /** Ends every wait for a buffer, now and later. */
+  close(): void {
+    this.#isClosed = true;
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(new PoolClosedError());
   }
 }

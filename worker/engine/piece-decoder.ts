@@ -5,9 +5,9 @@
  * and has limits on memory, time and picture size. Yields frames in order; a piece that holds fewer frames than it should, or in which
  * ffmpeg finds an error, ends with a PieceMismatchError: the caller cannot know which frames are wrong.
  */
-import { rgbFromSource } from '../../shared/media/colour.ts';
+import type { PieceFormat } from '../../shared/contract/piece.ts';
+import { rgbFromPiece } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
-import type { VideoInfo } from '../../shared/media/video-info.ts';
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
 import { IncompleteFrameError, openFrameReader } from './frame-reader.ts';
 
@@ -21,11 +21,7 @@ export class PieceMismatchError extends Error {}
 
 export interface PieceRun {
   readonly bytes: Uint8Array;
-  /** Properties of the source. */
-  readonly video: Pick<
-    VideoInfo,
-    'codec' | 'colour' | 'pixelFormat' | 'width' | 'height' | 'rotationDegrees'
-  >;
+  readonly format: PieceFormat;
   /** The first frame to yield, counted from the start of the piece. */
   readonly skip: number;
   readonly count: number;
@@ -34,9 +30,9 @@ export interface PieceRun {
 
 /** Yields buffers of the pool, height x width x 3, which the caller gives back. Leaving the loop kills ffmpeg. */
 export async function* decodePiece(run: PieceRun, pool: FramePool): AsyncGenerator<FrameBuffer, void> {
-  const { video, bytes, count: expected, signal } = run;
+  const { format, bytes, count: expected, signal } = run;
   const stop = new AbortController();
-  const reader = await openFrameReader(video.width * video.height * 3, pool);
+  const reader = await openFrameReader(format.width * format.height * 3, pool);
   const ffmpeg = startFfmpeg({
     command: decodeCommand(run),
     activity: 'decoding a piece of the source',
@@ -68,25 +64,14 @@ export async function* decodePiece(run: PieceRun, pool: FramePool): AsyncGenerat
   }
 }
 
-function decodeCommand({ video, skip, count }: PieceRun): FfmpegCommand {
+function decodeCommand({ format, skip, count }: PieceRun): FfmpegCommand {
+  const { container, codec, width, height } = format;
   return ffmpegCommand()
     .input('pipe:0')
-    .inputOptions(
-      '-protocol_whitelist',
-      'pipe',
-      '-f',
-      'nut',
-      '-codec_whitelist',
-      video.codec,
-      '-noautorotate',
-    )
-    .inputOptions('-max_pixels', String((video.width + EDGE_PIXELS) * (video.height + EDGE_PIXELS)))
+    .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', codec, '-noautorotate')
+    .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
     .output('pipe:1')
-    .outputOptions(
-      '-map',
-      '0:v:0',
-      '-filter:v',
-      `trim=start_frame=${skip}:end_frame=${skip + count},${rgbFromSource(video)}`,
-    )
+    .outputOptions('-map', '0:v:0')
+    .outputOptions('-filter:v', `trim=start_frame=${skip}:end_frame=${skip + count},${rgbFromPiece(format)}`)
     .outputOptions('-fps_mode', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'rgb24');
 }

@@ -5,7 +5,6 @@
  * encoder's lookahead and the encoded bytes; no ffmpeg process is left, whatever happens. Timestamps within a segment are nominal, one
  * frame after the other: the join gives each frame its own.
  */
-import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 
 import type { Encoding, PictureFormat } from '../../shared/contract/encoding.ts';
@@ -47,15 +46,13 @@ export class SegmentEncoder implements AsyncDisposable {
     this.#output.catch(() => undefined); // Awaited in `finish`.
   }
 
-  /**
-   * Passes the pixels of the next frame: packed RGB, height x width x 3. Resolves when the encoder takes more. The pixels must not
-   * change until then.
-   */
+  /** Passes the pixels of the next frame: packed RGB, height x width x 3. They must not change until it resolves. */
   async write(pixels: Uint8Array): Promise<void> {
     const { stdin, finished } = this.#ffmpeg;
-    if (stdin.write(pixels)) return;
-    // If ffmpeg ends, the pipe never drains.
-    await Promise.race([once(stdin, 'drain'), finished]);
+    // Not the return value of `write`: it says that there is room for more, not that the pixels have been copied.
+    const written = new Promise<void>((resolve) => stdin.write(pixels, () => resolve()));
+    // If ffmpeg ends, its error says more than that of the pipe.
+    await Promise.race([written, finished]);
   }
 
   /** Returns the segment. Throws MEDIA_TOOL_FAILED, PROGRAM_MISSING or the signal's reason. */

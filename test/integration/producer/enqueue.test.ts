@@ -47,29 +47,6 @@ test('enqueue writes a styled result beside the video, with the same frames and 
   await nothingIsLeft();
 });
 
-test('with --json and --force, enqueue prints one object and replaces an existing file', async () => {
-  await writeFile(at('asked.mp4'), 'old');
-  const { status, stdout, stderr } = await run(
-    at('clip.mp4'),
-    '--json',
-    '--batch',
-    '5',
-    '--out',
-    at('asked.mp4'),
-    '--force',
-  );
-  expect(stderr).toBe('');
-  expect(JSON.parse(stdout)).toMatchObject({
-    state: 'completed',
-    output: at('asked.mp4'),
-    frames: 24,
-    failedFrames: 0,
-  });
-  expect((await pictureTimes(at('asked.mp4'))).seconds).toHaveLength(24);
-  expect(status).toBe(0);
-  await nothingIsLeft();
-});
-
 describe('on a fleet that stays up', () => {
   let fleet: RunningCommand;
   beforeAll(async () => {
@@ -79,6 +56,28 @@ describe('on a fleet that stays up', () => {
   afterAll(async () => {
     fleet.child.kill('SIGINT');
     await fleet.end;
+  });
+
+  test('with --json and --force, enqueue prints one object and replaces an existing file', async () => {
+    await writeFile(at('asked.mp4'), 'old');
+    const { status, stdout, stderr } = await runOnSharedFleet(
+      at('clip.mp4'),
+      '--json',
+      '--batch',
+      '5',
+      '--out',
+      at('asked.mp4'),
+      '--force',
+    );
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toMatchObject({
+      state: 'completed',
+      output: at('asked.mp4'),
+      frames: 24,
+      failedFrames: 0,
+    });
+    expect((await pictureTimes(at('asked.mp4'))).seconds).toHaveLength(24);
+    expect(status).toBe(0);
   });
 
   test.each(['-y "two  words" \'quoted\' 100%d %03d.mp4', 'ビデオ été #1 ?.mp4', 'a:b;$(exit 3).mp4'])(

@@ -6,12 +6,15 @@ import { describe, expect, test } from 'vitest';
 
 import { cutPieces } from '../../../producer/media/cut-pieces.ts';
 import { type CutPlan, planCuts } from '../../../producer/media/cut-plan.ts';
+import { JPEG_PIECE_FRAMES, jpegPieceFormat, packJpegs } from '../../../producer/media/jpeg-pieces.ts';
 import { readPacketIndex } from '../../../producer/media/packet-index.ts';
+import type { Timeline } from '../../../producer/media/timeline.ts';
 import { probeVideo } from '../../../shared/media/probe.ts';
 import { FramePool } from '../../../worker/engine/frame-pool.ts';
+import { decodePicture } from '../../../worker/engine/picture.ts';
 import { decodePiece } from '../../../worker/engine/piece-decoder.ts';
 import { picture } from '../../support/media-clips.ts';
-import { useMediaFolder } from '../../support/media-round-trip.ts';
+import { each, pieceFormatOf, useMediaFolder } from '../../support/media-round-trip.ts';
 
 const { clip, at, decode } = useMediaFolder();
 const SECONDS = 8;
@@ -30,7 +33,7 @@ async function hashesOfPieces(
   pieceStarts: readonly number[],
   frameCount: number,
 ): Promise<string[]> {
-  const video = await probeVideo(path);
+  const [video, format] = [await probeVideo(path), await pieceFormatOf(path)];
   const pool = new FramePool({ buffers: 2, bytesPerBuffer: video.width * video.height * 3 });
   const { signal } = new AbortController();
   const hashes: string[] = [];
@@ -38,7 +41,7 @@ async function hashesOfPieces(
   let number = 0;
   for await (const piece of cutPieces(request)) {
     const count = (pieceStarts[number + 1] ?? frameCount) - (pieceStarts[number] ?? 0);
-    const run = { bytes: await readFile(piece), video, skip: 0, count, signal };
+    const run = { bytes: await readFile(piece), format, skip: 0, count, signal };
     for await (const frame of decodePiece(run, pool)) {
       hashes.push(createHash('md5').update(frame).digest('hex'));
       pool.giveBack(frame);
@@ -51,11 +54,11 @@ async function hashesOfPieces(
 /** The hash of each frame, decoded as a whole. */
 async function hashesOfWhole(path: string, frameCount: number): Promise<string[]> {
   const whole = await clip('whole.nut', ['-i', path, '-map', '0:v:0', '-c', 'copy']);
-  const video = await probeVideo(path);
-  const pool = new FramePool({ buffers: 2, bytesPerBuffer: video.width * video.height * 3 });
+  const format = await pieceFormatOf(path);
+  const pool = new FramePool({ buffers: 2, bytesPerBuffer: format.width * format.height * 3 });
   const run = {
     bytes: await readFile(whole),
-    video,
+    format,
     skip: 0,
     count: frameCount,
     signal: new AbortController().signal,
@@ -124,9 +127,60 @@ describe('a source whose index does not prove that it can be cut is decoded', ()
       /interlaced/,
     ],
     ['a container without exact timestamps', 'm.avi', ['-c:v', 'mpeg4'], /container is avi/],
+    [
+      'a pixel format that is not planar YUV',
+      'q.mov',
+      ['-c:v', 'prores_ks', '-profile:v', '4', '-pix_fmt', 'yuva444p10le'],
+      /pixel format is yuva/,
+    ],
     ['another codec', 'n.mkv', ['-c:v', 'ffv1'], /codec is ffv1/],
   ] as const)('%s', async ([, name, args, reason]) => {
     const plan = await planOf(await clip(name, [...source, ...args]));
     expect(plan).toEqual({ kind: 'decode', reason: expect.stringMatching(reason) as string });
   });
 });
+
+describe('a source that is decoded into pieces', () => {
+  test.for([
+    [
+      'with open groups of pictures',
+      'o.mp4',
+      ['-c:v', 'libx265', '-x265-params', 'keyint=25:bframes=3:log-level=error', '-pix_fmt', 'yuv420p'],
+    ],
+    ['in RGB', 'p.mkv', ['-c:v', 'ffv1', '-pix_fmt', 'gbrp']],
+  ] as const)('%s has each of its frames once, close to the original', async ([, name, args]) => {
+    const path = await clip(name, [...source, ...args]);
+    const video = await probeVideo(path);
+    const { frames, timeline } = await decode(path);
+    const pieces: Buffer[] = [];
+    const packing = packJpegs(replay(frames, timeline), video);
+    let packed = await packing.next();
+    for (; packed.done !== true; packed = await packing.next()) pieces.push(packed.value);
+    expect(packed.value).toBe(timeline);
+    expect(pieces.length).toBe(Math.ceil(frames.length / JPEG_PIECE_FRAMES));
+    const format = jpegPieceFormat(video);
+    const pool = new FramePool({ buffers: 2, bytesPerBuffer: video.width * video.height * 3 });
+    let frameIndex = 0;
+    for (const bytes of pieces) {
+      const count = Math.min(JPEG_PIECE_FRAMES, frames.length - frameIndex);
+      const run = { bytes, format, skip: 0, count, signal: new AbortController().signal };
+      for await (const frame of decodePiece(run, pool)) {
+        const { pixels } = await decodePicture(frames[frameIndex] ?? Buffer.alloc(0));
+        // Two decoders of the same JPEG: they differ in rounding, and in how they enlarge chroma.
+        expect(meanDifference(frame, pixels)).toBeLessThan(3);
+        pool.giveBack(frame);
+        frameIndex += 1;
+      }
+    }
+    expect(frameIndex).toBe(frames.length);
+  });
+});
+
+async function* replay(frames: readonly Buffer[], timeline: Timeline): AsyncGenerator<Buffer, Timeline> {
+  yield* each(frames);
+  return timeline;
+}
+
+function meanDifference(a: Uint8Array, b: Uint8Array): number {
+  return a.reduce((sum, value, index) => sum + Math.abs(value - (b[index] ?? 0)), 0) / a.length;
+}

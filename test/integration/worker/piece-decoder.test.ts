@@ -6,29 +6,28 @@ import { promisify } from 'node:util';
 
 import { describe, expect, test } from 'vitest';
 
-import { rgbFromSource } from '../../../shared/media/colour.ts';
-import { probeVideo } from '../../../shared/media/probe.ts';
+import { rgbFromPiece } from '../../../shared/media/colour.ts';
 import { FramePool } from '../../../worker/engine/frame-pool.ts';
 import { type PieceRun, PieceMismatchError, decodePiece } from '../../../worker/engine/piece-decoder.ts';
 import { H264, picture } from '../../support/media-clips.ts';
-import { useMediaFolder } from '../../support/media-round-trip.ts';
+import { pieceFormatOf, useMediaFolder } from '../../support/media-round-trip.ts';
 
 const { clip } = useMediaFolder();
 const FRAMES = 30;
 const BUFFERS = 3;
 
-interface Piece extends Pick<PieceRun, 'bytes' | 'video'> {
+interface Piece extends Pick<PieceRun, 'bytes' | 'format'> {
   readonly path: string;
 }
 
 async function makePiece(name: string, size: string): Promise<Piece> {
   const source = await clip(`${name}.mp4`, [...picture({ size, seconds: FRAMES / 25 }), ...H264, '-bf', '2']);
   const path = await clip(`${name}.nut`, ['-i', source, '-c', 'copy']);
-  return { path, bytes: await readFile(path), video: await probeVideo(source) };
+  return { path, bytes: await readFile(path), format: await pieceFormatOf(source) };
 }
 
 function decode(piece: Piece, changes: Partial<PieceRun> = {}) {
-  const { width, height } = piece.video;
+  const { width, height } = piece.format;
   const pool = new FramePool({ buffers: BUFFERS, bytesPerBuffer: width * height * 3 });
   const run = { ...piece, skip: 0, count: FRAMES, signal: new AbortController().signal, ...changes };
   const hashes = async (): Promise<string[]> => {
@@ -43,14 +42,14 @@ function decode(piece: Piece, changes: Partial<PieceRun> = {}) {
 }
 
 /** What ffmpeg itself makes of the piece. */
-async function expectedHashes({ path, video }: Piece): Promise<string[]> {
+async function expectedHashes({ path, format }: Piece): Promise<string[]> {
   const args = [
     '-v',
     'error',
     '-i',
     path,
     '-vf',
-    rgbFromSource(video),
+    rgbFromPiece(format),
     '-pix_fmt',
     'rgb24',
     '-f',
@@ -115,7 +114,7 @@ describe('a piece', () => {
   test('in another codec than planned is not decoded', async () => {
     const source = await clip('other-codec.mp4', [...picture({}), ...H264]);
     const path = await clip('other-codec.nut', ['-i', source, '-c:v', 'mpeg4']);
-    const piece = { path, bytes: await readFile(path), video: await probeVideo(source) };
+    const piece = { path, bytes: await readFile(path), format: await pieceFormatOf(source) };
     await expect(decode(piece).hashes()).rejects.toMatchObject({ code: 'MEDIA_TOOL_FAILED' });
   });
 

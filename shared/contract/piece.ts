@@ -1,0 +1,22 @@
+/**
+ * Pieces: runs of the source's frames that can be decoded alone, `pieces/<jobId>/<first frame>.nut` or `.mkv`. PURE.
+ *
+ * A piece is a copy of the source's packets from one key frame to the next cut. Where the source cannot be cut, it holds the decoded
+ * frames as JPEGs. The format is the same for all pieces of a job; a worker decodes nothing that it does not name.
+ */
+import { z } from 'zod';
+
+const word = z.string().regex(/^[a-z0-9_-]{1,32}$/);
+/** Of a picture, in pixels. Limits on the area are lower. */
+const side = z.int().min(1).max(65_535);
+
+const pieceFormat = z.object({
+  container: z.enum(['nut', 'matroska']),
+  /** ffmpeg's name. */
+  codec: word,
+  width: side,
+  height: side,
+  /** Null for RGB. By ffmpeg's names. */
+  colour: z.object({ matrix: word, range: z.enum(['tv', 'full']) }).nullable(),
+});
+export type PieceFormat = Readonly<z.infer<typeof pieceFormat>>;

@@ -1,0 +1,247 @@
+/** The stages of an engine on real frames: ffmpeg decodes, ONNX Runtime scores, ffmpeg encodes. */
+import { createHash } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { readSegment } from '../../../producer/media/segment-samples.ts';
+import { DEFAULT_ENCODING } from '../../../shared/contract/encoding.ts';
+import type { PieceFormat } from '../../../shared/contract/piece.ts';
+import type { FrameRange } from '../../../shared/contract/ranges.ts';
+import { resultColourOf } from '../../../shared/media/colour.ts';
+import { type VideoInfo, probeVideo } from '../../../shared/media/probe.ts';
+import { ModelMismatchError } from '../../../worker/engine/check-model.ts';
+import { Inference } from '../../../worker/engine/inference-client.ts';
+import { decodePiece } from '../../../worker/engine/piece-decoder.ts';
+import {
+  type EncodedSegment,
+  type ScoringRun,
+  type SegmentTask,
+  scoreSegments,
+} from '../../../worker/engine/score-segments.ts';
+import { SegmentEncoder } from '../../../worker/engine/segment-encoder.ts';
+import { writeIdentityModel } from '../../support/identity-model.ts';
+import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
+import { pieceFormatOf } from '../../support/media-round-trip.ts';
+import { testFolder } from '../../support/servers.ts';
+
+const FRAMES = 24;
+const SEGMENTS: readonly FrameRange[] = [
+  [0, 10],
+  [10, 20],
+  [20, 24],
+];
+const NONE: ReadonlySet<number> = new Set();
+
+let folder = '';
+let piece: Buffer;
+let video: VideoInfo;
+let pieceFormat: PieceFormat;
+let inference: Inference;
+let stored: EncodedSegment[];
+/** In order: `infer 3`, `inferred 3`, `consent 7`. */
+let events: string[];
+
+beforeAll(async () => {
+  folder = await testFolder();
+  const at = (name: string): string => path.join(folder, name);
+  await ffmpeg([...picture({ size: '96x64', seconds: FRAMES / 25 }), ...H264, at('clip.mp4')]);
+  await ffmpeg(['-i', at('clip.mp4'), '-c', 'copy', at('clip.nut')]);
+  piece = await readFile(at('clip.nut'));
+  video = await probeVideo(at('clip.mp4'));
+  pieceFormat = await pieceFormatOf(at('clip.mp4'));
+  await writeIdentityModel(folder);
+  inference = new Inference({ onDeath: () => undefined });
+  const modelPath = at('identity/identity.onnx');
+  await inference.load({ modelPath, executionProviders: ['cpu'], threads: 1, deviceId: 0 });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+beforeEach(() => {
+  [stored, events] = [[], []];
+});
+
+function tasks(changes: Partial<Omit<SegmentTask, 'frames'>> = {}): SegmentTask[] {
+  return SEGMENTS.map((frames) => ({ frames, givenUp: NONE, careful: NONE, ...changes }));
+}
+
+interface Changes extends Partial<Pick<ScoringRun, 'segments' | 'onFailedFrame' | 'stop'>> {
+  /** Called before a frame is scored. Throws if it fails. */
+  readonly before?: (frameIndex: number) => void;
+  readonly store?: (segment: EncodedSegment) => Promise<void>;
+}
+
+function run(changes: Changes = {}): ScoringRun {
+  const { before, store, ...rest } = changes;
+  const { width, height } = video;
+  const frameBytes = width * height * 3;
+  const dims = [1, height, width, 3];
+  const signal = new AbortController().signal;
+  const colour = resultColourOf(video);
+  const { framesPerSecond, sampleAspectRatio } = video;
+  const format = {
+    width,
+    height,
+    picture: { framesPerSecond, sampleAspectRatio, colour },
+    encoding: DEFAULT_ENCODING,
+  };
+  return {
+    segments: tasks(),
+    inputBytes: frameBytes,
+    outputBytes: frameBytes,
+    onFailedFrame: 'keep-original',
+    stop: signal,
+    stages: {
+      source: (segments, pool) => {
+        const [start, end] = [segments[0]?.[0] ?? 0, segments.at(-1)?.[1] ?? 0];
+        return decodePiece(
+          { bytes: piece, format: pieceFormat, skip: start, count: end - start, signal },
+          pool,
+        );
+      },
+      infer: async (frameIndex, pixels, output) => {
+        events.push(`infer ${frameIndex}`);
+        before?.(frameIndex);
+        const input = { name: 'frames', pixels, dims };
+        await inference.infer({
+          input,
+          weights: new Map(),
+          outputName: 'same',
+          output: { pixels: output, dims },
+        });
+        events.push(`inferred ${frameIndex}`);
+      },
+      fit: (input, output) => {
+        output.set(input);
+        return Promise.resolve();
+      },
+      openEncoder: () => new SegmentEncoder(format, signal),
+      store:
+        store ??
+        ((segment) => {
+          stored.push(segment);
+          return Promise.resolve();
+        }),
+      consent: (frameIndex) => {
+        events.push(`consent ${frameIndex}`);
+        return Promise.resolve();
+      },
+    },
+    ...rest,
+  };
+}
+
+const hashOf = ({ bytes }: EncodedSegment): string => createHash('sha256').update(bytes).digest('hex');
+const hashesOf = (): string[] => stored.map(hashOf);
+
+describe('a run', () => {
+  test('encodes each segment with all its frames, the first of them a key frame, and stores them in order', async () => {
+    await scoreSegments(run());
+    expect(stored.map(({ task }) => task.frames)).toEqual(SEGMENTS);
+    const samples = stored.map(({ bytes }) => readSegment(bytes).samples);
+    expect(samples.map(({ length }) => length)).toEqual([10, 10, 4]);
+    expect(samples.map(([first]) => first?.isKeyFrame)).toEqual([true, true, true]);
+    expect(events.filter((event) => event.startsWith('infer '))).toHaveLength(FRAMES);
+    await scoreSegments(run());
+    expect(hashesOf().slice(3)).toEqual(hashesOf().slice(0, 3));
+  });
+
+  test('gives a segment the same bytes whether it is scored alone or with its neighbours', async () => {
+    await scoreSegments(run());
+    await scoreSegments(run({ segments: tasks().slice(1, 2) }));
+    expect(hashesOf()[3]).toBe(hashesOf()[1]);
+  });
+
+  test('scores the next segment while one is being stored', async () => {
+    let release = (): void => undefined;
+    const stuck = new Promise<void>((resolve) => (release = resolve));
+    const running = scoreSegments(
+      run({
+        store: async (segment) => {
+          stored.push(segment);
+          if (stored.length === 1) await stuck;
+        },
+        before: (frameIndex) => {
+          if (frameIndex === 15) release();
+        },
+      }),
+    );
+    await running;
+    expect(stored).toHaveLength(3);
+  });
+});
+
+describe('a frame that fails', () => {
+  const fails = (frameIndex: number): void => {
+    if (frameIndex === 12) throw new Error('no such luck');
+  };
+
+  test('is reported with its segment and shows the original: with the identity model, the same bytes', async () => {
+    await scoreSegments(run());
+    await scoreSegments(run({ before: fails }));
+    expect(stored.slice(3).map(({ failed }) => [...failed])).toEqual([[], [[12, 'no such luck']], []]);
+    expect(hashesOf().slice(3)).toEqual(hashesOf().slice(0, 3));
+  });
+
+  test('shows the previous frame, if the job wants that', async () => {
+    await scoreSegments(run());
+    await scoreSegments(run({ before: fails, onFailedFrame: 'repeat-previous' }));
+    const same = hashesOf()
+      .slice(3)
+      .map((hash, index) => hash === hashesOf()[index]);
+    expect(same).toEqual([true, false, true]);
+  });
+
+  test('at the start of a segment shows the original, because there is no previous frame', async () => {
+    await scoreSegments(run());
+    const before = (frameIndex: number): void => {
+      if (frameIndex === 10) throw new Error('first');
+    };
+    await scoreSegments(run({ before, onFailedFrame: 'repeat-previous' }));
+    expect(hashesOf().slice(3)).toEqual(hashesOf().slice(0, 3));
+  });
+
+  test('is not tried if it was given up before, and is not reported again', async () => {
+    await scoreSegments(run({ segments: tasks({ givenUp: new Set([3, 12]) }) }));
+    expect(events).not.toContain('infer 3');
+    expect(events).not.toContain('infer 12');
+    expect(stored.map(({ failed }) => failed.size)).toEqual([0, 0, 0]);
+    expect(stored.map(({ bytes }) => readSegment(bytes).samples.length)).toEqual([10, 10, 4]);
+  });
+});
+
+test('a careful frame waits for consent and runs alone', async () => {
+  await scoreSegments(run({ segments: tasks({ careful: new Set([5]) }) }));
+  const at = events.indexOf('consent 5');
+  expect(events.slice(at - 1, at + 3)).toEqual(['inferred 4', 'consent 5', 'infer 5', 'inferred 5']);
+});
+
+describe('a run ends early', () => {
+  test('if it is stopped: complete segments are stored, the one in hand is dropped', async () => {
+    const stop = new AbortController();
+    const before = (frameIndex: number): void => {
+      if (frameIndex === 14) stop.abort();
+    };
+    await scoreSegments(run({ before, stop: stop.signal }));
+    expect(stored.map(({ task }) => task.frames)).toEqual([[0, 10]]);
+  });
+
+  test('if the model is at fault: the error is thrown, and no process is left', async () => {
+    const before = (frameIndex: number): void => {
+      if (frameIndex === 14) throw new ModelMismatchError('another size');
+    };
+    await expect(scoreSegments(run({ before }))).rejects.toThrow('another size');
+  });
+
+  test('if a segment cannot be stored: the error is thrown', async () => {
+    await expect(
+      scoreSegments(run({ store: () => Promise.reject(new Error('no storage')) })),
+    ).rejects.toThrow('no storage');
+  });
+
+  test('if the source has too few frames: the error is thrown', async () => {
+    const segments = [...tasks(), { frames: [24, 40] as const, givenUp: NONE, careful: NONE }];
+    await expect(scoreSegments(run({ segments }))).rejects.toThrow('expected 40 frames, decoded 24');
+    expect(stored.length).toBeGreaterThan(0);
+  });
+});

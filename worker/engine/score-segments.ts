@@ -1,0 +1,214 @@
+/**
+ * Scores consecutive frames and encodes them as segments: source → model → encoder, all at work at the same time on different frames.
+ *
+ * Frames reach the model and the encoder in order: one on the device, one waiting for it. While the encoder drains a segment and the
+ * segment is stored, the next one is already scored. Memory is bounded by two pools of frames and two encoded segments.
+ *
+ * A frame that fails shows a replacement, as the job's policy says: the original, or the previous frame of its segment. Whether the
+ * segment is stored with it, or tried again, is for `store` to decide. A frame that is given up is not tried. A careful frame waits for
+ * consent, and runs with no other frame on the device.
+ */
+import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
+import type { FrameRange } from '../../shared/contract/ranges.ts';
+import { describeError } from '../../shared/runtime/errors.ts';
+import { ModelMismatchError } from './check-model.ts';
+import { type FrameBuffer, FramePool } from './frame-pool.ts';
+import type { SegmentEncoder } from './segment-encoder.ts';
+
+/** One on the device, and one in the queue of its thread. */
+const RUNS_AT_ONCE = 2;
+/** Besides those on the device. */
+const DECODED_AHEAD = 4;
+/** Besides those on the device: one in the encoder's pipe, and the previous frame. */
+const OUTPUTS_KEPT = 2;
+
+const GIVEN_UP = 'given up before this run';
+
+export interface SegmentTask {
+  readonly frames: FrameRange;
+  readonly givenUp: ReadonlySet<number>;
+  readonly careful: ReadonlySet<number>;
+}
+
+export interface EncodedSegment {
+  readonly task: SegmentTask;
+  readonly bytes: Buffer;
+  /** The frames that failed in this run, with the reason. Those that were given up before show a replacement, too. */
+  readonly failed: ReadonlyMap<number, string>;
+}
+
+interface ScoringStages {
+  /** The frames of these segments, in order, in buffers of the pool. */
+  readonly source: (segments: readonly FrameRange[], pool: FramePool) => AsyncGenerator<FrameBuffer, void>;
+  /** Scores a frame from one buffer into another. A ModelMismatchError ends the run; with any other error, the frame fails. */
+  readonly infer: (frameIndex: number, input: FrameBuffer, output: FrameBuffer) => Promise<void>;
+  /** Brings an original to the size of the output. */
+  readonly fit: (input: FrameBuffer, output: FrameBuffer) => Promise<void>;
+  readonly openEncoder: () => SegmentEncoder;
+  /** One segment at a time, in order. */
+  readonly store: (segment: EncodedSegment) => Promise<void>;
+  /** Resolves when a careful frame may run. */
+  readonly consent: (frameIndex: number) => Promise<void>;
+}
+
+export interface ScoringRun {
+  readonly segments: readonly SegmentTask[];
+  readonly stages: ScoringStages;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  readonly onFailedFrame: FailedFramePolicy;
+  /** Aborted: no further frame is started, and a segment that is not complete is dropped. */
+  readonly stop: AbortSignal;
+}
+
+/** Resolves when all segments are stored, or when the run is stopped. Throws what a stage throws, except for a failed frame. */
+export async function scoreSegments(run: ScoringRun): Promise<void> {
+  await using scorer = new Scorer(run);
+  await scorer.run();
+}
+
+/** A frame on its way from the source to the encoder. */
+interface FrameInHand {
+  readonly frameIndex: number;
+  readonly input: FrameBuffer;
+  readonly output: FrameBuffer;
+  /** Null: scored. Otherwise why not. */
+  readonly failure: Promise<string | null>;
+  readonly isGivenUp: boolean;
+}
+
+class Scorer implements AsyncDisposable {
+  readonly #run: ScoringRun;
+  readonly #inputs: FramePool;
+  readonly #outputs: FramePool;
+  readonly #source: AsyncGenerator<FrameBuffer, void>;
+  readonly #encoders = new Set<SegmentEncoder>();
+  #storing: Promise<void> = Promise.resolve();
+
+  constructor(run: ScoringRun) {
+    const { segments, stages, inputBytes, outputBytes } = run;
+    this.#run = run;
+    this.#inputs = new FramePool({ buffers: RUNS_AT_ONCE + DECODED_AHEAD, bytesPerBuffer: inputBytes });
+    this.#outputs = new FramePool({ buffers: RUNS_AT_ONCE + OUTPUTS_KEPT, bytesPerBuffer: outputBytes });
+    const ranges = segments.map(({ frames }) => frames);
+    this.#source = readAhead(stages.source(ranges, this.#inputs), this.#inputs);
+  }
+
+  async run(): Promise<void> {
+    for (const task of this.#run.segments) {
+      const encoder = this.#run.stages.openEncoder();
+      this.#encoders.add(encoder);
+      const failed = await this.#score(task, encoder);
+      if (failed === undefined) break;
+      await this.#storing;
+      this.#storing = this.#finish(task, encoder, failed);
+      this.#storing.catch(() => undefined); // Awaited before the next segment is finished, and at the end.
+    }
+    await this.#storing;
+  }
+
+  /** Passes the frames of a segment to the encoder. Returns those that failed; undefined if the run was stopped before its end. */
+  async #score(task: SegmentTask, encoder: SegmentEncoder): Promise<Map<number, string> | undefined> {
+    const [frameStart, frameEnd] = task.frames;
+    const failed = new Map<number, string>();
+    const inHand: FrameInHand[] = [];
+    let previous: FrameBuffer | undefined;
+    const encodeOldest = async (): Promise<void> => {
+      const frame = inHand.shift();
+      if (frame === undefined) return;
+      const failure = await frame.failure;
+      if (failure !== null && !frame.isGivenUp) failed.set(frame.frameIndex, failure);
+      if (failure !== null) await this.#replace(frame, previous);
+      this.#inputs.giveBack(frame.input);
+      await encoder.write(frame.output);
+      if (previous !== undefined) this.#outputs.giveBack(previous);
+      previous = frame.output;
+    };
+    for (let frameIndex = frameStart; frameIndex < frameEnd; frameIndex += 1) {
+      const isCareful = task.careful.has(frameIndex);
+      while (inHand.length >= (isCareful ? 1 : RUNS_AT_ONCE)) await encodeOldest();
+      if (this.#run.stop.aborted) {
+        await Promise.allSettled(inHand.map(({ failure }) => failure));
+        return undefined;
+      }
+      if (isCareful) await this.#run.stages.consent(frameIndex);
+      inHand.push(await this.#start(frameIndex, task));
+      if (isCareful) await encodeOldest();
+    }
+    while (inHand.length > 0) await encodeOldest();
+    if (previous !== undefined) this.#outputs.giveBack(previous);
+    return failed;
+  }
+
+  async #start(frameIndex: number, { givenUp }: SegmentTask): Promise<FrameInHand> {
+    const { value: input } = await this.#source.next();
+    if (input === undefined) throw new RangeError(`the source ends before frame ${frameIndex}`);
+    const output = await this.#outputs.take();
+    const isGivenUp = givenUp.has(frameIndex);
+    const failure = isGivenUp ? Promise.resolve(GIVEN_UP) : this.#infer(frameIndex, input, output);
+    failure.catch(() => undefined); // Awaited when the frame is due.
+    return { frameIndex, input, output, failure, isGivenUp };
+  }
+
+  async #infer(frameIndex: number, input: FrameBuffer, output: FrameBuffer): Promise<string | null> {
+    try {
+      await this.#run.stages.infer(frameIndex, input, output);
+      return null;
+    } catch (error) {
+      if (error instanceof ModelMismatchError) throw error;
+      return describeError(error);
+    }
+  }
+
+  /** Writes the replacement of a frame to its output. At the start of a segment there is no previous frame: it shows the original. */
+  async #replace({ input, output }: FrameInHand, previous: FrameBuffer | undefined): Promise<void> {
+    if (this.#run.onFailedFrame === 'repeat-previous' && previous !== undefined) output.set(previous);
+    else await this.#run.stages.fit(input, output);
+  }
+
+  async #finish(
+    task: SegmentTask,
+    encoder: SegmentEncoder,
+    failed: ReadonlyMap<number, string>,
+  ): Promise<void> {
+    const bytes = await encoder.finish();
+    this.#encoders.delete(encoder);
+    await this.#run.stages.store({ task, bytes, failed });
+  }
+
+  /** Ends all processes of the run. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#inputs.close();
+    this.#outputs.close();
+    await Promise.all([...this.#encoders].map((encoder) => encoder[Symbol.asyncDispose]()));
+    await this.#storing.catch(() => undefined);
+    await this.#source.return().catch(() => undefined);
+  }
+}
+
+/** Reads from the source before frames are asked for, as far as the pool allows. An error of the source is thrown when its frame is due. */
+async function* readAhead(
+  source: AsyncGenerator<FrameBuffer, void>,
+  pool: FramePool,
+): AsyncGenerator<FrameBuffer, void> {
+  const ahead: Promise<IteratorResult<FrameBuffer, void>>[] = [];
+  const pull = (): void => {
+    const next = source.next();
+    next.catch(() => undefined);
+    ahead.push(next);
+  };
+  try {
+    for (let count = 0; count < DECODED_AHEAD; count += 1) pull();
+    for (;;) {
+      const next = await ahead.shift();
+      if (next === undefined || next.done === true) return;
+      pull();
+      yield next.value;
+    }
+  } finally {
+    const ended = source.return();
+    for (const result of await Promise.allSettled(ahead))
+      if (result.status === 'fulfilled' && result.value.done !== true) pool.giveBack(result.value.value);
+    await ended.catch(() => undefined);
+  }
+}
