@@ -9,7 +9,7 @@ export const FAILED_FRAME_POLICIES = ['fail', 'keep-original', 'repeat-previous'
 export type FailedFramePolicy = (typeof FAILED_FRAME_POLICIES)[number];
 
 /** Properties of the source's picture that the result keeps. */
-const pictureFormat = z.object({
+export const pictureFormat = z.object({
   /** The average. The encoder's nominal rate: the timestamps of the result are those of the source. */
   framesPerSecond: z.number().positive().max(1e6),
   /** Of a pixel. */

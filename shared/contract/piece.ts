@@ -10,7 +10,7 @@ const word = z.string().regex(/^[a-z0-9_-]{1,32}$/);
 /** Of a picture, in pixels. Limits on the area are lower. */
 const side = z.int().min(1).max(65_535);
 
-const pieceFormat = z.object({
+export const pieceFormat = z.object({
   container: z.enum(['nut', 'matroska']),
   /** ffmpeg's name. */
   codec: word,

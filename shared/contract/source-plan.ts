@@ -1,0 +1,63 @@
+/**
+ * How a source was taken apart: `pieces/<jobId>/plan.json`. PURE.
+ *
+ * Written before the first batch is sent, and the same for every run of the split. The timestamps of the frames are in `timeline.json`
+ * beside it, which a source that is decoded has only at the end.
+ */
+import { z } from 'zod';
+
+import { pictureFormat } from './encoding.ts';
+import { FRAMES_MAX } from './limits.ts';
+import { parseJson } from './parse-json.ts';
+import { pieceFormat } from './piece.ts';
+import type { FrameRange } from './ranges.ts';
+
+const frameCount = z.int().min(1).max(FRAMES_MAX);
+
+const sourcePlan = z.object({
+  version: z.literal(1),
+  pieceFormat,
+  picture: pictureFormat,
+  pieces: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('cut'),
+      /** The first frame of each piece, ascending from 0. */
+      starts: z.array(z.int().min(0).max(FRAMES_MAX)).min(1),
+      frameCount,
+    }),
+    z.object({
+      kind: z.literal('decoded'),
+      /** Of each piece; the last one may have fewer. */
+      pieceFrames: frameCount,
+      /** Why the source was not cut. */
+      reason: z.string().max(200),
+    }),
+  ]),
+});
+export type SourcePlan = Readonly<z.infer<typeof sourcePlan>>;
+
+export function encodeSourcePlan(plan: SourcePlan): string {
+  return JSON.stringify(plan);
+}
+
+/** Undefined if the text is not a plan. */
+export function decodeSourcePlan(text: string): SourcePlan | undefined {
+  return sourcePlan.safeParse(parseJson(text)).data;
+}
+
+/** The pieces that hold these frames, in order. The end of the last piece of a decoded source is not known: it may be beyond the frames. */
+export function piecesOf(
+  { pieces }: Pick<SourcePlan, 'pieces'>,
+  [frameStart, frameEnd]: FrameRange,
+): FrameRange[] {
+  if (pieces.kind === 'decoded') {
+    const { pieceFrames } = pieces;
+    const found: FrameRange[] = [];
+    for (let start = frameStart - (frameStart % pieceFrames); start < frameEnd; start += pieceFrames)
+      found.push([start, start + pieceFrames]);
+    return found;
+  }
+  return pieces.starts
+    .map((start, index): FrameRange => [start, pieces.starts[index + 1] ?? pieces.frameCount])
+    .filter(([start, end]) => start < frameEnd && end > frameStart);
+}
