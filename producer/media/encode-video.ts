@@ -6,18 +6,14 @@
  * after a failure; the message of ffmpeg in the error. Checking the result (`assertSameLength`) and publishing it are left to the
  * caller. Overwrites `outputPath`.
  */
-import { rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-
-import { startFfmpeg } from '../../shared/media/ffmpeg.ts';
-import type { ToolProcess } from '../../shared/media/tool-process.ts';
-import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
 import { lossesOf } from './copy-plan.ts';
 import { type EncodePlan, encodeCommand } from './encode-command.ts';
 import { frameTimes } from './frame-times.ts';
 import { matroskaFrame, matroskaHeader } from './matroska.ts';
 import { type Timeline, typicalFrameSeconds } from './timeline.ts';
 import type { WorkableTracks } from './try-tracks.ts';
+import { writeResult } from './write-result.ts';
 
 /**
  * libavformat treats a rate of 1,000 or more as a clock rate and gives frames no duration (compute_frame_duration). Players would
@@ -38,42 +34,11 @@ export interface EncodeRequest extends EncodePlan {
 /** Returns warnings: first what could not be kept, then those of ffmpeg. Throws MEDIA_TOOL_FAILED, or the error of `frames`. */
 export async function encodeVideo(request: EncodeRequest): Promise<{ readonly warnings: readonly string[] }> {
   const { tracks, corrections, warnings: leftOut } = request.trackPlan;
-  const stop = new AbortController();
-  const ffmpeg = startFfmpeg({
-    command: encodeCommand({ ...request, tracks, corrections }),
-    activity: 'stitching the frames into the result',
-    stdin: 'pipe',
-    stdout: 'none',
-    limits: { cpuSecondsMax: request.cpuSecondsMax },
-    signal: request.signal === undefined ? stop.signal : AbortSignal.any([request.signal, stop.signal]),
-  });
-  try {
-    await feed(ffmpeg, request);
-    const { warnings } = await ffmpeg.finished;
-    return { warnings: [...lossesOf(request), ...leftOut, ...warnings] };
-  } catch (error) {
-    stop.abort(error);
-    await ffmpeg.finished.catch(() => {});
-    await rm(request.outputPath, { force: true });
-    throw error;
-  }
+  const command = encodeCommand({ ...request, tracks, corrections });
+  const activity = 'stitching the frames into the result';
+  const warnings = await writeResult({ ...request, command, activity }, matroskaOf(request));
+  return { warnings: [...lossesOf(request), ...leftOut, ...warnings] };
 }
-
-/** Writes at ffmpeg's pace. Ends when ffmpeg ends, even while it waits for the next frame. */
-async function feed(ffmpeg: ToolProcess<'pipe', 'none'>, request: EncodeRequest): Promise<void> {
-  const fed = pipeline(matroskaOf(request), ffmpeg.stdin);
-  fed.catch(() => {});
-  try {
-    await Promise.race([fed, ffmpeg.finished]);
-    await fed;
-  } catch (error) {
-    // A broken pipe means that ffmpeg has ended. Its own error is more specific.
-    if (PIPE_BROKEN.has(errnoOf(error) ?? '')) await ffmpeg.finished;
-    throw error;
-  }
-}
-
-const PIPE_BROKEN = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
 
 async function* matroskaOf(request: EncodeRequest): AsyncGenerator<Uint8Array, void> {
   const { frames, timeline, video, width, height } = request;

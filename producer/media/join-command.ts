@@ -10,36 +10,42 @@ import type { PlannedTrack } from './copy-plan.ts';
 import { frameTimes } from './frame-times.ts';
 import type { Timeline } from './timeline.ts';
 
-export interface JoinPlan {
+/** What every result is made from besides its video track. */
+export interface ResultPlan {
   readonly timeline: Timeline;
   readonly video: VideoInfo;
   readonly sourcePath: string;
   /** Must have the extension of `video.container`. Overwritten if it exists. */
   readonly outputPath: string;
-  /** How much later than they should be the timestamps of the joined track are. */
-  readonly leadSeconds: number;
 }
 
-/** Input 0 is the joined video track, as fragmented MP4 on stdin. Input 1 is the source, for everything but its video. */
-export function joinCommand(
-  plan: JoinPlan & {
-    readonly tracks: readonly PlannedTrack[];
-    /** Bitstream filters, by track index in the source. */
-    readonly corrections: ReadonlyMap<number, string>;
-  },
-): FfmpegCommand {
-  const { timeline, video, sourcePath, outputPath, leadSeconds, tracks, corrections } = plan;
-  const { denominator } = timeline.timeBase;
-  const { shiftMicroseconds } = frameTimes(timeline);
-  const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language ?? 'und';
+export interface PlannedResult extends ResultPlan {
+  readonly tracks: readonly PlannedTrack[];
+  /** Bitstream filters, by track index in the source. */
+  readonly corrections: ReadonlyMap<number, string>;
+}
 
+/**
+ * Input 0 is the joined video track, as fragmented MP4 on stdin, with timestamps that are `leadSeconds` too late. Input 1 is the source,
+ * for everything but its video.
+ */
+export function joinCommand(plan: PlannedResult, leadSeconds: number): FfmpegCommand {
+  const { shiftMicroseconds } = frameTimes(plan.timeline);
   const command = ffmpegCommand()
     .input('pipe:0')
     // Keep the timestamps of every input, so that audio and video stay in sync.
     .inputOptions('-copyts', '-protocol_whitelist', 'pipe', '-f', 'mp4')
     .inputOptions('-itsoffset', `${shiftMicroseconds - BigInt(leadSeconds) * 1_000_000n}us`);
+  return addResult(command, plan).outputOptions('-metadata:s:v:0', 'handler_name=VideoHandler');
+}
+
+/** Adds the source as input 1, and the result with all tracks copied: the video of input 0, everything else of the source. */
+export function addResult(command: FfmpegCommand, plan: PlannedResult): FfmpegCommand {
+  const { timeline, video, sourcePath, outputPath, tracks, corrections } = plan;
+  const { denominator } = timeline.timeBase;
+  const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language ?? 'und';
   addSourceInput(command, sourcePath)
-    .inputOptions('-itsoffset', `${shiftMicroseconds}us`)
+    .inputOptions('-itsoffset', `${frameTimes(timeline).shiftMicroseconds}us`)
     .output(fileUrl(outputPath))
     .outputOptions('-y', '-map', '0:v:0')
     .outputOptions(
@@ -50,24 +56,18 @@ export function joinCommand(
       '1',
     )
     .outputOptions(...trackOptions({ tracks, corrections, container: video.container, first: 1 }))
-    // No random ids and no muxer version: the same segments give the same file.
+    // No random ids and no muxer version: the same video track gives the same file.
     .outputOptions('-fflags', '+bitexact')
-    // A header without a language means English.
-    .outputOptions('-metadata:s:v:0', `language=${language}`, '-metadata:s:v:0', 'handler_name=VideoHandler');
+    // Matroska takes a track without a language as English.
+    .outputOptions('-metadata:s:v:0', `language=${language}`);
   if (video.container === 'mkv') {
     // Audio before zero is priming, which players skip. The default would shift the video to make room for it.
-    command.outputOptions('-avoid_negative_ts', 'disabled');
-  } else {
-    command
-      .outputOptions('-video_track_timescale', String(denominator))
-      .outputOptions(
-        '-movie_timescale',
-        String(movieTimescale(denominator, tracks)),
-        '-movflags',
-        '+faststart',
-      );
+    return command.outputOptions('-avoid_negative_ts', 'disabled');
   }
-  return command;
+  return command
+    .outputOptions('-video_track_timescale', String(denominator))
+    .outputOptions('-movie_timescale', String(movieTimescale(denominator, tracks)))
+    .outputOptions('-movflags', '+faststart');
 }
 
 export interface WrittenTracks {
@@ -103,7 +103,7 @@ export function trackOptions({ tracks, corrections, container, first }: WrittenT
  * Ticks per second for the edit lists of an .mp4, which state when each track starts and how much audio priming to skip. Returns
  * the smallest value that fits video and audio exactly. A coarser value would shift the audio by up to a frame.
  */
-export function movieTimescale(videoTimescale: number, tracks: readonly PlannedTrack[]): number {
+function movieTimescale(videoTimescale: number, tracks: readonly PlannedTrack[]): number {
   const rates = tracks.map(({ track }) => track.sampleRateHz ?? 1);
   const exact = rates.reduce(
     (scale, rate) => (scale * rate) / greatestCommonDivisor(scale, rate),

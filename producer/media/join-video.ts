@@ -6,19 +6,15 @@
  * message of ffmpeg in the error. Checking the result (`assertSameLength`) and publishing it are left to the caller. Overwrites
  * `outputPath`.
  */
-import { rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-
-import { startFfmpeg } from '../../shared/media/ffmpeg.ts';
-import type { ToolProcess } from '../../shared/media/tool-process.ts';
-import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
-import { type JoinPlan, joinCommand } from './join-command.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
+import { type ResultPlan, joinCommand } from './join-command.ts';
 import { VideoJoiner, reorderDepthOf } from './joined-video.ts';
 import { type SegmentSamples, readSegment } from './segment-samples.ts';
 import { secondsPerTick, typicalFrameSeconds } from './timeline.ts';
 import type { WorkableTracks } from './try-tracks.ts';
+import { writeResult } from './write-result.ts';
 
-export interface JoinRequest extends Omit<JoinPlan, 'leadSeconds'> {
+export interface JoinRequest extends ResultPlan {
   /** The tracks besides the video, from `workableTracks`. */
   readonly trackPlan: WorkableTracks;
   /** Summed over all threads of ffmpeg. */
@@ -57,7 +53,7 @@ async function joinWithDepth(
 ): Promise<{ readonly warnings: readonly string[] }> {
   const { timeline, video, segments } = request;
   const { tracks, corrections } = request.trackPlan;
-  const parsed = parsedSegments(segments());
+  await using parsed = parsedSegments(segments());
   const { value: first } = await parsed.next();
   if (first === undefined) throw countsDiffer(timeline.pts.length, 'no frames');
   const reorderDepth = depth ?? reorderDepthOf(first);
@@ -66,24 +62,10 @@ async function joinWithDepth(
     Math.round(typicalFrameSeconds(timeline, video) / secondsPerTick(timeline)),
   );
   const joiner = new VideoJoiner({ timeline, reorderDepth, lastFrameTicks });
-  const stop = new AbortController();
-  const ffmpeg = startFfmpeg({
-    command: joinCommand({ ...request, leadSeconds: joiner.leadSeconds, tracks, corrections }),
-    activity: 'joining the segments of the result',
-    stdin: 'pipe',
-    stdout: 'none',
-    limits: { cpuSecondsMax: request.cpuSecondsMax },
-    signal: request.signal === undefined ? stop.signal : AbortSignal.any([request.signal, stop.signal]),
-  });
-  try {
-    await feed(ffmpeg, joinedBytes(joiner, reorderDepth, first, parsed, timeline.pts.length));
-    return await ffmpeg.finished;
-  } catch (error) {
-    stop.abort(error);
-    await ffmpeg.finished.catch(() => {});
-    await rm(request.outputPath, { force: true });
-    throw error;
-  }
+  const command = joinCommand({ ...request, tracks, corrections }, joiner.leadSeconds);
+  const activity = 'joining the segments of the result';
+  const track = joinedBytes(joiner, reorderDepth, first, parsed, timeline.pts.length);
+  return { warnings: await writeResult({ ...request, command, activity }, track) };
 }
 
 async function* parsedSegments(segments: AsyncIterable<Buffer>): AsyncGenerator<SegmentSamples, undefined> {
@@ -109,22 +91,6 @@ async function* joinedBytes(
   }
   if (frames < frameCount) throw countsDiffer(frameCount, String(frames));
 }
-
-/** Writes at ffmpeg's pace. Ends when ffmpeg ends, even while it waits for the next segment. */
-async function feed(ffmpeg: ToolProcess<'pipe', 'none'>, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-  const fed = pipeline(bytes, ffmpeg.stdin);
-  fed.catch(() => {});
-  try {
-    await Promise.race([fed, ffmpeg.finished]);
-    await fed;
-  } catch (error) {
-    // A broken pipe means that ffmpeg has ended. Its own error is more specific.
-    if (PIPE_BROKEN.has(errnoOf(error) ?? '')) await ffmpeg.finished;
-    throw error;
-  }
-}
-
-const PIPE_BROKEN = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
 
 function countsDiffer(expected: number, found: string): PermanentError {
   return new PermanentError(
