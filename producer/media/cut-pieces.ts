@@ -2,8 +2,8 @@
  * Cuts a source into pieces: packets are copied, nothing is decoded. Each piece is a NUT file, which keeps what a decoder needs of any
  * codec, and can be read from a pipe.
  *
- * Yields each piece when it is complete, so that it can be uploaded and removed while the next is written: the disk holds a few pieces,
- * however long the source.
+ * Yields each piece when it is complete, so that it can be uploaded while the next is written. ffmpeg does not wait for that: the disk
+ * must have room for a copy of the whole track.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';

@@ -34,7 +34,7 @@ type CutVideo = Pick<
   'codec' | 'formatName' | 'interlaced' | 'pixelFormat' | 'rotationDegrees' | 'timeBase'
 >;
 
-export function planCuts(video: CutVideo, { pts, isKey, notShown }: PacketIndex): CutPlan {
+export function planCuts(video: CutVideo, { pts, keyFrames, notShown }: PacketIndex): CutPlan {
   const { codec, formatName, interlaced, pixelFormat, rotationDegrees, timeBase } = video;
   if (!CODECS.has(codec)) return decode(`its codec is ${codec}`);
   if (!FORMATS.test(formatName)) return decode(`its container is ${formatName}`);
@@ -44,14 +44,13 @@ export function planCuts(video: CutVideo, { pts, isKey, notShown }: PacketIndex)
   if (notShown > 0) return decode('it has packets that are not shown');
   if (pts.length === 0) return decode('it has no packets');
   if (pts.some((ticks) => !Number.isSafeInteger(ticks))) return decode('a frame has no timestamp');
-  if (isKey[0] !== 1) return decode('it does not start with a key frame');
+  if (keyFrames[0] !== 0) return decode('it does not start with a key frame');
   const shown = Float64Array.from(pts).sort();
   if (shown.some((ticks, index) => index > 0 && ticks === shown[index - 1]))
     return decode('two frames have the same timestamp');
 
-  const keys = [...isKey.keys()].filter((index) => isKey[index] === 1);
-  for (const [number, key] of keys.entries()) {
-    const end = keys[number + 1] ?? pts.length;
+  for (const [number, key] of keyFrames.entries()) {
+    const end = keyFrames[number + 1] ?? pts.length;
     const keyTicks = pts[key] ?? 0;
     // If all groups are closed, the n-th key frame in decoding order is also shown at that place.
     if (shown[key] !== keyTicks || pts.subarray(key, end).some((ticks) => ticks < keyTicks))
@@ -60,14 +59,18 @@ export function planCuts(video: CutVideo, { pts, isKey, notShown }: PacketIndex)
     if ((lastTicks - keyTicks) * secondsPerTick({ timeBase }) > KEY_FRAME_SECONDS_MAX)
       return decode(`key frames are more than ${KEY_FRAME_SECONDS_MAX} s apart`);
   }
-  return { kind: 'cut', timeline: { timeBase, pts: shown }, pieceStarts: startsOfPieces(keys, pts.length) };
+  return {
+    kind: 'cut',
+    timeline: { timeBase, pts: shown },
+    pieceStarts: startsOfPieces(keyFrames, pts.length),
+  };
 }
 
 /** As many groups of pictures in a piece as it takes for a useful length. */
-function startsOfPieces(keys: readonly number[], frameCount: number): number[] {
+function startsOfPieces(keyFrames: readonly number[], frameCount: number): number[] {
   const framesMin = Math.max(PIECE_FRAMES_MIN, Math.ceil(frameCount / PIECES_MAX));
   const starts: number[] = [];
-  for (const key of keys) if (key - (starts.at(-1) ?? -framesMin) >= framesMin) starts.push(key);
+  for (const key of keyFrames) if (key - (starts.at(-1) ?? -framesMin) >= framesMin) starts.push(key);
   return starts;
 }
 

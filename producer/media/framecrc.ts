@@ -9,23 +9,23 @@
  */
 import type { Ratio } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
+import { TickList } from './tick-list.ts';
 
 const TIME_BASE = /^#tb 0: (\d+)\/(\d+)$/;
 const FRAME = /^0,\s*(?:-?\d+|NOPTS),\s*(-?\d+),/;
 /** A line from ffmpeg has about 70 characters. */
 const LINE_CHARACTERS_MAX = 1_024;
-const CAPACITY_FIRST = 1_024;
 
 export class FramecrcReader {
   #rest = '';
   #timeBase: Ratio | undefined;
-  #pts = new Float64Array(CAPACITY_FIRST);
-  #count = 0;
+  readonly #pts = new TickList();
 
   /** From the first to the latest timestamp read so far. */
   get spanSeconds(): number {
-    if (this.#timeBase === undefined || this.#count === 0) return 0;
-    const ticks = (this.#pts[this.#count - 1] ?? 0) - (this.#pts[0] ?? 0);
+    const pts = this.#pts.view();
+    if (this.#timeBase === undefined || pts.length === 0) return 0;
+    const ticks = (pts.at(-1) ?? 0) - (pts[0] ?? 0);
     return (ticks * this.#timeBase.numerator) / this.#timeBase.denominator;
   }
 
@@ -42,7 +42,7 @@ export class FramecrcReader {
     this.#take(this.#rest);
     this.#rest = '';
     if (this.#timeBase === undefined) throw malformed('it has no time base');
-    return { timeBase: this.#timeBase, pts: this.#pts.slice(0, this.#count) };
+    return { timeBase: this.#timeBase, pts: this.#pts.view() };
   }
 
   #take(line: string): void {
@@ -56,18 +56,8 @@ export class FramecrcReader {
       const ticks = Number(FRAME.exec(line)?.[1]);
       if (!Number.isSafeInteger(ticks))
         throw malformed(`unexpected line ${JSON.stringify(line.slice(0, 80))}`);
-      this.#append(ticks);
+      this.#pts.append(ticks);
     }
-  }
-
-  #append(ticks: number): void {
-    if (this.#count === this.#pts.length) {
-      const larger = new Float64Array(this.#pts.length * 2);
-      larger.set(this.#pts);
-      this.#pts = larger;
-    }
-    this.#pts[this.#count] = ticks;
-    this.#count += 1;
   }
 }
 

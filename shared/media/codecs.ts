@@ -15,8 +15,15 @@ const PICTURE_CODECS = new Set(
   ).split(' '),
 );
 
-/** Decoders whose names differ from their codecs'. `gif` and `webp` are left out: no video container uses them. */
-const PICTURE_DECODERS = ['libdav1d', 'libaom-av1', 'flv', 'msmpeg4', 'libopenjpeg', 'libvpx', 'libvpx-vp9'];
+/** Decoders whose names differ from their codec's. `gif` and `webp` are left out: no video container uses them. */
+const OTHER_DECODERS: Readonly<Record<string, readonly string[]>> = {
+  av1: ['libdav1d', 'libaom-av1'],
+  flv1: ['flv'],
+  jpeg2000: ['libopenjpeg'],
+  msmpeg4v3: ['msmpeg4'],
+  vp8: ['libvpx'],
+  vp9: ['libvpx-vp9'],
+};
 
 /**
  * Sound and subtitles are copied, not decoded. But ffprobe opens a decoder for each track and fails if that decoder is not
@@ -40,10 +47,16 @@ const SUBTITLE_DECODERS =
 /** The value of ffmpeg's `-codec_whitelist`. */
 export const DECODERS_ALLOWED = [
   ...PICTURE_CODECS,
-  ...PICTURE_DECODERS,
+  ...Object.values(OTHER_DECODERS).flat(),
   ...SOUND_DECODERS,
   ...SUBTITLE_DECODERS,
 ].join(',');
+
+/** The value of `-codec_whitelist` for a source of this codec and no other. Throws RangeError if the codec is not allowed. */
+export function decodersOf(codec: string): string {
+  if (!isPictureCodecAllowed(codec)) throw new RangeError(`expected an allowed codec, received ${codec}`);
+  return [codec, ...(OTHER_DECODERS[codec] ?? [])].join(',');
+}
 
 /** The decoder that ffmpeg refused to use, according to a line of its output. */
 export function rejectedDecoder(line: string): string | undefined {

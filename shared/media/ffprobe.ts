@@ -11,6 +11,8 @@ import { startTool } from './tool-process.ts';
 const OUTPUT_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 const HEADER_TIME_LIMIT_MS = 30_000;
+/** For reading all packets: 100 GB at 100 MB/s is 1,000 s. */
+export const WHOLE_FILE_TIME_LIMIT_MS = 1_800_000;
 
 interface FfprobeQuery {
   readonly path: string;

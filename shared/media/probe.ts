@@ -11,7 +11,7 @@ import { access, open, stat } from 'node:fs/promises';
 import { PermanentError, describeError, errnoOf } from '../runtime/errors.ts';
 import { isPictureCodecAllowed } from './codecs.ts';
 import { PROBE_FIELDS, parseFfprobeOutput } from './ffprobe-output.ts';
-import { forEachFfprobeLine, queryFfprobe } from './ffprobe.ts';
+import { WHOLE_FILE_TIME_LIMIT_MS, forEachFfprobeLine, queryFfprobe } from './ffprobe.ts';
 import { countMissingBytes } from './missing-data.ts';
 import { findVideoStream, readVideoInfo } from './read-video-info.ts';
 import { notVideoError, probeRefusal, quotedName } from './source-refusals.ts';
@@ -19,9 +19,6 @@ import { SIGNATURE_BYTES, type Signature, signatureOf } from './source-signature
 import type { VideoInfo } from './video-info.ts';
 
 export type { VideoInfo } from './video-info.ts';
-
-/** 100 GB at 100 MB/s is 1,000 s. */
-const COUNT_TIME_LIMIT_MS = 1_800_000;
 
 /** The limits of a source: checked in its header, and enforced while it is decoded. */
 export interface SourceLimits {
@@ -88,7 +85,7 @@ export async function countVideoPackets(
       path,
       fields: ['-select_streams', String(trackIndex), '-show_entries', 'packet=size,flags'],
       activity: `counting the frames of ${quotedName(path)}`,
-      timeLimitMs: COUNT_TIME_LIMIT_MS,
+      timeLimitMs: WHOLE_FILE_TIME_LIMIT_MS,
     },
     (line) => {
       const [size, flags = ''] = line.split(',');

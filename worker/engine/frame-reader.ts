@@ -17,16 +17,8 @@ import type { FrameBuffer, FramePool } from './frame-pool.ts';
 /** The capacity of a pipe on Linux. */
 const CHUNK_BYTES = 65_536;
 
-export interface FrameReader {
-  /** The file descriptor for the child's output. */
-  readonly writeEnd: number;
-  /** Call it once the child has started: the frames end when the last copy of the descriptor is closed. */
-  closeWriteEnd(): Promise<void>;
-  /** Buffers of the pool, which the caller gives back. Leaving the loop closes the pipe. */
-  frames(): AsyncGenerator<FrameBuffer, void>;
-}
-
 const openDescriptor = promisify(open);
+const closeDescriptor = promisify(close);
 
 /** The output ends within a frame. */
 export class IncompleteFrameError extends Error {}
@@ -38,42 +30,70 @@ export async function openFrameReader(frameBytes: number, pool: FramePool): Prom
     await promisify(execFile)('mkfifo', ['-m', '600', fifo]);
     // Without O_NONBLOCK, opening one end waits for the other.
     const readEnd = await openDescriptor(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
-    const writeEnd = await openDescriptor(fifo, constants.O_WRONLY);
-    return {
-      writeEnd,
-      closeWriteEnd: () => promisify(close)(writeEnd),
-      frames: () => readFrames(readEnd, frameBytes, pool),
-    };
+    const writeEnd = await openDescriptor(fifo, constants.O_WRONLY).catch(async (error: unknown) => {
+      await closeDescriptor(readEnd);
+      throw error;
+    });
+    // A pipe without a writer counts as ended, so nothing reads before this.
+    return new FrameReader({ chunks: new ChunkReader(readEnd), writeEnd, frameBytes, pool });
   } finally {
     // Both ends stay open without the name.
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function* readFrames(
-  readEnd: number,
-  frameBytes: number,
-  pool: FramePool,
-): AsyncGenerator<FrameBuffer, void> {
-  using chunks = new ChunkReader(readEnd);
-  let frame: FrameBuffer | undefined;
-  try {
+class FrameReader implements AsyncDisposable {
+  readonly #chunks: ChunkReader;
+  readonly #frameBytes: number;
+  readonly #pool: FramePool;
+  /** The file descriptor for the child's output. */
+  readonly writeEnd: number;
+  #isWriteEndOpen = true;
+
+  constructor(options: {
+    readonly chunks: ChunkReader;
+    readonly writeEnd: number;
+    readonly frameBytes: number;
+    readonly pool: FramePool;
+  }) {
+    this.#chunks = options.chunks;
+    this.writeEnd = options.writeEnd;
+    this.#frameBytes = options.frameBytes;
+    this.#pool = options.pool;
+  }
+
+  /** Call it once the child has started: the frames end when the last copy of the descriptor is closed. */
+  async closeWriteEnd(): Promise<void> {
+    if (!this.#isWriteEndOpen) return;
+    this.#isWriteEndOpen = false;
+    await closeDescriptor(this.writeEnd);
+  }
+
+  /** Yields buffers of the pool, which the caller gives back. */
+  async *frames(): AsyncGenerator<FrameBuffer, void> {
     for (;;) {
-      frame = await pool.take();
-      const filled = await chunks.fill(frame);
+      const frame = await this.#pool.take();
+      const filled = await this.#chunks.fill(frame).catch((error: unknown) => {
+        this.#pool.giveBack(frame);
+        throw error;
+      });
+      if (filled < this.#frameBytes) this.#pool.giveBack(frame);
       if (filled === 0) return;
-      if (filled < frameBytes)
-        throw new IncompleteFrameError(`the output ends after ${filled} of ${frameBytes} bytes of a frame`);
-      const whole = frame;
-      frame = undefined;
-      yield whole;
+      if (filled < this.#frameBytes)
+        throw new IncompleteFrameError(
+          `the output ends after ${filled} of ${this.#frameBytes} bytes of a frame`,
+        );
+      yield frame;
     }
-  } finally {
-    if (frame !== undefined) pool.giveBack(frame);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#chunks[Symbol.dispose]();
+    await this.closeWriteEnd();
   }
 }
 
-/** Reads a descriptor through one buffer, only while somebody waits for bytes. */
+/** Reads a descriptor through one buffer, and only while `fill` waits for bytes. */
 class ChunkReader implements Disposable {
   readonly #socket: Socket;
   /** Read, and not yet taken. */

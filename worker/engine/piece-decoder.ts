@@ -6,6 +6,7 @@
  * ffmpeg finds an error, ends with a PieceMismatchError: the caller cannot know which frames are wrong.
  */
 import type { PieceFormat } from '../../shared/contract/piece.ts';
+import { decodersOf } from '../../shared/media/codecs.ts';
 import { rgbFromPiece } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
@@ -32,9 +33,10 @@ export interface PieceRun {
 export async function* decodePiece(run: PieceRun, pool: FramePool): AsyncGenerator<FrameBuffer, void> {
   const { format, bytes, count: expected, signal } = run;
   const stop = new AbortController();
-  const reader = await openFrameReader(format.width * format.height * 3, pool);
+  const command = decodeCommand(run);
+  await using reader = await openFrameReader(format.width * format.height * 3, pool);
   const ffmpeg = startFfmpeg({
-    command: decodeCommand(run),
+    command,
     activity: 'decoding a piece of the source',
     stdin: 'pipe',
     stdout: 'none',
@@ -68,7 +70,8 @@ function decodeCommand({ format, skip, count }: PieceRun): FfmpegCommand {
   const { container, codec, width, height } = format;
   return ffmpegCommand()
     .input('pipe:0')
-    .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', codec, '-noautorotate')
+    .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', decodersOf(codec))
+    .inputOptions('-noautorotate')
     .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
     .output('pipe:1')
     .outputOptions('-map', '0:v:0')

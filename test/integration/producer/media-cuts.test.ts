@@ -91,6 +91,7 @@ describe('a source with closed groups of pictures is cut', () => {
       ['-c:v', 'libx265', '-x265-params', 'open-gop=0:keyint=25:log-level=error', '-pix_fmt', 'yuv420p'],
     ],
     ['VP9', 'f.webm', ['-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', ...closed]],
+    ['AV1', 'r.mp4', ['-c:v', 'libaom-av1', '-cpu-used', '8', ...closed]],
     ['ProRes with 10 bits', 'g.mov', ['-c:v', 'prores_ks']],
     ['MJPEG', 'h.mkv', ['-c:v', 'mjpeg', '-q:v', '3', '-pix_fmt', 'yuvj422p']],
     ['MPEG-4', 'i.mp4', ['-c:v', 'mpeg4', '-g', '25']],
@@ -110,6 +111,13 @@ describe('a source with closed groups of pictures is cut', () => {
     expect(found).toEqual(await hashesOfWhole(path, timeline.pts.length));
     expect(await readdir(at(''))).not.toContain('pieces');
   });
+});
+
+test('the index of a source with more frames than allowed is refused', async () => {
+  const path = await clip('s.mp4', [...picture({ seconds: 0.4 }), '-c:v', 'libx264', ...closed]);
+  const video = await probeVideo(path);
+  expect((await readPacketIndex(path, video, 10)).pts).toHaveLength(10);
+  await expect(readPacketIndex(path, video, 9)).rejects.toMatchObject({ code: 'SOURCE_TOO_LARGE' });
 });
 
 describe('a source whose index does not prove that it can be cut is decoded', () => {
