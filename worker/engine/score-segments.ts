@@ -5,8 +5,8 @@
  * segment is stored, the next one is already scored. Memory is bounded by two pools of frames and two encoded segments.
  *
  * A frame that fails shows a replacement, as the job's policy says: the original, or the previous frame of its segment. Whether the
- * segment is stored with it, or tried again, is for `store` to decide. A frame that is given up is not tried. A careful frame waits for
- * consent, and runs with no other frame on the device.
+ * segment is stored with it, or tried again, is for `store` to decide. A frame that is given up is not tried. A careful frame
+ * is announced before it runs, with no other frame on the device.
  */
 import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
 import type { FrameRange } from '../../shared/contract/ranges.ts';
@@ -47,8 +47,8 @@ interface ScoringStages {
   readonly openEncoder: () => SegmentEncoder;
   /** One segment at a time, in order. */
   readonly store: (segment: EncodedSegment) => Promise<void>;
-  /** Resolves when a careful frame may run. */
-  readonly consent: (frameIndex: number) => Promise<void>;
+  /** Resolves when it is recorded that this careful frame runs next. */
+  readonly announce: (frameIndex: number) => Promise<void>;
 }
 
 export interface ScoringRun {
@@ -74,7 +74,6 @@ interface FrameInHand {
   readonly output: FrameBuffer;
   /** Null: scored. Otherwise why not. */
   readonly failure: Promise<string | null>;
-  readonly isGivenUp: boolean;
 }
 
 class Scorer implements AsyncDisposable {
@@ -117,7 +116,7 @@ class Scorer implements AsyncDisposable {
       const frame = inHand.shift();
       if (frame === undefined) return;
       const failure = await frame.failure;
-      if (failure !== null && !frame.isGivenUp) failed.set(frame.frameIndex, failure);
+      if (failure !== null && !task.givenUp.has(frame.frameIndex)) failed.set(frame.frameIndex, failure);
       if (failure !== null) await this.#replace(frame, previous);
       this.#inputs.giveBack(frame.input);
       await encoder.write(frame.output);
@@ -131,7 +130,7 @@ class Scorer implements AsyncDisposable {
         await Promise.allSettled(inHand.map(({ failure }) => failure));
         return undefined;
       }
-      if (isCareful) await this.#run.stages.consent(frameIndex);
+      if (isCareful) await this.#run.stages.announce(frameIndex);
       inHand.push(await this.#start(frameIndex, task));
       if (isCareful) await encodeOldest();
     }
@@ -144,10 +143,11 @@ class Scorer implements AsyncDisposable {
     const { value: input } = await this.#source.next();
     if (input === undefined) throw new RangeError(`the source ends before frame ${frameIndex}`);
     const output = await this.#outputs.take();
-    const isGivenUp = givenUp.has(frameIndex);
-    const failure = isGivenUp ? Promise.resolve(GIVEN_UP) : this.#infer(frameIndex, input, output);
+    const failure = givenUp.has(frameIndex)
+      ? Promise.resolve(GIVEN_UP)
+      : this.#infer(frameIndex, input, output);
     failure.catch(() => undefined); // Awaited when the frame is due.
-    return { frameIndex, input, output, failure, isGivenUp };
+    return { frameIndex, input, output, failure };
   }
 
   async #infer(frameIndex: number, input: FrameBuffer, output: FrameBuffer): Promise<string | null> {

@@ -40,7 +40,7 @@ let video: VideoInfo;
 let pieceFormat: PieceFormat;
 let inference: Inference;
 let stored: EncodedSegment[];
-/** In order: `infer 3`, `inferred 3`, `consent 7`. */
+/** In order: `infer 3`, `inferred 3`, `announce 7`. */
 let events: string[];
 
 beforeAll(async () => {
@@ -122,8 +122,8 @@ function run(changes: Changes = {}): ScoringRun {
           stored.push(segment);
           return Promise.resolve();
         }),
-      consent: (frameIndex) => {
-        events.push(`consent ${frameIndex}`);
+      announce: (frameIndex) => {
+        events.push(`announce ${frameIndex}`);
         return Promise.resolve();
       },
     },
@@ -210,10 +210,10 @@ describe('a frame that fails', () => {
   });
 });
 
-test('a careful frame waits for consent and runs alone', async () => {
+test('a careful frame is announced before it runs, and runs alone', async () => {
   await scoreSegments(run({ segments: tasks({ careful: new Set([5]) }) }));
-  const at = events.indexOf('consent 5');
-  expect(events.slice(at - 1, at + 3)).toEqual(['inferred 4', 'consent 5', 'infer 5', 'inferred 5']);
+  const at = events.indexOf('announce 5');
+  expect(events.slice(at - 1, at + 3)).toEqual(['inferred 4', 'announce 5', 'infer 5', 'inferred 5']);
 });
 
 describe('a run ends early', () => {
