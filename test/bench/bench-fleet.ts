@@ -22,10 +22,14 @@ import {
   testFolder,
 } from '../support/servers.ts';
 import { type StorageProxy, startStorageProxy } from '../support/storage-proxy.ts';
-import { cpuSecondsOf } from './process-cpu.ts';
+import { writeClip } from './clips.ts';
+import { cpuSecondsOf } from './process-stat.ts';
 
 const OWN_MODELS = fileURLToPath(new URL('../../worker/models', import.meta.url));
 export const DEVICE_HOOK = fileURLToPath(new URL('./device-hook.mjs', import.meta.url));
+/** The model that costs nothing. */
+export const IDENTITY = ['--model', 'identity'];
+const WARM_UP = { width: 320, height: 180, frames: 25 };
 const POLL_MS = 25;
 const HOOK_FLUSH_MS = 600;
 
@@ -93,7 +97,7 @@ export class BenchFleet implements AsyncDisposable {
     );
   }
 
-  static async open(shape: FleetShape = {}): Promise<BenchFleet> {
+  private static async open(shape: FleetShape): Promise<BenchFleet> {
     const folder = await testFolder();
     const storage = await startTestStorage();
     const models = path.join(folder, 'models');
@@ -104,6 +108,23 @@ export class BenchFleet implements AsyncDisposable {
     const fleet = new BenchFleet(folder, servers, shape);
     await Promise.all([fleet.#producer, ...fleet.#workers].map((service) => service.said('service ready')));
     return fleet;
+  }
+
+  /** A fleet that has run a job, whose start-up costs are not measured again. */
+  static async openWarm(
+    folder: string,
+    shape: FleetShape = {},
+    model: readonly string[] = IDENTITY,
+  ): Promise<BenchFleet> {
+    const clip = await writeClip(folder, WARM_UP);
+    const fleet = await BenchFleet.open(shape);
+    try {
+      await fleet.run(clip, model);
+      return fleet;
+    } catch (error) {
+      await fleet[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   get #storageEnvironment(): Readonly<Record<string, string>> {

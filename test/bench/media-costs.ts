@@ -1,5 +1,7 @@
 /** The ffmpeg settings of a job, for measurements that compare its cost with that of ffmpeg alone. */
 
+import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
+
 /** BT.709 video range to RGB and back, as exact as the product converts. */
 const FLAGS = 'flags=bicubic+accurate_rnd+full_chroma_int+bitexact';
 export const RGB_FROM_SOURCE = `scale=in_color_matrix=bt709:in_range=tv:${FLAGS},format=rgb24`;
@@ -10,9 +12,9 @@ export const ENCODER_ARGUMENTS = [
   '-c:v',
   'libx264',
   '-preset',
-  'medium',
+  DEFAULT_ENCODING.preset,
   '-crf',
-  '18',
+  String(DEFAULT_ENCODING.crf),
   '-threads',
   '4',
   '-x264-params',

@@ -6,7 +6,7 @@
  * Prints the resident memory of each program during the job, and the slope of a linear fit through all samples and through the second
  * half, in KiB per 1,000 frames. Takes a few minutes, with one worker.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { type BlobStore, openBlobStore } from '../../shared/azure/blob-store.ts';
@@ -19,6 +19,7 @@ import { writeIdentityModel } from '../support/identity-model.ts';
 import { ffmpeg, picture } from '../support/media-clips.ts';
 import { processesOf } from '../support/processes.ts';
 import { testFolder } from '../support/servers.ts';
+import { statOf } from './process-stat.ts';
 
 const WARM_FRAMES = 200;
 const LONG_FRAMES = Number(process.argv[2] ?? 4_000);
@@ -110,18 +111,11 @@ async function memory(): Promise<Record<Program, number>> {
     }),
   );
   for (const { pid } of all) {
-    const { rssKib, parentPid } = await readProcess(pid);
-    const owner = owners.get(pid) ?? owners.get(parentPid);
-    if (owner !== undefined) kib[owner] += rssKib;
+    const stat = await statOf(pid);
+    const owner = owners.get(pid) ?? owners.get(stat?.parent ?? 0);
+    if (owner !== undefined) kib[owner] += stat?.residentKib ?? 0;
   }
   return kib;
-}
-
-async function readProcess(pid: number): Promise<{ rssKib: number; parentPid: number }> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  const field = (name: string): number =>
-    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
-  return { rssKib: field('VmRSS'), parentPid: field('PPid') };
 }
 
 function report(samples: readonly Sample[]): void {

@@ -12,7 +12,7 @@ import { once } from 'node:events';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 import { ENCODER_ARGUMENTS, RGB_FROM_SOURCE, SOURCE_FROM_RGB } from './media-costs.ts';
-import { cpuSecondsOf } from './process-cpu.ts';
+import { cpuSecondsOf } from './process-stat.ts';
 
 const [source = '', model = '', widthText = '', heightText = '', threads = '1'] = process.argv.slice(2);
 const [width, height] = [Number(widthText), Number(heightText)];

@@ -31,13 +31,8 @@ export async function runPipe({ source, model, width, height, threads }: PipeRun
 
 /** CPU seconds of ffmpeg for decoding a source and encoding it with the settings of a job, without a conversion. */
 export async function transcodeCpuSeconds(source: string): Promise<number> {
-  return ffmpegCpuSeconds(['-i', source, '-an', ...ENCODER_ARGUMENTS]);
-}
-
-/** CPU seconds of one run of ffmpeg, user and system. */
-async function ffmpegCpuSeconds(args: readonly string[]): Promise<number> {
   const options = ['-hide_banner', '-nostdin', '-loglevel', 'info', '-benchmark', '-y'];
-  const { stderr } = await run('ffmpeg', [...options, ...args], { maxBuffer: 1e8 });
+  const { stderr } = await run('ffmpeg', [...options, '-i', source, '-an', ...ENCODER_ARGUMENTS]);
   const [, user, system] = /bench: utime=([\d.]+)s stime=([\d.]+)s/.exec(stderr) ?? [];
   if (user === undefined) throw new Error('ffmpeg printed no CPU time');
   return Number(user) + Number(system);

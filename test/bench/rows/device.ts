@@ -1,11 +1,9 @@
 /** Whether a fast device is kept busy, and whether a job is as fast as its fleet is large. The device is simulated. */
-import { BenchFleet } from '../bench-fleet.ts';
+import { BenchFleet, IDENTITY } from '../bench-fleet.ts';
 import { writeClip } from '../clips.ts';
 import type { Scenario, Values } from '../scenario.ts';
 
-const IDENTITY = ['--model', 'identity'];
 const HD = { width: 1280, height: 720, frames: 360 };
-const WARM_UP = { width: 320, height: 180, frames: 25 };
 /** The device is this much slower than everything else together. */
 const SLOWER = 1.5;
 
@@ -26,8 +24,7 @@ export const deviceBusy: Scenario = {
   measure: async (folder) => {
     const clip = await writeClip(folder, HD);
     const pipelineMs = await pipelineCost(folder, clip);
-    await using fleet = await BenchFleet.open({ simulatedDeviceMs: SLOWER * pipelineMs });
-    await fleet.run(await writeClip(folder, WARM_UP), IDENTITY);
+    await using fleet = await BenchFleet.openWarm(folder, { simulatedDeviceMs: SLOWER * pipelineMs });
     const startedMs = performance.now();
     await fleet.run(clip, IDENTITY);
     const { spanMs, busyMs } = await fleet.sessionTimes(startedMs);
@@ -37,8 +34,7 @@ export const deviceBusy: Scenario = {
 
 /** Wall ms a frame of the worker when the device takes no time. */
 async function pipelineCost(folder: string, clip: string): Promise<number> {
-  await using fleet = await BenchFleet.open();
-  await fleet.run(await writeClip(folder, WARM_UP), IDENTITY);
+  await using fleet = await BenchFleet.openWarm(folder);
   const startedMs = performance.now();
   await fleet.run(clip, IDENTITY);
   return (await fleet.sessionTimes(startedMs)).spanMs / HD.frames;
@@ -56,8 +52,10 @@ export const engines: Scenario = {
     const clip = await writeClip(folder, SMALL);
     const spans = new Map<number, number>();
     for (const count of ENGINES) {
-      await using fleet = await BenchFleet.open({ workers: count, simulatedDeviceMs: SMALL_DEVICE_MS });
-      await fleet.run(await writeClip(folder, WARM_UP), IDENTITY);
+      await using fleet = await BenchFleet.openWarm(folder, {
+        workers: count,
+        simulatedDeviceMs: SMALL_DEVICE_MS,
+      });
       const startedMs = performance.now();
       await fleet.run(clip, IDENTITY);
       spans.set(count, (await fleet.sessionTimes(startedMs)).spanMs);

@@ -1,7 +1,7 @@
 /** What a job costs per frame, with a model that does nothing: CPU by program, storage operations, bytes. */
 import path from 'node:path';
 
-import { BenchFleet, type JobCost } from '../bench-fleet.ts';
+import { BenchFleet, IDENTITY, type JobCost } from '../bench-fleet.ts';
 import { writeClip } from '../clips.ts';
 import { runPipe, transcodeCpuSeconds } from '../reference.ts';
 import type { Scenario } from '../scenario.ts';
@@ -9,9 +9,6 @@ import type { Scenario } from '../scenario.ts';
 const FRAMES = 480;
 const HD = { width: 1280, height: 720, frames: FRAMES };
 const FULL_HD = { width: 1920, height: 1080, frames: FRAMES / 2 };
-/** A group of pictures and its start-up are paid once by each run, so the first job of a fleet is not measured. */
-const WARM_UP = { width: 320, height: 180, frames: 25 };
-const IDENTITY = ['--model', 'identity'];
 
 const msPerFrame = (seconds: number, { status }: JobCost): number =>
   (seconds * 1000) / status.frames.expected;
@@ -49,8 +46,7 @@ export const jobCosts720: Scenario = {
   ],
   measure: async (folder) => {
     const clip = await writeClip(folder, HD);
-    await using fleet = await BenchFleet.open();
-    await fleet.run(await writeClip(folder, WARM_UP), IDENTITY);
+    await using fleet = await BenchFleet.openWarm(folder);
     const job = await fleet.run(clip, IDENTITY);
     const model = path.join(fleet.folder, 'models', 'identity', 'identity.onnx');
     const pipe = await runPipe({ source: clip, model, ...HD, threads: 1 });
@@ -76,8 +72,7 @@ export const jobCosts1080: Scenario = {
     },
   ],
   measure: async (folder) => {
-    await using fleet = await BenchFleet.open();
-    await fleet.run(await writeClip(folder, WARM_UP), IDENTITY);
+    await using fleet = await BenchFleet.openWarm(folder);
     const job = await fleet.run(await writeClip(folder, FULL_HD), IDENTITY);
     return { 'producer-1080': msPerFrame(job.cpuSeconds.producer, job) };
   },
@@ -103,8 +98,8 @@ export const warmJob: Scenario = {
   measure: async (folder) => {
     const shape = { width: 480, height: 270, frames: 250 };
     const clip = await writeClip(folder, shape);
-    await using fleet = await BenchFleet.open({ workerEnvironment: { FRAMEFLEET_INFERENCE_THREADS: '1' } });
-    await fleet.run(await writeClip(folder, WARM_UP), []);
+    const workerEnvironment = { FRAMEFLEET_INFERENCE_THREADS: '1' };
+    await using fleet = await BenchFleet.openWarm(folder, { workerEnvironment }, []);
     const startedMs = performance.now();
     const job = await fleet.run(clip, []);
     const { spanMs, busyMs } = await fleet.sessionTimes(startedMs);

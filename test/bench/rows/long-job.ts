@@ -1,12 +1,11 @@
-import { BenchFleet } from '../bench-fleet.ts';
+import { BenchFleet, IDENTITY } from '../bench-fleet.ts';
 import { writeClip } from '../clips.ts';
 /** Jobs of 500 and 10,000 small frames: whether memory depends on the length, and how long the end of a job takes. */
-import { residentKibOf } from '../process-cpu.ts';
+import { residentKibOf } from '../process-stat.ts';
 import type { Scenario } from '../scenario.ts';
 
 const SHORT = { width: 64, height: 48, frames: 500 };
 const LONG = { width: 64, height: 48, frames: 10_000 };
-const IDENTITY = ['--model', 'identity'];
 /** What the tail is a part of: with a device of this speed, the job takes about as long as on one GPU. */
 const DEVICE_MS = 15;
 const PROGRAMS = ['producer', 'worker'] as const;
@@ -28,14 +27,15 @@ export const longJob: Scenario = {
     })),
   ],
   measure: async (folder) => {
-    await using fleet = await BenchFleet.open({ simulatedDeviceMs: DEVICE_MS });
+    await using fleet = await BenchFleet.openWarm(folder, { simulatedDeviceMs: DEVICE_MS });
     const { producer, workers } = fleet.pids;
     const pids: Record<Program, number> = { producer, worker: workers[0] ?? 0 };
     const run = async (shape: typeof SHORT) => {
       const peakKib = { producer: 0, worker: 0 };
       let scoredAtMs = 0;
+      const clip = await writeClip(folder, shape);
       const startedMs = performance.now();
-      await fleet.run(await writeClip(folder, shape), IDENTITY, async ({ frames }) => {
+      await fleet.run(clip, IDENTITY, async ({ frames }) => {
         for (const program of PROGRAMS)
           peakKib[program] = Math.max(peakKib[program], await residentKibOf(pids[program]));
         if (frames.scored === shape.frames && scoredAtMs === 0) scoredAtMs = performance.now();

@@ -1,4 +1,4 @@
-/** CPU time and memory of a process with its descendants, from `/proc`. Linux only. */
+/** CPU time and memory of processes, from `/proc`. Linux only. */
 import { readFile, readdir } from 'node:fs/promises';
 
 /** `USER_HZ`, which Linux fixes at 100 for programs. */
@@ -12,12 +12,12 @@ interface ProcessStat {
   readonly residentKib: number;
 }
 
-/** 0 if the process has ended. */
+/** Of a process with its descendants; 0 if it has ended. */
 export async function cpuSecondsOf(pid: number): Promise<number> {
   return sumOver(await familyOf(pid), ({ cpuSeconds }) => cpuSeconds);
 }
 
-/** 0 if the process has ended. Pages that several processes share count several times. */
+/** Of a process with its descendants; 0 if it has ended. Pages that several processes share count several times. */
 export async function residentKibOf(pid: number): Promise<number> {
   return sumOver(await familyOf(pid), ({ residentKib }) => residentKib);
 }
@@ -37,7 +37,8 @@ async function familyOf(pid: number): Promise<readonly ProcessStat[]> {
   return [...stats].filter(([one]) => isInside(one)).map(([, stat]) => stat);
 }
 
-async function statOf(pid: number): Promise<ProcessStat | undefined> {
+/** A process by itself; undefined if it has ended. */
+export async function statOf(pid: number): Promise<ProcessStat | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   // The name may contain spaces and parentheses. After it: state, parent, …, utime, stime, cutime, cstime, …, rss.
