@@ -1,6 +1,6 @@
 /**
- * A local fleet in a folder of its own for each test, with a clip of six seconds as its job. After each test, whatever the test
- * has started is killed, and no process of the fleet may be left.
+ * A local fleet in a folder of its own for each test, with a clip of six seconds as its job. After each test, all commands that the test
+ * has started are killed, and no process of the fleet may be left.
  */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,14 +1,15 @@
-/** A folder of clips for a single test file, and a round trip: decode a clip, encode its unchanged frames as segments, join them. */
+/** A folder of clips for a single test file, and a round trip: decode a clip, then make a result of its unchanged frames. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import path from 'node:path';
 
 import { afterAll, beforeAll } from 'vitest';
 
 import { assertSameLength } from '../../producer/media/check-result.ts';
 import { lossesOf } from '../../producer/media/copy-plan.ts';
 import { type DecodeLimits, decodeFrames } from '../../producer/media/decode-frames.ts';
-import { joinVideo } from '../../producer/media/join-video.ts';
+import { encodeVideo } from '../../producer/media/encode-video.ts';
+import { type JoinRequest, joinVideo } from '../../producer/media/join-video.ts';
 import type { Timeline } from '../../producer/media/timeline.ts';
 import { workableTracks } from '../../producer/media/try-tracks.ts';
 import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
@@ -26,6 +27,10 @@ export const LIMITS: DecodeLimits = {
   wallSecondsMax: 300,
   cpuSecondsMax: 300,
 };
+
+/** How a result is made: of frames that are encoded in one run, or of segments that are joined. */
+export const RESULT_WAYS = ['encoded', 'joined'] as const;
+type ResultWay = (typeof RESULT_WAYS)[number];
 
 /** Several in a short clip. */
 const SEGMENT_FRAMES = 16;
@@ -49,11 +54,11 @@ export function useMediaFolder() {
   let folder = '';
   let results = 0;
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'media-test-'));
+    folder = await mkdtemp(path.join(tmpdir(), 'media-test-'));
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  const at = (name: string): string => join(folder, name);
+  const at = (name: string): string => path.join(folder, name);
 
   /** Runs ffmpeg with these arguments, followed by the path of the new file. */
   async function clip(name: string, args: readonly string[]): Promise<string> {
@@ -73,25 +78,20 @@ export function useMediaFolder() {
   }
 
   /** Also checks the result with `assertSameLength`. */
-  async function roundTrip(sourcePath: string): Promise<RoundTrip> {
+  async function roundTrip(sourcePath: string, way: ResultWay = 'encoded'): Promise<RoundTrip> {
     const { video, timeline, frames } = await decode(sourcePath);
     results += 1;
-    const resultPath = at(`result-${results}.${video.container}`);
+    const outputPath = at(`result-${results}.${video.container}`);
+    const { width, height } = video;
     const trackPlan = await workableTracks({ sourcePath, video, folder });
-    const segments = await encodeSegments(video, frames);
-    const { warnings } = await joinVideo({
-      timeline,
-      video,
-      sourcePath,
-      outputPath: resultPath,
-      trackPlan,
-      cpuSecondsMax: 300,
-      segments: () => each(segments),
-    });
+    const request = { timeline, video, sourcePath, outputPath, trackPlan, cpuSecondsMax: 300 };
+    const { warnings } =
+      way === 'encoded'
+        ? await encodeVideo({ ...request, width, height, frames: each(frames) })
+        : await join(request, await encodeSegments(video, frames, SEGMENT_FRAMES));
     const audioTrackCount = trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length;
-    await assertSameLength(resultPath, { timeline, framesPerSecond: video.framesPerSecond, audioTrackCount });
-    const losses = lossesOf({ video, timeline, width: video.width, height: video.height });
-    return { video, timeline, frames, resultPath, warnings: [...losses, ...trackPlan.warnings, ...warnings] };
+    await assertSameLength(outputPath, { timeline, framesPerSecond: video.framesPerSecond, audioTrackCount });
+    return { video, timeline, frames, resultPath: outputPath, warnings };
   }
 
   return { at, clip, decode, roundTrip };
@@ -104,16 +104,29 @@ export async function pieceFormatOf(sourcePath: string): Promise<PieceFormat> {
   return { container: 'nut', codec, width, height, colour: decodedColourOf(video) };
 }
 
-/** Encodes frames as a worker does, in several segments. */
-async function encodeSegments(video: VideoInfo, frames: readonly Buffer[]): Promise<Buffer[]> {
+/** Joins segments. Returns the warnings of a job: what is lost, what cannot be kept, and those of ffmpeg. */
+async function join(request: Omit<JoinRequest, 'segments'>, segments: readonly Buffer[]) {
+  const { timeline, video, trackPlan } = request;
+  const { warnings } = await joinVideo({ ...request, segments: () => each(segments) });
+  const { width, height } = video;
+  return { warnings: [...lossesOf({ video, timeline, width, height }), ...trackPlan.warnings, ...warnings] };
+}
+
+/** Encodes frames as a worker does, in segments of this many frames; the first one can have another length. */
+export async function encodeSegments(
+  video: VideoInfo,
+  frames: readonly Buffer[],
+  segmentFrames: number,
+  firstFrames = segmentFrames,
+): Promise<Buffer[]> {
   const picture = {
     framesPerSecond: video.framesPerSecond,
     sampleAspectRatio: video.sampleAspectRatio,
     colour: resultColourOf(video),
   };
   const segments: Buffer[] = [];
-  for (let start = 0; start < frames.length; start += SEGMENT_FRAMES) {
-    const pictures = await Promise.all(frames.slice(start, start + SEGMENT_FRAMES).map(decodePicture));
+  for (let start = 0, end = firstFrames; start < frames.length; [start, end] = [end, end + segmentFrames]) {
+    const pictures = await Promise.all(frames.slice(start, end).map(decodePicture));
     const { width = 0, height = 0 } = pictures[0] ?? {};
     await using encoder = new SegmentEncoder(
       { width, height, picture, encoding: DEFAULT_ENCODING },

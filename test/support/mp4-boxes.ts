@@ -1,4 +1,4 @@
-/** An .mp4 with a wrong sample table, made from an ordinary one by ffmpeg with its index at the end. */
+/** Boxes of an .mp4: builds them, and makes an .mp4 with a wrong sample table from an ordinary one with its index at the end. */
 const CONTAINERS = new Set(['moov', 'trak', 'mdia', 'minf', 'stbl', 'edts']);
 
 interface SampleTable {
@@ -46,7 +46,7 @@ function boxesOf(bytes: Buffer): { readonly type: string; readonly body: Buffer 
   return boxes;
 }
 
-function boxOf(type: string, body: Buffer): Buffer {
+export function boxOf(type: string, body: Buffer): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt32BE(body.length + 8, 0);
   head.write(type, 4, 'latin1');

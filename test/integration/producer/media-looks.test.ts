@@ -6,14 +6,14 @@ import { describe, expect, test } from 'vitest';
 import { encodeVideo } from '../../../producer/media/encode-video.ts';
 import { probeVideo } from '../../../shared/media/probe.ts';
 import { H264, ffmpeg, meanColour, picture, pictureTimes } from '../../support/media-clips.ts';
-import { NO_TRACKS, each, useMediaFolder } from '../../support/media-round-trip.ts';
+import { NO_TRACKS, each, RESULT_WAYS, useMediaFolder } from '../../support/media-round-trip.ts';
 
 const { clip, at, decode, roundTrip } = useMediaFolder();
 
 /** RGB 200, 100, 50. This colour reveals every mistake in matrix or range. */
 const BROWN = ['-f', 'lavfi', '-i', 'color=0xC86432:size=96x64:rate=25:duration=0.2'];
 
-describe('the result looks like the source:', () => {
+describe.each(RESULT_WAYS)('the result, %s, looks like the source:', (way) => {
   test.for([
     [
       'BT.709, tagged',
@@ -40,7 +40,7 @@ describe('the result looks like the source:', () => {
   ] as const)('%s', async ([, name, filter]) => {
     const codec = name === 'mrgb.mkv' ? ['-c:v', 'ffv1'] : ['-c:v', 'libx264', '-qp', '1'];
     const sourcePath = await clip(name, [...BROWN, '-vf', filter, ...codec]);
-    const { resultPath } = await roundTrip(sourcePath);
+    const { resultPath } = await roundTrip(sourcePath, way);
     const [source, result] = await Promise.all([meanColour(sourcePath), meanColour(resultPath)]);
     for (const [channel, value] of source.entries()) {
       expect(Math.abs((result[channel] ?? 0) - value), `channel ${channel} of ${result.join()}`).toBeLessThan(
@@ -59,7 +59,7 @@ describe('the result looks like the source:', () => {
       '-c:v',
       'libx264',
     ]);
-    const { video, resultPath } = await roundTrip(sourcePath);
+    const { video, resultPath } = await roundTrip(sourcePath, way);
     const result = await probeVideo(resultPath);
     expect(result.colour).toEqual({
       matrix: 'bt709',
@@ -80,7 +80,7 @@ describe('the result looks like the source:', () => {
       ...H264,
     ]);
     const sourcePath = await clip('turned.mp4', ['-i', left, '-c', 'copy', '-metadata:s:v', 'rotate=90']);
-    const { video, resultPath } = await roundTrip(sourcePath);
+    const { video, resultPath } = await roundTrip(sourcePath, way);
     expect(video).toMatchObject({ width: 48, height: 64 });
     const result = await probeVideo(resultPath);
     expect(result).toMatchObject({ width: 48, height: 64, rotationDegrees: 0 });
@@ -105,7 +105,7 @@ describe('the result looks like the source:', () => {
       '-pix_fmt',
       'yuv444p',
     ]);
-    const { resultPath, warnings, frames } = await roundTrip(sourcePath);
+    const { resultPath, warnings, frames } = await roundTrip(sourcePath, way);
     expect(await probeVideo(resultPath)).toMatchObject({ width: 102, height: 78 });
     expect(warnings).toEqual([expect.stringContaining('the result has 102 x 78')]);
     expect((await pictureTimes(resultPath)).seconds).toEqual((await pictureTimes(sourcePath)).seconds);
@@ -121,7 +121,7 @@ describe('the result looks like the source:', () => {
       '-pix_fmt',
       'yuv444p',
     ]);
-    const padded = await roundTrip(white);
+    const padded = await roundTrip(white, way);
     await ffmpeg([
       '-i',
       padded.resultPath,

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 
 import { VideoJoiner, reorderDepthOf } from '../../../producer/media/joined-video.ts';
 import { readSegment } from '../../../producer/media/segment-samples.ts';
-import { boxBytes, segmentBytes } from '../../support/build-segment.ts';
+import { segmentBytes } from '../../support/build-segment.ts';
+import { boxOf } from '../../support/mp4-boxes.ts';
 
 /** Decoding order of two groups of four frames with B-frames: I P B B. */
 const ORDER = [0, 3, 1, 2];
@@ -29,7 +30,7 @@ describe('a segment', () => {
   });
 
   test('without a header is rejected', () => {
-    expect(() => readSegment(boxBytes('free', Buffer.alloc(4)))).toThrow('moov');
+    expect(() => readSegment(boxOf('free', Buffer.alloc(4)))).toThrow('moov');
   });
 });
 
