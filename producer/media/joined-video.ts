@@ -2,9 +2,9 @@
  * PURE. Joins encoded segments to one video track with the exact timestamps of the source: a fragmented MP4, to be read by ffmpeg from
  * a pipe and copied into the result.
  *
- * Frame i gets the timestamp i of the timeline. Decoding timestamps are those of the timeline too, `reorderDepth` frames earlier, so they
- * increase over the whole video, whatever the rate and whatever the encoder reordered. All timestamps are `leadSeconds` later than they
- * should be, because the format has no negative ones; ffmpeg's `-itsoffset` takes that back.
+ * Frame i gets timestamp i of the timeline. Decoding timestamps are those of the timeline too, `reorderDepth` frames earlier, so they
+ * increase over the whole video for any frame rate and any reordering by the encoder. The format has no negative timestamps, so all of them
+ * are `leadSeconds` later than in the timeline; ffmpeg's `-itsoffset` reverses that.
  */
 import { type SegmentSamples, boxesOf } from './segment-samples.ts';
 import type { Timeline } from './timeline.ts';

@@ -1,6 +1,6 @@
 /**
- * PURE. ffmpeg filters that convert colours from the source to JPEG and from RGB to the result, with every colour property stated
- * explicitly.
+ * PURE. ffmpeg filters that convert colours from the source to JPEG, from a piece of it to RGB, and from JPEG or RGB to the result, with
+ * every colour property stated explicitly.
  *
  * A JPEG is always BT.601, full range, and cannot be tagged otherwise. A video without tags is taken as BT.709 from 720 lines on,
  * else as BT.601. The result keeps the tags of the source. Its matrix is always tagged, because at twice the size a player might

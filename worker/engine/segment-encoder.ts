@@ -2,8 +2,8 @@
  * Encodes the frames of one segment with ffmpeg, as a fragmented MP4 whose first frame is a key frame.
  *
  * Guarantees: the same frames give the same bytes (for one ffmpeg build and one machine type); one packet a frame; memory bounded by the
- * encoder's lookahead and the encoded bytes; no ffmpeg process is left, whatever happens. Timestamps within a segment are nominal, one
- * frame after the other: the join gives each frame its own.
+ * encoder's lookahead and the encoded bytes; disposing of the encoder leaves no ffmpeg process. Timestamps within a segment are nominal,
+ * one frame after the other: the join gives each frame its own.
  */
 import { buffer } from 'node:stream/consumers';
 

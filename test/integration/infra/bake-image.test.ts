@@ -1,6 +1,6 @@
 /**
- * Baking a machine image, with fakes for the Azure CLI, the Terraform outputs and the instance. The main guarantee: whatever fails,
- * nothing that costs money is left behind.
+ * Baking a machine image, with fakes for the Azure CLI, the Terraform outputs and the instance. The main guarantee: after any
+ * failure, nothing that costs money is left behind.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
