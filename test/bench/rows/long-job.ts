@@ -1,6 +1,6 @@
+/** Jobs of 500 and 10,000 small frames: whether memory depends on the length, and how long the end of a job takes. */
 import { BenchFleet, IDENTITY } from '../bench-fleet.ts';
 import { writeClip } from '../clips.ts';
-/** Jobs of 500 and 10,000 small frames: whether memory depends on the length, and how long the end of a job takes. */
 import { residentKibOf } from '../process-stat.ts';
 import type { Scenario } from '../scenario.ts';
 
