@@ -20,7 +20,7 @@ const variables = z.object({
   FRAMEFLEET_MEDIA_STORAGE: storageSetting,
   FRAMEFLEET_SYSTEM_STORAGE: storageSetting,
   FRAMEFLEET_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
-  /** Disk space for the source and the result of each job in progress. */
+  /** Disk space for the sources of the jobs in progress, and the pieces or the result of each running step. */
   FRAMEFLEET_WORK_FOLDER: z.string().default(path.join(tmpdir(), 'framefleet')),
   /** How much of the work folder may be used. Unset: the space that is free at startup. */
   FRAMEFLEET_WORK_BYTES_MAX: z.coerce
@@ -70,7 +70,7 @@ export function producerConfig(environment: Environment = process.env) {
       wallSecondsMax: set.FRAMEFLEET_STEP_SECONDS_MAX,
       cpuSecondsMax,
     },
-    /** CPU time only: a stitch may wait for frames for days, and ffmpeg uses no CPU time while it waits. */
+    /** CPU time only: a slow disk or network is no fault of the result. */
     stitchCpuSecondsMax: cpuSecondsMax,
   };
 }

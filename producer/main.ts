@@ -23,16 +23,18 @@ import { removeExpiredFrames, scheduleFrameRemoval } from './jobs/frame-removal.
 import { FrameRetention } from './jobs/frame-retention.ts';
 import { JobFolders } from './jobs/job-folders.ts';
 import { poisonDepthPass } from './jobs/poison-depth.ts';
+import { Previews } from './jobs/previews.ts';
 import { redrivePass } from './jobs/redrive.ts';
+import { SourcePlans } from './jobs/source-plans.ts';
 import { split } from './jobs/split.ts';
 import { StatusPublisher } from './jobs/status.ts';
 import { type JobRun, Steps } from './jobs/steps.ts';
 import { stitch } from './jobs/stitch.ts';
 import { producerMetrics } from './metrics.ts';
 
-/** A split is bound by ffmpeg and the disk. A stitch mostly waits for its frames, so more can run at once. */
+/** Both are bound by the disk and the network; none waits for frames. */
 const SPLITS_AT_ONCE = 2;
-const STITCHES_AT_ONCE = 8;
+const STITCHES_AT_ONCE = 2;
 
 await runService(
   { createLog: () => createLog({ room: 'producer', level: producerConfig().logLevel }) },
@@ -70,7 +72,7 @@ await runService(
     service.onStop(() => steps.close());
 
     const failed = (run: JobRun, error: unknown) => failJob({ ledger, log }, run, error);
-    const splitServices = { blobs, ledger, folders, sourceLimits, log, metrics };
+    const splitServices = { blobs, ledger, folders, steps, sourceLimits, log, metrics };
     const stitchServices = { blobs, ledger, folders, stitchCpuSecondsMax, clock, log, metrics };
     steps.process(
       'split',
@@ -103,8 +105,20 @@ await runService(
     const loop = (name: string, pass: () => Promise<number>) =>
       service.run(name, () => repeat({ name, clock, log, signal, health, pass }));
     loop('intake', () => intake.pass());
-    loop('dispatch', () => dispatchPass({ ledger, batches, spending, resendMs, clock, log, metrics }));
+    const dispatchServices = {
+      ledger,
+      batches,
+      plans: new SourcePlans(blobs),
+      spending,
+      resendMs,
+      clock,
+      log,
+      metrics,
+    };
+    loop('dispatch', () => dispatchPass(dispatchServices));
     loop('collect', () => collector.pass());
+    const previews = new Previews({ blobs, ledger, log });
+    loop('previews', () => previews.pass());
     loop('status', () => status.pass());
     loop('redrive', () => redrivePass({ ...openJobServices, retention, scanMs, metrics }));
     loop('caps', () => capsPass({ blobs, ledger, scanMs, log }));

@@ -36,7 +36,7 @@ export function producerMetrics(): ProducerMetrics {
     }),
     framesSplit: counter(
       'framefleet_producer_frames_split_total',
-      'Frames decoded from source videos and stored.',
+      'Frames of source videos stored in pieces.',
     ),
     framesScored: counter(
       'framefleet_producer_frames_scored_total',
@@ -48,10 +48,7 @@ export function producerMetrics(): ProducerMetrics {
       labelNames: ['kind'],
       registers,
     }),
-    framesStitched: counter(
-      'framefleet_producer_frames_stitched_total',
-      'Frames passed to the encoder of a result.',
-    ),
+    framesStitched: counter('framefleet_producer_frames_stitched_total', 'Frames joined into results.'),
     batchesSent: counter(
       'framefleet_producer_batches_sent_total',
       'Batch messages sent to the frame-batches queue.',

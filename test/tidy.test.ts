@@ -36,7 +36,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
   'p-limit': ['worker/', 'producer/'],
   pino: ['shared/runtime/log.ts'],
   'prom-client': ['shared/runtime/metrics.ts'],
-  sharp: ['worker/engine/picture.ts', 'infra/monitoring/render/main.ts'],
+  sharp: ['worker/engine/picture.ts', 'producer/media/contact-sheet.ts', 'infra/monitoring/render/main.ts'],
 };
 /** May be imported anywhere: it describes data and does nothing. */
 const EVERYWHERE = new Set(['zod']);

@@ -43,8 +43,6 @@ const variables = z.object({
     max: 256,
     fallback: Math.max(1, availableParallelism() - 1),
   }),
-  /** Frames in any stage at the same time. Bounds memory. */
-  FRAMEFLEET_FRAMES_IN_FLIGHT: wholeNumber({ min: 1, max: 64, fallback: 6 }),
   /** An engine that computes for this long without finishing a frame is killed. At least ten times the usual time of a frame. */
   FRAMEFLEET_STUCK_SECONDS: secondsAsMs({ min: 1, max: 3600, fallback: 60 }),
   /** Time limit for loading a model. Some devices need minutes to build its graph. */
@@ -53,7 +51,6 @@ const variables = z.object({
   FRAMEFLEET_SCHEDULED_EVENTS_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** This instance's name in scheduled events (`<scale set>_<instance>`). Unset: every event counts as its own. */
   FRAMEFLEET_VM_NAME: z.string().max(128).optional(),
-  FRAMEFLEET_JPEG_QUALITY: wholeNumber({ min: 50, max: 100, fallback: 95 }),
 });
 
 export type WorkerConfig = Readonly<ReturnType<typeof workerConfig>>;
@@ -78,14 +75,12 @@ export function workerConfig(environment: Environment = process.env) {
     modelCacheFolder: set.FRAMEFLEET_MODEL_CACHE,
     executionProviders: set.FRAMEFLEET_EXECUTION_PROVIDERS,
     inferenceThreads: set.FRAMEFLEET_INFERENCE_THREADS,
-    framesInFlight: set.FRAMEFLEET_FRAMES_IN_FLIGHT,
     engineLimits: {
       stuckMs: set.FRAMEFLEET_STUCK_SECONDS,
       loadMs: set.FRAMEFLEET_MODEL_LOAD_SECONDS_MAX,
     },
     scheduledEventsUrl: set.FRAMEFLEET_SCHEDULED_EVENTS_URL,
     vmName: set.FRAMEFLEET_VM_NAME,
-    jpegQuality: set.FRAMEFLEET_JPEG_QUALITY,
     /** The engine starts with the same variables. */
     environment,
   };

@@ -108,7 +108,6 @@ await runService(
     const loop = new WorkerLoop(
       {
         workerId: config.workerId,
-        framesInFlight: config.framesInFlight,
         blobs,
         batches,
         results,

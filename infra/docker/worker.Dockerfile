@@ -1,7 +1,7 @@
 # The worker. It has three targets; a build without --target makes the last one:
-#   cpu    a worker without a GPU
+#   cpu    a worker without a GPU, with ffmpeg
 #   local  the same, with the scaler that runs local workers as processes, and the program that prepares an emulator
-#   gpu    a worker with CUDA 12 and cuDNN 9, for the VMs of the scale sets
+#   gpu    a worker with CUDA 12, cuDNN 9 and ffmpeg, for the VMs of the scale sets
 #   docker build --file infra/docker/worker.Dockerfile --target cpu .
 # Uses plain Dockerfile syntax, so that builders without BuildKit can build it. They build all targets, which costs only copies.
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
@@ -25,9 +25,12 @@ RUN mv /models/painter.onnx "/models/$(sha256sum /models/painter.onnx | cut -d '
   && chown -R 65532:65532 /models
 
 FROM ${NODE_IMAGE} AS cpu
+# Also checks that this ffmpeg has what the worker needs.
 RUN apt-get update \
-  && apt-get install --yes --no-install-recommends ca-certificates \
-  && rm -rf /var/lib/apt/lists/*
+  && apt-get install --yes --no-install-recommends ca-certificates ffmpeg \
+  && rm -rf /var/lib/apt/lists/* \
+  && ffmpeg -hide_banner -filters | grep -q ' zscale ' \
+  && ffmpeg -hide_banner -encoders | grep -q ' libx264 '
 WORKDIR /app
 COPY --from=dependencies /app ./
 COPY --from=dependencies --chown=65532:65532 /models /models
@@ -56,6 +59,11 @@ RUN node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-inst
   && test -s node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_shared.so
 
 FROM ${CUDA_IMAGE} AS gpu
+RUN apt-get update \
+  && apt-get install --yes --no-install-recommends ffmpeg \
+  && rm -rf /var/lib/apt/lists/* \
+  && ffmpeg -hide_banner -filters | grep -q ' zscale ' \
+  && ffmpeg -hide_banner -encoders | grep -q ' h264_nvenc '
 WORKDIR /app
 COPY --from=dependencies /usr/local/bin/node /usr/local/bin/node
 COPY --from=dependencies /etc/ssl/certs /etc/ssl/certs
@@ -71,7 +79,7 @@ COPY infra/docker/health.mjs ./infra/docker/health.mjs
 COPY shared ./shared
 COPY worker ./worker
 ENV NODE_ENV=production MALLOC_ARENA_MAX=2 FRAMEFLEET_MODEL_CACHE=/models FRAMEFLEET_EXECUTION_PROVIDERS=cuda \
-  NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+  NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 USER 65532:65532
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
   CMD node infra/docker/health.mjs $FRAMEFLEET_HTTP_PORT

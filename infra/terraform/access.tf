@@ -13,7 +13,7 @@ locals {
     # Uses all media containers; sends batches, receives results and events, counts the poison queue.
     producer = {
       incoming             = [local.blob_write]
-      frames               = [local.blob_write]
+      pieces               = [local.blob_write]
       scored               = [local.blob_write]
       results              = [local.blob_write]
       models               = [local.blob_read]
@@ -24,9 +24,9 @@ locals {
       media-events         = [local.queue_hold]
       frame-batches-poison = [local.queue_count]
     }
-    # Reads frames, models and control; writes scored frames, logs and heartbeats; holds batches.
+    # Reads pieces, models and control; writes segments, logs and heartbeats; holds batches.
     worker = {
-      frames               = [local.blob_read]
+      pieces               = [local.blob_read]
       scored               = [local.blob_write]
       models               = [local.blob_read]
       logs                 = [local.blob_write]

@@ -1,4 +1,6 @@
-# The producer, with one replica. During an update two run at the same time, which it supports.
+# The producer: one replica, and up to `producers_max` while steps run. Any number of producers work at once: steps are locked in Redis
+# (see producer/jobs/steps.ts), and batches are claimed there. A replica that is stopped puts its steps back on the queue for the others,
+# so neither an update nor a smaller number of replicas loses work.
 
 locals {
   # Every variable that producer/config.ts reads. Null keeps the default of the program.
@@ -20,6 +22,12 @@ locals {
   producer_disk_bytes = pow(2, 30) * (var.producer_size.cpu > 1 ? 8 : var.producer_size.cpu > 0.5 ? 4 : 2)
 
   producer_secrets = local.redis_secrets
+
+  # Scale rules of KEDA: as many replicas as steps of a kind run at the same time. A replica runs two of each kind, so while steps wait,
+  # the number of replicas doubles, and a waiting step soon finds a free slot. The waiting steps themselves are not counted: steps have
+  # priorities, so they wait in a sorted set, and KEDA's rule is specified for lists only.
+  producer_scale_lists = { for step in ["split", "stitch"] : step => "bull:framefleet-${step}:active" }
+  producer_scale_redis = merge({ address = local.redis_address }, var.managed_redis ? { enableTLS = "true" } : {})
 }
 
 resource "azurerm_container_app" "producer" {
@@ -41,7 +49,7 @@ resource "azurerm_container_app" "producer" {
 
   # A reference to the key vault: the value is not in the state.
   dynamic "secret" {
-    for_each = local.producer_secrets
+    for_each = merge(local.producer_secrets, local.redis_scale_secrets)
     content {
       name                = secret.value.name
       identity            = azurerm_user_assigned_identity.room["producer"].id
@@ -62,8 +70,25 @@ resource "azurerm_container_app" "producer" {
 
   template {
     min_replicas                     = 1
-    max_replicas                     = 1
+    max_replicas                     = var.producers_max
     termination_grace_period_seconds = 30
+
+    dynamic "custom_scale_rule" {
+      for_each = local.producer_scale_lists
+      content {
+        name             = custom_scale_rule.key
+        custom_rule_type = "redis"
+        metadata         = merge(local.producer_scale_redis, { listName = custom_scale_rule.value, listLength = "1" })
+
+        dynamic "authentication" {
+          for_each = local.redis_scale_secrets
+          content {
+            secret_name       = authentication.value.name
+            trigger_parameter = authentication.key
+          }
+        }
+      }
+    }
 
     container {
       name   = "producer"
@@ -119,5 +144,5 @@ resource "azurerm_container_app" "producer" {
     }
   }
 
-  depends_on = [terraform_data.image, time_sleep.roles_known, time_sleep.redis_url_readable]
+  depends_on = [terraform_data.image, time_sleep.roles_known, time_sleep.redis_key_readable]
 }

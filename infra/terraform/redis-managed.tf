@@ -2,17 +2,32 @@
 #
 # ioredis cannot authenticate with a managed identity, so a key is needed, and the key must not be in the state. Therefore azapi creates
 # the cluster, because it does not read keys; a template deployment copies the key to the vault with `listKeys`, which Azure evaluates;
-# and the programs read the key from the vault.
+# and the programs read the key from the vault. The vault has it twice: in the URL for the programs, and alone for the producer's scale
+# rules.
 
 locals {
-  redis_api      = "2025-07-01"
-  redis_tls_port = 10000
-  redis_secret   = "redis-url"
-  redis_users    = var.managed_redis ? ["producer", "scaler"] : []
+  redis_api             = "2025-07-01"
+  redis_tls_port        = 10000
+  redis_managed_address = var.managed_redis ? "${azapi_resource.managed_redis[0].output.properties.hostName}:${local.redis_tls_port}" : null
+  redis_secret          = "redis-url"
+  redis_users           = var.managed_redis ? ["producer", "scaler"] : []
+  redis_password_secret = "redis-password"
+
+  # Expressions of the template deployment.
+  redis_key = "listKeys(parameters('database'), '${local.redis_api}').primaryKey"
+  redis_secret_values = {
+    (local.redis_secret)          = "[concat('rediss://:', uriComponent(${local.redis_key}), '@', parameters('address'))]"
+    (local.redis_password_secret) = "[${local.redis_key}]"
+  }
 
   # Replaces the plain variable with the address of the container.
   redis_secrets = var.managed_redis ? {
     FRAMEFLEET_REDIS_URL = { name = local.redis_secret, id = "${azurerm_key_vault.fleet.vault_uri}secrets/${local.redis_secret}" }
+  } : {}
+
+  # For the producer's scale rules; not passed to a program. The key is the name of the parameter in KEDA.
+  redis_scale_secrets = var.managed_redis ? {
+    password = { name = local.redis_password_secret, id = "${azurerm_key_vault.fleet.vault_uri}secrets/${local.redis_password_secret}" }
   } : {}
 }
 
@@ -67,22 +82,18 @@ resource "azurerm_resource_group_template_deployment" "redis_url" {
   template_content = jsonencode({
     "$schema"      = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
     contentVersion = "1.0.0.0"
-    parameters     = { for name in ["vault", "secret", "database", "host"] : name => { type = "string" } }
-    resources = [{
+    parameters     = { for name in ["vault", "database", "address"] : name => { type = "string" } }
+    resources = [for name, value in local.redis_secret_values : {
       type       = "Microsoft.KeyVault/vaults/secrets"
       apiVersion = "2023-07-01"
-      name       = "[concat(parameters('vault'), '/', parameters('secret'))]"
-      properties = {
-        contentType = "text/plain"
-        value       = "[concat('rediss://:', uriComponent(listKeys(parameters('database'), '${local.redis_api}').primaryKey), '@', parameters('host'), ':${local.redis_tls_port}')]"
-      }
+      name       = "[concat(parameters('vault'), '/${name}')]"
+      properties = { contentType = "text/plain", value = value }
     }]
   })
   parameters_content = jsonencode({
     vault    = { value = azurerm_key_vault.fleet.name }
-    secret   = { value = local.redis_secret }
     database = { value = azapi_resource.managed_redis_database[0].id }
-    host     = { value = azapi_resource.managed_redis[0].output.properties.hostName }
+    address  = { value = local.redis_managed_address }
   })
 }
 
@@ -96,9 +107,25 @@ resource "azurerm_role_assignment" "read_redis_url" {
   depends_on = [azurerm_resource_group_template_deployment.redis_url]
 }
 
-resource "time_sleep" "redis_url_readable" {
+resource "azurerm_role_assignment" "read_redis_password" {
+  count                = var.managed_redis ? 1 : 0
+  scope                = "${azurerm_key_vault.fleet.id}/secrets/${local.redis_password_secret}"
+  principal_id         = local.principals["producer"].id
+  principal_type       = "ServicePrincipal"
+  role_definition_name = "Key Vault Secrets User"
+
+  depends_on = [azurerm_resource_group_template_deployment.redis_url]
+}
+
+resource "time_sleep" "redis_key_readable" {
   create_duration = local.role_spread
-  triggers        = { assignments = join(",", sort([for one in azurerm_role_assignment.read_redis_url : one.id])) }
+
+  triggers = {
+    assignments = join(",", sort(concat(
+      [for one in azurerm_role_assignment.read_redis_url : one.id],
+      [for one in azurerm_role_assignment.read_redis_password : one.id],
+    )))
+  }
 }
 
 # The private endpoint is the only access; the private DNS zone resolves its name.

@@ -4,8 +4,9 @@
 
 locals {
   redis_port = 6379
-  # No password: only apps in this environment can reach Redis, and both of them use it.
-  redis_url = var.managed_redis ? null : "redis://${azurerm_container_app.redis[0].name}:${local.redis_port}"
+  # No TLS and no password: only apps in this environment can reach Redis, and both of them use it.
+  redis_address = var.managed_redis ? local.redis_managed_address : "${azurerm_container_app.redis[0].name}:${local.redis_port}"
+  redis_url     = var.managed_redis ? null : "redis://${local.redis_address}"
 }
 
 resource "azurerm_container_app" "redis" {

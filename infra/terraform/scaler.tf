@@ -141,7 +141,7 @@ resource "azurerm_container_app" "scaler" {
     azurerm_role_assignment.make_machines,
     azurerm_role_assignment.scale,
     terraform_data.image,
-    time_sleep.redis_url_readable,
+    time_sleep.redis_key_readable,
     time_sleep.roles_known,
     time_sleep.token_readable,
   ]

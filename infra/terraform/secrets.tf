@@ -1,5 +1,5 @@
-# The only secret: the scaler's token. An ephemeral value is passed to a write-only argument, so the token is in the key vault but
-# never in the state. To replace it, increase `token_version`.
+# The scaler's token, the only secret unless `managed_redis` is true (see redis-managed.tf). An ephemeral value is passed to a write-only
+# argument, so the token is in the key vault but never in the state. To replace it, increase `token_version`.
 
 locals {
   token_version = 1

@@ -1,12 +1,12 @@
 # The media account. External users can get access to it, so it has no queues.
 
 locals {
-  media_containers = ["incoming", "frames", "scored", "results"]
+  media_containers = ["incoming", "pieces", "scored", "results"]
 
-  # Blobs that storage deletes by age: prefix and number of days. The producer normally deletes frames much earlier.
+  # Blobs that storage deletes by age: prefix and number of days. The producer normally deletes pieces and segments much earlier.
   media_removals = merge(
     {
-      frames = { prefix = "frames/", days = var.keep_frames_days_max }
+      pieces = { prefix = "pieces/", days = var.keep_frames_days_max }
       scored = { prefix = "scored/", days = var.keep_frames_days_max }
       # Uploads that became no job: empty files, or files of a partner without a share.
       drop   = { prefix = "incoming/drop/", days = coalesce(var.keep_sources_days, var.keep_frames_days_max) }
@@ -51,7 +51,7 @@ resource "azurerm_storage_account" "media" {
     virtual_network_subnet_ids = [azurerm_subnet.apps.id, azurerm_subnet.workers.id]
   }
 
-  # Protects sources and results from accidental deletion. Deleted frames cost for three more days, which is little.
+  # Protects sources and results from accidental deletion. Deleted pieces and segments cost for three more days, which is little.
   blob_properties {
     delete_retention_policy {
       days = 3

@@ -23,7 +23,7 @@ variable "lease_seconds" {
 }
 
 variable "producer_size" {
-  description = "vCPUs and GiB of memory of the producer, which runs ffmpeg. Its disk holds the source and the result of each running job: 2 GiB with 0.5 vCPU, 4 GiB with 1 vCPU, 8 GiB with more. A source can use two fifths of the disk."
+  description = "vCPUs and GiB of memory of a producer. Its disk holds the source and the pieces or the result of each running step: 2 GiB with 0.5 vCPU, 4 GiB with 1 vCPU, 8 GiB with more. A source can use two fifths of the disk. The vCPUs rarely limit a job, because the producer copies packets and decodes only sources that cannot be cut."
   type = object({
     cpu    = number
     memory = number
@@ -33,6 +33,17 @@ variable "producer_size" {
   validation {
     condition     = contains([0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4], var.producer_size.cpu) && var.producer_size.memory == 2 * var.producer_size.cpu
     error_message = "Expected 0.5 to 4 vCPUs in steps of 0.5, and twice as many GiB."
+  }
+}
+
+variable "producers_max" {
+  description = "Maximum number of producers. One always runs. Others start while several videos are split or joined at the same time, and stop afterwards."
+  type        = number
+  default     = 3
+
+  validation {
+    condition     = var.producers_max >= 1 && var.producers_max <= 10 && floor(var.producers_max) == var.producers_max
+    error_message = "Expected a whole number of producers from 1 to 10."
   }
 }
 
@@ -64,10 +75,8 @@ variable "worker_settings" {
     idle_poll_seconds_max  = optional(number)
     heartbeat_seconds      = optional(number)
     inference_threads      = optional(number)
-    frames_in_flight       = optional(number)
     stuck_seconds          = optional(number)
     model_load_seconds_max = optional(number)
-    jpeg_quality           = optional(number)
   })
   default = {}
 

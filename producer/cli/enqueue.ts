@@ -76,7 +76,7 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
         defaultFolder: path.dirname(sourcePath),
         stem: path.parse(sourcePath).name,
         label: resultLabel(options.settings),
-        container: video.container,
+        container: options.settings.container ?? video.container,
         mayReplace,
       });
 

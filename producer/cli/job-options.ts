@@ -2,7 +2,21 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { NAME_PATTERN } from '../../shared/contract/blob-names.ts';
-import { FAILED_FRAME_POLICIES, type FailedFramePolicy } from '../../shared/contract/encoding.ts';
+import {
+  CODECS,
+  CRF_MAX,
+  DEFAULT_CRF,
+  DEFAULT_ENCODING,
+  ENCODERS,
+  type Encoding,
+  FAILED_FRAME_POLICIES,
+  type FailedFramePolicy,
+  IMAGE_FORMATS,
+  type ImageFormat,
+  PRESETS,
+  RESULT_CONTAINERS,
+  type ResultContainer,
+} from '../../shared/contract/encoding.ts';
 import {
   DEFAULT_MODEL,
   DEFAULT_SETTINGS,
@@ -13,6 +27,7 @@ import {
   failedFramesMax,
 } from '../../shared/contract/job.ts';
 import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
 
 export interface JobOptionValues {
   readonly style?: string;
@@ -22,6 +37,13 @@ export interface JobOptionValues {
   readonly onFailedFrame: FailedFramePolicy;
   readonly maxFailedFrames?: FailedFramesMax;
   readonly maxCost?: number;
+  readonly codec?: Encoding['codec'];
+  readonly crf?: number;
+  readonly preset?: Encoding['preset'];
+  readonly lossless?: boolean;
+  readonly encoder?: Encoding['encoder'];
+  readonly container?: ResultContainer;
+  readonly frames?: ImageFormat;
 }
 
 export function addJobOptions(command: Command): Command {
@@ -56,6 +78,42 @@ export function addJobOptions(command: Command): Command {
       '--max-cost <amount>',
       'hold the job when it has cost this much, in the currency of FRAMEFLEET_PRICES; without prices the recorded cost is 0; npm run cap raises it (default: no limit)',
       parseAmount,
+    )
+    .addOption(
+      new Option('--codec <codec>', `codec of the result (default: ${DEFAULT_ENCODING.codec})`).choices(
+        CODECS,
+      ),
+    )
+    .option(
+      '--crf <n>',
+      `quality of the result, 0 to ${CRF_MAX}, lower is better (default: ${DEFAULT_CRF.h264} for h264, ${DEFAULT_CRF.hevc} for hevc)`,
+      parseCrf,
+    )
+    .addOption(
+      new Option(
+        '--preset <preset>',
+        `speed of the encoder; slower presets give smaller files (default: ${DEFAULT_ENCODING.preset})`,
+      ).choices(PRESETS),
+    )
+    .addOption(
+      new Option(
+        '--lossless',
+        'keep every pixel of the scored frames, in RGB; few players read this',
+      ).conflicts('crf'),
+    )
+    .addOption(
+      new Option('--encoder <encoder>', 'nvenc: the encoder of the GPU (default: software)').choices(
+        ENCODERS,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--container <format>',
+        'format of the result (default: that of --out, else like the video)',
+      ).choices(RESULT_CONTAINERS),
+    )
+    .addOption(
+      new Option('--frames <format>', 'also publish each scored frame as an image').choices(IMAGE_FORMATS),
     );
 }
 
@@ -67,6 +125,13 @@ const JOB_OPTIONS: readonly (keyof JobOptionValues)[] = [
   'onFailedFrame',
   'maxFailedFrames',
   'maxCost',
+  'codec',
+  'crf',
+  'preset',
+  'lossless',
+  'encoder',
+  'container',
+  'frames',
 ];
 
 /** Whether the user typed at least one of these options. Defaults do not count. */
@@ -75,7 +140,7 @@ export function hasJobOptions(command: Command): boolean {
 }
 
 export function toJobSettings(values: JobOptionValues): JobSettings {
-  const { style, batch, maxFailedFrames, maxCost } = values;
+  const { style, batch, maxFailedFrames, maxCost, container, frames } = values;
   return {
     model: values.model ?? DEFAULT_SETTINGS.model,
     parameters: style === undefined ? {} : { style },
@@ -84,7 +149,37 @@ export function toJobSettings(values: JobOptionValues): JobSettings {
     onFailedFrame: values.onFailedFrame,
     ...(maxFailedFrames === undefined ? {} : { failedFramesMax: maxFailedFrames }),
     ...(maxCost === undefined ? {} : { spendingMax: maxCost }),
+    ...encodingOf(values),
+    ...(container === undefined ? {} : { container }),
+    ...(frames === undefined ? {} : { frameImages: frames }),
   };
+}
+
+/** Nothing if the job does not differ from the default, so that a later default applies to it. Throws USAGE. */
+function encodingOf(values: JobOptionValues): Pick<JobSettings, 'encoding'> {
+  const { codec, crf, preset, lossless = false, encoder } = values;
+  const isDefault = [codec, crf, preset, encoder].every((value) => value === undefined) && !lossless;
+  if (isDefault) return {};
+  if (lossless && encoder === 'nvenc')
+    throw new PermanentError('USAGE', '--lossless needs the software encoder.', {
+      hint: 'Leave out --encoder nvenc.',
+    });
+  const chosen = codec ?? DEFAULT_ENCODING.codec;
+  return {
+    encoding: {
+      codec: chosen,
+      crf: lossless ? null : (crf ?? DEFAULT_CRF[chosen]),
+      preset: preset ?? DEFAULT_ENCODING.preset,
+      encoder: encoder ?? DEFAULT_ENCODING.encoder,
+    },
+  };
+}
+
+function parseCrf(text: string): number {
+  const crf = Number(text);
+  if (!/^\d+$/.test(text) || crf > CRF_MAX)
+    throw new InvalidArgumentError(`Expected a whole number from 0 to ${CRF_MAX}.`);
+  return crf;
 }
 
 function parseModel(text: string): JobSettings['model'] {

@@ -62,7 +62,7 @@ async function runAction(
       }
       return EXIT.ok;
     case 'redrive':
-      return redrive(entries, { storage, leased, asJson });
+      return redrive(entries, { storage, leased, asJson, jobId: filter.jobId });
     case 'drop':
       await drop(entries, { storage, leased, asJson });
       return EXIT.ok;
@@ -92,9 +92,10 @@ interface ActionContext {
 
 async function redrive(
   entries: readonly PoisonEntry[],
-  { storage, leased, asJson }: ActionContext,
+  { storage, leased, asJson, jobId }: ActionContext & { readonly jobId: string | undefined },
 ): Promise<number> {
   const redriver = new Redriver(storage, leased, () => clock.now());
+  const isRetried = entries.length === 0 && jobId !== undefined && (await redriver.retryJob(jobId));
   const outcomes = await forEach(entries, (entry) => redriver.redrive(entry));
   const redriven = outcomes.filter(({ kept }) => kept === null).map(({ id }) => id);
   const kept = outcomes.flatMap(({ id, kept: why }) => (why === null ? [] : [{ id, why }]));
@@ -104,7 +105,9 @@ async function redrive(
     for (const { id, why } of kept) say(`${id} stays on the queue: ${why}.`);
     say(
       entries.length === 0
-        ? 'No entries to redrive.'
+        ? isRetried
+          ? 'No entries to redrive. If the job failed, it is run again with what is stored.'
+          : 'No entries to redrive.'
         : `Redriven: ${redriven.length}. Frames of a running job are retried when the job has ended.`,
     );
   }

@@ -16,6 +16,7 @@ import { forEachJob } from '../jobs/for-each-job.ts';
 import { openJob } from '../jobs/open-job.ts';
 import { readStatus } from '../jobs/status.ts';
 import type { Steps } from '../jobs/steps.ts';
+import { stitchIfResolved } from '../jobs/stitch-when-resolved.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { type Drop, Drops, dropOf } from './drops.ts';
 import { type CreatedBlob, createdBlobs } from './media-event.ts';
@@ -90,12 +91,12 @@ export class Intake {
       const jobId = jobIdOfTrigger(`${folder}/job.json`);
       if (jobId !== undefined) await this.#tryToOpen(jobId);
     }
-    // A producer may have died after it opened a job, or recorded its first frame, and before it started the step.
+    // A producer may have died after it opened a job, or recorded its last frame, and before it started the step.
     const startSteps = async (job: LedgerJob): Promise<void> => {
-      const { jobId, state, definition, framesScored, framesFailed } = job;
-      const { epoch } = definition;
-      if (!isTerminal(state)) await steps.add('split', { jobId, epoch });
-      if (state === 'running' && framesScored + framesFailed > 0) await steps.add('stitch', { jobId, epoch });
+      const { jobId, state, splitNumber, definition } = job;
+      const { epoch, request } = definition;
+      if (!isTerminal(state)) await steps.add('split', { jobId, epoch, splitNumber }, request.priority);
+      await stitchIfResolved({ ledger, steps }, jobId);
       // A redriven job is open again. If Redis is lost now, it must be opened once more.
       this.#ended.delete(jobId);
     };

@@ -1,9 +1,10 @@
 /**
- * Receives result messages and records their frames in the ledger. Starts the stitch with a job's first result, and fails a
- * job that has too many failed frames. A duplicate or late result changes nothing.
+ * Receives result messages and records their frames in the ledger. Starts the stitch when every frame is resolved, splits a source again
+ * whose pieces are not as planned, and fails a job that has too many failed frames. A duplicate or late result changes nothing.
  */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import { type ResultMessage, decodeMessage, resultMessage } from '../../shared/contract/messages.ts';
+import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import { backoffMs } from '../../shared/runtime/backoff.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -11,7 +12,9 @@ import type { Log } from '../../shared/runtime/log.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { failJob } from './fail-job.ts';
 import { failedFramesError } from './failed-frames.ts';
-import type { JobRun, Steps } from './steps.ts';
+import { splitAgain } from './split-again.ts';
+import type { Steps } from './steps.ts';
+import { isResolved, stitchIfResolved } from './stitch-when-resolved.ts';
 
 const RESULT_LEASE_SECONDS = 30;
 /** A message from a newer release stays on the queue for a newer producer. */
@@ -21,7 +24,7 @@ const DELIVERIES_MAX = 1_440;
 /** If Redis is down, each result fails once and becomes visible again when its lease ends. */
 const AFTER_FAILURE_MS = 500;
 /** Polling stays frequent while a job is open, because a job cannot complete before its last result is collected. */
-const REST_BUSY = { minMs: 50, maxMs: 300 };
+const REST_BUSY = { minMs: 50, maxMs: 500 };
 const REST_IDLE = { minMs: 500, maxMs: 5_000 };
 
 export interface CollectorOptions {
@@ -88,20 +91,26 @@ export class Collector {
   }
 
   async #record(result: ResultMessage): Promise<void> {
-    const { ledger, steps, clock, log, metrics } = this.#options;
+    const { ledger, clock, log, metrics } = this.#options;
     const { jobId, batchIndex, scored } = result;
     const job = await ledger.job(jobId);
     if (job === undefined) {
       log.warn({ jobId, batchIndex }, 'result ignored: unknown job');
       return;
     }
+    const { splitNumber } = result;
+    if (splitNumber !== job.splitNumber) {
+      log.info({ jobId, batchIndex, splitNumber }, 'result ignored: it is of another split');
+      return;
+    }
     const { epoch } = job.definition;
     // Scored frames are in storage whatever the epoch. Failures from an earlier epoch may have been redriven since.
     const failed = result.epoch < epoch ? [] : result.failed;
-    const { newlyScored, newlyFailed, newlyFailedByGroup } = await ledger.resolve(jobId, {
+    const { newlyScored, newlyFailed, newlyFailedByGroup } = await ledger.resolve(job, {
       batchIndex,
       scored,
       failed,
+      underway: result.underway,
       nowMs: clock.now().getTime(),
     });
     if (result.delaySeconds !== undefined) await this.#noteDelay(result, result.delaySeconds);
@@ -112,12 +121,19 @@ export class Collector {
     if (result.framesRun > 0 && result.wallSeconds > 0) {
       await ledger.recordRate(job.definition.model.name, result.megapixels / result.wallSeconds);
     }
-    log.info(
+    log[newlyScored + newlyFailed > 0 ? 'info' : 'debug'](
       { jobId, batchIndex, worker: result.worker, newlyScored, newlyFailed, wallSeconds: result.wallSeconds },
       'result recorded',
     );
-    if (newlyFailed > 0) await this.#failIfTooManyFailed({ jobId, epoch });
-    if (newlyScored + newlyFailed > 0) await steps.add('stitch', { jobId, epoch });
+    if (newlyFailed > 0) await this.#failIfTooManyFailed(job);
+    await stitchIfResolved(this.#options, jobId);
+    if (result.mismatch !== undefined) await this.#splitAgain(job, result.mismatch);
+  }
+
+  /** A mismatch of a duplicate delivery may come when all frames are scored: then one worker is at fault, not the pieces. */
+  async #splitAgain(before: LedgerJob, mismatch: string): Promise<void> {
+    const job = await this.#options.ledger.job(before.jobId);
+    if (job?.state === 'running' && !isResolved(job)) await splitAgain(this.#options, job, mismatch);
   }
 
   /** A delayed batch is invisible to workers, so it does not count toward the dispatch window. */
@@ -127,11 +143,11 @@ export class Collector {
     await ledger.delay(jobId, batchIndex, { nowMs, untilMs: nowMs + delaySeconds * 1000 });
   }
 
-  async #failIfTooManyFailed(run: JobRun): Promise<void> {
+  async #failIfTooManyFailed({ jobId, definition }: LedgerJob): Promise<void> {
     const { ledger } = this.#options;
-    const job = await ledger.job(run.jobId);
+    const job = await ledger.job(jobId);
     if (job === undefined) return;
-    const error = failedFramesError(job, await ledger.failures(run.jobId));
-    if (error !== null) await failJob(this.#options, run, error);
+    const error = failedFramesError(job, await ledger.failures(jobId));
+    if (error !== null) await failJob(this.#options, { jobId, epoch: definition.epoch }, error);
   }
 }

@@ -6,12 +6,14 @@
  * (`spending-cap.ts`).
  */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
+import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
 import {
   type BatchMessage,
   MESSAGE_VERSION,
   NEW_BATCH_HISTORY,
   encodeMessage,
 } from '../../shared/contract/messages.ts';
+import { piecesOf } from '../../shared/contract/source-plan.ts';
 import type { ClaimedBatch, LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Spending } from '../../shared/redis/spending.ts';
@@ -19,6 +21,7 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { forEachJob } from './for-each-job.ts';
+import type { SourcePlans } from './source-plans.ts';
 import { hasCap, maySendMore } from './spending-cap.ts';
 import { nextInTurn, windowSize } from './take-turns.ts';
 
@@ -32,6 +35,7 @@ const WINDOWS_PER_JOB = 4;
 export interface DispatchServices {
   readonly ledger: Ledger;
   readonly batches: WorkQueue;
+  readonly plans: Pick<SourcePlans, 'of'>;
   readonly spending: Pick<Spending, 'ofJobs'>;
   readonly resendMs: number;
   readonly clock: Clock;
@@ -57,12 +61,14 @@ async function requeueStaleBatches(
   { ledger, batches, resendMs, clock, log, metrics }: DispatchServices,
   jobs: readonly LedgerJob[],
 ): Promise<void> {
+  const nowMs = clock.now().getTime();
+  const overdue = await Promise.all(jobs.map(({ jobId }) => ledger.countStale(jobId, nowMs - resendMs)));
+  if (overdue.every((count) => count === 0)) return;
   const sent = jobs.reduce((sum, { batchesOutstanding }) => sum + batchesOutstanding, 0);
-  if (sent === 0) return;
   const seemsWhole = (await batches.countApprox()) >= sent;
   const staleMs = seemsWhole ? resendMs * QUEUED_STALE_FACTOR : resendMs;
   const requeue = async ({ jobId }: LedgerJob): Promise<void> => {
-    const stale = await ledger.requeueStale(jobId, clock.now().getTime() - staleMs);
+    const stale = await ledger.requeueStale(jobId, nowMs - staleMs);
     if (stale === 0) return;
     metrics.batchesResent.inc(stale);
     log.warn({ jobId, batches: stale }, 'stale batches will be sent again');
@@ -98,7 +104,7 @@ async function fillWindow(services: DispatchServices, jobs: readonly LedgerJob[]
     }
     const claimedAtMs = clock.now().getTime();
     try {
-      const claimed = await ledger.claimBatch(turn.job.jobId, claimedAtMs);
+      const claimed = await ledger.claimBatch(turn.job, claimedAtMs);
       if (claimed === undefined) {
         turns.delete(turn.job.jobId);
         continue;
@@ -133,11 +139,12 @@ async function watchCaps({ spending }: DispatchServices, jobs: readonly LedgerJo
 }
 
 async function send(
-  { batches, log, metrics }: DispatchServices,
-  { jobId, definition }: LedgerJob,
+  { batches, plans, log, metrics }: DispatchServices,
+  { jobId, splitNumber, definition }: LedgerJob,
   { batchIndex, frameStart, frameEnd }: ClaimedBatch,
 ): Promise<void> {
   const { request, model, epoch } = definition;
+  const plan = await plans.of({ jobId, splitNumber }, epoch);
   const message: BatchMessage = {
     version: MESSAGE_VERSION,
     jobId,
@@ -147,7 +154,14 @@ async function send(
     epoch,
     model,
     parameters: request.parameters,
-    frameFormat: 'jpg',
+    splitNumber,
+    pieces: piecesOf(plan, [frameStart, frameEnd]),
+    pieceFormat: plan.pieceFormat,
+    segmentFrames: plan.segmentFrames,
+    picture: plan.picture,
+    encoding: request.encoding ?? DEFAULT_ENCODING,
+    onFailedFrame: request.onFailedFrame,
+    frameImages: request.frameImages ?? null,
     history: NEW_BATCH_HISTORY,
   };
   await batches.send(encodeMessage(message));

@@ -11,7 +11,7 @@ export interface FailJobServices {
 
 export async function failJob(
   { ledger, log }: FailJobServices,
-  { jobId, epoch }: JobRun,
+  { jobId, epoch }: Pick<JobRun, 'jobId' | 'epoch'>,
   error: unknown,
 ): Promise<void> {
   const jobError =

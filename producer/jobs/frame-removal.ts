@@ -1,5 +1,5 @@
 /**
- * Removes the frames of an ended job after its retention time: `frames/<jobId>/` and `scored/<jobId>/`. Frames of a job with
+ * Removes the frames of an ended job after its retention time: `pieces/<jobId>/` and `scored/<jobId>/`. Frames of a job with
  * failures are kept longer, for inspection and redrive. The result stays.
  *
  * Frames are removed in slices. Each slice holds the job and checks its state first, so a job that is reopened loses nothing
@@ -70,9 +70,11 @@ async function removeSlice(services: FrameRemovalServices, due: DueFrames): Prom
   const limit = pLimit(REMOVALS_AT_ONCE);
   const stopAtMs = clock.monotonicMs() + SLICE_MS;
   let isMore = false;
-  for (const container of ['frames', 'scored'] as const) {
+  // The plan last: a job that is redriven in between keeps the sizes of its segments.
+  for (const container of ['scored', 'pieces'] as const) {
+    if (isMore) break;
     const names = await firstNames(blobs, container, jobPrefix(jobId));
-    isMore ||= names.length === SLICE_BLOBS;
+    isMore = names.length === SLICE_BLOBS;
     const remove = async (name: string): Promise<void> => {
       if (clock.monotonicMs() >= stopAtMs) isMore = true;
       else await blobs.remove(container, name);
@@ -88,7 +90,7 @@ async function removeSlice(services: FrameRemovalServices, due: DueFrames): Prom
 
 async function firstNames(
   blobs: BlobStore,
-  container: 'frames' | 'scored',
+  container: 'pieces' | 'scored',
   prefix: string,
 ): Promise<string[]> {
   const names: string[] = [];

@@ -2,9 +2,9 @@
  * Allocates local disk space: one folder per job, with the source downloaded once for both steps. The folder is removed when the
  * job ends or the producer stops; a producer that starts removes the folders that a killed one left.
  *
- * Each job reserves space for its source and for a result of the same size. If a new job does not fit, the folders of jobs without
- * a running step are removed first (their sources are downloaded again later). Otherwise the step waits, and smaller jobs may
- * overtake it.
+ * Each job reserves space for its source, and each step for what it writes. If a step does not fit, the folders of jobs without a
+ * running step are removed first (their sources are downloaded again later). Otherwise the step waits, and smaller jobs may overtake
+ * it.
  */
 import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
@@ -17,9 +17,7 @@ import { isProcessAlive } from '../../shared/runtime/process-alive.ts';
 import { type JobStep, StepDeferredError } from './steps.ts';
 
 const FOLDER_PATTERN = /^producer-(\d+)$/;
-/** The source, and a result of about the same size. */
-const BYTES_PER_SOURCE_BYTE = 2;
-/** The largest source: with its result it leaves a fifth of the disk for small jobs. */
+/** The largest source: with its pieces it leaves a fifth of the disk for small jobs. */
 const SOURCE_FRACTION_MAX = 0.4;
 /** Jobs take minutes, and a retry costs one call to Redis. */
 const RETRY_MS = 5_000;
@@ -33,7 +31,7 @@ export interface StepFolder extends AsyncDisposable {
 }
 
 interface Reservation {
-  readonly bytes: number;
+  bytes: number;
   stepsRunning: number;
   download: Promise<string> | undefined;
 }
@@ -49,15 +47,23 @@ export class JobFolders {
   readonly #root: string;
   readonly #blobs: BlobStore;
   readonly #bytesMax: number;
+  /** Of the whole disk, whoever uses it. */
+  readonly #diskBytes: number;
   /** By job id, oldest first. */
   readonly #reservations = new Map<string, Reservation>();
   /** In progress. Their space is free when they have finished. */
   readonly #removals = new Set<Promise<void>>();
 
-  private constructor(root: string, blobs: BlobStore, bytesMax: number) {
-    this.#root = root;
-    this.#blobs = blobs;
-    this.#bytesMax = bytesMax;
+  private constructor(options: {
+    readonly root: string;
+    readonly blobs: BlobStore;
+    readonly bytesMax: number;
+    readonly diskBytes: number;
+  }) {
+    this.#root = options.root;
+    this.#blobs = options.blobs;
+    this.#bytesMax = options.bytesMax;
+    this.#diskBytes = options.diskBytes;
   }
 
   static async open({ workFolder, workBytesMax, blobs }: JobFoldersOptions): Promise<JobFolders> {
@@ -70,8 +76,9 @@ export class JobFolders {
     const root = path.join(path.resolve(workFolder), `producer-${process.pid}`);
     await rm(root, { recursive: true, force: true });
     await mkdir(root, { recursive: true, mode: 0o700 });
-    const { bavail, bsize } = await statfs(root);
-    return new JobFolders(root, blobs, workBytesMax ?? bavail * bsize);
+    const { bavail, blocks, bsize } = await statfs(root);
+    const diskBytes = blocks * bsize;
+    return new JobFolders({ root, blobs, diskBytes, bytesMax: workBytesMax ?? bavail * bsize });
   }
 
   /** The largest source that this producer can process. */
@@ -79,12 +86,21 @@ export class JobFolders {
     return Math.floor(this.#bytesMax * SOURCE_FRACTION_MAX);
   }
 
-  /** Throws StepDeferredError if there is no room for the job. */
-  async enter(request: JobRequest, step: JobStep): Promise<StepFolder> {
-    const { jobId } = request;
+  /**
+   * `bytesWritten`: by the step, besides the source. A step that needs more than the work folder may use gets all of it. Throws
+   * StepDeferredError if there is no room, RESULT_TOO_LARGE if there never is.
+   */
+  async enter(request: JobRequest, step: JobStep, bytesWritten: number): Promise<StepFolder> {
+    const { jobId, source } = request;
+    if (source.sizeBytes + bytesWritten > this.#diskBytes)
+      throw tooLargeForDisk(source.sizeBytes + bytesWritten, this.#diskBytes);
+    const bytes = Math.min(bytesWritten, Math.max(0, this.#bytesMax - source.sizeBytes));
     // No await between the check and the reservation, so that two steps cannot reserve the same space.
-    const reservation = this.#reservations.get(jobId) ?? this.#reserve(request);
-    reservation.stepsRunning += 1;
+    const reservation = this.#reserve(request, bytes);
+    const leave = (): void => {
+      reservation.stepsRunning -= 1;
+      reservation.bytes -= bytes;
+    };
     try {
       await Promise.all(this.#removals);
       const jobFolder = path.join(this.#root, jobId);
@@ -94,33 +110,36 @@ export class JobFolders {
         path: stepPath,
         source: (signal) => this.#source(request, reservation, signal),
         [Symbol.asyncDispose]: async () => {
-          reservation.stepsRunning -= 1;
           await rm(stepPath, { recursive: true, force: true });
+          leave();
         },
       };
     } catch (error) {
-      reservation.stepsRunning -= 1;
+      leave();
       throw error;
     }
   }
 
-  #reserve({ jobId, source }: JobRequest): Reservation {
-    const bytes = Math.min(source.sizeBytes * BYTES_PER_SOURCE_BYTE, this.#bytesMax);
-    for (const other of this.#idleJobsToEvict(bytes)) this.remove(other).catch(() => undefined); // Awaited in `enter`.
-    const reservation = { bytes, stepsRunning: 0, download: undefined };
+  #reserve({ jobId, source }: JobRequest, bytes: number): Reservation {
+    const reserved = this.#reservations.get(jobId);
+    const missing = bytes + (reserved === undefined ? source.sizeBytes : 0);
+    for (const other of this.#idleJobsToEvict(jobId, missing)) this.remove(other).catch(() => undefined); // Awaited in `enter`.
+    const reservation = reserved ?? { bytes: source.sizeBytes, stepsRunning: 0, download: undefined };
+    reservation.bytes += bytes;
+    reservation.stepsRunning += 1;
     this.#reservations.set(jobId, reservation);
     return reservation;
   }
 
-  /** The jobs whose folders must be removed to make room for `bytes`. */
-  #idleJobsToEvict(bytes: number): string[] {
+  /** The other jobs whose folders must be removed to make room for `bytes`. */
+  #idleJobsToEvict(jobId: string, bytes: number): string[] {
     const used = [...this.#reservations.values()].reduce((sum, reservation) => sum + reservation.bytes, 0);
     let missing = used + bytes - this.#bytesMax;
     const evicted: string[] = [];
-    for (const [jobId, reservation] of this.#reservations) {
+    for (const [other, reservation] of this.#reservations) {
       if (missing <= 0) break;
-      if (reservation.stepsRunning > 0) continue;
-      evicted.push(jobId);
+      if (other === jobId || reservation.stepsRunning > 0) continue;
+      evicted.push(other);
       missing -= reservation.bytes;
     }
     if (missing <= 0) return evicted;
@@ -176,4 +195,18 @@ export class JobFolders {
   async removeAll(): Promise<void> {
     await rm(this.#root, { recursive: true, force: true });
   }
+}
+
+function tooLargeForDisk(bytes: number, diskBytes: number): PermanentError {
+  return new PermanentError(
+    'RESULT_TOO_LARGE',
+    `The producer needs ${gigabytes(bytes)} of disk space for this job, and its disk has ${gigabytes(diskBytes)}.`,
+    {
+      hint: 'Give the producer a larger disk (FRAMEFLEET_WORK_FOLDER), then stitch again: npm run poison -- redrive --job JOB',
+    },
+  );
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
 }

@@ -16,6 +16,7 @@ import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { readCap } from './caps.ts';
 import { resolveModel } from './model-catalogue.ts';
+import { splitInStorage } from './source-plans.ts';
 import { publishRefusal } from './status.ts';
 import type { Steps } from './steps.ts';
 import { readOutcomes } from './stored-outcomes.ts';
@@ -55,23 +56,24 @@ export async function openJob(
     const request = await readTrigger(blobs, jobId, trigger.sizeBytes);
     await checkSource(blobs, request, services.sourceBytesMax);
     const model = await resolveModel(blobs, { ...request, model: earlierModel ?? request.model });
-    const { scored, failed } = await readOutcomes(blobs, jobId);
+    const splitNumber = await splitInStorage(blobs, jobId);
+    const { scored, failed } = await readOutcomes(blobs, { jobId, splitNumber });
     const cap = await readCap(services, jobId);
-    if (!(await ledger.open({ request, model, epoch }))) return 'known';
+    if (!(await ledger.open({ request, model, epoch }, splitNumber))) return 'known';
     if (cap !== undefined) await ledger.setCap(jobId, cap.spendingMax);
-    await ledger.resolve(jobId, { batchIndex: null, scored, failed, nowMs: epoch });
+    await ledger.resolve({ jobId, splitNumber }, { batchIndex: null, scored, failed, nowMs: epoch });
     const found = {
       framesScored: countOf(scored),
       framesFailed: countOf(failed.flatMap(({ frames }) => frames)),
     };
     log.info({ jobId, model: model.name, sizeBytes: request.source.sizeBytes, ...found }, 'job opened');
+    await steps.add('split', { jobId, epoch, splitNumber }, request.priority);
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     log.warn({ jobId, error }, 'job refused');
     await publishRefusal(blobs, { jobId, error, now: clock.now() });
     return 'refused';
   }
-  await steps.add('split', { jobId, epoch });
   return 'opened';
 }
 

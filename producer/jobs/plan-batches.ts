@@ -1,8 +1,9 @@
 /**
- * How many frames make a batch. PURE.
+ * How many frames make a batch, and how many a segment. PURE.
  *
  * A batch takes about 30 s: long enough that the cost of receiving and settling it is negligible, short enough that a small job
- * still occupies several engines and a lost instance loses little work.
+ * still occupies several engines and a lost instance loses little work. A segment is what a lost instance loses, and what a retried frame
+ * repeats; longer ones cost fewer calls to storage and fewer key frames.
  */
 import {
   BATCH_FRAMES_MAX,
@@ -12,7 +13,11 @@ import {
 
 /** A job has at least this many batches, so that several engines can share it. */
 const BATCHES_PER_JOB_MIN = 16;
-const BATCH_FRAMES_MIN = 4;
+/** Starting ffmpeg and settling cost as much as a few frames. */
+const BATCH_FRAMES_MIN = 16;
+const SEGMENT_FRAMES_MAX = 64;
+/** The encoder holds all frames of a segment at its end, and a piece of decoded frames is held in memory. */
+const SEGMENT_MEGAPIXELS_MAX = 256;
 
 export interface BatchSizeInputs {
   readonly framesExpected: number;
@@ -23,7 +28,28 @@ export interface BatchSizeInputs {
   readonly requested: number | undefined;
 }
 
-export function planBatchSize({
+export interface BatchSizes {
+  /** A multiple of `segmentFrames`. */
+  readonly batchFrames: number;
+  readonly segmentFrames: number;
+}
+
+export function planBatchSizes(inputs: BatchSizeInputs): BatchSizes {
+  const wanted = batchFramesWanted(inputs);
+  const segments = Math.ceil(wanted / segmentFramesMax(inputs));
+  const segmentFrames = Math.floor(wanted / segments);
+  return { batchFrames: segments * segmentFrames, segmentFrames };
+}
+
+/** As many frames as a segment, or a piece of decoded frames, may have. */
+export function segmentFramesMax({
+  megapixelsPerFrame,
+}: Pick<BatchSizeInputs, 'megapixelsPerFrame'>): number {
+  const fit = Math.floor(SEGMENT_MEGAPIXELS_MAX / Math.max(megapixelsPerFrame, 1e-6));
+  return Math.min(Math.max(1, fit), SEGMENT_FRAMES_MAX);
+}
+
+function batchFramesWanted({
   framesExpected,
   megapixelsPerFrame,
   megapixelsPerSecond,

@@ -2,9 +2,9 @@
  * Retries failed frames of ended jobs, on request: `control/redrive/<jobId>/<poisonId>`, which `npm run poison redrive` writes.
  *
  *   job open               the request waits until the job has ended
- *   no failed frame left   the request is removed
- *   otherwise              set the status to `waiting`, remove the failure records, make the ledger forget the job, reopen it
- *                          from storage with all scored frames, and finally remove the request
+ *   no failed frame left   the request is removed, unless the job failed: it may have failed in the stitch
+ *   otherwise              set the status to `waiting`, remove the failure records and the segments with replacements, make the ledger
+ *                          forget the job, reopen it from storage with all other frames, and finally remove the request
  *
  * A pass that is interrupted, or runs on two producers, is safe: the next pass finds the request and continues. At worst a frame
  * that has failed again meanwhile is retried once more.
@@ -23,6 +23,7 @@ import type { ProducerMetrics } from '../metrics.ts';
 import type { FrameRetention } from './frame-retention.ts';
 import { type OpenJobServices, openJob } from './open-job.ts';
 import { readReport } from './report.ts';
+import { splitInStorage } from './source-plans.ts';
 import { publishReopening, readStatus } from './status.ts';
 import { listOutcomes } from './stored-outcomes.ts';
 
@@ -69,8 +70,9 @@ async function redriveJob(
   }
   const status = await readStatus(blobs, jobId);
   if (status === undefined) return; // Redis was lost before a status was published. Intake opens the job again.
-  const frames = await framesToRedrive(services, status, await readFrames(services, requests));
-  if (frames.length === 0) {
+  const requested = await readFrames(services, requests);
+  const frames = requested && (await framesToRedrive(services, status, requested));
+  if (frames === undefined || (frames.length === 0 && status.state !== 'failed')) {
     log.info({ jobId, requests: requests.length }, 'redrive request removed: no failed frame left');
     await removeAll(services, 'control', requests);
     return;
@@ -78,16 +80,36 @@ async function redriveJob(
   const report = await readReport(blobs, jobId);
   await retention.cancel(jobId);
   await publishReopening(blobs, status, clock.now());
-  const { failed } = await listOutcomes(blobs, jobId);
-  const retried = new Set(frames);
-  const records = failed.filter((index) => retried.has(index)).map((index) => failedFrameBlob(jobId, index));
-  await removeAll(services, 'scored', records);
+  await reopenFrames(services, jobId, new Set(frames));
   if (!(await ledger.forget(jobId))) return;
   const opening = await openJob(services, jobId, report?.model);
   log.info({ jobId, frames: frames.length, opening }, 'job redriven');
   if (opening === 'known') return; // Another producer opened it, perhaps with the old failures. Check again when it has ended.
   if (opening === 'opened') metrics.redrives.inc(requests.length);
   await removeAll(services, 'control', requests);
+}
+
+/** Removes the failure records of these frames, and then the segments that show replacements for them. */
+async function reopenFrames(
+  services: RedriveServices,
+  jobId: string,
+  frames: ReadonlySet<number>,
+): Promise<void> {
+  const { blobs } = services;
+  const split = { jobId, splitNumber: await splitInStorage(blobs, jobId) };
+  const { segments, recorded } = await listOutcomes(blobs, split);
+  const records = [...frames].filter((index) => recorded.has(index));
+  await removeAll(
+    services,
+    'scored',
+    records.map((index) => failedFrameBlob(split, index)),
+  );
+  const replaced = segments.filter(({ failed }) => failed.some((index) => frames.has(index)));
+  await removeAll(
+    services,
+    'scored',
+    replaced.map(({ name }) => name),
+  );
 }
 
 /** The requested frames that still need to run: all of them if the job has no result. */
@@ -97,25 +119,31 @@ async function framesToRedrive(
   requested: ReadonlySet<number>,
 ): Promise<number[]> {
   if (state !== 'completed') return [...requested];
-  const [{ scored }, report] = await Promise.all([listOutcomes(blobs, jobId), readReport(blobs, jobId)]);
-  const failed = report && new Set(report.failedFrames.map(({ frameIndex }) => frameIndex));
-  return [...requested].filter((index) => !scored.has(index) && (failed === undefined || failed.has(index)));
+  const report = await readReport(blobs, jobId);
+  if (report === undefined) return [...requested];
+  const failed = new Set(report.failedFrames.map(({ frameIndex }) => frameIndex));
+  return [...requested].filter((index) => failed.has(index));
 }
 
+/** Undefined if no request can be read. */
 async function readFrames(
   { blobs, log }: RedriveServices,
   requests: readonly string[],
-): Promise<ReadonlySet<number>> {
+): Promise<ReadonlySet<number> | undefined> {
   const limit = pLimit(CALLS_AT_ONCE);
   const frames = new Set<number>();
+  let isAnyRead = false;
   const read = async (name: string): Promise<void> => {
     const bytes = await blobs.get('control', name);
     const request = bytes && decodeRedriveRequest(bytes.toString('utf8'));
     if (request === undefined) log.warn({ request: name }, 'redrive request ignored: cannot be read');
-    else for (const frameIndex of indicesOf(request.frames)) frames.add(frameIndex);
+    else {
+      isAnyRead = true;
+      for (const frameIndex of indicesOf(request.frames)) frames.add(frameIndex);
+    }
   };
   await Promise.all(requests.map((name) => limit(() => read(name))));
-  return frames;
+  return isAnyRead ? frames : undefined;
 }
 
 async function removeAll(

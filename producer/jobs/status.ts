@@ -96,6 +96,7 @@ function statusOf(job: LedgerJob, spent: number, updatedAt: Date): JobStatus {
       split: job.framesSplit,
       scored: job.framesScored,
       failed: job.framesFailed,
+      underway: Math.min(job.framesUnderway, framesLeft(job)),
       stitched: job.framesStitched,
     },
     scoringSince: job.scoringSinceMs === undefined ? null : new Date(job.scoringSinceMs).toISOString(),
@@ -105,6 +106,10 @@ function statusOf(job: LedgerJob, spent: number, updatedAt: Date): JobStatus {
     result: job.result ?? null,
     error: job.error ?? null,
   };
+}
+
+function framesLeft({ framesExpected, framesScored, framesFailed }: LedgerJob): number {
+  return Math.max(0, framesExpected - framesScored - framesFailed);
 }
 
 export interface JobRefusal {
@@ -119,7 +124,7 @@ export async function publishRefusal(blobs: BlobStore, { jobId, error, now }: Jo
     version: 1,
     jobId,
     state: 'failed',
-    frames: { expected: 0, split: 0, scored: 0, failed: 0, stitched: 0 },
+    frames: { expected: 0, split: 0, scored: 0, failed: 0, underway: 0, stitched: 0 },
     scoringSince: null,
     updatedAt: now.toISOString(),
     warnings: [],

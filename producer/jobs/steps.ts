@@ -1,14 +1,16 @@
 /**
  * The producer's steps of a job, `split` and `stitch`, as BullMQ jobs. The only file that imports BullMQ.
  *
- * A step never runs twice at the same time for the same job. Another producer takes it over when its producer dies, and it is
- * retried when it fails, except after a PermanentError. A StepDeferredError does not count as an attempt. BullMQ remembers
- * finished steps, so they do not run again; a job that is reopened has a new epoch and therefore new steps.
+ * Steps run in the order of their jobs' priorities, and none holds a slot while it waits. A step never runs twice at the same time
+ * for the same job. Another producer takes it over when its producer dies, and it is retried when it fails, except after a
+ * PermanentError. A StepDeferredError does not count as an attempt. BullMQ remembers finished steps, so they do not run again; a job
+ * that is reopened has a new epoch and therefore new steps.
  *
  * Steps must be idempotent: BullMQ may run them again from the start.
  */
 import { DelayedError, type Job, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 
+import type { Priority } from '../../shared/contract/job.ts';
 import type { Redis } from '../../shared/redis/redis.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
@@ -23,11 +25,17 @@ const RETRY_DELAY_MS = 2_000;
 const LOCK_MS = 10_000;
 const STALLED_CHECK_MS = 5_000;
 
-/** A job under the epoch in which it was opened. A redriven job gets a new epoch. */
+/** A split of a job under the epoch in which the job was opened. A redriven job gets a new epoch. */
 export interface JobRun {
   readonly jobId: string;
   readonly epoch: number;
+  readonly splitNumber: number;
+  /** For a second split: why the first is of no use. */
+  readonly againBecause?: string;
 }
+
+/** The lower, the earlier. */
+const STEP_PRIORITIES: Record<Priority, number> = { high: 1, normal: 2, low: 3 };
 
 /** Thrown by a step that must wait, such as for disk space. Other steps run first, and this one is tried again later. */
 export class StepDeferredError extends Error {
@@ -84,9 +92,13 @@ export class Steps {
     this.#queues = { split: queue('split'), stitch: queue('stitch') };
   }
 
-  /** Queues a step of a job. A second call for the same job and epoch has no effect. */
-  async add(step: JobStep, { jobId, epoch }: JobRun): Promise<void> {
-    await this.#queues[step].add(step, { jobId, epoch }, { jobId: `${step}-${jobId}-${epoch}` });
+  /** Queues a step of a job. A second call for the same job, epoch and split has no effect. */
+  async add(step: JobStep, run: JobRun, priority: Priority): Promise<void> {
+    const { jobId, epoch, splitNumber } = run;
+    await this.#queues[step].add(step, run, {
+      jobId: `${step}-${jobId}-${epoch}-${splitNumber}`,
+      priority: STEP_PRIORITIES[priority],
+    });
   }
 
   /** Starts processing a step, for at most `concurrency` jobs at once. */

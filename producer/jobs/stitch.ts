@@ -1,35 +1,48 @@
 /**
- * The `stitch` step: passes the scored frames to ffmpeg as they become available, with the timestamps from the split and the
- * audio of the source. Checks the result and publishes it. Idempotent: a second run starts from the beginning and overwrites.
+ * The `stitch` step: joins the stored segments to one video, with the timestamps from the split and the audio of the source. Checks the
+ * result and publishes it. It is queued when every frame is scored or given up, so it never waits for frames. Idempotent: a second run
+ * starts from the beginning and overwrites.
  */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
+import pLimit from 'p-limit';
+
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { resultBlob, timelineBlob } from '../../shared/contract/blob-names.ts';
+import {
+  isFrameImage,
+  leafOf,
+  resultBlob,
+  resultFrameBlob,
+  splitPrefix,
+  timelineBlob,
+} from '../../shared/contract/blob-names.ts';
+import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
-import { probeVideo } from '../../shared/media/probe.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
-import { PermanentError } from '../../shared/runtime/errors.ts';
+import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { sha256OfFile } from '../../shared/runtime/sha256.ts';
 import { assertSameLength } from '../media/check-result.ts';
-import { encodeVideo } from '../media/encode-video.ts';
-import { jpegSize } from '../media/jpeg-size.ts';
+import { joinVideo } from '../media/join-video.ts';
 import { type Timeline, decodeTimeline } from '../media/timeline.ts';
 import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { failedFramesError } from './failed-frames.ts';
-import { JobEndedError, framesInOrder } from './frame-order.ts';
 import type { JobFolders } from './job-folders.ts';
+import { putContactSheet } from './previews.ts';
+import { probeSource } from './probe-source.ts';
 import { putReport } from './report.ts';
-import type { JobRun } from './steps.ts';
+import { type JobRun, StepDeferredError } from './steps.ts';
+import { type StoredSegment, listOutcomes } from './stored-outcomes.ts';
 
-const WAIT_MS = 300;
-/** Progress is recorded in the ledger every this many frames. */
-const PROGRESS_FRAMES = 10;
+/** Hides the latency of storage. */
+const SEGMENTS_AHEAD = 4;
+const IMAGES_AT_ONCE = 16;
+/** Another program fills the disk. It may take hours until somebody makes room. */
+const DISK_FULL_RETRY_MS = 30_000;
 const CONTENT_TYPES = { mp4: 'video/mp4', mov: 'video/quicktime', mkv: 'video/x-matroska' } as const;
 
 export interface StitchServices {
@@ -43,76 +56,58 @@ export interface StitchServices {
   readonly metrics: ProducerMetrics;
 }
 
+/** The job ended, or was reopened or split again, since the step was queued. */
+class JobEndedError extends Error {}
+
 export async function stitch(services: StitchServices, run: JobRun, signal: AbortSignal): Promise<void> {
   const { ledger, log } = services;
   const { jobId, epoch } = run;
   try {
-    const job = await waitForSplit(services, run, signal);
-    const result = await publish(services, job, signal);
+    const job = await currentJob(ledger, run);
+    if (isTerminal(job.state)) throw new JobEndedError(`job ${jobId} has ended`);
+    const result = await publish(services, run, job, signal);
     await ledger.move(jobId, 'completed', { result, epoch });
     log.info({ jobId, ...result }, 'job completed');
   } catch (error) {
+    if (isDiskFull(error)) throw new StepDeferredError('the disk is full', DISK_FULL_RETRY_MS);
     if (!(error instanceof JobEndedError)) throw error;
     log.info({ jobId }, 'stitch stopped: job has ended');
   }
 }
 
-/** Returns the job once its split has finished, so that all frames and timestamps are known. */
-async function waitForSplit(
-  { ledger, clock }: StitchServices,
-  run: JobRun,
-  signal: AbortSignal,
-): Promise<LedgerJob> {
-  for (;;) {
-    const job = await currentJob(ledger, run);
-    if (isTerminal(job.state)) throw new JobEndedError(`job ${run.jobId} has ended`);
-    if (job.splitFinished) return job;
-    await clock.sleep(WAIT_MS, signal);
-  }
-}
-
 async function publish(
   services: StitchServices,
+  run: JobRun,
   job: LedgerJob,
   signal: AbortSignal,
 ): Promise<{ blobName: string; sizeBytes: number }> {
   const { blobs, ledger, folders } = services;
-  const { jobId } = job;
-  const { request, epoch } = job.definition;
-  const timeline = await readTimeline(blobs, jobId);
-  await using folder = await folders.enter(request, 'stitch');
+  const { jobId } = run;
+  const { request } = job.definition;
+  await assertFewFailed(ledger, run);
+  const timeline = await readTimeline(blobs, run);
+  const { segments } = await listOutcomes(blobs, run);
+  assertComplete(segments, timeline.pts.length);
+  // The result: all segments, and at most all other tracks of the source.
+  const resultBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, request.source.sizeBytes);
+  await using folder = await folders.enter(request, 'stitch', resultBytes);
   const sourcePath = await folder.source(signal);
-  const video = await probeVideo(sourcePath);
+  const video = await probeSource(sourcePath, request);
   const trackPlan = await workableTracks({ sourcePath, video, folder: folder.path, signal });
   const resultPath = path.join(folder.path, `result.${video.container}`);
-
-  const frames = counted(
-    services,
-    jobId,
-    framesInOrder({
-      ...services,
-      jobId,
-      epoch,
-      frameCount: timeline.pts.length,
-      onFailedFrame: request.onFailedFrame,
-      signal,
-    }),
-  );
-  const first = await frames.next();
-  if (first.done === true) throw new JobEndedError(`job ${jobId} has no frames`);
-  const { warnings } = await encodeVideo({
-    frames: startingWith(first.value, frames),
-    ...jpegSize(first.value),
+  const { warnings } = await joinVideo({
+    segments: () => counted(services, jobId, segments, signal),
+    frameSize: segments[0]?.size ?? video,
     timeline,
     video,
     sourcePath,
     outputPath: resultPath,
     trackPlan,
+    encoding: request.encoding ?? DEFAULT_ENCODING,
     cpuSecondsMax: services.stitchCpuSecondsMax,
     signal,
   });
   for (const warning of warnings) await ledger.warn(jobId, warning);
-  await assertFewFailed(ledger, { jobId, epoch });
   await assertSameLength(resultPath, {
     timeline,
     framesPerSecond: video.framesPerSecond,
@@ -125,8 +120,32 @@ async function publish(
     contentType: CONTENT_TYPES[video.container],
     signal,
   });
-  await putReport(services, await currentJob(ledger, { jobId, epoch }), await sha256OfFile(resultPath));
+  if (request.frameImages !== undefined) await publishFrameImages(services, run, signal);
+  await putContactSheet(services, run);
+  await putReport(services, await currentJob(ledger, run), await sha256OfFile(resultPath));
   return { blobName, sizeBytes: (await stat(resultPath)).size };
+}
+
+/** Copies the images of the frames to `results/<jobId>/frames/`. */
+async function publishFrameImages(
+  { blobs }: StitchServices,
+  run: JobRun,
+  signal: AbortSignal,
+): Promise<void> {
+  const limit = pLimit(IMAGES_AT_ONCE);
+  const copies: Promise<void>[] = [];
+  for await (const { name } of blobs.list('scored', { prefix: splitPrefix(run), signal })) {
+    if (!isFrameImage(name)) continue;
+    const copy = limit(async () => {
+      const bytes = await blobs.get('scored', name, { signal });
+      const contentType = name.endsWith('.png') ? 'image/png' : 'image/jpeg';
+      if (bytes !== undefined)
+        await blobs.put('results', resultFrameBlob(run.jobId, leafOf(name)), bytes, { contentType, signal });
+    });
+    copy.catch(() => undefined); // Awaited at the end.
+    copies.push(copy);
+  }
+  await Promise.all(copies);
 }
 
 /** The final check on failed frames: some may have failed before all frames were counted. */
@@ -135,41 +154,76 @@ async function assertFewFailed(ledger: Ledger, run: JobRun): Promise<void> {
   if (error !== null) throw error;
 }
 
-/** Throws JobEndedError if the ledger has forgotten or reopened the job since the step started. */
-async function currentJob(ledger: Ledger, { jobId, epoch }: JobRun): Promise<LedgerJob> {
+/** Throws unless the segments hold every frame exactly once. */
+function assertComplete(segments: readonly StoredSegment[], frameCount: number): void {
+  let expected = 0;
+  for (const { frames } of segments) {
+    if (frames[0] !== expected) break;
+    expected = frames[1];
+  }
+  if (expected === frameCount) return;
+  throw new TransientError(
+    'STORAGE_UNAVAILABLE',
+    `Not all segments of the result are in storage: there is none that starts with frame ${expected} of ${frameCount}.`,
+    { hint: 'See the poison queue for batches that could not be processed: npm run poison list' },
+  );
+}
+
+/** Throws JobEndedError if the ledger has forgotten, reopened or split the job again since the step was queued. */
+async function currentJob(ledger: Ledger, { jobId, epoch, splitNumber }: JobRun): Promise<LedgerJob> {
   const job = await ledger.job(jobId);
-  if (job?.definition.epoch !== epoch) throw new JobEndedError(`job ${jobId} was reopened`);
+  if (job?.definition.epoch !== epoch || job.splitNumber !== splitNumber)
+    throw new JobEndedError(`job ${jobId} was reopened`);
   return job;
 }
 
-async function readTimeline(blobs: BlobStore, jobId: string): Promise<Timeline> {
-  const text = String(await blobs.get('frames', timelineBlob(jobId)));
+async function readTimeline(blobs: BlobStore, run: JobRun): Promise<Timeline> {
+  const text = String(await blobs.get('pieces', timelineBlob(run)));
   try {
     return decodeTimeline(text);
   } catch (cause) {
-    throw new PermanentError('JOB_INVALID', `The timeline of job ${jobId} cannot be read.`, {
+    throw new PermanentError('JOB_INVALID', `The timeline of job ${run.jobId} cannot be read.`, {
       hint: 'Enqueue the video again. If this error recurs, report it with the producer log.',
       cause,
     });
   }
 }
 
+/** Yields the segments in order, and records how many frames have been joined. */
 async function* counted(
-  { ledger, metrics }: StitchServices,
+  { blobs, ledger, metrics }: StitchServices,
   jobId: string,
-  frames: AsyncIterable<Buffer>,
+  segments: readonly StoredSegment[],
+  signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  let count = 0;
-  for await (const frame of frames) {
-    yield frame;
-    count += 1;
-    metrics.framesStitched.inc();
-    if (count % PROGRESS_FRAMES === 0) await ledger.recordStitched(jobId, count);
+  const fetches: Promise<Buffer>[] = [];
+  for (const [number, { frames }] of segments.entries()) {
+    while (fetches.length < SEGMENTS_AHEAD && number + fetches.length < segments.length) {
+      const fetch = fetchSegment(blobs, segments[number + fetches.length], signal);
+      fetch.catch(() => undefined); // Awaited when the segment is due.
+      fetches.push(fetch);
+    }
+    const bytes = await fetches.shift();
+    if (bytes !== undefined) yield bytes;
+    metrics.framesStitched.inc(frames[1] - frames[0]);
+    await ledger.recordStitched(jobId, frames[1]);
   }
-  await ledger.recordStitched(jobId, count);
 }
 
-async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
-  yield first;
-  yield* rest;
+async function fetchSegment(
+  blobs: BlobStore,
+  segment: StoredSegment | undefined,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const bytes = segment && (await blobs.get('scored', segment.name, { signal }));
+  if (bytes !== undefined) return bytes;
+  throw new TransientError('STORAGE_UNAVAILABLE', `The segment ${segment?.name} is not in storage any more.`);
+}
+
+function isDiskFull(error: unknown): boolean {
+  return (
+    error instanceof PermanentError &&
+    error.code === 'MEDIA_TOOL_FAILED' &&
+    /no space left/i.test(error.message)
+  );
 }

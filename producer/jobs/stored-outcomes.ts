@@ -1,54 +1,75 @@
-/** Which frames of a job storage holds as scored or failed. Storage is the source of truth; the ledger is an index of it. */
+/** What storage holds of a split: its segments, and why frames failed. Storage is the source of truth; the ledger is an index of it. */
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import {
+  type SplitOfJob,
   failedFrameBlob,
   failedFrameIndexOf,
-  frameIndexOf,
-  jobPrefix,
+  framesOfSegment,
+  splitPrefix,
 } from '../../shared/contract/blob-names.ts';
 import { failureIn } from '../../shared/contract/failed-frame.ts';
-import { toRanges } from '../../shared/contract/ranges.ts';
+import { type FrameRange, indicesOf, toRanges } from '../../shared/contract/ranges.ts';
+import { type FrameSize, failedInSegment, sizeInSegment } from '../../shared/contract/segment.ts';
 import type { FailureReason, FrameOutcomes } from '../../shared/redis/ledger-job.ts';
 
 const FETCHES_AT_ONCE = 16;
 
-export interface OutcomeIndices {
-  readonly scored: ReadonlySet<number>;
-  /** Failed and not scored since. */
+export interface StoredSegment {
+  readonly name: string;
+  readonly frames: FrameRange;
+  readonly sizeBytes: number;
+  /** The frames that show a replacement. */
   readonly failed: readonly number[];
+  /** Of the scored frames, before the encoder made it even. */
+  readonly size: FrameSize | undefined;
 }
 
-/** Reads blob names only: one request for 5,000 frames. */
-export async function listOutcomes(blobs: BlobStore, jobId: string): Promise<OutcomeIndices> {
-  const scored = new Set<number>();
-  const failed: number[] = [];
-  for await (const { name } of blobs.list('scored', { prefix: jobPrefix(jobId) })) {
-    const [scoredIndex, failedIndex] = [frameIndexOf(name), failedFrameIndexOf(name)];
-    if (scoredIndex !== undefined) scored.add(scoredIndex);
-    if (failedIndex !== undefined) failed.push(failedIndex);
+interface StoredOutcomes {
+  /** Ascending by their first frame. */
+  readonly segments: readonly StoredSegment[];
+  /** Frames with a failure record, with or without a segment. */
+  readonly recorded: ReadonlySet<number>;
+}
+
+/** One request for 5,000 segments and records. */
+export async function listOutcomes(blobs: BlobStore, split: SplitOfJob): Promise<StoredOutcomes> {
+  const segments: StoredSegment[] = [];
+  const recorded = new Set<number>();
+  for await (const blob of blobs.list('scored', { prefix: splitPrefix(split), withMetadata: true })) {
+    const { name, sizeBytes, metadata } = blob;
+    const frames = framesOfSegment(name);
+    const frameIndex = failedFrameIndexOf(name);
+    if (frames !== undefined)
+      segments.push({
+        name,
+        frames,
+        sizeBytes,
+        failed: failedInSegment(frames, metadata),
+        size: sizeInSegment(metadata),
+      });
+    if (frameIndex !== undefined) recorded.add(frameIndex);
   }
-  return { scored, failed: failed.filter((frameIndex) => !scored.has(frameIndex)) };
+  return { segments, recorded };
 }
 
-/** Also reads why each frame failed. Workers skip a frame while its failure record exists, readable or not. */
-export async function readOutcomes(blobs: BlobStore, jobId: string): Promise<FrameOutcomes> {
-  const { scored, failed } = await listOutcomes(blobs, jobId);
-  const limit = pLimit(FETCHES_AT_ONCE);
+/** The frames whose segments are stored, with the reasons of those that show a replacement. */
+export async function readOutcomes(blobs: BlobStore, split: SplitOfJob): Promise<FrameOutcomes> {
+  const { segments } = await listOutcomes(blobs, split);
+  const failed = new Set(segments.flatMap((segment) => segment.failed));
+  const stored = indicesOf(segments.map(({ frames }) => frames));
   const reasons = new Map<string, FailureReason & { readonly frameIndices: number[] }>();
-  const read = async (frameIndex: number): Promise<void> => {
-    const bytes = await blobs.get('scored', failedFrameBlob(jobId, frameIndex));
-    if (bytes === undefined) return;
-    const { kind, message } = failureIn(bytes.toString('utf8'));
+  await pLimit(FETCHES_AT_ONCE).map(failed, async (frameIndex) => {
+    const bytes = await blobs.get('scored', failedFrameBlob(split, frameIndex));
+    const { kind, message } = failureIn(String(bytes));
     const key = `${kind}: ${message}`;
     const reason = reasons.get(key) ?? { kind, message, frameIndices: [] };
     reason.frameIndices.push(frameIndex);
     reasons.set(key, reason);
-  };
-  await Promise.all(failed.map((frameIndex) => limit(() => read(frameIndex))));
+  });
   return {
-    scored: toRanges(scored),
+    scored: toRanges([...stored].filter((frameIndex) => !failed.has(frameIndex))),
     failed: [...reasons.values()].map(({ kind, message, frameIndices }) => ({
       kind,
       message,

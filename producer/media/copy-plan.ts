@@ -5,7 +5,8 @@
  * same samples, or to ALAC in .mp4. Other tracks that it cannot hold are omitted with a warning. The lists cover the common codecs
  * that ffmpeg's muxers accept; `try-tracks.ts` tests the plan before any work is done and corrects it.
  */
-import type { ResultContainer, SourceTrack, VideoInfo } from '../../shared/media/video-info.ts';
+import type { ResultContainer } from '../../shared/contract/encoding.ts';
+import type { SourceTrack, VideoInfo } from '../../shared/media/video-info.ts';
 import type { Timeline } from './timeline.ts';
 
 /** A track of the source that goes into the result. */
@@ -67,16 +68,18 @@ export function secondBest(
   };
 }
 
-export interface EncodedVideo {
+export interface ResultVideo {
   readonly video: VideoInfo;
   readonly timeline: Timeline;
   /** The size of the scored frames, in pixels. */
   readonly width: number;
   readonly height: number;
+  /** Whether an odd size is made even. */
+  readonly isPadded: boolean;
 }
 
 /** Warnings about what the result loses compared with its source, whatever the model does. */
-export function lossesOf({ video, timeline, width, height }: EncodedVideo): readonly string[] {
+export function lossesOf({ video, timeline, width, height, isPadded }: ResultVideo): readonly string[] {
   const losses: string[] = [];
   if (video.bitDepth > 8)
     losses.push(`The source has ${video.bitDepth} bits per colour channel; the result has 8.`);
@@ -94,16 +97,16 @@ export function lossesOf({ video, timeline, width, height }: EncodedVideo): read
       'The source starts at a negative timestamp, which players do not show. All tracks are shifted to start at zero.',
     );
   }
-  if (width % 2 === 1 || height % 2 === 1) {
+  if (isPadded && (width % 2 === 1 || height % 2 === 1)) {
     losses.push(
-      `The scored frames have ${width} x ${height} pixels. H.264 requires even dimensions, ` +
+      `The scored frames have ${width} x ${height} pixels. The encoder requires even dimensions, ` +
         `so the result has ${evenUp(width)} x ${evenUp(height)}, with the last column or row repeated.`,
     );
   }
   return losses;
 }
 
-export function evenUp(pixels: number): number {
+function evenUp(pixels: number): number {
   return pixels + (pixels % 2);
 }
 

@@ -5,9 +5,8 @@
  * Yields each piece when it is complete, so that it can be uploaded while the next is written. ffmpeg does not wait for that: the disk
  * must have room for a copy of the whole track.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 
 import { addSourceInput, ffmpegCommand, fileUrl, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
@@ -18,14 +17,14 @@ export interface CutRequest {
   readonly video: Pick<VideoInfo, 'trackIndex'>;
   /** The first frame of each piece, ascending from 0: key frames. */
   readonly pieceStarts: readonly number[];
-  /** Where the pieces are written. Created, and removed at the end. */
+  /** Where the pieces are written. Created if needed; the caller removes it. */
   readonly folder: string;
   /** Summed over all threads of ffmpeg. */
   readonly cpuSecondsMax: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Yields the path of each piece, in order; the caller removes the file. Throws MEDIA_TOOL_FAILED or the signal's reason. */
+/** Yields the path of each piece, in order. Throws MEDIA_TOOL_FAILED or the signal's reason. */
 export async function* cutPieces(request: CutRequest): AsyncGenerator<string, void> {
   const { sourcePath, video, pieceStarts, folder, cpuSecondsMax, signal } = request;
   const stop = new AbortController();
@@ -49,10 +48,15 @@ export async function* cutPieces(request: CutRequest): AsyncGenerator<string, vo
   });
   let count = 0;
   try {
-    for await (const name of createInterface({ input: ffmpeg.stdout })) {
-      if (name === '') continue;
-      count += 1;
-      yield path.join(folder, path.basename(name));
+    // Not readline: if this is left early, nobody would handle the error of the broken pipe.
+    let partial = '';
+    for await (const text of ffmpeg.stdout.setEncoding('utf8')) {
+      const names = (partial + (text as string)).split('\n');
+      partial = names.pop() ?? '';
+      for (const name of names) {
+        count += 1;
+        yield path.join(folder, path.basename(name));
+      }
     }
     await ffmpeg.finished;
     if (count !== pieceStarts.length) throw countsDiffer(pieceStarts.length, count);
@@ -63,7 +67,6 @@ export async function* cutPieces(request: CutRequest): AsyncGenerator<string, vo
   } finally {
     stop.abort();
     await ffmpeg.finished.catch(() => undefined);
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

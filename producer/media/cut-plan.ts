@@ -15,12 +15,12 @@ const CODECS = new Set(['h264', 'hevc', 'vp9', 'av1', 'prores', 'mjpeg', 'mpeg4'
 const FORMATS = /\b(?:mov|mp4|matroska|webm)\b/;
 /** A worker decodes from the key frame before its first frame. */
 const KEY_FRAME_SECONDS_MAX = 10;
-/** A piece costs two storage operations. */
-const PIECE_FRAMES_MIN = 64;
+/** A piece costs two storage operations and the start of a decoder; a long one is decoded from its start by every batch that needs a part. */
+const PIECE_FRAMES_MIN = 32;
 /** The command line lists the pieces. */
 const PIECES_MAX = 8_192;
 
-interface Cuts {
+export interface Cuts {
   readonly kind: 'cut';
   readonly timeline: Timeline;
   /** The first frame of each piece, ascending from 0. */

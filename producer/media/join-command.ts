@@ -4,8 +4,9 @@
  * Each option serves exact timestamps, reproducible output, or keeping everything that the source has. The comments give the
  * reasons; test/integration/producer/media.test.ts tests the effects.
  */
+import type { Encoding, ResultContainer } from '../../shared/contract/encoding.ts';
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, fileUrl } from '../../shared/media/ffmpeg.ts';
-import type { ResultContainer, VideoInfo } from '../../shared/media/video-info.ts';
+import type { VideoInfo } from '../../shared/media/video-info.ts';
 import type { PlannedTrack } from './copy-plan.ts';
 import { frameTimes } from './frame-times.ts';
 import type { Timeline } from './timeline.ts';
@@ -17,6 +18,8 @@ export interface ResultPlan {
   readonly sourcePath: string;
   /** Must have the extension of `video.container`. Overwritten if it exists. */
   readonly outputPath: string;
+  /** Of the segments. */
+  readonly encoding: Encoding;
 }
 
 export interface PlannedResult extends ResultPlan {
@@ -30,22 +33,17 @@ export interface PlannedResult extends ResultPlan {
  * for everything but its video.
  */
 export function joinCommand(plan: PlannedResult, leadSeconds: number): FfmpegCommand {
-  const { shiftMicroseconds } = frameTimes(plan.timeline);
+  const { timeline, video, sourcePath, outputPath, encoding, tracks, corrections } = plan;
+  const { shiftMicroseconds } = frameTimes(timeline);
+  const { denominator } = timeline.timeBase;
+  const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language ?? 'und';
   const command = ffmpegCommand()
     .input('pipe:0')
     // Keep the timestamps of every input, so that audio and video stay in sync.
     .inputOptions('-copyts', '-protocol_whitelist', 'pipe', '-f', 'mp4')
     .inputOptions('-itsoffset', `${shiftMicroseconds - BigInt(leadSeconds) * 1_000_000n}us`);
-  return addResult(command, plan).outputOptions('-metadata:s:v:0', 'handler_name=VideoHandler');
-}
-
-/** Adds the source as input 1, and the result with all tracks copied: the video of input 0, everything else of the source. */
-export function addResult(command: FfmpegCommand, plan: PlannedResult): FfmpegCommand {
-  const { timeline, video, sourcePath, outputPath, tracks, corrections } = plan;
-  const { denominator } = timeline.timeBase;
-  const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language ?? 'und';
   addSourceInput(command, sourcePath)
-    .inputOptions('-itsoffset', `${frameTimes(timeline).shiftMicroseconds}us`)
+    .inputOptions('-itsoffset', `${shiftMicroseconds}us`)
     .output(fileUrl(outputPath))
     .outputOptions('-y', '-map', '0:v:0')
     .outputOptions(
@@ -59,11 +57,13 @@ export function addResult(command: FfmpegCommand, plan: PlannedResult): FfmpegCo
     // No random ids and no muxer version: the same video track gives the same file.
     .outputOptions('-fflags', '+bitexact')
     // Matroska takes a track without a language as English.
-    .outputOptions('-metadata:s:v:0', `language=${language}`);
+    .outputOptions('-metadata:s:v:0', `language=${language}`, '-metadata:s:v:0', 'handler_name=VideoHandler');
   if (video.container === 'mkv') {
     // Audio before zero is priming, which players skip. The default would shift the video to make room for it.
     return command.outputOptions('-avoid_negative_ts', 'disabled');
   }
+  // Players of Apple require the tag hvc1.
+  if (encoding.codec === 'hevc') command.outputOptions('-tag:v:0', 'hvc1');
   return command
     .outputOptions('-video_track_timescale', String(denominator))
     .outputOptions('-movie_timescale', String(movieTimescale(denominator, tracks)))

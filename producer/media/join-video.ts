@@ -6,7 +6,9 @@
  * message of ffmpeg in the error. Checking the result (`assertSameLength`) and publishing it are left to the caller. Overwrites
  * `outputPath`.
  */
+import type { FrameSize } from '../../shared/contract/segment.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
+import { lossesOf } from './copy-plan.ts';
 import { type ResultPlan, joinCommand } from './join-command.ts';
 import { VideoJoiner, reorderDepthOf } from './joined-video.ts';
 import { type SegmentSamples, readSegment } from './segment-samples.ts';
@@ -19,10 +21,15 @@ export interface JoinRequest extends ResultPlan {
   readonly trackPlan: WorkableTracks;
   /** Summed over all threads of ffmpeg. */
   readonly cpuSecondsMax: number;
+  /** Of the scored frames, in pixels, before the encoder made it even. */
+  readonly frameSize: FrameSize;
   /** In order, from the first frame to the last. Called again if a later segment turns out to reorder more than the first. */
   readonly segments: () => AsyncIterable<Buffer>;
   readonly signal?: AbortSignal | undefined;
 }
+
+const MIXED =
+  'Workers with different builds of the encoder made this result. It plays, and some editors may not read it.';
 
 /** A segment reorders its frames more than those before it. */
 class ReorderDepthError extends Error {
@@ -34,11 +41,14 @@ class ReorderDepthError extends Error {
   }
 }
 
-/** Returns the warnings of ffmpeg. Throws MEDIA_TOOL_FAILED, or the error of `segments`. */
+/** Returns warnings: first what could not be kept, then those of ffmpeg. Throws MEDIA_TOOL_FAILED, or the error of `segments`. */
 export async function joinVideo(request: JoinRequest): Promise<{ readonly warnings: readonly string[] }> {
+  const { trackPlan, frameSize, encoding } = request;
+  const isPadded = encoding.crf !== null;
+  const losses = [...lossesOf({ ...request, ...frameSize, isPadded }), ...trackPlan.warnings];
   for (let depth: number | undefined; ;) {
     try {
-      return await joinWithDepth(request, depth);
+      return { warnings: [...losses, ...(await joinWithDepth(request, depth))] };
     } catch (error) {
       if (!(error instanceof ReorderDepthError)) throw error;
       depth = error.depth;
@@ -46,11 +56,8 @@ export async function joinVideo(request: JoinRequest): Promise<{ readonly warnin
   }
 }
 
-/** Takes the reorder depth of the first segment, if none is given. */
-async function joinWithDepth(
-  request: JoinRequest,
-  depth: number | undefined,
-): Promise<{ readonly warnings: readonly string[] }> {
+/** Returns the warnings of ffmpeg. Takes the reorder depth of the first segment, if none is given. */
+async function joinWithDepth(request: JoinRequest, depth: number | undefined): Promise<readonly string[]> {
   const { timeline, video, segments } = request;
   const { tracks, corrections } = request.trackPlan;
   await using parsed = parsedSegments(segments());
@@ -65,7 +72,8 @@ async function joinWithDepth(
   const command = joinCommand({ ...request, tracks, corrections }, joiner.leadSeconds);
   const activity = 'joining the segments of the result';
   const track = joinedBytes(joiner, reorderDepth, first, parsed, timeline.pts.length);
-  return { warnings: await writeResult({ ...request, command, activity }, track) };
+  const warnings = await writeResult({ ...request, command, activity }, track);
+  return joiner.isMixed ? [MIXED, ...warnings] : warnings;
 }
 
 async function* parsedSegments(segments: AsyncIterable<Buffer>): AsyncGenerator<SegmentSamples, undefined> {

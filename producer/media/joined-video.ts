@@ -35,6 +35,10 @@ export class VideoJoiner {
   /** How much later all timestamps are, in whole seconds. */
   readonly leadSeconds: number;
   #sequence = 0;
+  /** Those that a decoder knows at this point of the track. */
+  #parameterSets: Buffer = Buffer.alloc(0);
+  /** Whether segments were made by encoders of different builds or settings. */
+  isMixed = false;
 
   constructor(track: JoinedTrack) {
     this.#track = track;
@@ -44,7 +48,8 @@ export class VideoJoiner {
   }
 
   /** Before the first segment: the header of a segment, with the time scale of the timeline. */
-  header({ header }: SegmentSamples): Buffer {
+  header({ header, parameterSets }: SegmentSamples): Buffer {
+    this.#parameterSets = parameterSets;
     const copy = Buffer.from(header);
     const mdhd = descend(copy, ['moov', 'trak', 'mdia', 'mdhd']);
     // Version 0 has times of four bytes before the scale, version 1 of eight.
@@ -53,21 +58,23 @@ export class VideoJoiner {
   }
 
   /** The segment whose first frame is `frameStart`, in parts to write one after the other. Throws RangeError. */
-  segment(frameStart: number, { samples }: SegmentSamples): readonly Buffer[] {
+  segment(frameStart: number, { samples, parameterSets }: SegmentSamples): readonly Buffer[] {
     const { timeline, reorderDepth } = this.#track;
     if (frameStart + samples.length > timeline.pts.length)
       throw new RangeError(
         `expected ${timeline.pts.length} frames, received at least ${frameStart + samples.length}`,
       );
     const { numerator } = timeline.timeBase;
+    const before = this.#changeParameterSets(parameterSets);
     const entries = samples.map(({ data, displayIndex, isKeyFrame }, index) => {
       const decodedAt = this.#decodedAt(frameStart + index);
       const composition = (this.#presentedAt(frameStart + displayIndex) - decodedAt) * numerator;
       if (composition < 0) throw new RangeError(`expected a reorder depth of at most ${reorderDepth}`);
       const duration = (this.#decodedAt(frameStart + index + 1) - decodedAt) * numerator;
-      return [duration, data.length, isKeyFrame ? KEY_FRAME_FLAGS : OTHER_FRAME_FLAGS, composition];
+      const size = data.length + (index === 0 ? before.length : 0);
+      return [duration, size, isKeyFrame ? KEY_FRAME_FLAGS : OTHER_FRAME_FLAGS, composition];
     });
-    const payloadBytes = samples.reduce((sum, { data }) => sum + data.length, 0);
+    const payloadBytes = samples.reduce((sum, { data }) => sum + data.length, before.length);
     this.#sequence += 1;
     const moofOf = (dataOffset: number): Buffer =>
       box('moof', [
@@ -81,7 +88,15 @@ export class VideoJoiner {
     // The offset of the data counts from the start of the moof, and the header of the mdat follows the moof.
     const moof = moofOf(moofOf(0).length + BOX_HEADER_BYTES);
     const mdatHeader = Buffer.concat([uint32(payloadBytes + BOX_HEADER_BYTES), Buffer.from('mdat')]);
-    return [moof, mdatHeader, ...samples.map(({ data }) => data)];
+    return [moof, mdatHeader, before, ...samples.map(({ data }) => data)];
+  }
+
+  /** What a decoder must read before a segment whose encoder has other parameter sets than the one before. */
+  #changeParameterSets(sets: Buffer): Buffer {
+    if (sets.equals(this.#parameterSets)) return Buffer.alloc(0);
+    this.#parameterSets = sets;
+    this.isMixed = true;
+    return sets;
   }
 
   #baseTime(frameStart: number): Buffer {

@@ -4,10 +4,7 @@
  */
 import type { PieceFormat } from '../../shared/contract/piece.ts';
 import { matroskaFrame, matroskaHeader } from './matroska.ts';
-import type { Timeline } from './timeline.ts';
 
-/** As many as a segment usually has: a worker reads few frames that it does not need. */
-export const JPEG_PIECE_FRAMES = 64;
 /** The frames of a piece have nominal timestamps: only their order counts. */
 const FRAME_NANOSECONDS = 40_000_000;
 
@@ -23,18 +20,27 @@ export function jpegPieceFormat(size: Pick<PieceFormat, 'width' | 'height'>): Pi
   };
 }
 
-/** Yields pieces of JPEG_PIECE_FRAMES frames, the last one shorter, and returns what `frames` returns. Holds one piece in memory. */
-export async function* packJpegs(
-  frames: AsyncGenerator<Buffer, Timeline>,
-  size: Pick<PieceFormat, 'width' | 'height'>,
-): AsyncGenerator<Buffer, Timeline> {
+export interface JpegPiece {
+  readonly bytes: Buffer;
+  readonly frames: number;
+}
+
+interface JpegPieces extends Pick<PieceFormat, 'width' | 'height'> {
+  readonly pieceFrames: number;
+}
+
+/** Yields pieces of `pieceFrames` frames, the last one shorter, and returns what `frames` returns. Holds one piece in memory. */
+export async function* packJpegs<R>(
+  frames: AsyncGenerator<Buffer, R>,
+  { pieceFrames, ...size }: JpegPieces,
+): AsyncGenerator<JpegPiece, R> {
   await using source = frames;
   let piece: Buffer[] = [];
   for (;;) {
     const { done, value } = await source.next();
     if (done !== true) piece.push(value);
-    if (piece.length === JPEG_PIECE_FRAMES || (done === true && piece.length > 0)) {
-      yield packed(piece, size);
+    if (piece.length === pieceFrames || (done === true && piece.length > 0)) {
+      yield { bytes: packed(piece, size), frames: piece.length };
       piece = [];
     }
     if (done === true) return value;

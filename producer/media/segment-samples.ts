@@ -1,6 +1,6 @@
 /**
- * PURE. Reads a segment as a worker's encoder wrote it: a fragmented MP4 with one video track. Returns its header and, for each packet,
- * its bytes and its place in display order.
+ * PURE. Reads a segment as a worker's encoder wrote it: a fragmented MP4 with one video track. Returns its header, the parameter sets of
+ * its encoder and, for each packet, its bytes and its place in display order.
  *
  * Boxes: ISO/IEC 14496-12. Segments come from storage, so every length is checked against the bytes that are there.
  */
@@ -18,6 +18,8 @@ interface Sample {
 export interface SegmentSamples {
   /** The boxes `ftyp` and `moov`. */
   readonly header: Buffer;
+  /** The parameter sets that the header states, as a packet holds them: each after its length in 4 bytes. */
+  readonly parameterSets: Buffer;
   readonly samples: readonly Sample[];
 }
 
@@ -71,8 +73,65 @@ export function readSegment(bytes: Buffer): SegmentSamples {
   const displayIndexOf = new Map(ordered.map((sample, displayIndex) => [sample, displayIndex]));
   return {
     header: bytes.subarray(0, moov.start + 8 + moov.body.length),
+    parameterSets: parameterSetsOf(moov.body),
     samples: found.map((sample) => ({ ...sample, displayIndex: displayIndexOf.get(sample) ?? 0 })),
   };
+}
+
+/** The fields of a visual sample entry before its boxes, and those of `stsd` before its entries. */
+const SAMPLE_ENTRY_BYTES = 78;
+const STSD_BYTES = 8;
+
+/** From `avcC` (ISO/IEC 14496-15, 5.3.3) or `hvcC` (8.3.3). Empty for a codec without them. */
+function parameterSetsOf(moov: Buffer): Buffer {
+  const stsd = ['trak', 'mdia', 'minf', 'stbl', 'stsd'].reduce(
+    (body, type) => bodyOf(boxesOf(body), type),
+    moov,
+  );
+  const [entry] = boxesOf(stsd.subarray(STSD_BYTES));
+  if (entry === undefined) throw new RangeError('expected a sample entry');
+  const boxes = boxesOf(entry.body.subarray(SAMPLE_ENTRY_BYTES));
+  const avc = boxes.find(({ type }) => type === 'avcC')?.body;
+  if (avc !== undefined) return readAvcSets(avc);
+  const hevc = boxes.find(({ type }) => type === 'hvcC')?.body;
+  return hevc === undefined ? Buffer.alloc(0) : readHevcSets(hevc);
+}
+
+function readAvcSets(avcC: Buffer): Buffer {
+  const spsCount = avcC.readUInt8(5) & 0x1f;
+  const sps = readSets(avcC, 6, spsCount);
+  const ppsCount = avcC.readUInt8(sps.end);
+  const pps = readSets(avcC, sps.end + 1, ppsCount);
+  return Buffer.concat([...sps.sets, ...pps.sets]);
+}
+
+function readHevcSets(hvcC: Buffer): Buffer {
+  const found: Buffer[] = [];
+  let at = 23;
+  for (let array = hvcC.readUInt8(22); array > 0; array -= 1) {
+    const { sets, end } = readSets(hvcC, at + 3, hvcC.readUInt16BE(at + 1));
+    found.push(...sets);
+    at = end;
+  }
+  return Buffer.concat(found);
+}
+
+/** Reads `count` sets that each follow their length in 2 bytes. Returns them after their lengths in 4 bytes. */
+function readSets(
+  body: Buffer,
+  start: number,
+  count: number,
+): { readonly sets: Buffer[]; readonly end: number } {
+  const sets: Buffer[] = [];
+  let at = start;
+  for (let index = 0; index < count; index += 1) {
+    const size = body.readUInt16BE(at);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(size);
+    sets.push(length, body.subarray(at + 2, at + 2 + size));
+    at += 2 + size;
+  }
+  return { sets, end: at };
 }
 
 /** The decoding time of a fragment's first sample; undefined if it does not state one. */

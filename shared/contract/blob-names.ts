@@ -3,7 +3,10 @@
  *
  * The parts of a name are validated here, so no external input (a message, a file name) can name a blob outside its own job.
  */
-import { FRAME_INDEX_DIGITS, FRAMES_MAX, SOURCE_NAME_BYTES_MAX } from './limits.ts';
+import type { ImageFormat } from './encoding.ts';
+import { FRAME_INDEX_DIGITS, FRAMES_MAX, SOURCE_NAME_BYTES_MAX, SPLITS_MAX } from './limits.ts';
+import type { PieceFormat } from './piece.ts';
+import type { FrameRange } from './ranges.ts';
 
 /** Lower-case letters, digits and single dashes, 3 to 63 characters. `drop` is taken by the drop folder. */
 export const JOB_ID_PATTERN = /^(?!drop$)(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/;
@@ -14,7 +17,7 @@ export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 // oxlint-disable-next-line no-control-regex -- matches control characters on purpose
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f/\\?#%*:|"<>]|[. ]+$/gu;
 /** Names that are in use in a job's folder. */
-const RESERVED_NAMES = /^(?:\.*|(?:job|status|report|timeline)\.json)$/;
+const RESERVED_NAMES = /^(?:\.*|(?:job|status|report)\.json)$/;
 
 /** In `control`: the prefix of drain requests. */
 export const DRAIN_PREFIX = 'drain/';
@@ -25,7 +28,14 @@ export const CAPS_PREFIX = 'caps/';
 /** In `incoming`: the drop folder, whose videos become jobs automatically. */
 export const DROP_PREFIX = 'drop/';
 
-export type ScoredExtension = 'jpg' | 'json';
+/** A split of a job. Its frames are numbered by it, so everything that has the number of a frame is in a folder of the split. */
+export interface SplitOfJob {
+  readonly jobId: string;
+  /** 1, or 2 if the source was split again by decoding. */
+  readonly splitNumber: number;
+}
+
+const PIECE_EXTENSIONS: Record<PieceFormat['container'], string> = { nut: 'nut', matroska: 'mkv' };
 
 function frameNumber(frameIndex: number): string {
   if (!Number.isInteger(frameIndex) || frameIndex < 0 || frameIndex >= FRAMES_MAX) {
@@ -48,13 +58,34 @@ function safeName(name: string): string {
   return name;
 }
 
-export const frameBlob = (jobId: string, frameIndex: number): string =>
-  `${jobFolder(jobId)}${frameNumber(frameIndex)}.jpg`;
-export const timelineBlob = (jobId: string): string => `${jobFolder(jobId)}timeline.json`;
-export const scoredBlob = (jobId: string, frameIndex: number, extension: ScoredExtension = 'jpg'): string =>
-  `${jobFolder(jobId)}${frameNumber(frameIndex)}.${extension}`;
-export const failedFrameBlob = (jobId: string, frameIndex: number): string =>
-  `${jobFolder(jobId)}${frameNumber(frameIndex)}.failed.json`;
+/** In `pieces` and `scored`: the folder of a split. */
+export function splitPrefix({ jobId, splitNumber }: SplitOfJob): string {
+  if (!Number.isInteger(splitNumber) || splitNumber < 1 || splitNumber > SPLITS_MAX)
+    throw new RangeError(`expected a split from 1 to ${SPLITS_MAX}, received ${splitNumber}`);
+  return `${jobFolder(jobId)}${splitNumber}/`;
+}
+/** In `pieces`: how the source was taken apart. */
+export const planBlob = (split: SplitOfJob): string => `${splitPrefix(split)}plan.json`;
+/** In `pieces`: the timestamp of each frame. */
+export const timelineBlob = (split: SplitOfJob): string => `${splitPrefix(split)}timeline.json`;
+/** In `pieces`: the piece that starts with this frame. */
+export const pieceBlob = (
+  split: SplitOfJob,
+  firstFrame: number,
+  { container }: Pick<PieceFormat, 'container'>,
+): string => `${splitPrefix(split)}${frameNumber(firstFrame)}.${PIECE_EXTENSIONS[container]}`;
+/** In `scored`: the encoded frames `frameStart` to `frameEnd - 1`. */
+export const segmentBlob = (split: SplitOfJob, [frameStart, frameEnd]: FrameRange): string =>
+  `${splitPrefix(split)}${frameNumber(frameStart)}-${frameNumber(frameEnd - 1)}.mp4`;
+/** In `scored`: the first frame of a segment before and after the model, small and side by side. */
+export const previewBlob = (split: SplitOfJob, frameIndex: number): string =>
+  `${splitPrefix(split)}${frameNumber(frameIndex)}.preview.jpg`;
+/** In `scored`: a frame after the model, if the job asks for images. */
+export const frameImageBlob = (split: SplitOfJob, frameIndex: number, format: ImageFormat): string =>
+  `${splitPrefix(split)}${frameNumber(frameIndex)}.${format}`;
+/** In `scored`: why a frame is given up. */
+export const failedFrameBlob = (split: SplitOfJob, frameIndex: number): string =>
+  `${splitPrefix(split)}${frameNumber(frameIndex)}.failed.json`;
 export const triggerBlob = (jobId: string): string => `${jobFolder(jobId)}job.json`;
 export const sourceBlob = (jobId: string, sourceName: string): string =>
   `${jobFolder(jobId)}${safeSourceName(sourceName)}`;
@@ -62,6 +93,11 @@ export const statusBlob = (jobId: string): string => `${jobFolder(jobId)}status.
 export const reportBlob = (jobId: string): string => `${jobFolder(jobId)}report.json`;
 export const resultBlob = (jobId: string, fileName: string): string =>
   `${jobFolder(jobId)}${safeSourceName(fileName)}`;
+/** In `results`: the previews of the job in one picture. */
+export const contactSheetBlob = (jobId: string): string => `${jobFolder(jobId)}previews/contact-sheet.jpg`;
+/** In `results`: a frame after the model, if the job asks for images. */
+export const resultFrameBlob = (jobId: string, fileName: string): string =>
+  `${jobFolder(jobId)}frames/${safeName(fileName)}`;
 export const modelBlob = (
   { name, version }: { readonly name: string; readonly version: string },
   file: 'model.onnx' | 'model.json',
@@ -95,13 +131,30 @@ export function vmIdOfDrain(blobName: string): string | undefined {
   return NAME_PATTERN.test(vmId) ? vmId : undefined;
 }
 
-/** The index in `<jobId>/<8 digits>.<ext>`; undefined for any other name. */
-export function frameIndexOf(blobName: string): number | undefined {
-  const match = /\/(\d{8})\.(?:jpg|json)$/.exec(blobName);
+/** The first frame of a piece, by its name; undefined for any other name. */
+export function firstFrameOfPiece(blobName: string): number | undefined {
+  const match = /\/(\d{8})\.(?:nut|mkv)$/.exec(blobName);
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
-/** The index in `<jobId>/<8 digits>.failed.json`; undefined for any other name. */
+/** The frames of a segment, by its name; undefined for any other name. */
+export function framesOfSegment(blobName: string): FrameRange | undefined {
+  const [, first, last] = /\/(\d{8})-(\d{8})\.mp4$/.exec(blobName) ?? [];
+  if (first === undefined || Number(last) < Number(first)) return undefined;
+  return [Number(first), Number(last) + 1];
+}
+
+/** Whether it is the name of a preview. */
+export function isPreview(blobName: string): boolean {
+  return /\/\d{8}\.preview\.jpg$/.test(blobName);
+}
+
+/** Whether it is the name of a frame as an image. */
+export function isFrameImage(blobName: string): boolean {
+  return /\/\d{8}\.(?:jpg|png)$/.test(blobName);
+}
+
+/** The index in `<8 digits>.failed.json`; undefined for any other name. */
 export function failedFrameIndexOf(blobName: string): number | undefined {
   const match = /\/(\d{8})\.failed\.json$/.exec(blobName);
   return match?.[1] === undefined ? undefined : Number(match[1]);
@@ -118,13 +171,13 @@ export function leafOf(blobName: string): string {
   return blobName.split('/').findLast((part) => part !== '') ?? 'video';
 }
 
-/** The longest prefix that all frames of `[frameStart, frameEnd)` share, for the shortest listing that contains them. */
-export function framesPrefix(jobId: string, frameStart: number, frameEnd: number): string {
+/** The longest prefix that all segments and failure records of these frames share, for the shortest listing that contains them. */
+export function framesPrefix(split: SplitOfJob, [frameStart, frameEnd]: FrameRange): string {
   const first = frameNumber(frameStart);
   const last = frameNumber(Math.max(frameStart, frameEnd - 1));
   let shared = 0;
   while (shared < first.length && first[shared] === last[shared]) shared += 1;
-  return jobFolder(jobId) + first.slice(0, shared);
+  return splitPrefix(split) + first.slice(0, shared);
 }
 
 /**

@@ -19,23 +19,47 @@ export const pictureFormat = z.object({
 });
 export type PictureFormat = z.infer<typeof pictureFormat>;
 
-const encoding = z.object({
-  codec: z.literal('h264'),
-  /** x264's constant rate factor: 0 to 51, lower is better. */
-  crf: z.int().min(0).max(51),
-  preset: z.enum([
-    'ultrafast',
-    'superfast',
-    'veryfast',
-    'faster',
-    'fast',
-    'medium',
-    'slow',
-    'slower',
-    'veryslow',
-  ]),
-});
+/** Of single frames. */
+export const IMAGE_FORMATS = ['jpg', 'png'] as const;
+export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+
+export const CODECS = ['h264', 'hevc'] as const;
+export const RESULT_CONTAINERS = ['mp4', 'mov', 'mkv'] as const;
+export type ResultContainer = (typeof RESULT_CONTAINERS)[number];
+/** Those of x264 and x265. The slower, the smaller the result. */
+export const PRESETS = [
+  'ultrafast',
+  'superfast',
+  'veryfast',
+  'faster',
+  'fast',
+  'medium',
+  'slow',
+  'slower',
+  'veryslow',
+] as const;
+/** `software`: x264 or x265, whose output depends only on the frames. `nvenc`: the encoder of the GPU. */
+export const ENCODERS = ['software', 'nvenc'] as const;
+export const CRF_MAX = 51;
+
+export const encoding = z
+  .object({
+    codec: z.enum(CODECS),
+    /** The constant rate factor: lower is better. Null: lossless, in RGB. */
+    crf: z.int().min(0).max(CRF_MAX).nullable(),
+    preset: z.enum(PRESETS),
+    encoder: z.enum(ENCODERS),
+  })
+  .refine(({ crf, encoder }) => crf !== null || encoder === 'software', {
+    error: 'expected the software encoder for a lossless result',
+  });
 export type Encoding = z.infer<typeof encoding>;
 
 /** Visually lossless: 49 to 51 dB on real footage with an identity model. */
-export const DEFAULT_ENCODING: Encoding = { codec: 'h264', crf: 18, preset: 'medium' };
+export const DEFAULT_CRF: Readonly<Record<Encoding['codec'], number>> = { h264: 18, hevc: 20 };
+export const DEFAULT_ENCODING: Encoding = {
+  codec: 'h264',
+  crf: DEFAULT_CRF.h264,
+  preset: 'medium',
+  encoder: 'software',
+};

@@ -1,8 +1,8 @@
 /**
  * A frame that could not be scored, and its record in storage.
  *
- * The record `scored/<jobId>/<frame>.failed.json` says that a frame is given up. It takes the place of the scored frame; removing
- * it reopens the frame. PURE.
+ * The record `scored/<jobId>/<split>/<frame>.failed.json` says that a frame is given up: its segment shows a replacement. Removing
+ * the record and the segment reopens the frame. PURE.
  */
 import { z } from 'zod';
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
-import { FAILED_FRAME_POLICIES } from './encoding.ts';
+import { FAILED_FRAME_POLICIES, IMAGE_FORMATS, RESULT_CONTAINERS, encoding } from './encoding.ts';
 import { BATCH_FRAMES_MAX, FAILED_FRAMES_FRACTION_MAX, FRAMES_MAX } from './limits.ts';
 import { failureKind, modelParameters } from './messages.ts';
 
@@ -45,6 +45,12 @@ export const jobRequest = z.object({
   batchSize: z.int().min(1).max(BATCH_FRAMES_MAX).optional(),
   priority: z.enum(PRIORITIES),
   onFailedFrame: z.enum(FAILED_FRAME_POLICIES),
+  /** Default: DEFAULT_ENCODING. */
+  encoding: encoding.optional(),
+  /** Also publishes each scored frame as an image. */
+  frameImages: z.enum(IMAGE_FORMATS).optional(),
+  /** Of the result. By default like that of the source. */
+  container: z.enum(RESULT_CONTAINERS).optional(),
   /** By default a twentieth of the frames, but at least one, and never all. */
   failedFramesMax: failedFramesMax.optional(),
   /** The cap on the job's cost. When it is reached, no more batches are sent to the fleet until `npm run cap` raises it. */
@@ -62,6 +68,9 @@ export const jobSettings = jobRequest.pick({
   batchSize: true,
   priority: true,
   onFailedFrame: true,
+  encoding: true,
+  frameImages: true,
+  container: true,
   failedFramesMax: true,
   spendingMax: true,
 });
@@ -114,6 +123,8 @@ export const jobStatus = z.object({
     split: count,
     scored: count,
     failed: count,
+    /** Scored, but not stored yet. */
+    underway: count.default(0),
     stitched: count,
   }),
   /** When the first frame was scored, for computing rates. */

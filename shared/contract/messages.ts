@@ -7,6 +7,7 @@
 import { z } from 'zod';
 
 import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
+import { FAILED_FRAME_POLICIES, IMAGE_FORMATS, encoding, pictureFormat } from './encoding.ts';
 import {
   BATCH_FRAMES_MAX,
   BATCH_HISTORY_FAILURES_MAX,
@@ -14,15 +15,18 @@ import {
   FAILURE_REASONS_MAX,
   FRAMES_MAX,
   MESSAGE_JSON_BYTES_MAX,
+  SPLITS_MAX,
 } from './limits.ts';
 import { parseJson } from './parse-json.ts';
+import { pieceFormat } from './piece.ts';
 import { countOf } from './ranges.ts';
 
-export const MESSAGE_VERSION = 1;
+export const MESSAGE_VERSION = 2;
 
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const frameIndex = z.int().min(0).max(FRAMES_MAX);
 const jobId = z.string().regex(JOB_ID_PATTERN);
+const splitNumber = z.int().min(1).max(SPLITS_MAX);
 const plainName = z.string().regex(NAME_PATTERN);
 const errorText = z.string().max(ERROR_TEXT_CHARACTERS_MAX);
 const range = z
@@ -31,7 +35,7 @@ const range = z
   .refine(([start, end]) => start < end, { error: 'expected a range with at least one frame' });
 
 /** Bounded by the frames of a batch, so that iterating over them always ends. */
-const batchFrames = z
+export const batchFrames = z
   .array(range)
   .max(BATCH_FRAMES_MAX)
   .refine((ranges) => countOf(ranges) <= BATCH_FRAMES_MAX, {
@@ -41,14 +45,12 @@ const batchFrames = z
 /**
  * Why a frame could not be scored.
  *
- * undecodable  its bytes are not a picture: given up at once
- * missing      it is not in storage: given up the second time
- * inference    the model failed on it
- * storage      it could not be fetched or its output not stored, while other frames could
- * engine       engines or workers died or hung while processing it
- * model        the job's model cannot be fetched, loaded or used
+ * inference  the model failed on it
+ * engine     engines or workers died or hung while processing it
+ * storage    its batch was given up after storage had failed for a day
+ * model      the job's model cannot be fetched, loaded or used
  */
-const FAILURE_KINDS = ['undecodable', 'missing', 'inference', 'storage', 'engine', 'model'] as const;
+const FAILURE_KINDS = ['inference', 'engine', 'storage', 'model'] as const;
 export const failureKind = z.enum(FAILURE_KINDS);
 export type FailureKind = z.infer<typeof failureKind>;
 
@@ -62,6 +64,9 @@ export type ModelReference = z.infer<typeof modelReference>;
 /** Values for a model's parameters, by name, as `model.json` describes them. */
 export const modelParameters = z.record(plainName, z.string().max(200));
 export type ModelParameters = z.infer<typeof modelParameters>;
+
+/** A decoded piece of the largest frames has one. The batch may start and end within a piece. */
+const BATCH_PIECES_MAX = BATCH_FRAMES_MAX + 1;
 
 /** Bounds `refusedBy`. If two workers refuse a model, the model is at fault. */
 const REFUSALS_MAX = 8;
@@ -84,7 +89,7 @@ const batchHistory = z.object({
   carefulFrame: frameIndex.nullable(),
   /** Workers that could not load the model, while it was not known to be the model's fault. */
   refusedBy: z.array(plainName).max(REFUSALS_MAX).default([]),
-  /** The worker that failed every open frame, received the batch again, and passed it on so that another worker may try. */
+  /** The worker that passed the batch on so that another may try: it failed frames of every open segment, or could not decode a piece. */
   passedOnBy: plainName.nullable(),
 });
 
@@ -100,7 +105,17 @@ export const batchMessage = z
     epoch: count,
     model: modelReference,
     parameters: modelParameters,
-    frameFormat: z.literal('jpg'),
+    splitNumber,
+    /** Those that hold the frames, in order. The last piece of a decoded source may end sooner. */
+    pieces: z.array(range).min(1).max(BATCH_PIECES_MAX),
+    pieceFormat,
+    /** Frames that are encoded and stored as one. The last segment of a batch may have fewer. */
+    segmentFrames: z.int().min(1).max(BATCH_FRAMES_MAX),
+    picture: pictureFormat,
+    encoding,
+    onFailedFrame: z.enum(FAILED_FRAME_POLICIES),
+    /** Also stores each scored frame as an image. */
+    frameImages: z.enum(IMAGE_FORMATS).nullable(),
     history: batchHistory,
   })
   .refine(({ frameStart, frameEnd }) => frameStart < frameEnd && frameEnd - frameStart <= BATCH_FRAMES_MAX, {
@@ -130,17 +145,22 @@ export const resultMessage = z.object({
   jobId,
   batchIndex: count,
   epoch: count,
+  splitNumber,
   worker: plainName,
-  /** Frames whose output is stored, by any worker. */
+  /** Frames that are scored and whose segment is stored, by any worker. */
   scored: batchFrames,
-  /** Frames that are given up, grouped by reason. */
+  /** Frames that are given up, grouped by reason. Their segments show replacements. */
   failed: z
     .array(z.object({ kind: failureKind, message: errorText, frames: batchFrames.min(1) }))
     .max(FAILURE_REASONS_MAX),
-  /** Frames that this delivery stored itself, for rates. 0 if it only found stored frames. */
+  /** Frames that this delivery has scored and whose segments are not stored yet: for progress. 0 when the delivery ends. */
+  underway: count,
+  /** Frames that this delivery scored and stored itself, for rates. 0 if it only found stored segments. */
   framesRun: count,
   megapixels: z.number().min(0),
   wallSeconds: seconds,
+  /** Set if a piece does not hold the frames that the plan says: what was found instead. The batch is then not completed. */
+  mismatch: errorText.optional(),
   /** Set if the batch was released with a delay: its message is hidden for this time. */
   delaySeconds: z.number().min(0).max(3600).optional(),
   /** Seconds spent in each stage, summed over frames. */
@@ -165,7 +185,7 @@ export type PoisonReason = z.infer<typeof poisonReason>;
  */
 export const poisonMessage = z.object({
   version: z.literal(MESSAGE_VERSION),
-  /** `<message id>-<reason>`. A second entry with the same id is the same failure. */
+  /** `<message id>-<reason>-<first frame>`, or without a frame. A second entry with the same id is the same failure. */
   id: plainName,
   reason: poisonReason,
   /** The first frame's error, or what is wrong with the message. */

@@ -1,5 +1,5 @@
 /**
- * Pieces: runs of the source's frames that can be decoded alone, `pieces/<jobId>/<first frame>.nut` or `.mkv`. PURE.
+ * Pieces: runs of the source's frames that can be decoded alone, `pieces/<jobId>/<split>/<first frame>.nut` or `.mkv`. PURE.
  *
  * A piece is a copy of the source's packets from one key frame to the next cut. Where the source cannot be cut, it holds the decoded
  * frames as JPEGs. The format is the same for all pieces of a job; a worker decodes nothing that it does not name.

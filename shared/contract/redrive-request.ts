@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
-import { poisonMessage } from './messages.ts';
+import { batchFrames } from './messages.ts';
 import { parseJson } from './parse-json.ts';
 
 /** The prefix of all requests. */
@@ -14,8 +14,8 @@ export const REDRIVE_PREFIX = 'redrive/';
 const redriveRequest = z.object({
   version: z.literal(1),
   poisonId: z.string().regex(NAME_PATTERN),
-  /** The frames of one failure: at most as many as a batch has. */
-  frames: poisonMessage.shape.batch.unwrap().shape.frames,
+  /** The frames of one failure, at most as many as a batch has. None: a failed job is run again with what is stored. */
+  frames: batchFrames,
   requestedAt: z.iso.datetime(),
 });
 export type RedriveRequest = z.infer<typeof redriveRequest>;

@@ -1,5 +1,5 @@
 /**
- * How a source was taken apart: `pieces/<jobId>/plan.json`. PURE.
+ * How a source was taken apart: `pieces/<jobId>/<split>/plan.json`. PURE.
  *
  * Written before the first batch is sent, and the same for every run of the split. The timestamps of the frames are in `timeline.json`
  * beside it, which a source that is decoded has only at the end.
@@ -7,7 +7,7 @@
 import { z } from 'zod';
 
 import { pictureFormat } from './encoding.ts';
-import { FRAMES_MAX } from './limits.ts';
+import { BATCH_FRAMES_MAX, FRAMES_MAX } from './limits.ts';
 import { parseJson } from './parse-json.ts';
 import { pieceFormat } from './piece.ts';
 import type { FrameRange } from './ranges.ts';
@@ -18,11 +18,14 @@ const sourcePlan = z.object({
   version: z.literal(1),
   pieceFormat,
   picture: pictureFormat,
+  /** A multiple of `segmentFrames`, so that segments are the same whatever the batches. */
+  batchFrames: z.int().min(1).max(BATCH_FRAMES_MAX),
+  segmentFrames: z.int().min(1).max(BATCH_FRAMES_MAX),
   pieces: z.discriminatedUnion('kind', [
     z.object({
       kind: z.literal('cut'),
       /** The first frame of each piece, ascending from 0. */
-      starts: z.array(z.int().min(0).max(FRAMES_MAX)).min(1),
+      starts: z.array(z.int().min(0).max(FRAMES_MAX)).min(1).readonly(),
       frameCount,
     }),
     z.object({

@@ -7,7 +7,7 @@ export type AccountName = 'media' | 'system';
 
 export const CONTAINERS = {
   incoming: 'media',
-  frames: 'media',
+  pieces: 'media',
   scored: 'media',
   results: 'media',
   models: 'system',

@@ -1,6 +1,6 @@
 /**
- * PURE. ffmpeg filters that convert colours from the source to JPEG, from a piece of it to RGB, and from JPEG or RGB to the result, with
- * every colour property stated explicitly.
+ * PURE. ffmpeg filters that convert colours from the source to JPEG, from a piece of it to RGB, and from RGB to the result, with every
+ * colour property stated explicitly.
  *
  * A JPEG is always BT.601, full range, and cannot be tagged otherwise. A video without tags is taken as BT.709 from 720 lines on,
  * else as BT.601. The result keeps the tags of the source. Its matrix is always tagged, because at twice the size a player might
@@ -69,24 +69,6 @@ export function toJpegColour(video: ColouredVideo): string {
     scale({ width: video.width, height: video.height, from: sourceColour(video), to: JPEG_COLOUR }),
     `format=${jpegPixelFormat(video)}`,
   ].join(',');
-}
-
-export interface ResultPicture {
-  readonly video: ColouredVideo;
-  readonly width: number;
-  readonly height: number;
-  readonly pixelFormat: 'yuv420p' | 'yuv444p';
-}
-
-/** Converts JPEG colours to those of the result, in `pixelFormat`. */
-export function fromJpegColour({ video, width, height, pixelFormat }: ResultPicture): string {
-  return `${scale({ width, height, from: JPEG_COLOUR, to: resultColour(video) })},format=${pixelFormat}`;
-}
-
-/** Converts 4:4:4 to 4:2:0 without changing colours. */
-export function subsample(video: ColouredVideo): string {
-  const same = resultColour(video);
-  return `${scale({ from: same, to: same })},format=yuv420p`;
 }
 
 /** The colour properties of a result, by ffmpeg's names. */

@@ -52,7 +52,7 @@ export const SOURCE_OPTIONS = [
 
 /**
  * An empty command. fluent-ffmpeg splits a lone option that contains exactly one space: pass an option and its value as two
- * arguments.
+ * arguments. `outputOptions()` without an argument drops all options so far.
  */
 export function ffmpegCommand(): FfmpegCommand {
   return fluent();

@@ -1,4 +1,5 @@
 /** PURE. Converts ffprobe's output about a video into a VideoInfo, and chooses its video track and the result's container. */
+import type { ResultContainer } from '../contract/encoding.ts';
 import {
   type FfprobeOutput,
   type FfprobeStream,
@@ -8,7 +9,7 @@ import {
   parsePositiveNumber,
   parseRatio,
 } from './ffprobe-output.ts';
-import type { ResultContainer, SourceTrack, VideoInfo } from './video-info.ts';
+import type { SourceTrack, VideoInfo } from './video-info.ts';
 
 /** If the container declares no frame rate. */
 const FRAMES_PER_SECOND_ASSUMED = 25;

@@ -4,6 +4,8 @@
  * Sizes and ratios are those of the upright picture, as a viewer sees it. A value that the container does not declare is
  * `undefined`, except for the frame rate, the time base and the pixel ratio, which have the defaults given below.
  */
+import type { ResultContainer } from '../contract/encoding.ts';
+
 export interface Ratio {
   readonly numerator: number;
   readonly denominator: number;
@@ -20,8 +22,6 @@ export interface SourceTrack {
   readonly sampleFormat: string | undefined;
   readonly language: string | undefined;
 }
-
-export type ResultContainer = 'mp4' | 'mov' | 'mkv';
 
 export interface VideoInfo {
   /** ffmpeg's name for the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2`. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import type { FailedFrame } from '../contract/failed-frame.ts';
 import { JOB_STATES, jobRequest, spendingAmount } from '../contract/job.ts';
-import { FRAMES_MAX } from '../contract/limits.ts';
+import { FRAMES_MAX, SPLITS_MAX } from '../contract/limits.ts';
 import { failureKind, firstIssue, modelReference } from '../contract/messages.ts';
 import { parseJson } from '../contract/parse-json.ts';
 import type { FrameRange } from '../contract/ranges.ts';
@@ -39,6 +39,8 @@ const jobFields = z.object({
   definition: fromJson(jobDefinition),
   state: z.enum(JOB_STATES),
   framesExpected: counter,
+  /** A source is split again if its pieces turn out to be wrong. */
+  splitNumber: z.coerce.number().int().min(1).max(SPLITS_MAX),
   framesSplit: counter,
   splitFinished: z
     .literal('1')
@@ -62,6 +64,8 @@ export type LedgerJob = z.infer<typeof jobFields> & {
   readonly jobId: string;
   readonly batchesOutstanding: number;
   readonly batchesToSendAgain: number;
+  /** Frames that workers have scored and not stored yet. May be too many after a worker was killed. */
+  readonly framesUnderway: number;
   /** When batches that were released with a delay become visible again. Some may be in the past, or done. */
   readonly delayedUntilMs: readonly number[];
   readonly warnings: readonly string[];
@@ -73,7 +77,7 @@ export interface UnreadableJob {
   readonly reason: string;
 }
 
-/** Parses Redis' replies: fields, batches dispatched, batches to send again, warnings, delays. Undefined if there is no job. */
+/** Parses Redis' replies: fields, batches dispatched, batches to send again, warnings, delays, frames underway. Undefined if there is no job. */
 export function parseRecord(
   jobId: string,
   replies: readonly (readonly [Error | null, unknown])[],
@@ -81,7 +85,7 @@ export function parseRecord(
   // A key has another type. A failed connection would have thrown before.
   const failure = replies.find(([error]) => error !== null)?.[0];
   if (failure) return { jobId, reason: failure.message };
-  const [fields, outstanding, again, warnings, delayed] = replies.map(([, value]) => value);
+  const [fields, outstanding, again, warnings, delayed, underway] = replies.map(([, value]) => value);
   // Late updates of a forgotten job may leave keys without a definition: they are not a job.
   if (fields === undefined || !('definition' in (fields as object))) return undefined;
   const parsed = jobFields.safeParse(fields);
@@ -92,6 +96,7 @@ export function parseRecord(
     batchesOutstanding: outstanding as number,
     batchesToSendAgain: again as number,
     warnings: warnings as string[],
+    framesUnderway: (underway as string[]).reduce((sum, count) => sum + Number(count), 0),
     // Members and scores alternate.
     delayedUntilMs: (delayed as string[]).filter((_, index) => index % 2 === 1).map(Number),
   };
@@ -123,6 +128,20 @@ export function spendingMaxOf({
 export interface FrameOutcomes {
   readonly scored: readonly FrameRange[];
   readonly failed: readonly (FailureReason & { readonly frames: readonly FrameRange[] })[];
+}
+
+export interface SplitPlan {
+  readonly batchSize: number;
+  readonly framesExpected: number;
+  readonly megapixelsPerFrame: number;
+}
+
+export interface BatchOutcome extends FrameOutcomes {
+  /** Frames that the batch's delivery has scored and not stored yet. */
+  readonly underway?: number;
+  /** Null if the outcomes are not from a batch. */
+  readonly batchIndex: number | null;
+  readonly nowMs: number;
 }
 
 /** Half-open: frames `frameStart` to `frameEnd - 1`. */

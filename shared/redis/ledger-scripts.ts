@@ -1,19 +1,30 @@
 /**
- * The ledger's atomic updates, as Lua scripts. Each one is idempotent or returns whether it changed anything.
+ * The ledger's keys and its atomic updates, as Lua scripts. Each one is idempotent or returns whether it changed anything.
  *
  * The keys of a job: a hash of fields; `:resolved`, a bit per frame that is scored or has finally failed; `:failures`, a hash
- * from frame to reason; `:dispatched`, the batches on the queue by the time of their last progress; `:again`, the batches to
+ * from frame to reason; `:underway`, a hash from batch to the frames that are scored and not stored yet; `:dispatched`, the batches on the queue by the time of their last progress; `:again`, the batches to
  * send again.
  */
 
+/** All keys of a job, the hash of its fields first. */
+export function keysOf(jobId: string): string[] {
+  return ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings', 'delayed', 'underway'].map((part) =>
+    jobKey(jobId, part),
+  );
+}
+
+export function jobKey(jobId: string, part = ''): string {
+  return part === '' ? `framefleet:job:${jobId}` : `framefleet:job:${jobId}:${part}`;
+}
+
 /**
  * Opens a job unless it is known, and removes what late updates of an earlier job left. KEYS open, then the job's. ARGV jobId,
- * definition, epoch. Returns 1 if it was new, else 0.
+ * definition, epoch, the number of its split. Returns 1 if it was new, else 0.
  */
 export const OPEN = `
 if redis.call('HEXISTS', KEYS[2], 'definition') == 1 then return 0 end
 redis.call('DEL', unpack(KEYS, 2))
-redis.call('HSET', KEYS[2], 'definition', ARGV[2], 'state', 'waiting')
+redis.call('HSET', KEYS[2], 'definition', ARGV[2], 'state', 'waiting', 'splitNumber', ARGV[4])
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 return 1`;
 
@@ -58,14 +69,34 @@ for i = separator + 1, #ARGV do
 end
 return 0`;
 
+/** Sets fields of a job unless another split has begun. KEYS job. ARGV split, then pairs of fields. Returns 1 or 0. */
+export const RECORD_SPLIT = `
+if redis.call('HGET', KEYS[1], 'splitNumber') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+return 1`;
+
 /**
- * Claims the next batch that has unresolved frames. KEYS job, resolved, dispatched, again. ARGV nowMs.
+ * Begins the next split of a running job: forgets all frames, whose numbers may change. KEYS job, resolved, dispatched, again,
+ * failures, delayed, underway. ARGV epoch, the present split. Returns 1, or 0 if the job has ended, was opened again or is further on.
+ */
+export const SPLIT_AGAIN = `
+local fields = redis.call('HMGET', KEYS[1], 'state', 'splitNumber', 'definition')
+if fields[1] ~= 'running' or fields[2] ~= ARGV[2] then return 0 end
+if cjson.decode(fields[3]).epoch ~= tonumber(ARGV[1]) then return 0 end
+redis.call('DEL', unpack(KEYS, 2))
+redis.call('HDEL', KEYS[1], 'batchSize', 'framesExpected', 'framesSplit', 'splitFinished', 'nextBatch',
+  'framesScored', 'framesFailed', 'framesStitched', 'scoringSinceMs')
+redis.call('HINCRBY', KEYS[1], 'splitNumber', 1)
+return 1`;
+
+/**
+ * Claims the next batch that has unresolved frames. KEYS job, resolved, dispatched, again. ARGV nowMs, split.
  * Returns its index and its frames [start, end), or nothing.
  */
 export const CLAIM = `
-local fields = redis.call('HMGET', KEYS[1], 'state', 'batchSize', 'framesExpected', 'framesSplit', 'splitFinished', 'nextBatch')
-if fields[1] ~= 'running' or not fields[2] then return {} end
-local size, expected, split = tonumber(fields[2]), tonumber(fields[3] or 0), tonumber(fields[4] or 0)
+local fields = redis.call('HMGET', KEYS[1], 'state', 'batchSize', 'splitNumber', 'framesSplit', 'splitFinished', 'nextBatch')
+if fields[1] ~= 'running' or not fields[2] or fields[3] ~= ARGV[2] then return {} end
+local size, split = tonumber(fields[2]), tonumber(fields[4] or 0)
 local nextBatch = tonumber(fields[6] or 0)
 local ready = math.floor(split / size)
 if fields[5] == '1' then ready = math.ceil(split / size) end
@@ -88,12 +119,13 @@ while true do
 end`;
 
 /**
- * Marks frames as scored or failed. KEYS job, resolved, dispatched, failures. ARGV nowMs, batch (or -1), scored ranges as JSON,
- * failed groups as JSON [{reason, frames}]. Returns the number of newly scored frames, how many of them had failed before, and
- * then the number of newly failed frames per group. Does nothing for a closed job.
+ * Marks frames as scored or failed. KEYS job, resolved, dispatched, failures, underway. ARGV nowMs, batch (or -1), scored ranges as
+ * JSON, failed groups as JSON [{reason, frames}], split, frames underway. Returns the number of newly scored frames, how many of them had failed before, and
+ * then the number of newly failed frames per group. Does nothing for a closed job, or for another split of it.
  */
 export const RESOLVE = `
 if redis.call('HEXISTS', KEYS[1], 'definition') == 0 or redis.call('TTL', KEYS[1]) >= 0 then return {0, 0} end
+if redis.call('HGET', KEYS[1], 'splitNumber') ~= ARGV[5] then return {0, 0} end
 local scored, corrected, failed = 0, 0, 0
 local answer = {}
 for _, range in ipairs(cjson.decode(ARGV[3])) do
@@ -120,12 +152,14 @@ if scored ~= 0 then redis.call('HINCRBY', KEYS[1], 'framesScored', scored) end
 if failed ~= corrected then redis.call('HINCRBY', KEYS[1], 'framesFailed', failed - corrected) end
 if scored > 0 then redis.call('HSETNX', KEYS[1], 'scoringSinceMs', ARGV[1]) end
 local batch = tonumber(ARGV[2])
+redis.call('HDEL', KEYS[5], batch)
 if batch >= 0 and redis.call('ZSCORE', KEYS[3], batch) then
   local fields = redis.call('HMGET', KEYS[1], 'batchSize', 'framesSplit')
   local size = tonumber(fields[1])
   for frame = batch * size, math.min((batch + 1) * size, tonumber(fields[2])) - 1 do
     if redis.call('GETBIT', KEYS[2], frame) == 0 then
       if scored > 0 then redis.call('ZADD', KEYS[3], ARGV[1], batch) end
+      if ARGV[6] ~= '0' then redis.call('HSET', KEYS[5], batch, ARGV[6]) end
       return answer
     end
   end

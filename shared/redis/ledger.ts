@@ -6,29 +6,43 @@
  */
 import type { Redis } from 'ioredis';
 
+import type { SplitOfJob } from '../contract/blob-names.ts';
 import { type JobState, JOB_STATES, isTerminal, mayMove } from '../contract/job.ts';
 import {
+  type BatchOutcome,
   type ClaimedBatch,
   type FailureReason,
-  type FrameOutcomes,
   type JobDefinition,
   type JobError,
   type JobResult,
   type LedgerJob,
   NO_CAP,
   type ResolvedCounts,
+  type SplitPlan,
   type UnreadableJob,
   checkedFrameCount,
   failureReason,
   parseRecord,
   unreadableJobError,
 } from './ledger-job.ts';
-import { CLAIM, CLOSE, FORGET, MOVE, OPEN, REQUEUE_STALE, RESOLVE, SET_CAP } from './ledger-scripts.ts';
+import {
+  CLAIM,
+  CLOSE,
+  FORGET,
+  MOVE,
+  OPEN,
+  RECORD_SPLIT,
+  REQUEUE_STALE,
+  RESOLVE,
+  SET_CAP,
+  SPLIT_AGAIN,
+  jobKey,
+  keysOf,
+} from './ledger-scripts.ts';
 
-const PREFIX = 'framefleet:';
-const OPEN_JOBS = `${PREFIX}open-jobs`;
-const RATES = `${PREFIX}rates`;
-const ENGINES = `${PREFIX}engines`;
+const OPEN_JOBS = 'framefleet:open-jobs';
+const RATES = 'framefleet:rates';
+const ENGINES = 'framefleet:engines';
 /** How long a closed job stays known. Its `status.json` stays after that. */
 const CLOSED_JOB_SECONDS = 7 * 24 * 3600;
 /** Longer than the longest delay of a batch. */
@@ -44,18 +58,6 @@ export interface MoveOptions {
   readonly epoch?: number;
 }
 
-export interface SplitPlan {
-  readonly batchSize: number;
-  readonly framesExpected: number;
-  readonly megapixelsPerFrame: number;
-}
-
-export interface BatchOutcome extends FrameOutcomes {
-  /** Null if the outcomes are not from a batch. */
-  readonly batchIndex: number | null;
-  readonly nowMs: number;
-}
-
 export class Ledger {
   readonly #redis: Redis;
 
@@ -63,11 +65,11 @@ export class Ledger {
     this.#redis = redis;
   }
 
-  /** Returns false if the job is known already. */
-  async open(definition: JobDefinition): Promise<boolean> {
+  /** Returns false if the job is known already. `splitNumber`: the split that storage has begun, else 1. */
+  async open(definition: JobDefinition, splitNumber: number): Promise<boolean> {
     const { jobId } = definition.request;
     const keys = [OPEN_JOBS, ...keysOf(jobId)];
-    const args = [jobId, JSON.stringify(definition), String(definition.epoch)];
+    const args = [jobId, JSON.stringify(definition), String(definition.epoch), splitNumber];
     return (await this.#redis.eval(OPEN, keys.length, ...keys, ...args)) === 1;
   }
 
@@ -121,6 +123,7 @@ export class Ledger {
       .llen(jobKey(jobId, 'again'))
       .lrange(jobKey(jobId, 'warnings'), 0, -1)
       .zrange(jobKey(jobId, 'delayed'), '0', '-1', 'WITHSCORES')
+      .hvals(jobKey(jobId, 'underway'))
       .exec();
     return parseRecord(jobId, replies ?? []);
   }
@@ -150,27 +153,43 @@ export class Ledger {
     return (await this.#redis.eval(FORGET, keys.length, ...keys, jobId)) === 1;
   }
 
-  /** The first batch size stays, because a batch's index must always mean the same frames. */
-  async planSplit(jobId: string, { batchSize, ...plan }: SplitPlan): Promise<void> {
-    const fields = { ...plan, framesExpected: checkedFrameCount(plan.framesExpected) };
-    await this.#redis
-      .multi()
-      .hsetnx(jobKey(jobId), 'batchSize', checkedFrameCount(batchSize))
-      .hset(jobKey(jobId), fields)
-      .exec();
-  }
-
-  /** Frames 0 to `framesSplit - 1` are stored. */
-  async recordSplit(jobId: string, framesSplit: number): Promise<void> {
-    await this.#redis.hset(jobKey(jobId), 'framesSplit', checkedFrameCount(framesSplit));
-  }
-
-  async finishSplit(jobId: string, count: number): Promise<void> {
-    await this.#redis.hset(jobKey(jobId), {
-      framesExpected: checkedFrameCount(count),
-      framesSplit: checkedFrameCount(count),
-      splitFinished: '1',
+  /** Returns false if the job has been split again meanwhile. The batch size of a split must not change. */
+  async planSplit(split: SplitOfJob, { batchSize, framesExpected, ...plan }: SplitPlan): Promise<boolean> {
+    return this.#recordSplit(split, {
+      ...plan,
+      batchSize: checkedFrameCount(batchSize),
+      framesExpected: checkedFrameCount(framesExpected),
     });
+  }
+
+  /** Frames 0 to `framesSplit - 1` are stored. Returns false if the job has been split again meanwhile. */
+  async recordSplit(split: SplitOfJob, framesSplit: number): Promise<boolean> {
+    return this.#recordSplit(split, { framesSplit: checkedFrameCount(framesSplit) });
+  }
+
+  /** Returns false if the job has been split again meanwhile. */
+  async finishSplit(split: SplitOfJob, count: number): Promise<boolean> {
+    const frames = checkedFrameCount(count);
+    return this.#recordSplit(split, { framesExpected: frames, framesSplit: frames, splitFinished: 1 });
+  }
+
+  async #recordSplit(
+    { jobId, splitNumber }: SplitOfJob,
+    fields: Readonly<Record<string, number>>,
+  ): Promise<boolean> {
+    const args = Object.entries(fields).flat();
+    return (await this.#redis.eval(RECORD_SPLIT, 1, jobKey(jobId), splitNumber, ...args)) === 1;
+  }
+
+  /**
+   * Begins the next split of a running job and forgets the outcomes of all frames, whose numbers may change. Returns false if the job
+   * has ended, was opened again, or is past this split.
+   */
+  async splitAgain({ jobId, splitNumber }: SplitOfJob, epoch: number): Promise<boolean> {
+    const keys = ['', 'resolved', 'dispatched', 'again', 'failures', 'delayed', 'underway'].map((part) =>
+      jobKey(jobId, part),
+    );
+    return (await this.#redis.eval(SPLIT_AGAIN, keys.length, ...keys, epoch, splitNumber)) === 1;
   }
 
   /** Replaces the cap of the request; null removes it. Returns false if the job is not open. */
@@ -187,17 +206,22 @@ export class Ledger {
   }
 
   /** Claims the job's next batch that is ready and has unresolved frames. It then counts as dispatched. */
-  async claimBatch(jobId: string, nowMs: number): Promise<ClaimedBatch | undefined> {
+  async claimBatch({ jobId, splitNumber }: SplitOfJob, nowMs: number): Promise<ClaimedBatch | undefined> {
     const keys = [
       jobKey(jobId),
       jobKey(jobId, 'resolved'),
       jobKey(jobId, 'dispatched'),
       jobKey(jobId, 'again'),
     ];
-    const claimed = (await this.#redis.eval(CLAIM, 4, ...keys, nowMs)) as number[];
+    const claimed = (await this.#redis.eval(CLAIM, 4, ...keys, nowMs, splitNumber)) as number[];
     const [batchIndex, frameStart, frameEnd] = claimed;
     if (batchIndex === undefined || frameStart === undefined || frameEnd === undefined) return undefined;
     return { batchIndex, frameStart, frameEnd };
+  }
+
+  /** The number of batches on the queue without progress since `olderThanMs`. */
+  async countStale(jobId: string, olderThanMs: number): Promise<number> {
+    return this.#redis.zcount(jobKey(jobId, 'dispatched'), '-inf', `(${olderThanMs}`);
   }
 
   /** Marks batches without progress since `olderThanMs` to be sent again. Returns their number. */
@@ -217,36 +241,20 @@ export class Ledger {
       .exec();
   }
 
-  /** Marks frames as scored or failed. Idempotent. */
-  async resolve(jobId: string, result: BatchOutcome): Promise<ResolvedCounts> {
-    const { batchIndex, scored, failed, nowMs } = result;
+  /** Marks frames of a split as scored or failed. Idempotent. */
+  async resolve({ jobId, splitNumber }: SplitOfJob, result: BatchOutcome): Promise<ResolvedCounts> {
+    const { batchIndex, scored, failed, underway = 0, nowMs } = result;
     const groups = failed.map(({ kind, message, frames }) => ({
       reason: JSON.stringify({ kind, message }),
       frames,
     }));
-    const keys = ['', 'resolved', 'dispatched', 'failures'].map((part) => jobKey(jobId, part));
-    const args = [nowMs, batchIndex ?? -1, JSON.stringify(scored), JSON.stringify(groups)];
-    const reply = (await this.#redis.eval(RESOLVE, 4, ...keys, ...args)) as number[];
+    const keys = ['', 'resolved', 'dispatched', 'failures', 'underway'].map((part) => jobKey(jobId, part));
+    const outcomes = [JSON.stringify(scored), JSON.stringify(groups)];
+    const args = [nowMs, batchIndex ?? -1, ...outcomes, splitNumber, underway];
+    const reply = (await this.#redis.eval(RESOLVE, keys.length, ...keys, ...args)) as number[];
     const [newlyScored = 0, corrected = 0, ...newlyFailedByGroup] = reply;
     const newlyFailed = newlyFailedByGroup.reduce((sum, count) => sum + count, 0);
     return { newlyScored, corrected, newlyFailed, newlyFailedByGroup };
-  }
-
-  /**
-   * The end of the gapless run of resolved frames from `frameIndex` on: the index after its last frame. Examines at most 1,024
-   * frames, so a caller that advanced has to call again.
-   */
-  async resolvedUpTo(jobId: string, frameIndex: number): Promise<number> {
-    const firstByte = Math.floor(frameIndex / 8);
-    const bytes = await this.#redis.getrangeBuffer(jobKey(jobId, 'resolved'), firstByte, firstByte + 127);
-    let index = frameIndex;
-    while ((((bytes[Math.floor(index / 8) - firstByte] ?? 0) >> (7 - (index % 8))) & 1) === 1) index += 1;
-    return index;
-  }
-
-  async failure(jobId: string, frameIndex: number): Promise<FailureReason | undefined> {
-    const text = await this.#redis.hget(jobKey(jobId, 'failures'), String(frameIndex));
-    return text === null ? undefined : failureReason.parse(JSON.parse(text));
   }
 
   /** All failed frames, ascending. */
@@ -284,15 +292,4 @@ export class Ledger {
   async engines(): Promise<number> {
     return Number((await this.#redis.get(ENGINES)) ?? 0);
   }
-}
-
-/** All keys of a job, the hash of its fields first. */
-function keysOf(jobId: string): string[] {
-  return ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings', 'delayed'].map((part) =>
-    jobKey(jobId, part),
-  );
-}
-
-function jobKey(jobId: string, part = ''): string {
-  return part === '' ? `${PREFIX}job:${jobId}` : `${PREFIX}job:${jobId}:${part}`;
 }

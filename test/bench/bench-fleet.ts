@@ -7,9 +7,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { publishModels } from '../../infra/local/publish-models.ts';
-import { statusBlob } from '../../shared/contract/blob-names.ts';
+import { openWorkQueue } from '../../shared/azure/work-queue.ts';
+import { statusBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, jobStatus } from '../../shared/contract/job.ts';
-import { CONTAINER_NAMES, CONTAINERS } from '../../shared/contract/storage-layout.ts';
+import { CONTAINER_NAMES, CONTAINERS, QUEUES } from '../../shared/contract/storage-layout.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { type RunningCommand, enqueue, startService } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
@@ -22,6 +23,7 @@ import {
   testFolder,
 } from '../support/servers.ts';
 import { type StorageProxy, startStorageProxy } from '../support/storage-proxy.ts';
+import { blobCreatedEvent } from '../support/upload-job.ts';
 import { writeClip } from './clips.ts';
 import { cpuSecondsOf } from './process-stat.ts';
 
@@ -74,7 +76,6 @@ export class BenchFleet implements AsyncDisposable {
         ...this.#storageEnvironment,
         FRAMEFLEET_REDIS_URL: this.#redis.url,
         FRAMEFLEET_WORK_FOLDER: path.join(folder, 'work'),
-        FRAMEFLEET_INTAKE_SCAN_SECONDS: '0.5',
       },
     });
     const { workers = 1, simulatedDeviceMs, workerEnvironment = {} } = shape;
@@ -157,6 +158,9 @@ export class BenchFleet implements AsyncDisposable {
     }).end;
     if (!stdout.startsWith('{')) throw new Error(`enqueue failed: ${stdout}${stderr}`);
     const { jobId } = JSON.parse(stdout) as { jobId: string };
+    // As Azure does when a blob is created.
+    const events = await openWorkQueue(this.storage.accounts.system, QUEUES.mediaEvents);
+    await events.send(JSON.stringify(blobCreatedEvent('incoming', triggerBlob(jobId))));
     const status = await this.#ended(jobId, onStatus);
     const wallSeconds = (performance.now() - startedMs) / 1000;
     if (status.state !== 'completed') throw new Error(`the job failed: ${JSON.stringify(status.error)}`);

@@ -15,7 +15,7 @@ import { type TerminalSession, inTerminal } from '../support/terminal.ts';
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
-/** Encodes and then hangs, so that the phase lasts until the interrupt. */
+/** Writes the result and then hangs, so that the phase lasts until the interrupt. */
 const SLOW_FFMPEG = `#!/bin/sh
 case "$*" in *result.*) ffmpeg=$(PATH="\${PATH#*SLOW:}" command -v ffmpeg); "$ffmpeg" "$@"; exec sleep 600;; esac
 PATH="\${PATH#*SLOW:}" exec ffmpeg "$@"

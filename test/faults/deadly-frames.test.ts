@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { modelBlob } from '../../shared/contract/blob-names.ts';
 import { countOf } from '../../shared/contract/ranges.ts';
+import { eventually } from '../support/eventually.ts';
 import { WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
 let fixture: WorkerFixture;
@@ -18,28 +19,34 @@ afterEach(async () => {
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** Starts a worker and kills it once its log contains the text, as if a frame had killed the instance. Returns its log. */
-async function killedAfter(text: string): Promise<string> {
-  const worker = fixture.startWorker();
+/**
+ * Starts a worker and kills it once its log contains the text and this many frames are scored, as if a frame had killed the instance.
+ * Returns its log.
+ */
+async function killedAfter(text: string, jobId: string, scored: number): Promise<string> {
+  const worker = fixture.startWorker({ FRAMEFLEET_STUCK_SECONDS: '300' });
   await worker.said(text);
+  await eventually(`${scored} frames are scored`, async () => (await fixture.countScored(jobId)) === scored);
   worker.child.kill('SIGKILL');
   return (await worker.end).stdout;
 }
 
 test('a frame that kills workers is tried alone, and given up after two deaths', async () => {
+  const jobId = 'job-deadly';
   const deadly = 2;
-  const frames = Array.from({ length: 6 }, (_, index) => (index === deadly ? 'slow' : 'ordinary'));
-  const batch = await fixture.storeBatch('job-deadly', frames);
+  // It hangs, so a worker cannot get past it before it is killed.
+  const frames = Array.from({ length: 6 }, (_, index) => (index === deadly ? 'hang' : 'ordinary'));
+  const batch = await fixture.storeBatch(jobId, frames, { segmentFrames: 2 });
   await fixture.send(batch);
   for (let death = 1; death <= 3; death += 1) {
-    expect(await killedAfter('batch received')).toContain('"approach":"together"');
+    expect(await killedAfter('batch received', jobId, 0)).toContain('"approach":"together"');
   }
-  const careful = await killedAfter(`"frame":${deadly},"msg":"trying frame alone"`);
-  expect(careful).toContain('"approach":"alone"');
-  // The batch makes progress again, so only the suspect is tried alone, after all others are stored.
-  const again = await killedAfter(`"frame":${deadly},"msg":"trying frame alone"`);
+  const trying = `"frame":${deadly},"msg":"trying frame alone"`;
+  expect(await killedAfter(trying, jobId, 2)).toContain('"approach":"alone"');
+  // The batch makes progress again, so only the suspect is tried alone, after all other segments are stored.
+  const again = await killedAfter(trying, jobId, 4);
   expect(again).toContain('"approach":"together"');
-  expect(await fixture.countScored('job-deadly')).toBe(5);
+  expect(countIn(again, 'trying frame alone')).toBe(1);
   fixture.startWorker();
   const results = await fixture.resultsOf(batch);
   expect(results.at(-1)?.failed).toEqual([

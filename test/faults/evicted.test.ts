@@ -1,6 +1,6 @@
 /**
  * One batch whose workers are evicted or killed one after the other, ten times in the long form. It is not poisoned, every frame is
- * scored, and at most the frames in flight run again.
+ * scored, and only segments that were not stored yet run again.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -9,23 +9,26 @@ import type { RunningCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
 import { ScheduledEventsServer } from '../support/scheduled-events-server.ts';
-import { type StorageProxy, slowFrames, startStorageProxy } from '../support/storage-proxy.ts';
+import { type StorageProxy, slowSegments, startStorageProxy } from '../support/storage-proxy.ts';
 import { WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
 const TIMES = inForm({ short: 4, long: 10 });
-const IN_FLIGHT = 2;
-const FRAMES = inForm({ short: 80, long: 160 });
+const SEGMENT = 4;
+const FRAMES = inForm({ short: 160, long: 400 });
+const FRAMES_STORED = Array.from({ length: FRAMES }, () => 'ordinary' as const);
 
 let fixture: WorkerFixture;
-/** Two frames are in flight, each for a quarter of a second: a worker is taken in the middle of the batch. */
+/** A segment takes half a second: a worker is taken in the middle of the batch. */
 let proxy: StorageProxy;
-/** Of every frame, scored without faults: the frames are all alike. */
+/** Of every segment, scored without faults: the frames are all alike. */
 let hash: string | undefined;
 
 beforeAll(async () => {
   fixture = await WorkerFixture.open();
-  proxy = await startStorageProxy(fixture.storage, { faults: slowFrames(250) });
-  const batch = await fixture.storeBatch('job-undisturbed', ['ordinary']);
+  proxy = await startStorageProxy(fixture.storage, { faults: slowSegments(500) });
+  const batch = await fixture.storeBatch('job-undisturbed', FRAMES_STORED.slice(0, SEGMENT), {
+    segmentFrames: SEGMENT,
+  });
   await fixture.send(batch);
   fixture.startWorker();
   await fixture.resultsOf(batch);
@@ -37,11 +40,9 @@ afterAll(async () => {
   await fixture[Symbol.asyncDispose]();
 });
 
-const FRAMES_STORED = Array.from({ length: FRAMES }, () => 'ordinary' as const);
-
-/** Its frames arrive slowly. */
+/** It stores segments slowly. */
 const startSlowWorker = (environment: Readonly<Record<string, string>>): RunningCommand =>
-  fixture.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: String(IN_FLIGHT), ...environment }, proxy.connection);
+  fixture.startWorker(environment, proxy.connection);
 
 async function allAreScored(jobId: string): Promise<void> {
   const scored = await fixture.scored(jobId);
@@ -49,19 +50,19 @@ async function allAreScored(jobId: string): Promise<void> {
   expect(new Set(scored.values())).toEqual(new Set([hash]));
 }
 
-/** Waits until a worker has stored a few more frames, so that it is in the middle of the batch. */
+/** Waits until a worker has stored another segment, so that it is in the middle of the batch. */
 async function madeProgress(jobId: string, before: number): Promise<void> {
-  await eventually('a few more frames are scored', async () => {
+  await eventually('another segment is stored', async () => {
     const scored = await fixture.countScored(jobId);
     if (scored === FRAMES) throw new Error('the batch ended before its instance was taken');
-    return scored > before + 1;
+    return scored > before;
   });
 }
 
 test('each evicted worker releases its batch and acknowledges the event, and the batch completes', async () => {
   await using metadata = await new ScheduledEventsServer().start();
   const jobId = 'job-evicted';
-  const batch = await fixture.storeBatch(jobId, FRAMES_STORED);
+  const batch = await fixture.storeBatch(jobId, FRAMES_STORED, { segmentFrames: SEGMENT });
   await fixture.send(batch);
   let framesRun = 0;
   for (let time = 1; time <= TIMES; time += 1) {
@@ -89,12 +90,13 @@ test('each evicted worker releases its batch and acknowledges the event, and the
   expect(await fixture.takePoison()).toEqual([]);
   expect(results.flatMap(({ failed }) => failed)).toEqual([]);
   await allAreScored(jobId);
-  expect(framesRun).toBeLessThanOrEqual(FRAMES + TIMES * IN_FLIGHT);
+  // No segment was stored twice.
+  expect(framesRun).toBeLessThanOrEqual(FRAMES);
 });
 
-test('a batch completes after several workers are killed, because each of them stored frames', async () => {
+test('a batch completes after several workers are killed, because each of them stored a segment', async () => {
   const jobId = 'job-killed';
-  const batch = await fixture.storeBatch(jobId, FRAMES_STORED);
+  const batch = await fixture.storeBatch(jobId, FRAMES_STORED, { segmentFrames: SEGMENT });
   await fixture.send(batch);
   let last: RunningCommand | undefined;
   for (let time = 1; time <= TIMES; time += 1) {
@@ -109,7 +111,7 @@ test('a batch completes after several workers are killed, because each of them s
   expect(results).toHaveLength(1);
   expect(countOf(results[0]?.scored ?? [])).toBe(FRAMES);
   // Stored frames were not run again.
-  expect(results[0]?.framesRun).toBeLessThanOrEqual(FRAMES - after + IN_FLIGHT);
+  expect(results[0]?.framesRun).toBeLessThanOrEqual(FRAMES - after);
   await fixture.queueIsEmpty();
   await fixture.stopWorkers();
   expect(await fixture.takePoison()).toEqual([]);

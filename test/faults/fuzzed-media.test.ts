@@ -1,5 +1,5 @@
 /**
- * Videos with flipped bytes in their headers and media data: each is decoded, or refused with a reason. As jobs of a real producer
+ * Videos with flipped bytes in their headers and media data: each is cut or decoded, or refused with a reason. As jobs of a real producer
  * with a real worker, all of them end, nothing hangs or crashes, and healthy jobs among them are not affected. In the long form all
  * videos are jobs; in the short form twelve are, because a job runs eight media programs.
  */
@@ -10,11 +10,14 @@ import path from 'node:path';
 import pLimit from 'p-limit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { cutPieces } from '../../producer/media/cut-pieces.ts';
+import { planCuts } from '../../producer/media/cut-plan.ts';
 import { decodeFrames } from '../../producer/media/decode-frames.ts';
 import { isWholeJpeg } from '../../producer/media/jpeg-size.ts';
+import { readPacketIndex } from '../../producer/media/packet-index.ts';
 import { sourceBlob, statusBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, isTerminal, jobStatus } from '../../shared/contract/job.ts';
-import { checkLimits, probeVideo } from '../../shared/media/probe.ts';
+import { type VideoInfo, checkLimits, probeVideo } from '../../shared/media/probe.ts';
 import { type ErrorCode, PermanentError } from '../../shared/runtime/errors.ts';
 import { buildRequest } from '../support/build-job.ts';
 import { type RunningCommand, startService } from '../support/commands.ts';
@@ -83,7 +86,7 @@ beforeAll(async () => {
     },
   });
   await producer.said('service ready');
-  await fixture.startWorker({ FRAMEFLEET_FRAMES_IN_FLIGHT: '8' }).said('service ready');
+  await fixture.startWorker().said('service ready');
 });
 afterAll(async () => {
   producer.child.kill('SIGTERM');
@@ -123,6 +126,24 @@ async function ended(jobId: string): Promise<JobStatus> {
     },
     { boundMs: 300_000 },
   );
+}
+
+/** If cutting fails, a source is decoded. */
+async function tryToCut(sourcePath: string, video: VideoInfo): Promise<void> {
+  const plan = planCuts(video, await readPacketIndex(sourcePath, video, 1000));
+  if (plan.kind === 'decode') return;
+  const folder = `${sourcePath}-pieces`;
+  try {
+    const { pieceStarts } = plan;
+    const pieces = await Array.fromAsync(
+      cutPieces({ sourcePath, video, pieceStarts, folder, cpuSecondsMax: 60 }),
+    );
+    expect(pieces).toHaveLength(pieceStarts.length);
+  } catch (error) {
+    if (!(error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED')) throw error;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 async function residentMib(pid: number | undefined): Promise<number> {
@@ -187,7 +208,7 @@ test('a job whose source declares 9.4e13 frames fails, and the next job is compl
 });
 
 test.runIf(JOBS < INPUTS)(
-  `${INPUTS - JOBS} damaged videos are decoded or refused with a reason`,
+  `${INPUTS - JOBS} damaged videos are cut and decoded, or refused with a reason`,
   { timeout: 600_000 },
   async () => {
     const unexpected: unknown[] = [];
@@ -199,6 +220,7 @@ test.runIf(JOBS < INPUTS)(
       try {
         const video = await probeVideo(sourcePath);
         checkLimits(video, { framesMax: 1000, durationSecondsMax: 1000, pixelsMax: 1e6 });
+        await tryToCut(sourcePath, video);
         const limits = { framesMax: 1000, durationSecondsMax: 1000, wallSecondsMax: 60, cpuSecondsMax: 60 };
         for await (const jpeg of decodeFrames({ sourcePath, video, limits }))
           expect(isWholeJpeg(jpeg)).toBe(true);

@@ -1,4 +1,4 @@
-/** An engine or a worker is killed in the middle of a batch. The scored frames are the same, by count and by hash. */
+/** An engine or a worker is killed in the middle of a segment. All segments are the same, by their frames and by their hashes. */
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -7,27 +7,37 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { type BlobStore, openBlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
+import { framesOfSegment, splitPrefix, statusBlob } from '../../shared/contract/blob-names.ts';
+import { segmentsOf } from '../../shared/contract/segment.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import { findStack } from '../../shared/runtime/rendezvous.ts';
+import { firstSplit } from '../support/build-job.ts';
 import { type RunningCommand, enqueue, startStackCommand } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
+import { inForm, printedSeed } from '../support/fault-form.ts';
 import { H264, ffmpeg, picture } from '../support/media-clips.ts';
 import { findProcess } from '../support/processes.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 import { testFolder } from '../support/servers.ts';
 
-const FRAMES = 40;
-const BATCH = 20;
+/** One batch of several segments, so that a killed worker has made progress. */
+const FRAMES = 256;
+const SEGMENTS = 4;
+const POINTS = inForm({ short: 2, long: 10 });
 
 let folder = '';
 let localFolder = '';
 let fleet: RunningCommand;
 let blobs: BlobStore;
 let undisturbed: Map<string, string>;
+/** How long a segment takes, about. */
+let segmentMs: number;
 
 beforeAll(async () => {
   folder = await testFolder();
   localFolder = path.join(folder, 'fleet');
   await ffmpeg([
-    ...picture({ size: '320x180', rate: '20', seconds: FRAMES / 20 }),
+    ...picture({ size: '160x96', rate: '20', seconds: FRAMES / 20 }),
     ...H264,
     path.join(folder, 'clip.mp4'),
   ]);
@@ -39,7 +49,12 @@ beforeAll(async () => {
   const card = await findStack(localFolder);
   const media = storageAccount(card?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
   blobs = await openBlobStore({ media, system: null }, PATIENT);
-  undisturbed = await scoredBy(await submit());
+  const jobId = await submit();
+  await segmentsStored(jobId, 1);
+  const startedAtMs = systemClock.monotonicMs();
+  await segmentsStored(jobId, SEGMENTS);
+  segmentMs = (systemClock.monotonicMs() - startedAtMs) / (SEGMENTS - 1);
+  undisturbed = await scoredBy(jobId);
 });
 afterAll(async () => {
   fleet.child.kill('SIGTERM');
@@ -48,61 +63,75 @@ afterAll(async () => {
 });
 
 async function submit(): Promise<string> {
-  const args = [path.join(folder, 'clip.mp4'), '--json', '--detach', '--batch', String(BATCH)];
+  const args = [path.join(folder, 'clip.mp4'), '--json', '--detach', '--batch', String(FRAMES)];
   const { stdout } = await enqueue(args, { localFolder }).end;
   return (JSON.parse(stdout) as { jobId: string }).jobId;
 }
 
-async function scoredNames(jobId: string): Promise<string[]> {
+async function segmentNames(jobId: string): Promise<string[]> {
   const names: string[] = [];
-  for await (const { name } of blobs.list('scored', { prefix: `${jobId}/` })) names.push(name);
+  for await (const { name } of blobs.list('scored', { prefix: splitPrefix(firstSplit(jobId)) }))
+    if (framesOfSegment(name) !== undefined) names.push(name);
   return names;
 }
 
-/** Waits until the job is completed. Returns the hash of each scored frame by its file name. */
+/** Waits until the job is completed. Returns the hash of each segment by its name, without the job. */
 async function scoredBy(jobId: string): Promise<Map<string, string>> {
   await eventually('the job is completed', async () => {
-    const status = String(await blobs.get('results', `${jobId}/status.json`));
+    const status = String(await blobs.get('results', statusBlob(jobId)));
     expect(status).not.toContain('"failed",');
     return status.includes('"completed"');
   });
-  const names = await scoredNames(jobId);
-  const hashes = names.map(async (name) => {
+  const hashes = (await segmentNames(jobId)).map(async (name) => {
     const bytes = (await blobs.get('scored', name)) ?? '';
-    return [path.basename(name), createHash('sha256').update(bytes).digest('hex')] as const;
+    return [name.slice(jobId.length), createHash('sha256').update(bytes).digest('hex')] as const;
   });
   return new Map(await Promise.all(hashes));
 }
 
-async function inMidBatch(jobId: string): Promise<void> {
-  await eventually(
-    'some frames of the first batch are scored, but not all',
-    async () => {
-      const { length } = await scoredNames(jobId);
-      if (length >= BATCH) throw new Error('the batch ended before a process could be killed');
-      return length > 0;
-    },
-    { pollMsMax: 20 },
-  );
+async function segmentsStored(jobId: string, count: number): Promise<void> {
+  await eventually(`${count} segments are stored`, async () => (await segmentNames(jobId)).length >= count, {
+    pollMsMax: 20,
+  });
 }
 
 async function kill(commandPart: string): Promise<void> {
-  const found = await findProcess(localFolder, commandPart);
-  if (found === undefined) throw new Error(`expected a process of ${commandPart}`);
-  process.kill(found.pid, 'SIGKILL');
+  const { pid } = await eventually('the process runs', () => findProcess(localFolder, commandPart));
+  process.kill(pid, 'SIGKILL');
 }
+
+test('the segments of an undisturbed job hold all frames', () => {
+  const frames = [...undisturbed.keys()].map((name) => framesOfSegment(name));
+  expect(frames).toEqual(segmentsOf([0, FRAMES], FRAMES / SEGMENTS));
+});
 
 test.each([
   ['an engine', 'worker/engine/main.ts'],
   ['a worker', 'worker/main.ts'],
 ])(
-  '%s killed in mid-batch loses no frame, and the job ends with the same frames',
+  '%s killed in mid-batch loses no frame, and the job ends with the same segments',
   async (_name, commandPart) => {
     const jobId = await submit();
-    await inMidBatch(jobId);
+    await segmentsStored(jobId, 1);
     await kill(commandPart);
-    const scored = await scoredBy(jobId);
-    expect(scored.size).toBe(FRAMES);
-    expect(scored).toEqual(undisturbed);
+    expect((await segmentNames(jobId)).length).toBeLessThan(SEGMENTS);
+    expect(await scoredBy(jobId)).toEqual(undisturbed);
   },
 );
+
+test(`a worker killed at ${POINTS} random points of a segment leaves the same bytes in the end`, async () => {
+  const random = seededRandom(printedSeed('killed at work'));
+  for (let point = 1; point <= POINTS; point += 1) {
+    const jobId = await submit();
+    const before = 1 + Math.floor(random() * (SEGMENTS - 1));
+    await segmentsStored(jobId, before);
+    const sinceMs = random() * segmentMs;
+    await systemClock.sleep(sinceMs);
+    await kill('worker/main.ts');
+    const after = (await segmentNames(jobId)).length;
+    process.stdout.write(
+      `killed ${sinceMs.toFixed(0)} of ${segmentMs.toFixed(0)} ms after segment ${before}, stored: ${after}\n`,
+    );
+    expect(await scoredBy(jobId)).toEqual(undisturbed);
+  }
+});

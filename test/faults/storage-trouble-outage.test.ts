@@ -8,16 +8,16 @@ import { type BatchMessage, batchMessage, decodeMessage } from '../../shared/con
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { eventually } from '../support/eventually.ts';
 import { inForm } from '../support/fault-form.ts';
-import { type Faults, NO_FAULTS, slowFrames } from '../support/storage-proxy.ts';
-import { FRAMES_IN_FLIGHT, TroubledFleet } from '../support/troubled-fleet.ts';
+import { type Faults, NO_FAULTS, slowSegments } from '../support/storage-proxy.ts';
+import { TroubledFleet } from '../support/troubled-fleet.ts';
 import { countIn } from '../support/worker-fixture.ts';
 
 const LEASE_SECONDS = 6;
 const LEASES_AWAY = inForm({ short: 3, long: 10 });
 const AWAY_SECONDS = LEASES_AWAY * LEASE_SECONDS;
 const FRAMES = Array.from({ length: 40 }, () => 'ordinary' as const);
-/** Eight frames are in flight, so a batch takes about five seconds. */
-const SLOW = slowFrames(1_000);
+/** A batch has ten segments, so it takes about ten seconds. */
+const SLOW = slowSegments(1_000);
 const NOTHING_LOST = { failed: [], poison: [], unscored: 0 };
 const ENVIRONMENT = { FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) };
 
@@ -25,18 +25,18 @@ const ENVIRONMENT = { FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) };
  * The most requests of one worker during the outage:
  * - the heartbeat, once a second, two attempts;
  * - renewals until the lease is lost, at most one a second, two attempts;
- * - frames until the run is stopped: those in flight and one more for each, six attempts;
+ * - the engine until its run ends: a preview, a segment and another piece, six attempts each;
+ * - two reports of progress, the result and the frame log, six attempts each;
  * - receives and checks for a drain request, two attempts each. The rests between them double from half a second to 15 s, with
  *   full jitter: 6 on the way there, then one every 7.6 s. The probability of twice as many is less than one in a million.
  */
 const AWAY_PASSES_MAX = 2 * (6 + Math.ceil(AWAY_SECONDS / 7.6));
-const AWAY_REQUESTS_MAX =
-  2 * (AWAY_SECONDS + 1) + 2 * LEASE_SECONDS + 2 * FRAMES_IN_FLIGHT * 6 + 4 * AWAY_PASSES_MAX;
+const AWAY_REQUESTS_MAX = 2 * (AWAY_SECONDS + 1) + 2 * LEASE_SECONDS + 7 * 6 + 4 * AWAY_PASSES_MAX;
 /** One log line per heartbeat and renewal, and two per pass of the loop. */
 const AWAY_LINES_MAX = AWAY_SECONDS + 1 + LEASE_SECONDS + 2 * AWAY_PASSES_MAX + 10;
 
 async function isUnderWay(fleet: TroubledFleet, { jobId }: BatchMessage): Promise<void> {
-  await eventually('some frames are scored', async () => (await fleet.fixture.countScored(jobId)) > 5);
+  await eventually('a segment is stored', async () => (await fleet.fixture.countScored(jobId)) > 0);
   expect(await fleet.fixture.countScored(jobId)).toBeLessThan(FRAMES.length);
 }
 

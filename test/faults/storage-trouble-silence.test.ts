@@ -1,6 +1,6 @@
 /**
- * Storage that never answers a call or stops in the middle of an answer, and all faults mixed. A frame waits 25 s for such a call,
- * and the lease is held meanwhile.
+ * Storage that never answers a call or stops in the middle of an answer, and all faults mixed. An engine waits 25 s for such a
+ * call, and the lease is held meanwhile.
  */
 import { beforeAll, expect, test } from 'vitest';
 
@@ -10,11 +10,11 @@ import { type Fault, seededFaults } from '../support/storage-proxy.ts';
 import { TroubledFleet, requestsMax, undisturbed } from '../support/troubled-fleet.ts';
 
 const WORKERS = inForm({ short: 1, long: 2 });
-/** Each such call costs a frame 25 s, and a worker 3 s. */
+/** Each such call costs an engine 25 s, and a worker 3 s. */
 const SILENT_RATE = inForm({ short: 0.1, long: 0.15 });
 const SHAPE = {
   count: inForm({ short: 1, long: 8 }),
-  frames: Array.from({ length: inForm({ short: 10, long: 32 }) }, () => 'ordinary' as const),
+  frames: Array.from({ length: inForm({ short: 12, long: 32 }) }, () => 'ordinary' as const),
 };
 const NOTHING_LOST = { failed: [], poison: [], unscored: 0 };
 const MIXED: readonly Fault[] = [

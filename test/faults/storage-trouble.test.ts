@@ -14,6 +14,7 @@ const RETRY_AFTER_SECONDS = 1;
 const SHAPE = {
   count: inForm({ short: 2, long: 10 }),
   frames: Array.from({ length: inForm({ short: 12, long: 48 }) }, () => 'ordinary' as const),
+  segmentFrames: 2,
 };
 const NOTHING_LOST = { failed: [], poison: [], unscored: 0 };
 
@@ -24,13 +25,13 @@ beforeAll(async () => {
   good = await undisturbed(SHAPE);
 });
 
-/** Collects the requests for frames that are repeated earlier than `Retry-After` allows. */
+/** Collects the requests for pieces and segments that are repeated earlier than `Retry-After` allows. */
 function watched(faults: Faults, early: string[]): Faults {
   const busyAtMs = new Map<string, number>();
   return (request) => {
     const { operation, path, atMs } = request;
     const fault = faults(request);
-    const isOfOneCall = /\/frames\//.test(path) || (operation === 'put' && /\/scored\//.test(path));
+    const isOfOneCall = /\/pieces\//.test(path) || (operation === 'put' && /\/scored\//.test(path));
     if (!isOfOneCall) return fault;
     const sinceMs = busyAtMs.get(path);
     if (sinceMs !== undefined && atMs - sinceMs < RETRY_AFTER_SECONDS * 1000) early.push(path);

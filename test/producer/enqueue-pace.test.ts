@@ -13,7 +13,7 @@ import {
 /** The pace after statuses of `[seconds, frames done]`. */
 function paceOf(seen: readonly (readonly [number, number])[], before = NO_PACE): Pace {
   return seen.reduce((pace, [seconds, scored]) => {
-    const frames = { expected: 1000, split: 1000, scored, failed: 0, stitched: 0 };
+    const frames = { expected: 1000, split: 1000, scored, failed: 0, underway: 0, stitched: 0 };
     return nextPace(pace, { frames }, seconds * 1000);
   }, before);
 }
@@ -77,7 +77,7 @@ test('the time left is the remaining frames at the measured rate, and never nega
 });
 
 test('a failed frame counts as done', () => {
-  const frames = { expected: 1000, split: 1000, scored: 15, failed: 5, stitched: 0 };
+  const frames = { expected: 1000, split: 1000, scored: 15, failed: 5, underway: 0, stitched: 0 };
   const pace = nextPace(paceOf([[0, 0]]), { frames }, 10_000);
   expect(framesPerSecond(pace)).toBeCloseTo(2, 6);
 });

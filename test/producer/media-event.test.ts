@@ -42,11 +42,11 @@ test.each([
 });
 
 test('an array with mixed schemas names all its blobs in order', () => {
-  const other = { ...CLOUD_EVENT, subject: '/blobServices/default/containers/frames/blobs/x.jpg' };
+  const other = { ...CLOUD_EVENT, subject: '/blobServices/default/containers/pieces/blobs/x.nut' };
   const events = [EVENT, other, EVENT];
   expect(createdBlobs(JSON.stringify(events))).toEqual([
     CREATED,
-    { container: 'frames', name: 'x.jpg' },
+    { container: 'pieces', name: 'x.nut' },
     CREATED,
   ]);
   expect(createdBlobs('[]')).toEqual([]);

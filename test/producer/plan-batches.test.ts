@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { type BatchSizeInputs, planBatchSize } from '../../producer/jobs/plan-batches.ts';
+import { type BatchSizeInputs, type BatchSizes, planBatchSizes } from '../../producer/jobs/plan-batches.ts';
 import { BATCH_FRAMES_MAX, BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
 
 const FULL_HD: BatchSizeInputs = {
@@ -18,56 +18,65 @@ const inputs: fc.Arbitrary<BatchSizeInputs> = fc.record({
 });
 
 test.each([
-  ['takes the target time at the measured rate', {}, 300],
-  ['has a quarter of the frames when frames are four times as large', { megapixelsPerFrame: 8 }, 75],
-  ['is rounded down to whole frames', { megapixelsPerSecond: 19.99 }, 299],
-  ['is small when the rate of the model is unknown', { megapixelsPerSecond: undefined }, 60],
-  ['never exceeds the maximum number of frames', { megapixelsPerSecond: 1e6 }, BATCH_FRAMES_MAX],
-  ['has at least a few frames for a slow model', { megapixelsPerSecond: 0.01 }, 4],
-  ['has one frame when the job requests one', { requested: 1 }, 1],
-  ['has the size that the job requests', { requested: 500, megapixelsPerSecond: 0.01 }, 500],
-  ['is limited to the maximum when the job requests more', { requested: 513 }, BATCH_FRAMES_MAX],
-  ['has one frame when the job requests zero', { requested: 0 }, 1],
-  ['has a size even for a video without frames', { framesExpected: 0 }, 4],
-  ['is limited even for frames without pixels', { megapixelsPerFrame: 0 }, BATCH_FRAMES_MAX],
-])('a batch %s', (_, fields, expected) => {
+  ['takes at most the target time at the measured rate', {}, 300, 60],
+  ['has a quarter of the frames when frames are four times as large', { megapixelsPerFrame: 8 }, 75, 25],
+  ['is rounded down to whole frames', { megapixelsPerSecond: 4.25 }, 63, 63],
+  ['is one segment when the rate of the model is unknown', { megapixelsPerSecond: undefined }, 60, 60],
+  ['never exceeds the maximum number of frames', { megapixelsPerSecond: 1e6 }, BATCH_FRAMES_MAX, 64],
+  ['has at least a few frames for a slow model', { megapixelsPerSecond: 0.01 }, 16, 16],
+  ['has several segments if its frames are very large', { megapixelsPerFrame: 100 }, 16, 2],
+  ['has segments of one frame if its frames are huge', { megapixelsPerFrame: 300 }, 16, 1],
+  ['has one frame when the job requests one', { requested: 1 }, 1, 1],
+  ['has the size that the job requests', { requested: 60, megapixelsPerSecond: 0.01 }, 60, 60],
+  ['is a few frames smaller than requested, to have segments of one size', { requested: 500 }, 496, 62],
+  ['is limited to the maximum when the job requests more', { requested: 513 }, BATCH_FRAMES_MAX, 64],
+  ['has one frame when the job requests zero', { requested: 0 }, 1, 1],
+  ['has a size even for a video without frames', { framesExpected: 0 }, 16, 16],
+  ['is limited even for frames without pixels', { megapixelsPerFrame: 0 }, BATCH_FRAMES_MAX, 64],
+])('a batch %s', (_, fields, batchFrames, segmentFrames) => {
   expect(BATCH_TARGET_SECONDS).toBe(30);
-  expect(planBatchSize({ ...FULL_HD, ...fields })).toBe(expected);
+  expect(planBatchSizes({ ...FULL_HD, ...fields })).toEqual({ batchFrames, segmentFrames });
 });
 
 test('a short job has enough batches for several engines', () => {
   for (const framesExpected of [100, 250, 1000]) {
-    expect(framesExpected / planBatchSize({ ...FULL_HD, framesExpected })).toBeGreaterThan(7);
+    const { batchFrames } = planBatchSizes({ ...FULL_HD, framesExpected });
+    expect(Math.ceil(framesExpected / batchFrames)).toBeGreaterThanOrEqual(7);
   }
 });
 
-test('a batch is a whole number of frames within the limits for any input', () => {
+test('a batch is a whole number of segments within the limits for any input', () => {
   fc.assert(
     fc.property(inputs, (known) => {
-      const size = planBatchSize(known);
-      expect(Number.isInteger(size)).toBe(true);
-      expect(size).toBeGreaterThanOrEqual(1);
-      expect(size).toBeLessThanOrEqual(BATCH_FRAMES_MAX);
+      const { batchFrames, segmentFrames } = planBatchSizes(known);
+      expect(Number.isInteger(batchFrames) && Number.isInteger(segmentFrames)).toBe(true);
+      expect(segmentFrames).toBeGreaterThanOrEqual(1);
+      expect(segmentFrames).toBeLessThanOrEqual(64);
+      expect(segmentFrames === 1 || segmentFrames * known.megapixelsPerFrame <= 256).toBe(true);
+      expect(batchFrames % segmentFrames).toBe(0);
+      expect(batchFrames).toBeGreaterThanOrEqual(1);
+      expect(batchFrames).toBeLessThanOrEqual(BATCH_FRAMES_MAX);
     }),
   );
 });
 
-test('batches never shrink for longer videos, faster engines or smaller frames', () => {
+test('batches never shrink for longer videos, faster engines and smaller frames by as many frames as they have segments', () => {
   fc.assert(
     fc.property(
       inputs,
       fc.nat(),
       fc.double({ min: 1, max: 50, noNaN: true }),
       (known, moreFrames, factor) => {
-        const size = planBatchSize(known);
+        const { batchFrames } = planBatchSizes(known);
         const { framesExpected, megapixelsPerFrame, megapixelsPerSecond = 1 } = known;
         const longer = { ...known, framesExpected: framesExpected + moreFrames };
-        expect(planBatchSize(longer)).toBeGreaterThanOrEqual(size);
-        const smaller = { ...known, megapixelsPerFrame: megapixelsPerFrame / factor };
-        expect(planBatchSize(smaller)).toBeGreaterThanOrEqual(size);
+        const isAtLeast = (found: BatchSizes, least: number): void =>
+          expect(found.batchFrames + found.batchFrames / found.segmentFrames).toBeGreaterThan(least);
+        isAtLeast(planBatchSizes(longer), batchFrames);
         const faster = { ...known, megapixelsPerSecond: megapixelsPerSecond * factor };
-        const measured = planBatchSize({ ...known, megapixelsPerSecond });
-        expect(planBatchSize(faster)).toBeGreaterThanOrEqual(measured);
+        const measured = planBatchSizes({ ...known, megapixelsPerSecond });
+        isAtLeast(planBatchSizes(faster), measured.batchFrames);
+        isAtLeast(planBatchSizes({ ...known, megapixelsPerFrame: megapixelsPerFrame / factor }), batchFrames);
       },
     ),
   );

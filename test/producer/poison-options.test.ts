@@ -33,7 +33,7 @@ test.each([
   ['an unknown action', ['remove'], 'remove'],
   ['show without an id', ['show'], 'id'],
   ['two ids for show', ['show', 'a', 'b'], '2'],
-  ['an unknown reason', ['list', '--reason', 'bad'], 'undecodable'],
+  ['an unknown reason', ['list', '--reason', 'bad'], 'inference'],
   ['an invalid job id', ['drop', '--job', '../x'], '20261123'],
   ['an unknown option', ['list', '--all'], '--all'],
 ])('poison rejects %s: %j', (_, argv, named) => {

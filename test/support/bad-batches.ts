@@ -34,8 +34,25 @@ const NO_FRAMES = [...NEVER, null, 'all', {}, [], ...NO_RANGE.map((range) => [ra
 /** A valid entry of a history. */
 const FAILURE = { kind: 'inference', attempts: 1, worker: 'vm-1-0', frames: [[3, 4]] };
 
+/** Values for the word that names a thing to ffmpeg: options, filters and files among them. */
+const NO_WORD = [
+  ...NEVER,
+  null,
+  7,
+  '',
+  'H264',
+  'a b',
+  'h264 -i x',
+  'bt709,movie=x',
+  '../x',
+  'a\n',
+  'x'.repeat(33),
+];
+const NO_RATIO = [...NEVER, null, '1', 0, -1, 0.5, 65_536];
+const NO_PIECES = [...NEVER, null, 'all', {}, [], ...NO_RANGE.map((range) => [range]), [[0, 1e308]]];
+
 const FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] = [
-  ['version', [...NEVER, null, '', '1', 'NaN', 0, -1, 1.5, 1e300, [1], { v: 1 }]],
+  ['version', [...NEVER, null, '', '2', 'NaN', 0, 1, -1, 1.5, 1e300, [2], { v: 2 }]],
   ['jobId', NO_JOB],
   ['batchIndex', NO_COUNT],
   ['frameStart', NO_FRAME],
@@ -47,7 +64,34 @@ const FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] =
   ['model.sha256', [...NEVER, null, '', 'a'.repeat(63), 'a'.repeat(65), 'A'.repeat(64), 'g'.repeat(64)]],
   ['parameters', [true, [], [[]], null, 'style', 7, { style: 7 }, { style: null }, { style: nested(1_000) }]],
   ['parameters', [{ '': 'x' }, { '../x': 'y' }, { Style: 'x' }, { style: 'x'.repeat(201) }, { 作: 'x' }]],
-  ['frameFormat', [...NEVER, null, '', 'JPG', 'png', '../jpg', ['jpg'], 1]],
+  ['splitNumber', [...NO_COUNT, 0, 3]],
+  ['pieces', [...NO_PIECES, Array.from({ length: 514 }, (_, index) => [index, index + 1])]],
+  ['pieceFormat', [...NEVER, null, 'nut', 7, {}]],
+  ['pieceFormat.container', [...NEVER, null, '', 'NUT', 'mp4', 'concat', 'hls', 'matroska,webm']],
+  ['pieceFormat.codec', NO_WORD],
+  ['pieceFormat.width', [...NO_COUNT, 0, 65_536]],
+  ['pieceFormat.height', [...NO_COUNT, 0, 65_536]],
+  ['pieceFormat.colour', [...NEVER, 'bt709', 7, {}]],
+  ['pieceFormat.colour.matrix', NO_WORD],
+  ['pieceFormat.colour.range', [...NEVER, null, '', 'pc', 'limited', 7]],
+  ['segmentFrames', [...NO_COUNT, 0, 513]],
+  ['picture', [...NEVER, null, '25', 7, {}]],
+  ['picture.framesPerSecond', [...NEVER, null, '25', 'NaN', 0, -1, 1e6 + 1, {}]],
+  ['picture.sampleAspectRatio', [...NEVER, null, '1:1', 1, {}]],
+  ['picture.sampleAspectRatio.numerator', NO_RATIO],
+  ['picture.sampleAspectRatio.denominator', NO_RATIO],
+  ['picture.colour', [...NEVER, null, 'bt709', {}]],
+  ['picture.colour.matrix', NO_WORD],
+  ['picture.colour.range', [...NEVER, null, '', 'pc', 'limited', 7]],
+  ['picture.colour.primaries', NO_WORD],
+  ['picture.colour.transfer', NO_WORD],
+  ['encoding', [...NEVER, null, 'h264', 18, {}]],
+  ['encoding.codec', [...NEVER, null, '', 'H264', 'libx264', 'copy', '../h264', 7]],
+  ['encoding.crf', [...NEVER, '', '18', -1, 0.5, 52, {}]],
+  ['encoding.preset', [...NEVER, null, '', 'placebo', 'medium -i x', 7]],
+  ['encoding.encoder', [...NEVER, null, '', 'libx264', 'gpu', 7]],
+  ['frameImages', [...NEVER, '', 'gif', 'JPG', '../jpg', ['jpg'], 1]],
+  ['onFailedFrame', [...NEVER, null, '', 'ignore', 'keep original', 7]],
   ['history', [...NEVER, null, 'none', 0, {}]],
   ['history.releases', NO_COUNT],
   ['history.deliveries', NO_COUNT],
@@ -55,11 +99,15 @@ const FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] =
   ['history.barren', NO_COUNT],
   ['history.carefulFrame', NO_FRAME.filter((value) => value !== null)],
   ['history.passedOnBy', NO_NAME],
+  ['history.refusedBy', [...NEVER, null, 'vm-1', {}, [7], ['../x'], Array.from({ length: 9 }, () => 'vm-1')]],
   [
     'history.failures',
     [...NEVER, null, 'none', 0, {}, [null], [{}], Array.from({ length: 65 }, () => FAILURE)],
   ],
 ];
+
+/** A batch without it is valid. */
+const OPTIONAL = 'history.refusedBy';
 
 /** The same for an entry of `history.failures`. */
 const FAILURE_FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] = [
@@ -85,7 +133,8 @@ export function badBatches(batch: BatchMessage): BadBatch[] {
 
 /** Copies with each of the values in the field, and one without the field. */
 function wrongAt(whole: object, path: string, values: readonly unknown[]): BadBatch[] {
-  return [undefined, ...values].map((value) => ({
+  const all = path === OPTIONAL ? values : [undefined, ...values];
+  return all.map((value) => ({
     name: `${path}: ${(JSON.stringify(value) ?? 'missing').slice(0, 60)}`,
     json: withField(whole, path.split('.'), value),
   }));

@@ -1,4 +1,5 @@
 /** Builds small, valid jobs and results. A test sets only what it is about. */
+import type { SplitOfJob } from '../../shared/contract/blob-names.ts';
 import type { JobRequest } from '../../shared/contract/job.ts';
 import { MESSAGE_VERSION, type ResultMessage } from '../../shared/contract/messages.ts';
 import type { JobDefinition } from '../../shared/redis/ledger-job.ts';
@@ -33,6 +34,9 @@ export function buildDefinition(
   };
 }
 
+/** Most jobs in tests are split once. */
+export const firstSplit = (jobId: string): SplitOfJob => ({ jobId, splitNumber: 1 });
+
 /** Opens a job in the ledger whose split is finished. */
 export async function openSplitJob(
   ledger: Ledger,
@@ -43,10 +47,14 @@ export async function openSplitJob(
     ...changes
   }: { readonly frameCount: number; readonly batchSize: number } & Partial<JobRequest>,
 ): Promise<void> {
-  await ledger.open(buildDefinition(jobId, changes));
+  await ledger.open(buildDefinition(jobId, changes), 1);
   await ledger.move(jobId, 'running');
-  await ledger.planSplit(jobId, { batchSize, framesExpected: frameCount, megapixelsPerFrame: 0.5 });
-  await ledger.finishSplit(jobId, frameCount);
+  await ledger.planSplit(firstSplit(jobId), {
+    batchSize,
+    framesExpected: frameCount,
+    megapixelsPerFrame: 0.5,
+  });
+  await ledger.finishSplit(firstSplit(jobId), frameCount);
 }
 
 export function buildResult(jobId: string, changes: Partial<ResultMessage> = {}): ResultMessage {
@@ -55,9 +63,11 @@ export function buildResult(jobId: string, changes: Partial<ResultMessage> = {})
     jobId,
     batchIndex: 0,
     epoch: Date.parse(CREATED_AT),
+    splitNumber: 1,
     worker: 'vm-0',
     scored: [],
     failed: [],
+    underway: 0,
     framesRun: 0,
     megapixels: 0,
     wallSeconds: 0,

@@ -10,8 +10,8 @@ export function buildPoison(
   return {
     version: MESSAGE_VERSION,
     id,
-    reason: 'undecodable',
-    message: 'no picture',
+    reason: 'inference',
+    message: 'no output',
     batch: {
       jobId,
       batchIndex: 1,

@@ -1,10 +1,16 @@
 /** Dispatch on real servers, with two producers on one clock, and helpers that receive and finish batches. */
 import { dispatchPass } from '../../producer/jobs/dispatch.ts';
+import type { SourcePlans } from '../../producer/jobs/source-plans.ts';
 import { type BatchMessage, batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
+import { firstSplit } from './build-job.ts';
+import { BUILT_PLAN } from './build-plan.ts';
 import { startControlPlane, startControlServers } from './control-plane.ts';
 import { openTestQueue } from './test-queue.ts';
 
 export const RESEND_MS = 300_000;
+
+/** The plans of jobs that have none in storage. */
+export const BUILT_PLANS = { of: () => Promise.resolve(BUILT_PLAN) };
 
 export async function startDispatchFixture() {
   const servers = await startControlServers();
@@ -22,15 +28,16 @@ export async function startDispatchFixture() {
     sleep: () => Promise.resolve(),
   };
 
+  const dispatchOn = (plane: typeof control, plans: Pick<SourcePlans, 'of'> = BUILT_PLANS): Promise<number> =>
+    dispatchPass({ ...plane, clock: tickingClock, batches: batches.queue, plans, resendMs: RESEND_MS });
+
   return {
     control,
     ledger,
     clock,
     batches,
-    dispatch: (): Promise<number> =>
-      dispatchPass({ ...control, clock: tickingClock, batches: batches.queue, resendMs: RESEND_MS }),
-    dispatchByOther: (): Promise<number> =>
-      dispatchPass({ ...other, clock: tickingClock, batches: batches.queue, resendMs: RESEND_MS }),
+    dispatch: (plans?: Pick<SourcePlans, 'of'>): Promise<number> => dispatchOn(control, plans),
+    dispatchByOther: (): Promise<number> => dispatchOn(other),
     /** Removes all messages from the queue and returns them sorted by job and batch. */
     async takeAll(): Promise<BatchMessage[]> {
       const taken: BatchMessage[] = [];
@@ -46,7 +53,12 @@ export async function startDispatchFixture() {
     },
     async finish({ jobId, batchIndex, frameStart, frameEnd }: BatchMessage): Promise<void> {
       const nowMs = clock.now().getTime();
-      await ledger.resolve(jobId, { batchIndex, scored: [[frameStart, frameEnd]], failed: [], nowMs });
+      await ledger.resolve(firstSplit(jobId), {
+        batchIndex,
+        scored: [[frameStart, frameEnd]],
+        failed: [],
+        nowMs,
+      });
     },
     async reset(): Promise<void> {
       await control.redis.flushall();

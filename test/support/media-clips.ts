@@ -9,6 +9,12 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
 
+/** What ffmpeg writes to standard output with exactly these arguments. */
+export async function ffmpegOutput(args: readonly string[]): Promise<Buffer> {
+  const options = { encoding: 'buffer', maxBuffer: OUTPUT_BYTES_MAX } as const;
+  return (await run('ffmpeg', ['-v', 'error', ...args], options)).stdout;
+}
+
 /** Runs ffmpeg with exactly these arguments. */
 export async function ffmpeg(args: readonly string[]): Promise<void> {
   await run('ffmpeg', ['-hide_banner', '-nostdin', '-v', 'error', '-y', ...args]);

@@ -6,18 +6,16 @@ import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 
 import { assertSameLength } from '../../producer/media/check-result.ts';
-import { lossesOf } from '../../producer/media/copy-plan.ts';
 import { type DecodeLimits, decodeFrames } from '../../producer/media/decode-frames.ts';
-import { encodeVideo } from '../../producer/media/encode-video.ts';
-import { type JoinRequest, joinVideo } from '../../producer/media/join-video.ts';
+import { joinVideo } from '../../producer/media/join-video.ts';
 import type { Timeline } from '../../producer/media/timeline.ts';
 import { workableTracks } from '../../producer/media/try-tracks.ts';
-import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
+import { DEFAULT_ENCODING, type Encoding, type ResultContainer } from '../../shared/contract/encoding.ts';
 import type { PieceFormat } from '../../shared/contract/piece.ts';
 import { decodedColourOf, resultColourOf } from '../../shared/media/colour.ts';
 import { type VideoInfo, probeVideo } from '../../shared/media/probe.ts';
-import { decodePicture } from '../../worker/engine/picture.ts';
 import { SegmentEncoder } from '../../worker/engine/segment-encoder.ts';
+import { decodeJpeg } from './decode-jpeg.ts';
 import { ffmpeg } from './media-clips.ts';
 
 /** For clips of a few seconds. The time limits allow for a machine under load. */
@@ -27,10 +25,6 @@ export const LIMITS: DecodeLimits = {
   wallSecondsMax: 300,
   cpuSecondsMax: 300,
 };
-
-/** How a result is made: of frames that are encoded in one run, or of segments that are joined. */
-export const RESULT_WAYS = ['encoded', 'joined'] as const;
-type ResultWay = (typeof RESULT_WAYS)[number];
 
 /** Several in a short clip. */
 const SEGMENT_FRAMES = 16;
@@ -77,18 +71,23 @@ export function useMediaFolder() {
     }
   }
 
-  /** Also checks the result with `assertSameLength`. */
-  async function roundTrip(sourcePath: string, way: ResultWay = 'encoded'): Promise<RoundTrip> {
-    const { video, timeline, frames } = await decode(sourcePath);
+  /** Also checks the result with `assertSameLength`. The segments are encoded with each of the encodings in turn. */
+  async function roundTrip(
+    sourcePath: string,
+    encodings: readonly [Encoding, ...Encoding[]] = [DEFAULT_ENCODING],
+    container?: ResultContainer,
+  ): Promise<RoundTrip> {
+    const { video: probed, timeline, frames } = await decode(sourcePath);
+    const video = { ...probed, container: container ?? probed.container };
     results += 1;
     const outputPath = at(`result-${results}.${video.container}`);
     const { width, height } = video;
     const trackPlan = await workableTracks({ sourcePath, video, folder });
-    const request = { timeline, video, sourcePath, outputPath, trackPlan, cpuSecondsMax: 300 };
-    const { warnings } =
-      way === 'encoded'
-        ? await encodeVideo({ ...request, width, height, frames: each(frames) })
-        : await join(request, await encodeSegments(video, frames, SEGMENT_FRAMES));
+    const [encoding] = encodings;
+    const request = { timeline, video, sourcePath, outputPath, trackPlan, encoding, cpuSecondsMax: 300 };
+    const segments = await encodeSegments(video, frames, SEGMENT_FRAMES, SEGMENT_FRAMES, encodings);
+    const frameSize = { width, height };
+    const { warnings } = await joinVideo({ ...request, frameSize, segments: () => each(segments) });
     const audioTrackCount = trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length;
     await assertSameLength(outputPath, { timeline, framesPerSecond: video.framesPerSecond, audioTrackCount });
     return { video, timeline, frames, resultPath: outputPath, warnings };
@@ -104,20 +103,13 @@ export async function pieceFormatOf(sourcePath: string): Promise<PieceFormat> {
   return { container: 'nut', codec, width, height, colour: decodedColourOf(video) };
 }
 
-/** Joins segments. Returns the warnings of a job: what is lost, what cannot be kept, and those of ffmpeg. */
-async function join(request: Omit<JoinRequest, 'segments'>, segments: readonly Buffer[]) {
-  const { timeline, video, trackPlan } = request;
-  const { warnings } = await joinVideo({ ...request, segments: () => each(segments) });
-  const { width, height } = video;
-  return { warnings: [...lossesOf({ video, timeline, width, height }), ...trackPlan.warnings, ...warnings] };
-}
-
 /** Encodes frames as a worker does, in segments of this many frames; the first one can have another length. */
 export async function encodeSegments(
   video: VideoInfo,
   frames: readonly Buffer[],
   segmentFrames: number,
   firstFrames = segmentFrames,
+  encodings: readonly [Encoding, ...Encoding[]] = [DEFAULT_ENCODING],
 ): Promise<Buffer[]> {
   const picture = {
     framesPerSecond: video.framesPerSecond,
@@ -126,10 +118,11 @@ export async function encodeSegments(
   };
   const segments: Buffer[] = [];
   for (let start = 0, end = firstFrames; start < frames.length; [start, end] = [end, end + segmentFrames]) {
-    const pictures = await Promise.all(frames.slice(start, end).map(decodePicture));
+    const pictures = await Promise.all(frames.slice(start, end).map(decodeJpeg));
     const { width = 0, height = 0 } = pictures[0] ?? {};
+    const encoding = encodings[segments.length % encodings.length] ?? DEFAULT_ENCODING;
     await using encoder = new SegmentEncoder(
-      { width, height, picture, encoding: DEFAULT_ENCODING },
+      { width, height, picture, encoding },
       new AbortController().signal,
     );
     for (const { pixels } of pictures) await encoder.write(pixels);

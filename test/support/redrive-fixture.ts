@@ -2,17 +2,23 @@
 import { redrivePass } from '../../producer/jobs/redrive.ts';
 import { putReport } from '../../producer/jobs/report.ts';
 import { StatusPublisher } from '../../producer/jobs/status.ts';
-import { redriveBlob, scoredBlob } from '../../shared/contract/blob-names.ts';
+import { redriveBlob } from '../../shared/contract/blob-names.ts';
 import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
 import type { JobState } from '../../shared/contract/job.ts';
 import { type FrameRange, toRanges } from '../../shared/contract/ranges.ts';
 import { encodeRedriveRequest, REDRIVE_PREFIX } from '../../shared/contract/redrive-request.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
+import { firstSplit } from './build-job.ts';
 import { startIntakeFixture } from './intake-fixture.ts';
-import { putFailedFrame, uploadJob } from './upload-job.ts';
+import { putFailedFrame, putSegment, uploadJob } from './upload-job.ts';
 
 export const FRAMES = 10;
-const FAILURE = { kind: 'undecodable', message: 'no picture' } as const;
+const FAILURE = { kind: 'inference', message: 'no output' } as const;
+/** Segments of the jobs, one a batch. */
+const SEGMENTS: readonly FrameRange[] = [
+  [0, 5],
+  [5, 10],
+];
 
 export async function startRedriveFixture() {
   const intake = await startIntakeFixture();
@@ -34,19 +40,23 @@ export async function startRedriveFixture() {
     { failing = [], as = 'completed' }: { readonly failing?: readonly number[]; readonly as?: JobState } = {},
   ): Promise<void> {
     await ledger.move(jobId, 'running');
-    await ledger.planSplit(jobId, { batchSize: 5, framesExpected: FRAMES, megapixelsPerFrame: 1 });
-    await ledger.finishSplit(jobId, FRAMES);
-    const scored: number[] = [];
-    for (let frame = 0; frame < FRAMES; frame += 1) {
-      if (failing.includes(frame)) await putFailedFrame(blobs, jobId, frame);
-      else if ((await ledger.failure(jobId, frame)) === undefined) {
-        await blobs.put('scored', scoredBlob(jobId, frame), 'jpg', { onlyIfAbsent: true });
-        scored.push(frame);
-      }
-    }
+    await ledger.planSplit(firstSplit(jobId), {
+      batchSize: 5,
+      framesExpected: FRAMES,
+      megapixelsPerFrame: 1,
+    });
+    await ledger.finishSplit(firstSplit(jobId), FRAMES);
+    for (const frame of failing) await putFailedFrame(blobs, jobId, frame);
+    for (const segment of SEGMENTS) await putSegment(blobs, jobId, segment, within(segment, failing));
+    const failedBefore = (await ledger.failures(jobId)).map(({ frameIndex }) => frameIndex);
+    const unscored = new Set([...failing, ...failedBefore]);
+    const scored = Array.from({ length: FRAMES }, (_, frame) => frame).filter(
+      (frame) => !unscored.has(frame),
+    );
     const failed = failing.length === 0 ? [] : [{ ...FAILURE, frames: toRanges(failing) }];
     const nowMs = clock.now().getTime();
-    await ledger.resolve(jobId, { batchIndex: null, scored: toRanges(scored), failed, nowMs });
+    const outcomes = { batchIndex: null, scored: toRanges(scored), failed, nowMs };
+    await ledger.resolve(firstSplit(jobId), outcomes);
     if (as === 'completed') {
       await putReport(services, await mustJob(jobId), 'sha256');
       await ledger.move(jobId, 'completed', { result: { blobName: `${jobId}/harbour.mp4`, sizeBytes: 1 } });
@@ -99,8 +109,8 @@ export async function startRedriveFixture() {
     async requests(): Promise<string[]> {
       return namesIn('control', REDRIVE_PREFIX);
     },
-    recordsOf: async (jobId: string): Promise<string[]> =>
-      (await namesIn('scored', `${jobId}/`)).filter((name) => name.endsWith('.failed.json')),
+    /** The names of the segments and failure records of a job. */
+    storedOf: async (jobId: string): Promise<string[]> => namesIn('scored', `${jobId}/`),
     async reset(): Promise<void> {
       await control.redis.flushall();
       for (const name of await namesIn('control', REDRIVE_PREFIX)) await blobs.remove('control', name);
@@ -112,5 +122,8 @@ export async function startRedriveFixture() {
     for await (const { name } of blobs.list(container, { prefix })) names.push(name);
     return names;
   }
+}
+function within([start, end]: FrameRange, frames: readonly number[]): number[] {
+  return frames.filter((frame) => frame >= start && frame < end);
 }
 export type RedriveFixture = Awaited<ReturnType<typeof startRedriveFixture>>;

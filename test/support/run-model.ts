@@ -1,12 +1,12 @@
 /**
  * A process that runs a model on the CPU over one frame: `node run-model.ts <model> <r> <g> <b>`. The frame has one colour
- * and went through JPEG, as the fleet's frames do. Sends `running`, then the outcome. If it hangs, the test kills it.
+ * and went through JPEG, as frames of a source that cannot be cut do. Sends `running`, then the outcome. If it hangs, the test kills it.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 
 import { describeError } from '../../shared/runtime/errors.ts';
-import { decodePicture, encodePicture } from '../../worker/engine/picture.ts';
+import { decodeJpeg } from './decode-jpeg.ts';
 
 export type FromRunModel =
   | { readonly type: 'running' }
@@ -16,8 +16,7 @@ export type FromRunModel =
 const [model = '', ...levels] = process.argv.slice(2);
 const [r = 0, g = 0, b = 0] = levels.map(Number);
 const create = { width: 67, height: 31, channels: 3, background: { r, g, b } } as const;
-const plain = await decodePicture(await sharp({ create }).png().toBuffer());
-const { pixels, width, height } = await decodePicture(await encodePicture(plain, 95));
+const { pixels, width, height } = await decodeJpeg(await sharp({ create }).jpeg({ quality: 95 }).toBuffer());
 
 const session = await InferenceSession.create(model, {
   executionProviders: ['cpu'],

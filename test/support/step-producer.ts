@@ -1,13 +1,17 @@
 /** The steps part of a producer, with its own connection and a record of every run and failure. */
 import { type JobStep, type JobRun, Steps } from '../../producer/jobs/steps.ts';
+import { eventually } from './eventually.ts';
 import type { TestRedis } from './servers.ts';
 import { silentLog } from './silent-log.ts';
 import { connect } from './test-redis.ts';
 
 export interface StepProducer extends AsyncDisposable {
+  readonly step: JobStep;
   readonly steps: Steps;
   /** Job ids, in the order in which their steps ran. */
   readonly runs: string[];
+  /** The same runs in full. */
+  readonly jobRuns: JobRun[];
   readonly failures: { readonly jobId: string; readonly error: unknown }[];
   /** Stops the steps and waits until they are back on the queue. */
   stop(): Promise<void>;
@@ -30,12 +34,15 @@ export async function startStepProducer(
   const steps = new Steps(connections.first, silentLog);
   const stopping = new AbortController();
   const runs: string[] = [];
+  const jobRuns: JobRun[] = [];
   const failures: StepProducer['failures'] = [];
   steps.process(
     step,
     {
-      run: ({ jobId }, signal) => {
+      run: (jobRun, signal) => {
+        const { jobId } = jobRun;
         runs.push(jobId);
+        jobRuns.push(jobRun);
         return run(jobId, signal, runs.filter((one) => one === jobId).length);
       },
       failed: ({ jobId }, error) => {
@@ -51,11 +58,20 @@ export async function startStepProducer(
     stopped ??= steps.close().finally(() => connections[Symbol.dispose]());
     return stopped;
   };
-  return { steps, runs, failures, stop, [Symbol.asyncDispose]: stop };
+  return { step, steps, runs, jobRuns, failures, stop, [Symbol.asyncDispose]: stop };
 }
 
 /** Most jobs in tests are opened once, under epoch 1. */
-export const stepOf = (jobId: string, epoch = 1): JobRun => ({ jobId, epoch });
+export const stepOf = (jobId: string, epoch = 1): JobRun => ({ jobId, epoch, splitNumber: 1 });
+
+/** Steps of a producer run one at a time, in order. When the marker has run, all steps before it have run and will not run again. */
+export async function runMarker(
+  { step, steps, runs }: Pick<StepProducer, 'step' | 'steps' | 'runs'>,
+  jobId = 'job-marker',
+): Promise<void> {
+  await steps.add(step, stepOf(jobId), 'normal');
+  await eventually(`the step of ${jobId} has run`, () => runs.includes(jobId));
+}
 
 /** Work that runs until it is aborted. */
 export function untilStopped(signal: AbortSignal): Promise<never> {

@@ -56,13 +56,11 @@ export interface StorageProxy extends AsyncDisposable {
 }
 
 export const NO_FAULTS: Faults = () => undefined;
-/** Frames arrive late, so that a batch takes time without work for the processor. */
-export const slowFrames =
+/** Segments are stored late, so that a batch takes time without work for the processor. */
+export const slowSegments =
   (delayMs: number): Faults =>
-  ({ service, operation, path }) =>
-    service === 'blob' && operation === 'get' && path.includes('/frames/')
-      ? { kind: 'delay', delayMs }
-      : undefined;
+  ({ operation, path }) =>
+    operation === 'put' && /\/scored\/.*\.mp4$/.test(path) ? { kind: 'delay', delayMs } : undefined;
 const ENDPOINT = /(Blob|Queue)Endpoint=http:\/\/127\.0\.0\.1:(\d+)\//g;
 /** Headers of one connection only: client and proxy, or proxy and storage. */
 const HOP_HEADERS: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding']);

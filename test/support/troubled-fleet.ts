@@ -13,11 +13,12 @@ import { type TestFrame, WorkerFixture } from './worker-fixture.ts';
 
 /** A call on a lease has a quarter of this. */
 const LEASE_SECONDS = 8;
-export const FRAMES_IN_FLIGHT = 8;
 
 export interface BatchShape {
   readonly count: number;
+  /** A multiple of `segmentFrames`: then all segments are alike. */
   readonly frames: readonly TestFrame[];
+  readonly segmentFrames?: number;
 }
 
 export class TroubledFleet implements AsyncDisposable {
@@ -39,10 +40,11 @@ export class TroubledFleet implements AsyncDisposable {
     name,
     count,
     frames,
+    ...options
   }: BatchShape & { readonly name: string }): Promise<BatchMessage[]> {
     const batches: BatchMessage[] = [];
     for (let index = 0; index < count; index += 1) {
-      const batch = await this.fixture.storeBatch(`job-${name}-${index}`, frames);
+      const batch = await this.fixture.storeBatch(`job-${name}-${index}`, frames, options);
       await this.fixture.send(batch);
       batches.push(batch);
     }
@@ -54,7 +56,6 @@ export class TroubledFleet implements AsyncDisposable {
     const worker = this.fixture.startWorker(
       {
         FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS),
-        FRAMEFLEET_FRAMES_IN_FLIGHT: String(FRAMES_IN_FLIGHT),
         FRAMEFLEET_MODEL_CACHE: path.join(this.fixture.folder, `cache-${systemClock.monotonicMs()}`),
         ...environment,
       },
@@ -79,7 +80,7 @@ export class TroubledFleet implements AsyncDisposable {
     readonly failed: ResultMessage['failed'];
     readonly poison: readonly PoisonMessage[];
     readonly unscored: number;
-    /** Distinct hashes of all scored frames. */
+    /** Distinct hashes of the segments of all scored frames. */
     readonly hashes: readonly string[];
   }> {
     const hashes = new Set<string>();
@@ -105,7 +106,7 @@ export class TroubledFleet implements AsyncDisposable {
   }
 }
 
-/** Runs the same batches without faults. Returns the hash of a scored frame and the number of requests. */
+/** Runs the same batches without faults. Returns the hash of a segment and the number of requests. */
 export async function undisturbed(
   shape: BatchShape,
 ): Promise<{ readonly hash: string; readonly requests: number }> {

@@ -1,9 +1,17 @@
 /** What a user and an operator put into storage: a video with its trigger, and models. */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { failedFrameBlob, modelBlob, sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
+import {
+  failedFrameBlob,
+  modelBlob,
+  segmentBlob,
+  sourceBlob,
+  triggerBlob,
+} from '../../shared/contract/blob-names.ts';
 import { encodeFailedFrame } from '../../shared/contract/failed-frame.ts';
 import type { JobRequest } from '../../shared/contract/job.ts';
-import { buildRequest, MODEL_SHA256 } from './build-job.ts';
+import type { FrameRange } from '../../shared/contract/ranges.ts';
+import { segmentMetadata } from '../../shared/contract/segment.ts';
+import { buildRequest, firstSplit, MODEL_SHA256 } from './build-job.ts';
 
 export const STYLES = ['starry-night', 'great-wave'];
 
@@ -27,10 +35,11 @@ export async function uploadJob(
   blobs: BlobStore,
   jobId: string,
   changes: (honest: JobRequest) => Partial<JobRequest> = () => ({}),
+  video: string | Buffer = `the video of ${jobId}`,
 ): Promise<JobRequest> {
   const { source } = buildRequest(jobId);
   const blobName = sourceBlob(jobId, source.name);
-  await blobs.put('incoming', blobName, `the video of ${jobId}`);
+  await blobs.put('incoming', blobName, video);
   const stored = await blobs.stat('incoming', blobName);
   if (stored === undefined) throw new Error('expected the source that was just stored');
   const honest = buildRequest(jobId, {
@@ -45,14 +54,28 @@ export async function uploadJob(
 export async function putFailedFrame(blobs: BlobStore, jobId: string, frameIndex: number): Promise<void> {
   const record = encodeFailedFrame({
     frameIndex,
-    kind: 'undecodable',
-    message: 'no picture',
-    attempts: 1,
+    kind: 'inference',
+    message: 'no output',
+    attempts: 3,
     worker: 'vm-0',
     model: { name: 'painter', version: '1', sha256: MODEL_SHA256 },
     failedAt: '2026-11-23T06:20:00.000Z',
   });
-  await blobs.put('scored', failedFrameBlob(jobId, frameIndex), record);
+  await blobs.put('scored', failedFrameBlob(firstSplit(jobId), frameIndex), record);
+}
+
+/** What a worker stores of a segment. The bytes are no video. */
+export async function putSegment(
+  blobs: BlobStore,
+  jobId: string,
+  frames: FrameRange,
+  failed: readonly number[] = [],
+): Promise<void> {
+  const metadata = segmentMetadata(failed, { width: 64, height: 48 });
+  await blobs.put('scored', segmentBlob(firstSplit(jobId), frames), 'a segment', {
+    onlyIfAbsent: true,
+    metadata,
+  });
 }
 
 /** Event Grid's message about a blob. */

@@ -9,9 +9,11 @@ import path from 'node:path';
 import sharp from 'sharp';
 
 import { publishModels } from '../../infra/local/publish-models.ts';
+import { listOutcomes } from '../../producer/jobs/stored-outcomes.ts';
+import { jpegPieceFormat, packJpegs } from '../../producer/media/jpeg-pieces.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
-import { frameBlob, modelBlob } from '../../shared/contract/blob-names.ts';
+import { framesOfSegment, jobPrefix, modelBlob, pieceBlob } from '../../shared/contract/blob-names.ts';
 import {
   type BatchMessage,
   type PoisonMessage,
@@ -21,18 +23,22 @@ import {
   poisonMessage,
   resultMessage,
 } from '../../shared/contract/messages.ts';
+import { countOf, indicesOf } from '../../shared/contract/ranges.ts';
 import { QUEUES } from '../../shared/contract/storage-layout.ts';
 import { buildBatch } from './build-batch.ts';
+import { firstSplit } from './build-job.ts';
 import { type RunningCommand, startService } from './commands.ts';
 import { eventually } from './eventually.ts';
 import { HOSTILE_FRAMES, writeHostileModel } from './hostile-model.ts';
 import { writeIdentityModel } from './identity-model.ts';
 import { type TestStorage, startTestStorage, testFolder } from './servers.ts';
 
-/** A frame in storage: a colour of the hostile model, bytes that are not a picture, or no blob at all. */
-export type TestFrame = keyof typeof HOSTILE_FRAMES | 'undecodable' | 'missing';
+/** A frame of one colour: the hostile model behaves accordingly. */
+export type TestFrame = keyof typeof HOSTILE_FRAMES;
 
 const FRAME_SIZE = 32;
+/** Of a batch, unless a test is about longer ones. */
+const SEGMENT_FRAMES = 4;
 
 export class WorkerFixture implements AsyncDisposable {
   readonly storage: TestStorage;
@@ -99,7 +105,6 @@ export class WorkerFixture implements AsyncDisposable {
         FRAMEFLEET_IDLE_POLL_SECONDS_MAX: '0.5',
         FRAMEFLEET_HEARTBEAT_SECONDS: '1',
         FRAMEFLEET_STUCK_SECONDS: '4',
-        FRAMEFLEET_FRAMES_IN_FLIGHT: '4',
         ...environment,
       },
     });
@@ -111,20 +116,32 @@ export class WorkerFixture implements AsyncDisposable {
   async storeBatch(
     jobId: string,
     frames: readonly TestFrame[],
-    { model = 'hostile', size = FRAME_SIZE }: { readonly model?: string; readonly size?: number } = {},
+    {
+      model = 'hostile',
+      size = FRAME_SIZE,
+      segmentFrames = SEGMENT_FRAMES,
+    }: { readonly model?: string; readonly size?: number; readonly segmentFrames?: number } = {},
   ): Promise<BatchMessage> {
     const reference = this.#models.get(model);
     if (reference === undefined) throw new Error(`expected a model of the fixture, received ${model}`);
-    const bytes = await framesOfColours(size);
-    for (const [index, frame] of frames.entries()) {
-      const body = frame === 'undecodable' ? 'this is no picture' : bytes.get(frame);
-      if (body !== undefined) await this.storage.blobs.put('frames', frameBlob(jobId, index), body);
-    }
+    const pieceFormat = jpegPieceFormat({ width: size, height: size });
+    const pieceFrames = frames.length;
+    const jpegs = await framesOfColours(size);
+    const source = (async function* () {
+      for (const frame of frames) yield jpegs.get(frame) ?? Buffer.alloc(0);
+      await Promise.resolve();
+      return undefined;
+    })();
+    for await (const { bytes } of packJpegs(source, { ...pieceFormat, pieceFrames }))
+      await this.storage.blobs.put('pieces', pieceBlob(firstSplit(jobId), 0, pieceFormat), bytes);
     return buildBatch({
       jobId,
       batchIndex: 0,
       frameStart: 0,
       frameEnd: frames.length,
+      pieces: [[0, pieceFrames]],
+      pieceFormat,
+      segmentFrames,
       model: reference,
       parameters: {},
     });
@@ -134,8 +151,16 @@ export class WorkerFixture implements AsyncDisposable {
     await this.batches.send(encodeMessage(batch));
   }
 
-  /** Waits for the next result, of any job. */
+  /** Waits for the next result of a delivery that has ended, of any job. Drops reports of progress. */
   async nextResult(bound: { readonly boundMs?: number } = {}): Promise<ResultMessage> {
+    for (;;) {
+      const report = await this.nextReport(bound);
+      if (report.wallSeconds > 0) return report;
+    }
+  }
+
+  /** Waits for the next result or report of progress, which has no duration. */
+  async nextReport(bound: { readonly boundMs?: number } = {}): Promise<ResultMessage> {
     const message = await eventually(
       'a result comes',
       () => this.results.receive({ visibilityTimeoutSeconds: 60 }),
@@ -168,31 +193,31 @@ export class WorkerFixture implements AsyncDisposable {
     await eventually('the queue is empty', async () => (await this.batches.countApprox()) === 0);
   }
 
-  /** The hash of each scored frame, by its index. */
+  /** The hash of the segment of each scored frame, by the index of the frame. Frames that show a replacement are left out. */
   async scored(jobId: string): Promise<Map<number, string>> {
     const hashes = new Map<number, string>();
-    for await (const { name } of this.storage.blobs.list('scored', { prefix: `${jobId}/` })) {
-      if (!name.endsWith('.jpg')) continue;
+    const { segments } = await listOutcomes(this.storage.blobs, firstSplit(jobId));
+    for (const { name, frames, failed } of segments) {
       const bytes = (await this.storage.blobs.get('scored', name)) ?? '';
-      hashes.set(Number(path.basename(name, '.jpg')), createHash('sha256').update(bytes).digest('hex'));
+      const hash = createHash('sha256').update(bytes).digest('hex');
+      for (const frameIndex of indicesOf([frames]))
+        if (!failed.includes(frameIndex)) hashes.set(frameIndex, hash);
     }
     return hashes;
   }
 
-  /** The etag of each scored frame, by its name. It changes if the frame is written again. */
+  /** The etag of each segment, by its name. It changes if the segment is written again. */
   async etags(jobId: string): Promise<Map<string, string>> {
     const etags = new Map<string, string>();
-    for await (const { name, etag } of this.storage.blobs.list('scored', { prefix: `${jobId}/` }))
-      etags.set(name, etag);
+    for await (const { name, etag } of this.storage.blobs.list('scored', { prefix: jobPrefix(jobId) }))
+      if (framesOfSegment(name) !== undefined) etags.set(name, etag);
     return etags;
   }
 
   /** The number of scored frames of a job. Cheaper than `scored`. */
   async countScored(jobId: string): Promise<number> {
-    let count = 0;
-    for await (const { name } of this.storage.blobs.list('scored', { prefix: `${jobId}/` }))
-      count += name.endsWith('.jpg') ? 1 : 0;
-    return count;
+    const { segments } = await listOutcomes(this.storage.blobs, firstSplit(jobId));
+    return segments.reduce((count, { frames, failed }) => count + countOf([frames]) - failed.length, 0);
   }
 
   /** Takes every entry off the poison queue. */

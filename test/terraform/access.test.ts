@@ -10,9 +10,9 @@ const COUNT = 'Storage Queue Data Reader';
 
 const PRODUCER = [
   `${WRITE}: control`,
-  `${WRITE}: frames`,
   `${WRITE}: incoming`,
   `${WRITE}: logs`,
+  `${WRITE}: pieces`,
   `${WRITE}: results`,
   `${WRITE}: scored`,
   `${READ}: models`,
@@ -26,8 +26,8 @@ const PRODUCER = [
 ];
 const WORKER = [
   `${READ}: control`,
-  `${READ}: frames`,
   `${READ}: models`,
+  `${READ}: pieces`,
   `${WRITE}: logs`,
   `${WRITE}: scored`,
   `${WRITE}: workers`,
@@ -73,11 +73,12 @@ test('the small configuration grants exactly the access table', () => {
   });
 });
 
-test('the full configuration grants the same access to each operator and uploader, and lets programs read the Redis URL', () => {
+test('the full configuration grants the same access to each operator and uploader, and lets programs read the secrets of Redis', () => {
   const scaleSets = ['gpu-spot', 'gpu-spot-2', 'gpu-spot-3', 'gpu', 'gpu-2', 'gpu-3'];
   const redis = 'Key Vault Secrets User: redis-url';
+  const redisPassword = 'Key Vault Secrets User: redis-password';
   expect(accessIn(stateOf('full'))).toEqual({
-    producer: [...PRODUCER, redis].toSorted(),
+    producer: [...PRODUCER, redis, redisPassword].toSorted(),
     worker: WORKER.toSorted(),
     scaler: [...SCALER, redis, ...scaleSets.map((name) => `scale: scale set ${name}`)].toSorted(),
     events: EVENTS,

@@ -34,6 +34,7 @@ managed_redis          = true
 
 log_level     = "debug"
 lease_seconds = 90
+producers_max = 5
 producer_size = { cpu = 4, memory = 8 }
 producer_settings = {
   intake_scan_seconds        = 20
@@ -51,10 +52,8 @@ worker_settings = {
   idle_poll_seconds_max  = 20
   heartbeat_seconds      = 4
   inference_threads      = 4
-  frames_in_flight       = 8
   stuck_seconds          = 90
   model_load_seconds_max = 1200
-  jpeg_quality           = 90
 }
 scaler_settings = {
   tick_seconds            = 10

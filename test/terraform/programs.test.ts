@@ -119,19 +119,73 @@ describe.each(SIZES)('in the %s configuration', (size) => {
     );
   });
 
-  test('each program has one replica, health probes and a grace period', () => {
+  test('each program has a replica, health probes and a grace period, and only the producer has more', () => {
     const apps = stateOf(size)
       .ofType('azurerm_container_app')
       .filter(({ name }) => name !== 'redis');
-    const shapes = apps.map(({ values }) => ({
+    const shapes = apps.map(({ name, values }) => ({
+      name,
       replicas: [at(values, 'template', 0, 'min_replicas'), at(values, 'template', 0, 'max_replicas')],
       live: at(values, 'template', 0, 'container', 0, 'liveness_probe', 0, 'path'),
       ready: at(values, 'template', 0, 'container', 0, 'readiness_probe', 0, 'path'),
       graceSeconds: at(values, 'template', 0, 'termination_grace_period_seconds'),
     }));
-    const shape = { replicas: [1, 1], live: '/health/live', ready: '/health/ready', graceSeconds: 30 };
-    expect(shapes).toEqual([shape, shape]);
+    const shape = { live: '/health/live', ready: '/health/ready', graceSeconds: 30 };
+    expect(shapes).toEqual([
+      { name: 'producer', replicas: [1, size === 'small' ? 3 : 5], ...shape },
+      { name: 'scaler', replicas: [1, 1], ...shape },
+    ]);
   });
+
+  test('the producer has as many replicas as steps of a kind run, which KEDA counts in Redis', () => {
+    const { values } = stateOf(size).only('azurerm_container_app', 'producer');
+    const rules = list(at(values, 'template', 0, 'custom_scale_rule')).map((rule) => [
+      at(rule, 'custom_rule_type'),
+      at(rule, 'metadata', 'listName'),
+      at(rule, 'metadata', 'listLength'),
+    ]);
+    expect(rules).toEqual([
+      ['redis', 'bull:framefleet-split:active', '1'],
+      ['redis', 'bull:framefleet-stitch:active', '1'],
+    ]);
+    // BullMQ makes these names of those of the queues.
+    expect(readFileSync('producer/jobs/steps.ts', 'utf8')).toMatch(/return `framefleet-\$\{step\}`/);
+  });
+});
+
+test('KEDA reaches the Redis container without a password', () => {
+  const { values } = stateOf('small').only('azurerm_container_app', 'producer');
+  for (const rule of list(at(values, 'template', 0, 'custom_scale_rule'))) {
+    expect(at(rule, 'metadata')).toMatchObject({ address: 'redis:6379' });
+    expect(at(rule, 'metadata', 'enableTLS')).toBeUndefined();
+    expect(at(rule, 'authentication')).toEqual([]);
+  }
+  expect(list(values['secret'])).toEqual([]);
+});
+
+test('KEDA reaches Azure Managed Redis with TLS and a password that the program does not get', () => {
+  const producer = stateOf('full').only('azurerm_container_app', 'producer');
+  const host = at(
+    stateOf('full').only('azapi_resource', 'managed_redis').values,
+    'output',
+    'properties',
+    'hostName',
+  );
+  for (const rule of list(at(producer.values, 'template', 0, 'custom_scale_rule'))) {
+    expect(at(rule, 'metadata')).toMatchObject({ address: `${String(host)}:10000`, enableTLS: 'true' });
+    expect(at(rule, 'authentication')).toEqual([
+      { secret_name: 'redis-password', trigger_parameter: 'password' },
+    ]);
+  }
+  const secrets = list(producer.values['secret']).map((secret) => [
+    at(secret, 'name'),
+    String(at(secret, 'key_vault_secret_id')).split('/').at(-1),
+  ]);
+  expect(Object.fromEntries(secrets)).toEqual({
+    'redis-url': 'redis-url',
+    'redis-password': 'redis-password',
+  });
+  expect(environmentOf(producer).secret).toEqual(['FRAMEFLEET_REDIS_URL']);
 });
 
 test('no probe exceeds the failure threshold that Azure allows', () => {

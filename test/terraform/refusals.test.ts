@@ -47,6 +47,7 @@ test('all invalid settings are reported at once, with the expected values', asyn
     'log_level="loud"',
     'lease_seconds=5',
     'producer_size={cpu=3.3,memory=4}',
+    'producers_max=11',
     'worker_settings={execution_providers=["rocm"]}',
     'managed_redis_size="P1"',
   ]);
@@ -74,6 +75,7 @@ test('all invalid settings are reported at once, with the expected values', asyn
     'Expected debug, info, warn, error or silent',
     'Expected 6 to 3600 seconds',
     'Expected 0.5 to 4 vCPUs',
+    'Expected a whole number of producers from 1 to 10',
     'Expected one or more of tensorrt, cuda and cpu',
     'Expected a size of Azure Managed Redis',
   ];
@@ -103,15 +105,17 @@ test('settings that contradict each other are rejected', async () => {
   expect(expectations.filter((expectation) => !output.includes(expectation))).toEqual([]);
 });
 
-test('a size of another series and negative numbers are rejected', async () => {
+test('a size of another series, negative numbers and half a producer are rejected', async () => {
   const output = await rejectionOf([
     'gpu_vm_size="Standard_NV36ads_A10_v5"',
     'capacity_min=-1',
     'on_demand_base=-1',
+    'producers_max=1.5',
   ]);
   expect(output).toContain('Expected an NC size');
   expect(output).toContain('Expected a number from 0 to capacity_max');
   expect(output).toContain('Expected 0 or more. A value above 0 requires on-demand in kinds');
+  expect(output).toContain('Expected a whole number of producers from 1 to 10');
 });
 
 test('address ranges that Azure rejects or that are too large are rejected', async () => {

@@ -127,7 +127,18 @@ test('Azure copies the key of Azure Managed Redis, which has only a private endp
     clientProtocol: 'Encrypted',
   });
   const { values } = all.only('azurerm_resource_group_template_deployment', 'redis_url');
-  expect(String(values['template_content'])).toContain('listKeys(parameters');
+  const template: unknown = JSON.parse(String(values['template_content']));
+  const copied = list(at(template, 'resources')).map((secret) => [
+    at(secret, 'name'),
+    at(secret, 'properties', 'value'),
+  ]);
+  const key = "listKeys(parameters('database'), '2025-07-01').primaryKey";
+  expect(Object.fromEntries(copied)).toEqual({
+    "[concat(parameters('vault'), '/redis-password')]": `[${key}]`,
+    "[concat(parameters('vault'), '/redis-url')]": `[concat('rediss://:', uriComponent(${key}), '@', parameters('address'))]`,
+  });
+  // An output of the template would be in the state.
+  expect(at(template, 'outputs')).toBeUndefined();
   expect(all.ofType('azurerm_container_app').map(({ name }) => name)).not.toContain('redis');
 });
 

@@ -80,7 +80,7 @@ test('leftovers are deleted by age, and sources only if configured', () => {
         ]),
     );
   const small = {
-    'frames/': 30,
+    'pieces/': 30,
     'scored/': 30,
     'incoming/drop/': 30,
     'share-': 30,
@@ -91,7 +91,7 @@ test('leftovers are deleted by age, and sources only if configured', () => {
   expect(removals('small')).toEqual(small);
   expect(removals('full')).toEqual({
     ...small,
-    'frames/': 20,
+    'pieces/': 20,
     'scored/': 20,
     'logs/': 400,
     'incoming/drop/': 60,

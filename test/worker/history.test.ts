@@ -13,6 +13,10 @@ import {
 import { buildBatch } from '../support/build-batch.ts';
 
 const FRAMES = [30, 31, 32, 33];
+const SEGMENTS = [
+  [30, 32],
+  [32, 34],
+] as const;
 const FRESH = buildBatch().history;
 
 function plan(
@@ -24,6 +28,7 @@ function plan(
     dequeueCount: 1,
     frames: FRAMES,
     resolved: new Set(),
+    openSegments: SEGMENTS,
     worker: 'vm-0',
     ...rest,
   });
@@ -84,6 +89,7 @@ test('a worker killed with a frame saved counts against the frame, and the secon
     },
   ]);
   expect(twice.history.failures).toMatchObject([{ attempts: 2, worker: KILLED_WORKER }]);
+  expect(twice.suspects).toEqual([30, 32, 33]);
 });
 
 test('a frame that a worker died of is tried alone, even if the batch makes progress again', () => {
@@ -99,16 +105,25 @@ test('a saved frame is not suspect if it is stored by now, or if its delivery en
   expect(reported.history.failures).toEqual([]);
 });
 
-test('a worker that has failed every open frame passes the batch on once, and then tries again', () => {
-  const failures = [{ kind: 'inference' as const, attempts: 1, worker: 'vm-0', frames: [[32, 34] as const] }];
-  const resolved = new Set([30, 31]);
+test('a worker that has failed a frame of every open segment passes the batch on once, and then tries again', () => {
+  const failures = [{ kind: 'inference' as const, attempts: 1, worker: 'vm-0', frames: [[33, 34] as const] }];
   const history = { failures, deliveries: 1, resolved: 2 };
-  expect(plan({ history, dequeueCount: 2, resolved }).approach).toBe('pass-on');
-  expect(plan({ history, dequeueCount: 2, resolved, worker: 'vm-1' }).approach).toBe('together');
-  expect(plan({ history: { ...history, passedOnBy: 'vm-0' }, dequeueCount: 3, resolved }).approach).toBe(
-    'together',
-  );
-  expect(plan({ history, dequeueCount: 2, resolved: new Set([30]) }).approach).toBe('together');
+  const second = { history, dequeueCount: 2, resolved: new Set([30, 31]), openSegments: [SEGMENTS[1]] };
+  expect(plan(second).approach).toBe('pass-on');
+  expect(plan({ ...second, worker: 'vm-1' }).approach).toBe('together');
+  const passedOn = { ...second, history: { ...history, passedOnBy: 'vm-0' }, dequeueCount: 3 };
+  expect(plan(passedOn).approach).toBe('together');
+  expect(plan({ ...second, resolved: new Set(), openSegments: SEGMENTS }).approach).toBe('together');
+});
+
+test('a batch is not passed on if its open segments need no attempt, or if it has none', () => {
+  const failures = [{ kind: 'inference' as const, attempts: 3, worker: 'vm-0', frames: [[33, 34] as const] }];
+  const history = { failures, deliveries: 1, resolved: 3 };
+  const resolved = new Set([30, 31, 32]);
+  const exhausted = plan({ history, dequeueCount: 2, resolved, openSegments: [SEGMENTS[1]] });
+  expect([exhausted.approach, exhausted.givenUp.length]).toEqual(['together', 1]);
+  expect(plan({ resolved: new Set(FRAMES), openSegments: [SEGMENTS[1]] }).approach).toBe('together');
+  expect(plan({ resolved: new Set(FRAMES), openSegments: [] }).approach).toBe('together');
 });
 
 test('failures survive the conversion to a message and back, each frame once', () => {
@@ -137,7 +152,7 @@ test('with too many workers to name, the history drops the names and keeps frame
   expect(failures).toEqual([{ kind: 'inference', attempts: 2, worker: KILLED_WORKER, frames: [[0, 100]] }]);
 });
 
-test('only undecodable frames and model failures are given up at the first attempt', () => {
+test('only model failures are given up at the first attempt', () => {
   const single = failureKind.options.filter((kind) => attemptsMax(kind) === 1);
-  expect(single.toSorted()).toEqual(['model', 'undecodable']);
+  expect(single).toEqual(['model']);
 });

@@ -3,12 +3,12 @@ import { expect, test } from 'vitest';
 import { RecentAttempts } from '../../worker/host/recent-attempts.ts';
 import { MovableClock } from '../support/movable-clock.ts';
 
-test('attempts count for ten minutes, except failures that are the frame’s own fault', () => {
+test('attempts count for ten minutes', () => {
   const clock = new MovableClock();
   const attempts = new RecentAttempts(clock);
-  attempts.record(5, ['undecodable', 'missing', 'engine']);
+  attempts.record({ stored: 5, failed: 1 });
   clock.advance(599_999);
-  attempts.record(1, ['inference', 'inference']);
+  attempts.record({ stored: 1, failed: 2 });
   expect(attempts.counts()).toEqual({ stored: 6, failed: 3 });
   clock.advance(1);
   expect(attempts.counts()).toEqual({ stored: 1, failed: 2 });

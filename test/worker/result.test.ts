@@ -5,12 +5,12 @@ import { BATCH_FRAMES_MAX, FAILURE_REASONS_MAX } from '../../shared/contract/lim
 import { decodeMessage, encodeMessage, failureKind, resultMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
 import { type ResultContent, resultOf } from '../../worker/delivery/settle-batch.ts';
-import type { StoredFrame } from '../../worker/engine/protocol.ts';
+import type { ScoredFrame } from '../../worker/engine/protocol.ts';
 import { buildBatch } from '../support/build-batch.ts';
 
-const BATCH = buildBatch({ batchIndex: 3, frameStart: 30, frameEnd: 40 });
+const BATCH = buildBatch({ batchIndex: 3, frameStart: 30, frameEnd: 40, splitNumber: 2 });
 
-function stored(frameIndex: number): StoredFrame {
+function scored(frameIndex: number): ScoredFrame {
   const stageSeconds = { fetch: 0.125, decode: 0.25, infer: 0.5, encode: 1, store: 2 };
   return { frameIndex, megapixels: 2.5, stageSeconds };
 }
@@ -26,13 +26,14 @@ const failed = (frameIndex: number, message: string, kind: FailedFrame['kind'] =
   attempts: 1,
 });
 
-test('a result has its batch, the stored frames as ranges, and the totals of this delivery', () => {
-  const result = resultOf(content({ scored: new Set([33, 30, 31, 32, 39]), run: [stored(33), stored(39)] }));
+test('a result has its batch, the scored frames as ranges, and the totals of this delivery', () => {
+  const result = resultOf(content({ scored: new Set([33, 30, 31, 32, 39]), run: [scored(33), scored(39)] }));
   expect(result).toEqual({
-    version: 1,
+    version: 2,
     jobId: BATCH.jobId,
     batchIndex: 3,
     epoch: BATCH.epoch,
+    splitNumber: 2,
     worker: 'vm-0',
     scored: [
       [30, 34],
@@ -41,12 +42,13 @@ test('a result has its batch, the stored frames as ranges, and the totals of thi
     failed: [],
     framesRun: 2,
     megapixels: 5,
+    underway: 0,
     wallSeconds: 4.5,
     stageSeconds: { fetch: 0.25, decode: 0.5, infer: 1, encode: 2, store: 4 },
   });
 });
 
-test('a delivery that only found stored frames has run none', () => {
+test('a delivery that only found stored segments has run no frame', () => {
   const stageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
   expect(resultOf(content({ scored: [30] }))).toMatchObject({ framesRun: 0, megapixels: 0, stageSeconds });
 });

@@ -7,6 +7,7 @@ import { toHistoryFailures } from '../../worker/delivery/history.ts';
 import {
   type DeliveryOutcome,
   type RunInterruption,
+  type Settlement,
   chooseSettlement,
   framesOf,
 } from '../../worker/delivery/settlement.ts';
@@ -18,18 +19,26 @@ const interruptions: readonly (RunInterruption | null)[] = [
   { kind: 'draining' },
   { kind: 'passing-on' },
   { kind: 'storage', message: 'unavailable' },
+  { kind: 'piece', message: 'expected 64 frames, decoded 63' },
   { kind: 'engine', message: 'the engine died: SIGSEGV' },
   { kind: 'model', message: 'does not load', isPermanent: false },
   { kind: 'model', message: 'another sha256', isPermanent: true },
 ];
 
-/** Any delivery of up to forty frames. Each frame is stored, was given up before, has failed, or was not reached. */
+/** How a delivery ends for a frame. A frame that failed may be given up during the run; the replacement of a given-up frame may be stored. */
+const FATES = [
+  'scored',
+  'replaced',
+  'given up',
+  'failed and given up',
+  'open',
+  ...failureKind.options,
+] as const;
+
+/** Any delivery of up to forty frames. */
 const deliveries: fc.Arbitrary<DeliveryOutcome> = fc
   .record({
-    fates: fc.array(fc.constantFrom('scored', 'failed before', 'open', ...failureKind.options), {
-      minLength: 1,
-      maxLength: 40,
-    }),
+    fates: fc.array(fc.constantFrom(...FATES), { minLength: 1, maxLength: 40 }),
     before: fc.array(
       fc.tuple(fc.nat({ max: 39 }), fc.constantFrom(...failureKind.options), fc.nat({ max: 4 })),
     ),
@@ -40,11 +49,16 @@ const deliveries: fc.Arbitrary<DeliveryOutcome> = fc
     interruption: fc.constantFrom(...interruptions),
   })
   .map(({ fates, before, barren, newlyStored, attempts, ...rest }) => {
-    const indices = (wanted: string) => [...fates.keys()].filter((index) => fates[index] === wanted);
-    const scored = new Set(indices('scored'));
-    const failures = failureKind.options.flatMap((kind) =>
-      indices(kind).map((index) => buildFailure(index, kind, attempts)),
-    );
+    const indices = (...wanted: (typeof FATES)[number][]) =>
+      [...fates.entries()].flatMap(([index, fate]) => (wanted.includes(fate) ? [index] : []));
+    const stored = new Set(indices('scored', 'replaced'));
+    const givenUp = new Set(indices('replaced', 'given up', 'failed and given up'));
+    const failures = [
+      ...failureKind.options.flatMap((kind) =>
+        indices(kind).map((index) => buildFailure(index, kind, attempts)),
+      ),
+      ...indices('failed and given up').map((index) => buildFailure(index, 'inference', attempts)),
+    ];
     const earlier = new Map(
       before.map(
         ([frameIndex, kind, count]) => [frameIndex, { kind, attempts: count, worker: 'vm-1' }] as const,
@@ -53,31 +67,47 @@ const deliveries: fc.Arbitrary<DeliveryOutcome> = fc
     const own = new Map([...earlier].filter(([frameIndex]) => frameIndex < fates.length));
     const history = { barren, failures: toHistoryFailures(own, new Set()) };
     const batch = buildBatch({ frameStart: 0, frameEnd: fates.length, history });
-    const failedBefore = new Set(indices('failed before'));
-    const stored = newlyStored ? scored.size : 0;
-    return buildOutcome({ batch, scored, failedBefore, failures, newlyStored: stored, ...rest });
+    const count = newlyStored ? indices('scored').length : 0;
+    return buildOutcome({ batch, stored, givenUp, failures, newlyStored: count, ...rest });
   });
 
-test('a batch that is completed or poisoned accounts for every frame exactly once', () => {
+const givenUpIn = ({
+  givenUp,
+}: Pick<Extract<Settlement, { readonly kind: 'poison' }>, 'givenUp'>): number[] =>
+  givenUp.map(({ frameIndex }) => frameIndex);
+
+test('a batch that is completed or poisoned accounts for every frame', () => {
   fc.assert(
     fc.property(deliveries, (one) => {
       const settlement = chooseSettlement(one);
       fc.pre(settlement.kind === 'complete' || settlement.kind === 'poison');
-      const givenUp = settlement.givenUp.map(({ frameIndex }) => frameIndex);
-      const all = [...one.scored, ...one.failedBefore, ...givenUp];
-      expect(all.toSorted((a, b) => a - b)).toEqual(framesOf(one.batch));
+      const unstored = settlement.kind === 'poison' ? [...one.givenUp, ...givenUpIn(settlement)] : [];
+      const all = new Set([...one.stored, ...unstored]);
+      expect([...all].toSorted((a, b) => a - b)).toEqual(framesOf(one.batch));
     }),
   );
 });
 
-test('a released batch has an open frame, a bounded delay and a valid message', () => {
+test('a settlement gives up each frame once, and none that is stored or was given up before', () => {
+  fc.assert(
+    fc.property(deliveries, (one) => {
+      const settlement = chooseSettlement(one);
+      fc.pre(settlement.kind === 'release' || settlement.kind === 'poison');
+      const givenUp = givenUpIn(settlement);
+      expect(new Set(givenUp).size).toBe(givenUp.length);
+      expect(givenUp.filter((frame) => one.stored.has(frame) || one.givenUp.has(frame))).toEqual([]);
+    }),
+  );
+});
+
+test('a released batch has a frame that is not stored, a bounded delay and a valid message', () => {
   fc.assert(
     fc.property(deliveries, (one) => {
       const settlement = chooseSettlement(one);
       fc.pre(settlement.kind === 'release');
-      const resolved = one.scored.size + one.failedBefore.size + settlement.givenUp.length;
-      expect(resolved).toBeLessThan(framesOf(one.batch).length);
-      expect(settlement.history.resolved).toBe(resolved);
+      expect(one.stored.size).toBeLessThan(framesOf(one.batch).length);
+      const resolved = new Set([...one.stored, ...one.givenUp, ...givenUpIn(settlement)]);
+      expect(settlement.history.resolved).toBe(resolved.size);
       expect(settlement.delaySeconds).toBeLessThanOrEqual(60);
       expect(Number.isInteger(settlement.delaySeconds) && settlement.delaySeconds >= 0).toBe(true);
       const message = { ...one.batch, history: settlement.history };
@@ -91,9 +121,10 @@ test('every sequence of deliveries without progress ends', () => {
     fc.property(
       fc.array(fc.constantFrom('crash', 'silent', 'drain', 'storage'), { minLength: 100 }),
       (fates) => {
-        // Drains and outages do not count. The others are bounded: the eighth poisons the batch.
+        // Drains and outages do not count. The others are bounded: the eighth gives the batch up, and the sixteenth poisons it.
         const own = fates.filter((fate) => fate === 'crash').length;
-        fc.pre(own >= 8);
+        fc.pre(own >= 16);
+        const givenUp = new Set<number>();
         let batch = buildBatch({ frameStart: 0, frameEnd: 4 });
         for (const [index, fate] of fates.entries()) {
           if (fate === 'silent') continue;
@@ -103,11 +134,12 @@ test('every sequence of deliveries without progress ends', () => {
               : fate === 'drain'
                 ? { kind: 'draining' }
                 : { kind: 'storage', message: 'unavailable' };
-          const nothing = { scored: new Set<number>(), newlyStored: 0 };
+          const nothing = { stored: new Set<number>(), newlyStored: 0, givenUp };
           const settlement = chooseSettlement(
             buildOutcome({ batch, ...nothing, interruption, dequeueCount: index + 1 }),
           );
           if (settlement.kind !== 'release') return;
+          for (const frameIndex of givenUpIn(settlement)) givenUp.add(frameIndex);
           batch = buildBatch({ ...batch, history: settlement.history });
         }
         throw new Error('the batch never ended');
@@ -119,7 +151,7 @@ test('every sequence of deliveries without progress ends', () => {
 test('the history of a batch in which every frame fails keeps every frame and fits into the message', () => {
   const batch = buildBatch({ frameStart: 0, frameEnd: 512 });
   const failures = framesOf(batch).map((frameIndex) => buildFailure(frameIndex));
-  const settlement = chooseSettlement(buildOutcome({ batch, scored: new Set(), newlyStored: 0, failures }));
+  const settlement = chooseSettlement(buildOutcome({ batch, stored: new Set(), failures }));
   const history = settlement.kind === 'release' ? settlement.history : batch.history;
   expect(history.failures).toEqual([{ kind: 'inference', attempts: 1, worker: 'vm-0', frames: [[0, 512]] }]);
   expect(decodeMessage(encodeMessage({ ...batch, history }), batchMessage).kind).toBe('valid');

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 
 import { batchMessage, decodeMessage, encodeMessage } from '../../shared/contract/messages.ts';
+import { segmentsOf } from '../../shared/contract/segment.ts';
 import { planDelivery } from '../../worker/delivery/history.ts';
 import { chooseSettlement, framesOf, releaseUnstarted } from '../../worker/delivery/settlement.ts';
 import { buildBatch } from '../support/build-batch.ts';
@@ -10,13 +11,9 @@ import { buildOutcome, buildFailure } from '../support/build-outcome.ts';
 const AWAY = { kind: 'storage', message: 'storage is unavailable' } as const;
 const BATCH = { frameStart: 30, frameEnd: 34 };
 
-test('a storage failure of a frame does not count if storage became unavailable, even after other frames were stored', () => {
-  const failures = [buildFailure(33, 'storage')];
-  const settlement = chooseSettlement(buildOutcome({ interruption: AWAY, failures }));
+test('no frame is charged if storage became unavailable, even after other frames were stored', () => {
+  const settlement = chooseSettlement(buildOutcome({ interruption: AWAY }));
   expect(settlement).toMatchObject({ kind: 'release', givenUp: [], history: { barren: 0, failures: [] } });
-  expect(chooseSettlement(buildOutcome({ failures }))).toMatchObject({
-    history: { failures: [{ kind: 'storage', attempts: 1, frames: [[33, 34]] }] },
-  });
 });
 
 test('an inference failure of a frame counts even if storage became unavailable later', () => {
@@ -26,14 +23,17 @@ test('an inference failure of a frame counts even if storage became unavailable 
   });
 });
 
-test('a storage outage does not poison a batch because of earlier deliveries without progress', () => {
+test('a storage outage does not give a batch up because of earlier deliveries without progress', () => {
   const batch = buildBatch({ ...BATCH, history: { barren: 9, resolved: 3 } });
   expect(chooseSettlement(buildOutcome({ batch, interruption: AWAY }))).toMatchObject({
     kind: 'release',
+    givenUp: [],
     history: { barren: 9 },
   });
   const engine = { kind: 'engine', message: 'it died' } as const;
-  expect(chooseSettlement(buildOutcome({ batch, interruption: engine })).kind).toBe('poison');
+  expect(chooseSettlement(buildOutcome({ batch, interruption: engine }))).toMatchObject({
+    givenUp: [{ frameIndex: 33, kind: 'engine' }],
+  });
 });
 
 test('deliveries that could not start are not counted, and do not hide earlier deaths', () => {
@@ -51,6 +51,7 @@ test('deliveries that could not start are not counted, and do not hide earlier d
     dequeueCount: killed + 21,
     frames: framesOf(batch),
     resolved: new Set(),
+    openSegments: segmentsOf([30, 34], 1),
     worker: 'vm-0',
   });
   expect(plan.history).toMatchObject({ barren: killed, failures: [{ kind: 'engine', frames: [[31, 32]] }] });
@@ -63,6 +64,7 @@ test('a worker that survived a lost lease does not count the saved frame as a de
     dequeueCount: 7,
     frames: [30, 31],
     resolved: new Set<number>(),
+    openSegments: [[30, 32]] as const,
     worker: 'vm-0',
   };
   expect(planDelivery({ ...received, survivedDelivery: 5 }).history.failures).toEqual([]);
@@ -70,4 +72,18 @@ test('a worker that survived a lost lease does not count the saved frame as a de
     expect(planDelivery({ ...received, survivedDelivery }).history.failures).toMatchObject([
       { frames: [[31, 32]] },
     ]);
+});
+
+test('frames that storage did not deliver for a day fail as storage, and keep the failures that they had', () => {
+  const failures = [buildFailure(33)];
+  const settlement = chooseSettlement(
+    buildOutcome({ stored: new Set([30, 31]), interruption: AWAY, failures, dequeueCount: 4_321 }),
+  );
+  expect(settlement).toMatchObject({
+    kind: 'poison',
+    givenUp: [
+      { frameIndex: 32, kind: 'storage', message: AWAY.message },
+      { frameIndex: 33, kind: 'inference' },
+    ],
+  });
 });

@@ -7,40 +7,59 @@ import { buildOutcome, buildFailure } from '../support/build-outcome.ts';
 
 const { batch: BATCH } = buildOutcome();
 const CRASH = { kind: 'engine', message: 'the engine died: SIGSEGV' } as const;
-const NOTHING = { scored: new Set<number>(), newlyStored: 0 };
+const NOTHING = { stored: new Set<number>(), newlyStored: 0 };
+const ALL = { stored: new Set([30, 31, 32, 33]) };
 
-/** Delivers a batch until it is not released any more. Returns every settlement. */
+/** Delivers a batch until it is not released any more. `givenUp` are the frames of earlier deliveries. Returns every settlement. */
 function deliverAll(
   batch: BatchMessage,
-  deliver: (batch: BatchMessage, round: number) => Partial<DeliveryOutcome>,
+  deliver: (round: number, givenUp: ReadonlySet<number>) => Partial<DeliveryOutcome>,
 ): Settlement[] {
   const settlements: Settlement[] = [];
+  const givenUp = new Set<number>();
   let next = batch;
   while (settlements.length < 100) {
     const dequeueCount = settlements.length + 1;
     const settlement = chooseSettlement(
-      buildOutcome({ batch: next, dequeueCount, ...deliver(next, dequeueCount) }),
+      buildOutcome({ batch: next, dequeueCount, givenUp, ...deliver(dequeueCount, givenUp) }),
     );
     settlements.push(settlement);
     if (settlement.kind !== 'release') return settlements;
+    for (const { frameIndex } of settlement.givenUp) givenUp.add(frameIndex);
     next = buildBatch({ ...batch, history: settlement.history });
   }
   return settlements;
 }
 
-test('a batch is complete when every frame is stored or given up, however the run ended', () => {
-  for (const interruption of [null, { kind: 'draining' }, CRASH] as const) {
-    const stored = { scored: new Set([30, 31, 33]), failedBefore: new Set([32]), newlyStored: 0 };
+const delaysOf = (settlements: readonly Settlement[]): number[] =>
+  settlements.flatMap((one) => (one.kind === 'release' ? [one.delaySeconds] : []));
+
+test('a batch is complete when every segment is stored, however the run ended', () => {
+  for (const interruption of [
+    null,
+    { kind: 'draining' },
+    { kind: 'piece', message: 'short' },
+    CRASH,
+  ] as const) {
+    const stored = { ...ALL, givenUp: new Set([32]), newlyStored: 0 };
     expect(chooseSettlement(buildOutcome({ ...stored, interruption, dequeueCount: 9999 }))).toEqual({
       kind: 'complete',
-      givenUp: [],
     });
   }
 });
 
-test('a worker leaves a batch whose lease is lost, even if every frame is done', () => {
-  const all = { scored: new Set([30, 31, 32, 33]), leaseLost: true };
-  expect(chooseSettlement(buildOutcome(all))).toEqual({ kind: 'leave' });
+test('a batch is released until the segment of a frame that was given up is stored', () => {
+  const outcome = { stored: new Set([30, 31, 33]), givenUp: new Set([32]) };
+  expect(chooseSettlement(buildOutcome(outcome))).toMatchObject({
+    kind: 'release',
+    givenUp: [],
+    delaySeconds: 0,
+    history: { resolved: 4, barren: 0 },
+  });
+});
+
+test('a worker leaves a batch whose lease is lost, even if every segment is stored', () => {
+  expect(chooseSettlement(buildOutcome({ ...ALL, leaseLost: true }))).toEqual({ kind: 'leave' });
   expect(chooseSettlement(buildOutcome({ ...NOTHING, interruption: CRASH, leaseLost: true }))).toEqual({
     kind: 'leave',
   });
@@ -71,30 +90,38 @@ test('a delivery that stored a frame is released without delay and resets the co
   });
 });
 
-test('the delay grows with each delivery without progress, and the eighth in a row poisons the batch', () => {
+test('the delay grows with each delivery without progress, and the eighth in a row gives the batch up', () => {
   const batch = buildBatch({ ...BATCH, history: { resolved: 1 } });
-  const settlements = deliverAll(batch, () => ({
-    scored: new Set([30]),
-    newlyStored: 0,
-    interruption: CRASH,
-  }));
-  const delays = settlements.flatMap((one) => (one.kind === 'release' ? [one.delaySeconds] : []));
-  expect(delays).toEqual([2, 4, 8, 16, 32, 60, 60]);
+  const stored = { stored: new Set([30]), newlyStored: 0 };
+  const settlements = deliverAll(batch, (_, givenUp) =>
+    givenUp.size === 0 ? { ...stored, interruption: CRASH } : ALL,
+  );
+  expect(delaysOf(settlements)).toEqual([2, 4, 8, 16, 32, 60, 60, 0]);
   const rest = { kind: 'engine', message: CRASH.message, attempts: 1 };
-  expect(settlements.at(-1)).toEqual({
-    kind: 'poison',
+  expect(settlements[7]).toMatchObject({
+    kind: 'release',
     givenUp: [31, 32, 33].map((frameIndex) => ({ frameIndex, ...rest })),
+    history: { resolved: 4, barren: 0, failures: [] },
   });
+  expect(settlements.slice(8)).toEqual([{ kind: 'complete' }]);
 });
 
-test('frames of a poisoned batch keep their own failure, and the others fail as engine', () => {
+test('a batch that was given up and whose segments cannot be stored is poisoned after eight more deliveries', () => {
+  const batch = buildBatch({ ...BATCH, history: { resolved: 1 } });
+  const stored = { stored: new Set([30]), newlyStored: 0 };
+  const settlements = deliverAll(batch, () => ({ ...stored, interruption: CRASH }));
+  expect(delaysOf(settlements).slice(7)).toEqual([0, 2, 4, 8, 16, 32, 60, 60]);
+  expect(settlements.at(-1)).toEqual({ kind: 'poison', givenUp: [] });
+});
+
+test('frames of a batch that is given up keep their own failure, and the others fail as engine', () => {
   const batch = buildBatch({ ...BATCH, history: { barren: 7, resolved: 1 } });
   const failures = [buildFailure(31, 'inference')];
   const settlement = chooseSettlement(
-    buildOutcome({ batch, scored: new Set([30]), newlyStored: 0, failures }),
+    buildOutcome({ batch, stored: new Set([30]), newlyStored: 0, failures }),
   );
   expect(settlement).toMatchObject({
-    kind: 'poison',
+    kind: 'release',
     givenUp: [
       { frameIndex: 31, kind: 'inference', message: 'no inference' },
       { frameIndex: 32, kind: 'engine', message: '7 consecutive deliveries made no progress' },
@@ -116,31 +143,25 @@ test('a hopeless model poisons the batch at once, and one that does not load get
   }));
   expect(settlements).toHaveLength(4);
   expect(settlements.at(-1)).toMatchObject({ kind: 'poison', givenUp: [{ kind: 'model' }, {}, {}, {}] });
-  const delays = settlements.map((one) => (one.kind === 'release' ? one.delaySeconds : 0));
-  expect(delays.reduce((sum, delay) => sum + delay, 0)).toBeLessThan(30);
+  expect(delaysOf(settlements).reduce((sum, delay) => sum + delay, 0)).toBeLessThan(30);
 });
 
 test('a model is given up if two workers cannot load it, but not if the second worker can', () => {
   const refused = { interruption: { kind: 'model', message: 'no memory', isPermanent: false } } as const;
-  const both = deliverAll(BATCH, (_, round) => ({ ...NOTHING, ...refused, worker: `vm-${round}` }));
+  const both = deliverAll(BATCH, (round) => ({ ...NOTHING, ...refused, worker: `vm-${round}` }));
   expect(both.map(({ kind }) => kind)).toEqual(['release', 'poison']);
-  const second = deliverAll(BATCH, (_, round) =>
-    round === 1
-      ? { ...NOTHING, ...refused, worker: 'vm-1' }
-      : { scored: new Set([30, 31, 32, 33]), newlyStored: 4, worker: 'vm-2' },
+  const second = deliverAll(BATCH, (round) =>
+    round === 1 ? { ...NOTHING, ...refused, worker: 'vm-1' } : { ...ALL, worker: 'vm-2' },
   );
   expect(second.map(({ kind }) => kind)).toEqual(['release', 'complete']);
 });
 
 test('during a storage outage the batch is released with a delay, and no count rises', () => {
-  const failures = [30, 31, 32, 33].map((frameIndex) => buildFailure(frameIndex, 'storage'));
   const away = { kind: 'storage', message: 'it does not answer' } as const;
-  const settlements = deliverAll(BATCH, (_, round) =>
-    round % 2 === 0 ? { ...NOTHING, failures } : { ...NOTHING, interruption: away },
-  );
+  const settlements = deliverAll(BATCH, () => ({ ...NOTHING, interruption: away }));
   expect(settlements).toHaveLength(100);
   expect(settlements.at(-1)).toMatchObject({ kind: 'release', history: { barren: 0, failures: [] } });
-  const delays = settlements.map((one) => (one.kind === 'release' ? one.delaySeconds : 0));
+  const delays = delaysOf(settlements);
   expect(Math.min(...delays)).toBeGreaterThanOrEqual(10);
   expect(Math.max(...delays)).toBeLessThan(60);
   expect(new Set(delays).size).toBeGreaterThan(3);
@@ -164,39 +185,56 @@ test('a batch is poisoned after one day of releases because of storage', () => {
 });
 
 test.each([
-  ['undecodable', 1],
   ['model', 1],
-  ['missing', 2],
   ['engine', 2],
   ['inference', 3],
   ['storage', 3],
 ] as const)(
-  'a frame that fails as %s is given up after %i deliveries, and the other frames are not affected',
+  'a frame that fails as %s is given up after %i deliveries, and the batch is released so that its segment is stored',
   (kind, deliveries) => {
-    const settlements = deliverAll(BATCH, () => ({ newlyStored: 3, failures: [buildFailure(33, kind)] }));
-    expect(settlements).toHaveLength(deliveries);
-    const givenUp = { frameIndex: 33, kind, message: `no ${kind}`, attempts: deliveries };
-    expect(settlements.at(-1)).toEqual({ kind: 'complete', givenUp: [givenUp] });
+    const settlements = deliverAll(BATCH, (_, givenUp) =>
+      givenUp.has(33) ? ALL : { failures: [buildFailure(33, kind)] },
+    );
+    expect(settlements).toHaveLength(deliveries + 1);
+    const givenUp = settlements.map((one) => ('givenUp' in one ? one.givenUp : []));
+    expect(givenUp.slice(0, deliveries - 1).flat()).toEqual([]);
+    expect(givenUp[deliveries - 1]).toEqual([{ ...buildFailure(33, kind), attempts: deliveries }]);
+    expect(settlements[deliveries - 1]).toMatchObject({
+      delaySeconds: 0,
+      history: { resolved: 4, barren: 0, failures: [] },
+    });
+    expect(settlements.at(-1)).toEqual({ kind: 'complete' });
   },
 );
 
 test('a frame is given up when an engine died of it twice in one delivery', () => {
   const settlement = chooseSettlement(buildOutcome({ failures: [buildFailure(33, 'engine', 2)] }));
-  expect(settlement).toMatchObject({ kind: 'complete', givenUp: [{ frameIndex: 33, attempts: 2 }] });
+  expect(settlement).toMatchObject({ kind: 'release', givenUp: [{ frameIndex: 33, attempts: 2 }] });
+});
+
+test('a frame that was given up during the run is not given up again, and its failures are forgotten', () => {
+  const failures = [buildFailure(32, 'engine', 2), buildFailure(33)];
+  const outcome = { stored: new Set([30, 31]), givenUp: new Set([32]), failures };
+  expect(chooseSettlement(buildOutcome(outcome))).toMatchObject({
+    kind: 'release',
+    givenUp: [],
+    history: { resolved: 3, failures: [{ kind: 'inference', attempts: 1, frames: [[33, 34]] }] },
+  });
 });
 
 test('attempts start again at one when a frame fails in another way', () => {
-  const kinds = ['inference', 'storage', 'inference'] as const;
-  const settlements = deliverAll(BATCH, (_, round) => ({
-    failures: [buildFailure(33, kinds[round - 1] ?? 'missing')],
-  }));
-  expect(settlements.slice(0, 3).map(({ kind }) => kind)).toEqual(['release', 'release', 'release']);
+  const kinds = ['inference', 'engine', 'inference', 'engine'] as const;
+  const settlements = deliverAll(BATCH, (round) => {
+    const kind = kinds[round - 1];
+    return kind === undefined ? ALL : { failures: [buildFailure(33, kind)] };
+  });
+  expect(settlements.map((one) => ('givenUp' in one ? one.givenUp : []))).toEqual([[], [], [], [], []]);
 });
 
 test('a frame is given up although other frames are open, and that counts as progress', () => {
   const batch = buildBatch({ ...BATCH, history: { barren: 5 } });
   const settlement = chooseSettlement(
-    buildOutcome({ batch, ...NOTHING, interruption: CRASH, failures: [buildFailure(31, 'undecodable')] }),
+    buildOutcome({ batch, ...NOTHING, interruption: CRASH, failures: [buildFailure(31, 'engine', 2)] }),
   );
   expect(settlement).toMatchObject({
     kind: 'release',
@@ -214,7 +252,7 @@ test('the history keeps failures with their worker, and drops frames that were s
   ];
   const batch = buildBatch({ ...BATCH, history: { failures: known } });
   const settlement = chooseSettlement(
-    buildOutcome({ batch, scored: new Set([30]), failures: [buildFailure(33)] }),
+    buildOutcome({ batch, stored: new Set([30]), failures: [buildFailure(33)] }),
   );
   expect(settlement).toHaveProperty('history.failures', [
     known[1],
@@ -229,4 +267,20 @@ test('a worker that passes a batch on records its name and releases the batch wi
     delaySeconds: 3,
     history: { passedOnBy: 'vm-0', barren: 0 },
   });
+});
+
+test('a broken piece is tried by another worker first, and if that one cannot decode it either, it is a mismatch', () => {
+  const interruption = { kind: 'piece', message: 'expected 64 frames, decoded 63' } as const;
+  const settlements = deliverAll(BATCH, (round) => ({ ...NOTHING, interruption, worker: `vm-${round}` }));
+  expect(settlements).toMatchObject([
+    { kind: 'release', givenUp: [], delaySeconds: 3, history: { passedOnBy: 'vm-1' } },
+    { kind: 'mismatch', message: 'expected 64 frames, decoded 63' },
+  ]);
+});
+
+test('a piece that another worker can decode is no mismatch', () => {
+  const settlements = deliverAll(BATCH, (round) =>
+    round === 1 ? { ...NOTHING, interruption: { kind: 'piece', message: 'short' } } : ALL,
+  );
+  expect(settlements.map(({ kind }) => kind)).toEqual(['release', 'complete']);
 });

@@ -22,21 +22,22 @@ interface FrameLine {
   readonly outcome: 'stored' | 'failed';
   readonly kind: string | null;
   readonly message: string | null;
-  readonly seconds: StageSeconds;
+  /** Null for a frame that failed. */
+  readonly seconds: StageSeconds | null;
 }
 
-type LoggedDelivery = Pick<DeliveryOutcome, 'batch' | 'worker' | 'dequeueCount'>;
+type LoggedDelivery = Pick<DeliveryOutcome, 'batch' | 'worker' | 'dequeueCount' | 'failures'>;
 
 /** Ascending by frame. */
 export function frameLines(
-  { batch, worker, dequeueCount }: LoggedDelivery,
-  { stored, failed }: Pick<DeliveryProgress, 'stored' | 'failed'>,
+  { batch, worker, dequeueCount, failures }: LoggedDelivery,
+  { scored }: Pick<DeliveryProgress, 'scored'>,
   at: string,
 ): FrameLine[] {
   const { jobId, batchIndex } = batch;
   const common = { at, jobId, batchIndex, attempt: dequeueCount, worker };
   const lines = [
-    ...[...stored.values()].map(({ frameIndex, stageSeconds }) => ({
+    ...scored.map(({ frameIndex, stageSeconds }) => ({
       ...common,
       frame: frameIndex,
       outcome: 'stored' as const,
@@ -44,13 +45,13 @@ export function frameLines(
       message: null,
       seconds: rounded(stageSeconds),
     })),
-    ...[...failed.values()].map(({ frameIndex, kind, message, stageSeconds }) => ({
+    ...failures.map(({ frameIndex, kind, message }) => ({
       ...common,
       frame: frameIndex,
       outcome: 'failed' as const,
       kind,
       message,
-      seconds: rounded(stageSeconds),
+      seconds: null,
     })),
   ];
   return lines.toSorted((a, b) => a.frame - b.frame);
@@ -58,7 +59,7 @@ export function frameLines(
 
 export async function logFrames(
   delivery: LoggedDelivery,
-  progress: Pick<DeliveryProgress, 'stored' | 'failed'>,
+  progress: Pick<DeliveryProgress, 'scored'>,
   { blobs, clock, log }: { readonly blobs: BlobStore; readonly clock: Clock; readonly log: Log },
 ): Promise<void> {
   const lines = frameLines(delivery, progress, clock.now().toISOString());

@@ -3,12 +3,12 @@
  *
  * `dequeueCount` says how many deliveries there were. The history, which travels in the message, records those that could update
  * it. The others are unrecorded: their workers were killed. Storage shows whether those made progress: more frames are resolved
- * (stored or given up) now than when the history was last written.
+ * (in a stored segment, or given up) now than when the history was last written.
  */
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { BATCH_HISTORY_FAILURES_MAX } from '../../shared/contract/limits.ts';
 import type { BatchMessage, FailureKind } from '../../shared/contract/messages.ts';
-import { indicesOf, toRanges } from '../../shared/contract/ranges.ts';
+import { type FrameRange, indicesOf, toRanges } from '../../shared/contract/ranges.ts';
 
 export type BatchHistory = BatchMessage['history'];
 
@@ -27,10 +27,10 @@ export interface DeliveryPlan {
   /**
    * together  run all frames together, as fast as possible
    * alone     run frames one by one, each saved in the message first
-   * pass-on   this worker has failed every open frame: let another worker try
+   * pass-on   this worker has failed a frame of every open segment: let another worker try
    */
   readonly approach: 'together' | 'alone' | 'pass-on';
-  /** Open frames to run alone, after the others: all of them if `alone`, else those that may have killed an engine. */
+  /** Frames to run alone, after the segments without any: all open ones if `alone`, else those that may have killed an engine. */
   readonly suspects: readonly number[];
   /** Frames to give up without another attempt: they have used up their attempts. */
   readonly givenUp: readonly FailedFrame[];
@@ -43,6 +43,8 @@ export interface DeliveryStart {
   /** All frames of the batch, resolved or not. */
   readonly frames: readonly number[];
   readonly resolved: ReadonlySet<number>;
+  /** Segments that are not stored. All their frames may be given up. */
+  readonly openSegments: readonly FrameRange[];
   readonly worker: string;
   /**
    * The `dequeueCount` of this worker's previous delivery of the batch, which it survived: a frame number saved in that delivery
@@ -52,7 +54,7 @@ export interface DeliveryStart {
 }
 
 export function planDelivery(start: DeliveryStart): DeliveryPlan {
-  const { history, dequeueCount, frames, resolved, worker, survivedDelivery } = start;
+  const { history, dequeueCount, frames, resolved, openSegments, worker, survivedDelivery } = start;
   const unrecorded = Math.max(0, dequeueCount - 1 - history.deliveries);
   const hasProgressed = resolved.size > history.resolved;
   const failures = failuresByFrame(history);
@@ -74,10 +76,13 @@ export function planDelivery(start: DeliveryStart): DeliveryPlan {
   const barren = unrecorded === 0 ? history.barren : hasProgressed ? 0 : history.barren + unrecorded;
   const isGivenUp = new Set(givenUp.map(({ frameIndex }) => frameIndex));
   const open = left.filter((frameIndex) => !isGivenUp.has(frameIndex));
+  const failedHere = new Set(open.filter((frameIndex) => failures.get(frameIndex)?.worker === worker));
   const mustPassOn =
-    open.length > 0 &&
+    openSegments.length > 0 &&
     history.passedOnBy !== worker &&
-    open.every((frameIndex) => failures.get(frameIndex)?.worker === worker);
+    openSegments.every((segment) =>
+      [...indicesOf([segment])].some((frameIndex) => failedHere.has(frameIndex)),
+    );
   const runsAlone = barren >= ALONE_FROM_BARREN;
   return {
     history: {
@@ -98,11 +103,9 @@ export function planDelivery(start: DeliveryStart): DeliveryPlan {
 /** After this many failed attempts, a frame is given up. */
 export function attemptsMax(kind: FailureKind): number {
   switch (kind) {
-    case 'undecodable':
     case 'model':
       return 1;
-    // A listing or a put may be late once, and one death may be the instance's fault.
-    case 'missing':
+    // One death may be the instance's fault.
     case 'engine':
       return 2;
     case 'inference':

@@ -37,7 +37,8 @@ export async function poisonRejectedMessage(
   { reason, detail }: RejectReason,
   services: DeliveryServices,
 ): Promise<void> {
-  await send(message, { reason, message: cutText(detail), batch: null, attempts: 0 }, services);
+  const id = `${message.messageId}-${reason}`;
+  await send(message, { id, reason, message: cutText(detail), batch: null, attempts: 0 }, services);
 }
 
 /** Sends an entry for each reason in `failed`. */
@@ -52,6 +53,7 @@ export async function poisonFrames(
     await send(
       message,
       {
+        id: `${message.messageId}-${reason}-${frames[0]?.frameIndex}`,
         reason,
         message: cutText(frames[0]?.message ?? reason),
         batch: { jobId, batchIndex, model, frames: toRanges(frames.map(({ frameIndex }) => frameIndex)) },
@@ -64,16 +66,15 @@ export async function poisonFrames(
 
 async function send(
   message: ReceivedMessage,
-  entry: Pick<PoisonMessage, 'reason' | 'message' | 'batch' | 'attempts'>,
+  entry: Pick<PoisonMessage, 'id' | 'reason' | 'message' | 'batch' | 'attempts'>,
   { poison, blobs, workerId, clock, metrics }: DeliveryServices,
 ): Promise<void> {
-  const id = `${message.messageId}-${entry.reason}`;
+  const { id } = entry;
   const isSpilled = Buffer.byteLength(JSON.stringify(message.text)) > BODY_JSON_BYTES_MAX;
   if (isSpilled) await blobs.put('logs', poisonBodyBlob(id), message.text, { contentType: 'text/plain' });
   await poison.send(
     encodeMessage({
       version: MESSAGE_VERSION,
-      id,
       ...entry,
       dequeueCount: message.dequeueCount,
       worker: workerId,

@@ -1,87 +1,101 @@
 /**
- * The outcome of each frame in one delivery, written as the engine reports it. `work-batch` runs the frames; `settle-batch` reads
- * the outcome when the delivery ends.
+ * What became of the frames and segments of one delivery, written while the engine runs. `work-batch` runs the segments; `settle-batch`
+ * reads the outcome when the delivery ends.
  */
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { cutText } from '../../shared/contract/messages.ts';
-import type { RunListener } from '../engine/engine-process.ts';
-import type { FailedAttempt, StoredFrame } from '../engine/protocol.ts';
-import type { WorkerMetrics } from '../metrics.ts';
+import { type FrameRange, indicesOf } from '../../shared/contract/ranges.ts';
+import type { EngineSegment, ScoredFrame } from '../engine/protocol.ts';
 import { type RunPlan, planRuns } from './next-run.ts';
+import type { FramesInStorage, SegmentInStorage } from './resolved-frames.ts';
 
 const ENGINE_DIED = 'the engine died while processing this frame';
 
-export interface DeliveryProgress {
-  readonly stored: Map<number, StoredFrame>;
-  readonly failed: Map<number, FailedAttempt>;
+export class DeliveryProgress {
+  /** By first frame: found in storage, or stored since. */
+  readonly #stored: Map<number, SegmentInStorage>;
+  /** The first frames of segments that this delivery does not run again: a frame in them must be tried by another delivery. */
+  readonly #left = new Set<number>();
+  /** Frames given up before, with null, or by this delivery, with the reason. */
+  readonly #givenUp: Map<number, FailedFrame | null>;
+  /** Frames that failed in this delivery, with their attempts in it. */
+  readonly #failed = new Map<number, FailedFrame>();
+  /** Frames that this delivery scored, in segments that are stored. */
+  readonly scored: ScoredFrame[] = [];
+  /** Frames that native code is done with, in segments that are not stored yet. */
+  readonly #computed = new Set<number>();
   /** What is left to run, with the engine deaths so far. */
-  runPlan: RunPlan;
-  lastDeath: string | null;
-  /** Frames that failed because of storage since the last frame was stored. */
-  storageFailuresInARow: number;
-}
+  runPlan: RunPlan = planRuns([]);
+  lastDeath: string | null = null;
 
-export const newProgress = (): DeliveryProgress => ({
-  stored: new Map(),
-  failed: new Map(),
-  runPlan: planRuns([]),
-  lastDeath: null,
-  storageFailuresInARow: 0,
-});
+  constructor(found: FramesInStorage) {
+    this.#stored = new Map(found.stored.map((segment) => [segment.frames[0], segment]));
+    this.#givenUp = new Map([...found.givenUp].map((frameIndex) => [frameIndex, null]));
+  }
 
-export function isOpen({ stored, failed }: DeliveryProgress, frameIndex: number): boolean {
-  return !stored.has(frameIndex) && !failed.has(frameIndex);
-}
+  get givenUp(): ReadonlyMap<number, FailedFrame | null> {
+    return this.#givenUp;
+  }
 
-/** Records what the engine reports. Calls `onStorageFailure` after each frame that failed because of storage. */
-export function recordTo(
-  progress: DeliveryProgress,
-  metrics: WorkerMetrics,
-  onStorageFailure: () => void,
-): RunListener {
-  return {
-    stored(frame) {
-      progress.stored.set(frame.frameIndex, frame);
-      progress.storageFailuresInARow = 0;
-      metrics.framesStored.inc();
-      metrics.megapixels.inc(frame.megapixels);
-      for (const [stage, seconds] of Object.entries(frame.stageSeconds))
-        metrics.stageSeconds.inc({ stage }, seconds);
-    },
-    failed(frame) {
-      progress.failed.set(frame.frameIndex, frame);
-      metrics.framesFailed.inc({ kind: frame.kind });
-      if (frame.kind !== 'storage') return;
-      progress.storageFailuresInARow += 1;
-      onStorageFailure();
-    },
-  };
-}
+  giveUp(frames: readonly FailedFrame[]): void {
+    for (const frame of frames) this.#givenUp.set(frame.frameIndex, frame);
+  }
 
-/** Records a frame that is proven to kill the engine. */
-export function recordFatalFrame(progress: DeliveryProgress, frameIndex: number, deaths: number): void {
-  progress.failed.set(frameIndex, {
-    frameIndex,
-    kind: 'engine',
-    message: progress.lastDeath ?? ENGINE_DIED,
-    attempts: deaths,
-    stageSeconds: { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 },
-  });
-}
+  /** Counts a failed attempt. */
+  recordFailed(frame: FailedFrame): void {
+    const before = this.#failed.get(frame.frameIndex);
+    const attempts = frame.attempts + (before?.kind === frame.kind ? before.attempts : 0);
+    this.#failed.set(frame.frameIndex, { ...frame, attempts });
+  }
 
-/** Each frame that failed in this delivery, with its attempts in this delivery. Includes frames that an engine died with. */
-export function failuresOf(progress: DeliveryProgress): FailedFrame[] {
-  const { failed, runPlan, lastDeath } = progress;
-  const reported = [...failed.values()].map(({ frameIndex, kind, message, attempts }) => ({
-    frameIndex,
-    kind,
-    message: cutText(message),
-    attempts,
-  }));
-  const suspected = [...runPlan.deathsOf]
-    .filter(([frameIndex]) => isOpen(progress, frameIndex))
-    .map(([frameIndex, attempts]): FailedFrame => {
-      return { frameIndex, kind: 'engine', message: cutText(lastDeath ?? ENGINE_DIED), attempts };
-    });
-  return [...reported, ...suspected];
+  recordComputed(frameIndex: number): void {
+    this.#computed.add(frameIndex);
+  }
+
+  /** How many frames are scored in segments that are not stored yet. */
+  get underway(): number {
+    return this.#computed.size;
+  }
+
+  recordStored({ frames, failed, scored }: EngineSegment): void {
+    for (const frameIndex of indicesOf([frames])) this.#computed.delete(frameIndex);
+    this.#stored.set(frames[0], { frames, failed });
+    this.scored.push(...scored);
+  }
+
+  leaveForNextDelivery(segment: FrameRange): void {
+    for (const frameIndex of indicesOf([segment])) this.#computed.delete(frameIndex);
+    this.#left.add(segment[0]);
+  }
+
+  /** Whether this delivery still has to run the segment. */
+  isOpen([frameStart]: FrameRange): boolean {
+    return !this.#stored.has(frameStart) && !this.#left.has(frameStart);
+  }
+
+  /** All frames of stored segments, and those of them that show a replacement. */
+  storedFrames(): { readonly all: ReadonlySet<number>; readonly replaced: ReadonlySet<number> } {
+    const segments = [...this.#stored.values()];
+    return {
+      all: new Set(indicesOf(segments.map(({ frames }) => frames))),
+      replaced: new Set(segments.flatMap(({ failed }) => failed)),
+    };
+  }
+
+  /** Each frame that failed in this delivery, with its attempts in it. Includes frames that an engine died with. */
+  failures(): FailedFrame[] {
+    const { deathsOf } = this.runPlan;
+    const suspected = [...deathsOf].map(([frameIndex, deaths]) => this.fatalFrame(frameIndex, deaths));
+    return [...this.#failed.values(), ...suspected];
+  }
+
+  /** A frame that engines died with. */
+  fatalFrame(frameIndex: number, deaths: number): FailedFrame {
+    return {
+      frameIndex,
+      kind: 'engine',
+      message: cutText(this.lastDeath ?? ENGINE_DIED),
+      attempts: deaths,
+    };
+  }
 }

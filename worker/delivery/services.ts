@@ -9,7 +9,6 @@ import type { WorkerMetrics } from '../metrics.ts';
 
 export interface DeliveryServices {
   readonly workerId: string;
-  readonly framesInFlight: number;
   readonly blobs: BlobStore;
   readonly batches: WorkQueue;
   readonly results: WorkQueue;

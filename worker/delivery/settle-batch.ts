@@ -1,5 +1,5 @@
 /**
- * The end of a delivery. `settlement` chooses one of four ways; this file reports to the job and settles the message.
+ * The end of a delivery. `settlement` chooses one of five ways; this file reports to the job and settles the message.
  *
  * The report is sent before the message is deleted or released. A worker that is killed in between causes a second report, which
  * does no harm.
@@ -14,20 +14,21 @@ import {
   type ResultMessage,
   STAGES,
   type StageSeconds,
+  cutText,
   encodeMessage,
 } from '../../shared/contract/messages.ts';
 import { toRanges } from '../../shared/contract/ranges.ts';
-import type { StoredFrame } from '../engine/protocol.ts';
+import type { ScoredFrame } from '../engine/protocol.ts';
 import { logFrames } from './frame-log.ts';
 import type { Lease } from './lease.ts';
-import { poisonFrames } from './poison.ts';
 import type { DeliveryProgress } from './progress.ts';
-import { putFailures, readFailures } from './resolved-frames.ts';
+import { readFailures } from './resolved-frames.ts';
+import { giveUpFrames } from './run-batch.ts';
 import type { DeliveryServices } from './services.ts';
 import { type DeliveryOutcome, chooseSettlement } from './settlement.ts';
 
 /** These interruptions say nothing about batches of other jobs. The producer learns the delay and sends those meanwhile. */
-const DELAYS_REPORTED = new Set<string | undefined>(['model', 'engine', 'passing-on']);
+const DELAYS_REPORTED = new Set<string | undefined>(['model', 'engine', 'passing-on', 'piece']);
 
 export interface EndedDelivery {
   readonly message: ReceivedMessage;
@@ -37,32 +38,56 @@ export interface EndedDelivery {
   readonly wallSeconds: number;
 }
 
+/** Tells the job how far a delivery is. Best effort: the result at its end says the same. */
+export async function reportProgress(
+  { batch, progress }: { readonly batch: BatchMessage; readonly progress: DeliveryProgress },
+  { results, workerId: worker, log }: DeliveryServices,
+): Promise<void> {
+  const { all, replaced } = progress.storedFrames();
+  const scored = [...all].filter((frameIndex) => !replaced.has(frameIndex));
+  const content = resultOf({ batch, worker, scored, failed: [], run: [], wallSeconds: 0 });
+  try {
+    await results.send(encodeMessage({ ...content, underway: progress.underway }));
+  } catch (error) {
+    log.debug({ jobId: batch.jobId, batchIndex: batch.batchIndex, error }, 'progress not reported');
+  }
+}
+
 export async function settleBatch(ended: EndedDelivery, services: DeliveryServices): Promise<void> {
   const { lease, outcome, progress, wallSeconds } = ended;
   const { engine, heartbeat, log, metrics } = services;
   const { batch, dequeueCount } = outcome;
   const settlement = chooseSettlement(outcome);
-  const run = [...progress.stored.values()];
+  const run = progress.scored;
   metrics.batches.inc({ settled: settlement.kind });
   heartbeat.recordDelivery({
     batch,
     frames: run,
-    failedAs: outcome.failures.map(({ kind }) => kind),
+    failed: outcome.failures.length,
     wallSeconds,
     executionProvider: engine.executionProvider,
   });
   switch (settlement.kind) {
     case 'complete':
+      await sendResult(ended, {}, services);
+      await lease.complete();
+      break;
     case 'poison':
-      await sendFinalResult(ended, settlement.givenUp, undefined, services);
+      await giveUpFrames({ ...ended, batch }, settlement.givenUp, services);
+      await sendResult(ended, { isLast: true }, services);
+      await lease.complete();
+      break;
+    case 'mismatch':
+      await sendResult(ended, { mismatch: settlement.message }, services);
       await lease.complete();
       break;
     case 'release': {
       const { givenUp, delaySeconds, history } = settlement;
+      await giveUpFrames({ ...ended, batch }, givenUp, services);
       // Not during a storage outage: then batches of other jobs would not run either.
       const isReported = delaySeconds > 0 && DELAYS_REPORTED.has(outcome.interruption?.kind);
-      if (isReported || outcome.newlyStored > 0 || givenUp.length > 0)
-        await sendFinalResult(ended, givenUp, isReported ? delaySeconds : undefined, services);
+      if (isReported || outcome.newlyStored > 0)
+        await sendResult(ended, isReported ? { delaySeconds } : {}, services);
       await lease.release({ text: encodeMessage({ ...batch, history }), delaySeconds });
       break;
     }
@@ -79,8 +104,8 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
       interruption: outcome.interruption?.kind ?? null,
       frames: batch.frameEnd - batch.frameStart,
       stored: run.length,
-      failed: progress.failed.size,
-      givenUp: settlement.kind === 'leave' ? 0 : settlement.givenUp.length,
+      failed: outcome.failures.length,
+      givenUp: progress.givenUp.size,
       wallSeconds,
     },
     'delivery ended',
@@ -88,46 +113,53 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
   await logFrames(outcome, progress, services);
 }
 
-async function sendFinalResult(
-  { message, outcome, progress, wallSeconds }: EndedDelivery,
-  givenUp: readonly FailedFrame[],
-  delaySeconds: number | undefined,
-  services: DeliveryServices,
-): Promise<void> {
-  const { batch, worker, scored, failedBefore } = outcome;
-  // Includes frames given up before, because an earlier report may have been lost.
-  const failed = [...(await readFailures(batch.jobId, failedBefore, services.blobs)), ...givenUp];
-  const run = [...progress.stored.values()];
-  await poisonFrames(message, batch, givenUp, services);
-  await sendResult({ batch, worker, scored, failed, run, wallSeconds, delaySeconds }, givenUp, services);
+interface ResultDetails {
+  /** Set if the batch is released with a delay. */
+  readonly delaySeconds?: number;
+  readonly mismatch?: string;
+  /** Also reports frames that are given up and whose segments are not stored, because they never will be. */
+  readonly isLast?: boolean;
 }
 
-/** Records the frames that are given up, then sends the result message. Safe to repeat. */
-export async function sendResult(
-  content: ResultContent,
-  givenUp: readonly FailedFrame[],
-  services: DeliveryServices,
+/** Sends the result message. Includes what earlier deliveries stored, because their reports may have been lost. */
+async function sendResult(
+  { outcome, progress, wallSeconds }: EndedDelivery,
+  { isLast = false, mismatch, delaySeconds }: ResultDetails,
+  { results, blobs }: DeliveryServices,
 ): Promise<void> {
-  await putFailures(content.batch, givenUp, services);
-  await services.results.send(encodeMessage(resultOf(content)));
+  const { batch, worker } = outcome;
+  const { all, replaced } = progress.storedFrames();
+  const reported = isLast ? new Set([...replaced, ...progress.givenUp.keys()]) : replaced;
+  const known = [...progress.givenUp.values()].filter((frame) => frame !== null);
+  const fresh = known.filter(({ frameIndex }) => reported.has(frameIndex));
+  const isFresh = new Set(fresh.map(({ frameIndex }) => frameIndex));
+  const earlier = [...reported].filter((frameIndex) => !isFresh.has(frameIndex));
+  const failed = [...(await readFailures(batch, earlier, blobs)), ...fresh];
+  const scored = [...all].filter((frameIndex) => !replaced.has(frameIndex));
+  const content = { batch, worker, scored, failed, run: progress.scored, wallSeconds };
+  await results.send(
+    encodeMessage({
+      ...resultOf(content),
+      ...(mismatch === undefined ? {} : { mismatch: cutText(mismatch) }),
+      ...(delaySeconds === undefined ? {} : { delaySeconds }),
+    }),
+  );
 }
 
-/** What a result message says, before it is encoded. */
+/** What a result message says of frames, before it is encoded. */
 export interface ResultContent {
   readonly batch: BatchMessage;
   readonly worker: string;
   readonly scored: Iterable<number>;
   /** Frames that are given up, in this delivery or before. */
   readonly failed: readonly FailedFrame[];
-  /** What this delivery stored. */
-  readonly run: readonly StoredFrame[];
+  /** What this delivery scored and stored. */
+  readonly run: readonly ScoredFrame[];
   readonly wallSeconds: number;
-  /** Set if the batch is released with a delay. */
-  readonly delaySeconds?: number | undefined;
 }
 
 export function resultOf(content: ResultContent): ResultMessage {
-  const { batch, worker, scored, failed, run, wallSeconds, delaySeconds } = content;
+  const { batch, worker, scored, failed, run, wallSeconds } = content;
   const stageSeconds: StageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
   for (const frame of run) for (const stage of STAGES) stageSeconds[stage] += frame.stageSeconds[stage];
   return {
@@ -135,14 +167,15 @@ export function resultOf(content: ResultContent): ResultMessage {
     jobId: batch.jobId,
     batchIndex: batch.batchIndex,
     epoch: batch.epoch,
+    splitNumber: batch.splitNumber,
     worker,
     scored: toRanges(scored),
     failed: groupByReason(failed),
+    underway: 0,
     framesRun: run.length,
     megapixels: run.reduce((sum, { megapixels }) => sum + megapixels, 0),
     wallSeconds,
     stageSeconds,
-    ...(delaySeconds === undefined ? {} : { delaySeconds }),
   };
 }
 

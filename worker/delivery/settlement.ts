@@ -1,13 +1,15 @@
 /**
  * How a delivery is settled. PURE.
  *
- * complete  every frame is stored or given up: report to the job, delete the message
- * release   frames are left: write this delivery into the history and make the message visible, now or after a delay
- * poison    the frames that are left cannot be scored: move them to the poison queue, report to the job, delete the message
+ * complete  every segment is stored: report to the job, delete the message
+ * release   segments are left: write this delivery into the history and make the message visible, now or after a delay
+ * poison    what is left cannot be stored: give up its frames, report to the job, delete the message
+ * mismatch  a piece does not hold what the plan says: report it to the job, which is split again, and delete the message
  * leave     the lease is lost, or may be: touch nothing
  *
  * `dequeueCount` is not a failure count: evictions, crashes and lost answers raise it. What counts is whether deliveries make
- * progress, and how often each frame has failed. An outage of storage is not a failure of the batch.
+ * progress, and how often each frame has failed. An outage of storage is not a failure of the batch. A batch that is given up is released
+ * once more, with all its frames given up, so that its segments are stored with replacements.
  */
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
@@ -40,11 +42,16 @@ const PASS_ON_SECONDS = 3;
 const STORAGE_DELAY_SECONDS_MIN = 10;
 const STORAGE_DELAY_SECONDS_SPREAD = 20;
 
-/** Why a run ended before its last frame. */
+/** Interruptions that do not count against the batch. */
+const EXCUSED = new Set<RunInterruption['kind']>(['draining', 'passing-on', 'storage']);
+/** After these, another worker should try. */
+const PASSED_ON = new Set<RunInterruption['kind']>(['passing-on', 'piece']);
+
+/** Why a run ended before its last segment. */
 export type RunInterruption =
   | { readonly kind: 'draining' }
   | { readonly kind: 'passing-on' }
-  | { readonly kind: 'storage' | 'engine'; readonly message: string }
+  | { readonly kind: 'storage' | 'engine' | 'piece'; readonly message: string }
   | { readonly kind: 'model'; readonly message: string; readonly isPermanent: boolean };
 
 /** How a delivery went: everything that the settlement depends on. */
@@ -55,19 +62,20 @@ export interface DeliveryOutcome {
   readonly dequeueCount: number;
   readonly leaseLost: boolean;
   readonly interruption: RunInterruption | null;
-  /** Frames given up in an earlier delivery, or at the start of this one. */
-  readonly failedBefore: ReadonlySet<number>;
-  /** Frames whose output is stored, by any worker. */
-  readonly scored: ReadonlySet<number>;
-  /** How many frames this delivery stored. */
+  /** Frames given up until now. Their segments may be stored or not. */
+  readonly givenUp: ReadonlySet<number>;
+  /** All frames of stored segments, by any worker. */
+  readonly stored: ReadonlySet<number>;
+  /** How many frames this delivery scored and stored. */
   readonly newlyStored: number;
   /** Frames that failed in this delivery, with their attempts in this delivery. */
   readonly failures: readonly FailedFrame[];
 }
 
-/** `givenUp` are the frames that this delivery gives up, with their attempts in all deliveries. */
+/** `givenUp` are the frames that the settlement gives up, with their attempts in all deliveries. */
 export type Settlement =
-  | { readonly kind: 'complete'; readonly givenUp: readonly FailedFrame[] }
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'mismatch'; readonly message: string }
   | {
       readonly kind: 'release';
       readonly givenUp: readonly FailedFrame[];
@@ -78,21 +86,21 @@ export type Settlement =
   | { readonly kind: 'leave' };
 
 export function chooseSettlement(outcome: DeliveryOutcome): Settlement {
-  const { batch, dequeueCount, leaseLost, interruption, scored, failedBefore, worker } = outcome;
+  const { batch, dequeueCount, leaseLost, interruption, stored, worker } = outcome;
   if (leaseLost) return { kind: 'leave' };
+  if (framesOf(batch).every((frameIndex) => stored.has(frameIndex))) return { kind: 'complete' };
+  if (interruption?.kind === 'piece' && batch.history.passedOnBy !== null)
+    return { kind: 'mismatch', message: interruption.message };
 
-  const charged = chargeableFailures(outcome);
-  const totals = addToHistory(batch.history, charged, worker);
-  const givenUp = charged.flatMap(({ frameIndex, kind, message }) => {
-    const attempts = totals.get(frameIndex)?.attempts ?? 1;
-    return attempts >= attemptsMax(kind) ? [{ frameIndex, kind, message, attempts }] : [];
-  });
-  const resolved = new Set([...scored, ...failedBefore, ...givenUp.map(({ frameIndex }) => frameIndex)]);
-  const left = framesOf(batch).filter((frameIndex) => !resolved.has(frameIndex));
-  if (left.length === 0) return { kind: 'complete', givenUp };
-
+  // A frame that failed may have been scored since, in another run of its segment.
+  const failures = outcome.failures.filter(
+    ({ frameIndex }) => !outcome.givenUp.has(frameIndex) && !stored.has(frameIndex),
+  );
+  const totals = addToHistory(batch.history, failures, worker);
+  const givenUp = exhaustedFrames(batch.history, failures, worker);
+  const resolved = new Set([...stored, ...outcome.givenUp, ...givenUp.map(({ frameIndex }) => frameIndex)]);
   const hasProgressed = resolved.size > batch.history.resolved;
-  const isExcused = isExcusedDelivery(outcome);
+  const isExcused = interruption !== null && EXCUSED.has(interruption.kind);
   const barren = hasProgressed ? 0 : batch.history.barren + (isExcused ? 0 : 1);
   const unreleased = dequeueCount - batch.history.releases;
   const refusedBy = workersThatRefused(outcome);
@@ -103,25 +111,40 @@ export function chooseSettlement(outcome: DeliveryOutcome): Settlement {
       barren >= MODEL_DELIVERIES_MAX);
   const isBarren = barren >= BARREN_DELIVERIES_MAX && !isExcused;
   const isEndless = unreleased > UNRELEASED_DELIVERIES_MAX || dequeueCount > DELIVERIES_MAX;
-  if (isPermanent || isBarren || isEndless) {
-    const rest = left.map((frameIndex) => giveUpWithBatch(frameIndex, outcome, totals));
-    return { kind: 'poison', givenUp: [...givenUp, ...rest] };
-  }
-  return {
-    kind: 'release',
-    givenUp,
-    delaySeconds: delaySecondsOf(outcome, barren),
-    history: {
-      releases: batch.history.releases + 1,
-      deliveries: dequeueCount,
-      resolved: resolved.size,
-      barren,
-      failures: toHistoryFailures(totals, resolved),
-      carefulFrame: null,
-      refusedBy,
-      passedOnBy: interruption?.kind === 'passing-on' ? worker : null,
-    },
+  const history: BatchHistory = {
+    releases: batch.history.releases + 1,
+    deliveries: dequeueCount,
+    resolved: resolved.size,
+    barren,
+    failures: toHistoryFailures(totals, resolved),
+    carefulFrame: null,
+    refusedBy,
+    passedOnBy: interruption !== null && PASSED_ON.has(interruption.kind) ? worker : null,
   };
+  if (!isPermanent && !isBarren && !isEndless)
+    return { kind: 'release', givenUp, delaySeconds: delaySecondsOf(outcome, barren), history };
+
+  const left = framesOf(batch).filter((frameIndex) => !resolved.has(frameIndex));
+  const all = [...givenUp, ...left.map((frameIndex) => giveUpWithBatch(frameIndex, outcome, totals))];
+  // A job whose model cannot be used fails, so nothing has to be replaced.
+  const isFinal = isPermanent || isEndless || left.length === 0;
+  if (isFinal) return { kind: 'poison', givenUp: all };
+  const resolvedNow = resolved.size + left.length;
+  const fresh = { ...history, resolved: resolvedNow, barren: 0, failures: [], passedOnBy: null };
+  return { kind: 'release', givenUp: all, delaySeconds: 0, history: fresh };
+}
+
+/** The frames that have used up their attempts with these failures, with their attempts in all deliveries. */
+export function exhaustedFrames(
+  history: BatchHistory,
+  failures: readonly FailedFrame[],
+  worker: string,
+): FailedFrame[] {
+  const totals = addToHistory(history, failures, worker);
+  return failures.flatMap(({ frameIndex, kind, message }) => {
+    const attempts = totals.get(frameIndex)?.attempts ?? 1;
+    return attempts >= attemptsMax(kind) ? [{ frameIndex, kind, message, attempts }] : [];
+  });
 }
 
 /**
@@ -147,24 +170,6 @@ export function framesOf({ frameStart, frameEnd }: Pick<BatchMessage, 'frameStar
 function workersThatRefused({ batch, interruption, worker }: DeliveryOutcome): string[] {
   const { refusedBy } = batch.history;
   return interruption?.kind === 'model' ? [...new Set([...refusedBy, worker])] : [...refusedBy];
-}
-
-/** The failures that count against frames. During an outage, failures of kind `storage` do not. */
-function chargeableFailures({
-  failures,
-  newlyStored,
-  interruption,
-}: DeliveryOutcome): readonly FailedFrame[] {
-  const isStorageUp = newlyStored > 0 && interruption?.kind !== 'storage';
-  return isStorageUp ? failures : failures.filter(({ kind }) => kind !== 'storage');
-}
-
-/** Whether a delivery without progress does not count against the batch. */
-function isExcusedDelivery(outcome: DeliveryOutcome): boolean {
-  const { interruption, failures } = outcome;
-  if (interruption?.kind === 'draining' || interruption?.kind === 'passing-on') return true;
-  if (interruption?.kind === 'storage') return true;
-  return interruption === null && failures.length > 0 && chargeableFailures(outcome).length === 0;
 }
 
 /** All failures so far. A frame that fails in another way than before starts again at its new attempts. */
@@ -194,7 +199,8 @@ function giveUpWithBatch(
   const own = failures.find((failure) => failure.frameIndex === frameIndex);
   const attempts = Math.max(1, totals.get(frameIndex)?.attempts ?? 1);
   if (own !== undefined) return { frameIndex, kind: own.kind, message: own.message, attempts };
-  const kind = interruption?.kind === 'model' ? 'model' : 'engine';
+  const kind =
+    interruption?.kind === 'model' || interruption?.kind === 'storage' ? interruption.kind : 'engine';
   const reason = interruption !== null && 'message' in interruption ? interruption.message : undefined;
   const message = reason ?? `${batch.history.barren} consecutive deliveries made no progress`;
   return { frameIndex, kind, message: cutText(message), attempts };
@@ -203,8 +209,8 @@ function giveUpWithBatch(
 function delaySecondsOf(outcome: DeliveryOutcome, barren: number): number {
   const { interruption } = outcome;
   if (interruption?.kind === 'draining') return 0;
-  if (interruption?.kind === 'passing-on') return PASS_ON_SECONDS;
-  if (isExcusedDelivery(outcome)) return storageDelaySeconds(outcome);
+  if (interruption !== null && PASSED_ON.has(interruption.kind)) return PASS_ON_SECONDS;
+  if (interruption?.kind === 'storage') return storageDelaySeconds(outcome);
   return barren === 0 ? 0 : Math.min(BARREN_DELAY_SECONDS_MAX, BARREN_DELAY_SECONDS_BASE ** barren);
 }
 

@@ -8,26 +8,38 @@
  */
 import type { ChildProcess } from 'node:child_process';
 
+import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { spawnNode, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { EngineWatch, type EngineWatchLimits } from './engine-watch.ts';
-import type { FailedAttempt, FromEngine, RunRefusal, RunRequest, StoredFrame, ToEngine } from './protocol.ts';
+import type {
+  EngineQuestion,
+  EngineSegment,
+  FromEngine,
+  RunRefusal,
+  RunRequest,
+  ToEngine,
+} from './protocol.ts';
 
 const STOP_GRACE_MS = 1_000;
-/** How long an engine has to finish the frames in flight after it is asked to stop its run. */
-const STOP_RUN_MS = 4_000;
+/** How long an engine has to encode and store a finished segment after it is asked to stop its run. */
+const STOP_RUN_MS = 8_000;
 /** How long to wait for reports that the process sent before it died. */
 const LAST_REPORTS_MS = 500;
 
 export interface RunListener {
-  stored(frame: StoredFrame): void;
-  failed(frame: FailedAttempt): void;
+  /** Native code is done with a frame. */
+  computed(frameIndex: number): void;
+  failed(frame: FailedFrame): void;
+  /** Must not throw. */
+  answer(question: EngineQuestion): Promise<boolean>;
+  stored(segment: EngineSegment): void;
 }
 
 export type RunEnd =
-  /** The engine reported every frame, or was asked to stop. */
+  /** The engine stored every segment that it was allowed to store, or was asked to stop. */
   | { readonly kind: 'ended' }
   /** The engine could not run the batch at all. */
   | { readonly kind: 'refused'; readonly refusal: RunRefusal }
@@ -87,7 +99,7 @@ export class EngineProcess {
     log.info({ pid: child.pid }, 'engine started');
   }
 
-  /** Runs frames, one run at a time. Abort `stop` to end the run early, or `discard` to end it without writing anything more. */
+  /** Runs segments, one run at a time. Abort `stop` to end the run early, or `discard` to end it without writing anything more. */
   async run(
     request: RunRequest,
     listener: RunListener,
@@ -159,14 +171,17 @@ export class EngineProcess {
         break;
       case 'computed':
         run?.watch.frameComputed(message.frameIndex);
-        break;
-      case 'stored':
-        run?.watch.frameEnded(message.frame.frameIndex);
-        run?.listener.stored(message.frame);
+        run?.listener.computed(message.frameIndex);
         break;
       case 'failed':
-        run?.watch.frameEnded(message.frame.frameIndex);
         run?.listener.failed(message.frame);
+        break;
+      case 'ask':
+        void this.#answer(message.id, message.question);
+        break;
+      case 'stored':
+        run?.watch.segmentStored();
+        run?.listener.stored(message.segment);
         break;
       case 'ended':
         run?.end(
@@ -174,6 +189,15 @@ export class EngineProcess {
         );
         break;
     }
+  }
+
+  async #answer(id: number, question: EngineQuestion): Promise<void> {
+    const run = this.#run;
+    if (run === undefined) return;
+    const isYes = await run.listener.answer(question);
+    if (this.#run !== run) return;
+    run.watch.answered();
+    this.#send({ type: 'answer', id, isYes });
   }
 
   /** Reports that a process sent before it died may arrive after its exit event. */

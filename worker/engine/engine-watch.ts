@@ -1,10 +1,10 @@
 /**
- * Detects an engine that hangs. It follows the engine's reports about frames and calls `onStuck` once if there is no progress
+ * Detects an engine that hangs. It follows the engine's reports and calls `onStuck` once if there is no progress
  * within a bound that depends on what the engine is doing:
  *
  * loading    a device may need minutes to build a model: a bound of its own
  * computing  native code has frames: max(60 s, 10 × the 95th percentile of the times that frames took)
- * otherwise  the engine waits for storage, whose calls have a time-out: well beyond the longest call
+ * otherwise  the engine waits for storage, whose calls have a time-out, or for ffmpeg: well beyond the longest call
  */
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -13,7 +13,7 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 const RECENT_MAX = 200;
 const PERCENTILE = 0.95;
 const TIMES_PERCENTILE = 10;
-/** A frame needs two calls to storage. */
+/** A segment needs two calls to storage. */
 const STORAGE_MS = 2 * PATIENT.callTimeoutMs + 30_000;
 
 export interface EngineWatchLimits {
@@ -71,9 +71,12 @@ export class EngineWatch implements Disposable {
     this.#restartTimer();
   }
 
-  /** Call it when a frame is stored or has failed. */
-  frameEnded(frameIndex: number): void {
-    this.frameComputed(frameIndex);
+  segmentStored(): void {
+    this.#restartTimer();
+  }
+
+  /** The engine waited for the worker. */
+  answered(): void {
     this.#restartTimer();
   }
 
@@ -93,7 +96,7 @@ export class EngineWatch implements Disposable {
     const stuckMs = Math.max(this.#limits.stuckMs, TIMES_PERCENTILE * percentile(this.#recentMs, PERCENTILE));
     if (this.#isLoading) return [this.#limits.loadMs, 'loading the model'];
     if (this.#computing.size > 0) return [stuckMs, 'computing'];
-    return [Math.max(stuckMs, STORAGE_MS), 'waiting for storage'];
+    return [Math.max(stuckMs, STORAGE_MS), 'waiting for storage or ffmpeg'];
   }
 }
 

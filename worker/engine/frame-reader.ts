@@ -20,10 +20,17 @@ const CHUNK_BYTES = 65_536;
 const openDescriptor = promisify(open);
 const closeDescriptor = promisify(close);
 
-/** The output ends within a frame. */
-export class IncompleteFrameError extends Error {}
+/** The output ends within a frame, or stalls. */
+export class FrameOutputError extends Error {}
 
-export async function openFrameReader(frameBytes: number, pool: FramePool): Promise<FrameReader> {
+export interface FrameReaderOptions {
+  readonly frameBytes: number;
+  /** How long a frame may take, once there is a buffer for it. */
+  readonly stalledMs: number;
+  readonly pool: FramePool;
+}
+
+export async function openFrameReader(options: FrameReaderOptions): Promise<FrameReader> {
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-pipe-'));
   const fifo = path.join(folder, 'frames');
   try {
@@ -35,31 +42,24 @@ export async function openFrameReader(frameBytes: number, pool: FramePool): Prom
       throw error;
     });
     // A pipe without a writer counts as ended, so nothing reads before this.
-    return new FrameReader({ chunks: new ChunkReader(readEnd), writeEnd, frameBytes, pool });
+    return new FrameReader(new ChunkReader(readEnd), writeEnd, options);
   } finally {
     // Both ends stay open without the name.
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-class FrameReader implements AsyncDisposable {
+export class FrameReader implements AsyncDisposable {
   readonly #chunks: ChunkReader;
-  readonly #frameBytes: number;
-  readonly #pool: FramePool;
+  readonly #options: FrameReaderOptions;
   /** The file descriptor for the child's output. */
   readonly writeEnd: number;
   #isWriteEndOpen = true;
 
-  constructor(options: {
-    readonly chunks: ChunkReader;
-    readonly writeEnd: number;
-    readonly frameBytes: number;
-    readonly pool: FramePool;
-  }) {
-    this.#chunks = options.chunks;
-    this.writeEnd = options.writeEnd;
-    this.#frameBytes = options.frameBytes;
-    this.#pool = options.pool;
+  constructor(chunks: ChunkReader, writeEnd: number, options: FrameReaderOptions) {
+    this.#chunks = chunks;
+    this.writeEnd = writeEnd;
+    this.#options = options;
   }
 
   /** Call it once the child has started: the frames end when the last copy of the descriptor is closed. */
@@ -71,19 +71,30 @@ class FrameReader implements AsyncDisposable {
 
   /** Yields buffers of the pool, which the caller gives back. */
   async *frames(): AsyncGenerator<FrameBuffer, void> {
+    const { pool, frameBytes } = this.#options;
     for (;;) {
-      const frame = await this.#pool.take();
-      const filled = await this.#chunks.fill(frame).catch((error: unknown) => {
-        this.#pool.giveBack(frame);
+      const frame = await pool.take();
+      const filled = await this.#fill(frame).catch((error: unknown) => {
+        pool.giveBack(frame);
         throw error;
       });
-      if (filled < this.#frameBytes) this.#pool.giveBack(frame);
+      if (filled < frameBytes) pool.giveBack(frame);
       if (filled === 0) return;
-      if (filled < this.#frameBytes)
-        throw new IncompleteFrameError(
-          `the output ends after ${filled} of ${this.#frameBytes} bytes of a frame`,
-        );
+      if (filled < frameBytes)
+        throw new FrameOutputError(`the output ends after ${filled} of ${frameBytes} bytes of a frame`);
       yield frame;
+    }
+  }
+
+  async #fill(frame: FrameBuffer): Promise<number> {
+    const { stalledMs } = this.#options;
+    const timer = setTimeout(() => {
+      this.#chunks.close(new FrameOutputError(`no frame for ${Math.round(stalledMs / 1000)} s`));
+    }, stalledMs);
+    try {
+      return await this.#chunks.fill(frame);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -115,8 +126,8 @@ class ChunkReader implements Disposable {
         },
       },
     });
-    this.#socket.on('error', (error) => this.#close(error));
-    this.#socket.on('close', () => this.#close('ended'));
+    this.#socket.on('error', (error) => this.close(error));
+    this.#socket.on('close', () => this.close('ended'));
   }
 
   /** Fills the target. Returns how many bytes there were: fewer than its length at the end. */
@@ -145,7 +156,8 @@ class ChunkReader implements Disposable {
     await promise;
   }
 
-  #close(end: Error | 'ended'): void {
+  /** Ends `fill`. An error is thrown by it. */
+  close(end: Error | 'ended'): void {
     this.#end ??= end;
     this.#wake();
   }

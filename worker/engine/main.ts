@@ -1,26 +1,23 @@
 /**
- * The engine: a child process of the worker that runs frames. The worker holds the lease, so a native crash or the memory
+ * The engine: a child process of the worker that runs segments. The worker holds the lease, so a native crash or the memory
  * killer can take the engine without losing the lease.
- *
- * It runs one batch at a time. Frames overlap: while one is on the device, others are fetched, decoded, encoded and stored.
  */
-import pLimit from 'p-limit';
-
 import { openBlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
 import { parameterWeights } from '../../shared/contract/model-manifest.ts';
-import { indicesOf } from '../../shared/contract/ranges.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { workerConfig } from '../config.ts';
 import { checkGraph } from './check-model.ts';
 import { Inference } from './inference-client.ts';
 import { type LocalModel, fetchModel } from './model.ts';
-import type { FromEngine, RunRefusal, RunRequest, ToEngine } from './protocol.ts';
+import type { EngineQuestion, FromEngine, RunRefusal, RunRequest, ToEngine } from './protocol.ts';
 import { ModelNotLoadedError, isModelAtFault, runRefusalOf } from './refusal.ts';
-import { scoreFrame } from './score-frame.ts';
+import { runSegments } from './run-segments.ts';
 
 /** Faulty models to remember. */
 const FAULTY_MODELS_MAX = 100;
+/** Besides the time that a frame may take: the decoder is a process that has to start. */
+const DECODER_START_MS = 15_000;
 
 const config = workerConfig();
 const blobs = await openBlobStore(
@@ -40,6 +37,9 @@ let loaded:
 const faultyModels = new Map<string, RunRefusal>();
 /** Stops the run in progress; null if there is none. */
 let running: { readonly stop: AbortController; readonly discard: AbortController } | null = null;
+/** Questions that the worker has not answered. */
+const questions = new Map<number, (isYes: boolean) => void>();
+let nextQuestion = 0;
 
 process.on('disconnect', () => process.exit(0));
 // Ctrl-C in a terminal reaches the whole process group, but the worker decides when the engine ends.
@@ -47,11 +47,22 @@ process.on('SIGINT', () => undefined);
 process.on('message', (message: ToEngine) => {
   if (message.type === 'run') {
     void run(message.request);
+  } else if (message.type === 'answer') {
+    questions.get(message.id)?.(message.isYes);
+    questions.delete(message.id);
   } else {
     running?.stop.abort();
     if (message.discard) running?.discard.abort();
   }
 });
+
+async function ask(question: EngineQuestion): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  questions.set(nextQuestion, resolve);
+  send({ type: 'ask', id: nextQuestion, question });
+  nextQuestion += 1;
+  return promise;
+}
 
 async function run(request: RunRequest): Promise<void> {
   const stop = new AbortController();
@@ -63,30 +74,30 @@ async function run(request: RunRequest): Promise<void> {
     return;
   }
   try {
-    const model = await loadModel(request);
-    const frameRun = {
+    const isAllGivenUp = request.segments.every(
+      ({ frames, givenUp }) => givenUp.length === frames[1] - frames[0],
+    );
+    const model = isAllGivenUp
+      ? await fetchModel(request.model, blobs, config.modelCacheFolder)
+      : await loadModel(request);
+    await runSegments({
+      request,
       blobs,
       inference,
       manifest: model.manifest,
       weights: parameterWeights(model.manifest, request.parameters),
-      jpegQuality: config.jpegQuality,
-      on: {
-        computing: (frameIndex: number) => send({ type: 'computing', frameIndex }),
-        computed: (frameIndex: number) => send({ type: 'computed', frameIndex }),
-      },
-      signal: discard.signal,
-    };
-    const limit = pLimit(request.framesInFlight);
-    await limit.map(indicesOf(request.frames), async (frameIndex) => {
-      if (stop.signal.aborted || discard.signal.aborted) return;
-      const outcome = await scoreFrame(frameRun, request.jobId, frameIndex);
-      if (discard.signal.aborted) return;
-      send(outcome.ok ? { type: 'stored', frame: outcome.frame } : { type: 'failed', frame: outcome.frame });
+      decoderStalledMs: config.engineLimits.stuckMs + DECODER_START_MS,
+      send,
+      ask,
+      stop: stop.signal,
+      discard: discard.signal,
     });
     end(null);
   } catch (error) {
-    // Frames in flight must not be stored any more.
-    discard.abort();
+    if (discard.signal.aborted) {
+      end(null);
+      return;
+    }
     const refusal = runRefusalOf(error);
     if (refusal.code === 'MODEL_INVALID' && refusal.isPermanent)
       rememberFaulty(request.model.sha256, refusal);

@@ -2,15 +2,17 @@
  * Decodes a run of frames of one piece with ffmpeg, to packed RGB.
  *
  * The piece is untrusted: ffmpeg gets it through a pipe, knows its container and its decoder in advance, reaches no file and no network,
- * and has limits on memory, time and picture size. Yields frames in order; a piece that holds fewer frames than it should, or in which
- * ffmpeg finds an error, ends with a PieceMismatchError: the caller cannot know which frames are wrong.
+ * and has limits on memory, time and picture size. Yields frames in order; a piece that holds another number of frames than it should, or in
+ * which ffmpeg finds an error, crashes or stalls, ends with a PieceMismatchError: the caller cannot know which frames are wrong.
  */
 import type { PieceFormat } from '../../shared/contract/piece.ts';
 import { decodersOf } from '../../shared/media/codecs.ts';
 import { rgbFromPiece } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
+import type { ToolProcess } from '../../shared/media/tool-process.ts';
+import { FleetError, describeError } from '../../shared/runtime/errors.ts';
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
-import { IncompleteFrameError, openFrameReader } from './frame-reader.ts';
+import { FrameOutputError, type FrameReader, openFrameReader } from './frame-reader.ts';
 
 /** Summed over all threads. A piece takes seconds. */
 const CPU_SECONDS_MAX = 3_600;
@@ -21,53 +23,98 @@ const EDGE_PIXELS = 256;
 export class PieceMismatchError extends Error {}
 
 export interface PieceRun {
+  /** For errors. */
+  readonly name: string;
   readonly bytes: Uint8Array;
   readonly format: PieceFormat;
   /** The first frame to yield, counted from the start of the piece. */
   readonly skip: number;
   readonly count: number;
+  /** Whether the last of these frames is the last one of the piece. */
+  readonly isToEnd: boolean;
+  /** A decoder that yields no frame for this long is at fault. */
+  readonly stalledMs: number;
   readonly signal: AbortSignal;
 }
 
-/** Yields buffers of the pool, height x width x 3, which the caller gives back. Leaving the loop kills ffmpeg. */
-export async function* decodePiece(run: PieceRun, pool: FramePool): AsyncGenerator<FrameBuffer, void> {
-  const { format, bytes, count: expected, signal } = run;
-  const stop = new AbortController();
-  const command = decodeCommand(run);
-  await using reader = await openFrameReader(format.width * format.height * 3, pool);
-  const ffmpeg = startFfmpeg({
-    command,
-    activity: 'decoding a piece of the source',
-    stdin: 'pipe',
-    stdout: 'none',
-    stdoutDescriptor: reader.writeEnd,
-    limits: { cpuSecondsMax: CPU_SECONDS_MAX },
-    signal: AbortSignal.any([signal, stop.signal]),
-  });
-  await reader.closeWriteEnd();
-  ffmpeg.stdin.end(bytes);
-  try {
-    let count = 0;
-    for await (const frame of reader.frames()) {
-      count += 1;
-      yield frame;
+export class PieceDecoder implements AsyncDisposable {
+  readonly #run: PieceRun;
+  readonly #reader: FrameReader;
+  readonly #pool: FramePool;
+  readonly #stop = new AbortController();
+  readonly #ffmpeg: ToolProcess<'pipe', 'none'>;
+
+  private constructor(run: PieceRun, reader: FrameReader, pool: FramePool) {
+    this.#run = run;
+    this.#pool = pool;
+    this.#reader = reader;
+    this.#ffmpeg = startFfmpeg({
+      command: decodeCommand(run),
+      activity: 'decoding a piece of the source',
+      stdin: 'pipe',
+      stdout: 'none',
+      stdoutDescriptor: reader.writeEnd,
+      limits: { cpuSecondsMax: CPU_SECONDS_MAX },
+      signal: AbortSignal.any([run.signal, this.#stop.signal]),
+    });
+    this.#ffmpeg.stdin.end(run.bytes);
+  }
+
+  /** Starts ffmpeg, which decodes the first frames and then waits until they are read. */
+  static async start(run: PieceRun, pool: FramePool): Promise<PieceDecoder> {
+    const { width, height } = run.format;
+    const reader = await openFrameReader({ frameBytes: width * height * 3, stalledMs: run.stalledMs, pool });
+    try {
+      const decoder = new PieceDecoder(run, reader, pool);
+      await reader.closeWriteEnd();
+      return decoder;
+    } catch (error) {
+      await reader[Symbol.asyncDispose]();
+      throw error;
     }
-    const { warnings } = await ffmpeg.finished;
-    if (count !== expected) throw new PieceMismatchError(`expected ${expected} frames, decoded ${count}`);
-    const [warning] = warnings;
-    if (warning !== undefined) throw new PieceMismatchError(`ffmpeg reported: ${warning}`);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof IncompleteFrameError) throw new PieceMismatchError(error.message, { cause: error });
-    throw error;
-  } finally {
-    stop.abort();
-    await ffmpeg.finished.catch(() => undefined);
+  }
+
+  /** Yields buffers of the pool, height x width x 3, which the caller gives back. Call it once. */
+  async *frames(): AsyncGenerator<FrameBuffer, void> {
+    const { count: expected, signal, name } = this.#run;
+    try {
+      let count = 0;
+      for await (const frame of this.#reader.frames()) {
+        count += 1;
+        if (count > expected) {
+          this.#pool.giveBack(frame);
+          throw new PieceMismatchError(`expected ${expected} frames, decoded more`);
+        }
+        yield frame;
+      }
+      const { warnings } = await this.#ffmpeg.finished;
+      if (count !== expected) throw new PieceMismatchError(`expected ${expected} frames, decoded ${count}`);
+      const [warning] = warnings;
+      if (warning !== undefined) throw new PieceMismatchError(`ffmpeg reported: ${warning}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof PieceMismatchError || error instanceof FrameOutputError || isToolFailure(error))
+        throw new PieceMismatchError(`${name}: ${describeError(error)}`, { cause: error });
+      throw error;
+    }
+  }
+
+  /** Kills ffmpeg if it still runs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#ffmpeg.finished.catch(() => undefined);
+    await this.#reader[Symbol.asyncDispose]();
   }
 }
 
-function decodeCommand({ format, skip, count }: PieceRun): FfmpegCommand {
+function isToolFailure(error: unknown): boolean {
+  return error instanceof FleetError && error.code === 'MEDIA_TOOL_FAILED';
+}
+
+function decodeCommand({ format, skip, count, isToEnd }: PieceRun): FfmpegCommand {
   const { container, codec, width, height } = format;
+  // To the end: frames that should not be there are counted, too.
+  const frames = `trim=start_frame=${skip}${isToEnd ? '' : `:end_frame=${skip + count}`}`;
   return ffmpegCommand()
     .input('pipe:0')
     .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', decodersOf(codec))
@@ -75,6 +122,6 @@ function decodeCommand({ format, skip, count }: PieceRun): FfmpegCommand {
     .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
     .output('pipe:1')
     .outputOptions('-map', '0:v:0')
-    .outputOptions('-filter:v', `trim=start_frame=${skip}:end_frame=${skip + count},${rgbFromPiece(format)}`)
+    .outputOptions('-filter:v', `${frames},${rgbFromPiece(format)}`)
     .outputOptions('-fps_mode', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'rgb24');
 }

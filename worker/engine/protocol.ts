@@ -1,41 +1,74 @@
 /**
  * The messages between a worker and its engine over the IPC channel. Both are always of the same release.
  *
- * The worker sends the frames to run. The engine reports each frame when native code starts on it, when native code is done, and
- * when its output is stored or it has failed. If the engine dies, the worker knows what is done and what it was computing.
+ * The worker sends the segments to run. The engine reports each frame when native code starts on it, when native code is done, and when it
+ * has failed, and each segment when it is stored. It asks before it runs a careful frame and before it stores a segment. If the engine
+ * dies, the worker knows what is stored and what it was computing.
  */
+import type { SplitOfJob } from '../../shared/contract/blob-names.ts';
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
-import type { ModelParameters, ModelReference, StageSeconds } from '../../shared/contract/messages.ts';
+import type { BatchMessage, StageSeconds } from '../../shared/contract/messages.ts';
 import type { FrameRange } from '../../shared/contract/ranges.ts';
 import type { ErrorCode } from '../../shared/runtime/errors.ts';
 
-export interface RunRequest {
-  readonly jobId: string;
-  readonly frames: readonly FrameRange[];
-  /** In any stage at once. One to try a frame alone. */
-  readonly framesInFlight: number;
-  readonly model: ModelReference;
-  readonly parameters: ModelParameters;
+interface SegmentRequest {
+  readonly frames: FrameRange;
+  /** Not tried: they show a replacement. */
+  readonly givenUp: readonly number[];
+  /** Run with nothing else in native code, each after the worker's consent. */
+  readonly careful: readonly number[];
 }
+
+export interface RunRequest
+  extends
+    SplitOfJob,
+    Pick<
+      BatchMessage,
+      | 'encoding'
+      | 'frameImages'
+      | 'model'
+      | 'onFailedFrame'
+      | 'parameters'
+      | 'picture'
+      | 'pieceFormat'
+      | 'pieces'
+    > {
+  readonly segments: readonly SegmentRequest[];
+}
+
+export type EngineQuestion =
+  /** May this careful frame run now? */
+  | { readonly kind: 'careful'; readonly frameIndex: number }
+  /** May this segment be stored, although these of its frames failed in this run and show a replacement? */
+  | { readonly kind: 'store'; readonly frames: FrameRange; readonly failed: readonly number[] };
 
 export type ToEngine =
   | { readonly type: 'run'; readonly request: RunRequest }
-  /** Start no more frames. Finish those in flight, or with `discard` write nothing more. The engine answers `ended`. */
+  | { readonly type: 'answer'; readonly id: number; readonly isYes: boolean }
+  /** Start no more frames, and finish the segment that is being stored, or with `discard` write nothing more. The engine answers `ended`. */
   | { readonly type: 'stop'; readonly discard: boolean };
 
-export interface StoredFrame {
+export interface ScoredFrame {
   readonly frameIndex: number;
   /** Input pixels, for rates. */
   readonly megapixels: number;
+  /** Except for `infer`, the frame's share of its segment's time. */
   readonly stageSeconds: StageSeconds;
 }
 
-/** A frame that failed in this run, with the time spent until then. */
-export type FailedAttempt = FailedFrame & { readonly stageSeconds: StageSeconds };
+/** A segment that is in storage: from this run, or another worker was faster. */
+export interface EngineSegment {
+  readonly frames: FrameRange;
+  /** The frames that show a replacement in storage. */
+  readonly failed: readonly number[];
+  /** The frames that this run scored. */
+  readonly scored: readonly ScoredFrame[];
+}
 
 /** Why a run ended as a whole. Permanent if it would fail on every other worker too. */
 export interface RunRefusal {
-  readonly kind: 'model' | 'storage' | 'engine';
+  /** `piece`: a piece of the source does not hold what the plan says. */
+  readonly kind: 'model' | 'storage' | 'engine' | 'piece';
   readonly isPermanent: boolean;
   readonly code: ErrorCode;
   readonly message: string;
@@ -44,11 +77,12 @@ export interface RunRefusal {
 export type FromEngine =
   /** The run's model is loaded, on this execution provider. */
   | { readonly type: 'loaded'; readonly executionProvider: string }
-  /** The frame is fetched; native code works on it from now on. */
+  /** The frame is decoded; native code works on it from now on. */
   | { readonly type: 'computing'; readonly frameIndex: number }
-  /** Native code is done with the frame; its output is being stored. */
+  /** Native code is done with the frame. */
   | { readonly type: 'computed'; readonly frameIndex: number }
-  | { readonly type: 'stored'; readonly frame: StoredFrame }
-  | { readonly type: 'failed'; readonly frame: FailedAttempt }
-  /** The run is over: every frame was reported, the run was stopped, or it was refused. */
+  | { readonly type: 'failed'; readonly frame: FailedFrame }
+  | { readonly type: 'ask'; readonly id: number; readonly question: EngineQuestion }
+  | { readonly type: 'stored'; readonly segment: EngineSegment }
+  /** The run is over: every segment was stored or refused, the run was stopped, or it was refused. */
   | { readonly type: 'ended'; readonly refusal: RunRefusal | null };

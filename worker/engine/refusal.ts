@@ -1,15 +1,17 @@
 /**
- * Why a run ended as a whole, from the error that was thrown: usually before its first frame. PURE.
+ * Why a run ended as a whole, from the error that was thrown. PURE.
  *
  * model    the model is missing, is not what the job pinned, does not match its manifest, does not load, or lacks a parameter
  *          that the job sets. Permanent, unless the model is missing or another instance might load it.
- * storage  the model could not be fetched because of storage; this does not count against the batch
+ * storage  the model or a piece could not be fetched, or a segment not stored; this does not count against the batch
+ * piece    a piece of the source does not hold what the plan says
  * engine   anything else
  */
 import { UnknownChoiceError, UnknownParameterError } from '../../shared/contract/model-manifest.ts';
 import { FleetError, PermanentError, describeError } from '../../shared/runtime/errors.ts';
 import { ModelMismatchError } from './check-model.ts';
 import type { LoadDiagnosis } from './inference-client.ts';
+import { PieceMismatchError } from './piece-decoder.ts';
 import type { RunRefusal } from './protocol.ts';
 
 /** Thrown if no execution provider loads a model. */
@@ -33,6 +35,8 @@ export function isModelAtFault({ cpuRefusal, isRuntimeSound }: LoadDiagnosis): b
 
 export function runRefusalOf(error: unknown): RunRefusal {
   const message = describeError(error);
+  if (error instanceof PieceMismatchError)
+    return { kind: 'piece', isPermanent: false, code: 'MEDIA_TOOL_FAILED', message: error.message };
   if (error instanceof FleetError) {
     const isModel = error.code === 'MODEL_INVALID' || error.code === 'MODEL_UNKNOWN';
     const kind = isModel ? 'model' : error.code === 'STORAGE_UNAVAILABLE' ? 'storage' : 'engine';

@@ -5,7 +5,7 @@
  * segment is stored, the next one is already scored. Memory is bounded by two pools of frames and two encoded segments.
  *
  * A frame that fails shows a replacement, as the job's policy says: the original, or the previous frame of its segment. Whether the
- * segment is stored with it, or tried again, is for `store` to decide. A frame that is given up is not tried. A careful frame
+ * segment is stored with it, or tried again, is for `mayStore` to decide. A frame that is given up is not tried. A careful frame
  * is announced before it runs, with no other frame on the device.
  */
 import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
@@ -22,31 +22,50 @@ const DECODED_AHEAD = 4;
 /** Besides those on the device: one in the encoder's pipe, and the previous frame. */
 const OUTPUTS_KEPT = 2;
 
-const GIVEN_UP = 'given up before this run';
-
 export interface SegmentTask {
   readonly frames: FrameRange;
   readonly givenUp: ReadonlySet<number>;
   readonly careful: ReadonlySet<number>;
 }
 
-export interface EncodedSegment {
+/** What became of the frames of a segment. */
+export interface ScoredSegment {
   readonly task: SegmentTask;
-  readonly bytes: Buffer;
-  /** The frames that failed in this run, with the reason. Those that were given up before show a replacement, too. */
-  readonly failed: ReadonlyMap<number, string>;
+  /** The frames that failed in this run. Those that were given up before show a replacement, too. */
+  readonly failed: readonly number[];
+  /** The time of each scored frame in the model. */
+  readonly inferSeconds: ReadonlyMap<number, number>;
+  /** Waiting for the source, and for the encoder. */
+  readonly decodeSeconds: number;
+  readonly encodeSeconds: number;
+}
+
+export interface KeptFrame {
+  readonly frameIndex: number;
+  readonly segment: FrameRange;
+  readonly input: FrameBuffer;
+  readonly output: FrameBuffer;
 }
 
 interface ScoringStages {
   /** The frames of these segments, in order, in buffers of the pool. */
   readonly source: (segments: readonly FrameRange[], pool: FramePool) => AsyncGenerator<FrameBuffer, void>;
-  /** Scores a frame from one buffer into another. A ModelMismatchError ends the run; with any other error, the frame fails. */
-  readonly infer: (frameIndex: number, input: FrameBuffer, output: FrameBuffer) => Promise<void>;
+  /**
+   * Scores a frame from one buffer into another. Returns how long the model took, in seconds. A ModelMismatchError ends the run; with any
+   * other error, the frame fails.
+   */
+  readonly infer: (frameIndex: number, input: FrameBuffer, output: FrameBuffer) => Promise<number>;
+  /** Called when a frame has failed. */
+  readonly onFailed: (frameIndex: number, reason: string) => void;
   /** Brings an original to the size of the output. */
   readonly fit: (input: FrameBuffer, output: FrameBuffer) => Promise<void>;
+  /** Called with each frame in order, once it is scored or replaced. The buffers must not be used after it resolves. */
+  readonly keep: (frame: KeptFrame) => Promise<void>;
   readonly openEncoder: () => SegmentEncoder;
+  /** Asked once per segment, before `store`. A refused segment is dropped. */
+  readonly mayStore: (segment: ScoredSegment) => Promise<boolean>;
   /** One segment at a time, in order. */
-  readonly store: (segment: EncodedSegment) => Promise<void>;
+  readonly store: (segment: ScoredSegment, bytes: Buffer) => Promise<void>;
   /** Resolves when it is recorded that this careful frame runs next. */
   readonly announce: (frameIndex: number) => Promise<void>;
 }
@@ -72,8 +91,8 @@ interface FrameInHand {
   readonly frameIndex: number;
   readonly input: FrameBuffer;
   readonly output: FrameBuffer;
-  /** Null: scored. Otherwise why not. */
-  readonly failure: Promise<string | null>;
+  /** How long the model took, or that the frame failed or was not tried. */
+  readonly outcome: Promise<number | 'failed' | 'not tried'>;
 }
 
 class Scorer implements AsyncDisposable {
@@ -97,29 +116,34 @@ class Scorer implements AsyncDisposable {
     for (const task of this.#run.segments) {
       const encoder = this.#run.stages.openEncoder();
       this.#encoders.add(encoder);
-      const failed = await this.#score(task, encoder);
-      if (failed === undefined) break;
+      const scored = await this.#score(task, encoder);
+      if (scored === undefined) break;
+      if (task === this.#run.segments.at(-1)) await this.#assertSourceEnded();
       await this.#storing;
-      this.#storing = this.#finish(task, encoder, failed);
+      this.#storing = this.#finish(scored, encoder);
       this.#storing.catch(() => undefined); // Awaited before the next segment is finished, and at the end.
     }
     await this.#storing;
   }
 
-  /** Passes the frames of a segment to the encoder. Returns those that failed; undefined if the run was stopped before its end. */
-  async #score(task: SegmentTask, encoder: SegmentEncoder): Promise<Map<number, string> | undefined> {
+  /** Passes the frames of a segment to the encoder. Returns what became of them; undefined if the run was stopped before the end. */
+  async #score(task: SegmentTask, encoder: SegmentEncoder): Promise<ScoredSegment | undefined> {
     const [frameStart, frameEnd] = task.frames;
-    const failed = new Map<number, string>();
+    const failed: number[] = [];
+    const inferSeconds = new Map<number, number>();
+    const timer = { decodeSeconds: 0, encodeSeconds: 0 };
     const inHand: FrameInHand[] = [];
     let previous: FrameBuffer | undefined;
     const encodeOldest = async (): Promise<void> => {
       const frame = inHand.shift();
       if (frame === undefined) return;
-      const failure = await frame.failure;
-      if (failure !== null && !task.givenUp.has(frame.frameIndex)) failed.set(frame.frameIndex, failure);
-      if (failure !== null) await this.#replace(frame, previous);
+      const outcome = await frame.outcome;
+      if (typeof outcome === 'number') inferSeconds.set(frame.frameIndex, outcome);
+      else await this.#replace(frame, previous);
+      if (outcome === 'failed') failed.push(frame.frameIndex);
+      await this.#run.stages.keep({ ...frame, segment: task.frames });
       this.#inputs.giveBack(frame.input);
-      await encoder.write(frame.output);
+      timer.encodeSeconds += await secondsOf(encoder.write(frame.output));
       if (previous !== undefined) this.#outputs.giveBack(previous);
       previous = frame.output;
     };
@@ -127,36 +151,54 @@ class Scorer implements AsyncDisposable {
       const isCareful = task.careful.has(frameIndex);
       while (inHand.length >= (isCareful ? 1 : RUNS_AT_ONCE)) await encodeOldest();
       if (this.#run.stop.aborted) {
-        await Promise.allSettled(inHand.map(({ failure }) => failure));
+        await Promise.allSettled(inHand.map(({ outcome }) => outcome));
         return undefined;
       }
       if (isCareful) await this.#run.stages.announce(frameIndex);
-      inHand.push(await this.#start(frameIndex, task));
+      const decoded = this.#source.next();
+      timer.decodeSeconds += await secondsOf(decoded);
+      inHand.push(await this.#start(frameIndex, task, (await decoded).value));
       if (isCareful) await encodeOldest();
     }
     while (inHand.length > 0) await encodeOldest();
     if (previous !== undefined) this.#outputs.giveBack(previous);
-    return failed;
+    return { task, failed, inferSeconds, ...timer };
   }
 
-  async #start(frameIndex: number, { givenUp }: SegmentTask): Promise<FrameInHand> {
-    const { value: input } = await this.#source.next();
+  /** A source may find only at its end that its frames were not right. */
+  async #assertSourceEnded(): Promise<void> {
+    const { value: extra } = await this.#source.next();
+    if (extra === undefined) return;
+    this.#inputs.giveBack(extra);
+    throw new RangeError('the source has more frames than the segments');
+  }
+
+  async #start(
+    frameIndex: number,
+    { givenUp }: SegmentTask,
+    input: FrameBuffer | void,
+  ): Promise<FrameInHand> {
     if (input === undefined) throw new RangeError(`the source ends before frame ${frameIndex}`);
     const output = await this.#outputs.take();
-    const failure = givenUp.has(frameIndex)
-      ? Promise.resolve(GIVEN_UP)
-      : this.#infer(frameIndex, input, output);
-    failure.catch(() => undefined); // Awaited when the frame is due.
-    return { frameIndex, input, output, failure };
+    const outcome = this.#infer(frameIndex, givenUp.has(frameIndex), input, output);
+    outcome.catch(() => undefined); // Awaited when the frame is due.
+    return { frameIndex, input, output, outcome };
   }
 
-  async #infer(frameIndex: number, input: FrameBuffer, output: FrameBuffer): Promise<string | null> {
+  async #infer(
+    frameIndex: number,
+    isGivenUp: boolean,
+    input: FrameBuffer,
+    output: FrameBuffer,
+  ): Promise<number | 'failed' | 'not tried'> {
+    if (isGivenUp) return 'not tried';
+    const { infer, onFailed } = this.#run.stages;
     try {
-      await this.#run.stages.infer(frameIndex, input, output);
-      return null;
+      return await infer(frameIndex, input, output);
     } catch (error) {
       if (error instanceof ModelMismatchError) throw error;
-      return describeError(error);
+      onFailed(frameIndex, describeError(error));
+      return 'failed';
     }
   }
 
@@ -166,14 +208,16 @@ class Scorer implements AsyncDisposable {
     else await this.#run.stages.fit(input, output);
   }
 
-  async #finish(
-    task: SegmentTask,
-    encoder: SegmentEncoder,
-    failed: ReadonlyMap<number, string>,
-  ): Promise<void> {
-    const bytes = await encoder.finish();
+  async #finish(scored: ScoredSegment, encoder: SegmentEncoder): Promise<void> {
+    const { mayStore, store } = this.#run.stages;
+    if (await mayStore(scored)) {
+      const startedAt = performance.now();
+      const bytes = await encoder.finish();
+      const encodeSeconds = scored.encodeSeconds + (performance.now() - startedAt) / 1000;
+      await store({ ...scored, encodeSeconds }, bytes);
+    }
     this.#encoders.delete(encoder);
-    await this.#run.stages.store({ task, bytes, failed });
+    await encoder[Symbol.asyncDispose]();
   }
 
   /** Ends all processes of the run. */
@@ -211,4 +255,11 @@ async function* readAhead(
       if (result.status === 'fulfilled' && result.value.done !== true) pool.giveBack(result.value.value);
     await ended.catch(() => undefined);
   }
+}
+
+/** Waits, and returns for how long. */
+async function secondsOf(work: Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await work;
+  return (performance.now() - startedAt) / 1000;
 }

@@ -12,15 +12,29 @@ import { resultFromRgb, resultTags } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import type { ToolProcess } from '../../shared/media/tool-process.ts';
 
-/** Fixed, because the output of x264 depends on it. With sync-lookahead off, it depends on no other property of the machine. */
-const X264_THREADS = 4;
+/**
+ * Fixed, because the output of x264 depends on it. With sync-lookahead off, it depends on no other property of the machine; nor does that of
+ * x265 with a fixed number of frame threads.
+ */
+const THREADS = 4;
+const NVENC_PRESETS: Readonly<Record<Encoding['preset'], string>> = {
+  ultrafast: 'p1',
+  superfast: 'p1',
+  veryfast: 'p2',
+  faster: 'p3',
+  fast: 'p3',
+  medium: 'p4',
+  slow: 'p5',
+  slower: 'p6',
+  veryslow: 'p7',
+};
 /** Summed over all threads: a segment takes seconds, of the largest frames minutes. */
 const CPU_SECONDS_MAX = 3_600;
 /** libavformat takes a higher rate for a clock rate, and gives frames no duration. */
 const FRAMES_PER_SECOND_MAX = 999;
 
 export interface SegmentFormat {
-  /** Of the frames, in pixels. An odd size is made even by repeating the last column or row. */
+  /** Of the frames, in pixels. Unless lossless, an odd size is made even by repeating the last column or row. */
   readonly width: number;
   readonly height: number;
   readonly picture: PictureFormat;
@@ -77,9 +91,8 @@ function encodeCommand({ width, height, picture, encoding }: SegmentFormat): Ffm
       .inputOptions('-protocol_whitelist', 'pipe', '-f', 'rawvideo', '-pix_fmt', 'rgb24')
       .inputOptions('-video_size', `${width}x${height}`, '-framerate', String(rate))
       .output('pipe:1')
-      .outputOptions('-filter:v', filters({ width, height, picture }), '-pix_fmt', 'yuv420p')
-      .outputOptions('-c:v', 'libx264', '-preset', encoding.preset, '-crf', String(encoding.crf))
-      .outputOptions('-threads', String(X264_THREADS), '-x264-params', 'sync-lookahead=0:chromaloc=0')
+      .outputOptions('-filter:v', filters({ width, height, picture, encoding }))
+      .outputOptions(...encoderOptions(encoding))
       // No random ids and no version of the muxer: the same frames give the same file.
       .outputOptions('-fflags', '+bitexact', '-flags:v', '+bitexact')
       // One header, then all packets in one fragment: the join reads sizes and order from it, without a seek.
@@ -87,8 +100,38 @@ function encodeCommand({ width, height, picture, encoding }: SegmentFormat): Ffm
   );
 }
 
-function filters({ width, height, picture }: Omit<SegmentFormat, 'encoding'>): string {
+function encoderOptions({ codec, crf, preset, encoder }: Encoding): readonly string[] {
+  if (encoder === 'nvenc') {
+    const quality = ['-rc', 'vbr', '-cq', String(crf ?? 0), '-b:v', '0'];
+    return ['-pix_fmt', 'yuv420p', '-c:v', `${codec}_nvenc`, '-preset', NVENC_PRESETS[preset], ...quality];
+  }
+  if (codec === 'hevc') {
+    const quality = crf === null ? ['lossless=1'] : [`crf=${crf}`];
+    const options = [
+      'log-level=error',
+      'info=0',
+      'open-gop=0',
+      `pools=${THREADS}`,
+      'frame-threads=2',
+      ...quality,
+    ];
+    const format = crf === null ? 'gbrp' : 'yuv420p';
+    const params = ['-x265-params', options.join(':'), '-tag:v', 'hvc1'];
+    return ['-pix_fmt', format, '-c:v', 'libx265', '-preset', preset, ...params];
+  }
+  const rate = crf === null ? ['-pix_fmt', 'rgb24', '-c:v', 'libx264rgb', '-qp', '0'] : [];
+  const lossy = crf === null ? [] : ['-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-crf', String(crf)];
+  const params = ['-threads', String(THREADS), '-x264-params', 'sync-lookahead=0:chromaloc=0'];
+  return [...rate, ...lossy, '-preset', preset, ...params];
+}
+
+function filters({ width, height, picture, encoding }: SegmentFormat): string {
   const { numerator, denominator } = picture.sampleAspectRatio;
+  // The default precision of the ratio is 1:100, too coarse for 1215:1216. H.264 allows 16 bits.
+  const aspect = `setsar=sar=${numerator}/${denominator}:max=65535`;
+  const { colour } = picture;
+  if (encoding.crf === null)
+    return ['format=gbrp', aspect, resultTags({ ...colour, matrix: 'gbr', range: 'full' })].join(',');
   const [right, bottom] = [width % 2, height % 2];
   const isEven = right + bottom === 0;
   return [
@@ -100,9 +143,8 @@ function filters({ width, height, picture }: Omit<SegmentFormat, 'encoding'>): s
           `pad=w=${width + right}:h=${height + bottom}:x=0:y=0`,
           `fillborders=right=${right}:bottom=${bottom}:mode=smear`,
         ]),
-    resultFromRgb(picture.colour),
-    // The default precision of the ratio is 1:100, too coarse for 1215:1216. H.264 allows 16 bits.
-    `setsar=sar=${numerator}/${denominator}:max=65535`,
-    resultTags(picture.colour),
+    resultFromRgb(colour),
+    aspect,
+    resultTags(colour),
   ].join(',');
 }

@@ -5,10 +5,10 @@
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { heartbeatBlob } from '../../shared/contract/blob-names.ts';
 import { type WorkerState, heartbeatMetadata } from '../../shared/contract/heartbeat.ts';
-import type { BatchMessage, FailureKind } from '../../shared/contract/messages.ts';
+import type { BatchMessage } from '../../shared/contract/messages.ts';
 import { type Clock, rest } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import type { StoredFrame } from '../engine/protocol.ts';
+import type { ScoredFrame } from '../engine/protocol.ts';
 import { RecentAttempts } from './recent-attempts.ts';
 
 /** The states that may follow each state. */
@@ -33,8 +33,9 @@ export interface HeartbeatOptions {
 /** What a delivery says about this worker's speed and health. */
 export interface DeliveryRecord {
   readonly batch: BatchMessage;
-  readonly frames: readonly StoredFrame[];
-  readonly failedAs: readonly FailureKind[];
+  readonly frames: readonly ScoredFrame[];
+  /** Failed attempts at frames. */
+  readonly failed: number;
   readonly wallSeconds: number;
   readonly executionProvider: string | null;
 }
@@ -92,8 +93,8 @@ export class HeartbeatSender {
   }
 
   recordDelivery(record: DeliveryRecord): void {
-    const { batch, frames, failedAs, wallSeconds, executionProvider } = record;
-    this.#attempts.record(frames.length, failedAs);
+    const { batch, frames, failed, wallSeconds, executionProvider } = record;
+    this.#attempts.record({ stored: frames.length, failed });
     this.#executionProvider = executionProvider ?? this.#executionProvider;
     if (frames.length === 0) return;
     this.#model = `${batch.model.name}/${batch.model.version}`;

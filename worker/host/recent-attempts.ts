@@ -1,8 +1,7 @@
 /**
  * Counts a worker's attempts at frames in the last ten minutes. The scaler compares workers by these counts to tell a faulty
- * worker from a faulty job. Failures that are the frame's own (not a picture, not in storage) do not count.
+ * worker from a faulty job.
  */
-import type { FailureKind } from '../../shared/contract/messages.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 
 const WINDOW_MS = 600_000;
@@ -21,9 +20,8 @@ export class RecentAttempts {
     this.#clock = clock;
   }
 
-  record(stored: number, failedAs: readonly FailureKind[]): void {
-    const failed = failedAs.filter((kind) => kind !== 'undecodable' && kind !== 'missing').length;
-    this.#deliveries.push({ stored, failed, atMs: this.#clock.monotonicMs() });
+  record(attempts: AttemptCounts): void {
+    this.#deliveries.push({ ...attempts, atMs: this.#clock.monotonicMs() });
   }
 
   counts(): AttemptCounts {

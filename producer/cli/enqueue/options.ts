@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../../../shared/command/duration.ts';
 import { helpText } from '../../../shared/command/help-text.ts';
 import { newCommand, parseCommand, usageHint } from '../../../shared/command/parse-command.ts';
+import { RESULT_CONTAINERS } from '../../../shared/contract/encoding.ts';
 import type { JobSettings } from '../../../shared/contract/job.ts';
 import { type JobOptionValues, addJobOptions, toJobSettings } from '../job-options.ts';
 
@@ -77,7 +78,7 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
   >();
   return {
     videoPath: command.args[0] ?? '',
-    settings: toJobSettings(values),
+    settings: toJobSettings({ ...values, ...containerOf(values) }),
     outputPath: values.out,
     mayReplace: values.force ?? false,
     deadline: values.deadline,
@@ -85,6 +86,13 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
     isDetached: values.detach ?? false,
     checksFleet: values.doctor,
   };
+}
+
+/** The container that the job asks for, or that the name of the output implies. */
+function containerOf({ container, out }: Pick<JobOptionValues, 'container'> & { readonly out?: string }) {
+  const implied = RESULT_CONTAINERS.find((format) => out?.toLowerCase().endsWith(`.${format}`) === true);
+  const chosen = container ?? implied;
+  return chosen === undefined ? {} : { container: chosen };
 }
 
 function hintFor(command: Command, argv: readonly string[]): string {

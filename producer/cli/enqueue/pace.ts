@@ -20,7 +20,7 @@ export const NO_PACE: Pace = [];
 
 /** Adds a status. `atMs` is from a monotonic clock. */
 export function nextPace(before: Pace, { frames }: Pick<JobStatus, 'frames'>, atMs: number): Pace {
-  const framesDone = frames.scored + frames.failed;
+  const framesDone = frames.scored + frames.failed + frames.underway;
   if (before.at(-1)?.framesDone === framesDone) return before;
   const samples = [...before, { atMs, framesDone }];
   // The window starts with the newest sample that is older than a minute. Until there is one, keep all samples.

@@ -58,7 +58,7 @@ export function showProgress(): ProgressDisplay {
     status(status, atMs) {
       if (status.heldAtCap !== null && !isHeld) say(status.heldAtCap.message);
       isHeld = status.heldAtCap !== null;
-      const { expected, scored, failed } = status.frames;
+      const { expected, scored, failed, underway } = status.frames;
       if (expected === 0 || isStopped) return;
       pace = nextPace(pace, status, atMs);
       const left = secondsLeft(pace, expected);
@@ -67,7 +67,10 @@ export function showProgress(): ProgressDisplay {
       const eta = left === null ? '' : `  ${clockTime(left)} left`;
       bar ??= bars.create(expected, 0, { phase: '', pace: '' });
       bar.setTotal(expected);
-      bar.update(scored + failed, { phase: phaseOf(status).padEnd(9), pace: isHeld ? '' : `${rate}${eta}` });
+      bar.update(scored + failed + underway, {
+        phase: phaseOf(status).padEnd(9),
+        pace: isHeld ? '' : `${rate}${eta}`,
+      });
     },
     stop,
   };
@@ -77,5 +80,5 @@ function phaseOf({ state, frames, heldAtCap }: JobStatus): string {
   if (state !== 'running') return state;
   if (heldAtCap !== null) return 'held';
   if (frames.scored + frames.failed >= frames.expected) return 'stitching';
-  return frames.scored > 0 ? 'scoring' : 'splitting';
+  return frames.scored + frames.underway > 0 ? 'scoring' : 'splitting';
 }

@@ -11,10 +11,10 @@ import type { EntryFilter } from './entry.ts';
 const HELP = helpText({
   examples: [
     'npm run poison -- list',
-    'npm run poison -- list --reason undecodable',
-    'npm run poison -- show 5f2c7a34-inference',
+    'npm run poison -- list --reason inference',
+    'npm run poison -- show 5f2c7a34-inference-12',
     `npm run poison -- redrive --job ${JOB_EXAMPLE}`,
-    'npm run poison -- drop --id 5f2c7a34-inference --id 81d0b6ce-engine',
+    'npm run poison -- drop --id 5f2c7a34-inference-12 --id 81d0b6ce-engine-40',
     'npm run --silent poison -- list --json',
   ],
   notes: [
@@ -91,7 +91,10 @@ export function parsePoisonOptions(argv: readonly string[]): PoisonOptions | nul
     .action((id: string, { json = false }: PoisonOptionValues) => {
       options = { verb: 'show', filter: { jobId: undefined, reason: undefined, ids: [id] }, asJson: json };
     });
-  addFiltered('redrive', 'retry the frames or messages of entries').option('--all', 'all entries');
+  addFiltered('redrive', 'retry the frames or messages of entries, or a job that failed without any').option(
+    '--all',
+    'all entries',
+  );
   addFiltered('drop', 'remove entries; their frames stay failed').option('--all', 'all entries');
 
   if (!parseCommand(program, argv)) return null;

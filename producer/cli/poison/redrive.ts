@@ -36,10 +36,15 @@ export class Redriver {
     return { id, kept };
   }
 
+  /** For a job without entries, which may have failed in the stitch. Returns whether the job exists. */
+  async retryJob(jobId: string): Promise<boolean> {
+    return (await this.#requestRetry('retry', { jobId, frames: [] })) === null;
+  }
+
   /** Returns why it cannot, or null. */
   async #requestRetry(
     poisonId: string,
-    { jobId, frames }: NonNullable<PoisonEntry['batch']>,
+    { jobId, frames }: Pick<NonNullable<PoisonEntry['batch']>, 'frames' | 'jobId'>,
   ): Promise<string | null> {
     if (!(await this.#exists(jobId))) return `the job ${jobId} is no longer in storage`;
     const request = encodeRedriveRequest({

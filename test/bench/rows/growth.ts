@@ -2,7 +2,7 @@
 import { decide } from '../../../scaler/decide/decide.ts';
 import { INITIAL_MEMORY } from '../../../scaler/decide/memory.ts';
 import { Ledger } from '../../../shared/redis/ledger.ts';
-import { buildDefinition } from '../../support/build-job.ts';
+import { buildDefinition, firstSplit } from '../../support/build-job.ts';
 import { buildJob, buildObservation } from '../../support/build-observation.ts';
 import { POLICY } from '../../support/scaler-fixture.ts';
 import { startTestRedis } from '../../support/servers.ts';
@@ -65,28 +65,29 @@ async function ledgerMs(batches: number): Promise<number> {
   using connections = await connect(server);
   const ledger = new Ledger(connections.first);
   const jobId = 'job-growth';
-  await ledger.open(buildDefinition(jobId));
+  const split = firstSplit(jobId);
+  await ledger.open(buildDefinition(jobId), 1);
   await ledger.move(jobId, 'running');
   const frames = batches * BATCH_FRAMES;
-  await ledger.planSplit(jobId, { batchSize: BATCH_FRAMES, framesExpected: frames, megapixelsPerFrame: 1 });
-  await ledger.finishSplit(jobId, frames);
+  await ledger.planSplit(split, { batchSize: BATCH_FRAMES, framesExpected: frames, megapixelsPerFrame: 1 });
+  await ledger.finishSplit(split, frames);
   const done = frames - 1_000 * BATCH_FRAMES;
   for (let start = 0; start < done; start += 100_000)
-    await ledger.resolve(jobId, {
+    await ledger.resolve(split, {
       batchIndex: null,
       scored: [[start, Math.min(done, start + 100_000)]],
       failed: [],
       nowMs: 1,
     });
   // The first claim passes over all resolved batches.
-  await ledger.claimBatch(jobId, 1);
+  await ledger.claimBatch(split, 1);
   const startedMs = performance.now();
   let count = 0;
   for (;;) {
-    const batch = await ledger.claimBatch(jobId, 1);
+    const batch = await ledger.claimBatch(split, 1);
     if (batch === undefined) break;
     const { batchIndex, frameStart, frameEnd } = batch;
-    await ledger.resolve(jobId, { batchIndex, scored: [[frameStart, frameEnd]], failed: [], nowMs: 1 });
+    await ledger.resolve(split, { batchIndex, scored: [[frameStart, frameEnd]], failed: [], nowMs: 1 });
     count += 1;
   }
   const ms = (performance.now() - startedMs) / count;

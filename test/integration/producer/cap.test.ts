@@ -10,9 +10,10 @@ import { readBacklog } from '../../../scaler/observe/backlog.ts';
 import { capBlob, statusBlob } from '../../../shared/contract/blob-names.ts';
 import { batchMessage, decodeMessage, encodeMessage } from '../../../shared/contract/messages.ts';
 import { spendingMaxOf } from '../../../shared/redis/ledger-job.ts';
-import { buildResult } from '../../support/build-job.ts';
+import { buildResult, firstSplit } from '../../support/build-job.ts';
 import { type CommandEnd, cap } from '../../support/commands.ts';
 import { passUntilRest } from '../../support/control-plane.ts';
+import { BUILT_PLANS } from '../../support/dispatch-fixture.ts';
 import { type IntakeFixture, startIntakeFixture } from '../../support/intake-fixture.ts';
 import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
 import { uploadJob } from '../../support/upload-job.ts';
@@ -46,7 +47,8 @@ const runCap = (...args: string[]): Promise<CommandEnd> => {
   const environment = { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
   return cap(args, { localFolder: '/nowhere', environment }).end;
 };
-const dispatch = () => dispatchPass({ ...services(), batches: batches.queue, resendMs: 300_000 });
+const dispatch = () =>
+  dispatchPass({ ...services(), batches: batches.queue, plans: BUILT_PLANS, resendMs: 300_000 });
 const applyCaps = () => capsPass({ ...services(), scanMs: 1 });
 const publish = () => new StatusPublisher({ ...services(), onEnded: () => Promise.resolve() }).pass();
 const job = async () => {
@@ -60,8 +62,12 @@ async function openJob(): Promise<void> {
   await fixture.scan();
   const { ledger } = fixture.control;
   await ledger.move(JOB, 'running');
-  await ledger.planSplit(JOB, { batchSize: BATCH, framesExpected: FRAMES, megapixelsPerFrame: 1 });
-  await ledger.finishSplit(JOB, FRAMES);
+  await ledger.planSplit(firstSplit(JOB), {
+    batchSize: BATCH,
+    framesExpected: FRAMES,
+    megapixelsPerFrame: 1,
+  });
+  await ledger.finishSplit(firstSplit(JOB), FRAMES);
 }
 
 /** Charges the job like the scaler does. */

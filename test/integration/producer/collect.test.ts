@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import type { ResultMessage } from '../../../shared/contract/messages.ts';
-import { openSplitJob } from '../../support/build-job.ts';
+import { MESSAGE_VERSION, type ResultMessage } from '../../../shared/contract/messages.ts';
+import { buildDefinition, firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { type CollectFixture, startCollectFixture } from '../../support/collect-fixture.ts';
 import { countOfMetric } from '../../support/control-plane.ts';
-import { eventually } from '../../support/eventually.ts';
-import { startStepProducer } from '../../support/step-producer.ts';
+import { runMarker, startStepProducer } from '../../support/step-producer.ts';
 
 let fixture: CollectFixture;
 let control: CollectFixture['control'];
@@ -18,14 +17,23 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(() => fixture.reset());
 
+const { epoch: EPOCH } = buildDefinition('job-1');
 const failed = (...frames: [number, number][]) => [
-  { kind: 'undecodable' as const, message: 'no picture', frames },
+  { kind: 'inference' as const, message: 'no output', frames },
 ];
 
-test('a result records its frames, starts the stitch and records the speed of the model', async () => {
+/** Opens a job that is in its second and last split. */
+async function openSplitTwice(jobId: string): Promise<void> {
+  await openSplitJob(control.ledger, jobId, { frameCount: 40, batchSize: 10 });
+  await control.ledger.splitAgain(firstSplit(jobId), EPOCH);
+  const plan = { batchSize: 20, framesExpected: 40, megapixelsPerFrame: 0.5 };
+  await control.ledger.planSplit({ jobId, splitNumber: 2 }, plan);
+  await control.ledger.finishSplit({ jobId, splitNumber: 2 }, 40);
+}
+
+test('a result records its frames and the speed of the model', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
-  await control.ledger.claimBatch('job-1', 1);
-  await using stitcher = await startStepProducer(fixture.server, { step: 'stitch' });
+  await control.ledger.claimBatch(firstSplit('job-1'), 1);
   await fixture.send('job-1', { scored: [[0, 10]], framesRun: 10, megapixels: 5, wallSeconds: 2 });
   await fixture.collect();
   expect(await control.ledger.job('job-1')).toMatchObject({
@@ -35,8 +43,41 @@ test('a result records its frames, starts the stitch and records the speed of th
     scoringSinceMs: control.clock.now().getTime(),
   });
   expect(await control.ledger.rate('painter')).toBe(2.5);
-  await eventually('the stitch runs', () => stitcher.runs.includes('job-1'));
   expect(await results.queue.countApprox()).toBe(0);
+});
+
+test('the stitch starts once, when every frame is scored or has failed', async () => {
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 20, batchSize: 10 });
+  await using stitcher = await startStepProducer(fixture.server, { step: 'stitch' });
+  await fixture.send('job-1', { scored: [[0, 10]] });
+  await fixture.collect();
+  await runMarker(stitcher, 'job-marker-1');
+  const last = {
+    batchIndex: 1,
+    scored: [[10, 19]],
+    failed: failed([19, 20]),
+  } satisfies Partial<ResultMessage>;
+  await fixture.send('job-1', last);
+  await fixture.collect();
+  await fixture.send('job-1', last);
+  await fixture.collect();
+  await runMarker(stitcher, 'job-marker-2');
+  expect(stitcher.runs).toEqual(['job-marker-1', 'job-1', 'job-marker-2']);
+  expect(stitcher.jobRuns[1]).toEqual({ ...firstSplit('job-1'), epoch: EPOCH });
+});
+
+test('the stitch does not start before the split has finished, even if every frame so far is scored', async () => {
+  const { ledger } = control;
+  await ledger.open(buildDefinition('job-1'), 1);
+  await ledger.move('job-1', 'running');
+  const plan = { batchSize: 10, framesExpected: 10, megapixelsPerFrame: 1 };
+  await ledger.planSplit(firstSplit('job-1'), plan);
+  await ledger.recordSplit(firstSplit('job-1'), 10);
+  await using stitcher = await startStepProducer(fixture.server, { step: 'stitch' });
+  await fixture.send('job-1', { scored: [[0, 10]] });
+  await fixture.collect();
+  await runMarker(stitcher);
+  expect(stitcher.runs).toEqual(['job-marker']);
 });
 
 test('a duplicate or late result changes nothing', async () => {
@@ -60,12 +101,11 @@ test('a duplicate or late result changes nothing', async () => {
 });
 
 test('a result from an earlier epoch counts its scored frames but not its failed frames', async () => {
-  const epoch = Date.parse('2026-11-23T06:15:02.000Z');
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
-  await fixture.send('job-1', { epoch: epoch - 1, scored: [[0, 3]], failed: failed([3, 5]) });
+  await fixture.send('job-1', { epoch: EPOCH - 1, scored: [[0, 3]], failed: failed([3, 5]) });
   await fixture.collect();
   expect(await control.ledger.job('job-1')).toMatchObject({ framesScored: 3, framesFailed: 0 });
-  await fixture.send('job-1', { epoch, failed: failed([3, 5]) });
+  await fixture.send('job-1', { failed: failed([3, 5]) });
   await fixture.collect();
   expect(await control.ledger.job('job-1')).toMatchObject({ framesScored: 3, framesFailed: 2 });
 });
@@ -80,7 +120,7 @@ test('a result whose frames were all scored already records no speed', async () 
 test('a malformed result is removed and counted, and the next result is recorded', async () => {
   await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
   await results.queue.send('not a result');
-  await results.queue.send(Buffer.from('{"version":1,"jobId":"../etc"}').toString('base64'));
+  await results.queue.send(Buffer.from('{"version":2,"jobId":"../etc"}').toString('base64'));
   await fixture.send('job-1', { scored: [[0, 10]] });
   await fixture.collect();
   expect(await countOfMetric(control.metrics.messagesRefused)).toBe(2);
@@ -89,7 +129,8 @@ test('a malformed result is removed and counted, and the next result is recorded
 });
 
 test('a result of a newer version stays on the queue', async () => {
-  await results.queue.send(Buffer.from(JSON.stringify({ version: 2, jobId: 'job-1' })).toString('base64'));
+  const newer = JSON.stringify({ version: MESSAGE_VERSION + 1, jobId: 'job-1' });
+  await results.queue.send(Buffer.from(newer).toString('base64'));
   await fixture.collect();
   expect(await results.queue.countApprox()).toBe(1);
   expect(await results.queue.receive({ visibilityTimeoutSeconds: 1 })).toBeUndefined();
@@ -114,7 +155,7 @@ test('a job tolerates a few failed frames and fails with the reason at one more'
     state: 'failed',
     error: {
       code: 'TOO_MANY_FAILED_FRAMES',
-      message: '6 of 100 frames could not be scored (undecodable: no picture).',
+      message: '6 of 100 frames could not be scored (inference: no output).',
       hint: expect.stringContaining('.failed.json'),
     },
   });
@@ -156,4 +197,60 @@ test('a result of a failed job does not reopen it', async () => {
   await fixture.send('job-1', { failed: failed([0, 10]) });
   await fixture.collect();
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'failed', error });
+});
+
+test('a mismatch starts a second split once, with its reason, and the frames of its result count until then', async () => {
+  await openSplitJob(control.ledger, 'job-1', { frameCount: 40, batchSize: 10 });
+  await using splitter = await startStepProducer(fixture.server);
+  await fixture.send('job-1', { scored: [[0, 4]], mismatch: 'a piece holds 9 frames' });
+  await fixture.collect();
+  await fixture.send('job-1', { batchIndex: 1, mismatch: 'a piece holds no frames' });
+  await fixture.collect();
+  await runMarker(splitter);
+  const again = { jobId: 'job-1', epoch: EPOCH, splitNumber: 2, againBecause: 'a piece holds 9 frames' };
+  expect(splitter.jobRuns).toEqual([again, expect.objectContaining({ jobId: 'job-marker' })]);
+  expect(await control.ledger.job('job-1')).toMatchObject({
+    state: 'running',
+    splitNumber: 1,
+    framesScored: 4,
+  });
+});
+
+test('a mismatch of the last split fails the job', async () => {
+  await openSplitTwice('job-1');
+  await fixture.send('job-1', { splitNumber: 2, mismatch: 'a piece holds 9 frames' });
+  await fixture.collect();
+  expect(await control.ledger.job('job-1')).toMatchObject({
+    state: 'failed',
+    error: {
+      code: 'MEDIA_TOOL_FAILED',
+      message: expect.stringContaining('split twice: a piece holds 9 frames.'),
+      hint: expect.stringContaining('ffmpeg'),
+    },
+  });
+});
+
+test('a result of another split is ignored', async () => {
+  await openSplitTwice('job-1');
+  const before = await control.ledger.job('job-1');
+  const late = { mismatch: 'late', delaySeconds: 60, framesRun: 10, megapixels: 5, wallSeconds: 2 };
+  await fixture.send('job-1', { ...late, scored: [[0, 10]], failed: failed([10, 20]) });
+  await fixture.collect();
+  expect(await control.ledger.job('job-1')).toEqual(before);
+  expect(await control.ledger.rate('painter')).toBeUndefined();
+  expect(await results.queue.countApprox()).toBe(0);
+});
+
+test('a mismatch is ignored if every frame is resolved or the job has ended', async () => {
+  for (const jobId of ['job-1', 'job-2'])
+    await openSplitJob(control.ledger, jobId, { frameCount: 10, batchSize: 10 });
+  await control.ledger.move('job-2', 'failed');
+  await using splitter = await startStepProducer(fixture.server);
+  await fixture.send('job-1', { scored: [[0, 10]] });
+  await fixture.collect();
+  for (const jobId of ['job-1', 'job-2']) await fixture.send(jobId, { mismatch: 'a piece holds 9 frames' });
+  await fixture.collect();
+  await runMarker(splitter);
+  expect(splitter.runs).toEqual(['job-marker']);
+  expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', splitNumber: 1 });
 });

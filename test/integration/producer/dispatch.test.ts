@@ -1,9 +1,16 @@
 /** Which batches are sent, and in which order. `resend.test.ts` covers stale batches. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { type BatchMessage, NEW_BATCH_HISTORY } from '../../../shared/contract/messages.ts';
-import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
-import { type DispatchFixture, namesOf, startDispatchFixture } from '../../support/dispatch-fixture.ts';
+import { DEFAULT_ENCODING } from '../../../shared/contract/encoding.ts';
+import { type BatchMessage, MESSAGE_VERSION, NEW_BATCH_HISTORY } from '../../../shared/contract/messages.ts';
+import { buildDefinition, firstSplit, openSplitJob } from '../../support/build-job.ts';
+import { BUILT_PLAN } from '../../support/build-plan.ts';
+import {
+  type DispatchFixture,
+  RESEND_MS,
+  namesOf,
+  startDispatchFixture,
+} from '../../support/dispatch-fixture.ts';
 
 /** The window of dispatch without engines. */
 const WINDOW = 4;
@@ -36,7 +43,7 @@ test('a batch message has all fields that a worker needs and an empty history', 
   const { epoch, model } = buildDefinition('job-1');
   expect(await fixture.takeAll()).toEqual([
     {
-      version: 1,
+      version: MESSAGE_VERSION,
       jobId: 'job-1',
       batchIndex: 0,
       frameStart: 0,
@@ -44,10 +51,67 @@ test('a batch message has all fields that a worker needs and an empty history', 
       epoch,
       model,
       parameters: { style: 'great-wave' },
-      frameFormat: 'jpg',
+      splitNumber: 1,
+      pieces: [[0, 64]],
+      pieceFormat: BUILT_PLAN.pieceFormat,
+      segmentFrames: BUILT_PLAN.segmentFrames,
+      picture: BUILT_PLAN.picture,
+      encoding: DEFAULT_ENCODING,
+      onFailedFrame: 'keep-original',
+      frameImages: null,
       history: NEW_BATCH_HISTORY,
     },
   ]);
+});
+
+test('a batch names the pieces that hold its frames, of the split that its job is in', async () => {
+  const second = { jobId: 'job-1', splitNumber: 2 };
+  await fixture.ledger.open(buildDefinition('job-1'), 2);
+  await fixture.ledger.move('job-1', 'running');
+  await fixture.ledger.planSplit(second, { batchSize: 10, framesExpected: 25, megapixelsPerFrame: 1 });
+  await fixture.ledger.finishSplit(second, 25);
+  const pieces = { kind: 'cut', starts: [0, 7, 10, 18], frameCount: 25 } as const;
+  const asked: unknown[] = [];
+  await fixture.dispatch({
+    of: (split, epoch) => {
+      asked.push({ jobId: split.jobId, splitNumber: split.splitNumber, epoch });
+      return Promise.resolve({ ...BUILT_PLAN, pieces });
+    },
+  });
+  const taken = await fixture.takeAll();
+  expect(taken.map((batch) => [batch.splitNumber, batch.pieces])).toEqual([
+    [
+      2,
+      [
+        [0, 7],
+        [7, 10],
+      ],
+    ],
+    [
+      2,
+      [
+        [10, 18],
+        [18, 25],
+      ],
+    ],
+    [2, [[18, 25]]],
+  ]);
+  const { epoch } = buildDefinition('job-1');
+  expect(asked).toEqual(taken.map(() => ({ ...second, epoch })));
+});
+
+test('a job whose plan cannot be read does not block others, and its batch is sent again later', async () => {
+  for (const jobId of ['job-1', 'job-2'])
+    await openSplitJob(fixture.ledger, jobId, { frameCount: 10, batchSize: 10 });
+  await fixture.dispatch({
+    of: ({ jobId }) =>
+      jobId === 'job-1' ? Promise.reject(new Error('no plan')) : Promise.resolve(BUILT_PLAN),
+  });
+  expect(namesOf(await fixture.takeAll())).toEqual(['job-2/0']);
+  fixture.clock.advance(RESEND_MS + 1000);
+  await fixture.dispatch();
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toContain('job-1/0');
 });
 
 test('a job sends every batch once, the last one with fewer frames', async () => {
@@ -72,11 +136,15 @@ test('the window grows with the number of engines', async () => {
 });
 
 test('batches are sent while the split is running', async () => {
-  await fixture.ledger.open(buildDefinition('job-1'));
+  await fixture.ledger.open(buildDefinition('job-1'), 1);
   await fixture.dispatch();
   await fixture.ledger.move('job-1', 'running');
-  await fixture.ledger.planSplit('job-1', { batchSize: 10, framesExpected: 40, megapixelsPerFrame: 1 });
-  await fixture.ledger.recordSplit('job-1', 16);
+  await fixture.ledger.planSplit(firstSplit('job-1'), {
+    batchSize: 10,
+    framesExpected: 40,
+    megapixelsPerFrame: 1,
+  });
+  await fixture.ledger.recordSplit(firstSplit('job-1'), 16);
   await fixture.dispatch();
   expect(namesOf(await fixture.takeAll())).toEqual(['job-1/0']);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
+import { buildDefinition, firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { type CollectFixture, startCollectFixture } from '../../support/collect-fixture.ts';
 import { countOfMetric } from '../../support/control-plane.ts';
 
@@ -21,16 +21,20 @@ async function collectFailed(...frames: [number, number][]): Promise<void> {
 }
 
 test('a failed frame does not fail a job whose ledger was just rebuilt and whose frames are not counted yet', async () => {
-  await control.ledger.open(buildDefinition('job-1'));
+  await control.ledger.open(buildDefinition('job-1'), 1);
   await collectFailed([3, 4]);
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'waiting', framesFailed: 1 });
 });
 
 test('a failed frame does not fail a job during the split if the header has no frame count', async () => {
-  await control.ledger.open(buildDefinition('job-1'));
+  await control.ledger.open(buildDefinition('job-1'), 1);
   await control.ledger.move('job-1', 'running');
-  await control.ledger.planSplit('job-1', { batchSize: 10, framesExpected: 0, megapixelsPerFrame: 1 });
-  await control.ledger.recordSplit('job-1', 500);
+  await control.ledger.planSplit(firstSplit('job-1'), {
+    batchSize: 10,
+    framesExpected: 0,
+    megapixelsPerFrame: 1,
+  });
+  await control.ledger.recordSplit(firstSplit('job-1'), 500);
   await collectFailed([3, 4]);
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });
 });
@@ -48,7 +52,7 @@ test('an unusable model fails the job at once, with the reason and a hint about 
 });
 
 test('a limit in frames applies at once, before all frames are counted', async () => {
-  await control.ledger.open(buildDefinition('job-1', { failedFramesMax: { frames: 1 } }));
+  await control.ledger.open(buildDefinition('job-1', { failedFramesMax: { frames: 1 } }), 1);
   await control.ledger.move('job-1', 'running');
   await collectFailed([3, 4]);
   expect(await control.ledger.job('job-1')).toMatchObject({ state: 'running', framesFailed: 1 });

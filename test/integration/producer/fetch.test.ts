@@ -52,7 +52,7 @@ async function putStatus(jobId: string, status: Partial<JobStatus>): Promise<voi
     version: 1,
     jobId,
     state: 'running',
-    frames: { expected: 100, split: 100, scored: 40, failed: 1, stitched: 30 },
+    frames: { expected: 100, split: 100, scored: 40, failed: 1, underway: 0, stitched: 30 },
     scoringSince: null,
     updatedAt: '2026-11-23T06:16:00.000Z',
     warnings: [],

@@ -1,4 +1,4 @@
-/** Frames of ended jobs are removed after their retention time: completely, not earlier, and not from a reopened job. */
+/** Frames of ended jobs, of all their splits, are removed after their retention time: completely, not earlier, and not from a reopened job. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import {
@@ -6,15 +6,15 @@ import {
   scheduleFrameRemoval,
   removeExpiredFrames,
 } from '../../../producer/jobs/frame-removal.ts';
-import { frameBlob, resultBlob, scoredBlob, timelineBlob } from '../../../shared/contract/blob-names.ts';
-import { buildDefinition } from '../../support/build-job.ts';
+import { pieceBlob, resultBlob, timelineBlob } from '../../../shared/contract/blob-names.ts';
+import { buildDefinition, firstSplit } from '../../support/build-job.ts';
 import {
   type ControlServers,
   passUntilRest,
   startControlPlane,
   startControlServers,
 } from '../../support/control-plane.ts';
-import { putFailedFrame } from '../../support/upload-job.ts';
+import { putFailedFrame, putSegment } from '../../support/upload-job.ts';
 
 const KEEP_MS = 10_000;
 const KEEP_FAILED_MS = 70_000;
@@ -35,19 +35,21 @@ beforeEach(async () => {
   await control.redis.flushall();
 });
 
+/** Stores `count` pieces and segments, one failure record and the timeline of a second split. */
 async function putFrames(jobId: string, count: number): Promise<void> {
   const { blobs } = storage;
   const indices = Array.from({ length: count }, (_, index) => index);
-  await blobs.put('frames', timelineBlob(jobId), '{}');
-  await Promise.all(indices.map((index) => blobs.put('frames', frameBlob(jobId, index), 'jpg')));
-  await Promise.all(indices.map((index) => blobs.put('scored', scoredBlob(jobId, index), 'jpg')));
+  const pieceOf = (index: number): string => pieceBlob(firstSplit(jobId), index, { container: 'nut' });
+  await Promise.all(indices.map((index) => blobs.put('pieces', pieceOf(index), 'a piece')));
+  await blobs.put('pieces', timelineBlob({ jobId, splitNumber: 2 }), '{}');
+  await Promise.all(indices.map((index) => putSegment(blobs, jobId, [index, index + 1])));
   await putFailedFrame(blobs, jobId, count);
   await blobs.put('results', resultBlob(jobId, 'harbour.mp4'), 'video');
 }
 
 async function left(jobId: string): Promise<number> {
   let count = 0;
-  for (const container of ['frames', 'scored'] as const) {
+  for (const container of ['pieces', 'scored'] as const) {
     for await (const _ of storage.blobs.list(container, { prefix: `${jobId}/` })) count += 1;
   }
   return count;
@@ -87,7 +89,7 @@ test('many frames are removed in slices, and another producer removes the rest',
   await scheduleFrameRemoval(services, { jobId: 'job-many', state: 'completed', framesFailed: 0 });
   control.clock.advance(KEEP_MS);
   expect(await removeExpiredFrames(services)).toBe(0);
-  expect(await left('job-many')).toBe(1402 - 2 * 512);
+  expect(await left('job-many')).toBe(1402 - 512);
   await using next = await startControlPlane(servers.server);
   next.clock.advance(KEEP_MS * 100);
   await passUntilRest(() => removeExpiredFrames({ ...services, ...next }));
@@ -97,7 +99,7 @@ test('many frames are removed in slices, and another producer removes the rest',
 test('a reopened job keeps its frames until it ends again', async () => {
   await putFrames('job-again', 3);
   await scheduleFrameRemoval(services, { jobId: 'job-again', state: 'completed', framesFailed: 0 });
-  await control.ledger.open(buildDefinition('job-again'));
+  await control.ledger.open(buildDefinition('job-again'), 1);
   control.clock.advance(KEEP_MS);
   await passUntilRest(() => removeExpiredFrames(services));
   expect(await left('job-again')).toBe(8);

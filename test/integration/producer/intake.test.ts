@@ -1,19 +1,22 @@
 /** Triggers that become a job, exactly once. `refusals.test.ts` covers those that do not. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
+import { putSourcePlan } from '../../../producer/jobs/source-plans.ts';
 import {
   failedFrameBlob,
-  scoredBlob,
+  segmentBlob,
   sourceBlob,
   statusBlob,
   triggerBlob,
 } from '../../../shared/contract/blob-names.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
+import { firstSplit } from '../../support/build-job.ts';
+import { BUILT_PLAN } from '../../support/build-plan.ts';
 import { countOfMetric } from '../../support/control-plane.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type IntakeFixture, startIntakeFixture } from '../../support/intake-fixture.ts';
-import { startStepProducer, stepOf } from '../../support/step-producer.ts';
-import { blobCreatedEvent, putFailedFrame, uploadJob } from '../../support/upload-job.ts';
+import { runMarker, startStepProducer } from '../../support/step-producer.ts';
+import { blobCreatedEvent, putFailedFrame, putSegment, uploadJob } from '../../support/upload-job.ts';
 
 let fixture: IntakeFixture;
 
@@ -24,6 +27,15 @@ afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(async () => {
   await fixture.control.redis.flushall();
 });
+
+/** Finishes the split of an open job, in batches of one frame. */
+async function finishSplit(jobId: string, frameCount: number): Promise<void> {
+  const { ledger } = fixture.control;
+  await ledger.move(jobId, 'running');
+  const plan = { batchSize: 1, framesExpected: frameCount, megapixelsPerFrame: 1 };
+  await ledger.planSplit(firstSplit(jobId), plan);
+  await ledger.finishSplit(firstSplit(jobId), frameCount);
+}
 
 test('a job with three events and a scan on two producers is opened once', async () => {
   const { events, control, server } = fixture;
@@ -38,8 +50,7 @@ test('a job with three events and a scan on two producers is opened once', async
   const [mine, others] = [fixture.newIntake(), fixture.newIntake()];
   await Promise.all([fixture.scan(mine), fixture.scan(others)]);
   await fixture.scan(others);
-  await splitter.steps.add('split', stepOf('job-marker'));
-  await eventually('the marker is split', () => splitter.runs.includes('job-marker'));
+  await runMarker(splitter);
 
   const jobs = (await control.ledger.openJobs()).filter(({ jobId }) => jobId === 'job-once');
   // The newest of versions 1, 2 and 10.
@@ -90,24 +101,47 @@ test('a lost ledger is rebuilt with scored frames, failed frames and their reaso
   await uploadJob(blobs, jobId);
   await fixture.scan();
   const before = await control.ledger.job(jobId);
-  for (const frameIndex of [0, 1, 2, 3, 9]) await blobs.put('scored', scoredBlob(jobId, frameIndex), 'jpg');
-  for (const frameIndex of [3, 5]) await putFailedFrame(blobs, jobId, frameIndex);
-  await blobs.put('scored', failedFrameBlob(jobId, 6), 'no record');
-  await blobs.put('scored', scoredBlob('job-recovered-not', 5), 'jpg');
+  await putSegment(blobs, jobId, [0, 4]);
+  await putSegment(blobs, jobId, [4, 8], [5, 6]);
+  await putSegment(blobs, jobId, [9, 10]);
+  // Frame 3 was scored after its failure, and frame 8 is given up but its segment is not stored yet.
+  for (const frameIndex of [3, 5, 8]) await putFailedFrame(blobs, jobId, frameIndex);
+  await blobs.put('scored', failedFrameBlob(firstSplit(jobId), 6), 'no record');
+  await putSegment(blobs, 'job-recovered-not', [8, 9]);
   await control.redis.flushall();
   await fixture.scan();
 
   const after = await control.ledger.job(jobId);
-  expect(after).toMatchObject({ state: 'waiting', framesScored: 5, framesFailed: 2 });
+  expect(after).toMatchObject({ state: 'waiting', framesScored: 7, framesFailed: 2 });
   expect(after?.definition.request).toEqual(before?.definition.request);
   expect(after?.definition.epoch).toBeGreaterThan(before?.definition.epoch ?? Infinity);
-  expect(await control.ledger.resolvedUpTo(jobId, 0)).toBe(4);
-  // Frame 3 was scored after its failure.
   expect(await control.ledger.failures(jobId)).toEqual([
-    { frameIndex: 5, kind: 'undecodable', message: 'no picture' },
+    { frameIndex: 5, kind: 'inference', message: 'no output' },
     { frameIndex: 6, kind: 'storage', message: 'the record of its failure cannot be read' },
   ]);
-  expect(await control.ledger.resolvedUpTo(jobId, 9)).toBe(10);
+  await finishSplit(jobId, 11);
+  const claims = Array.from({ length: 3 }, () => control.ledger.claimBatch(firstSplit(jobId), 1));
+  expect((await Promise.all(claims)).map((batch) => batch?.frameStart)).toEqual([8, 10, undefined]);
+});
+
+test('a lost ledger is rebuilt with the last split that has a plan, and the frames of that split', async () => {
+  const { blobs, control } = fixture;
+  const second = { jobId: 'job-split-twice', splitNumber: 2 };
+  await uploadJob(blobs, second.jobId);
+  await putSegment(blobs, second.jobId, [0, 4]);
+  await blobs.put('scored', segmentBlob(second, [0, 3]), 'a segment');
+  await putSourcePlan(blobs, firstSplit(second.jobId), BUILT_PLAN);
+  await fixture.scan();
+  expect(await control.ledger.job(second.jobId)).toMatchObject({ splitNumber: 1, framesScored: 4 });
+
+  await putSourcePlan(blobs, second, BUILT_PLAN);
+  await control.redis.flushall();
+  await using splitter = await startStepProducer(fixture.server);
+  await fixture.scan();
+  const job = await control.ledger.job(second.jobId);
+  expect(job).toMatchObject({ splitNumber: 2, framesScored: 3 });
+  await eventually('it is split', () => splitter.runs.includes(second.jobId));
+  expect(splitter.jobRuns).toContainEqual({ ...second, epoch: job?.definition.epoch });
 });
 
 test('an ended job is not reopened after the ledger is lost', async () => {
@@ -116,7 +150,7 @@ test('an ended job is not reopened after the ledger is lost', async () => {
     version: 1,
     jobId: 'job-ended',
     state: 'completed',
-    frames: { expected: 1, split: 1, scored: 1, failed: 0, stitched: 1 },
+    frames: { expected: 1, split: 1, scored: 1, failed: 0, underway: 0, stitched: 1 },
     scoringSince: null,
     updatedAt: createdAt,
     warnings: [],
@@ -138,8 +172,9 @@ test('a scan starts a step that a killed producer did not start', async () => {
   const { control, server } = fixture;
   await uploadJob(fixture.blobs, 'job-orphan');
   await fixture.scan();
-  await control.ledger.move('job-orphan', 'running');
-  await control.ledger.resolve('job-orphan', { batchIndex: null, scored: [[0, 1]], failed: [], nowMs: 1 });
+  await finishSplit('job-orphan', 1);
+  const scored = [[0, 1]] as const;
+  await control.ledger.resolve(firstSplit('job-orphan'), { batchIndex: null, scored, failed: [], nowMs: 1 });
   for (const key of await control.redis.keys('bull:*')) await control.redis.del(key);
   await using splitter = await startStepProducer(server);
   await using stitcher = await startStepProducer(server, { step: 'stitch' });

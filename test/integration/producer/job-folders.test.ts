@@ -13,6 +13,8 @@ import { uploadJob } from '../../support/upload-job.ts';
 const { signal } = new AbortController();
 
 let storage: TestStorage;
+/** Of the source of each job. */
+let size = 0;
 let workFolder = '';
 let folders: JobFolders;
 const jobs: JobRequest[] = [];
@@ -20,18 +22,18 @@ const jobs: JobRequest[] = [];
 beforeAll(async () => {
   storage = await startTestStorage();
   for (const jobId of ['job-1', 'job-2', 'job-3']) jobs.push(await uploadJob(storage.blobs, jobId));
+  size = request(1).source.sizeBytes;
 });
 afterAll(() => storage[Symbol.asyncDispose]());
 beforeEach(async () => {
   workFolder = await testFolder();
-  folders = await openFor(2);
+  folders = await openFor(4);
 });
 afterEach(() => rm(workFolder, { recursive: true }));
 
-/** With room for this many jobs, each with its source and result. */
+/** With room for this many sources. A step of these tests writes as much as a source, unless the test says otherwise. */
 function openFor(count: number): Promise<JobFolders> {
-  const sizeBytes = jobs[0]?.source.sizeBytes ?? 0;
-  return JobFolders.open({ workFolder, workBytesMax: count * 2 * sizeBytes, blobs: storage.blobs });
+  return JobFolders.open({ workFolder, workBytesMax: count * size, blobs: storage.blobs });
 }
 function request(index: number): JobRequest {
   const found = jobs[index - 1];
@@ -42,11 +44,11 @@ const onDisk = async (): Promise<string[]> =>
   (await readdir(path.join(workFolder, `producer-${process.pid}`))).toSorted();
 
 test('both steps of a job share one source, and the files of a step are removed with it', async () => {
-  await using stitch = await folders.enter(request(1), 'stitch');
+  await using stitch = await folders.enter(request(1), 'stitch', size);
   let [written, sourcePath] = ['', ''];
   {
-    await using split = await folders.enter(request(1), 'split');
-    written = path.join(split.path, 'frames.fifo');
+    await using split = await folders.enter(request(1), 'split', size);
+    written = path.join(split.path, 'piece.nut');
     await writeFile(written, 'x');
     sourcePath = await split.source(signal);
   }
@@ -56,39 +58,74 @@ test('both steps of a job share one source, and the files of a step are removed 
 });
 
 test('a job without disk space waits until another job has ended', async () => {
-  await using first = await folders.enter(request(1), 'split');
-  await using second = await folders.enter(request(2), 'split');
+  await using first = await folders.enter(request(1), 'split', size);
+  await using second = await folders.enter(request(2), 'split', size);
   await Promise.all([first.source(signal), second.source(signal)]);
-  await expect(folders.enter(request(3), 'split')).rejects.toThrow(StepDeferredError);
-  // The other step of a job that is already here needs no more space.
-  await using stitch = await folders.enter(request(2), 'stitch');
-  await stitch.source(signal);
+  await expect(folders.enter(request(3), 'split', size)).rejects.toThrow(StepDeferredError);
   expect(await onDisk()).toEqual(['job-1', 'job-2']);
   await folders.remove('job-1');
-  await using third = await folders.enter(request(3), 'split');
+  await using third = await folders.enter(request(3), 'split', size);
   await third.source(signal);
   expect(await onDisk()).toEqual(['job-2', 'job-3']);
 });
 
-test('a job without a running step is evicted, and its source is downloaded again later', async () => {
-  for (const index of [1, 2]) {
-    await using split = await folders.enter(request(index), 'split');
+test('a job reserves its source, and each of its steps what it writes while it runs', async () => {
+  await using first = await folders.enter(request(1), 'split', size);
+  {
+    await using second = await folders.enter(request(2), 'split', size);
+    await Promise.all([first.source(signal), second.source(signal)]);
+    await expect(folders.enter(request(1), 'stitch', 1)).rejects.toThrow(StepDeferredError);
+  }
+  await using stitch = await folders.enter(request(1), 'stitch', size);
+  await stitch.source(signal);
+  expect(await onDisk()).toEqual(['job-1', 'job-2']);
+});
+
+test('a step that is too large for the disk fails, and no job is evicted for it', async () => {
+  {
+    await using split = await folders.enter(request(1), 'split', size);
     await split.source(signal);
   }
-  await using third = await folders.enter(request(3), 'split');
-  await third.source(signal);
-  expect(await onDisk()).toEqual(['job-2', 'job-3']);
-  await using back = await folders.enter(request(1), 'stitch');
+  await expect(folders.enter(request(2), 'stitch', 2 ** 60)).rejects.toMatchObject({
+    name: 'PermanentError',
+    code: 'RESULT_TOO_LARGE',
+    hint: expect.stringContaining('FRAMEFLEET_WORK_FOLDER'),
+  });
+  expect(await onDisk()).toEqual(['job-1']);
+});
+
+test('a step that needs more than all of the space gets it when no other step runs', async () => {
+  {
+    await using split = await folders.enter(request(1), 'split', size);
+    await split.source(signal);
+    await expect(folders.enter(request(2), 'stitch', 9 * size)).rejects.toThrow(StepDeferredError);
+  }
+  await using largest = await folders.enter(request(2), 'stitch', 9 * size);
+  await largest.source(signal);
+  expect(await onDisk()).toEqual(['job-2']);
+});
+
+test('a job without a running step is evicted, and its source is downloaded again later', async () => {
+  for (const index of [1, 2]) {
+    await using split = await folders.enter(request(index), 'split', size);
+    await split.source(signal);
+  }
+  {
+    await using third = await folders.enter(request(3), 'split', 2 * size);
+    await third.source(signal);
+    expect(await onDisk()).toEqual(['job-2', 'job-3']);
+  }
+  await using back = await folders.enter(request(1), 'stitch', 2 * size);
   expect(await readFile(await back.source(signal), 'utf8')).toBe('the video of job-1');
   expect(await onDisk()).toEqual(['job-1', 'job-3']);
 });
 
 test('one of three simultaneous steps waits if there is room for two', async () => {
   for (const index of [1, 2]) {
-    await using split = await folders.enter(request(index), 'split');
+    await using split = await folders.enter(request(index), 'split', size);
     await split.source(signal);
   }
-  const entering = [3, 1, 2].map((index) => folders.enter(request(index), 'stitch'));
+  const entering = [3, 1, 2].map((index) => folders.enter(request(index), 'stitch', size));
   await expect(entering[2]).rejects.toThrow(StepDeferredError);
   const entered = await Promise.all(entering.slice(0, 2));
   const sources = entered.map(async (folder) => readFile(await folder.source(signal), 'utf8'));
@@ -97,20 +134,20 @@ test('one of three simultaneous steps waits if there is room for two', async () 
 });
 
 test('a step that ends late does not remove the files of a later run', async () => {
-  const late = await folders.enter(request(1), 'split');
+  const late = await folders.enter(request(1), 'split', size);
   await folders.remove('job-1');
-  await using again = await folders.enter(request(1), 'split');
-  await writeFile(path.join(again.path, 'frames.fifo'), 'x');
+  await using again = await folders.enter(request(1), 'split', size);
+  await writeFile(path.join(again.path, 'piece.nut'), 'x');
   await late[Symbol.asyncDispose]();
-  expect(await readdir(again.path)).toEqual(['frames.fifo']);
+  expect(await readdir(again.path)).toEqual(['piece.nut']);
 });
 
 test('a source may take two fifths of the disk, and a job that takes all of it runs alone', async () => {
-  expect(folders.sourceBytesMax).toBe(Math.floor(4 * request(1).source.sizeBytes * 0.4));
-  const small = await openFor(0.5);
-  await using alone = await small.enter(request(1), 'split');
+  expect(folders.sourceBytesMax).toBe(Math.floor(4 * size * 0.4));
+  const small = await openFor(2);
+  await using alone = await small.enter(request(1), 'split', size);
   await alone.source(signal);
-  await expect(small.enter(request(2), 'split')).rejects.toThrow(StepDeferredError);
+  await expect(small.enter(request(2), 'split', size)).rejects.toThrow(StepDeferredError);
 });
 
 test('without a limit all free space is used', async () => {
@@ -119,7 +156,7 @@ test('without a limit all free space is used', async () => {
 });
 
 test('a failed download is started again by the next step', async () => {
-  await using folder = await folders.enter(request(1), 'split');
+  await using folder = await folders.enter(request(1), 'split', size);
   const stopped = AbortSignal.abort(new Error('stopped'));
   await expect(folder.source(stopped)).rejects.toThrow('stopped');
   expect(await readFile(await folder.source(signal), 'utf8')).toBe('the video of job-1');

@@ -3,17 +3,18 @@ import { readFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
 
-import { encodeVideo } from '../../../producer/media/encode-video.ts';
+import { joinVideo } from '../../../producer/media/join-video.ts';
+import { DEFAULT_ENCODING } from '../../../shared/contract/encoding.ts';
 import { probeVideo } from '../../../shared/media/probe.ts';
 import { H264, ffmpeg, meanColour, picture, pictureTimes } from '../../support/media-clips.ts';
-import { NO_TRACKS, each, RESULT_WAYS, useMediaFolder } from '../../support/media-round-trip.ts';
+import { NO_TRACKS, each, encodeSegments, useMediaFolder } from '../../support/media-round-trip.ts';
 
 const { clip, at, decode, roundTrip } = useMediaFolder();
 
 /** RGB 200, 100, 50. This colour reveals every mistake in matrix or range. */
 const BROWN = ['-f', 'lavfi', '-i', 'color=0xC86432:size=96x64:rate=25:duration=0.2'];
 
-describe.each(RESULT_WAYS)('the result, %s, looks like the source:', (way) => {
+describe('the result looks like the source:', () => {
   test.for([
     [
       'BT.709, tagged',
@@ -40,7 +41,7 @@ describe.each(RESULT_WAYS)('the result, %s, looks like the source:', (way) => {
   ] as const)('%s', async ([, name, filter]) => {
     const codec = name === 'mrgb.mkv' ? ['-c:v', 'ffv1'] : ['-c:v', 'libx264', '-qp', '1'];
     const sourcePath = await clip(name, [...BROWN, '-vf', filter, ...codec]);
-    const { resultPath } = await roundTrip(sourcePath, way);
+    const { resultPath } = await roundTrip(sourcePath);
     const [source, result] = await Promise.all([meanColour(sourcePath), meanColour(resultPath)]);
     for (const [channel, value] of source.entries()) {
       expect(Math.abs((result[channel] ?? 0) - value), `channel ${channel} of ${result.join()}`).toBeLessThan(
@@ -59,7 +60,7 @@ describe.each(RESULT_WAYS)('the result, %s, looks like the source:', (way) => {
       '-c:v',
       'libx264',
     ]);
-    const { video, resultPath } = await roundTrip(sourcePath, way);
+    const { video, resultPath } = await roundTrip(sourcePath);
     const result = await probeVideo(resultPath);
     expect(result.colour).toEqual({
       matrix: 'bt709',
@@ -80,7 +81,7 @@ describe.each(RESULT_WAYS)('the result, %s, looks like the source:', (way) => {
       ...H264,
     ]);
     const sourcePath = await clip('turned.mp4', ['-i', left, '-c', 'copy', '-metadata:s:v', 'rotate=90']);
-    const { video, resultPath } = await roundTrip(sourcePath, way);
+    const { video, resultPath } = await roundTrip(sourcePath);
     expect(video).toMatchObject({ width: 48, height: 64 });
     const result = await probeVideo(resultPath);
     expect(result).toMatchObject({ width: 48, height: 64, rotationDegrees: 0 });
@@ -105,7 +106,7 @@ describe.each(RESULT_WAYS)('the result, %s, looks like the source:', (way) => {
       '-pix_fmt',
       'yuv444p',
     ]);
-    const { resultPath, warnings, frames } = await roundTrip(sourcePath, way);
+    const { resultPath, warnings, frames } = await roundTrip(sourcePath);
     expect(await probeVideo(resultPath)).toMatchObject({ width: 102, height: 78 });
     expect(warnings).toEqual([expect.stringContaining('the result has 102 x 78')]);
     expect((await pictureTimes(resultPath)).seconds).toEqual((await pictureTimes(sourcePath)).seconds);
@@ -121,7 +122,7 @@ describe.each(RESULT_WAYS)('the result, %s, looks like the source:', (way) => {
       '-pix_fmt',
       'yuv444p',
     ]);
-    const padded = await roundTrip(white, way);
+    const padded = await roundTrip(white);
     await ffmpeg([
       '-i',
       padded.resultPath,
@@ -148,18 +149,18 @@ describe.each(RESULT_WAYS)('the result, %s, looks like the source:', (way) => {
     const large = await decode(doubled);
     expect(large.frames).toHaveLength(frames.length);
     const resultPath = at('doubled-result.mp4');
-    const request = {
-      frames: each(large.frames),
+    const segments = await encodeSegments(video, large.frames, 16);
+    await joinVideo({
       timeline,
       video,
       sourcePath,
       outputPath: resultPath,
-      width: 64,
-      height: 48,
       trackPlan: NO_TRACKS,
+      encoding: DEFAULT_ENCODING,
       cpuSecondsMax: 300,
-    };
-    await encodeVideo(request);
+      frameSize: { width: 64, height: 48 },
+      segments: () => each(segments),
+    });
     expect(await probeVideo(resultPath)).toMatchObject({
       width: 64,
       height: 48,

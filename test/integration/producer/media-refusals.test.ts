@@ -5,11 +5,12 @@ import { describe, expect, test } from 'vitest';
 
 import { assertSameLength } from '../../../producer/media/check-result.ts';
 import { decodeFrames } from '../../../producer/media/decode-frames.ts';
-import { encodeVideo } from '../../../producer/media/encode-video.ts';
+import { joinVideo } from '../../../producer/media/join-video.ts';
 import type { Timeline } from '../../../producer/media/timeline.ts';
+import { DEFAULT_ENCODING } from '../../../shared/contract/encoding.ts';
 import { checkLimits, probeVideo } from '../../../shared/media/probe.ts';
 import { H264, ffmpeg, picture, tone } from '../../support/media-clips.ts';
-import { LIMITS, NO_TRACKS, each, useMediaFolder } from '../../support/media-round-trip.ts';
+import { LIMITS, NO_TRACKS, each, encodeSegments, useMediaFolder } from '../../support/media-round-trip.ts';
 
 const { clip, at, decode } = useMediaFolder();
 
@@ -32,16 +33,17 @@ describe('a file name is never interpreted:', () => {
       timeBase: { numerator: 1, denominator: 25 },
       pts: Float64Array.of(0, 1, 2, 3, 4),
     };
-    await encodeVideo({
-      frames: each(frames),
+    const segments = await encodeSegments(video, frames, 5);
+    await joinVideo({
       timeline,
       video,
       sourcePath,
       outputPath,
-      width: 64,
-      height: 48,
       trackPlan: NO_TRACKS,
+      encoding: DEFAULT_ENCODING,
       cpuSecondsMax: 300,
+      frameSize: video,
+      segments: () => each(segments),
     });
     await assertSameLength(outputPath, { timeline, framesPerSecond: 25, audioTrackCount: 0 });
   });

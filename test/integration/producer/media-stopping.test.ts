@@ -1,19 +1,19 @@
-/** Decoding and encoding that end early: aborted, because of invalid frames, or because ffmpeg fails. */
+/** Decoding and joining that end early: aborted, because of invalid segments, or because ffmpeg fails. */
+import { once } from 'node:events';
 import { access } from 'node:fs/promises';
 
 import { beforeAll, expect, test } from 'vitest';
 
 import { decodeFrames } from '../../../producer/media/decode-frames.ts';
-import { encodeVideo } from '../../../producer/media/encode-video.ts';
-import type { Timeline } from '../../../producer/media/timeline.ts';
+import { type JoinRequest, joinVideo } from '../../../producer/media/join-video.ts';
+import { DEFAULT_ENCODING } from '../../../shared/contract/encoding.ts';
 import { ffmpegCommand, startFfmpeg } from '../../../shared/media/ffmpeg.ts';
 import { type VideoInfo, probeVideo } from '../../../shared/media/probe.ts';
 import { H264, picture } from '../../support/media-clips.ts';
-import { LIMITS, NO_TRACKS, each, useMediaFolder } from '../../support/media-round-trip.ts';
+import { LIMITS, NO_TRACKS, each, encodeSegments, useMediaFolder } from '../../support/media-round-trip.ts';
 import { processesOf } from '../../support/processes.ts';
 
 const { clip, at, decode } = useMediaFolder();
-const encodeWith = { trackPlan: NO_TRACKS, cpuSecondsMax: 300 };
 
 /** Too long to finish before the test ends. */
 let endless: { readonly sourcePath: string; readonly video: VideoInfo };
@@ -40,77 +40,66 @@ test('decodeFrames throws the abort reason', async () => {
   await expect(Array.fromAsync(decoding)).rejects.toBe(reason);
 });
 
-test('encodeVideo throws the abort reason while it waits for a frame, and leaves no file', async () => {
-  const { sourcePath, video } = endless;
-  const { frames } = await decode(await clip('short.mp4', [...picture({ seconds: 0.2 }), ...H264]));
+/** A clip of 25 frames and what is needed to join its segments: 9 frames, 9 and 7. */
+async function joinable(name: string): Promise<{
+  readonly segments: readonly Buffer[];
+  readonly join: (
+    changes: Partial<JoinRequest> & Pick<JoinRequest, 'outputPath' | 'segments'>,
+  ) => Promise<unknown>;
+}> {
+  const sourcePath = await clip(name, [...picture({}), ...H264]);
+  const { frames, timeline, video } = await decode(sourcePath);
+  const segments = await encodeSegments(video, frames, 9);
+  const request = { timeline, video, sourcePath, frameSize: video };
+  const fixed = { trackPlan: NO_TRACKS, encoding: DEFAULT_ENCODING, cpuSecondsMax: 300 };
+  return { segments, join: (changes) => joinVideo({ ...request, ...fixed, ...changes }) };
+}
+
+test('joinVideo throws the abort reason while it waits for a segment, and leaves no file', async () => {
+  const { segments, join } = await joinable('short.mkv');
   const stop = new AbortController();
   const waiting = Promise.withResolvers<void>();
   async function* stuck(): AsyncGenerator<Buffer> {
-    yield* frames;
+    yield* segments.slice(0, 2);
     waiting.resolve();
-    await new Promise(() => {});
+    // As a fetch does.
+    await once(stop.signal, 'abort');
+    stop.signal.throwIfAborted();
   }
-  const timeline: Timeline = {
-    timeBase: { numerator: 1, denominator: 25 },
-    pts: Float64Array.from({ length: 50 }, (_, i) => i),
-  };
   const outputPath = at('aborted.mkv');
-  const encoding = encodeVideo({
-    frames: stuck(),
-    timeline,
-    video,
-    sourcePath,
-    outputPath,
-    width: 64,
-    height: 48,
-    ...encodeWith,
-    signal: stop.signal,
-  });
+  const joining = join({ outputPath, segments: stuck, signal: stop.signal });
   await waiting.promise;
   stop.abort(new Error('the job was cancelled'));
-  await expect(encoding).rejects.toThrow('the job was cancelled');
+  await expect(joining).rejects.toThrow('the job was cancelled');
   await expect(access(outputPath)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('encodeVideo throws if the frames fail, are too few or too many, and leaves no file', async () => {
-  const { frames, timeline, video } = await decode(await clip('ok.mp4', [...picture({}), ...H264]));
+test('joinVideo throws if a segment cannot be had or read, or there are too few or too many, and leaves no file', async () => {
+  const { segments, join } = await joinable('ok.mp4');
   const outputPath = at('failed.mp4');
-  const attempt = (source: AsyncIterable<Buffer>) =>
-    encodeVideo({
-      frames: source,
-      timeline,
-      video,
-      sourcePath: at('ok.mp4'),
-      outputPath,
-      width: 64,
-      height: 48,
-      ...encodeWith,
-    });
+  const attempt = (source: () => AsyncIterable<Buffer>) => join({ outputPath, segments: source });
   async function* failing(): AsyncGenerator<Buffer> {
-    yield* frames.slice(0, 9);
+    yield* segments.slice(0, 1);
     await Promise.resolve();
-    throw new Error('frame 9 is lost');
+    throw new Error('segment 1 is lost');
   }
-  await expect(attempt(failing())).rejects.toThrow('frame 9 is lost');
-  await expect(attempt(each(frames.slice(1)))).rejects.toThrow('has 25 frames, but 24 were passed');
-  await expect(attempt(each([...frames, ...frames]))).rejects.toThrow('has 25 frames, but more were passed');
+  await expect(attempt(failing)).rejects.toThrow('segment 1 is lost');
+  const damaged = segments.with(1, Buffer.from('this is not a segment'));
+  await expect(attempt(() => each(damaged))).rejects.toThrow(RangeError);
+  await expect(attempt(() => each([]))).rejects.toThrow('has 25 frames, but the segments have no frames');
+  await expect(attempt(() => each(segments.slice(1)))).rejects.toThrow(
+    'has 25 frames, but the segments have 16',
+  );
+  await expect(attempt(() => each([...segments, ...segments]))).rejects.toThrow(
+    'has 25 frames, but the segments have more',
+  );
   await expect(access(outputPath)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
 test('the error of a failed ffmpeg is reported instead of the broken pipe', async () => {
-  const { frames, timeline, video } = await decode(await clip('ok2.mp4', [...picture({}), ...H264]));
+  const { segments, join } = await joinable('ok2.mp4');
   const outputPath = at('no-such-folder/result.mp4');
-  const request = {
-    frames: each(frames),
-    timeline,
-    video,
-    sourcePath: at('ok2.mp4'),
-    outputPath,
-    width: 64,
-    height: 48,
-    ...encodeWith,
-  };
-  await expect(encodeVideo(request)).rejects.toMatchObject({
+  await expect(join({ outputPath, segments: () => each(segments) })).rejects.toMatchObject({
     code: 'MEDIA_TOOL_FAILED',
     message: expect.stringContaining('No such file or directory'),
   });

@@ -68,7 +68,7 @@ test('every action accepts an empty queue', async () => {
 });
 
 test('list prints one line for all copies of a failure and leaves them on the queue', async () => {
-  const one = buildPoison('a-undecodable', { jobId: JOB });
+  const one = buildPoison('a-inference', { jobId: JOB });
   await put(one, one, buildPoison('b-engine', { reason: 'engine', message: 'it \u001b[2J died' }));
   await put(buildPoison('c-malformed', { reason: 'malformed', batch: null, attempts: 0, body: 'x' }));
   const { status, stdout } = await run('list');
@@ -76,8 +76,8 @@ test('list prints one line for all copies of a failure and leaves them on the qu
   const lines = stdout.trimEnd().split('\n');
   expect(lines).toHaveLength(4);
   expect(lines[0]).toMatch(/^ID +REASON +JOB +FRAMES +ATTEMPTS +WHEN +COPIES +MESSAGE$/);
-  const rest = '12-14,20 +3 +2026-11-23 06:20:00Z +2 +no picture';
-  expect(stdout).toMatch(new RegExp(`^a-undecodable +undecodable +${JOB} +${rest}$`, 'm'));
+  const rest = '12-14,20 +3 +2026-11-23 06:20:00Z +2 +no output';
+  expect(stdout).toMatch(new RegExp(`^a-inference +inference +${JOB} +${rest}$`, 'm'));
   expect(stdout).toMatch(/^c-malformed +malformed +- +- +- /m);
   expect(stdout).toContain('it ·[2J died');
   expect(await visible()).toBe(4);
@@ -95,7 +95,7 @@ test('list filters by job, by reason and by id', async () => {
     return (entries as { id: string }[]).map(({ id }) => id).toSorted();
   };
   expect(await ids('--job', JOB)).toEqual(['a']);
-  expect(await ids('--reason', 'undecodable')).toEqual(['a', 'b']);
+  expect(await ids('--reason', 'inference')).toEqual(['a', 'b']);
   expect(await ids('--job', 'job-1', '--reason', 'engine')).toEqual(['c']);
   expect(await ids('--id', 'd', '--id', 'a')).toEqual(['a', 'd']);
   expect(await ids('--job', 'job-none')).toEqual([]);

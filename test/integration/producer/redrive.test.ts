@@ -6,9 +6,18 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { failJob } from '../../../producer/jobs/fail-job.ts';
 import { JobFolders } from '../../../producer/jobs/job-folders.ts';
 import { redrivePass } from '../../../producer/jobs/redrive.ts';
+import { putSourcePlan } from '../../../producer/jobs/source-plans.ts';
 import { split } from '../../../producer/jobs/split.ts';
 import { stitch } from '../../../producer/jobs/stitch.ts';
-import { redriveBlob, triggerBlob } from '../../../shared/contract/blob-names.ts';
+import {
+  failedFrameBlob,
+  redriveBlob,
+  segmentBlob,
+  triggerBlob,
+} from '../../../shared/contract/blob-names.ts';
+import { segmentMetadata } from '../../../shared/contract/segment.ts';
+import { firstSplit } from '../../support/build-job.ts';
+import { BUILT_PLAN } from '../../support/build-plan.ts';
 import { countOfMetric, startControlPlane } from '../../support/control-plane.ts';
 import { eventually } from '../../support/eventually.ts';
 import { KilledAfter } from '../../support/killed-after.ts';
@@ -25,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(() => fixture.reset());
 
-test('a completed job is reopened to retry the requested frame, and its other frames are unchanged', async () => {
+test('a completed job is reopened to retry the segment of the requested frame, and its other segments are unchanged', async () => {
   const { control, server } = fixture;
   const before = await fixture.endedJob('job-one', { failing: [3, 7] });
   await control.retention.schedule({ jobId: 'job-one', dueAtMs: 1 });
@@ -34,10 +43,13 @@ test('a completed job is reopened to retry the requested frame, and its other fr
   await fixture.pass();
 
   const after = await fixture.mustJob('job-one');
-  expect(after).toMatchObject({ state: 'waiting', framesScored: 8, framesFailed: 1 });
+  expect(after).toMatchObject({ state: 'waiting', framesScored: 4, framesFailed: 1 });
   expect(after.definition.epoch).toBeGreaterThan(before.definition.epoch);
-  expect(await control.ledger.failures('job-one')).toMatchObject([{ frameIndex: 7, message: 'no picture' }]);
-  expect(await fixture.recordsOf('job-one')).toEqual(['job-one/00000007.failed.json']);
+  expect(await control.ledger.failures('job-one')).toMatchObject([{ frameIndex: 7, message: 'no output' }]);
+  expect(await fixture.storedOf('job-one')).toEqual([
+    'job-one/1/00000005-00000009.mp4',
+    'job-one/1/00000007.failed.json',
+  ]);
   expect(await fixture.statusOf('job-one')).toMatchObject({ state: 'waiting', result: null });
   expect(await fixture.requests()).toEqual([]);
   expect(await control.retention.dueAtMs('job-one')).toBeUndefined();
@@ -46,16 +58,17 @@ test('a completed job is reopened to retry the requested frame, and its other fr
   await eventually('it is split again', () => splitter.runs.filter((id) => id === 'job-one').length === 2);
 });
 
-test('only the requested frame is dispatched again', async () => {
+test('only the batch of the requested frame is dispatched again', async () => {
   const { ledger } = fixture.control;
   await fixture.endedJob('job-batch', { failing: [3, 7] });
   await fixture.request('job-batch', [7, 8]);
   await fixture.pass();
   await ledger.move('job-batch', 'running');
-  await ledger.planSplit('job-batch', { batchSize: 1, framesExpected: FRAMES, megapixelsPerFrame: 1 });
-  await ledger.finishSplit('job-batch', FRAMES);
-  expect(await ledger.claimBatch('job-batch', 1)).toEqual({ batchIndex: 7, frameStart: 7, frameEnd: 8 });
-  expect(await ledger.claimBatch('job-batch', 1)).toBeUndefined();
+  const jobSplit = firstSplit('job-batch');
+  await ledger.planSplit(jobSplit, { batchSize: 5, framesExpected: FRAMES, megapixelsPerFrame: 1 });
+  await ledger.finishSplit(jobSplit, FRAMES);
+  expect(await ledger.claimBatch(jobSplit, 1)).toEqual({ batchIndex: 1, frameStart: 5, frameEnd: 10 });
+  expect(await ledger.claimBatch(jobSplit, 1)).toBeUndefined();
 });
 
 test('a failed job is reopened, and frames that were not requested stay failed', async () => {
@@ -63,19 +76,49 @@ test('a failed job is reopened, and frames that were not requested stay failed',
   await fixture.endedJob('job-failed', job);
   await fixture.request('job-failed', [2, 4]);
   await fixture.pass();
-  expect(await fixture.mustJob('job-failed')).toMatchObject({ state: 'waiting', framesFailed: 1 });
+  expect(await fixture.mustJob('job-failed')).toMatchObject({ state: 'waiting', framesScored: 5 });
+  // The record tells the worker that runs the segment again.
+  expect(await fixture.storedOf('job-failed')).toEqual([
+    'job-failed/1/00000004.failed.json',
+    'job-failed/1/00000005-00000009.mp4',
+  ]);
   expect(await fixture.statusOf('job-failed')).toMatchObject({ state: 'waiting', error: null });
-  await fixture.finish('job-failed', { as: 'completed' });
+  await fixture.finish('job-failed', { failing: [4], as: 'completed' });
   expect(await fixture.statusOf('job-failed')).toMatchObject({ state: 'completed', frames: { scored: 9 } });
 });
 
-test('several requests for a job are carried out together', async () => {
-  await fixture.endedJob('job-several', { failing: [0, 5, 9] });
-  await fixture.request('job-several', [0, 1]);
-  await fixture.request('job-several', [5, 6], [9, 10]);
+test('a failed job without a failed frame is reopened with all its frames, so that its stitch runs again', async () => {
+  await fixture.endedJob('job-stitch', { failing: [], as: 'failed' });
+  await fixture.request('job-stitch');
   await fixture.pass();
-  expect(await fixture.mustJob('job-several')).toMatchObject({ framesScored: 7, framesFailed: 0 });
+  expect(await fixture.mustJob('job-stitch')).toMatchObject({ state: 'waiting', framesScored: FRAMES });
   expect(await fixture.requests()).toEqual([]);
+});
+
+test('several requests for a job are carried out together', async () => {
+  await fixture.endedJob('job-several', { failing: [0, 2, 4] });
+  await fixture.request('job-several', [0, 1]);
+  await fixture.request('job-several', [2, 3], [4, 5]);
+  await fixture.pass();
+  expect(await fixture.mustJob('job-several')).toMatchObject({ framesScored: 5, framesFailed: 0 });
+  expect(await fixture.storedOf('job-several')).toEqual(['job-several/1/00000005-00000009.mp4']);
+  expect(await fixture.requests()).toEqual([]);
+});
+
+test('the frames of the last split are retried', async () => {
+  const { blobs } = fixture;
+  await fixture.endedJob('job-split-twice', { failing: [3] });
+  const before = await fixture.storedOf('job-split-twice');
+  const second = { jobId: 'job-split-twice', splitNumber: 2 };
+  await putSourcePlan(blobs, second, BUILT_PLAN);
+  await blobs.put('scored', failedFrameBlob(second, 3), 'a record');
+  const metadata = segmentMetadata([3], { width: 64, height: 48 });
+  await blobs.put('scored', segmentBlob(second, [0, 4]), 'a segment', { metadata });
+  await blobs.put('scored', segmentBlob(second, [4, 10]), 'a segment');
+  await fixture.request('job-split-twice', [3, 4]);
+  await fixture.pass();
+  expect(await fixture.mustJob('job-split-twice')).toMatchObject({ splitNumber: 2, framesScored: 6 });
+  expect(await fixture.storedOf('job-split-twice')).toEqual([...before, segmentBlob(second, [4, 10])]);
 });
 
 test('a second request for the same frame waits until the job ends and is then removed', async () => {
@@ -98,18 +141,18 @@ test('a request for an open job waits until the job has ended', async () => {
   await uploadJob(blobs, 'job-open');
   await fixture.scan();
   await control.ledger.move('job-open', 'running');
-  const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[3, 4] as [number, number]] }];
-  await control.ledger.resolve('job-open', { batchIndex: null, scored: [], failed, nowMs: 1 });
+  const failed = [{ kind: 'inference' as const, message: 'no output', frames: [[3, 4] as const] }];
+  await control.ledger.resolve(firstSplit('job-open'), { batchIndex: null, scored: [], failed, nowMs: 1 });
   await fixture.request('job-open', [3, 4]);
   await fixture.pass();
   expect(await fixture.mustJob('job-open')).toMatchObject({ state: 'running', framesFailed: 1 });
   expect(await fixture.requests()).toHaveLength(1);
 
-  await fixture.finish('job-open');
+  await fixture.finish('job-open', { failing: [3] });
   await fixture.pass();
   expect(await fixture.mustJob('job-open')).toMatchObject({
     state: 'waiting',
-    framesScored: 9,
+    framesScored: 5,
     framesFailed: 0,
   });
 });
@@ -136,7 +179,7 @@ test('an intake that knows the job as ended reopens it if Redis is lost during t
   await fixture.scan(intake);
   await control.redis.flushall();
   await fixture.scan(intake);
-  expect(await fixture.mustJob('job-lost')).toMatchObject({ state: 'waiting', framesScored: 9 });
+  expect(await fixture.mustJob('job-lost')).toMatchObject({ state: 'waiting', framesScored: 5 });
 });
 
 test('all frames run again if they were removed before the redrive', async () => {
@@ -181,20 +224,20 @@ test('two producers at the same time reopen a job once', async () => {
   other.clock.advance(7_777_000);
   for (let round = 0; round < 5; round += 1) {
     const jobId = `job-two-${round}`;
-    await fixture.endedJob(jobId, { failing: [1, 3] });
+    await fixture.endedJob(jobId, { failing: [3, 7] });
     await fixture.request(jobId, [3, 4]);
     await Promise.all([fixture.pass(), redrivePass({ ...fixture.services, ...other })]);
     await fixture.pass();
     const job = await fixture.mustJob(jobId);
-    expect(job).toMatchObject({ state: 'waiting', framesScored: 8, framesFailed: 1 });
+    expect(job).toMatchObject({ state: 'waiting', framesScored: 4, framesFailed: 1 });
     expect(await fixture.requests()).toEqual([]);
-    expect(await fixture.recordsOf(jobId)).toHaveLength(1);
+    expect(await fixture.storedOf(jobId)).toHaveLength(2);
     await fixture.finish(jobId);
   }
 });
 
 /** Calls with side effects in a redrive of one frame, from writing the status to removing the request. */
-const CHANGES = 9;
+const CHANGES = 10;
 
 test.each(['completed', 'failed'] as const)(
   'a producer that is killed after any of its calls leaves a %s job that another producer finishes',
@@ -219,15 +262,19 @@ test.each(['completed', 'failed'] as const)(
       await fixture.scan();
       await fixture.pass();
       expect(await fixture.mustJob(jobId)).toMatchObject({ state: 'waiting' });
-      await fixture.finish(jobId);
+      await fixture.finish(jobId, { failing: [7] });
       // If the request is still there, none of its frames is failed any more.
       await fixture.pass();
       expect(await fixture.requests()).toEqual([]);
       const status = await fixture.statusOf(jobId);
       expect(status).toMatchObject({ state: 'completed' });
-      expect(await fixture.mustJob(jobId)).toMatchObject({ state: 'completed' });
+      expect(await fixture.mustJob(jobId)).toMatchObject({
+        state: 'completed',
+        framesScored: 9,
+        framesFailed: 1,
+      });
     }
-    expect(kills).toBeGreaterThanOrEqual(7);
+    expect(kills).toBeGreaterThanOrEqual(8);
     expect(kills).toBeLessThan(CHANGES);
   },
 );
@@ -241,7 +288,7 @@ test('a step of an earlier epoch does not affect a redriven job', async () => {
   const workFolder = await testFolder();
   const folders = await JobFolders.open({ workFolder, workBytesMax: undefined, blobs });
   const services = { ...fixture.services, folders };
-  const step = { jobId: 'job-steps', epoch: before.definition.epoch };
+  const step = { jobId: 'job-steps', epoch: before.definition.epoch, splitNumber: 1 };
   const { signal } = new AbortController();
   const sourceLimits = {
     framesMax: 1,

@@ -29,7 +29,7 @@ test.each([
     const { jobId } = job;
     await openSplitJob(control.ledger, jobId, { ...job, batchSize: 20 });
     const failed = [
-      { kind: 'undecodable' as const, message: 'no picture', frames: [[3, 5]] as [number, number][] },
+      { kind: 'engine' as const, message: 'no answer', frames: [[3, 5]] as [number, number][] },
       { kind: 'inference' as const, message: 'no memory', frames: [[9, 10]] as [number, number][] },
     ];
     await fixture.send(jobId, { scored: [[0, 3]], failed });
@@ -41,8 +41,8 @@ test.each([
       frameCount: job.frameCount,
       resultSha256: null,
       failedFrames: [
-        { frameIndex: 3, kind: 'undecodable', message: 'no picture' },
-        { frameIndex: 4, kind: 'undecodable', message: 'no picture' },
+        { frameIndex: 3, kind: 'engine', message: 'no answer' },
+        { frameIndex: 4, kind: 'engine', message: 'no answer' },
         { frameIndex: 9, kind: 'inference', message: 'no memory' },
       ],
     });

@@ -1,7 +1,7 @@
 /** A batch without progress is sent again, whatever happened to its message. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { openSplitJob } from '../../support/build-job.ts';
+import { firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { countOfMetric } from '../../support/control-plane.ts';
 import {
   type DispatchFixture,
@@ -55,8 +55,8 @@ test('a batch with progress and a finished batch are not sent again', async () =
   await fixture.takeAll();
   fixture.clock.advance(RESEND_MS - 1000);
   const nowMs = fixture.clock.now().getTime();
-  await fixture.ledger.resolve('job-1', { batchIndex: 2, scored: [[20, 21]], failed: [], nowMs });
-  await fixture.ledger.resolve('job-1', { batchIndex: 3, scored: [[30, 40]], failed: [], nowMs });
+  await fixture.ledger.resolve(firstSplit('job-1'), { batchIndex: 2, scored: [[20, 21]], failed: [], nowMs });
+  await fixture.ledger.resolve(firstSplit('job-1'), { batchIndex: 3, scored: [[30, 40]], failed: [], nowMs });
   fixture.clock.advance(2000);
   // Batch 4 is new. It takes the place of batch 3 in the window.
   expect(await dispatchTwice()).toEqual(['job-1/0', 'job-1/1', 'job-1/4']);

@@ -20,7 +20,7 @@ test('a stopping producer does not take its steps back before it has stopped', a
   };
   const handler = { run, failed: () => Promise.resolve() };
   steps.process('split', handler, { concurrency: 1, signal: stopping.signal });
-  await steps.add('split', stepOf('job-1'));
+  await steps.add('split', stepOf('job-1'), 'normal');
   await eventually('it runs', () => runs > 0);
   stopping.abort();
   // As in main.ts: steps are closed only after loops, HTTP and folders.

@@ -5,10 +5,12 @@ import { Collector } from '../../../producer/jobs/collect.ts';
 import { dispatchPass } from '../../../producer/jobs/dispatch.ts';
 import { StatusPublisher } from '../../../producer/jobs/status.ts';
 import { readBacklog } from '../../../scaler/observe/backlog.ts';
+import type { SplitOfJob } from '../../../shared/contract/blob-names.ts';
 import { encodeMessage } from '../../../shared/contract/messages.ts';
 import { Ledger } from '../../../shared/redis/ledger.ts';
 import { Spending } from '../../../shared/redis/spending.ts';
-import { buildResult, openSplitJob } from '../../support/build-job.ts';
+import { buildResult, firstSplit, openSplitJob } from '../../support/build-job.ts';
+import { BUILT_PLANS } from '../../support/dispatch-fixture.ts';
 import { type IntakeFixture, startIntakeFixture } from '../../support/intake-fixture.ts';
 import { type TestQueue, openTestQueue } from '../../support/test-queue.ts';
 import { uploadJob } from '../../support/upload-job.ts';
@@ -60,7 +62,7 @@ describe('a job fails alone when its ledger record has', () => {
 
     // The loops of the producer and the scaler continue with the other job.
     expect((await ledger.openJobs()).map(({ jobId }) => jobId)).toEqual(['job-good']);
-    await dispatchPass({ ...control, batches: batches.queue, resendMs: 300_000 });
+    await dispatchPass({ ...control, batches: batches.queue, plans: BUILT_PLANS, resendMs: 300_000 });
     expect((await ledger.job('job-good'))?.batchesOutstanding).toBe(2);
     const { backlog } = await readBacklog(ledger, new Spending(control.redis));
     expect(backlog.map(({ jobId }) => jobId)).toEqual(['job-good']);
@@ -83,7 +85,9 @@ test('planSplit rejects an invalid number of frames', async () => {
   await openSplitJob(ledger, 'job-good', { frameCount: 8, batchSize: 4 });
   const plan = { batchSize: 4, megapixelsPerFrame: 1 };
   for (const framesExpected of [9.4e15, 1e9, -1, 0.5, NaN])
-    await expect(ledger.planSplit('job-good', { ...plan, framesExpected })).rejects.toThrow(RangeError);
+    await expect(ledger.planSplit(firstSplit('job-good'), { ...plan, framesExpected })).rejects.toThrow(
+      RangeError,
+    );
   expect((await ledger.job('job-good'))?.framesExpected).toBe(8);
 });
 
@@ -91,9 +95,11 @@ describe('a job that fails a pass', () => {
   /** A ledger in which one call fails for one job. */
   function failing(call: 'claimBatch' | 'resolve' | 'job'): Ledger {
     const ledger = new Ledger(fixture.control.redis);
-    const real = ledger[call].bind(ledger) as (jobId: string, ...rest: unknown[]) => Promise<unknown>;
-    const fake = (jobId: string, ...rest: unknown[]): Promise<unknown> =>
-      jobId === 'job-bad' ? Promise.reject(new Error('a bad job')) : real(jobId, ...rest);
+    const real = ledger[call].bind(ledger) as (...args: unknown[]) => Promise<unknown>;
+    const fake = (job: string | SplitOfJob, ...rest: unknown[]): Promise<unknown> =>
+      (typeof job === 'string' ? job : job.jobId) === 'job-bad'
+        ? Promise.reject(new Error('a bad job'))
+        : real(job, ...rest);
     return Object.assign(ledger, { [call]: fake });
   }
   beforeEach(async () => {
@@ -103,7 +109,13 @@ describe('a job that fails a pass', () => {
 
   test('does not block the dispatch of other jobs', async () => {
     const ledger = failing('claimBatch');
-    await dispatchPass({ ...fixture.control, ledger, batches: batches.queue, resendMs: 300_000 });
+    await dispatchPass({
+      ...fixture.control,
+      ledger,
+      batches: batches.queue,
+      plans: BUILT_PLANS,
+      resendMs: 300_000,
+    });
     expect((await ledger.job('job-good'))?.batchesOutstanding).toBe(2);
   });
 
@@ -133,6 +145,7 @@ describe('a job that fails a pass', () => {
       ...fixture.control,
       ledger: failing('claimBatch'),
       batches: batches.queue,
+      plans: BUILT_PLANS,
       resendMs: 300_000,
     });
     await expect(dispatching).rejects.toThrow('a bad job');

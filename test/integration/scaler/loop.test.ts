@@ -9,7 +9,7 @@ import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { BRISK } from '../../../shared/azure/credentials.ts';
 import { drainBlob } from '../../../shared/contract/blob-names.ts';
 import { UNATTRIBUTED } from '../../../shared/redis/spending.ts';
-import { openSplitJob } from '../../support/build-job.ts';
+import { firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { eventually } from '../../support/eventually.ts';
 import { POLICY, type ScalerFixture, openScalerFixture } from '../../support/scaler-fixture.ts';
 import { startTestStorage } from '../../support/servers.ts';
@@ -27,7 +27,12 @@ const openJob = (jobId: string, frameCount = 100) =>
 async function finishJob(jobId: string): Promise<void> {
   const job = await fixture.ledger.job(jobId);
   const scored = [[0, job?.framesExpected ?? 0]] as const;
-  await fixture.ledger.resolve(jobId, { batchIndex: null, scored, failed: [], nowMs: Date.now() });
+  await fixture.ledger.resolve(firstSplit(jobId), {
+    batchIndex: null,
+    scored,
+    failed: [],
+    nowMs: Date.now(),
+  });
   await fixture.ledger.move(jobId, 'completed');
   await fixture.ledger.close(jobId, job?.definition.epoch ?? 0);
 }

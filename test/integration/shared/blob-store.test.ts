@@ -66,10 +66,10 @@ test('a plain put replaces the blob and changes its etag', async () => {
 
 test('binary and empty blobs are returned unchanged', async () => {
   const bytes = randomBytes(4096);
-  await blobs.put('frames', 'job-1/bytes.jpg', bytes);
-  await blobs.put('frames', 'job-1/empty.jpg', '');
-  expect(await blobs.get('frames', 'job-1/bytes.jpg')).toEqual(bytes);
-  expect(await blobs.get('frames', 'job-1/empty.jpg')).toEqual(Buffer.alloc(0));
+  await blobs.put('pieces', 'job-1/bytes.nut', bytes);
+  await blobs.put('pieces', 'job-1/empty.nut', '');
+  expect(await blobs.get('pieces', 'job-1/bytes.nut')).toEqual(bytes);
+  expect(await blobs.get('pieces', 'job-1/empty.nut')).toEqual(Buffer.alloc(0));
 });
 
 test('putFile and getFile transfer 10 MB, and putFile returns the etag', async () => {
@@ -95,18 +95,18 @@ test('a transfer with an aborted signal rejects and stores nothing', async () =>
 
 test('list returns the blobs with the prefix, ascending by name', async () => {
   const numbers = Array.from({ length: 50 }, (_, index) => String(index * 7919).padStart(8, '0'));
-  const names = numbers.map((number) => `job-2/${number}.jpg`);
+  const names = numbers.map((number) => `job-2/${number}.nut`);
   await Promise.all(
-    [...names.toReversed(), 'job-20/00000000.jpg', 'job-1x/a'].map((name) => blobs.put('frames', name, name)),
+    [...names.toReversed(), 'job-20/00000000.nut', 'job-1x/a'].map((name) => blobs.put('pieces', name, name)),
   );
 
-  expect(await namesOf(blobs.list('frames', { prefix: 'job-2/' }))).toEqual(names);
-  expect(await namesOf(blobs.list('frames', { prefix: 'job-2/0000' }))).toEqual(
+  expect(await namesOf(blobs.list('pieces', { prefix: 'job-2/' }))).toEqual(names);
+  expect(await namesOf(blobs.list('pieces', { prefix: 'job-2/0000' }))).toEqual(
     names.filter((name) => name.startsWith('job-2/0000')),
   );
-  expect(await namesOf(blobs.list('frames', { prefix: 'job-3/' }))).toEqual([]);
-  const [first] = await Array.fromAsync(blobs.list('frames', { prefix: 'job-2/' }));
-  const stat = await blobs.stat('frames', names[0] ?? '');
+  expect(await namesOf(blobs.list('pieces', { prefix: 'job-3/' }))).toEqual([]);
+  const [first] = await Array.fromAsync(blobs.list('pieces', { prefix: 'job-2/' }));
+  const stat = await blobs.stat('pieces', names[0] ?? '');
   expect(first).toMatchObject({ sizeBytes: names[0]?.length, lastModifiedAt: stat?.lastModifiedAt });
 });
 

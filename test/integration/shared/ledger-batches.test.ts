@@ -3,12 +3,13 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import type { ClaimedBatch } from '../../../shared/redis/ledger-job.ts';
 import { Ledger } from '../../../shared/redis/ledger.ts';
-import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
+import { buildDefinition, firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { type TestRedis, startTestRedis } from '../../support/servers.ts';
 import { type Connections, connect } from '../../support/test-redis.ts';
 
 const CLAIMERS = 8;
 const JOB = 'job-1';
+const SPLIT = firstSplit(JOB);
 
 let server: TestRedis;
 let connections: Connections;
@@ -33,7 +34,7 @@ beforeEach(async () => {
 async function claimBatches(by: Ledger, nowMs = 1): Promise<ClaimedBatch[]> {
   const claimed: ClaimedBatch[] = [];
   while (claimed.length < 1000) {
-    const batch = await by.claimBatch(JOB, nowMs);
+    const batch = await by.claimBatch(SPLIT, nowMs);
     if (batch === undefined) return claimed;
     claimed.push(batch);
   }
@@ -55,33 +56,33 @@ test('producers that claim concurrently get each batch exactly once', async () =
 });
 
 test('a batch is claimed only when all its frames are stored, and a last short batch only when the split has finished', async () => {
-  await ledger.open(buildDefinition(JOB));
-  expect(await ledger.claimBatch(JOB, 1)).toBeUndefined();
+  await ledger.open(buildDefinition(JOB), 1);
+  expect(await ledger.claimBatch(SPLIT, 1)).toBeUndefined();
   await ledger.move(JOB, 'running');
-  expect(await ledger.claimBatch(JOB, 1)).toBeUndefined();
-  await ledger.planSplit(JOB, { batchSize: 10, framesExpected: 25, megapixelsPerFrame: 1 });
-  expect(await ledger.claimBatch(JOB, 1)).toBeUndefined();
-  await ledger.recordSplit(JOB, 9);
+  expect(await ledger.claimBatch(SPLIT, 1)).toBeUndefined();
+  await ledger.planSplit(SPLIT, { batchSize: 10, framesExpected: 25, megapixelsPerFrame: 1 });
+  expect(await ledger.claimBatch(SPLIT, 1)).toBeUndefined();
+  await ledger.recordSplit(SPLIT, 9);
   expect(await claimAll(ledger)).toEqual([]);
-  await ledger.recordSplit(JOB, 10);
+  await ledger.recordSplit(SPLIT, 10);
   expect(await claimAll(ledger)).toEqual([0]);
-  await ledger.recordSplit(JOB, 23);
+  await ledger.recordSplit(SPLIT, 23);
   expect(await claimAll(ledger)).toEqual([1]);
-  await ledger.finishSplit(JOB, 23);
+  await ledger.finishSplit(SPLIT, 23);
   expect(await claimBatches(ledger)).toEqual([{ batchIndex: 2, frameStart: 20, frameEnd: 23 }]);
 });
 
 test('a job that is not running has no batch to claim', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 20, batchSize: 10 });
   await ledger.move(JOB, 'failed');
-  expect(await ledger.claimBatch(JOB, 1)).toBeUndefined();
-  expect(await ledger.claimBatch('job-unknown', 1)).toBeUndefined();
+  expect(await ledger.claimBatch(SPLIT, 1)).toBeUndefined();
+  expect(await ledger.claimBatch(firstSplit('job-unknown'), 1)).toBeUndefined();
 });
 
 test('a fully resolved batch is skipped, and one with a single unresolved frame is not', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 45, batchSize: 10 });
-  const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[18, 20] as [number, number]] }];
-  await ledger.resolve(JOB, {
+  const failed = [{ kind: 'inference' as const, message: 'no output', frames: [[18, 20] as const] }];
+  await ledger.resolve(SPLIT, {
     batchIndex: null,
     scored: [
       [0, 9],
@@ -99,17 +100,18 @@ test('a batch is outstanding until its last frame is resolved', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 14, batchSize: 10 });
   await claimAll(ledger);
   const outstanding = async () => (await ledger.job(JOB))?.batchesOutstanding;
-  await ledger.resolve(JOB, { batchIndex: 0, scored: [[0, 9]], failed: [], nowMs: 2 });
+  await ledger.resolve(SPLIT, { batchIndex: 0, scored: [[0, 9]], failed: [], nowMs: 2 });
   expect(await outstanding()).toBe(2);
-  await ledger.resolve(JOB, { batchIndex: 0, scored: [[9, 10]], failed: [], nowMs: 3 });
+  await ledger.resolve(SPLIT, { batchIndex: 0, scored: [[9, 10]], failed: [], nowMs: 3 });
   expect(await outstanding()).toBe(1);
-  await ledger.resolve(JOB, { batchIndex: 1, scored: [[10, 14]], failed: [], nowMs: 4 });
+  await ledger.resolve(SPLIT, { batchIndex: 1, scored: [[10, 14]], failed: [], nowMs: 4 });
   expect(await outstanding()).toBe(0);
 });
 
 test('stale batches are claimed again, oldest first, before new ones', async () => {
   await openSplitJob(ledger, JOB, { frameCount: 50, batchSize: 10 });
-  for (const nowMs of [100, 200, 300]) await ledger.claimBatch(JOB, nowMs);
+  for (const nowMs of [100, 200, 300]) await ledger.claimBatch(SPLIT, nowMs);
+  expect([await ledger.countStale(JOB, 100), await ledger.countStale(JOB, 201)]).toEqual([0, 2]);
   expect(await ledger.requeueStale(JOB, 100)).toBe(0);
   expect(await ledger.requeueStale(JOB, 201)).toBe(2);
   expect(await ledger.requeueStale(JOB, 201)).toBe(0);
@@ -132,8 +134,8 @@ test('progress postpones the time at which a batch is stale, and a result withou
     ],
     failed: [],
   } as const;
-  await ledger.resolve(JOB, { ...part, batchIndex: 0, nowMs: 500 });
-  await ledger.resolve(JOB, { ...part, batchIndex: 1, nowMs: 600 });
+  await ledger.resolve(SPLIT, { ...part, batchIndex: 0, nowMs: 500 });
+  await ledger.resolve(SPLIT, { ...part, batchIndex: 1, nowMs: 600 });
   expect(await ledger.requeueStale(JOB, 500)).toBe(1);
   expect(await claimAll(ledger, 700)).toEqual([1]);
 });
@@ -152,6 +154,6 @@ test('a stale batch that is resolved before it is claimed again is skipped', asy
   await openSplitJob(ledger, JOB, { frameCount: 30, batchSize: 10 });
   await claimAll(ledger, 100);
   await ledger.requeueStale(JOB, 101);
-  await ledger.resolve(JOB, { batchIndex: 1, scored: [[10, 20]], failed: [], nowMs: 150 });
+  await ledger.resolve(SPLIT, { batchIndex: 1, scored: [[10, 20]], failed: [], nowMs: 150 });
   expect(await claimAll(ledger, 200)).toEqual([0, 2]);
 });

@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Ledger } from '../../../shared/redis/ledger.ts';
-import { openSplitJob } from '../../support/build-job.ts';
+import { firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { type TestRedis, startTestRedis } from '../../support/servers.ts';
 import { type Connections, connect } from '../../support/test-redis.ts';
+
+const SPLIT = firstSplit('job-1');
 
 let server: TestRedis;
 let connections: Connections;
@@ -46,11 +48,11 @@ test('a frame is counted once however often its result is repeated', async () =>
     failed: failedFrames([5, 7]),
     nowMs: 1,
   } as const;
-  expect(await ledger.resolve('job-1', result)).toMatchObject({ newlyScored: 7, newlyFailed: 2 });
-  expect(await other.resolve('job-1', result)).toMatchObject({ newlyScored: 0, newlyFailed: 0 });
+  expect(await ledger.resolve(SPLIT, result)).toMatchObject({ newlyScored: 7, newlyFailed: 2 });
+  expect(await other.resolve(SPLIT, result)).toMatchObject({ newlyScored: 0, newlyFailed: 0 });
   expect(await counts('job-1')).toEqual({ framesScored: 7, framesFailed: 2 });
   const overlapping = { batchIndex: null, scored: [[4, 12]], failed: [], nowMs: 2 } as const;
-  await ledger.resolve('job-1', overlapping);
+  await ledger.resolve(SPLIT, overlapping);
   expect(await counts('job-1')).toEqual({ framesScored: 12, framesFailed: 0 });
   expect((await ledger.job('job-1'))?.scoringSinceMs).toBe(1);
 });
@@ -59,7 +61,7 @@ test('concurrent results count each frame once', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 64, batchSize: 8 });
   const counted = await Promise.all(
     Array.from({ length: 24 }, (_, index) =>
-      (index % 2 === 0 ? ledger : other).resolve('job-1', {
+      (index % 2 === 0 ? ledger : other).resolve(SPLIT, {
         batchIndex: index % 8,
         scored: [[(index % 8) * 8, (index % 8) * 8 + 8]],
         failed: [],
@@ -71,9 +73,25 @@ test('concurrent results count each frame once', async () => {
   expect(await counts('job-1')).toEqual({ framesScored: 64, framesFailed: 0 });
 });
 
+test('frames underway are the last report of each batch that is on the queue, until all its frames are resolved', async () => {
+  await openSplitJob(ledger, 'job-1', { frameCount: 30, batchSize: 10 });
+  for (const nowMs of [1, 2]) await ledger.claimBatch(SPLIT, nowMs);
+  const report = async (batchIndex: number, underway: number, scored: [number, number][] = []) => {
+    await ledger.resolve(SPLIT, { batchIndex, scored, failed: [], underway, nowMs: 3 });
+    return (await ledger.job('job-1'))?.framesUnderway;
+  };
+  expect(await report(0, 4)).toBe(4);
+  expect(await report(1, 3)).toBe(7);
+  expect(await report(0, 2, [[0, 4]])).toBe(5);
+  expect(await report(0, 6, [[4, 10]])).toBe(3);
+  // Batch 2 was not sent.
+  expect(await report(2, 5)).toBe(3);
+  expect(await counts('job-1')).toEqual({ framesScored: 10, framesFailed: 0 });
+});
+
 test('a failed frame that is scored later counts as scored, and a late failure of a scored frame is ignored', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
-  await ledger.resolve('job-1', {
+  await ledger.resolve(SPLIT, {
     batchIndex: 0,
     scored: [],
     failed: failedFrames([0, 2], [12, 13]),
@@ -83,16 +101,16 @@ test('a failed frame that is scored later counts as scored, and a late failure o
     [0, 1, 12].map((frameIndex) => ({ frameIndex, kind: 'inference', message: 'no memory' })),
   );
   expect(
-    await ledger.resolve('job-1', { batchIndex: 0, scored: [[1, 3]], failed: [], nowMs: 2 }),
+    await ledger.resolve(SPLIT, { batchIndex: 0, scored: [[1, 3]], failed: [], nowMs: 2 }),
   ).toMatchObject({
     newlyScored: 2,
     corrected: 1,
     newlyFailed: 0,
   });
-  await ledger.resolve('job-1', { batchIndex: 0, scored: [], failed: failedFrames([1, 3]), nowMs: 3 });
+  await ledger.resolve(SPLIT, { batchIndex: 0, scored: [], failed: failedFrames([1, 3]), nowMs: 3 });
 
   expect(await counts('job-1')).toEqual({ framesScored: 2, framesFailed: 2 });
-  expect((await ledger.failures('job-1')).map(({ frameIndex }) => frameIndex)).toEqual([0, 12]);
-  expect(await ledger.failure('job-1', 0)).toEqual({ kind: 'inference', message: 'no memory' });
-  expect(await ledger.failure('job-1', 1)).toBeUndefined();
+  expect(await ledger.failures('job-1')).toEqual(
+    [0, 12].map((frameIndex) => ({ frameIndex, kind: 'inference', message: 'no memory' })),
+  );
 });

@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Ledger } from '../../../shared/redis/ledger.ts';
-import { buildDefinition, openSplitJob } from '../../support/build-job.ts';
+import { buildDefinition, firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { type TestRedis, startTestRedis } from '../../support/servers.ts';
 import { type Connections, connect } from '../../support/test-redis.ts';
+
+const SPLIT = firstSplit('job-1');
 
 let server: TestRedis;
 let connections: Connections;
@@ -23,62 +25,9 @@ beforeEach(async () => {
   await connections.first.flushall();
 });
 
-const score = (...scored: [number, number][]) =>
-  ledger.resolve('job-1', { batchIndex: null, scored, failed: [], nowMs: 1 });
-
-test('resolvedUpTo finds the end of a gapless run from any start, across byte boundaries', async () => {
-  await openSplitJob(ledger, 'job-1', { frameCount: 40, batchSize: 40 });
-  await score([0, 7], [8, 16], [17, 33]);
-  const upTo = await Promise.all(
-    Array.from({ length: 40 }, (_, index) => ledger.resolvedUpTo('job-1', index)),
-  );
-  const expected = upTo.map((_, index) => {
-    if (index < 7) return 7;
-    if (index >= 8 && index < 16) return 16;
-    return index >= 17 && index < 33 ? 33 : index;
-  });
-  expect(upTo).toEqual(expected);
-});
-
-test('failed frames count as resolved', async () => {
-  await openSplitJob(ledger, 'job-1', { frameCount: 40, batchSize: 40 });
-  const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[3, 5] as [number, number]] }];
-  await ledger.resolve('job-1', {
-    batchIndex: 0,
-    scored: [
-      [0, 3],
-      [5, 9],
-    ],
-    failed,
-    nowMs: 1,
-  });
-  expect(await ledger.resolvedUpTo('job-1', 0)).toBe(9);
-});
-
-test('resolvedUpTo returns its start if no frame is resolved', async () => {
-  expect(await ledger.resolvedUpTo('job-1', 0)).toBe(0);
-  expect(await ledger.resolvedUpTo('job-1', 5000)).toBe(5000);
-});
-
-test.for([0, 1, 7, 8, 1021, 1024])(
-  'repeated calls of resolvedUpTo from frame %d advance past 1,024 frames',
-  async (start) => {
-    await openSplitJob(ledger, 'job-1', { frameCount: 5000, batchSize: 500 });
-    await score([0, 3333]);
-    let index: number = start;
-    for (let call = 0; call < 10; call += 1) {
-      const next = await ledger.resolvedUpTo('job-1', index);
-      expect(next - index).toBeLessThanOrEqual(1024);
-      if (next === index) break;
-      index = next;
-    }
-    expect(index).toBe(3333);
-  },
-);
-
-test('planSplit keeps the first batch size and replaces the rest of the plan', async () => {
+test('planSplit replaces the expected frame count and the size of a frame', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
-  await ledger.planSplit('job-1', { batchSize: 25, framesExpected: 90, megapixelsPerFrame: 2.1 });
+  await ledger.planSplit(SPLIT, { batchSize: 10, framesExpected: 90, megapixelsPerFrame: 2.1 });
   expect(await ledger.job('job-1')).toMatchObject({
     batchSize: 10,
     framesExpected: 90,
@@ -88,8 +37,8 @@ test('planSplit keeps the first batch size and replaces the rest of the plan', a
 
 test('finishSplit corrects the expected frame count', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
-  await ledger.recordSplit('job-1', 48);
-  await ledger.finishSplit('job-1', 97);
+  await ledger.recordSplit(SPLIT, 48);
+  await ledger.finishSplit(SPLIT, 97);
   await ledger.recordStitched('job-1', 12);
   expect(await ledger.job('job-1')).toMatchObject({
     framesExpected: 97,
@@ -134,12 +83,12 @@ test('engines returns 0 a minute after the last report', async () => {
 test('a closed job is not listed, stays known for a while, and all its keys expire', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 20, batchSize: 10 });
   await openSplitJob(ledger, 'job-2', { frameCount: 20, batchSize: 10 });
-  await ledger.claimBatch('job-1', 1);
-  await ledger.claimBatch('job-1', 1);
+  await ledger.claimBatch(SPLIT, 1);
+  await ledger.claimBatch(SPLIT, 1);
   await ledger.requeueStale('job-1', 2);
-  await ledger.claimBatch('job-1', 3);
-  const failed = [{ kind: 'missing' as const, message: 'gone', frames: [[3, 5] as [number, number]] }];
-  await ledger.resolve('job-1', { batchIndex: 0, scored: [[0, 3]], failed, nowMs: 4 });
+  await ledger.claimBatch(SPLIT, 3);
+  const failed = [{ kind: 'inference' as const, message: 'no output', frames: [[3, 5] as const] }];
+  await ledger.resolve(SPLIT, { batchIndex: 0, scored: [[0, 3]], failed, nowMs: 4 });
   await ledger.warn('job-1', 'no chapters');
   await ledger.move('job-1', 'failed');
   await ledger.close('job-1', buildDefinition('job-1').epoch);
@@ -156,8 +105,8 @@ test('keys that are written for a closed job expire', async () => {
   await openSplitJob(ledger, 'job-1', { frameCount: 100, batchSize: 10 });
   await ledger.move('job-1', 'failed');
   await ledger.close('job-1', buildDefinition('job-1').epoch);
-  const failed = [{ kind: 'inference' as const, message: 'late', frames: [[3, 4] as [number, number]] }];
-  await ledger.resolve('job-1', { batchIndex: 0, scored: [[0, 1]], failed, nowMs: 1 });
+  const failed = [{ kind: 'inference' as const, message: 'late', frames: [[3, 4] as const] }];
+  await ledger.resolve(SPLIT, { batchIndex: 0, scored: [[0, 1]], failed, nowMs: 1 });
   await ledger.warn('job-1', 'late');
   const keys = await connections.first.keys('framefleet:job:*');
   const secondsLeft = await Promise.all(keys.map((key) => connections.first.ttl(key)));

@@ -31,7 +31,7 @@ beforeEach(async () => {
 test('one of several producers that open a job concurrently succeeds, and its definition stays', async () => {
   const definitions = Array.from({ length: 8 }, (_, epoch) => buildDefinition('job-1', {}, epoch));
   const opened = await Promise.all(
-    definitions.map((one, index) => (index % 2 === 0 ? ledger : other).open(one)),
+    definitions.map((one, index) => (index % 2 === 0 ? ledger : other).open(one, 1)),
   );
   expect(opened.filter(Boolean)).toHaveLength(1);
   expect(await other.job('job-1')).toMatchObject({
@@ -54,9 +54,9 @@ test('an unknown job is undefined, and cannot be moved', async () => {
 });
 
 test('openJobs is ordered by the time of opening', async () => {
-  await ledger.open(buildDefinition('job-late', {}, 300));
-  await ledger.open(buildDefinition('job-early', {}, 100));
-  await ledger.open(buildDefinition('job-middle', {}, 200));
+  await ledger.open(buildDefinition('job-late', {}, 300), 1);
+  await ledger.open(buildDefinition('job-early', {}, 100), 1);
+  await ledger.open(buildDefinition('job-middle', {}, 200), 1);
   expect((await ledger.openJobs()).map(({ jobId }) => jobId)).toEqual([
     'job-early',
     'job-middle',
@@ -81,7 +81,7 @@ test.for(JOB_STATES)('a job that is %s allows only the moves of the state machin
   };
   for (const to of JOB_STATES) {
     const jobId = `job-${from}-${to}`;
-    await ledger.open(buildDefinition(jobId));
+    await ledger.open(buildDefinition(jobId), 1);
     for (const state of way[from]) expect(await ledger.move(jobId, state)).toBe(true);
     const isAllowed = ALLOWED.some(([a, b]) => a === from && b === to);
     const result = { blobName: 'changed', sizeBytes: 1 };

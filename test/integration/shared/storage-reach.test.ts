@@ -70,8 +70,8 @@ test('an invalid storage setting is reported as CONFIG_INVALID without its value
 test('a room can use only the account that is available to it', async () => {
   await using storage = await startTestStorage();
   const room = await openBlobStore({ media: null, system: storage.accounts.system }, BRISK);
-  await expect(room.put('frames', 'job-1/a.jpg', '')).rejects.toThrow(
-    'the container frames is not available to this room',
+  await expect(room.put('pieces', 'job-1/a.nut', '')).rejects.toThrow(
+    'the container pieces is not available to this room',
   );
   await expect(room.get('incoming', 'job-1/a.jpg')).rejects.toThrow(TypeError);
   await expect(Array.fromAsync(room.list('scored', {}))).rejects.toThrow(TypeError);

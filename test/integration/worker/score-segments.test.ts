@@ -8,14 +8,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { readSegment } from '../../../producer/media/segment-samples.ts';
 import { DEFAULT_ENCODING } from '../../../shared/contract/encoding.ts';
 import type { PieceFormat } from '../../../shared/contract/piece.ts';
-import type { FrameRange } from '../../../shared/contract/ranges.ts';
+import { type FrameRange, indicesOf } from '../../../shared/contract/ranges.ts';
 import { resultColourOf } from '../../../shared/media/colour.ts';
 import { type VideoInfo, probeVideo } from '../../../shared/media/probe.ts';
 import { ModelMismatchError } from '../../../worker/engine/check-model.ts';
 import { Inference } from '../../../worker/engine/inference-client.ts';
-import { decodePiece } from '../../../worker/engine/piece-decoder.ts';
+import { PieceDecoder, PieceMismatchError } from '../../../worker/engine/piece-decoder.ts';
 import {
-  type EncodedSegment,
+  type ScoredSegment,
   type ScoringRun,
   type SegmentTask,
   scoreSegments,
@@ -34,13 +34,17 @@ const SEGMENTS: readonly FrameRange[] = [
 ];
 const NONE: ReadonlySet<number> = new Set();
 
+interface StoredSegment extends ScoredSegment {
+  readonly bytes: Buffer;
+}
+
 let folder = '';
 let piece: Buffer;
 let video: VideoInfo;
 let pieceFormat: PieceFormat;
 let inference: Inference;
-let stored: EncodedSegment[];
-/** In order: `infer 3`, `inferred 3`, `announce 7`. */
+let stored: StoredSegment[];
+/** In order: `infer 3`, `inferred 3`, `failed 5: reason`, `announce 7`. */
 let events: string[];
 
 beforeAll(async () => {
@@ -66,13 +70,17 @@ function tasks(changes: Partial<Omit<SegmentTask, 'frames'>> = {}): SegmentTask[
 }
 
 interface Changes extends Partial<Pick<ScoringRun, 'segments' | 'onFailedFrame' | 'stop'>> {
+  /** The frames that the piece should hold. */
+  readonly pieceFrames?: number;
   /** Called before a frame is scored. Throws if it fails. */
   readonly before?: (frameIndex: number) => void;
-  readonly store?: (segment: EncodedSegment) => Promise<void>;
+  readonly mayStore?: (segment: ScoredSegment) => boolean;
+  readonly store?: (segment: StoredSegment) => Promise<void>;
+  readonly keep?: ScoringRun['stages']['keep'];
 }
 
 function run(changes: Changes = {}): ScoringRun {
-  const { before, store, ...rest } = changes;
+  const { pieceFrames = FRAMES, before, mayStore, store, keep, ...rest } = changes;
   const { width, height } = video;
   const frameBytes = width * height * 3;
   const dims = [1, height, width, 3];
@@ -92,36 +100,42 @@ function run(changes: Changes = {}): ScoringRun {
     onFailedFrame: 'keep-original',
     stop: signal,
     stages: {
-      source: (segments, pool) => {
+      source: async function* (segments, pool) {
         const [start, end] = [segments[0]?.[0] ?? 0, segments.at(-1)?.[1] ?? 0];
-        return decodePiece(
-          { bytes: piece, format: pieceFormat, skip: start, count: end - start, signal },
+        const frames = { skip: start, count: end - start, isToEnd: end === pieceFrames };
+        const source = { name: 'the piece', bytes: piece, format: pieceFormat };
+        await using decoder = await PieceDecoder.start(
+          { ...source, ...frames, stalledMs: 300_000, signal },
           pool,
         );
+        yield* decoder.frames();
       },
       infer: async (frameIndex, pixels, output) => {
         events.push(`infer ${frameIndex}`);
         before?.(frameIndex);
         const input = { name: 'frames', pixels, dims };
-        await inference.infer({
+        const { seconds } = await inference.infer({
           input,
           weights: new Map(),
           outputName: 'same',
           output: { pixels: output, dims },
         });
         events.push(`inferred ${frameIndex}`);
+        return seconds;
       },
+      onFailed: (frameIndex, reason) => events.push(`failed ${frameIndex}: ${reason}`),
       fit: (input, output) => {
         output.set(input);
         return Promise.resolve();
       },
+      keep: keep ?? (() => Promise.resolve()),
       openEncoder: () => new SegmentEncoder(format, signal),
-      store:
-        store ??
-        ((segment) => {
-          stored.push(segment);
-          return Promise.resolve();
-        }),
+      mayStore: (segment) => Promise.resolve(mayStore?.(segment) ?? true),
+      store: async (segment, bytes) => {
+        const encoded = { ...segment, bytes };
+        await store?.(encoded);
+        stored.push(encoded);
+      },
       announce: (frameIndex) => {
         events.push(`announce ${frameIndex}`);
         return Promise.resolve();
@@ -131,7 +145,7 @@ function run(changes: Changes = {}): ScoringRun {
   };
 }
 
-const hashOf = ({ bytes }: EncodedSegment): string => createHash('sha256').update(bytes).digest('hex');
+const hashOf = ({ bytes }: StoredSegment): string => createHash('sha256').update(bytes).digest('hex');
 const hashesOf = (): string[] => stored.map(hashOf);
 
 describe('a run', () => {
@@ -153,21 +167,49 @@ describe('a run', () => {
   });
 
   test('scores the next segment while one is being stored', async () => {
-    let release = (): void => undefined;
-    const stuck = new Promise<void>((resolve) => (release = resolve));
-    const running = scoreSegments(
+    const isScored = Promise.withResolvers<void>();
+    await scoreSegments(
       run({
-        store: async (segment) => {
-          stored.push(segment);
-          if (stored.length === 1) await stuck;
-        },
+        store: () => isScored.promise,
         before: (frameIndex) => {
-          if (frameIndex === 15) release();
+          if (frameIndex === 15) isScored.resolve();
         },
       }),
     );
-    await running;
     expect(stored).toHaveLength(3);
+  });
+
+  test('asks for each segment whether it may be stored, and drops it if not', async () => {
+    const asked: FrameRange[] = [];
+    const mayStore = ({ task }: ScoredSegment): boolean => {
+      asked.push(task.frames);
+      return task.frames[0] !== 10;
+    };
+    await scoreSegments(run({ mayStore }));
+    expect(asked).toEqual(SEGMENTS);
+    expect(stored.map(({ task }) => task.frames)).toEqual([SEGMENTS[0], SEGMENTS[2]]);
+  });
+
+  test('reports how long the model took for each frame that it scored', async () => {
+    await scoreSegments(run({ segments: tasks({ givenUp: new Set([12]) }) }));
+    const frames = stored.map(({ inferSeconds }) => [...inferSeconds.keys()]);
+    expect(frames.flat()).toEqual([...indicesOf(SEGMENTS)].filter((frameIndex) => frameIndex !== 12));
+    const seconds = stored.flatMap(({ inferSeconds }) => [...inferSeconds.values()]);
+    expect(Math.min(...seconds)).toBeGreaterThan(0);
+  });
+
+  test('shows each frame once, in order, before and after the model', async () => {
+    const kept: { readonly frameIndex: number; readonly segment: FrameRange; readonly isSame: boolean }[] =
+      [];
+    const keep: ScoringRun['stages']['keep'] = ({ frameIndex, segment, input, output }) => {
+      kept.push({ frameIndex, segment, isSame: Buffer.compare(input, output) === 0 });
+      return Promise.resolve();
+    };
+    await scoreSegments(run({ keep }));
+    const expected = SEGMENTS.flatMap((segment) =>
+      [...indicesOf([segment])].map((frameIndex) => ({ frameIndex, segment, isSame: true })),
+    );
+    expect(kept).toEqual(expected);
   });
 });
 
@@ -179,7 +221,8 @@ describe('a frame that fails', () => {
   test('is reported with its segment and shows the original: with the identity model, the same bytes', async () => {
     await scoreSegments(run());
     await scoreSegments(run({ before: fails }));
-    expect(stored.slice(3).map(({ failed }) => [...failed])).toEqual([[], [[12, 'no such luck']], []]);
+    expect(events).toContain('failed 12: no such luck');
+    expect(stored.slice(3).map(({ failed }) => failed)).toEqual([[], [12], []]);
     expect(hashesOf().slice(3)).toEqual(hashesOf().slice(0, 3));
   });
 
@@ -205,7 +248,7 @@ describe('a frame that fails', () => {
     await scoreSegments(run({ segments: tasks({ givenUp: new Set([3, 12]) }) }));
     expect(events).not.toContain('infer 3');
     expect(events).not.toContain('infer 12');
-    expect(stored.map(({ failed }) => failed.size)).toEqual([0, 0, 0]);
+    expect(stored.map(({ failed }) => failed)).toEqual([[], [], []]);
     expect(stored.map(({ bytes }) => readSegment(bytes).samples.length)).toEqual([10, 10, 4]);
   });
 });
@@ -241,7 +284,13 @@ describe('a run ends early', () => {
 
   test('if the source has too few frames: the error is thrown', async () => {
     const segments = [...tasks(), { frames: [24, 40] as const, givenUp: NONE, careful: NONE }];
-    await expect(scoreSegments(run({ segments }))).rejects.toThrow('expected 40 frames, decoded 24');
+    const scoring = scoreSegments(run({ segments, pieceFrames: 40 }));
+    await expect(scoring).rejects.toThrow('expected 40 frames, decoded 24');
     expect(stored.length).toBeGreaterThan(0);
+  });
+
+  test('if the source has too many frames: the error is thrown', async () => {
+    const scoring = scoreSegments(run({ segments: tasks().slice(0, 2), pieceFrames: 20 }));
+    await expect(scoring).rejects.toThrow(PieceMismatchError);
   });
 });

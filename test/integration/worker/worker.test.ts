@@ -1,13 +1,20 @@
 /** A real worker with its engine on real storage: each kind of message, and SIGTERM. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
-import { failedFrameBlob, frameLogBlob } from '../../../shared/contract/blob-names.ts';
+import { listOutcomes } from '../../../producer/jobs/stored-outcomes.ts';
+import { failedFrameBlob, frameLogBlob, pieceBlob } from '../../../shared/contract/blob-names.ts';
 import { decodeFailedFrame } from '../../../shared/contract/failed-frame.ts';
-import { batchMessage, decodeMessage, encodeMessage } from '../../../shared/contract/messages.ts';
+import {
+  type BatchMessage,
+  MESSAGE_VERSION,
+  batchMessage,
+  decodeMessage,
+} from '../../../shared/contract/messages.ts';
 import { countOf } from '../../../shared/contract/ranges.ts';
 import { buildBatch } from '../../support/build-batch.ts';
+import { firstSplit } from '../../support/build-job.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type TestFrame, WorkerFixture } from '../../support/worker-fixture.ts';
+import { type TestFrame, WorkerFixture, countIn } from '../../support/worker-fixture.ts';
 
 let fixture: WorkerFixture;
 
@@ -22,49 +29,111 @@ afterAll(() => fixture[Symbol.asyncDispose]());
 
 const frames = (count: number, kind: TestFrame = 'ordinary') => Array.from({ length: count }, () => kind);
 
-test('a batch is scored, reported and deleted, and an undecodable frame fails alone', async () => {
-  const batch = await fixture.storeBatch('job-1', [...frames(5), 'undecodable', ...frames(2)]);
+test('a batch is scored, reported and deleted, and a frame that the model fails on fails alone', async () => {
+  const batch = await fixture.storeBatch('job-1', [...frames(5), 'error', ...frames(2)]);
   const { jobId, model } = batch;
   await fixture.send(batch);
   fixture.startWorker({ FRAMEFLEET_VM_ID: 'worker-test' });
-  const result = await fixture.nextResult();
-  expect(result).toMatchObject({ jobId, batchIndex: 0, worker: 'worker-test-0', framesRun: 7 });
-  expect(result.scored).toEqual([
+  const results = await fixture.resultsOf(batch);
+  expect(results[0]).toMatchObject({ jobId, batchIndex: 0, worker: 'worker-test-0', scored: [[0, 4]] });
+  const last = results.at(-1);
+  expect(last?.scored).toEqual([
     [0, 5],
     [6, 8],
   ]);
-  expect(result.failed).toMatchObject([{ kind: 'undecodable', frames: [[5, 6]] }]);
-  const failed = decodeFailedFrame(
-    String(await fixture.storage.blobs.get('scored', failedFrameBlob(jobId, 5))),
-  );
-  expect(failed).toMatchObject({ frameIndex: 5, kind: 'undecodable', attempts: 1, worker: 'worker-test-0' });
-  await fixture.queueIsEmpty();
-  const body = encodeMessage(batch);
-  expect(await fixture.takePoison()).toMatchObject([
-    { reason: 'undecodable', batch: { jobId, model, frames: [[5, 6]] }, attempts: 1, body },
+  expect(last?.failed).toMatchObject([{ kind: 'inference', frames: [[5, 6]] }]);
+  expect(results.reduce((sum, { framesRun }) => sum + framesRun, 0)).toBe(7);
+  const { blobs } = fixture.storage;
+  const record = await blobs.get('scored', failedFrameBlob(firstSplit(jobId), 5));
+  expect(decodeFailedFrame(String(record))).toMatchObject({
+    frameIndex: 5,
+    kind: 'inference',
+    attempts: 3,
+    worker: 'worker-test-0',
+  });
+  const { segments } = await listOutcomes(blobs, firstSplit(jobId));
+  expect(segments.map((segment) => [segment.frames, segment.failed])).toEqual([
+    [[0, 4], []],
+    [[4, 8], [5]],
   ]);
+  await fixture.queueIsEmpty();
+  const [entry, ...others] = await fixture.takePoison();
+  expect(others).toEqual([]);
+  expect(entry).toMatchObject({
+    reason: 'inference',
+    batch: { jobId, model, frames: [[5, 6]] },
+    attempts: 3,
+  });
+  const { history: _history, ...fields } = batch;
+  expect(decodeMessage(entry?.body ?? '', batchMessage)).toMatchObject({ kind: 'valid', message: fields });
 });
 
+test.each(['missing', 'damaged', 'too short'] as const)(
+  'a batch whose piece is %s is tried again and then reported as a mismatch, without a failed frame',
+  async (fault) => {
+    const jobId = `job-${fault.replaceAll(' ', '-')}`;
+    const stored = await fixture.storeBatch(jobId, frames(8));
+    const batch: BatchMessage =
+      fault === 'too short' ? { ...stored, frameEnd: 12, pieces: [[0, 12]] } : stored;
+    const piece = pieceBlob(batch, 0, batch.pieceFormat);
+    if (fault === 'missing') await fixture.storage.blobs.remove('pieces', piece);
+    if (fault === 'damaged') await fixture.storage.blobs.put('pieces', piece, 'not a picture');
+    await fixture.send(batch);
+    const worker = fixture.startWorker();
+    const passedOn = await fixture.nextResult();
+    expect(passedOn.mismatch).toBeUndefined();
+    expect(passedOn.delaySeconds).toBeGreaterThan(0);
+    const { mismatch, failed } = await fixture.nextResult();
+    expect(mismatch).toContain(piece);
+    expect(failed).toEqual([]);
+    await fixture.queueIsEmpty();
+    await fixture.stopWorkers();
+    expect(await fixture.takePoison()).toEqual([]);
+    expect(countIn(worker.heard(), 'delivery ended')).toBe(2);
+    expect(countIn(worker.heard(), 'engine started')).toBe(1);
+  },
+);
+
 test('the job’s log has a line for each frame of a delivery, with its stage times', async () => {
-  const batch = await fixture.storeBatch('job-2', [...frames(2), 'missing', 'ordinary']);
+  const kinds: TestFrame[] = [...frames(2), 'error', 'ordinary'];
+  const batch = await fixture.storeBatch('job-2', kinds, { segmentFrames: 2 });
   await fixture.send(batch);
   const worker = fixture.startWorker({ FRAMEFLEET_VM_ID: 'logging' });
   await fixture.resultsOf(batch);
-  const lines = await eventually('both deliveries are logged', async () => {
+  const lines = await eventually('all deliveries are logged', async () => {
     const text = await fixture.storage.blobs.get('logs', frameLogBlob('job-2', 'logging-0'));
     const found = (text?.toString('utf8') ?? '').trimEnd().split('\n');
-    return found.length === 5 ? found.map((line) => JSON.parse(line) as Record<string, unknown>) : undefined;
+    return found.length === 6 ? found.map((line) => JSON.parse(line) as Record<string, unknown>) : undefined;
   });
+  const later = expect.any(Number) as number;
+  // The segment of frames 2 and 3 is not stored before frame 2 is given up.
   expect(lines.map(({ frame, attempt, outcome }) => [frame, attempt, outcome])).toEqual([
     [0, 1, 'stored'],
     [1, 1, 'stored'],
     [2, 1, 'failed'],
-    [3, 1, 'stored'],
-    [2, expect.any(Number), 'failed'],
+    [2, later, 'failed'],
+    [2, later, 'failed'],
+    [3, later, 'stored'],
   ]);
   expect(lines[0]).toMatchObject({ jobId: 'job-2', seconds: { decode: expect.any(Number) as number } });
-  expect(lines[2]).toMatchObject({ kind: 'missing', message: 'the frame is not in storage' });
+  expect(lines[2]).toMatchObject({
+    kind: 'inference',
+    message: expect.stringMatching(/out of (data )?bound/),
+  });
   expect(worker.heard()).toContain('"frame":3');
+});
+
+test('a worker reports the progress of a batch: stored segments, and how many frames are underway', async () => {
+  const kinds: TestFrame[] = [...frames(6), 'hang', 'ordinary'];
+  await fixture.send(await fixture.storeBatch('job-long', kinds));
+  const worker = fixture.startWorker({ FRAMEFLEET_STUCK_SECONDS: '300' });
+  const report = await eventually('a segment and two more frames are scored', async () => {
+    const next = await fixture.nextReport();
+    return next.scored.length > 0 && next.underway === 2 ? next : undefined;
+  });
+  expect(report).toMatchObject({ scored: [[0, 4]], failed: [], framesRun: 0, wallSeconds: 0 });
+  worker.child.kill('SIGKILL');
+  await worker.end;
 });
 
 test('a malformed message is moved to the poison queue and does not affect later batches', async () => {
@@ -89,7 +158,9 @@ test('a malformed message is moved to the poison queue and does not affect later
 });
 
 test('a message with a newer version is left for a newer worker', async () => {
-  const newer = Buffer.from(JSON.stringify({ ...buildBatch(), version: 2 })).toString('base64');
+  const newer = Buffer.from(JSON.stringify({ ...buildBatch(), version: MESSAGE_VERSION + 1 })).toString(
+    'base64',
+  );
   await fixture.batches.send(newer);
   const worker = fixture.startWorker();
   await worker.said('newer version');
@@ -100,8 +171,9 @@ test('a message with a newer version is left for a newer worker', async () => {
 test('a worker releases its batch at once when it receives SIGTERM, and no count rises', async () => {
   const batch = await fixture.storeBatch('job-4', frames(100, 'steady'));
   await fixture.send(batch);
-  const worker = fixture.startWorker();
-  await eventually('a few frames are scored', async () => (await fixture.countScored('job-4')) > 0);
+  const worker = fixture.startWorker({ FRAMEFLEET_LEASE_SECONDS: '60' });
+  // Not only in storage: the worker knows of the segment, too.
+  await eventually('a segment is reported', async () => (await fixture.nextReport()).scored.length > 0);
   worker.child.kill('SIGTERM');
   expect((await worker.end).status).toBe(0);
 

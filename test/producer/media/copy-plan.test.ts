@@ -73,12 +73,15 @@ function timelineFrom(first: number): Timeline {
 }
 
 test('a standard video has no losses', () => {
-  expect(lossesOf({ video: videoInfo(), timeline: timelineFrom(0), width: 64, height: 48 })).toEqual([]);
+  const size = { width: 64, height: 48, isPadded: true };
+  expect(lossesOf({ video: videoInfo(), timeline: timelineFrom(0), ...size })).toEqual([]);
 });
 
 test('bit depth, HDR, interlacing, a negative start and odd dimensions each give a warning', () => {
   const video = videoInfo({ container: 'mkv', bitDepth: 10, hdr: true, interlaced: true });
-  const losses = lossesOf({ video, timeline: timelineFrom(-1), width: 101, height: 77 });
+  const result = { video, timeline: timelineFrom(-1), width: 101, height: 77 };
+  const losses = lossesOf({ ...result, isPadded: true });
   expect(losses).toHaveLength(5);
   expect(losses.at(-1)).toContain('the result has 102 x 78');
+  expect(lossesOf({ ...result, isPadded: false })).toEqual(losses.slice(0, 4));
 });

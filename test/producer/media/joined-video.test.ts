@@ -35,6 +35,23 @@ describe('a segment', () => {
 });
 
 describe('joined segments', () => {
+  test('of encoders of two builds have parameter sets wherever the build changes', () => {
+    const pts = Array.from({ length: 16 }, (_, index) => index);
+    const joiner = new VideoJoiner({ timeline: timeline(pts), reorderDepth: 1, lastFrameTicks: 1 });
+    const segments = ['a', 'b', 'b', 'a'].map((build) => readSegment(segmentBytes(ORDER, build)));
+    const header = joiner.header(segment());
+    const parts = segments.flatMap((one, index) => joiner.segment(index * 4, one));
+    const { samples } = readSegment(Buffer.concat([header, ...parts]));
+    const sets = (build: string): string => `\0\0\0\u0005sps-${build}\0\0\0\u0005pps-${build}`;
+    expect(samples.filter(({ isKeyFrame }) => isKeyFrame).map(({ data }) => String(data))).toEqual([
+      'frame 0',
+      `${sets('b')}frame 0`,
+      'frame 0',
+      `${sets('a')}frame 0`,
+    ]);
+    expect(joiner.isMixed).toBe(true);
+  });
+
   const uneven = [7, 8, 20, 21, 100, 101, 102, 900];
 
   test.each([

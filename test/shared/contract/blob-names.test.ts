@@ -2,28 +2,50 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import {
+  type SplitOfJob,
+  contactSheetBlob,
   failedFrameBlob,
-  frameBlob,
-  frameIndexOf,
+  failedFrameIndexOf,
+  firstFrameOfPiece,
+  frameImageBlob,
+  framesOfSegment,
   framesPrefix,
   heartbeatBlob,
+  isFrameImage,
+  isPreview,
   jobIdOfTrigger,
   jobPrefix,
   modelBlob,
+  pieceBlob,
+  planBlob,
+  previewBlob,
   reportBlob,
   resultBlob,
+  resultFrameBlob,
   safeSourceName,
-  scoredBlob,
+  segmentBlob,
   sourceBlob,
+  splitPrefix,
   statusBlob,
   timelineBlob,
   triggerBlob,
 } from '../../../shared/contract/blob-names.ts';
-import { FRAMES_MAX, SOURCE_NAME_BYTES_MAX } from '../../../shared/contract/limits.ts';
+import {
+  BATCH_FRAMES_MAX,
+  FRAMES_MAX,
+  SOURCE_NAME_BYTES_MAX,
+  SPLITS_MAX,
+} from '../../../shared/contract/limits.ts';
+import { firstSplit } from '../../support/build-job.ts';
 import { anyText } from '../../support/build-text.ts';
 
 const JOB = '20261123-061502-harbour-9f3a1c';
+const SPLIT = firstSplit(JOB);
+const NUT = { container: 'nut' } as const;
 const frameIndices = fc.integer({ min: 0, max: FRAMES_MAX - 1 });
+const frameRanges = fc
+  .tuple(frameIndices, fc.integer({ min: 1, max: BATCH_FRAMES_MAX }))
+  .map(([start, count]) => [start, Math.min(FRAMES_MAX, start + count)] as const);
 const hostileTexts = fc.oneof(
   anyText(),
   fc
@@ -37,64 +59,143 @@ const hostileTexts = fc.oneof(
     )
     .map((pieces) => pieces.join('')),
 );
+/** All functions that make a name from a split. */
+const namesIn = (split: SplitOfJob): (() => string)[] => [
+  () => splitPrefix(split),
+  () => planBlob(split),
+  () => timelineBlob(split),
+  () => pieceBlob(split, 7, NUT),
+  () => segmentBlob(split, [7, 9]),
+  () => previewBlob(split, 7),
+  () => frameImageBlob(split, 7, 'png'),
+  () => failedFrameBlob(split, 7),
+  () => framesPrefix(split, [7, 9]),
+];
 /** All functions that make a name from a job id. */
 const namesOf = (jobId: string): (() => string)[] => [
-  () => frameBlob(jobId, 7),
-  () => scoredBlob(jobId, 7, 'json'),
-  () => failedFrameBlob(jobId, 7),
-  () => framesPrefix(jobId, 7, 9),
-  () => timelineBlob(jobId),
+  ...namesIn(firstSplit(jobId)),
   () => triggerBlob(jobId),
   () => sourceBlob(jobId, 'a.mp4'),
   () => statusBlob(jobId),
   () => reportBlob(jobId),
   () => resultBlob(jobId, 'a.mp4'),
+  () => contactSheetBlob(jobId),
+  () => resultFrameBlob(jobId, '00000007.png'),
   () => jobPrefix(jobId),
 ];
 
-test('frameIndexOf returns the index of an original and of a scored frame', () => {
+test('a name of a piece, a segment or a failure record gives its frames back, and is no name of the others', () => {
   fc.assert(
-    fc.property(frameIndices, (frameIndex) => {
-      expect(frameIndexOf(frameBlob(JOB, frameIndex))).toBe(frameIndex);
-      expect(frameIndexOf(scoredBlob(JOB, frameIndex))).toBe(frameIndex);
-      expect(frameIndexOf(scoredBlob(JOB, frameIndex, 'json'))).toBe(frameIndex);
-      expect(frameIndexOf(failedFrameBlob(JOB, frameIndex))).toBeUndefined();
+    fc.property(frameRanges, (frames) => {
+      const [first] = frames;
+      const pieces = (['nut', 'matroska'] as const).map((container) =>
+        pieceBlob(SPLIT, first, { container }),
+      );
+      const [segment, record] = [segmentBlob(SPLIT, frames), failedFrameBlob(SPLIT, first)];
+      expect(pieces.map(firstFrameOfPiece)).toEqual([first, first]);
+      expect(framesOfSegment(segment)).toEqual(frames);
+      expect(failedFrameIndexOf(record)).toBe(first);
+      for (const other of [segment, record]) expect(firstFrameOfPiece(other)).toBeUndefined();
+      for (const other of [...pieces, record]) expect(framesOfSegment(other)).toBeUndefined();
+      for (const other of [...pieces, segment]) expect(failedFrameIndexOf(other)).toBeUndefined();
     }),
   );
-  expect(frameIndexOf(timelineBlob(JOB))).toBeUndefined();
-  expect(frameIndexOf(`${JOB}/7.jpg`)).toBeUndefined();
 });
 
-test('frame names sort in the order of their indices', () => {
+test('a preview and an image of a frame are told apart, and from everything else in a split', () => {
+  const images = (['jpg', 'png'] as const).map((format) => frameImageBlob(SPLIT, 7, format));
+  const preview = previewBlob(SPLIT, 7);
+  const pictures = [...images, preview];
+  expect(pictures.map(isFrameImage)).toEqual([true, true, false]);
+  expect(pictures.map(isPreview)).toEqual([false, false, true]);
+  for (const name of namesIn(SPLIT)
+    .map((named) => named())
+    .filter((one) => !pictures.includes(one)))
+    expect([isFrameImage(name), isPreview(name)]).toEqual([false, false]);
+});
+
+test.each([
+  `${JOB}/1/timeline.json`,
+  previewBlob(SPLIT, 7),
+  `${JOB}/1/plan.json`,
+  `${JOB}/1/7.nut`,
+  `${JOB}/1/00000007.jpg`,
+  `${JOB}/1/00000007-00000003.mp4`,
+  `${JOB}/1/00000007-9.mp4`,
+  `${JOB}/1/x00000007-00000009.mp4`,
+])('%s names no piece, no segment and no failure record', (name) => {
+  expect([firstFrameOfPiece(name), framesOfSegment(name), failedFrameIndexOf(name)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+test('pieces and segments have the names that storage is listed by', () => {
+  const second = { jobId: JOB, splitNumber: 2 };
+  expect(pieceBlob(second, 64, NUT)).toBe(`${JOB}/2/00000064.nut`);
+  expect(pieceBlob(second, 64, { container: 'matroska' })).toBe(`${JOB}/2/00000064.mkv`);
+  expect(segmentBlob(second, [64, 128])).toBe(`${JOB}/2/00000064-00000127.mp4`);
+  expect(failedFrameBlob(second, 64)).toBe(`${JOB}/2/00000064.failed.json`);
+});
+
+test('pieces, segments and failure records sort in the order of their frames', () => {
   fc.assert(
     fc.property(frameIndices, frameIndices, (a, b) => {
-      expect(frameBlob(JOB, a) < frameBlob(JOB, b)).toBe(a < b);
+      const namesAt = (first: number): string[] => [
+        pieceBlob(SPLIT, first, NUT),
+        segmentBlob(SPLIT, [first, Math.min(FRAMES_MAX, first + 4)]),
+        failedFrameBlob(SPLIT, first),
+      ];
+      fc.pre(a !== b);
+      for (const one of namesAt(a)) for (const other of namesAt(b)) expect(one < other).toBe(a < b);
     }),
   );
 });
 
-test.each([-1, 0.5, Number.NaN, Infinity, FRAMES_MAX])('frameBlob throws for the index %d', (frameIndex) => {
-  expect(() => frameBlob(JOB, frameIndex)).toThrow(RangeError);
-  expect(() => failedFrameBlob(JOB, frameIndex)).toThrow(RangeError);
+test.each([-1, 0.5, Number.NaN, Infinity, FRAMES_MAX])(
+  'every function that makes a name of a frame throws for the index %d',
+  (frameIndex) => {
+    expect(() => pieceBlob(SPLIT, frameIndex, NUT)).toThrow(RangeError);
+    expect(() => failedFrameBlob(SPLIT, frameIndex)).toThrow(RangeError);
+    expect(() => previewBlob(SPLIT, frameIndex)).toThrow(RangeError);
+    expect(() => frameImageBlob(SPLIT, frameIndex, 'jpg')).toThrow(RangeError);
+    expect(() => segmentBlob(SPLIT, [frameIndex, frameIndex + 1])).toThrow(RangeError);
+  },
+);
+
+test.each([0, -1, 1.5, Number.NaN, SPLITS_MAX + 1])(
+  'every function that makes a name in a split throws for split %d',
+  (splitNumber) => {
+    for (const name of namesIn({ jobId: JOB, splitNumber })) expect(name).toThrow(RangeError);
+  },
+);
+
+test('every name in a split is in the folder of that split', () => {
+  for (let splitNumber = 1; splitNumber <= SPLITS_MAX; splitNumber += 1)
+    for (const name of namesIn({ jobId: JOB, splitNumber }))
+      expect(name().startsWith(`${JOB}/${splitNumber}/`)).toBe(true);
 });
 
-test('framesPrefix is the longest prefix that all frames of a range share', () => {
+test('framesPrefix is the longest prefix that all segments and failure records of a range share', () => {
   fc.assert(
-    fc.property(frameIndices, fc.integer({ min: 1, max: 512 }), fc.nat(), (frameStart, count, pick) => {
-      const frameEnd = Math.min(FRAMES_MAX, frameStart + count);
-      const prefix = framesPrefix(JOB, frameStart, frameEnd);
-      const [first, last] = [frameBlob(JOB, frameStart), frameBlob(JOB, frameEnd - 1)];
-      expect(frameBlob(JOB, frameStart + (pick % (frameEnd - frameStart))).startsWith(prefix)).toBe(true);
+    fc.property(frameRanges, fc.nat(), ([frameStart, frameEnd], pick) => {
+      const prefix = framesPrefix(SPLIT, [frameStart, frameEnd]);
+      const [first, last] = [failedFrameBlob(SPLIT, frameStart), failedFrameBlob(SPLIT, frameEnd - 1)];
+      const picked = frameStart + (pick % (frameEnd - frameStart));
+      expect(failedFrameBlob(SPLIT, picked).startsWith(prefix)).toBe(true);
+      expect(segmentBlob(SPLIT, [picked, frameEnd]).startsWith(prefix)).toBe(true);
       expect(first.startsWith(prefix) && last.startsWith(prefix)).toBe(true);
-      expect(first === last || first[prefix.length] !== last[prefix.length]).toBe(true);
+      const digit = prefix.length;
+      expect(first.slice(0, -'.failed.json'.length) === prefix || first[digit] !== last[digit]).toBe(true);
     }),
   );
-  expect(framesPrefix(JOB, 41, 42)).toBe(`${JOB}/00000041`);
-  expect(framesPrefix(JOB, 9_999_999, 10_000_001)).toBe(`${JOB}/`);
+  expect(framesPrefix(SPLIT, [41, 42])).toBe(`${JOB}/1/00000041`);
+  expect(framesPrefix(SPLIT, [9_999_999, 10_000_001])).toBe(`${JOB}/1/`);
 });
 
 test('sourceBlob stays in the folder of its job for any source name', () => {
-  const own = [triggerBlob(JOB), statusBlob(JOB), reportBlob(JOB), timelineBlob(JOB)];
+  const own = [triggerBlob(JOB), statusBlob(JOB), reportBlob(JOB)];
   fc.assert(
     fc.property(hostileTexts, (sourceName) => {
       for (const blobName of [sourceBlob(JOB, sourceName), resultBlob(JOB, sourceName)]) {

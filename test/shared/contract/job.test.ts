@@ -86,7 +86,7 @@ test('a status is valid before anything about the job is known', () => {
     version: 1,
     jobId: REQUEST.jobId,
     state: 'waiting',
-    frames: { expected: 0, split: 0, scored: 0, failed: 0, stitched: 0 },
+    frames: { expected: 0, split: 0, scored: 0, failed: 0, underway: 0, stitched: 0 },
     scoringSince: null,
     updatedAt: REQUEST.createdAt,
     warnings: [],
@@ -96,8 +96,11 @@ test('a status is valid before anything about the job is known', () => {
   };
   expect(jobStatus.parse(status)).toEqual(status);
   // The form that an earlier release wrote.
-  const { heldAtCap, ...earlier } = status;
+  const { heldAtCap, ...before } = status;
   expect(heldAtCap).toBeNull();
+  const { underway, ...frames } = before.frames;
+  expect(underway).toBe(0);
+  const earlier = { ...before, frames };
   expect(jobStatus.parse(earlier)).toEqual(status);
   expect(jobStatus.safeParse({ ...status, state: 'lost' }).success).toBe(false);
 });

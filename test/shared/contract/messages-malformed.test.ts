@@ -4,12 +4,15 @@ import { expect, test } from 'vitest';
 
 import { BATCH_FRAMES_MAX, ERROR_TEXT_CHARACTERS_MAX, FRAMES_MAX } from '../../../shared/contract/limits.ts';
 import {
+  MESSAGE_VERSION,
   batchMessage,
   decodeMessage,
   encodeMessage,
   resultMessage,
 } from '../../../shared/contract/messages.ts';
+import { badBatches } from '../../support/bad-batches.ts';
 import { buildBatch } from '../../support/build-batch.ts';
+import { buildResult } from '../../support/build-job.ts';
 import { anyText } from '../../support/build-text.ts';
 
 const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64');
@@ -62,11 +65,30 @@ test.each([
   ['with a slash in a parameter name', { parameters: { 'a/b': '' } }],
   ['with a parameter that is too long', { parameters: { style: 'x'.repeat(201) } }],
   ['with version 0', { version: 0 }],
-  ['with a version that is a string', { version: '2' }],
+  ['of an older version', { version: MESSAGE_VERSION - 1 }],
+  ['with a version that is a string', { version: String(MESSAGE_VERSION + 1) }],
 ])('a batch %s is malformed', (_, fields) => {
   expect(decodeMessage(base64(buildBatch()), batchMessage).kind).toBe('valid');
   expect(decodeMessage(base64({ ...buildBatch(), ...fields }), batchMessage).kind).toBe('malformed');
 });
+
+test('a batch with one mistake is malformed, whatever the field', () => {
+  const bad = badBatches(buildBatch());
+  const accepted = bad.filter(({ json }) => decodeMessage(base64(json), batchMessage).kind !== 'malformed');
+  expect(accepted.map(({ name }) => name)).toEqual([]);
+  const mistaken = new Set(bad.map(({ name }) => name.replace(/: .*/s, '')));
+  expect(fieldsOf(buildBatch()).filter((field) => !mistaken.has(field))).toEqual([]);
+});
+
+/** The paths of all fields, and of those in them. Names of parameters are not fields. */
+function fieldsOf(value: object, prefix = ''): string[] {
+  return Object.entries(value).flatMap(([name, inner]: [string, unknown]) => {
+    const path = `${prefix}${name}`;
+    const hasFields =
+      typeof inner === 'object' && inner !== null && !Array.isArray(inner) && path !== 'parameters';
+    return hasFields ? [path, ...fieldsOf(inner, `${path}.`)] : [path];
+  });
+}
 
 test.each([
   ['with an empty range', { scored: [[5, 5]] }],
@@ -78,28 +100,25 @@ test.each([
   ],
   ['with an unknown kind of failure', { failed: [{ kind: 'magic', message: '', frames: [[5, 6]] }] }],
   ['with a negative duration', { wallSeconds: -1 }],
+  ['of a split that does not exist', { splitNumber: 3 }],
+  ['with a mismatch that is too long', { mismatch: 'x'.repeat(ERROR_TEXT_CHARACTERS_MAX + 1) }],
 ])('a result %s is malformed', (_, fields) => {
-  const stageSeconds = { fetch: 0, decode: 0, infer: 0, encode: 0, store: 0 };
-  const counts = { framesRun: 0, megapixels: 0, wallSeconds: 0, stageSeconds };
-  const { version, jobId, batchIndex, epoch } = buildBatch();
-  const sound = {
-    version,
-    jobId,
-    batchIndex,
-    epoch,
-    worker: 'vm-0',
-    scored: [[5, 6]],
-    failed: [],
-    ...counts,
-  };
+  const sound = buildResult('job-1', { scored: [[5, 6]] });
   expect(decodeMessage(base64(sound), resultMessage).kind).toBe('valid');
   expect(decodeMessage(base64({ ...sound, ...fields }), resultMessage).kind).toBe('malformed');
 });
 
 test('a message of a newer version is recognized whatever else it contains', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 2 }), fc.dictionary(fc.string(), fc.jsonValue()), (version, fields) => {
-      expect(decodeMessage(base64({ ...fields, version }), batchMessage)).toEqual({ kind: 'newer', version });
-    }),
+    fc.property(
+      fc.integer({ min: MESSAGE_VERSION + 1 }),
+      fc.dictionary(fc.string(), fc.jsonValue()),
+      (version, fields) => {
+        expect(decodeMessage(base64({ ...fields, version }), batchMessage)).toEqual({
+          kind: 'newer',
+          version,
+        });
+      },
+    ),
   );
 });

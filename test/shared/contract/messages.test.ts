@@ -5,6 +5,7 @@ import * as limits from '../../../shared/contract/limits.ts';
 import {
   type BatchMessage,
   failureKind,
+  MESSAGE_VERSION,
   type ResultMessage,
   batchMessage,
   cutText,
@@ -50,14 +51,15 @@ const batches: fc.Arbitrary<BatchMessage> = fc
   );
 
 function result(fields: Partial<ResultMessage>): ResultMessage {
-  const { jobId, batchIndex, epoch } = buildBatch();
+  const { jobId, batchIndex, epoch, splitNumber } = buildBatch();
   const stageSeconds = { fetch: 1, decode: 1, infer: 1, encode: 1, store: 1.5 };
-  const counts = { framesRun: 512, megapixels: 1061.683, wallSeconds: 30.123, stageSeconds };
+  const counts = { underway: 512, framesRun: 512, megapixels: 1061.683, wallSeconds: 30.123, stageSeconds };
   return {
-    version: 1,
+    version: MESSAGE_VERSION,
     jobId,
     batchIndex,
     epoch,
+    splitNumber,
     worker: 'w'.repeat(63),
     scored: [],
     failed: [],
@@ -83,11 +85,12 @@ test('the largest result fits into one message: every second frame, with reasons
   const odd = frames.filter((frame) => frame % 2 === 1);
   const share = odd.length / FAILURE_REASONS_MAX;
   const failed = Array.from({ length: FAILURE_REASONS_MAX }, (_, reason) => ({
-    kind: 'undecodable' as const,
+    kind: 'inference' as const,
     message: '語'.repeat(ERROR_TEXT_CHARACTERS_MAX),
     frames: toRanges(odd.slice(reason * share, (reason + 1) * share)),
   }));
-  const message = result({ scored: toRanges(even), failed });
+  const mismatch = '語'.repeat(ERROR_TEXT_CHARACTERS_MAX);
+  const message = result({ scored: toRanges(even), failed, mismatch, delaySeconds: 3600 });
   expect(decodeMessage(encodeMessage(message), resultMessage)).toEqual({ kind: 'valid', message });
 });
 
@@ -99,12 +102,16 @@ test('the largest batch with the longest history fits into one message', () => {
       const frame = frameStart + group * share + index * 2;
       return [frame, frame + 1] as const;
     }),
-    kind: 'undecodable' as const,
+    kind: 'inference' as const,
     attempts: Number.MAX_SAFE_INTEGER,
     worker: 'w'.repeat(63),
   }));
+  const pieces = Array.from({ length: 513 }, (_, piece) => {
+    return [frameStart + piece - 1, frameStart + piece] as const;
+  });
+  const history = { failures: failed, refusedBy: Array.from({ length: 8 }, () => 'w'.repeat(63)) };
   const parameters = { style: '語'.repeat(200) };
-  const message = buildBatch({ frameStart, frameEnd: FRAMES_MAX, parameters, history: { failures: failed } });
+  const message = buildBatch({ frameStart, frameEnd: FRAMES_MAX, pieces, parameters, history });
   expect(decodeMessage(encodeMessage(message), batchMessage)).toEqual({ kind: 'valid', message });
 });
 

@@ -21,6 +21,8 @@ const PLAN: SourcePlan = {
     sampleAspectRatio: { numerator: 1, denominator: 1 },
     colour: { matrix: 'bt709', range: 'tv', primaries: 'bt709', transfer: 'bt709' },
   },
+  batchFrames: 128,
+  segmentFrames: 64,
   pieces: { kind: 'cut', starts: [0, 75, 150], frameCount: 200 },
 };
 
@@ -31,6 +33,8 @@ test('a plan survives storage', () => {
 test.each([
   ['text', 'no plan'],
   ['another version', encodeSourcePlan({ ...PLAN, version: 2 as 1 })],
+  ['a batch with more frames than a message may have', encodeSourcePlan({ ...PLAN, batchFrames: 513 })],
+  ['a segment without frames', encodeSourcePlan({ ...PLAN, segmentFrames: 0 })],
   [
     'a codec that would be an option of ffmpeg',
     encodeSourcePlan({ ...PLAN, pieceFormat: { ...PLAN.pieceFormat, codec: 'h264 -i /etc/passwd' } }),

@@ -10,9 +10,9 @@ test('every container and queue has a unique name that Azure accepts', () => {
   expect(new Set(QUEUE_NAMES).size).toBe(QUEUE_NAMES.length);
 });
 
-test('the media account holds only videos and frames', () => {
+test('the media account holds only videos and their pieces and segments', () => {
   const media = CONTAINER_NAMES.filter((name) => CONTAINERS[name] === 'media');
-  expect(media.toSorted()).toEqual(['frames', 'incoming', 'results', 'scored']);
+  expect(media.toSorted()).toEqual(['incoming', 'pieces', 'results', 'scored']);
 });
 
 test('each poison queue is named after its queue', () => {

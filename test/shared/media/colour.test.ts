@@ -1,24 +1,25 @@
 import { expect, test } from 'vitest';
 
 import {
-  fromJpegColour,
+  decodedColourOf,
   jpegPixelFormat,
   resultColourOf,
   resultFromRgb,
   resultTags,
+  rgbFromPiece,
   toJpegColour,
 } from '../../../shared/media/colour.ts';
 import { videoInfo } from '../../support/video-info.ts';
 
 const UNTAGGED = { matrix: undefined, range: undefined, primaries: undefined, transfer: undefined };
 
-test('both conversions state matrix and range explicitly', () => {
+test('the conversions to JPEG and from a piece state matrix and range explicitly', () => {
   const video = videoInfo({ height: 1080, colour: { ...UNTAGGED, matrix: 'bt709', range: 'tv' } });
   expect(toJpegColour(video)).toContain(
     'in_color_matrix=bt709:in_range=tv:out_color_matrix=bt601:out_range=full',
   );
-  expect(fromJpegColour({ video, width: 128, height: 96, pixelFormat: 'yuv420p' })).toContain(
-    'w=128:h=96:in_color_matrix=bt601:in_range=full:out_color_matrix=bt709:out_range=tv',
+  expect(rgbFromPiece({ width: 128, height: 96, colour: decodedColourOf(video) })).toContain(
+    'w=128:h=96:matrixin=1:rangein=tv:matrix=gbr:range=pc',
   );
 });
 

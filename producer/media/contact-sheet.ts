@@ -1,0 +1,34 @@
+/** Arranges pictures of one size in rows. The only file of the producer that imports sharp. */
+import sharp from 'sharp';
+
+sharp.cache(false);
+sharp.concurrency(1);
+
+const COLUMNS = 2;
+/** Between pictures and around them, in pixels. */
+const GAP = 8;
+const BACKGROUND = '#202020';
+const QUALITY = 85;
+
+/** Returns a JPEG. Throws if a picture cannot be read. */
+export async function contactSheet(pictures: readonly Buffer[]): Promise<Buffer> {
+  const { width, height } = await sharp(pictures[0]).metadata();
+  const columns = Math.min(COLUMNS, pictures.length);
+  const rows = Math.ceil(pictures.length / columns);
+  const background = {
+    width: columns * (width + GAP) + GAP,
+    height: rows * (height + GAP) + GAP,
+    channels: 3,
+    background: BACKGROUND,
+  } as const;
+  return sharp({ create: background })
+    .composite(
+      pictures.map((input, number) => ({
+        input,
+        left: GAP + (number % columns) * (width + GAP),
+        top: GAP + Math.floor(number / columns) * (height + GAP),
+      })),
+    )
+    .jpeg({ quality: QUALITY })
+    .toBuffer();
+}

@@ -1,0 +1,51 @@
+/**
+ * Segments: runs of consecutive frames that a worker scores, encodes and stores as one blob, `scored/<jobId>/<split>/<first>-<last>.mp4`.
+ * PURE.
+ *
+ * A segment is stored once. Its metadata says which of its frames failed and show a replacement, and the size of the scored frames, which
+ * the encoder makes even.
+ */
+import { z } from 'zod';
+
+import { BATCH_FRAMES_MAX } from './limits.ts';
+import { parseJson } from './parse-json.ts';
+import { type FrameRange, indicesOf, toRanges } from './ranges.ts';
+
+/** Split frames into segments of this many frames; the last one may have fewer. */
+export function segmentsOf([frameStart, frameEnd]: FrameRange, segmentFrames: number): FrameRange[] {
+  const segments: FrameRange[] = [];
+  for (let start = frameStart; start < frameEnd; start += segmentFrames)
+    segments.push([start, Math.min(start + segmentFrames, frameEnd)]);
+  return segments;
+}
+
+const ranges = z.array(z.tuple([z.int().min(0), z.int().min(0)])).max(BATCH_FRAMES_MAX);
+
+export interface FrameSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The blob metadata of a segment in which these frames show a replacement. */
+export function segmentMetadata(failed: Iterable<number>, size: FrameSize): Record<string, string> {
+  return { failed: JSON.stringify(toRanges(failed)), size: `${size.width}x${size.height}` };
+}
+
+/** The size of the scored frames; undefined if the metadata does not say. */
+export function sizeInSegment(metadata: Readonly<Record<string, string>>): FrameSize | undefined {
+  const [, width, height] = /^(\d{1,6})x(\d{1,6})$/.exec(metadata['size'] ?? '') ?? [];
+  return width === undefined ? undefined : { width: Number(width), height: Number(height) };
+}
+
+/** The frames of a segment that show a replacement. Unreadable metadata counts as none: the frames are there. */
+export function failedInSegment(
+  [frameStart, frameEnd]: FrameRange,
+  metadata: Readonly<Record<string, string>>,
+): number[] {
+  const failed = ranges.safeParse(parseJson(metadata['failed'] ?? '[]')).data ?? [];
+  const inside = failed.map(([start, end]): FrameRange => [
+    Math.max(start, frameStart),
+    Math.min(end, frameEnd),
+  ]);
+  return [...indicesOf(inside)];
+}

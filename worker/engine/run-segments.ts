@@ -1,0 +1,175 @@
+/**
+ * Runs the segments of one request: pieces from storage → ffmpeg → model → ffmpeg → segments in storage.
+ *
+ * `score-segments` moves the frames; this file says what each stage does. A segment is stored only if it is absent: a second worker changes
+ * no byte, and both report what is stored.
+ */
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { reachStorage } from '../../shared/azure/storage-errors.ts';
+import { segmentBlob } from '../../shared/contract/blob-names.ts';
+import { type StageSeconds, cutText } from '../../shared/contract/messages.ts';
+import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
+import { type FrameSize, failedInSegment, segmentMetadata } from '../../shared/contract/segment.ts';
+import { checkOutput } from './check-model.ts';
+import type { FrameBuffer } from './frame-pool.ts';
+import type { Inference } from './inference-client.ts';
+import { KeptPictures } from './kept-pictures.ts';
+import { resizePicture } from './picture.ts';
+import { framesFromPieces } from './piece-source.ts';
+import type { EngineQuestion, EngineSegment, FromEngine, RunRequest } from './protocol.ts';
+import { type ScoredSegment, scoreSegments } from './score-segments.ts';
+import { SegmentEncoder } from './segment-encoder.ts';
+
+export interface SegmentRun {
+  readonly request: RunRequest;
+  readonly blobs: BlobStore;
+  readonly inference: Inference;
+  readonly manifest: ModelManifest;
+  readonly weights: ReadonlyMap<string, Float32Array>;
+  /** A decoder that yields no frame for this long is at fault. */
+  readonly decoderStalledMs: number;
+  readonly send: (message: FromEngine) => void;
+  readonly ask: (question: EngineQuestion) => Promise<boolean>;
+  /** Aborted: start no more frames. */
+  readonly stop: AbortSignal;
+  /** Aborted: write nothing more. */
+  readonly discard: AbortSignal;
+}
+
+/** The worker did not agree to a careful frame: the run ends. */
+class RefusedByWorkerError extends Error {}
+
+/** Throws PieceMismatchError, ModelMismatchError, STORAGE_UNAVAILABLE, MEDIA_TOOL_FAILED, or the reason of `discard`. */
+export async function runSegments(run: SegmentRun): Promise<void> {
+  const { request, manifest, blobs, decoderStalledMs, send, ask, discard } = run;
+  const { pieceFormat, pieces, picture, encoding } = request;
+  const { width, height } = pieceFormat;
+  const size = { width, height };
+  const outputSize = scaled(size, manifest.output.scale);
+  const fetching = { seconds: 0 };
+  const pictures = new KeptPictures({ blobs, request, size, outputSize, signal: discard });
+  try {
+    await scoreSegments({
+      segments: request.segments.map(({ frames, givenUp, careful }) => ({
+        frames,
+        givenUp: new Set(givenUp),
+        careful: new Set(careful),
+      })),
+      inputBytes: bytesOf(size),
+      outputBytes: bytesOf(outputSize),
+      onFailedFrame: request.onFailedFrame,
+      stop: run.stop,
+      stages: {
+        source: (segments, pool) =>
+          framesFromPieces(
+            {
+              blobs,
+              split: request,
+              format: pieceFormat,
+              pieces,
+              stalledMs: decoderStalledMs,
+              signal: discard,
+              onFetched: (seconds) => (fetching.seconds += seconds),
+            },
+            segments,
+            pool,
+          ),
+        infer: inferStage(run, size, outputSize),
+        onFailed: (frameIndex, reason) =>
+          send({
+            type: 'failed',
+            frame: { frameIndex, kind: 'inference', message: cutText(reason), attempts: 1 },
+          }),
+        fit: (input, output) => resizePicture(input, size, output, outputSize),
+        keep: (frame) => pictures.keep(frame),
+        openEncoder: () => new SegmentEncoder({ ...outputSize, picture, encoding }, discard),
+        mayStore: ({ task, failed }) => ask({ kind: 'store', frames: task.frames, failed }),
+        store: async (scored, bytes) => {
+          const fetch = fetching.seconds;
+          fetching.seconds = 0;
+          await pictures.store(scored.task.frames);
+          send({ type: 'stored', segment: await store(run, scored, bytes, fetch) });
+        },
+        announce: async (frameIndex) => {
+          if (!(await ask({ kind: 'careful', frameIndex }))) throw new RefusedByWorkerError();
+        },
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof RefusedByWorkerError)) throw error;
+  }
+}
+
+/** The size of the output is checked once; from then on the model writes it straight into the encoder's buffer. */
+function inferStage(
+  { inference, manifest, weights, send }: SegmentRun,
+  { width, height }: FrameSize,
+  outputSize: FrameSize,
+): (frameIndex: number, input: FrameBuffer, output: FrameBuffer) => Promise<number> {
+  const dims = [1, outputSize.height, outputSize.width, 3];
+  let isOutputChecked = false;
+  return async (frameIndex, pixels, output) => {
+    send({ type: 'computing', frameIndex });
+    try {
+      const answer = await inference.infer({
+        input: { name: manifest.input.name, pixels, dims: [1, height, width, 3] },
+        weights,
+        outputName: manifest.output.name,
+        ...(isOutputChecked ? { output: { pixels: output, dims } } : {}),
+      });
+      checkOutput(manifest, { width, height }, answer.dims);
+      if (answer.pixels !== output) output.set(answer.pixels);
+      isOutputChecked = true;
+      return answer.seconds;
+    } finally {
+      send({ type: 'computed', frameIndex });
+    }
+  };
+}
+
+async function store(
+  { request, manifest, blobs, discard: signal }: SegmentRun,
+  scored: ScoredSegment,
+  bytes: Buffer,
+  fetchSeconds: number,
+): Promise<EngineSegment> {
+  const { frames, givenUp } = scored.task;
+  const name = segmentBlob(request, frames);
+  const failed = [...givenUp, ...scored.failed];
+  const startedAt = performance.now();
+  const inStorage = await reachStorage('the scored container', async () => {
+    const metadata = segmentMetadata(failed, scaled(request.pieceFormat, manifest.output.scale));
+    const options = { onlyIfAbsent: true, contentType: 'video/mp4', metadata, signal };
+    if ((await blobs.put('scored', name, bytes, options)) === 'created') return failed;
+    const found = await blobs.stat('scored', name, { signal });
+    return found === undefined ? failed : failedInSegment(frames, found.metadata);
+  });
+  const storeSeconds = (performance.now() - startedAt) / 1000;
+  const { decodeSeconds, encodeSeconds } = scored;
+  const count = frames[1] - frames[0];
+  const shares: Omit<StageSeconds, 'infer'> = {
+    fetch: fetchSeconds / count,
+    // The source waits for its fetches.
+    decode: Math.max(0, decodeSeconds - fetchSeconds) / count,
+    encode: encodeSeconds / count,
+    store: storeSeconds / count,
+  };
+  const megapixels = (request.pieceFormat.width * request.pieceFormat.height) / 1e6;
+  return {
+    frames,
+    failed: inStorage,
+    scored: [...scored.inferSeconds].map(([frameIndex, infer]) => ({
+      frameIndex,
+      megapixels,
+      stageSeconds: { ...shares, infer },
+    })),
+  };
+}
+
+function scaled({ width, height }: FrameSize, scale: number): FrameSize {
+  return { width: Math.round(width * scale), height: Math.round(height * scale) };
+}
+
+function bytesOf({ width, height }: FrameSize): number {
+  return width * height * 3;
+}
