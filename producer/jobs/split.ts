@@ -80,7 +80,7 @@ export async function split(services: SplitServices, run: JobRun, signal: AbortS
   } catch (error) {
     if (error instanceof SplitReplacedError) {
       log.info({ jobId, splitNumber }, 'split stopped: the job is split again');
-    } else if (cuts.kind === 'cut' && error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED') {
+    } else if (cuts.kind === 'cut' && isToolFailure(error)) {
       await splitAgain(services, job, `cutting it failed (${error.message.replace(/\.$/, '')})`);
     } else throw error;
   }
@@ -111,7 +111,13 @@ async function cutsOf(
 ): Promise<CutPlan> {
   if (run.splitNumber > 1) return { kind: 'decode', reason: 'its pieces were not as planned' };
   const { framesMax, durationSecondsMax } = sourceLimits;
-  const cuts = planCuts(video, await readPacketIndex(sourcePath, video, framesMax));
+  const index = await readPacketIndex(sourcePath, video, framesMax).catch((error: unknown) => {
+    if (isToolFailure(error)) return error;
+    throw error;
+  });
+  if (index instanceof PermanentError)
+    return { kind: 'decode', reason: `its index cannot be read (${index.message.replace(/\.$/, '')})` };
+  const cuts = planCuts(video, index);
   if (cuts.kind === 'cut') {
     const { pts } = cuts.timeline;
     const spanSeconds = ((pts.at(-1) ?? 0) - (pts[0] ?? 0)) * secondsPerTick(cuts.timeline);
@@ -268,6 +274,10 @@ async function putTimeline(
 ): Promise<void> {
   const options = { contentType: 'application/json', signal };
   await blobs.put('pieces', timelineBlob(run), encodeTimeline(timeline), options);
+}
+
+function isToolFailure(error: unknown): error is PermanentError {
+  return error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED';
 }
 
 function assertCurrent(isCurrent: boolean): void {

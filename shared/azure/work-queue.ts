@@ -24,29 +24,29 @@ export interface ReceivedMessage {
 /** Another worker has, or has had, the lease on the message. Change nothing that belongs to it. */
 export class LeaseLostError extends Error {}
 
-interface LeaseCall {
+interface QueueCall {
   readonly signal?: AbortSignal;
 }
 
 export interface WorkQueue {
   readonly name: QueueName;
   /** Messages never expire. */
-  send(text: string, options?: { readonly visibilityTimeoutSeconds?: number }): Promise<void>;
+  send(text: string, options?: { readonly visibilityTimeoutSeconds?: number } & QueueCall): Promise<void>;
   /** One message, or undefined. It is invisible to other receivers for `visibilityTimeoutSeconds`. */
   receive(
-    options: { readonly visibilityTimeoutSeconds: number } & LeaseCall,
+    options: { readonly visibilityTimeoutSeconds: number } & QueueCall,
   ): Promise<ReceivedMessage | undefined>;
   /** Up to `max` messages, at most 32, each under its own lease: for browsing a queue. Empty if none is visible. */
   receiveSeveral(
-    options: { readonly max: number; readonly visibilityTimeoutSeconds: number } & LeaseCall,
+    options: { readonly max: number; readonly visibilityTimeoutSeconds: number } & QueueCall,
   ): Promise<ReceivedMessage[]>;
   /** Sets visibility and text in one call. Returns the new pop receipt. Throws LeaseLostError. */
   update(
     message: Pick<ReceivedMessage, 'messageId' | 'popReceipt' | 'text'>,
-    options: { readonly visibilityTimeoutSeconds: number } & LeaseCall,
+    options: { readonly visibilityTimeoutSeconds: number } & QueueCall,
   ): Promise<string>;
   /** Throws LeaseLostError. */
-  remove(message: Pick<ReceivedMessage, 'messageId' | 'popReceipt'>, options?: LeaseCall): Promise<void>;
+  remove(message: Pick<ReceivedMessage, 'messageId' | 'popReceipt'>, options?: QueueCall): Promise<void>;
   /** Visible and leased messages. Never too low, sometimes too high. */
   countApprox(): Promise<number>;
 }
@@ -90,8 +90,8 @@ function workQueue(name: QueueName, leases: PolicyClient, sends: PolicyClient): 
   };
   return {
     name,
-    async send(text, { visibilityTimeoutSeconds = 0 } = {}) {
-      using call = boundedCall(sends.policy);
+    async send(text, { visibilityTimeoutSeconds = 0, signal } = {}) {
+      using call = boundedCall(sends.policy, signal);
       await sends.client.sendMessage(text, {
         abortSignal: call.abortSignal,
         messageTimeToLive: -1,

@@ -89,6 +89,7 @@ export function startTool<In extends PipeMode, Out extends PipeMode, Side extend
       ...(run.sideOutput === 'pipe' ? ['pipe' as const] : []),
     ],
     env: {},
+    deathSignal: 'KILL',
     ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
   });
   // A child that dies breaks its pipe. `finished` reports why it died, so EPIPE adds nothing.

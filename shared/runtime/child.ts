@@ -12,12 +12,18 @@ const SETPRIV = '/usr/bin/setpriv';
 const KERNEL_TIES = process.platform === 'linux' && existsSync(SETPRIV);
 
 /**
- * Like `child_process.spawn`, but the child receives SIGTERM when this process dies. A missing program results in exit status
- * 127 with setpriv, and in an 'error' event with code ENOENT without it: see `isMissingProgram`.
+ * Like `child_process.spawn`, but the child receives a signal when this process dies: SIGTERM, or SIGKILL, which ends even a child
+ * that is stopped. A missing program results in exit status 127 with setpriv, and in an 'error' event with code ENOENT without it: see
+ * `isMissingProgram`.
  */
-export function spawnTied(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+export function spawnTied(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions & { readonly deathSignal?: 'TERM' | 'KILL' },
+): ChildProcess {
+  const { deathSignal = 'TERM' } = options;
   return KERNEL_TIES
-    ? spawn(SETPRIV, ['--pdeathsig', 'TERM', '--', command, ...args], options)
+    ? spawn(SETPRIV, ['--pdeathsig', deathSignal, '--', command, ...args], options)
     : spawn(command, [...args], options);
 }
 

@@ -42,12 +42,13 @@ export interface EndedDelivery {
 export async function reportProgress(
   { batch, progress }: { readonly batch: BatchMessage; readonly progress: DeliveryProgress },
   { results, workerId: worker, log }: DeliveryServices,
+  signal: AbortSignal,
 ): Promise<void> {
   const { all, replaced } = progress.storedFrames();
   const scored = [...all].filter((frameIndex) => !replaced.has(frameIndex));
   const content = resultOf({ batch, worker, scored, failed: [], run: [], wallSeconds: 0 });
   try {
-    await results.send(encodeMessage({ ...content, underway: progress.underway }));
+    await results.send(encodeMessage({ ...content, underway: progress.underway }), { signal });
   } catch (error) {
     log.debug({ jobId: batch.jobId, batchIndex: batch.batchIndex, error }, 'progress not reported');
   }

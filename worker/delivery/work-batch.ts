@@ -72,8 +72,8 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
   let interruption: RunInterruption | null = null;
   if (found.open.length > 0 && lease.state === 'held') {
     const work = { segments: found.open, suspects: plan.suspects };
-    using _reporting = every(PROGRESS_MS, async () => {
-      if (lease.state === 'held') await reportProgress(delivery, services);
+    await using _reporting = every(PROGRESS_MS, async (signal) => {
+      if (lease.state === 'held') await reportProgress(delivery, services, signal);
     });
     interruption =
       plan.approach === 'pass-on' ? { kind: 'passing-on' } : await runBatch(delivery, work, services);
@@ -94,9 +94,22 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
   await settleBatch({ message, lease, outcome, progress, wallSeconds }, services);
 }
 
-function every(ms: number, call: () => Promise<void>): Disposable {
-  const timer = setInterval(() => void call(), ms);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+/** Calls every `ms`, unless the call before is still underway. At the end, no call is left that could overtake what the caller does next. */
+function every(ms: number, call: (signal: AbortSignal) => Promise<void>): AsyncDisposable {
+  const end = new AbortController();
+  let underway: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    underway ??= call(end.signal).finally(() => {
+      underway = undefined;
+    });
+  }, ms);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      end.abort();
+      await underway;
+    },
+  };
 }
 
 /** Frames that need no further attempt. */

@@ -1,8 +1,8 @@
 /** The split of real clips: what it stores, that it can be repeated, and how a second split replaces the first. */
-import { readFile, rm, stat, truncate } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 
 import { JobFolders } from '../../../producer/jobs/job-folders.ts';
 import { readSourcePlan } from '../../../producer/jobs/source-plans.ts';
@@ -223,6 +223,34 @@ test('a split stops when the job is split again meanwhile', async () => {
     splitNumber: 2,
     framesSplit: 0,
     splitFinished: false,
+  });
+});
+
+test('a source whose index cannot be read is decoded, and the plan says why', async () => {
+  const folder = path.join(workFolder, 'bin');
+  const isFailing = 'case "$*" in *packet=*) echo broken >&2; exit 1;; esac';
+  await mkdir(folder);
+  await writeFile(path.join(folder, 'ffprobe'), `#!/bin/sh\n${isFailing}\nexec /usr/bin/ffprobe "$@"\n`, {
+    mode: 0o755,
+  });
+  await openJob('job-no-index', 'cuttable');
+  vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
+  try {
+    await runSplit('job-no-index');
+  } finally {
+    vi.unstubAllEnvs();
+  }
+  expect([...(await storedOf('job-no-index')).keys()]).toEqual(DECODED_NAMES);
+  expect(await readSourcePlan(blobs, firstSplit('job-no-index'))).toMatchObject({
+    pieces: {
+      kind: 'decoded',
+      reason: expect.stringMatching(/^its index cannot be read \(.+broken\)$/) as string,
+    },
+  });
+  expect(await jobOf('job-no-index')).toMatchObject({
+    splitNumber: 1,
+    splitFinished: true,
+    framesSplit: FRAMES,
   });
 });
 

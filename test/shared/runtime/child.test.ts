@@ -52,10 +52,13 @@ async function spawnRunning(onSigterm: string): Promise<ChildProcess> {
   return child;
 }
 
-test('a tied child dies with its parent, even if the parent is killed', async () => {
+test.each([
+  { child: 'a tied child', options: '', command: 'exec sleep 1000' },
+  { child: 'a tied child that is stopped', options: ", deathSignal: 'KILL'", command: 'kill -STOP $$' },
+])('$child dies with its parent, even if the parent is killed', async ({ options, command }) => {
   const parentProgram = await writeProgram(`
     import { spawnTied } from ${JSON.stringify(CHILD_MODULE)};
-    spawnTied('sh', ['-c', 'echo $$; exec sleep 1000'], { stdio: ['ignore', 'inherit', 'ignore'] });
+    spawnTied('sh', ['-c', 'echo $$; ${command}'], { stdio: ['ignore', 'inherit', 'ignore']${options} });
   `);
   const parent = spawn(process.execPath, [parentProgram], PIPED);
   const [grandchildPid] = (await once(outputOf(parent), 'data', bounded())) as [Buffer];
