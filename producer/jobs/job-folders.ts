@@ -47,8 +47,6 @@ export class JobFolders {
   readonly #root: string;
   readonly #blobs: BlobStore;
   readonly #bytesMax: number;
-  /** Of the whole disk, whoever uses it. */
-  readonly #diskBytes: number;
   /** By job id, oldest first. */
   readonly #reservations = new Map<string, Reservation>();
   /** In progress. Their space is free when they have finished. */
@@ -58,12 +56,10 @@ export class JobFolders {
     readonly root: string;
     readonly blobs: BlobStore;
     readonly bytesMax: number;
-    readonly diskBytes: number;
   }) {
     this.#root = options.root;
     this.#blobs = options.blobs;
     this.#bytesMax = options.bytesMax;
-    this.#diskBytes = options.diskBytes;
   }
 
   static async open({ workFolder, workBytesMax, blobs }: JobFoldersOptions): Promise<JobFolders> {
@@ -76,9 +72,8 @@ export class JobFolders {
     const root = path.join(path.resolve(workFolder), `producer-${process.pid}`);
     await rm(root, { recursive: true, force: true });
     await mkdir(root, { recursive: true, mode: 0o700 });
-    const { bavail, blocks, bsize } = await statfs(root);
-    const diskBytes = blocks * bsize;
-    return new JobFolders({ root, blobs, diskBytes, bytesMax: workBytesMax ?? bavail * bsize });
+    const { bavail, bsize } = await statfs(root);
+    return new JobFolders({ root, blobs, bytesMax: workBytesMax ?? bavail * bsize });
   }
 
   /** The largest source that this producer can process. */
@@ -88,12 +83,10 @@ export class JobFolders {
 
   /**
    * `bytesWritten`: by the step, besides the source. A step that needs more than the work folder may use gets all of it. Throws
-   * StepDeferredError if there is no room, RESULT_TOO_LARGE if there never is.
+   * StepDeferredError if there is no room.
    */
   async enter(request: JobRequest, step: JobStep, bytesWritten: number): Promise<StepFolder> {
     const { jobId, source } = request;
-    if (source.sizeBytes + bytesWritten > this.#diskBytes)
-      throw tooLargeForDisk(source.sizeBytes + bytesWritten, this.#diskBytes);
     const bytes = Math.min(bytesWritten, Math.max(0, this.#bytesMax - source.sizeBytes));
     // No await between the check and the reservation, so that two steps cannot reserve the same space.
     const reservation = this.#reserve(request, bytes);
@@ -195,18 +188,4 @@ export class JobFolders {
   async removeAll(): Promise<void> {
     await rm(this.#root, { recursive: true, force: true });
   }
-}
-
-function tooLargeForDisk(bytes: number, diskBytes: number): PermanentError {
-  return new PermanentError(
-    'RESULT_TOO_LARGE',
-    `The producer needs ${gigabytes(bytes)} of disk space for this job, and its disk has ${gigabytes(diskBytes)}.`,
-    {
-      hint: 'Give the producer a larger disk (FRAMEFLEET_WORK_FOLDER), then stitch again: npm run poison -- redrive --job JOB',
-    },
-  );
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
 }

@@ -1,9 +1,8 @@
 /**
- * The `stitch` step: joins the stored segments to one video, with the timestamps from the split and the audio of the source. Checks the
- * result and publishes it. It is queued when every frame is scored or given up, so it never waits for frames. Idempotent: a second run
+ * The `stitch` step: joins the stored segments to one video, with the timestamps from the split and the audio of the source. Stores the
+ * result and checks it. It is queued when every frame is scored or given up, so it never waits for frames. Idempotent: a second run
  * starts from the beginning and overwrites.
  */
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import pLimit from 'p-limit';
@@ -24,8 +23,7 @@ import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import { sha256OfFile } from '../../shared/runtime/sha256.ts';
-import { assertSameLength } from '../media/check-result.ts';
+import { checkResult } from '../media/check-result.ts';
 import { joinVideo } from '../media/join-video.ts';
 import { type Timeline, decodeTimeline } from '../media/timeline.ts';
 import { workableTracks } from '../media/try-tracks.ts';
@@ -35,6 +33,7 @@ import type { JobFolders } from './job-folders.ts';
 import { putContactSheet } from './previews.ts';
 import { probeSource } from './probe-source.ts';
 import { putReport } from './report.ts';
+import { RESULT_ROOM_BYTES, ResultUpload } from './result-upload.ts';
 import { type JobRun, StepDeferredError } from './steps.ts';
 import { type StoredSegment, listOutcomes } from './stored-outcomes.ts';
 
@@ -90,13 +89,18 @@ async function publish(
   assertComplete(segments, timeline.pts.length);
   // The result: all segments, and at most all other tracks of the source.
   const resultBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, request.source.sizeBytes);
-  await using folder = await folders.enter(request, 'stitch', resultBytes);
+  await using folder = await folders.enter(request, 'stitch', Math.min(resultBytes, RESULT_ROOM_BYTES));
   const sourcePath = await folder.source(signal);
   const video = await probeSource(sourcePath, request);
   const trackPlan = await workableTracks({ sourcePath, video, folder: folder.path, signal });
   const resultPath = path.join(folder.path, `result.${video.container}`);
+  const stem = path.parse(request.source.name).name;
+  const blobName = resultBlob(jobId, `${stem}.${video.container}`);
+  const contentType = CONTENT_TYPES[video.container];
+  const blob = blobs.putBlocks('results', blobName, { contentType, signal });
+  await using upload = new ResultUpload(resultPath, blob);
   const { warnings } = await joinVideo({
-    segments: () => counted(services, jobId, segments, signal),
+    segments: () => upload.behind(counted(services, jobId, segments, signal)),
     frameSize: segments[0]?.size ?? video,
     timeline,
     video,
@@ -107,23 +111,20 @@ async function publish(
     cpuSecondsMax: services.stitchCpuSecondsMax,
     signal,
   });
-  for (const warning of warnings) await ledger.warn(jobId, warning);
-  await assertSameLength(resultPath, {
+  const sizeBytes = await upload.finish(video.container);
+  const sha256 = await checkResult(blobs.read('results', blobName, { signal }), {
     timeline,
     framesPerSecond: video.framesPerSecond,
     audioTrackCount: trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length,
+  }).catch(async (error: unknown) => {
+    await blobs.remove('results', blobName);
+    throw error;
   });
-
-  const stem = path.parse(request.source.name).name;
-  const blobName = resultBlob(jobId, `${stem}.${video.container}`);
-  await blobs.putFile('results', blobName, resultPath, {
-    contentType: CONTENT_TYPES[video.container],
-    signal,
-  });
+  for (const warning of warnings) await ledger.warn(jobId, warning);
   if (request.frameImages !== undefined) await publishFrameImages(services, run, signal);
   await putContactSheet(services, run);
-  await putReport(services, await currentJob(ledger, run), await sha256OfFile(resultPath));
-  return { blobName, sizeBytes: (await stat(resultPath)).size };
+  await putReport(services, await currentJob(ledger, run), sha256);
+  return { blobName, sizeBytes };
 }
 
 /** Copies the images of the frames to `results/<jobId>/frames/`. */

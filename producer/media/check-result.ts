@@ -1,10 +1,12 @@
 /**
- * Checks a finished result against its timeline before it is published.
+ * Checks a stored result against its timeline before its job is completed.
  *
  * Guarantees that the result has one video packet per frame, the duration of the timeline to within one frame, and all audio
  * tracks of the plan. Reads every packet but decodes none, so it does not check what the frames look like.
  */
-import { countVideoPackets, probeVideo } from '../../shared/media/probe.ts';
+import { type Hash, createHash } from 'node:crypto';
+
+import { probeStream } from '../../shared/media/probe.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type Timeline, durationSeconds, secondsPerTick, typicalFrameSeconds } from './timeline.ts';
@@ -21,12 +23,15 @@ export interface ExpectedResult {
   readonly audioTrackCount: number;
 }
 
-/** Throws MEDIA_TOOL_FAILED and lists every difference. */
-export async function assertSameLength(resultPath: string, expected: ExpectedResult): Promise<void> {
-  const result = await probeVideo(resultPath);
-  const packetCount = await countVideoPackets(resultPath, result);
-  const differences = differencesOf({ ...result, packetCount }, expected);
-  if (differences.length === 0) return;
+/** Reads the result once, front to back. Returns its SHA-256. Throws MEDIA_TOOL_FAILED and lists every difference. */
+export async function checkResult(
+  bytes: AsyncIterable<Uint8Array>,
+  expected: ExpectedResult,
+): Promise<string> {
+  const hash = createHash('sha256');
+  const result = await probeStream(hashed(bytes, hash));
+  const differences = differencesOf(result, expected);
+  if (differences.length === 0) return hash.digest('hex');
   throw new PermanentError(
     'MEDIA_TOOL_FAILED',
     `The result does not match the source: ${differences.join('; ')}.`,
@@ -34,6 +39,13 @@ export async function assertSameLength(resultPath: string, expected: ExpectedRes
       hint: 'Enqueue the video again. If this error recurs, report it.',
     },
   );
+}
+
+async function* hashed(bytes: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const piece of bytes) {
+    hash.update(piece);
+    yield piece;
+  }
 }
 
 /** PURE. Describes each difference in a phrase. */

@@ -66,8 +66,7 @@ export function joinCommand(plan: PlannedResult, leadSeconds: number): FfmpegCom
   if (encoding.codec === 'hevc') command.outputOptions('-tag:v:0', 'hvc1');
   return command
     .outputOptions('-video_track_timescale', String(denominator))
-    .outputOptions('-movie_timescale', String(movieTimescale(denominator, tracks)))
-    .outputOptions('-movflags', '+faststart');
+    .outputOptions('-movie_timescale', String(movieTimescale(denominator, tracks)));
 }
 
 export interface WrittenTracks {

@@ -3,7 +3,7 @@
  *
  * Nothing is decoded or encoded. Guarantees: timestamps exact to one tick of the coarser time base (Matroska: 1 ms); audio copied packet
  * for packet; the same bytes from the same segments; bounded memory, because ffmpeg sets the pace; no partial file after a failure; the
- * message of ffmpeg in the error. Checking the result (`assertSameLength`) and publishing it are left to the caller. Overwrites
+ * message of ffmpeg in the error. Storing the result and checking it (`checkResult`) are left to the caller. Overwrites
  * `outputPath`.
  */
 import type { FrameSize } from '../../shared/contract/segment.ts';
@@ -23,7 +23,7 @@ export interface JoinRequest extends ResultPlan {
   readonly cpuSecondsMax: number;
   /** Of the scored frames, in pixels, before the encoder made it even. */
   readonly frameSize: FrameSize;
-  /** In order, from the first frame to the last. Called again if a later segment turns out to reorder more than the first. */
+  /** In order, from the first frame to the last. Must end when `signal` aborts. Called again if a later segment turns out to reorder more than the first. */
   readonly segments: () => AsyncIterable<Buffer>;
   readonly signal?: AbortSignal | undefined;
 }

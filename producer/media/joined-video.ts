@@ -6,7 +6,8 @@
  * increase over the whole video for any frame rate and any reordering by the encoder. The format has no negative timestamps, so all of them
  * are `leadSeconds` later than in the timeline; ffmpeg's `-itsoffset` reverses that.
  */
-import { type SegmentSamples, boxesOf } from './segment-samples.ts';
+import { boxesOf, makeBox } from './mp4-boxes.ts';
+import type { SegmentSamples } from './segment-samples.ts';
 import type { Timeline } from './timeline.ts';
 
 /** `trun` with data offset, and duration, size, flags and composition offset of each sample. */
@@ -77,9 +78,9 @@ export class VideoJoiner {
     const payloadBytes = samples.reduce((sum, { data }) => sum + data.length, before.length);
     this.#sequence += 1;
     const moofOf = (dataOffset: number): Buffer =>
-      box('moof', [
+      makeBox('moof', [
         fullBox('mfhd', 0, 0, [uint32(this.#sequence)]),
-        box('traf', [
+        makeBox('traf', [
           fullBox('tfhd', 0, DEFAULT_BASE_IS_MOOF, [uint32(1)]),
           fullBox('tfdt', 1, 0, [this.#baseTime(frameStart)]),
           fullBox('trun', 1, TRUN_FLAGS, [samples.length, dataOffset, ...entries.flat()].map(uint32)),
@@ -130,13 +131,8 @@ function descend(bytes: Buffer, path: readonly string[]): Buffer {
   }, bytes);
 }
 
-function box(type: string, parts: readonly Buffer[]): Buffer {
-  const size = parts.reduce((sum, part) => sum + part.length, 8);
-  return Buffer.concat([uint32(size), Buffer.from(type, 'latin1'), ...parts]);
-}
-
 function fullBox(type: string, version: number, flags: number, parts: readonly Buffer[]): Buffer {
-  return box(type, [uint32(version * 2 ** 24 + flags), ...parts]);
+  return makeBox(type, [uint32(version * 2 ** 24 + flags), ...parts]);
 }
 
 function uint32(value: number): Buffer {

@@ -28,7 +28,7 @@ export async function opusCorrections(
   if (video.container !== 'mkv' || opus.length === 0) return new Map();
   const answer = answerSchema.parse(
     await queryFfprobe({
-      path: sourcePath,
+      input: sourcePath,
       fields: [
         '-select_streams',
         'a',

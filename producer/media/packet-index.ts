@@ -29,7 +29,7 @@ export async function readPacketIndex(
   let notShown = 0;
   await forEachFfprobeLine(
     {
-      path: sourcePath,
+      input: sourcePath,
       fields: ['-select_streams', String(trackIndex), '-show_entries', 'packet=pts,size,flags'],
       activity: `reading the index of ${quotedName(sourcePath)}`,
       timeLimitMs: WHOLE_FILE_TIME_LIMIT_MS,

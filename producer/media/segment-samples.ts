@@ -4,6 +4,7 @@
  *
  * Boxes: ISO/IEC 14496-12. Segments come from storage, so every length is checked against the bytes that are there.
  */
+import { type Mp4Box, boxesOf } from './mp4-boxes.ts';
 
 interface Sample {
   readonly data: Buffer;
@@ -35,13 +36,6 @@ const TRUN = {
 } as const;
 /** In a sample's flags. */
 const IS_NOT_KEY_FRAME = 0x1_0000;
-
-interface Box {
-  readonly type: string;
-  /** From the start of the box, its own header included. */
-  readonly start: number;
-  readonly body: Buffer;
-}
 
 /** Throws RangeError if the bytes are not such a segment. */
 export function readSegment(bytes: Buffer): SegmentSamples {
@@ -135,7 +129,7 @@ function readSets(
 }
 
 /** The decoding time of a fragment's first sample; undefined if it does not state one. */
-function baseTimeOf(traf: readonly Box[]): number | undefined {
+function baseTimeOf(traf: readonly Mp4Box[]): number | undefined {
   const tfdt = traf.find(({ type }) => type === 'tfdt')?.body;
   if (tfdt === undefined) return undefined;
   return tfdt[0] === 1 ? Number(tfdt.readBigUInt64BE(4)) : tfdt.readUInt32BE(4);
@@ -199,24 +193,8 @@ function flagsOf(body: Buffer): number {
   return body.readUIntBE(1, 3);
 }
 
-function bodyOf(boxes: readonly Box[], type: string): Buffer {
+function bodyOf(boxes: readonly Mp4Box[], type: string): Buffer {
   const box = boxes.find((one) => one.type === type);
   if (box === undefined) throw new RangeError(`expected a ${type} box`);
   return box.body;
-}
-
-/** The boxes one after the other. Throws RangeError if a box ends after the bytes. */
-export function boxesOf(bytes: Buffer): Box[] {
-  const boxes: Box[] = [];
-  for (let start = 0; start < bytes.length;) {
-    const size = bytes.readUInt32BE(start);
-    if (size < 8 || start + size > bytes.length) throw new RangeError('a box ends after its container');
-    boxes.push({
-      type: bytes.toString('latin1', start + 4, start + 8),
-      start,
-      body: bytes.subarray(start + 8, start + size),
-    });
-    start += size;
-  }
-  return boxes;
 }

@@ -5,6 +5,7 @@
  * any time, and listings, whose time-out restarts with each blob. A put with
  * `onlyIfAbsent` makes outputs idempotent: the second writer changes nothing.
  */
+import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 
 import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
@@ -43,6 +44,14 @@ interface PutOptions extends CallOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+/** A blob that is uploaded in parts, in any order. It exists once it is complete. */
+export interface BlockUpload {
+  /** Stores a part, of at most 8 MiB. Returns its id. */
+  putBlock(bytes: Uint8Array): Promise<string>;
+  /** Makes the blob of these parts, in this order. Replaces a blob of this name. */
+  commit(ids: readonly string[]): Promise<void>;
+}
+
 export interface BlobStore {
   /** Returns `exists` only if `onlyIfAbsent` is set and the blob was there already. */
   put(
@@ -60,8 +69,16 @@ export interface BlobStore {
     path: string,
     options?: CallOptions & { readonly contentType?: string },
   ): Promise<string>;
+  /** Parts that are not committed expire after a week. */
+  putBlocks(
+    container: AnyContainer,
+    name: string,
+    options?: CallOptions & { readonly contentType?: string },
+  ): BlockUpload;
   /** The whole blob in memory, in one request; undefined if it does not exist. */
   get(container: AnyContainer, name: string, options?: CallOptions): Promise<Buffer | undefined>;
+  /** The blob in pieces, with bounded memory. Throws if the blob does not exist, or is replaced meanwhile. */
+  read(container: AnyContainer, name: string, options?: CallOptions): AsyncIterable<Buffer>;
   /** Throws if the blob does not exist. */
   getFile(container: AnyContainer, name: string, path: string, options?: CallOptions): Promise<void>;
   stat(
@@ -143,6 +160,33 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
           ...abortable(signal),
         });
       return etag ?? '';
+    },
+    putBlocks(container, name, { contentType, signal } = {}) {
+      const blob = open(container).getBlockBlobClient(name);
+      const upload = randomUUID();
+      let blocks = 0;
+      return {
+        async putBlock(bytes) {
+          using call = boundedCall(policy, signal);
+          const id = Buffer.from(`${upload}-${String((blocks += 1)).padStart(5, '0')}`).toString('base64');
+          await blob.stageBlock(id, bytes, bytes.length, { abortSignal: call.abortSignal });
+          return id;
+        },
+        async commit(ids) {
+          using call = boundedCall(policy, signal);
+          await blob.commitBlockList([...ids], {
+            ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
+            abortSignal: call.abortSignal,
+          });
+        },
+      };
+    },
+    async *read(container, name, { signal } = {}) {
+      const { readableStreamBody } = await open(container)
+        .getBlobClient(name)
+        .download(0, undefined, abortable(signal));
+      if (readableStreamBody === undefined) throw new TypeError('expected the blob as a stream');
+      for await (const piece of readableStreamBody) yield piece as unknown as Buffer;
     },
     async get(container, name, { signal } = {}) {
       using call = boundedCall(policy, signal);

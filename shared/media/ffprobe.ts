@@ -3,6 +3,8 @@
  *
  * It returns JSON of unknown shape, or lines: the caller parses them.
  */
+import type { Writable } from 'node:stream';
+
 import { PermanentError, TransientError } from '../runtime/errors.ts';
 import { PROGRAM_OPTIONS, SOURCE_OPTIONS, fileUrl } from './ffmpeg.ts';
 import { startTool } from './tool-process.ts';
@@ -15,7 +17,8 @@ const HEADER_TIME_LIMIT_MS = 30_000;
 export const WHOLE_FILE_TIME_LIMIT_MS = 1_800_000;
 
 interface FfprobeQuery {
-  readonly path: string;
+  /** The path of a file, or its bytes, from which ffprobe reads what it needs. */
+  readonly input: string | AsyncIterable<Uint8Array>;
   /** The options that select what ffprobe prints. */
   readonly fields: readonly string[];
   /** Completes "ffprobe failed while …". */
@@ -48,12 +51,16 @@ export async function forEachFfprobeLine(query: FfprobeQuery, onLine: (line: str
 }
 
 async function runFfprobe(
-  { path, fields, activity, timeLimitMs = HEADER_TIME_LIMIT_MS }: FfprobeQuery,
+  { input, fields, activity, timeLimitMs = HEADER_TIME_LIMIT_MS }: FfprobeQuery,
   format: string,
   onText: (text: string, stop: (reason: Error) => void) => void,
 ): Promise<void> {
   const stop = new AbortController();
-  const args = [...PROGRAM_OPTIONS, ...SOURCE_OPTIONS, ...fields, '-of', format, '-i', fileUrl(path)];
+  const source =
+    typeof input === 'string'
+      ? [...SOURCE_OPTIONS, '-i', fileUrl(input)]
+      : [...SOURCE_OPTIONS, '-protocol_whitelist', 'pipe', '-i', 'pipe:0'];
+  const args = [...PROGRAM_OPTIONS, ...fields, '-of', format, ...source];
   const timer = setTimeout(() => {
     const message = `ffprobe took more than ${timeLimitMs / 1000} s while ${activity}.`;
     const hint = 'Check that the disk with the file responds, then try again.';
@@ -63,16 +70,19 @@ async function runFfprobe(
     program: 'ffprobe',
     args,
     activity,
-    stdin: 'none',
+    stdin: typeof input === 'string' ? 'none' : 'pipe',
     stdout: 'pipe',
     limits: { cpuSecondsMax: timeLimitMs / 1000 },
     signal: stop.signal,
   });
+  const fed = typeof input === 'string' ? undefined : feed(input, ffprobe.stdin);
+  fed?.catch((error: unknown) => stop.abort(error));
   try {
     for await (const text of ffprobe.stdout.setEncoding('utf8')) {
       onText(text as string, (reason) => stop.abort(reason));
     }
     await ffprobe.finished;
+    await fed;
   } catch (error) {
     // ffprobe's own error explains more than the broken pipe that it caused.
     await ffprobe.finished;
@@ -80,6 +90,12 @@ async function runFfprobe(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Writes at ffprobe's pace. Reads the input to its end, even if ffprobe has ended before. */
+async function feed(input: AsyncIterable<Uint8Array>, stdin: Writable | null): Promise<void> {
+  for await (const piece of input) await new Promise<void>((resolve) => stdin?.write(piece, () => resolve()));
+  stdin?.end();
 }
 
 function outputTooLongError(activity: string): PermanentError {

@@ -38,7 +38,7 @@ export async function probeVideo(path: string): Promise<VideoInfo> {
   if (signature !== 'unknown' && signature !== 'mp4') throw notVideoError(name, signature);
   const output = parseFfprobeOutput(
     await queryFfprobe({
-      path,
+      input: path,
       fields: PROBE_FIELDS,
       activity: `probing ${name}`,
     }).catch((error: unknown) => {
@@ -82,7 +82,7 @@ export async function countVideoPackets(
   let count = 0;
   await forEachFfprobeLine(
     {
-      path,
+      input: path,
       fields: ['-select_streams', String(trackIndex), '-show_entries', 'packet=size,flags'],
       activity: `counting the frames of ${quotedName(path)}`,
       timeLimitMs: WHOLE_FILE_TIME_LIMIT_MS,
@@ -95,12 +95,35 @@ export async function countVideoPackets(
   return count;
 }
 
+/**
+ * Reads a whole file of our own making, front to back, without decoding it. `packetCount`: of its video track. Throws MEDIA_TOOL_FAILED,
+ * or the error of `bytes`.
+ */
+export async function probeStream(
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<VideoInfo & { readonly packetCount: number }> {
+  const output = parseFfprobeOutput(
+    await queryFfprobe({
+      input: bytes,
+      fields: ['-count_packets', ...PROBE_FIELDS],
+      activity: 'reading the result',
+      timeLimitMs: WHOLE_FILE_TIME_LIMIT_MS,
+    }),
+  );
+  const stream = findVideoStream(output);
+  if (stream === undefined)
+    throw new PermanentError('MEDIA_TOOL_FAILED', 'The result has no video track.', {
+      hint: 'Enqueue the video again. If this error recurs, report it.',
+    });
+  return { ...readVideoInfo(output, stream, 0), packetCount: Number(stream.nb_read_packets ?? 0) };
+}
+
 /** Counts the audio tracks of a file that ffmpeg has written. Throws MEDIA_TOOL_FAILED. */
 export async function countAudioTracks(path: string): Promise<number> {
   let count = 0;
   await forEachFfprobeLine(
     {
-      path,
+      input: path,
       fields: ['-select_streams', 'a', '-show_entries', 'stream=index'],
       activity: `counting the audio tracks of ${quotedName(path)}`,
     },

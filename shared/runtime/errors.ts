@@ -41,7 +41,6 @@ export const ERROR_EXITS = {
   SHARE_UNKNOWN: EXIT.noInput,
   SHARE_NOT_EMPTY: EXIT.failed,
   TOO_MANY_FAILED_FRAMES: EXIT.failed,
-  RESULT_TOO_LARGE: EXIT.failed,
   STORAGE_UNAVAILABLE: EXIT.unavailable,
   REDIS_UNAVAILABLE: EXIT.unavailable,
   PROGRAM_MISSING: EXIT.unavailable,

@@ -1,15 +1,18 @@
 /** A folder of clips for a single test file, and a round trip: decode a clip, then make a result of its unchanged frames. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { afterAll, beforeAll } from 'vitest';
 
-import { assertSameLength } from '../../producer/media/check-result.ts';
+import { ResultUpload } from '../../producer/jobs/result-upload.ts';
+import { checkResult } from '../../producer/media/check-result.ts';
 import { type DecodeLimits, decodeFrames } from '../../producer/media/decode-frames.ts';
 import { joinVideo } from '../../producer/media/join-video.ts';
 import type { Timeline } from '../../producer/media/timeline.ts';
 import { workableTracks } from '../../producer/media/try-tracks.ts';
+import type { BlockUpload } from '../../shared/azure/blob-store.ts';
 import { DEFAULT_ENCODING, type Encoding, type ResultContainer } from '../../shared/contract/encoding.ts';
 import type { PieceFormat } from '../../shared/contract/piece.ts';
 import { decodedColourOf, resultColourOf } from '../../shared/media/colour.ts';
@@ -71,7 +74,7 @@ export function useMediaFolder() {
     }
   }
 
-  /** Also checks the result with `assertSameLength`. The segments are encoded with each of the encodings in turn. */
+  /** Also checks the result. The segments are encoded with each of the encodings in turn. */
   async function roundTrip(
     sourcePath: string,
     encodings: readonly [Encoding, ...Encoding[]] = [DEFAULT_ENCODING],
@@ -87,13 +90,31 @@ export function useMediaFolder() {
     const request = { timeline, video, sourcePath, outputPath, trackPlan, encoding, cpuSecondsMax: 300 };
     const segments = await encodeSegments(video, frames, SEGMENT_FRAMES, SEGMENT_FRAMES, encodings);
     const frameSize = { width, height };
-    const { warnings } = await joinVideo({ ...request, frameSize, segments: () => each(segments) });
+    const resultPath = at(`stored-${results}.${video.container}`);
+    await using upload = new ResultUpload(outputPath, fileOfBlocks(resultPath));
+    const joined = { ...request, frameSize, segments: () => upload.behind(each(segments)) };
+    const { warnings } = await joinVideo(joined);
+    await upload.finish(video.container);
     const audioTrackCount = trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length;
-    await assertSameLength(outputPath, { timeline, framesPerSecond: video.framesPerSecond, audioTrackCount });
-    return { video, timeline, frames, resultPath: outputPath, warnings };
+    const { framesPerSecond } = video;
+    await checkResult(createReadStream(resultPath), { timeline, framesPerSecond, audioTrackCount });
+    return { video, timeline, frames, resultPath, warnings };
   }
 
   return { at, clip, decode, roundTrip };
+}
+
+/** Stores a blob's blocks as one file. */
+export function fileOfBlocks(blobPath: string): BlockUpload {
+  const blocks = new Map<string, Uint8Array>();
+  return {
+    putBlock: (bytes) => {
+      const id = String(blocks.size);
+      blocks.set(id, bytes);
+      return Promise.resolve(id);
+    },
+    commit: (ids) => writeFile(blobPath, Buffer.concat(ids.map((id) => blocks.get(id) ?? Buffer.alloc(0)))),
+  };
 }
 
 /** The format of the pieces of a source that is cut. */

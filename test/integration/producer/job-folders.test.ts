@@ -81,19 +81,6 @@ test('a job reserves its source, and each of its steps what it writes while it r
   expect(await onDisk()).toEqual(['job-1', 'job-2']);
 });
 
-test('a step that is too large for the disk fails, and no job is evicted for it', async () => {
-  {
-    await using split = await folders.enter(request(1), 'split', size);
-    await split.source(signal);
-  }
-  await expect(folders.enter(request(2), 'stitch', 2 ** 60)).rejects.toMatchObject({
-    name: 'PermanentError',
-    code: 'RESULT_TOO_LARGE',
-    hint: expect.stringContaining('FRAMEFLEET_WORK_FOLDER'),
-  });
-  expect(await onDisk()).toEqual(['job-1']);
-});
-
 test('a step that needs more than all of the space gets it when no other step runs', async () => {
   {
     await using split = await folders.enter(request(1), 'split', size);
