@@ -10,6 +10,7 @@ import { jobIdOfTrigger } from '../../shared/contract/blob-names.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
+import { backoffMs } from '../../shared/runtime/backoff.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { forEachJob } from '../jobs/for-each-job.ts';
@@ -23,7 +24,7 @@ import { type CreatedBlob, createdBlobs } from './media-event.ts';
 
 /** Long enough to open a job, short enough that another producer soon receives the event of a killed one. */
 const EVENT_LEASE_SECONDS = 60;
-const PASS_MS = 500;
+const REST = { minMs: 250, maxMs: 2_000 };
 
 export interface IntakeOptions {
   readonly blobs: BlobStore;
@@ -43,6 +44,7 @@ export class Intake {
   /** Jobs that ended before this ledger existed, so that their status is read only once. */
   readonly #ended = new Set<string>();
   #nextScanAtMs = 0;
+  #misses = 0;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -51,13 +53,17 @@ export class Intake {
 
   /** Handles one event, or scans if a scan is due. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
-    if (await this.#handleEvent()) return 0;
+    if (await this.#handleEvent()) {
+      this.#misses = 0;
+      return 0;
+    }
+    this.#misses += 1;
     const { clock, scanMs } = this.#options;
     if (clock.monotonicMs() >= this.#nextScanAtMs) {
       await this.#scan();
       this.#nextScanAtMs = clock.monotonicMs() + scanMs;
     }
-    return Math.min(PASS_MS, scanMs);
+    return Math.min(backoffMs(this.#misses, REST, Math.random()), scanMs);
   }
 
   /** Returns whether there was an event. */

@@ -24,7 +24,7 @@ const DELIVERIES_MAX = 1_440;
 /** If Redis is down, each result fails once and becomes visible again when its lease ends. */
 const AFTER_FAILURE_MS = 500;
 /** Polling stays frequent while a job is open, because a job cannot complete before its last result is collected. */
-const REST_BUSY = { minMs: 50, maxMs: 500 };
+const REST_BUSY = { minMs: 100, maxMs: 1_000 };
 const REST_IDLE = { minMs: 500, maxMs: 5_000 };
 
 export interface CollectorOptions {
@@ -50,8 +50,8 @@ export class Collector {
     const message = await results.receive({ visibilityTimeoutSeconds: RESULT_LEASE_SECONDS });
     if (message === undefined) {
       this.#misses += 1;
-      const isBusy = (await ledger.openJobs()).length > 0;
-      return backoffMs(this.#misses, isBusy ? REST_BUSY : REST_IDLE, Math.random());
+      const rest = (await ledger.hasOpenJobs()) ? REST_BUSY : REST_IDLE;
+      return backoffMs(this.#misses, rest, Math.random());
     }
     this.#misses = 0;
     const decoded = decodeMessage(message.text, resultMessage);

@@ -25,7 +25,10 @@ import type { SourcePlans } from './source-plans.ts';
 import { hasCap, maySendMore } from './spending-cap.ts';
 import { nextInTurn, windowSize } from './take-turns.ts';
 
-const PASS_MS = 200;
+/** While a job is split, its batches become ready at any time, and engines may be waiting for the first. */
+const PASS_SPLITTING_MS = 200;
+/** Each engine has a batch waiting on the queue. */
+const PASS_MS = 500;
 const PASS_IDLE_MS = 1_000;
 /** A batch whose message still seems to be on the queue may wait this many times longer. */
 const QUEUED_STALE_FACTOR = 10;
@@ -49,7 +52,7 @@ export async function dispatchPass(services: DispatchServices): Promise<number> 
   if (jobs.length === 0) return PASS_IDLE_MS;
   await requeueStaleBatches(services, jobs);
   await fillWindow(services, jobs);
-  return PASS_MS;
+  return jobs.every(({ splitFinished }) => splitFinished) ? PASS_MS : PASS_SPLITTING_MS;
 }
 
 /**

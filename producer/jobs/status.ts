@@ -66,7 +66,9 @@ export class StatusPublisher {
   async #publish(job: LedgerJob, spent: number): Promise<void> {
     const { blobs, ledger, clock, metrics, onEnded } = this.#options;
     const content = JSON.stringify(statusOf(job, spent, new Date(0)));
-    if (this.#published.get(job.jobId) !== content) {
+    const hasChanged = this.#published.get(job.jobId) !== content;
+    if (!hasChanged && !isTerminal(job.state)) return;
+    if (hasChanged) {
       if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#options, job, null);
       await putStatus(blobs, statusOf(job, spent, clock.now()));
       this.#published.set(job.jobId, content);

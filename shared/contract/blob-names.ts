@@ -77,7 +77,7 @@ export const pieceBlob = (
 /** In `scored`: the encoded frames `frameStart` to `frameEnd - 1`. */
 export const segmentBlob = (split: SplitOfJob, [frameStart, frameEnd]: FrameRange): string =>
   `${splitPrefix(split)}${frameNumber(frameStart)}-${frameNumber(frameEnd - 1)}.mp4`;
-/** In `scored`: the first frame of a segment before and after the model, small and side by side. */
+/** In `scored`: the first frame of a batch before and after the model, small and side by side. */
 export const previewBlob = (split: SplitOfJob, frameIndex: number): string =>
   `${splitPrefix(split)}${frameNumber(frameIndex)}.preview.jpg`;
 /** In `scored`: a frame after the model, if the job asks for images. */

@@ -83,6 +83,10 @@ export class Ledger {
     return (await this.#redis.zscore(OPEN_JOBS, jobId)) !== null;
   }
 
+  async hasOpenJobs(): Promise<boolean> {
+    return (await this.#redis.exists(OPEN_JOBS)) === 1;
+  }
+
   /** Throws JOB_INVALID if its record cannot be read. */
   async job(jobId: string): Promise<LedgerJob | undefined> {
     const record = await this.#record(jobId);

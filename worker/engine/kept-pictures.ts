@@ -1,6 +1,6 @@
 /**
- * The still pictures that a run stores beside its segments: a preview of the first frame of each, and every frame as an image if the job
- * asks for that. They are stored before their segment, so a stored segment has all its pictures.
+ * The still pictures that a run stores beside its segments: a preview of the first frame of each batch, and every frame as an image if the
+ * job asks for that. They are stored before their segment, so a stored segment has all its pictures.
  */
 import pLimit from 'p-limit';
 
@@ -28,20 +28,19 @@ export class KeptPictures {
   readonly #options: KeptPicturesOptions;
   readonly #limit = pLimit(IMAGES_AT_ONCE);
   readonly #images: { readonly frameIndex: number; readonly stored: Promise<void> }[] = [];
-  /** By the first frame of the segment. */
-  readonly #previews = new Map<number, Buffer>();
+  #preview: Buffer | undefined;
 
   constructor(options: KeptPicturesOptions) {
     this.#options = options;
   }
 
   /** Resolves when the buffers of the frame may be used for other frames. */
-  async keep({ frameIndex, segment, input, output }: KeptFrame): Promise<void> {
+  async keep({ frameIndex, input, output }: KeptFrame): Promise<void> {
     const { request, size, outputSize } = this.#options;
     const { frameImages } = request;
-    if (frameIndex === segment[0]) {
+    if (frameIndex === request.frameStart) {
       const after = { pixels: output, size: outputSize };
-      this.#previews.set(frameIndex, await previewOf({ pixels: input, size }, after));
+      this.#preview = await previewOf({ pixels: input, size }, after);
     }
     if (frameImages === null) return;
     const pixels = new Uint8Array(output);
@@ -58,9 +57,9 @@ export class KeptPictures {
   async store([frameStart, frameEnd]: FrameRange): Promise<void> {
     const { request } = this.#options;
     while ((this.#images[0]?.frameIndex ?? frameEnd) < frameEnd) await this.#images.shift()?.stored;
-    const preview = this.#previews.get(frameStart);
-    this.#previews.delete(frameStart);
-    if (preview !== undefined) await this.#put(previewBlob(request, frameStart), preview, 'image/jpeg');
+    if (this.#preview === undefined) return;
+    await this.#put(previewBlob(request, frameStart), this.#preview, 'image/jpeg');
+    this.#preview = undefined;
   }
 
   /** Overwrites: a frame that failed before may be scored by now. */

@@ -26,6 +26,7 @@ export interface RunRequest
       BatchMessage,
       | 'encoding'
       | 'frameImages'
+      | 'frameStart'
       | 'model'
       | 'onFailedFrame'
       | 'parameters'

@@ -1,4 +1,4 @@
-/** Jobs of 500 and 10,000 small frames: whether memory depends on the length, and how long the end of a job takes. */
+/** Jobs of 500 and 10,000 small frames: whether memory depends on the length, and how long the end of a job takes, how often it calls storage. */
 import { BenchFleet, IDENTITY } from '../bench-fleet.ts';
 import { writeClip } from '../clips.ts';
 import { residentKibOf } from '../process-stat.ts';
@@ -19,6 +19,12 @@ export const longJob: Scenario = {
       unit: 'of the whole job',
       target: { max: 0.03 },
     },
+    {
+      name: 'storage-operations',
+      title: 'Storage operations, 10,000 frames',
+      unit: 'a frame',
+      target: { max: 0.15 },
+    },
     ...PROGRAMS.map((program) => ({
       name: `memory-${program}`,
       title: `Memory of the ${program} with its children, 500 and 10,000 frames`,
@@ -35,20 +41,25 @@ export const longJob: Scenario = {
       let scoredAtMs = 0;
       const clip = await writeClip(folder, shape);
       const startedMs = performance.now();
-      await fleet.run(clip, IDENTITY, async ({ frames }) => {
+      const { requests } = await fleet.run(clip, IDENTITY, async ({ frames }) => {
         for (const program of PROGRAMS)
           peakKib[program] = Math.max(peakKib[program], await residentKibOf(pids[program]));
         if (frames.scored === shape.frames && scoredAtMs === 0) scoredAtMs = performance.now();
       });
       const endedMs = performance.now();
-      return { peakKib, tail: (endedMs - (scoredAtMs || endedMs)) / (endedMs - startedMs) };
+      return { peakKib, requests, tail: (endedMs - (scoredAtMs || endedMs)) / (endedMs - startedMs) };
     };
     await run(SHORT);
     const short = await run(SHORT);
     const long = await run(LONG);
     const slope = (program: Program): number =>
       (long.peakKib[program] - short.peakKib[program]) / (LONG.frames - SHORT.frames);
-    return { tail: long.tail, 'memory-producer': slope('producer'), 'memory-worker': slope('worker') };
+    return {
+      tail: long.tail,
+      'storage-operations': long.requests / LONG.frames,
+      'memory-producer': slope('producer'),
+      'memory-worker': slope('worker'),
+    };
   },
   roundsMax: 3,
 };
