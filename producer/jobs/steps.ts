@@ -127,6 +127,7 @@ export class Steps {
     this.#log.debug({ step, jobId, attempt: job.attemptsMade + 1 }, 'step started');
     try {
       await handler.run(job.data, signal);
+      this.#log.debug({ step, jobId }, 'step finished');
     } catch (error) {
       if (signal.aborted) {
         // Stopping does not count as a failure. The step goes back to the queue for another producer.

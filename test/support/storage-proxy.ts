@@ -41,6 +41,8 @@ export type Fault =
   | { readonly kind: 'busy'; readonly retryAfterSeconds?: number }
   /** Carried out late. */
   | { readonly kind: 'delay'; readonly delayMs: number }
+  /** Carried out when the promise resolves. */
+  | { readonly kind: 'hold'; readonly until: Promise<void> }
   /** Request bodies are no faster than this; nothing fails. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number };
 
@@ -160,6 +162,10 @@ async function serve(exchange: Exchange, fault: Fault | undefined): Promise<void
       return;
     case 'delay':
       await systemClock.sleep(fault.delayMs);
+      await answerAll(exchange);
+      return;
+    case 'hold':
+      await fault.until;
       await answerAll(exchange);
       return;
     case 'slow':
