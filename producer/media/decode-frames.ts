@@ -25,7 +25,7 @@ import { splitMpjpeg } from './mpjpeg.ts';
 import { type Timeline, checkTimeline, crowdedFrames } from './timeline.ts';
 
 /** The best quality on ffmpeg's scale of 2 to 31; about quality 95 of other encoders. */
-const JPEG_QSCALE = 2;
+export const JPEG_QSCALE = 2;
 
 /**
  * Damaged recordings contain frames with the timestamp of the previous frame, which no encoder accepts. Such a frame is moved one

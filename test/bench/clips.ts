@@ -12,11 +12,26 @@ export interface ClipShape {
   readonly width: number;
   readonly height: number;
   readonly frames: number;
+  /** Frames that are shown before a key frame refer to it: it must be decoded by the producer. */
+  readonly isOpen?: boolean;
 }
 
-/** 25 frames/s, H.264 as cameras and editors write it: closed groups of pictures, a key frame every two seconds. */
-export async function writeClip(folder: string, { width, height, frames }: ClipShape): Promise<string> {
-  const file = path.join(folder, `clip-${width}x${height}-${frames}.mp4`);
+const CLOSED = ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '20', '-g', '50'];
+const OPEN = [
+  '-c:v',
+  'libx265',
+  '-preset',
+  'ultrafast',
+  '-x265-params',
+  'keyint=50:open-gop=1:bframes=3:log-level=error',
+];
+
+/** 25 frames/s, a key frame every two seconds. Unless it is open: H.264 with closed groups of pictures, as cameras and editors write it. */
+export async function writeClip(
+  folder: string,
+  { width, height, frames, isOpen = false }: ClipShape,
+): Promise<string> {
+  const file = path.join(folder, `clip-${width}x${height}-${frames}${isOpen ? '-open' : ''}.mp4`);
   if (existsSync(file)) return file;
   const footage = ['-stream_loop', '-1', '-i', FOOTAGE, '-an', '-vf', `scale=${width}:${height}`, '-r', '25'];
   const drawn = ['-f', 'lavfi', '-i', `testsrc2=size=${width}x${height}:rate=25`];
@@ -24,14 +39,7 @@ export async function writeClip(folder: string, { width, height, frames }: ClipS
     ...(HAS_FOOTAGE ? footage : drawn),
     '-frames:v',
     String(frames),
-    '-c:v',
-    'libx264',
-    '-preset',
-    'veryfast',
-    '-crf',
-    '20',
-    '-g',
-    '50',
+    ...(isOpen ? OPEN : CLOSED),
     '-pix_fmt',
     'yuv420p',
     '-colorspace',

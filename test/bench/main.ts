@@ -22,13 +22,14 @@ import { type BenchResult, type MeasuredFigure, median, readResult } from './res
 import { coldStart } from './rows/cold-start.ts';
 import { deviceBusy, engines } from './rows/device.ts';
 import { growth } from './rows/growth.ts';
-import { jobCosts1080, jobCosts720, warmJob } from './rows/job-costs.ts';
+import { jobCosts, warmJob } from './rows/job-costs.ts';
 import { longJob } from './rows/long-job.ts';
+import { producerCosts } from './rows/producer.ts';
 import { type Figure, type Scenario, meets } from './scenario.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  jobCosts720,
-  jobCosts1080,
+  producerCosts,
+  jobCosts,
   warmJob,
   deviceBusy,
   engines,

@@ -3,6 +3,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
+import { JPEG_QSCALE } from '../../producer/media/decode-frames.ts';
+import { toJpegColour } from '../../shared/media/colour.ts';
+import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { ENCODER_ARGUMENTS } from './media-costs.ts';
 
 const PIPE = fileURLToPath(new URL('./one-process-pipe.ts', import.meta.url));
@@ -31,8 +34,18 @@ export async function runPipe({ source, model, width, height, threads }: PipeRun
 
 /** CPU seconds of ffmpeg for decoding a source and encoding it with the settings of a job, without a conversion. */
 export async function transcodeCpuSeconds(source: string): Promise<number> {
+  return ffmpegCpuSeconds(source, ENCODER_ARGUMENTS);
+}
+
+/** CPU seconds of ffmpeg for decoding a source to the JPEGs of a job. */
+export async function jpegCpuSeconds(source: string, video: VideoInfo): Promise<number> {
+  const toJpeg = ['-vf', toJpegColour(video), '-c:v', 'mjpeg', '-q:v', String(JPEG_QSCALE)];
+  return ffmpegCpuSeconds(source, [...toJpeg, '-f', 'null', '-']);
+}
+
+async function ffmpegCpuSeconds(source: string, output: readonly string[]): Promise<number> {
   const options = ['-hide_banner', '-nostdin', '-loglevel', 'info', '-benchmark', '-y'];
-  const { stderr } = await run('ffmpeg', [...options, '-i', source, '-an', ...ENCODER_ARGUMENTS]);
+  const { stderr } = await run('ffmpeg', [...options, '-i', source, '-an', ...output]);
   const [, user, system] = /bench: utime=([\d.]+)s stime=([\d.]+)s/.exec(stderr) ?? [];
   if (user === undefined) throw new Error('ffmpeg printed no CPU time');
   return Number(user) + Number(system);

@@ -1,7 +1,7 @@
 /** What a job costs per frame, with a model that does nothing: CPU by program, storage operations, bytes. */
 import path from 'node:path';
 
-import { BenchFleet, IDENTITY, type JobCost } from '../bench-fleet.ts';
+import { BenchFleet, IDENTITY } from '../bench-fleet.ts';
 import { writeClip } from '../clips.ts';
 import { runPipe, transcodeCpuSeconds } from '../reference.ts';
 import type { Scenario } from '../scenario.ts';
@@ -9,19 +9,9 @@ import type { Scenario } from '../scenario.ts';
 /** As many as make batches of ordinary length: a shorter job has shorter batches. */
 const FRAMES = 1_024;
 const HD = { width: 1280, height: 720, frames: FRAMES };
-const FULL_HD = { width: 1920, height: 1080, frames: FRAMES / 4 };
 
-const msPerFrame = (seconds: number, { status }: JobCost): number =>
-  (seconds * 1000) / status.frames.expected;
-
-export const jobCosts720: Scenario = {
+export const jobCosts: Scenario = {
   figures: [
-    {
-      name: 'producer-720',
-      title: 'Producer with its children, 1280×720',
-      unit: 'core-ms a frame',
-      target: { max: 1.5 },
-    },
     {
       name: 'all-programs',
       title: 'All programs but the emulator, identity model',
@@ -53,27 +43,10 @@ export const jobCosts720: Scenario = {
     const { producer, worker, redis } = job.cpuSeconds;
     const { incoming = 0, results = 0, ...between } = job.bytes;
     return {
-      'producer-720': msPerFrame(producer, job),
       'all-programs': (producer + worker + redis) / pipe.cpuSeconds,
       'engine-media': (worker - job.inferSeconds) / (await transcodeCpuSeconds(clip)),
       'storage-bytes': Object.values(between).reduce((sum, bytes) => sum + bytes, 0) / (incoming + results),
     };
-  },
-};
-
-export const jobCosts1080: Scenario = {
-  figures: [
-    {
-      name: 'producer-1080',
-      title: 'Producer with its children, 1920×1080',
-      unit: 'core-ms a frame',
-      target: { max: 3 },
-    },
-  ],
-  measure: async (folder) => {
-    await using fleet = await BenchFleet.openWarm(folder);
-    const job = await fleet.run(await writeClip(folder, FULL_HD), IDENTITY);
-    return { 'producer-1080': msPerFrame(job.cpuSeconds.producer, job) };
   },
 };
 
