@@ -15,7 +15,7 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { firstFrameOfPiece, pieceBlob, splitPrefix, timelineBlob } from '../../shared/contract/blob-names.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
 import type { SourcePlan } from '../../shared/contract/source-plan.ts';
-import { decodedColourOf, resultColourOf } from '../../shared/media/colour.ts';
+import { decodedColourOf, jpegChromaLocation, resultColourOf } from '../../shared/media/colour.ts';
 import { type SourceLimits, type VideoInfo, checkLimits, tooLongError } from '../../shared/media/probe.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
@@ -171,7 +171,7 @@ async function decode(services: SplitServices, source: OpenSource, reason: strin
   const { run, video, signal } = source;
   const { jobId } = run;
   log.info({ jobId, reason }, 'source is decoded by the producer');
-  const pieceFormat = jpegPieceFormat(video);
+  const pieceFormat = jpegPieceFormat(video, jpegChromaLocation(video));
   const pieceFrames = segmentFramesMax({ megapixelsPerFrame: (video.width * video.height) / 1e6 });
   const framesExpected = video.frameCountExpected ?? 0;
   await putPlan(services, source, {

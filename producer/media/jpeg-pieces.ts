@@ -2,21 +2,28 @@
  * Packs decoded frames into pieces: the way that is always right, for a source that cannot be cut. A piece is a Matroska file of JPEGs,
  * every one of them a key frame.
  */
-import type { PieceFormat } from '../../shared/contract/piece.ts';
+import type { ChromaLocation, PieceFormat } from '../../shared/contract/piece.ts';
 import { matroskaFrame, matroskaHeader } from './matroska.ts';
 
 /** The frames of a piece have nominal timestamps: only their order counts. */
 const FRAME_NANOSECONDS = 40_000_000;
 
 /** JPEGs are BT.601, full range. */
-export function jpegPieceFormat(size: Pick<PieceFormat, 'width' | 'height'>): PieceFormat {
+export function jpegPieceFormat(
+  size: Pick<PieceFormat, 'width' | 'height'>,
+  chromaLocation?: ChromaLocation,
+): PieceFormat {
   const { width, height } = size;
   return {
     container: 'matroska',
     codec: 'mjpeg',
     width,
     height,
-    colour: { matrix: 'smpte170m', range: 'full' },
+    colour: {
+      matrix: 'smpte170m',
+      range: 'full',
+      ...(chromaLocation === undefined ? {} : { chromaLocation }),
+    },
   };
 }
 

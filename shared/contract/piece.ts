@@ -10,6 +10,10 @@ const word = z.string().regex(/^[a-z0-9_-]{1,32}$/);
 /** Of a picture, in pixels. Limits on the area are lower. */
 const side = z.int().min(1).max(65_535);
 
+/** Where the samples of chroma are, if there are fewer of them than of luma. By ffmpeg's names. */
+export const CHROMA_LOCATIONS = ['left', 'center', 'topleft', 'top', 'bottomleft', 'bottom'] as const;
+export type ChromaLocation = (typeof CHROMA_LOCATIONS)[number];
+
 export const pieceFormat = z.object({
   container: z.enum(['nut', 'matroska']),
   /** ffmpeg's name. */
@@ -17,6 +21,13 @@ export const pieceFormat = z.object({
   width: side,
   height: side,
   /** Null for RGB. By ffmpeg's names. */
-  colour: z.object({ matrix: word, range: z.enum(['tv', 'full']) }).nullable(),
+  colour: z
+    .object({
+      matrix: word,
+      range: z.enum(['tv', 'full']),
+      /** If it is not what the frames say. */
+      chromaLocation: z.enum(CHROMA_LOCATIONS).optional(),
+    })
+    .nullable(),
 });
 export type PieceFormat = Readonly<z.infer<typeof pieceFormat>>;

@@ -6,7 +6,7 @@
  * else as BT.601. The result keeps the tags of the source. Its matrix is always tagged, because at twice the size a player might
  * guess a different one.
  */
-import type { PieceFormat } from '../contract/piece.ts';
+import { CHROMA_LOCATIONS, type ChromaLocation, type PieceFormat } from '../contract/piece.ts';
 import type { VideoInfo } from './video-info.ts';
 
 type ColouredVideo = Pick<VideoInfo, 'colour' | 'pixelFormat' | 'height' | 'rotationDegrees' | 'width'>;
@@ -71,6 +71,22 @@ export function toJpegColour(video: ColouredVideo): string {
   ].join(',');
 }
 
+/**
+ * Where the chroma samples are in the JPEGs of a source. A JPEG cannot say that: decoders take the centre. But conversion to JPEG colours
+ * leaves the samples where they are, most often at the left, and turning a picture turns that side. Undefined: the centre.
+ */
+export function jpegChromaLocation({ colour, rotationDegrees }: ColouredVideo): ChromaLocation | undefined {
+  const location = CHROMA_LOCATIONS.find((one) => one === colour.chromaLocation) ?? 'left';
+  if (rotationDegrees === 0) return location;
+  return location === 'left' ? LEFT_TURNED.get(rotationDegrees) : undefined;
+}
+
+/** Clockwise, in degrees. */
+const LEFT_TURNED = new Map<number, ChromaLocation>([
+  [90, 'top'],
+  [270, 'bottom'],
+]);
+
 /** The colour properties of a result, by ffmpeg's names. */
 export interface ResultColour {
   readonly matrix: string;
@@ -114,7 +130,15 @@ export function decodedColourOf(video: ColouredVideo): PieceFormat['colour'] {
   return { matrix, range };
 }
 
-/** Converts the frames of a piece to packed RGB of a fixed size, because a stream may change its size midway. */
+/**
+ * Gives all frames the size of the piece and the pixel format of the first one. A stream may change both midway: this is the only filter
+ * that expects that. Other frames pass as they are.
+ */
+export function fixedSize({ width, height }: Pick<PieceFormat, 'width' | 'height'>): string {
+  return `scale=w=${width}:h=${height}:${SCALE_FLAGS}`;
+}
+
+/** Converts the frames of a piece to packed RGB. */
 export function rgbFromPiece({
   width,
   height,
@@ -122,9 +146,10 @@ export function rgbFromPiece({
 }: Pick<PieceFormat, 'width' | 'height' | 'colour'>): string {
   const code = colour === null ? GBR : (MATRIX_CODES.get(colour.matrix) ?? SMPTE_170M);
   const range = colour?.range === 'tv' ? 'tv' : 'pc';
+  const location = colour?.chromaLocation === undefined ? '' : `:chromalin=${colour.chromaLocation}`;
   return [
     `format=${PIECE_PIXEL_FORMATS.join('|')}`,
-    `zscale=w=${width}:h=${height}:matrixin=${code}:rangein=${range}:matrix=gbr:range=pc:filter=bicubic`,
+    `zscale=w=${width}:h=${height}:matrixin=${code}:rangein=${range}:matrix=gbr:range=pc:filter=bicubic${location}`,
     'format=gbrp',
     'format=rgb24',
   ].join(',');

@@ -15,7 +15,7 @@ export const PROBE_FIELDS = [
     'format=format_name,duration',
     'format_tags=major_brand',
     'stream=index,codec_type,codec_name,width,height,pix_fmt,bits_per_raw_sample,field_order,sample_aspect_ratio,' +
-      'color_space,color_range,color_primaries,color_transfer,' +
+      'color_space,color_range,color_primaries,color_transfer,chroma_location,' +
       'r_frame_rate,avg_frame_rate,time_base,start_time,duration,nb_frames,nb_read_packets,sample_rate,sample_fmt',
     'stream_tags=DURATION,DURATION-eng,NUMBER_OF_FRAMES,NUMBER_OF_FRAMES-eng,language',
     'stream_disposition=default,attached_pic,timed_thumbnails,still_image',
@@ -42,6 +42,7 @@ const outputSchema = z.object({
         color_range: z.string().optional(),
         color_primaries: z.string().optional(),
         color_transfer: z.string().optional(),
+        chroma_location: z.string().optional(),
         r_frame_rate: z.string().optional(),
         avg_frame_rate: z.string().optional(),
         time_base: z.string().default('1/1000'),

@@ -81,6 +81,7 @@ export function readVideoInfo(
       range: colourRange(stream),
       primaries: parseName(stream.color_primaries),
       transfer,
+      chromaLocation: parseName(stream.chroma_location),
     },
     framesPerSecond,
     timeBase: parseRatio(stream.time_base) ?? { numerator: 1, denominator: 1000 },

@@ -48,6 +48,7 @@ export interface VideoInfo {
     readonly range: 'tv' | 'pc' | undefined;
     readonly primaries: string | undefined;
     readonly transfer: string | undefined;
+    readonly chromaLocation: string | undefined;
   };
   /** The average; 25 if the container does not declare it. */
   readonly framesPerSecond: number;

@@ -7,7 +7,7 @@
  */
 import type { PieceFormat } from '../../shared/contract/piece.ts';
 import { decodersOf } from '../../shared/media/codecs.ts';
-import { rgbFromPiece } from '../../shared/media/colour.ts';
+import { fixedSize, rgbFromPiece } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import type { ToolProcess } from '../../shared/media/tool-process.ts';
 import { FleetError, describeError } from '../../shared/runtime/errors.ts';
@@ -115,13 +115,16 @@ function decodeCommand({ format, skip, count, isToEnd }: PieceRun): FfmpegComman
   const { container, codec, width, height } = format;
   // To the end: frames that should not be there are counted, too.
   const frames = `trim=start_frame=${skip}${isToEnd ? '' : `:end_frame=${skip + count}`}`;
-  return ffmpegCommand()
-    .input('pipe:0')
-    .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', decodersOf(codec))
-    .inputOptions('-noautorotate')
-    .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
-    .output('pipe:1')
-    .outputOptions('-map', '0:v:0')
-    .outputOptions('-filter:v', `${frames},${rgbFromPiece(format)}`)
-    .outputOptions('-fps_mode', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'rgb24');
+  return (
+    ffmpegCommand()
+      .input('pipe:0')
+      .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', decodersOf(codec))
+      // Otherwise ffmpeg starts its filters anew when the picture changes its size or format, and `trim` counts from zero again.
+      .inputOptions('-noautorotate', '-reinit_filter', '0')
+      .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
+      .output('pipe:1')
+      .outputOptions('-map', '0:v:0')
+      .outputOptions('-filter:v', `${fixedSize(format)},${frames},${rgbFromPiece(format)}`)
+      .outputOptions('-fps_mode', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'rgb24')
+  );
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import {
   decodedColourOf,
+  jpegChromaLocation,
   jpegPixelFormat,
   resultColourOf,
   resultFromRgb,
@@ -11,7 +12,7 @@ import {
 } from '../../../shared/media/colour.ts';
 import { videoInfo } from '../../support/video-info.ts';
 
-const UNTAGGED = { matrix: undefined, range: undefined, primaries: undefined, transfer: undefined };
+const UNTAGGED = videoInfo().colour;
 
 test('the conversions to JPEG and from a piece state matrix and range explicitly', () => {
   const video = videoInfo({ height: 1080, colour: { ...UNTAGGED, matrix: 'bt709', range: 'tv' } });
@@ -23,8 +24,35 @@ test('the conversions to JPEG and from a piece state matrix and range explicitly
   );
 });
 
+test.for([
+  [undefined, 0, 'left'],
+  ['left', 0, 'left'],
+  ['center', 0, 'center'],
+  ['topleft', 0, 'topleft'],
+  ['x,movie=/etc/passwd', 0, 'left'],
+  ['left', 90, 'top'],
+  ['left', 180, undefined],
+  ['left', 270, 'bottom'],
+  ['center', 90, undefined],
+] as const)(
+  'chroma at %s, turned by %i degrees, is at %s in a JPEG',
+  ([chromaLocation, rotationDegrees, expected]) => {
+    const video = videoInfo({ colour: { ...UNTAGGED, chromaLocation }, rotationDegrees });
+    expect(jpegChromaLocation(video)).toBe(expected);
+  },
+);
+
+test('the conversion from a piece states where the chroma is, if the piece does', () => {
+  const [size, colour] = [{ width: 2, height: 2 }, { matrix: 'smpte170m', range: 'full' } as const];
+  expect(rgbFromPiece({ ...size, colour: { ...colour, chromaLocation: 'top' } })).toContain(
+    ':chromalin=top,',
+  );
+  expect(rgbFromPiece({ ...size, colour })).not.toContain('chromalin');
+});
+
 test('the conversion from RGB states matrix and range explicitly', () => {
-  const colour = { matrix: 'bt2020nc', range: 'pc', primaries: 'bt2020', transfer: 'smpte2084' } as const;
+  const tags = { matrix: 'bt2020nc', range: 'pc', primaries: 'bt2020', transfer: 'smpte2084' } as const;
+  const colour = { ...UNTAGGED, ...tags };
   expect(resultFromRgb(resultColourOf(videoInfo({ colour })))).toContain(
     'matrixin=gbr:rangein=full:matrix=9:range=pc',
   );
@@ -49,7 +77,8 @@ test('an untagged rotated video is classified by its coded height', () => {
 });
 
 test('the result keeps the range, primaries and transfer function of the source', () => {
-  const colour = { matrix: 'bt2020nc', range: 'pc', primaries: 'bt2020', transfer: 'arib-std-b67' } as const;
+  const tags = { matrix: 'bt2020nc', range: 'pc', primaries: 'bt2020', transfer: 'arib-std-b67' } as const;
+  const colour = { ...UNTAGGED, ...tags };
   expect(resultTags(resultColourOf(videoInfo({ colour })))).toBe(
     'setparams=range=full:colorspace=bt2020nc:color_primaries=bt2020:color_trc=arib-std-b67',
   );
