@@ -50,7 +50,7 @@ describe('the result looks like the source:', () => {
     }
   });
 
-  test('range, matrix, primaries, transfer function and pixel aspect ratio are kept', async () => {
+  test('range, matrix, primaries, transfer function, place of chroma and pixel aspect ratio are kept', async () => {
     const tags =
       'setsar=1215/1216:max=65535,setparams=colorspace=bt709:range=pc:color_primaries=smpte432:color_trc=iec61966-2-1';
     const sourcePath = await clip('tags.mp4', [
@@ -67,6 +67,7 @@ describe('the result looks like the source:', () => {
       range: 'pc',
       primaries: 'smpte432',
       transfer: 'iec61966-2-1',
+      chromaLocation: 'left',
     });
     expect(result.sampleAspectRatio).toEqual({ numerator: 1215, denominator: 1216 });
     expect(result.colour).toEqual(video.colour);
