@@ -43,6 +43,12 @@ const variables = z.object({
     max: 256,
     fallback: Math.max(1, availableParallelism() - 1),
   }),
+  /** The most frames in one run of the model. */
+  FRAMEFLEET_MICRO_BATCH_FRAMES_MAX: z
+    .union([z.literal('auto'), z.coerce.number().int().min(1).max(64)], {
+      error: 'expected auto, or a whole number from 1 to 64',
+    })
+    .default('auto'),
   /** An engine that computes for this long without finishing a frame is killed. At least ten times the usual time of a frame. */
   FRAMEFLEET_STUCK_SECONDS: secondsAsMs({ min: 1, max: 3600, fallback: 60 }),
   /** Time limit for loading a model. Some devices need minutes to build its graph. */
@@ -75,6 +81,7 @@ export function workerConfig(environment: Environment = process.env) {
     modelCacheFolder: set.FRAMEFLEET_MODEL_CACHE,
     executionProviders: set.FRAMEFLEET_EXECUTION_PROVIDERS,
     inferenceThreads: set.FRAMEFLEET_INFERENCE_THREADS,
+    microBatchFramesMax: set.FRAMEFLEET_MICRO_BATCH_FRAMES_MAX,
     engineLimits: {
       stuckMs: set.FRAMEFLEET_STUCK_SECONDS,
       loadMs: set.FRAMEFLEET_MODEL_LOAD_SECONDS_MAX,

@@ -67,10 +67,12 @@ await runService(
       clock,
       log,
       onDeath: (how) => metrics.engineDeaths.inc({ how }),
-      onLoaded: (loadedOn) => {
+      onLoaded: (loadedOn, microBatch) => {
         metrics.executionProvider.reset();
         metrics.executionProvider.set({ provider: loadedOn }, 1);
+        metrics.microBatchFrames.set(microBatch);
       },
+      onReduced: (microBatch) => metrics.microBatchFrames.set(microBatch),
     });
     service.onStop(() => engine.stop());
     engine.start();

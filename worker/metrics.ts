@@ -17,6 +17,7 @@ export interface WorkerMetrics {
   readonly poisoned: Counter<'reason'>;
   readonly evictions: Counter<'event'>;
   readonly executionProvider: Gauge<'provider'>;
+  readonly microBatchFrames: Gauge;
 }
 
 export function workerMetrics(): WorkerMetrics {
@@ -90,6 +91,11 @@ export function workerMetrics(): WorkerMetrics {
       name: 'framefleet_worker_execution_provider_info',
       help: '1 for the execution provider in use.',
       labelNames: ['provider'],
+      registers,
+    }),
+    microBatchFrames: new Gauge({
+      name: 'framefleet_worker_micro_batch_frames',
+      help: 'Frames in one run of the model.',
       registers,
     }),
   };

@@ -75,6 +75,7 @@ variable "worker_settings" {
     idle_poll_seconds_max  = optional(number)
     heartbeat_seconds      = optional(number)
     inference_threads      = optional(number)
+    micro_batch_frames_max = optional(string)
     stuck_seconds          = optional(number)
     model_load_seconds_max = optional(number)
   })

@@ -16,6 +16,7 @@ locals {
     FRAMEFLEET_IDLE_POLL_SECONDS_MAX  = var.worker_settings.idle_poll_seconds_max
     FRAMEFLEET_HEARTBEAT_SECONDS      = var.worker_settings.heartbeat_seconds
     FRAMEFLEET_INFERENCE_THREADS      = var.worker_settings.inference_threads
+    FRAMEFLEET_MICRO_BATCH_FRAMES_MAX = var.worker_settings.micro_batch_frames_max
     FRAMEFLEET_STUCK_SECONDS          = var.worker_settings.stuck_seconds
     FRAMEFLEET_MODEL_LOAD_SECONDS_MAX = var.worker_settings.model_load_seconds_max
     AZURE_CLIENT_ID                   = azurerm_user_assigned_identity.room["worker"].client_id

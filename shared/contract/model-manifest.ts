@@ -33,7 +33,11 @@ export const modelManifest = z.object({
   file: z.string().regex(/^[\w.-]+\.onnx$/),
   /** Of `model.onnx`. A job pins it, and a worker checks it before it loads the model. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  input: tensor.extend({ size: z.literal('any') }),
+  input: tensor.extend({
+    size: z.literal('any'),
+    /** The most frames in one run, if the graph leaves the batch free. The output of a frame must not depend on the others. */
+    batch: z.union([z.literal('any'), z.int().min(1)]).default('any'),
+  }),
   output: tensor.extend({ scale: z.number().min(1).max(8) }),
   parameters: z.record(plainName, parameter).default({}),
 });

@@ -1,7 +1,8 @@
 /**
  * A model whose behaviour depends on the colour of the frame: it returns ordinary frames unchanged, kills its process for a black
  * frame, fails for a red one, is slow for a green one, slower for a blue one, and never ends for a white one. The graph decides from
- * the pixels, so the faults happen in the real runtime, and the same frame always causes the same fault.
+ * the pixels, so the faults happen in the real runtime, and the same frame always causes the same fault. Of several frames in one run,
+ * each causes its fault.
  *
  * The colours have a margin, because JPEG changes plain colours by a level or two (red becomes 254, 0, 0). The crash is a division
  * that traps on x86-64, but not on arm64.
@@ -60,7 +61,8 @@ function hostileModel(): Buffer {
     ...numberOfFrame('number'),
     ...crashing('number', 'quotient'),
     ...failing('number', 'found'),
-    onnxNode('Add', ['quotient', 'found'], ['start']),
+    onnxNode('Add', ['quotient', 'found'], ['starts']),
+    onnxNode('ReduceSum', ['starts'], ['start'], [{ name: 'keepdims', int: 0 }]),
     ...looping('number', 'start', 'end'),
     onnxNode('Cast', ['end'], ['zero'], [toType('uint8')]),
     onnxNode('BitwiseOr', ['frames', 'zero'], ['same']),
@@ -68,11 +70,13 @@ function hostileModel(): Buffer {
   return onnxModel({ opset: OPSET, graph });
 }
 
+/** One number for each frame of the run. */
 function numberOfFrame(number: string): OnnxPart[] {
   return [
-    onnxIntegers('all but channels', [0, 1, 2]),
-    onnxNode('ReduceMax', ['frames', 'all but channels'], ['highest'], [{ name: 'keepdims', int: 0 }]),
-    onnxNode('ReduceMin', ['frames', 'all but channels'], ['lowest'], [{ name: 'keepdims', int: 0 }]),
+    onnxIntegers('rows and columns', [1, 2]),
+    onnxIntegers('channels', [1]),
+    onnxNode('ReduceMax', ['frames', 'rows and columns'], ['highest'], [{ name: 'keepdims', int: 0 }]),
+    onnxNode('ReduceMin', ['frames', 'rows and columns'], ['lowest'], [{ name: 'keepdims', int: 0 }]),
     onnxNode('Cast', ['highest'], ['highest levels'], [toType('int64')]),
     onnxNode('Cast', ['lowest'], ['lowest levels'], [toType('int64')]),
     onnxIntegers('dark max', DARK_MAX),
@@ -84,12 +88,12 @@ function numberOfFrame(number: string): OnnxPart[] {
     onnxIntegers('ordinary', ORDINARY),
     onnxNode('Where', ['is dark', 'dark adds', 'ordinary'], ['unless bright']),
     onnxNode('Where', ['is bright', 'bright adds', 'unless bright'], ['addends']),
-    onnxNode('ReduceSum', ['addends'], ['sum'], [{ name: 'keepdims', int: 0 }]),
+    onnxNode('ReduceSum', ['addends', 'channels'], ['sum'], [{ name: 'keepdims', int: 0 }]),
     onnxNode('Min', ['sum', 'ordinary'], [number]),
   ];
 }
 
-/** Gives zero, or SIGFPE. */
+/** Gives zeros, or SIGFPE. */
 function crashing(number: string, quotient: string): OnnxPart[] {
   return [
     onnxIntegers('dividends', byNumber({ [NUMBERS.crash]: INT64_MIN })),
@@ -99,7 +103,7 @@ function crashing(number: string, quotient: string): OnnxPart[] {
   ];
 }
 
-/** Gives zero, or an error: the row has one element. */
+/** Gives zeros, or an error: the row has one element. */
 function failing(number: string, found: string): OnnxPart[] {
   return [
     onnxIntegers('indices', byNumber({ [NUMBERS.error]: 1_000 })),
@@ -127,7 +131,8 @@ function looping(number: string, start: string, end: string): OnnxPart[] {
   });
   return [
     onnxIntegers('trip counts', trips),
-    onnxNode('Gather', ['trip counts', number], ['trips']),
+    onnxNode('Gather', ['trip counts', number], ['trips of each']),
+    onnxNode('ReduceSum', ['trips of each'], ['trips'], [{ name: 'keepdims', int: 0 }]),
     onnxNode('Loop', ['trips', '', start], [end], [{ name: 'body', graph: body }]),
   ];
 }

@@ -52,6 +52,7 @@ worker_settings = {
   idle_poll_seconds_max  = 20
   heartbeat_seconds      = 4
   inference_threads      = 4
+  micro_batch_frames_max = "auto"
   stuck_seconds          = 90
   model_load_seconds_max = 1200
 }

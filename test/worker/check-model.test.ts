@@ -7,8 +7,9 @@ import {
   ModelMismatchError,
   checkGraph,
   checkOutput,
+  framesPerRunMax,
 } from '../../worker/engine/check-model.ts';
-import { isModelAtFault } from '../../worker/engine/refusal.ts';
+import { isModelAtFault, isShortOfMemory } from '../../worker/engine/refusal.ts';
 
 const PIXELS = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
 const MANIFEST = modelManifest.parse({
@@ -96,7 +97,7 @@ describe('a graph that does not match model.json is refused with the difference:
 });
 
 test('the output of a run must have the size of the input times the scale, and three channels', () => {
-  const frame = { width: 32, height: 18 };
+  const frame = { count: 1, width: 32, height: 18 };
   expect(() => checkOutput(MANIFEST, frame, [1, 36, 64, 3])).not.toThrow();
   for (const dims of [
     [1, 18, 32, 3],
@@ -106,6 +107,42 @@ test('the output of a run must have the size of the input times the scale, and t
     [1, 3, 36, 64],
   ])
     expect(() => checkOutput(MANIFEST, frame, dims)).toThrow(ModelMismatchError);
+  const three = { ...frame, count: 3 };
+  expect(() => checkOutput(MANIFEST, three, [3, 36, 64, 3])).not.toThrow();
+  expect(() => checkOutput(MANIFEST, three, [1, 36, 64, 3])).toThrow(
+    'For 3 32x18 frames, the output is 1x36x64x3',
+  );
+});
+
+test.for([
+  ['any number if the graph leaves the batch free', GRAPH, 'any', Infinity],
+  ['what model.json allows', GRAPH, 4, 4],
+  [
+    'one if the graph fixes it',
+    { ...GRAPH, inputs: [{ ...FRAMES, shape: [1, -1, -1, 3] }, STYLE] },
+    'any',
+    1,
+  ],
+  [
+    'one if only the output fixes it',
+    { ...GRAPH, outputs: [{ ...STYLIZED, shape: [1, -1, -1, 3] }] },
+    'any',
+    1,
+  ],
+  [
+    'any number if the graph does not describe the output',
+    { ...GRAPH, outputs: [{ ...STYLIZED, shape: [] }] },
+    'any',
+    Infinity,
+  ],
+  [
+    'one if the graph does not describe the input',
+    { ...GRAPH, inputs: [{ ...FRAMES, shape: [] }, STYLE] },
+    'any',
+    1,
+  ],
+] as const)('the frames that a model takes in one run: %s', ([, graph, batch, expected]) => {
+  expect(framesPerRunMax({ ...MANIFEST, input: { ...MANIFEST.input, batch } }, graph)).toBe(expected);
 });
 
 test.for([
@@ -120,4 +157,14 @@ test.for([
   ['memory is short, in C++', { cpuRefusal: 'std::bad_alloc', isRuntimeSound: true }, false],
 ] as const)('whether a model that did not load is at fault, if %s', ([, diagnosis, expected]) => {
   expect(isModelAtFault(diagnosis)).toBe(expected);
+});
+
+test.for([
+  ['Failed to allocate memory for requested buffer of size 4503599627370496', true],
+  ['CUDA failure 2: out of memory ; GPU=0', true],
+  ['CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED', true],
+  ['CUDA failure 700: an illegal memory access was encountered', false],
+  ['indices element out of data bounds', false],
+] as const)('whether a run was short of memory, from its message: %s', ([message, expected]) => {
+  expect(isShortOfMemory(message)).toBe(expected);
 });

@@ -22,7 +22,7 @@ function watch(recentMs: number[] = []) {
 test('an engine is stuck when it computes a frame for 60 s, and the watch names the frame', () => {
   const { watched, onStuck } = watch();
   watched.loaded();
-  watched.frameComputing(7);
+  watched.framesComputing([7, 8]);
   vi.advanceTimersByTime(STUCK_MS - 1);
   expect(onStuck).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
@@ -33,13 +33,13 @@ test('an engine is stuck when it computes a frame for 60 s, and the watch names 
 test('a computed frame restarts the time, but a new frame does not', () => {
   const { watched, onStuck } = watch();
   watched.loaded();
-  watched.frameComputing(1);
-  watched.frameComputing(2);
+  watched.framesComputing([1, 2]);
+  watched.framesComputing([2, 3]);
   vi.advanceTimersByTime(1000);
-  watched.frameComputed(1);
-  watched.frameComputing(3);
+  watched.framesComputed([1, 2]);
+  watched.framesComputing([3, 4]);
   vi.advanceTimersByTime(STUCK_MS - 1);
-  watched.frameComputing(4);
+  watched.framesComputing([4, 5]);
   expect(onStuck).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
   expect(onStuck).toHaveBeenCalledOnce();
@@ -50,8 +50,34 @@ test('the bound is ten times the 95th percentile of the times that frames took',
   const recentMs = Array.from({ length: 100 }, (_, index) => (index < 95 ? 20_000 : 300_000));
   const { watched, onStuck } = watch(recentMs);
   watched.loaded();
-  watched.frameComputing(1);
+  watched.framesComputing([1, 2]);
   vi.advanceTimersByTime(199_999);
+  expect(onStuck).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
+  expect(onStuck).toHaveBeenCalledOnce();
+});
+
+test('a first micro-batch may take the bound of a frame for each of its frames, and all of them are named', () => {
+  const { watched, onStuck } = watch();
+  watched.loaded();
+  watched.framesComputing([4, 8]);
+  watched.framesComputing([8, 12]);
+  vi.advanceTimersByTime(4 * STUCK_MS - 1);
+  expect(onStuck).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
+  expect(onStuck).toHaveBeenCalledOnce();
+  expect(watched.computing).toEqual([4, 5, 6, 7, 8, 9, 10, 11]);
+});
+
+test('once a micro-batch has been computed, the bound of the next follows from the time of a frame', () => {
+  const { watched, onStuck, recentMs } = watch();
+  watched.loaded();
+  watched.framesComputing([0, 4]);
+  vi.advanceTimersByTime(8_000);
+  watched.framesComputed([0, 4]);
+  expect(recentMs).toEqual([2_000]);
+  watched.framesComputing([4, 8]);
+  vi.advanceTimersByTime(10 * 2_000 * 4 - 1);
   expect(onStuck).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
   expect(onStuck).toHaveBeenCalledOnce();
@@ -61,9 +87,9 @@ test('the watch keeps the times of the last 200 frames', () => {
   const { watched, recentMs } = watch();
   watched.loaded();
   for (let frame = 0; frame < 500; frame += 1) {
-    watched.frameComputing(frame);
+    watched.framesComputing([frame, frame + 1]);
     vi.advanceTimersByTime(frame);
-    watched.frameComputed(frame);
+    watched.framesComputed([frame, frame + 1]);
   }
   expect(recentMs).toHaveLength(200);
   expect(recentMs.at(-1)).toBe(499);

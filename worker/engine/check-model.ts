@@ -5,6 +5,7 @@
  * with the difference as its reason.
  */
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
+import type { FrameSize } from '../../shared/contract/segment.ts';
 
 /** An input or output as the graph describes it. A free dimension is a name. */
 export interface GraphValue {
@@ -39,17 +40,30 @@ export function checkGraph(manifest: ModelManifest, { inputs, outputs }: ModelGr
     throw new ModelMismatchError(`The graph has an input "${extra.name}" that model.json does not declare.`);
 }
 
-/** Throws ModelMismatchError if the output of a run is not one RGB picture of the input's size times the scale. */
+/** How many frames the model takes in one run: one, unless the graph leaves the batch free; then what the manifest allows. */
+export function framesPerRunMax({ input, output }: ModelManifest, { inputs, outputs }: ModelGraph): number {
+  const [batchIn = 1] = valueOf('input', input.name, inputs).shape;
+  const [batchOut] = valueOf('output', output.name, outputs).shape;
+  if (!isFree(batchIn) || !isFree(batchOut)) return 1;
+  return input.batch === 'any' ? Infinity : input.batch;
+}
+
+export function outputSizeOf({ output }: ModelManifest, { width, height }: FrameSize): FrameSize {
+  return { width: Math.round(width * output.scale), height: Math.round(height * output.scale) };
+}
+
+/** Throws ModelMismatchError if the output of a run is not one RGB picture for each frame, of the input's size times the scale. */
 export function checkOutput(
-  { output }: ModelManifest,
-  input: { readonly width: number; readonly height: number },
+  manifest: ModelManifest,
+  { count, width, height }: FrameSize & { readonly count: number },
   dims: readonly number[],
 ): void {
-  const expected = [1, Math.round(input.height * output.scale), Math.round(input.width * output.scale), 3];
+  const output = outputSizeOf(manifest, { width, height });
+  const expected = [count, output.height, output.width, 3];
   const isSame = dims.length === 4 && dims.every((size, axis) => size === expected[axis]);
   if (isSame) return;
   throw new ModelMismatchError(
-    `For a ${input.width}x${input.height} frame, the output is ${dims.join('x')}, but model.json (scale ${output.scale}) requires ${expected.join('x')}.`,
+    `For ${count === 1 ? 'a' : count} ${width}x${height} ${count === 1 ? 'frame' : 'frames'}, the output is ${dims.join('x')}, but model.json (scale ${manifest.output.scale}) requires ${expected.join('x')}.`,
   );
 }
 

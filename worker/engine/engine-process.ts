@@ -1,6 +1,6 @@
 /**
  * The worker's side of its engine: starts the process, runs one batch at a time, receives a report for each frame, kills the
- * process if it hangs, and survives its death.
+ * process if it hangs, and survives its death. Remembers which micro-batches were too large, so that the next process starts smaller.
  *
  * stopped  no process; the next run starts one
  * ready    the process waits for a run
@@ -9,11 +9,13 @@
 import type { ChildProcess } from 'node:child_process';
 
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
+import { indicesOf } from '../../shared/contract/ranges.ts';
 import { spawnNode, stopChild, waitForExit } from '../../shared/runtime/child.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { EngineWatch, type EngineWatchLimits } from './engine-watch.ts';
+import { KnownMicroBatches, workloadOf } from './micro-batch-size.ts';
 import type {
   EngineQuestion,
   EngineSegment,
@@ -46,7 +48,14 @@ export type RunEnd =
   /** The process died or was killed. `computing` are the frames that native code was working on. */
   | { readonly kind: 'died'; readonly message: string; readonly computing: readonly number[] };
 
+/** What the worker sends with each run by itself. */
+type BatchRunRequest = Omit<RunRequest, 'microBatchMax'>;
+
 interface Run {
+  /** Model and picture size. */
+  readonly workload: string;
+  /** How many frames run together; 1 until the model is loaded. */
+  microBatch: number;
   readonly listener: RunListener;
   readonly watch: EngineWatch;
   readonly end: (end: RunEnd) => void;
@@ -61,13 +70,17 @@ export interface EngineOptions {
   readonly log: Log;
   /** Called when a process dies or is killed without having been asked to end. */
   readonly onDeath: (how: 'died' | 'stuck') => void;
-  /** Called when a model is loaded, on this execution provider. */
-  readonly onLoaded: (executionProvider: string) => void;
+  /** Called when the model of a run is loaded, on this execution provider. `microBatch` frames run together. */
+  readonly onLoaded: (executionProvider: string, microBatch: number) => void;
+  /** Called when fewer frames run together from now on. */
+  readonly onReduced: (microBatch: number) => void;
 }
 
 export class EngineProcess {
   readonly #options: EngineOptions;
-  readonly #recentMs: number[] = [];
+  readonly #known = new KnownMicroBatches();
+  /** Times in native code, of the last workload. */
+  #recent: { readonly workload: string; readonly ms: number[] } = { workload: '', ms: [] };
   #child: ChildProcess | undefined;
   #isStopping = false;
   #killedFor: string | undefined;
@@ -101,7 +114,7 @@ export class EngineProcess {
 
   /** Runs segments, one run at a time. Abort `stop` to end the run early, or `discard` to end it without writing anything more. */
   async run(
-    request: RunRequest,
+    request: BatchRunRequest,
     listener: RunListener,
     { stop, discard }: { readonly stop: AbortSignal; readonly discard: AbortSignal },
   ): Promise<RunEnd> {
@@ -109,14 +122,16 @@ export class EngineProcess {
     this.start();
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
     const { clock, limits } = this.#options;
+    const workload = workloadOf(request);
+    if (workload !== this.#recent.workload) this.#recent = { workload, ms: [] };
     using watch = new EngineWatch({
       clock,
       limits,
-      recentMs: this.#recentMs,
+      recentMs: this.#recent.ms,
       onStuck: (why) => this.#kill(`it was stuck: ${why}`),
     });
-    this.#run = { listener, watch, end: resolve };
-    this.#send({ type: 'run', request });
+    this.#run = { workload, microBatch: 1, listener, watch, end: resolve };
+    this.#send({ type: 'run', request: { ...request, microBatchMax: this.#known.maxFor(workload) } });
     using _stopping = this.#stopRunOn(stop, { discard: false });
     using _discarding = this.#stopRunOn(discard, { discard: true });
     try {
@@ -163,15 +178,19 @@ export class EngineProcess {
     switch (message.type) {
       case 'loaded':
         this.executionProvider = message.executionProvider;
-        this.#options.onLoaded(message.executionProvider);
+        this.#options.onLoaded(message.executionProvider, message.microBatch);
+        if (run !== undefined) run.microBatch = message.microBatch;
         run?.watch.loaded();
         break;
       case 'computing':
-        run?.watch.frameComputing(message.frameIndex);
+        run?.watch.framesComputing(message.frames);
         break;
       case 'computed':
-        run?.watch.frameComputed(message.frameIndex);
-        run?.listener.computed(message.frameIndex);
+        run?.watch.framesComputed(message.frames);
+        for (const frameIndex of indicesOf([message.frames])) run?.listener.computed(frameIndex);
+        break;
+      case 'reduced':
+        if (run !== undefined) this.#reduce(run, message.microBatch, message.reason);
         break;
       case 'failed':
         run?.listener.failed(message.frame);
@@ -200,6 +219,14 @@ export class EngineProcess {
     this.#send({ type: 'answer', id, isYes });
   }
 
+  #reduce(run: Run, microBatch: number, reason: string): void {
+    const { log, onReduced } = this.#options;
+    log.warn({ from: run.microBatch, to: microBatch, reason }, 'micro-batch reduced');
+    run.microBatch = microBatch;
+    this.#known.reduce(run.workload, microBatch);
+    onReduced(microBatch);
+  }
+
   /** Reports that a process sent before it died may arrive after its exit event. */
   async #lastReports(child: ChildProcess): Promise<void> {
     if (!child.connected) return;
@@ -216,9 +243,14 @@ export class EngineProcess {
       this.#killedFor === undefined
         ? `the engine ${this.#isStopping ? 'stopped' : 'died'}: ${how}`
         : `the engine was killed: ${this.#killedFor}`;
-    const computing = this.#run?.watch.computing ?? [];
+    const run = this.#run;
+    const computing = run?.watch.computing ?? [];
     log[this.#isStopping ? 'info' : 'warn']({ pid: child.pid, reason, computing }, 'engine ended');
     if (!this.#isStopping) onDeath(this.#killedFor === undefined ? 'died' : 'stuck');
-    this.#run?.end({ kind: 'died', message: reason, computing });
+    // Only the memory killer sends this signal besides the worker itself.
+    const isOutOfMemory = how === 'SIGKILL' && this.#killedFor === undefined && !this.#isStopping;
+    if (run !== undefined && isOutOfMemory && computing.length > 0 && run.microBatch > 1)
+      this.#reduce(run, Math.ceil(run.microBatch / 2), reason);
+    run?.end({ kind: 'died', message: reason, computing });
   }
 }

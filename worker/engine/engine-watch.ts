@@ -3,13 +3,15 @@
  * within a bound that depends on what the engine is doing:
  *
  * loading    a device may need minutes to build a model: a bound of its own
- * computing  native code has frames: max(60 s, 10 × the 95th percentile of the times that frames took)
+ * computing  native code has frames: max(60 s, 10 × the 95th percentile of the times that frames took, for each frame of a micro-batch);
+ *            60 s for each frame of a micro-batch before one has been computed
  * otherwise  the engine waits for storage, whose calls have a time-out, or for ffmpeg: well beyond the longest call
  */
 import { PATIENT } from '../../shared/azure/credentials.ts';
+import { type FrameRange, countOf, indicesOf } from '../../shared/contract/ranges.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 
-/** Frames whose time in native code is kept. */
+/** Runs of the model whose time is kept. */
 const RECENT_MAX = 200;
 const PERCENTILE = 0.95;
 const TIMES_PERCENTILE = 10;
@@ -24,7 +26,7 @@ export interface EngineWatchLimits {
 export interface EngineWatchOptions {
   readonly clock: Clock;
   readonly limits: EngineWatchLimits;
-  /** Times of recent frames in native code. Kept by the caller across the runs of an engine; written here. */
+  /** Times in native code, divided by the frames that ran together. Kept by the caller across the runs of an engine; written here. */
   readonly recentMs: number[];
   readonly onStuck: (why: string) => void;
 }
@@ -34,8 +36,8 @@ export class EngineWatch implements Disposable {
   readonly #limits: EngineWatchLimits;
   readonly #recentMs: number[];
   readonly #onStuck: (why: string) => void;
-  /** When native code started on each frame, in monotonic ms. */
-  readonly #computing = new Map<number, number>();
+  /** By the first of the frames that run together. */
+  readonly #computing = new Map<number, { readonly frames: FrameRange; readonly sinceMs: number }>();
   #isLoading = true;
   #timer: NodeJS.Timeout | undefined;
 
@@ -49,7 +51,7 @@ export class EngineWatch implements Disposable {
 
   /** Frames that native code is working on, oldest first. */
   get computing(): readonly number[] {
-    return [...this.#computing.keys()];
+    return [...indicesOf([...this.#computing.values()].map(({ frames }) => frames))];
   }
 
   loaded(): void {
@@ -57,16 +59,16 @@ export class EngineWatch implements Disposable {
     this.#restartTimer();
   }
 
-  frameComputing(frameIndex: number): void {
-    this.#computing.set(frameIndex, this.#clock.monotonicMs());
+  framesComputing(frames: FrameRange): void {
+    this.#computing.set(frames[0], { frames, sinceMs: this.#clock.monotonicMs() });
     if (this.#computing.size === 1) this.#restartTimer();
   }
 
-  frameComputed(frameIndex: number): void {
-    const sinceMs = this.#computing.get(frameIndex);
-    if (sinceMs === undefined) return;
-    this.#computing.delete(frameIndex);
-    this.#recentMs.push(this.#clock.monotonicMs() - sinceMs);
+  framesComputed(frames: FrameRange): void {
+    const started = this.#computing.get(frames[0]);
+    if (started === undefined) return;
+    this.#computing.delete(frames[0]);
+    this.#recentMs.push((this.#clock.monotonicMs() - started.sinceMs) / countOf([frames]));
     if (this.#recentMs.length > RECENT_MAX) this.#recentMs.shift();
     this.#restartTimer();
   }
@@ -93,10 +95,18 @@ export class EngineWatch implements Disposable {
   }
 
   #bound(): readonly [number, string] {
-    const stuckMs = Math.max(this.#limits.stuckMs, TIMES_PERCENTILE * percentile(this.#recentMs, PERCENTILE));
-    if (this.#isLoading) return [this.#limits.loadMs, 'loading the model'];
-    if (this.#computing.size > 0) return [stuckMs, 'computing'];
-    return [Math.max(stuckMs, STORAGE_MS), 'waiting for storage or ffmpeg'];
+    const { loadMs, stuckMs } = this.#limits;
+    if (this.#isLoading) return [loadMs, 'loading the model'];
+    const usualMs = percentile(this.#recentMs, PERCENTILE);
+    const [oldest] = this.#computing.values();
+    if (oldest === undefined)
+      return [Math.max(stuckMs, TIMES_PERCENTILE * usualMs, STORAGE_MS), 'waiting for storage or ffmpeg'];
+    const together = countOf([oldest.frames]);
+    const boundMs =
+      this.#recentMs.length === 0
+        ? stuckMs * together
+        : Math.max(stuckMs, TIMES_PERCENTILE * usualMs * together);
+    return [boundMs, 'computing'];
   }
 }
 

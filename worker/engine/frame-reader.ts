@@ -25,7 +25,7 @@ export class FrameOutputError extends Error {}
 
 export interface FrameReaderOptions {
   readonly frameBytes: number;
-  /** How long a frame may take, once there is a buffer for it. */
+  /** How long the start of a frame may take, and the rest of it once there is a buffer for it. */
   readonly stalledMs: number;
   readonly pool: FramePool;
 }
@@ -72,27 +72,28 @@ export class FrameReader implements AsyncDisposable {
   /** Yields buffers of the pool, which the caller gives back. */
   async *frames(): AsyncGenerator<FrameBuffer, void> {
     const { pool, frameBytes } = this.#options;
-    for (;;) {
+    // A buffer is taken only for a frame that comes: giving back an unused one would change the order of the pool.
+    while (!(await this.#inTime(this.#chunks.isAtEnd()))) {
       const frame = await pool.take();
-      const filled = await this.#fill(frame).catch((error: unknown) => {
+      const filled = await this.#inTime(this.#chunks.fill(frame)).catch((error: unknown) => {
         pool.giveBack(frame);
         throw error;
       });
-      if (filled < frameBytes) pool.giveBack(frame);
-      if (filled === 0) return;
-      if (filled < frameBytes)
+      if (filled < frameBytes) {
+        pool.giveBack(frame);
         throw new FrameOutputError(`the output ends after ${filled} of ${frameBytes} bytes of a frame`);
+      }
       yield frame;
     }
   }
 
-  async #fill(frame: FrameBuffer): Promise<number> {
+  async #inTime<T>(reading: Promise<T>): Promise<T> {
     const { stalledMs } = this.#options;
     const timer = setTimeout(() => {
       this.#chunks.close(new FrameOutputError(`no frame for ${Math.round(stalledMs / 1000)} s`));
     }, stalledMs);
     try {
-      return await this.#chunks.fill(frame);
+      return await reading;
     } finally {
       clearTimeout(timer);
     }
@@ -104,7 +105,7 @@ export class FrameReader implements AsyncDisposable {
   }
 }
 
-/** Reads a descriptor through one buffer, and only while `fill` waits for bytes. */
+/** Reads a descriptor through one buffer, and only while `isAtEnd` or `fill` waits for bytes. */
 class ChunkReader implements Disposable {
   readonly #socket: Socket;
   /** Read, and not yet taken. */
@@ -128,6 +129,16 @@ class ChunkReader implements Disposable {
     });
     this.#socket.on('error', (error) => this.close(error));
     this.#socket.on('close', () => this.close('ended'));
+  }
+
+  /** Waits until there is a byte to read, or none left. */
+  async isAtEnd(): Promise<boolean> {
+    while (this.#chunk.length === 0) {
+      if (this.#end === 'ended') return true;
+      if (this.#end !== undefined) throw this.#end;
+      await this.#nextChunk();
+    }
+    return false;
   }
 
   /** Fills the target. Returns how many bytes there were: fewer than its length at the end. */
@@ -156,7 +167,7 @@ class ChunkReader implements Disposable {
     await promise;
   }
 
-  /** Ends `fill`. An error is thrown by it. */
+  /** Ends `isAtEnd` and `fill`. An error is thrown by them. */
   close(end: Error | 'ended'): void {
     this.#end ??= end;
     this.#wake();

@@ -31,18 +31,20 @@ export interface LoadDiagnosis {
   readonly isRuntimeSound: boolean;
 }
 
+/** One frame or several: their pixels lie one after the other, and their number is the first dimension. */
 export interface InferRequest {
   readonly type: 'infer';
   readonly input: { readonly name: string; readonly pixels: Uint8Array; readonly dims: readonly number[] };
   /** Extra inputs of the graph: rows of weights, shape [1, length]. */
   readonly weights: ReadonlyMap<string, Float32Array>;
   readonly outputName: string;
-  /** Where to write the output, if its size is known: memory that both threads share. Otherwise the answer has a buffer of its own. */
+  /** Where to write the output, if its size is known: memory that both threads share. Otherwise the answer has the pixels. */
   readonly output?: { readonly pixels: Uint8Array<SharedArrayBuffer>; readonly dims: readonly number[] };
 }
 
 export interface InferAnswer {
-  readonly pixels: Uint8Array;
+  /** Undefined if they were written where the request says. */
+  readonly pixels: Uint8Array | undefined;
   /** [batch, height, width, channels]. */
   readonly dims: readonly number[];
   readonly seconds: number;

@@ -40,7 +40,7 @@ async function serve(request: InferenceRequest): Promise<void> {
       answer({ id: request.id, ok: true, answer: await diagnose(request) });
     } else {
       const scored = await infer(request);
-      const { buffer } = scored.pixels;
+      const buffer = scored.pixels?.buffer;
       answer({ id: request.id, ok: true, answer: scored }, buffer instanceof ArrayBuffer ? [buffer] : []);
     }
   } catch (error) {
@@ -135,7 +135,7 @@ async function infer({ input, weights, outputName, output: into }: InferRequest)
     into === undefined ? [outputName] : { [outputName]: new Tensor('uint8', into.pixels, into.dims) };
   const outputs = await session.run(feeds, fetches);
   const seconds = (performance.now() - startedAt) / 1000;
-  if (into !== undefined) return { pixels: into.pixels, dims: into.dims, seconds };
+  if (into !== undefined) return { pixels: undefined, dims: into.dims, seconds };
   const output = outputs[outputName];
   if (output === undefined || !(output.data instanceof Uint8Array)) {
     throw new TypeError(`expected uint8 pixels in the output ${outputName}`);

@@ -7,8 +7,10 @@ import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
 import { parameterWeights } from '../../shared/contract/model-manifest.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { workerConfig } from '../config.ts';
-import { checkGraph } from './check-model.ts';
+import { checkGraph, framesPerRunMax, outputSizeOf } from './check-model.ts';
+import { freeDeviceBytes } from './device-memory.ts';
 import { Inference } from './inference-client.ts';
+import { MicroBatchSize, microBatchFrames } from './micro-batch-size.ts';
 import { type LocalModel, fetchModel } from './model.ts';
 import type { EngineQuestion, FromEngine, RunRefusal, RunRequest, ToEngine } from './protocol.ts';
 import { ModelNotLoadedError, isModelAtFault, runRefusalOf } from './refusal.ts';
@@ -30,9 +32,15 @@ const inference = new Inference({
     process.exit(1);
   },
 });
-let loaded:
-  | { readonly sha256: string; readonly model: LocalModel; readonly executionProvider: string }
-  | undefined;
+interface LoadedModel {
+  readonly sha256: string;
+  readonly model: LocalModel;
+  readonly executionProvider: string;
+  readonly framesPerRunMax: number;
+  /** Null if it is not known. */
+  readonly deviceFreeBytes: number | null;
+}
+let loaded: LoadedModel | undefined;
 /** Models known to be at fault, by sha256, with the reason: their other batches are refused without a load. */
 const faultyModels = new Map<string, RunRefusal>();
 /** Stops the run in progress; null if there is none. */
@@ -77,15 +85,25 @@ async function run(request: RunRequest): Promise<void> {
     const isAllGivenUp = request.segments.every(
       ({ frames, givenUp }) => givenUp.length === frames[1] - frames[0],
     );
-    const model = isAllGivenUp
-      ? await fetchModel(request.model, blobs, config.modelCacheFolder)
-      : await loadModel(request);
+    let model: LocalModel;
+    let microBatch = 1;
+    if (isAllGivenUp) {
+      model = await fetchModel(request.model, blobs, config.modelCacheFolder);
+    } else {
+      const forRun = await loadModel(request);
+      model = forRun.model;
+      microBatch = framesTogether(request, forRun);
+      send({ type: 'loaded', executionProvider: forRun.executionProvider, microBatch });
+    }
     await runSegments({
       request,
       blobs,
       inference,
       manifest: model.manifest,
       weights: parameterWeights(model.manifest, request.parameters),
+      microBatch: new MicroBatchSize(microBatch, (reduced, reason) =>
+        send({ type: 'reduced', microBatch: reduced, reason }),
+      ),
       decoderStalledMs: config.engineLimits.stuckMs + DECODER_START_MS,
       send,
       ask,
@@ -117,11 +135,8 @@ function end(refusal: RunRefusal | null): void {
 }
 
 /** The last model stays loaded, because batches of a job usually follow each other. */
-async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> {
-  if (loaded?.sha256 === reference.sha256) {
-    send({ type: 'loaded', executionProvider: loaded.executionProvider });
-    return loaded.model;
-  }
+async function loadModel({ model: reference }: RunRequest): Promise<LoadedModel> {
+  if (loaded?.sha256 === reference.sha256) return loaded;
   loaded = undefined;
   const model = await fetchModel(reference, blobs, config.modelCacheFolder);
   const request = {
@@ -137,9 +152,26 @@ async function loadModel({ model: reference }: RunRequest): Promise<LocalModel> 
     });
   });
   checkGraph(model.manifest, graph);
-  loaded = { sha256: reference.sha256, model, executionProvider };
-  send({ type: 'loaded', executionProvider });
-  return model;
+  loaded = {
+    sha256: reference.sha256,
+    model,
+    executionProvider,
+    framesPerRunMax: framesPerRunMax(model.manifest, graph),
+    deviceFreeBytes: executionProvider === 'cuda' ? await freeDeviceBytes(config.gpu) : null,
+  };
+  return loaded;
+}
+
+function framesTogether({ pieceFormat, microBatchMax }: RunRequest, forRun: LoadedModel): number {
+  return microBatchFrames({
+    setting: config.microBatchFramesMax,
+    executionProvider: forRun.executionProvider,
+    deviceFreeBytes: forRun.deviceFreeBytes,
+    modelMax: forRun.framesPerRunMax,
+    knownMax: microBatchMax,
+    input: pieceFormat,
+    output: outputSizeOf(forRun.model.manifest, pieceFormat),
+  });
 }
 
 function send(message: FromEngine): void {

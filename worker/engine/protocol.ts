@@ -1,7 +1,7 @@
 /**
  * The messages between a worker and its engine over the IPC channel. Both are always of the same release.
  *
- * The worker sends the segments to run. The engine reports each frame when native code starts on it, when native code is done, and when it
+ * The worker sends the segments to run. The engine reports frames when native code starts on them, when native code is done, and when one
  * has failed, and each segment when it is stored. It asks before it runs a careful frame and before it stores a segment. If the engine
  * dies, the worker knows what is stored and what it was computing.
  */
@@ -35,6 +35,8 @@ export interface RunRequest
       | 'pieces'
     > {
   readonly segments: readonly SegmentRequest[];
+  /** The most frames in one run of the model, as earlier runs with this picture size have shown; null if they have shown no limit. */
+  readonly microBatchMax: number | null;
 }
 
 export type EngineQuestion =
@@ -76,12 +78,14 @@ export interface RunRefusal {
 }
 
 export type FromEngine =
-  /** The run's model is loaded, on this execution provider. */
-  | { readonly type: 'loaded'; readonly executionProvider: string }
-  /** The frame is decoded; native code works on it from now on. */
-  | { readonly type: 'computing'; readonly frameIndex: number }
-  /** Native code is done with the frame. */
-  | { readonly type: 'computed'; readonly frameIndex: number }
+  /** The run's model is loaded, on this execution provider. `microBatch` frames run together. */
+  | { readonly type: 'loaded'; readonly executionProvider: string; readonly microBatch: number }
+  /** The frames are decoded; native code works on them, in one run of the model, from now on. */
+  | { readonly type: 'computing'; readonly frames: FrameRange }
+  /** Native code is done with the frames. */
+  | { readonly type: 'computed'; readonly frames: FrameRange }
+  /** So many frames failed together, and fewer run together from now on. */
+  | { readonly type: 'reduced'; readonly microBatch: number; readonly reason: string }
   | { readonly type: 'failed'; readonly frame: FailedFrame }
   | { readonly type: 'ask'; readonly id: number; readonly question: EngineQuestion }
   | { readonly type: 'stored'; readonly segment: EngineSegment }

@@ -25,12 +25,21 @@ export class ModelNotLoadedError extends Error {
   }
 }
 
-/** A device or instance that is short of memory says nothing about the model. */
-const SHORT_OF_MEMORY = /memory|alloc|out of resources/i;
+/** The runtime's own words, and those of C++, CUDA, cuDNN and cuBLAS. An illegal memory access is another error. */
+const SHORT_OF_MEMORY =
+  /(?:out of|not enough|insufficient|allocate) memory|failed to allocate|bad_?alloc|alloc_failed|out of resources/i;
 
-/** After a failed load: the model is at fault if the CPU refuses it too, on an instance whose runtime loads another model. */
+/** Whether a run or a load failed because the device or instance is short of memory, from the message of the error. */
+export function isShortOfMemory(message: string): boolean {
+  return SHORT_OF_MEMORY.test(message);
+}
+
+/**
+ * After a failed load: the model is at fault if the CPU refuses it too, on an instance whose runtime loads another model. A lack of memory
+ * says nothing about the model.
+ */
 export function isModelAtFault({ cpuRefusal, isRuntimeSound }: LoadDiagnosis): boolean {
-  return cpuRefusal !== null && isRuntimeSound && !SHORT_OF_MEMORY.test(cpuRefusal);
+  return cpuRefusal !== null && isRuntimeSound && !isShortOfMemory(cpuRefusal);
 }
 
 export function runRefusalOf(error: unknown): RunRefusal {

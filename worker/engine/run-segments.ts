@@ -9,11 +9,13 @@ import { reachStorage } from '../../shared/azure/storage-errors.ts';
 import { segmentBlob } from '../../shared/contract/blob-names.ts';
 import { type StageSeconds, cutText } from '../../shared/contract/messages.ts';
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
+import { countOf } from '../../shared/contract/ranges.ts';
 import { type FrameSize, failedInSegment, segmentMetadata } from '../../shared/contract/segment.ts';
-import { checkOutput } from './check-model.ts';
-import type { FrameBuffer } from './frame-pool.ts';
+import { checkOutput, outputSizeOf } from './check-model.ts';
 import type { Inference } from './inference-client.ts';
 import { KeptPictures } from './kept-pictures.ts';
+import type { MicroBatchSize } from './micro-batch-size.ts';
+import type { InferStages } from './micro-batch.ts';
 import { resizePicture } from './picture.ts';
 import { framesFromPieces } from './piece-source.ts';
 import type { EngineQuestion, EngineSegment, FromEngine, RunRequest } from './protocol.ts';
@@ -26,6 +28,7 @@ export interface SegmentRun {
   readonly inference: Inference;
   readonly manifest: ModelManifest;
   readonly weights: ReadonlyMap<string, Float32Array>;
+  readonly microBatch: MicroBatchSize;
   /** A decoder that yields no frame for this long is at fault. */
   readonly decoderStalledMs: number;
   readonly send: (message: FromEngine) => void;
@@ -45,7 +48,7 @@ export async function runSegments(run: SegmentRun): Promise<void> {
   const { pieceFormat, pieces, picture, encoding } = request;
   const { width, height } = pieceFormat;
   const size = { width, height };
-  const outputSize = scaled(size, manifest.output.scale);
+  const outputSize = outputSizeOf(manifest, size);
   const fetching = { seconds: 0 };
   const pictures = new KeptPictures({ blobs, request, size, outputSize, signal: discard });
   try {
@@ -57,6 +60,7 @@ export async function runSegments(run: SegmentRun): Promise<void> {
       })),
       inputBytes: bytesOf(size),
       outputBytes: bytesOf(outputSize),
+      microBatch: run.microBatch,
       onFailedFrame: request.onFailedFrame,
       stop: run.stop,
       stages: {
@@ -105,24 +109,25 @@ function inferStage(
   { inference, manifest, weights, send }: SegmentRun,
   { width, height }: FrameSize,
   outputSize: FrameSize,
-): (frameIndex: number, input: FrameBuffer, output: FrameBuffer) => Promise<number> {
-  const dims = [1, outputSize.height, outputSize.width, 3];
+): InferStages['infer'] {
   let isOutputChecked = false;
-  return async (frameIndex, pixels, output) => {
-    send({ type: 'computing', frameIndex });
+  return async (frames, pixels, output) => {
+    const count = countOf([frames]);
+    const dims = [count, outputSize.height, outputSize.width, 3];
+    send({ type: 'computing', frames });
     try {
       const answer = await inference.infer({
-        input: { name: manifest.input.name, pixels, dims: [1, height, width, 3] },
+        input: { name: manifest.input.name, pixels, dims: [count, height, width, 3] },
         weights,
         outputName: manifest.output.name,
         ...(isOutputChecked ? { output: { pixels: output, dims } } : {}),
       });
-      checkOutput(manifest, { width, height }, answer.dims);
-      if (answer.pixels !== output) output.set(answer.pixels);
+      checkOutput(manifest, { count, width, height }, answer.dims);
+      if (answer.pixels !== undefined) output.set(answer.pixels);
       isOutputChecked = true;
       return answer.seconds;
     } finally {
-      send({ type: 'computed', frameIndex });
+      send({ type: 'computed', frames });
     }
   };
 }
@@ -138,7 +143,7 @@ async function store(
   const failed = [...givenUp, ...scored.failed];
   const startedAt = performance.now();
   const inStorage = await reachStorage('the scored container', async () => {
-    const metadata = segmentMetadata(failed, scaled(request.pieceFormat, manifest.output.scale));
+    const metadata = segmentMetadata(failed, outputSizeOf(manifest, request.pieceFormat));
     const options = { onlyIfAbsent: true, contentType: 'video/mp4', metadata, signal };
     if ((await blobs.put('scored', name, bytes, options)) === 'created') return failed;
     const found = await blobs.stat('scored', name, { signal });
@@ -164,10 +169,6 @@ async function store(
       stageSeconds: { ...shares, infer },
     })),
   };
-}
-
-function scaled({ width, height }: FrameSize, scale: number): FrameSize {
-  return { width: Math.round(width * scale), height: Math.round(height * scale) };
 }
 
 function bytesOf({ width, height }: FrameSize): number {

@@ -1,25 +1,26 @@
 /**
  * Scores consecutive frames and encodes them as segments: source → model → encoder, all at work at the same time on different frames.
  *
- * Frames reach the model and the encoder in order: one on the device, one waiting for it. While the encoder drains a segment and the
- * segment is stored, the next one is already scored. Memory is bounded by two pools of frames and two encoded segments.
+ * Frames reach the model and the encoder in order, in micro-batches: one on the device, one waiting for it, one being decoded. While the
+ * encoder drains a segment and the segment is stored, the next one is already scored. Memory is bounded by two pools of frames and two
+ * encoded segments.
  *
  * A frame that fails shows a replacement, as the job's policy says: the original, or the previous frame of its segment. Whether the
  * segment is stored with it, or tried again, is for `mayStore` to decide. A frame that is given up is not tried. A careful frame
- * is announced before it runs, with no other frame on the device.
+ * is announced before it runs, with no other frame on the device. A micro-batch ends before such frames and at the end of its segment.
  */
 import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
-import type { FrameRange } from '../../shared/contract/ranges.ts';
-import { describeError } from '../../shared/runtime/errors.ts';
-import { ModelMismatchError } from './check-model.ts';
+import { type FrameRange, indicesOf } from '../../shared/contract/ranges.ts';
 import { type FrameBuffer, FramePool } from './frame-pool.ts';
+import { BATCHES_IN_MEMORY, type MicroBatchSize } from './micro-batch-size.ts';
+import { type FrameInBuffers, type InferStages, scoreTogether } from './micro-batch.ts';
 import type { SegmentEncoder } from './segment-encoder.ts';
 
-/** One on the device, and one in the queue of its thread. */
+/** Micro-batches: one on the device, and one in the queue of its thread. */
 const RUNS_AT_ONCE = 2;
-/** Besides those on the device. */
+/** The least, in frames, besides those on the device. */
 const DECODED_AHEAD = 4;
-/** Besides those on the device: one in the encoder's pipe, and the previous frame. */
+/** The least, in frames, besides those on the device: one in the encoder's pipe, and the previous frame. */
 const OUTPUTS_KEPT = 2;
 
 export interface SegmentTask {
@@ -47,16 +48,9 @@ export interface KeptFrame {
   readonly output: FrameBuffer;
 }
 
-interface ScoringStages {
+interface ScoringStages extends InferStages {
   /** The frames of these segments, in order, in buffers of the pool. */
   readonly source: (segments: readonly FrameRange[], pool: FramePool) => AsyncGenerator<FrameBuffer, void>;
-  /**
-   * Scores a frame from one buffer into another. Returns how long the model took, in seconds. A ModelMismatchError ends the run; with any
-   * other error, the frame fails.
-   */
-  readonly infer: (frameIndex: number, input: FrameBuffer, output: FrameBuffer) => Promise<number>;
-  /** Called when a frame has failed. */
-  readonly onFailed: (frameIndex: number, reason: string) => void;
   /** Brings an original to the size of the output. */
   readonly fit: (input: FrameBuffer, output: FrameBuffer) => Promise<void>;
   /** Called with each frame in order, once it is scored or replaced. The buffers must not be used after it resolves. */
@@ -75,6 +69,7 @@ export interface ScoringRun {
   readonly stages: ScoringStages;
   readonly inputBytes: number;
   readonly outputBytes: number;
+  readonly microBatch: MicroBatchSize;
   readonly onFailedFrame: FailedFramePolicy;
   /** Aborted: no further frame is started, and a segment that is not complete is dropped. */
   readonly stop: AbortSignal;
@@ -86,14 +81,8 @@ export async function scoreSegments(run: ScoringRun): Promise<void> {
   await scorer.run();
 }
 
-/** A frame on its way from the source to the encoder. */
-interface FrameInHand {
-  readonly frameIndex: number;
-  readonly input: FrameBuffer;
-  readonly output: FrameBuffer;
-  /** How long the model took, or that the frame failed or was not tried. */
-  readonly outcome: Promise<number | 'failed' | 'not tried'>;
-}
+/** A micro-batch on its way to the encoder: each frame with how long the model took, or that it failed or was not tried. */
+type BatchInHand = Promise<readonly (readonly [FrameInBuffers, number | 'failed' | 'not tried'])[]>;
 
 class Scorer implements AsyncDisposable {
   readonly #run: ScoringRun;
@@ -102,14 +91,20 @@ class Scorer implements AsyncDisposable {
   readonly #source: AsyncGenerator<FrameBuffer, void>;
   readonly #encoders = new Set<SegmentEncoder>();
   #storing: Promise<void> = Promise.resolve();
+  /** How many frames the source has given: their buffers come in turn. */
+  #started = 0;
 
   constructor(run: ScoringRun) {
-    const { segments, stages, inputBytes, outputBytes } = run;
+    const { segments, stages, inputBytes, outputBytes, microBatch } = run;
     this.#run = run;
-    this.#inputs = new FramePool({ buffers: RUNS_AT_ONCE + DECODED_AHEAD, bytesPerBuffer: inputBytes });
-    this.#outputs = new FramePool({ buffers: RUNS_AT_ONCE + OUTPUTS_KEPT, bytesPerBuffer: outputBytes });
+    // Multiples of a micro-batch: a whole one does not lie at the end and the start of a pool.
+    const [onDevice, inMemory] = [RUNS_AT_ONCE * microBatch.frames, BATCHES_IN_MEMORY * microBatch.frames];
+    const inputs = Math.max(RUNS_AT_ONCE + DECODED_AHEAD, inMemory);
+    const outputs = Math.max(RUNS_AT_ONCE + OUTPUTS_KEPT, inMemory);
+    this.#inputs = new FramePool({ buffers: inputs, bytesPerBuffer: inputBytes });
+    this.#outputs = new FramePool({ buffers: outputs, bytesPerBuffer: outputBytes });
     const ranges = segments.map(({ frames }) => frames);
-    this.#source = readAhead(stages.source(ranges, this.#inputs), this.#inputs);
+    this.#source = readAhead(stages.source(ranges, this.#inputs), this.#inputs, inputs - onDevice);
   }
 
   async run(): Promise<void> {
@@ -128,41 +123,61 @@ class Scorer implements AsyncDisposable {
 
   /** Passes the frames of a segment to the encoder. Returns what became of them; undefined if the run was stopped before the end. */
   async #score(task: SegmentTask, encoder: SegmentEncoder): Promise<ScoredSegment | undefined> {
+    const { stages, stop } = this.#run;
     const [frameStart, frameEnd] = task.frames;
     const failed: number[] = [];
     const inferSeconds = new Map<number, number>();
     const timer = { decodeSeconds: 0, encodeSeconds: 0 };
-    const inHand: FrameInHand[] = [];
+    const inHand: BatchInHand[] = [];
     let previous: FrameBuffer | undefined;
-    const encodeOldest = async (): Promise<void> => {
-      const frame = inHand.shift();
-      if (frame === undefined) return;
-      const outcome = await frame.outcome;
+    const encode = async (frame: FrameInBuffers, outcome: number | 'failed' | 'not tried'): Promise<void> => {
       if (typeof outcome === 'number') inferSeconds.set(frame.frameIndex, outcome);
       else await this.#replace(frame, previous);
       if (outcome === 'failed') failed.push(frame.frameIndex);
-      await this.#run.stages.keep({ ...frame, segment: task.frames });
+      await stages.keep({ ...frame, segment: task.frames });
       this.#inputs.giveBack(frame.input);
       timer.encodeSeconds += await secondsOf(encoder.write(frame.output));
       if (previous !== undefined) this.#outputs.giveBack(previous);
       previous = frame.output;
     };
-    for (let frameIndex = frameStart; frameIndex < frameEnd; frameIndex += 1) {
-      const isCareful = task.careful.has(frameIndex);
+    const encodeOldest = async (): Promise<void> => {
+      for (const [frame, outcome] of (await inHand.shift()) ?? []) await encode(frame, outcome);
+    };
+    let nextFrame = frameStart;
+    while (nextFrame < frameEnd) {
+      const isCareful = task.careful.has(nextFrame);
       while (inHand.length >= (isCareful ? 1 : RUNS_AT_ONCE)) await encodeOldest();
-      if (this.#run.stop.aborted) {
-        await Promise.allSettled(inHand.map(({ outcome }) => outcome));
+      if (stop.aborted) {
+        await Promise.allSettled(inHand);
         return undefined;
       }
-      if (isCareful) await this.#run.stages.announce(frameIndex);
-      const decoded = this.#source.next();
-      timer.decodeSeconds += await secondsOf(decoded);
-      inHand.push(await this.#start(frameIndex, task, (await decoded).value));
+      if (isCareful) await stages.announce(nextFrame);
+      const frames: FrameInBuffers[] = [];
+      for (const frameIndex of indicesOf([this.#nextBatch(nextFrame, task)])) {
+        const decoded = this.#source.next();
+        timer.decodeSeconds += await secondsOf(decoded);
+        const { value: input } = await decoded;
+        if (input === undefined) throw new RangeError(`the source ends before frame ${frameIndex}`);
+        frames.push({ frameIndex, input, output: await this.#outputs.take() });
+      }
+      inHand.push(this.#infer(frames, task));
+      nextFrame += frames.length;
+      this.#started += frames.length;
       if (isCareful) await encodeOldest();
     }
     while (inHand.length > 0) await encodeOldest();
     if (previous !== undefined) this.#outputs.giveBack(previous);
     return { task, failed, inferSeconds, ...timer };
+  }
+
+  /** The frames from this one on that run together. */
+  #nextBatch(frameStart: number, { frames, careful, givenUp }: SegmentTask): FrameRange {
+    const isApart = (frameIndex: number): boolean => careful.has(frameIndex) || givenUp.has(frameIndex);
+    if (isApart(frameStart)) return [frameStart, frameStart + 1];
+    const size = this.#run.microBatch.frames;
+    // A short micro-batch first, if that makes the following ones whole in the pools.
+    const most: FrameRange = [frameStart, Math.min(frameStart + size - (this.#started % size), frames[1])];
+    return [frameStart, [...indicesOf([most])].find(isApart) ?? most[1]];
   }
 
   /** A source may find only at its end that its frames were not right. */
@@ -173,37 +188,16 @@ class Scorer implements AsyncDisposable {
     throw new RangeError('the source has more frames than the segments');
   }
 
-  async #start(
-    frameIndex: number,
-    { givenUp }: SegmentTask,
-    input: FrameBuffer | void,
-  ): Promise<FrameInHand> {
-    if (input === undefined) throw new RangeError(`the source ends before frame ${frameIndex}`);
-    const output = await this.#outputs.take();
-    const outcome = this.#infer(frameIndex, givenUp.has(frameIndex), input, output);
-    outcome.catch(() => undefined); // Awaited when the frame is due.
-    return { frameIndex, input, output, outcome };
-  }
-
-  async #infer(
-    frameIndex: number,
-    isGivenUp: boolean,
-    input: FrameBuffer,
-    output: FrameBuffer,
-  ): Promise<number | 'failed' | 'not tried'> {
-    if (isGivenUp) return 'not tried';
-    const { infer, onFailed } = this.#run.stages;
-    try {
-      return await infer(frameIndex, input, output);
-    } catch (error) {
-      if (error instanceof ModelMismatchError) throw error;
-      onFailed(frameIndex, describeError(error));
-      return 'failed';
-    }
+  #infer(frames: readonly FrameInBuffers[], { givenUp }: SegmentTask): BatchInHand {
+    if (frames.some(({ frameIndex }) => givenUp.has(frameIndex)))
+      return Promise.resolve(frames.map((frame) => [frame, 'not tried'] as const));
+    const outcomes = scoreTogether(frames, this.#run.microBatch, this.#run.stages);
+    outcomes.catch(() => undefined); // Awaited when the frames are due.
+    return outcomes;
   }
 
   /** Writes the replacement of a frame to its output. At the start of a segment there is no previous frame: it shows the original. */
-  async #replace({ input, output }: FrameInHand, previous: FrameBuffer | undefined): Promise<void> {
+  async #replace({ input, output }: FrameInBuffers, previous: FrameBuffer | undefined): Promise<void> {
     if (this.#run.onFailedFrame === 'repeat-previous' && previous !== undefined) output.set(previous);
     else await this.#run.stages.fit(input, output);
   }
@@ -230,10 +224,11 @@ class Scorer implements AsyncDisposable {
   }
 }
 
-/** Reads from the source before frames are asked for, as far as the pool allows. An error of the source is thrown when its frame is due. */
+/** Reads this many frames from the source before they are asked for. An error of the source is thrown when its frame is due. */
 async function* readAhead(
   source: AsyncGenerator<FrameBuffer, void>,
   pool: FramePool,
+  frames: number,
 ): AsyncGenerator<FrameBuffer, void> {
   const ahead: Promise<IteratorResult<FrameBuffer, void>>[] = [];
   const pull = (): void => {
@@ -242,7 +237,7 @@ async function* readAhead(
     ahead.push(next);
   };
   try {
-    for (let count = 0; count < DECODED_AHEAD; count += 1) pull();
+    for (let count = 0; count < frames; count += 1) pull();
     for (;;) {
       const next = await ahead.shift();
       if (next === undefined || next.done === true) return;

@@ -13,6 +13,7 @@ import { resultColourOf } from '../../../shared/media/colour.ts';
 import { type VideoInfo, probeVideo } from '../../../shared/media/probe.ts';
 import { ModelMismatchError } from '../../../worker/engine/check-model.ts';
 import { Inference } from '../../../worker/engine/inference-client.ts';
+import { MicroBatchSize } from '../../../worker/engine/micro-batch-size.ts';
 import { PieceDecoder, PieceMismatchError } from '../../../worker/engine/piece-decoder.ts';
 import {
   type ScoredSegment,
@@ -21,6 +22,7 @@ import {
   scoreSegments,
 } from '../../../worker/engine/score-segments.ts';
 import { SegmentEncoder } from '../../../worker/engine/segment-encoder.ts';
+import { writeHungryModel } from '../../support/hungry-model.ts';
 import { writeIdentityModel } from '../../support/identity-model.ts';
 import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
 import { pieceFormatOf } from '../../support/media-round-trip.ts';
@@ -43,9 +45,15 @@ let piece: Buffer;
 let video: VideoInfo;
 let pieceFormat: PieceFormat;
 let inference: Inference;
+/** Runs out of memory with more than two frames at once. */
+let hungry: Inference;
 let stored: StoredSegment[];
 /** In order: `infer 3`, `inferred 3`, `failed 5: reason`, `announce 7`. */
 let events: string[];
+/** The frames of each run of the model, in order. */
+let runs: FrameRange[];
+/** To how many frames micro-batches were reduced. */
+let reductions: number[];
 
 beforeAll(async () => {
   folder = await testFolder();
@@ -56,14 +64,19 @@ beforeAll(async () => {
   video = await probeVideo(at('clip.mp4'));
   pieceFormat = await pieceFormatOf(at('clip.mp4'));
   await writeIdentityModel(folder);
-  inference = new Inference({ onDeath: () => undefined });
-  const modelPath = at('identity/identity.onnx');
-  await inference.load({ modelPath, executionProviders: ['cpu'], threads: 1, deviceId: 0 });
+  inference = await load(at('identity/identity.onnx'));
+  hungry = await load(await writeHungryModel(folder, { framesMax: 2 }));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 beforeEach(() => {
-  [stored, events] = [[], []];
+  [stored, events, runs, reductions] = [[], [], [], []];
 });
+
+async function load(modelPath: string): Promise<Inference> {
+  const loading = new Inference({ onDeath: () => undefined });
+  await loading.load({ modelPath, executionProviders: ['cpu'], threads: 1, deviceId: 0 });
+  return loading;
+}
 
 function tasks(changes: Partial<Omit<SegmentTask, 'frames'>> = {}): SegmentTask[] {
   return SEGMENTS.map((frames) => ({ frames, givenUp: NONE, careful: NONE, ...changes }));
@@ -72,18 +85,25 @@ function tasks(changes: Partial<Omit<SegmentTask, 'frames'>> = {}): SegmentTask[
 interface Changes extends Partial<Pick<ScoringRun, 'segments' | 'onFailedFrame' | 'stop'>> {
   /** The frames that the piece should hold. */
   readonly pieceFrames?: number;
+  /** The most frames in one run of the model. */
+  readonly together?: number;
+  readonly model?: Inference;
   /** Called before a frame is scored. Throws if it fails. */
   readonly before?: (frameIndex: number) => void;
+  /** A run of the model ends after this. */
+  readonly hold?: (frames: FrameRange) => Promise<void>;
+  /** Called with the number of frames decoded so far. */
+  readonly onDecoded?: (count: number) => void;
   readonly mayStore?: (segment: ScoredSegment) => boolean;
   readonly store?: (segment: StoredSegment) => Promise<void>;
   readonly keep?: ScoringRun['stages']['keep'];
 }
 
 function run(changes: Changes = {}): ScoringRun {
-  const { pieceFrames = FRAMES, before, mayStore, store, keep, ...rest } = changes;
+  const { pieceFrames = FRAMES, together = 1, model = inference, ...others } = changes;
+  const { before, hold, onDecoded, mayStore, store, keep, ...rest } = others;
   const { width, height } = video;
   const frameBytes = width * height * 3;
-  const dims = [1, height, width, 3];
   const signal = new AbortController().signal;
   const colour = resultColourOf(video);
   const { framesPerSecond, sampleAspectRatio } = video;
@@ -97,6 +117,7 @@ function run(changes: Changes = {}): ScoringRun {
     segments: tasks(),
     inputBytes: frameBytes,
     outputBytes: frameBytes,
+    microBatch: new MicroBatchSize(together, (frames) => reductions.push(frames)),
     onFailedFrame: 'keep-original',
     stop: signal,
     stages: {
@@ -108,19 +129,27 @@ function run(changes: Changes = {}): ScoringRun {
           { ...source, ...frames, stalledMs: 300_000, signal },
           pool,
         );
-        yield* decoder.frames();
+        let count = 0;
+        for await (const frame of decoder.frames()) {
+          count += 1;
+          onDecoded?.(count);
+          yield frame;
+        }
       },
-      infer: async (frameIndex, pixels, output) => {
-        events.push(`infer ${frameIndex}`);
-        before?.(frameIndex);
-        const input = { name: 'frames', pixels, dims };
-        const { seconds } = await inference.infer({
-          input,
+      infer: async (frames, pixels, output) => {
+        const indices = [...indicesOf([frames])];
+        const dims = [indices.length, height, width, 3];
+        runs.push(frames);
+        events.push(...indices.map((frameIndex) => `infer ${frameIndex}`));
+        for (const frameIndex of indices) before?.(frameIndex);
+        const { seconds } = await model.infer({
+          input: { name: 'frames', pixels, dims },
           weights: new Map(),
           outputName: 'same',
           output: { pixels: output, dims },
         });
-        events.push(`inferred ${frameIndex}`);
+        await hold?.(frames);
+        events.push(...indices.map((frameIndex) => `inferred ${frameIndex}`));
         return seconds;
       },
       onFailed: (frameIndex, reason) => events.push(`failed ${frameIndex}: ${reason}`),
@@ -257,6 +286,91 @@ test('a careful frame is announced before it runs, and runs alone', async () => 
   await scoreSegments(run({ segments: tasks({ careful: new Set([5]) }) }));
   const at = events.indexOf('announce 5');
   expect(events.slice(at - 1, at + 3)).toEqual(['inferred 4', 'announce 5', 'infer 5', 'inferred 5']);
+});
+
+describe('frames that run together', () => {
+  test.each([2, 3, 4, 5, 8, 16])(
+    'up to %i at once, give the same bytes as single frames, whatever the length of the segments',
+    async (together) => {
+      await scoreSegments(run());
+      runs = [];
+      await scoreSegments(run({ together }));
+      expect(hashesOf().slice(3)).toEqual(hashesOf().slice(0, 3));
+      expect([...indicesOf(runs)]).toEqual([...indicesOf(SEGMENTS)]);
+      const lengths = runs.map(([start, end]) => end - start);
+      expect(Math.max(...lengths)).toBe(Math.min(together, 10));
+      const areWithinSegments = runs.every(([start, end]) =>
+        SEGMENTS.some(([first, after]) => start >= first && end <= after),
+      );
+      expect(areWithinSegments).toBe(true);
+      expect(stored.slice(3).flatMap(({ inferSeconds }) => [...inferSeconds.keys()])).toHaveLength(FRAMES);
+    },
+  );
+
+  test('are as many as may be: whole micro-batches, and the rest of the segment', async () => {
+    await scoreSegments(run({ together: 4 }));
+    expect(runs.map(([start, end]) => end - start)).toEqual([4, 4, 2, 2, 4, 4, 4]);
+    runs = [];
+    await scoreSegments(run({ together: 4, segments: [{ frames: [0, 24], givenUp: NONE, careful: NONE }] }));
+    expect(runs.map(([start, end]) => end - start)).toEqual([4, 4, 4, 4, 4, 4]);
+    runs = [];
+    await scoreSegments(run({ together: 5, segments: [{ frames: [0, 24], givenUp: NONE, careful: NONE }] }));
+    expect(runs.map(([start, end]) => end - start)).toEqual([5, 5, 5, 5, 4]);
+  });
+
+  test('leave out frames that are given up, and careful ones, which are announced and run alone', async () => {
+    const segments = tasks({ careful: new Set([5]), givenUp: new Set([12]) });
+    await scoreSegments(run({ together: 4, segments }));
+    expect(events).not.toContain('infer 12');
+    expect(runs).toContainEqual([5, 6]);
+    const at = events.indexOf('announce 5');
+    expect(events.slice(at - 1, at + 3)).toEqual(['inferred 4', 'announce 5', 'infer 5', 'inferred 5']);
+    expect([...indicesOf(runs)]).toEqual([...indicesOf(SEGMENTS)].filter((index) => index !== 12));
+  });
+
+  test('run one by one if their run fails, and only the guilty one fails', async () => {
+    const before = (frameIndex: number): void => {
+      if (frameIndex === 13) throw new Error('no such luck');
+    };
+    await scoreSegments(run({ before, onFailedFrame: 'repeat-previous' }));
+    events = [];
+    await scoreSegments(run({ before, onFailedFrame: 'repeat-previous', together: 4 }));
+    expect(stored.slice(3).map(({ failed }) => failed)).toEqual([[], [13], []]);
+    expect(events.filter((event) => event.startsWith('failed'))).toEqual(['failed 13: no such luck']);
+    expect(hashesOf().slice(3)).toEqual(hashesOf().slice(0, 3));
+    expect(reductions).toEqual([]);
+  });
+
+  test('are fewer once the runtime is out of memory, and none of them fails', async () => {
+    await scoreSegments(run());
+    runs = [];
+    await scoreSegments(run({ together: 8, model: hungry }));
+    expect(reductions).toEqual([4, 2]);
+    expect(stored.slice(3).map(({ failed }) => failed)).toEqual([[], [], []]);
+    expect(hashesOf().slice(3)).toEqual(hashesOf().slice(0, 3));
+    const later = runs.filter(([start]) => start >= 10);
+    expect(Math.max(...later.map(([start, end]) => end - start))).toBe(2);
+  });
+
+  test('are decoded while one micro-batch is on the device and another waits for it', async () => {
+    const [areDecoded, isWaiting] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await scoreSegments(
+      run({
+        together: 4,
+        segments: [{ frames: [0, 24], givenUp: NONE, careful: NONE }],
+        onDecoded: (count) => {
+          if (count === 12) areDecoded.resolve();
+        },
+        before: (frameIndex) => {
+          if (frameIndex === 7) isWaiting.resolve();
+        },
+        hold: async ([start]) => {
+          if (start === 0) await Promise.all([areDecoded.promise, isWaiting.promise]);
+        },
+      }),
+    );
+    expect(stored).toHaveLength(1);
+  });
 });
 
 describe('a run ends early', () => {

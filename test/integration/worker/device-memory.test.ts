@@ -1,0 +1,33 @@
+/** The free memory of a GPU, from a stand-in for `nvidia-smi`. */
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import { freeDeviceBytes } from '../../../worker/engine/device-memory.ts';
+import { testFolder } from '../../support/servers.ts';
+
+let folder = '';
+beforeEach(async () => {
+  folder = await testFolder();
+  vi.stubEnv('PATH', `${folder}:/usr/bin:/bin`);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test.for([
+  ['its driver reports', 'echo 14975', 14_975 * 2 ** 20],
+  ['it is the GPU that was asked for', 'case "$*" in *--id=1*) echo 7;; *) echo 8;; esac', 7 * 2 ** 20],
+  ['the driver does not report it', 'echo "[N/A]"', null],
+  ['the driver fails', 'echo 14975; exit 9', null],
+] as const)('the free memory of a GPU, if %s', async ([, script, expected]) => {
+  await writeFile(path.join(folder, 'nvidia-smi'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  expect(await freeDeviceBytes(1)).toBe(expected);
+});
+
+test('the memory of a GPU is not known if there is no driver', async () => {
+  vi.stubEnv('PATH', folder);
+  expect(await freeDeviceBytes(0)).toBeNull();
+});
