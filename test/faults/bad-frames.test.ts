@@ -55,38 +55,45 @@ test.each<readonly [TestFrame, { kind: string; message: RegExp; attempts: number
   expect(results.reduce((sum, { framesRun }) => sum + framesRun, 0)).toBe(31);
 });
 
-test('bad frames of every kind in one batch fail each for its own reason', async () => {
-  const bad = new Map<number, TestFrame>([
-    [0, 'crash'],
-    [4, 'hang'],
-    [9, 'error'],
-    [10, 'error'],
-    [31, 'crash'],
-  ]);
-  const frames = Array.from({ length: FRAMES }, (_, index) => bad.get(index) ?? 'ordinary');
-  const batch = await fixture.storeBatch('job-all-bad', frames);
-  fixture.startWorker();
-  await fixture.send(batch);
-  const results = await fixture.resultsOf(batch);
-  await fixture.queueIsEmpty();
-  expect((await fixture.scored('job-all-bad')).size).toBe(FRAMES - bad.size);
-  const failed = new Map(
-    results
-      .flatMap((result) => result.failed)
-      .flatMap(({ kind, frames: ranges }) =>
-        ranges.flatMap(([a, b]) => range(a, b).map((i) => [i, kind] as const)),
-      ),
-  );
-  expect(new Map([...failed].toSorted(([a], [b]) => a - b))).toEqual(
-    new Map([
-      [0, 'engine'],
-      [4, 'engine'],
-      [9, 'inference'],
-      [10, 'inference'],
-      [31, 'engine'],
-    ]),
-  );
-});
+test.each([
+  ['run alone', '1'],
+  ['run together', '4'],
+])(
+  'bad frames of every kind in one batch fail each for its own reason, if frames %s',
+  async (_how, together) => {
+    const jobId = `job-all-bad-${together}`;
+    const bad = new Map<number, TestFrame>([
+      [0, 'crash'],
+      [4, 'hang'],
+      [9, 'error'],
+      [10, 'error'],
+      [31, 'crash'],
+    ]);
+    const frames = Array.from({ length: FRAMES }, (_, index) => bad.get(index) ?? 'ordinary');
+    const batch = await fixture.storeBatch(jobId, frames);
+    fixture.startWorker({ FRAMEFLEET_MICRO_BATCH_FRAMES_MAX: together });
+    await fixture.send(batch);
+    const results = await fixture.resultsOf(batch);
+    await fixture.queueIsEmpty();
+    expect((await fixture.scored(jobId)).size).toBe(FRAMES - bad.size);
+    const failed = new Map(
+      results
+        .flatMap((result) => result.failed)
+        .flatMap(({ kind, frames: ranges }) =>
+          ranges.flatMap(([a, b]) => range(a, b).map((i) => [i, kind] as const)),
+        ),
+    );
+    expect(new Map([...failed].toSorted(([a], [b]) => a - b))).toEqual(
+      new Map([
+        [0, 'engine'],
+        [4, 'engine'],
+        [9, 'inference'],
+        [10, 'inference'],
+        [31, 'engine'],
+      ]),
+    );
+  },
+);
 
 function range(start: number, end: number): number[] {
   return Array.from({ length: end - start }, (_, offset) => start + offset);

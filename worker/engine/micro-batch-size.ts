@@ -1,9 +1,10 @@
 /**
  * How many frames of a model and a picture size run together. PURE.
  *
- * More frames in one run keep a GPU busy between its kernels; on the CPU they bring nothing (measured: at most 3 % at 640×360). The size
- * is chosen when a run starts, from what the model takes and what fits into memory. It falls when a run shows that it is too large, and
- * the worker remembers that.
+ * More frames in one run keep a GPU busy between its kernels. On the CPU they bring nothing: the engine with the painter at 160×96 took
+ * 24.6 ms of CPU time a frame with single frames, and 24.5 ms with four together; at 640×360, 303 and 336 ms. The size is chosen when a
+ * run starts, from what the model takes and what fits into memory. It falls when a run shows that it is too large, and the worker
+ * remembers that.
  */
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import type { WorkerConfig } from '../config.ts';

@@ -1,4 +1,3 @@
-import type { FrameRange } from '../../shared/contract/ranges.ts';
 /**
  * Scores consecutive frames together: in as few runs of the model as the size of micro-batches and the place of the frames in memory
  * allow.
@@ -6,6 +5,7 @@ import type { FrameRange } from '../../shared/contract/ranges.ts';
  * A run that is short of memory is repeated in halves, down to single frames. After any other failure, its frames run one by one, so
  * that only the guilty one fails. If none of them fails alone, the model does not take several frames, and is not given several again.
  */
+import type { FrameRange } from '../../shared/contract/ranges.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { ModelMismatchError } from './check-model.ts';
 import { type FrameBuffer, areNeighbours, spanOf } from './frame-pool.ts';
@@ -76,9 +76,14 @@ async function scoreRun(
     );
     return frames.map((frame) => [frame, seconds / frames.length]);
   } catch (error) {
-    if (frames.length > 1) return scoreAgain(frames, describeError(error), size, stages);
+    const reason = describeError(error);
+    if (frames.length > 1) return scoreAgain(frames, reason, size, stages);
     if (error instanceof ModelMismatchError) throw error;
-    stages.onFailed(frameIndex, describeError(error));
+    // First, because reports cut long reasons, and the runtime's begins with a node and a file of its own.
+    stages.onFailed(
+      frameIndex,
+      isShortOfMemory(reason) ? `out of memory for a single frame: ${reason}` : reason,
+    );
     return [[first, 'failed']];
   }
 }
