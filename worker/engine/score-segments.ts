@@ -43,7 +43,6 @@ export interface ScoredSegment {
 
 export interface KeptFrame {
   readonly frameIndex: number;
-  readonly segment: FrameRange;
   readonly input: FrameBuffer;
   readonly output: FrameBuffer;
 }
@@ -134,7 +133,7 @@ class Scorer implements AsyncDisposable {
       if (typeof outcome === 'number') inferSeconds.set(frame.frameIndex, outcome);
       else await this.#replace(frame, previous);
       if (outcome === 'failed') failed.push(frame.frameIndex);
-      await stages.keep({ ...frame, segment: task.frames });
+      await stages.keep(frame);
       this.#inputs.giveBack(frame.input);
       timer.encodeSeconds += await secondsOf(encoder.write(frame.output));
       if (previous !== undefined) this.#outputs.giveBack(previous);

@@ -75,6 +75,7 @@ beforeAll(async () => {
     log: silentLog,
     onDeath: (how) => deaths.push(how),
     onLoaded: () => undefined,
+    onReduced: () => undefined,
   });
   await ffmpeg([...picture({ size: SIZE, seconds: FRAMES / 25 }), ...H264, at('clip.mp4')]);
   format = await pieceFormatOf(at('clip.mp4'));
