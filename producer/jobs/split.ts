@@ -17,6 +17,7 @@ import { isTerminal } from '../../shared/contract/job.ts';
 import type { SourcePlan } from '../../shared/contract/source-plan.ts';
 import { decodedColourOf, jpegChromaLocation, resultColourOf } from '../../shared/media/colour.ts';
 import { type SourceLimits, type VideoInfo, checkLimits, tooLongError } from '../../shared/media/probe.ts';
+import { isToolFailure } from '../../shared/media/tool-process.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
@@ -81,7 +82,7 @@ export async function split(services: SplitServices, run: JobRun, signal: AbortS
     if (error instanceof SplitReplacedError) {
       log.info({ jobId, splitNumber }, 'split stopped: the job is split again');
     } else if (cuts.kind === 'cut' && isToolFailure(error)) {
-      await splitAgain(services, job, `cutting it failed (${error.message.replace(/\.$/, '')})`);
+      await splitAgain(services, job, `cutting it failed (${clauseOf(error)})`);
     } else throw error;
   }
 }
@@ -116,7 +117,7 @@ async function cutsOf(
     throw error;
   });
   if (index instanceof PermanentError)
-    return { kind: 'decode', reason: `its index cannot be read (${index.message.replace(/\.$/, '')})` };
+    return { kind: 'decode', reason: `its index cannot be read (${clauseOf(index)})` };
   const cuts = planCuts(video, index);
   if (cuts.kind === 'cut') {
     const { pts } = cuts.timeline;
@@ -276,8 +277,9 @@ async function putTimeline(
   await blobs.put('pieces', timelineBlob(run), encodeTimeline(timeline), options);
 }
 
-function isToolFailure(error: unknown): error is PermanentError {
-  return error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED';
+/** An error's message, to be a part of another sentence. */
+function clauseOf({ message }: Error): string {
+  return message.replace(/\.$/, '');
 }
 
 function assertCurrent(isCurrent: boolean): void {

@@ -18,6 +18,7 @@ import {
 } from '../../shared/contract/blob-names.ts';
 import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
+import { isToolFailure } from '../../shared/media/tool-process.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -222,9 +223,5 @@ async function fetchSegment(
 }
 
 function isDiskFull(error: unknown): boolean {
-  return (
-    error instanceof PermanentError &&
-    error.code === 'MEDIA_TOOL_FAILED' &&
-    /no space left/i.test(error.message)
-  );
+  return isToolFailure(error) && /no space left/i.test(error.message);
 }

@@ -18,6 +18,7 @@ import {
   tooLargeError,
   tooLongError,
 } from '../../shared/media/probe.ts';
+import { isToolFailure } from '../../shared/media/tool-process.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { FramecrcReader } from './framecrc.ts';
@@ -213,10 +214,6 @@ async function refuseLoss({ sourcePath, video, frameCount, warnings }: DecodedSo
 
 function isMoreThanAFew(frames: number, ofFrames: number): boolean {
   return frames > Math.max(A_FEW_FRAMES.least, A_FEW_FRAMES.share * ofFrames);
-}
-
-function isToolFailure(error: unknown): error is PermanentError {
-  return error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED';
 }
 
 function noPicture(warnings: readonly string[], cause?: unknown): PermanentError {

@@ -8,8 +8,8 @@ import path from 'node:path';
 
 import { addSourceInput, ffmpegCommand, fileUrl, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import { countAudioTracks } from '../../shared/media/probe.ts';
+import { isToolFailure } from '../../shared/media/tool-process.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
-import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type PlannedTrack, type TrackPlan, planTracks, secondBest } from './copy-plan.ts';
 import { trackOptions } from './join-command.ts';
 import { opusCorrections } from './opus-delay.ts';
@@ -86,7 +86,7 @@ async function tryTracks(
     await finished;
     return audioCount === 0 || (await countAudioTracks(outputPath)) === audioCount;
   } catch (error) {
-    if (error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED') return false;
+    if (isToolFailure(error)) return false;
     throw error;
   } finally {
     await rm(outputPath, { force: true });

@@ -101,6 +101,11 @@ export function startTool<In extends PipeMode, Out extends PipeMode, Side extend
   return { stdin: child.stdin, stdout: child.stdout, sideOutput, finished } as ToolProcess<In, Out, Side>;
 }
 
+/** Whether a media program failed for good, whatever the reason: its input, its limits, the disk. */
+export function isToolFailure(error: unknown): error is PermanentError {
+  return error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED';
+}
+
 /** The command line that runs the program within its limits. */
 function confinedCommand({ program, args, limits }: ToolRun): readonly [string, readonly string[]] {
   const executable = executablePath(program);

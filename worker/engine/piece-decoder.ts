@@ -9,8 +9,8 @@ import type { PieceFormat } from '../../shared/contract/piece.ts';
 import { decodersOf } from '../../shared/media/codecs.ts';
 import { fixedSize, rgbFromPiece } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
-import type { ToolProcess } from '../../shared/media/tool-process.ts';
-import { FleetError, describeError } from '../../shared/runtime/errors.ts';
+import { type ToolProcess, isToolFailure } from '../../shared/media/tool-process.ts';
+import { describeError } from '../../shared/runtime/errors.ts';
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
 import { FrameOutputError, type FrameReader, openFrameReader } from './frame-reader.ts';
 
@@ -105,10 +105,6 @@ export class PieceDecoder implements AsyncDisposable {
     await this.#ffmpeg.finished.catch(() => undefined);
     await this.#reader[Symbol.asyncDispose]();
   }
-}
-
-function isToolFailure(error: unknown): boolean {
-  return error instanceof FleetError && error.code === 'MEDIA_TOOL_FAILED';
 }
 
 function decodeCommand({ format, skip, count, isToEnd }: PieceRun): FfmpegCommand {
