@@ -11,7 +11,7 @@ import { execFile } from 'node:child_process';
 import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
-import type { BlockUpload } from '../../shared/azure/blob-store.ts';
+import type { BlockUpload } from '../../shared/azure/block-upload.ts';
 import type { ResultContainer } from '../../shared/contract/encoding.ts';
 import { errnoOf } from '../../shared/runtime/errors.ts';
 import { indexForFront } from '../media/fast-start.ts';

@@ -1,9 +1,11 @@
 /**
  * The job status, `results/<jobId>/status.json`, for users who can read the media account.
  *
- * Written when it changes. After a write the ledger is read again, because two producers may write at the same time and the last
- * write must hold the final state.
+ * Written when it changes. Several producers publish: each writes only over the version that it knew before it read the ledger, so that
+ * no write replaces a newer state.
  */
+import { isDeepStrictEqual } from 'node:util';
+
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, isTerminal, jobStatus } from '../../shared/contract/job.ts';
@@ -20,6 +22,7 @@ import { putReport } from './report.ts';
 import { hasCap, heldAtCap } from './spending-cap.ts';
 
 const PASS_MS = 500;
+const JSON_BLOB = { contentType: 'application/json' };
 
 export interface StatusPublisherOptions {
   readonly blobs: BlobStore;
@@ -32,9 +35,17 @@ export interface StatusPublisherOptions {
   readonly onEnded: (job: LedgerJob) => Promise<void>;
 }
 
+interface StoredStatus {
+  /** Without its time; undefined if there is none or it cannot be read. */
+  readonly status: JobStatus | undefined;
+  /** `null` if there is no status. */
+  readonly etag: string | null;
+}
+
 export class StatusPublisher {
   readonly #options: StatusPublisherOptions;
-  readonly #published = new Map<string, string>();
+  /** The stored statuses of open jobs, as far as known, and their etags. */
+  readonly #stored = new Map<string, StoredStatus>();
 
   constructor(options: StatusPublisherOptions) {
     this.#options = options;
@@ -45,6 +56,8 @@ export class StatusPublisher {
     const { ledger, spending, metrics, log } = this.#options;
     const { jobs, unreadableJobs } = await ledger.openRecords();
     metrics.jobsOpen.set(jobs.length);
+    const open = new Set(jobs.map(({ jobId }) => jobId));
+    for (const jobId of this.#stored.keys()) if (!open.has(jobId)) this.#stored.delete(jobId);
     const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
     const publish = (job: LedgerJob): Promise<void> => this.#publish(job, spent.get(job.jobId) ?? 0);
     await forEachJob(jobs, publish, { log, doing: 'publishing the status' });
@@ -64,22 +77,33 @@ export class StatusPublisher {
   }
 
   async #publish(job: LedgerJob, spent: number): Promise<void> {
-    const { blobs, ledger, clock, metrics, onEnded } = this.#options;
-    const content = JSON.stringify(statusOf(job, spent, new Date(0)));
-    const hasChanged = this.#published.get(job.jobId) !== content;
-    if (!hasChanged && !isTerminal(job.state)) return;
-    if (hasChanged) {
+    const { blobs, ledger, metrics, onEnded } = this.#options;
+    const { jobId } = job;
+    const status = statusOf(job, spent);
+    const stored = this.#stored.get(jobId);
+    if (!isDeepStrictEqual(stored?.status, status)) {
       if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#options, job, null);
-      await putStatus(blobs, statusOf(job, spent, clock.now()));
-      this.#published.set(job.jobId, content);
+      const etag = stored && (await this.#replace(status, stored.etag));
+      if (etag === undefined) {
+        // In this order: a version that is known before the ledger is read is not newer than the ledger.
+        this.#stored.set(jobId, await readStored(blobs, jobId));
+        const now = (await ledger.isOpen(jobId)) ? await ledger.job(jobId) : undefined;
+        return now && this.#publish(now, spent);
+      }
+      this.#stored.set(jobId, { status, etag });
     }
-    const now = await ledger.job(job.jobId);
-    if (now !== undefined && !isSameState(now, job)) return this.#publish(now, spent);
-    if (now === undefined || !isTerminal(job.state)) return;
-    metrics.jobsEnded.inc({ state: job.state });
+    if (!isTerminal(job.state)) return;
+    const now = await ledger.job(jobId);
+    // A job that has changed since is published in the next pass.
+    if (now === undefined || !isSameState(now, job)) return;
     await onEnded(job);
-    await ledger.close(job.jobId, job.definition.epoch);
-    this.#published.delete(job.jobId);
+    if (await ledger.close(jobId, job.definition.epoch)) metrics.jobsEnded.inc({ state: job.state });
+  }
+
+  async #replace(status: JobStatus, etag: string | null): Promise<string | undefined> {
+    const { blobs, clock } = this.#options;
+    const content = encode({ ...status, updatedAt: clock.now().toISOString() });
+    return blobs.replace('results', statusBlob(status.jobId), content, { ...JSON_BLOB, onlyIfEtag: etag });
   }
 }
 
@@ -88,7 +112,18 @@ function isSameState(now: LedgerJob, before: LedgerJob): boolean {
   return now.state === before.state && now.definition.epoch === before.definition.epoch;
 }
 
-function statusOf(job: LedgerJob, spent: number, updatedAt: Date): JobStatus {
+async function readStored(blobs: BlobStore, jobId: string): Promise<StoredStatus> {
+  const version = await blobs.getVersion('results', statusBlob(jobId));
+  const status = parseStatus(version?.bytes);
+  return { status: status && withoutTime(status), etag: version?.etag ?? null };
+}
+
+function withoutTime(status: JobStatus): JobStatus {
+  return { ...status, updatedAt: new Date(0).toISOString() };
+}
+
+/** `updatedAt` is not set yet. */
+function statusOf(job: LedgerJob, spent: number): JobStatus {
   return {
     version: 1,
     jobId: job.jobId,
@@ -102,7 +137,7 @@ function statusOf(job: LedgerJob, spent: number, updatedAt: Date): JobStatus {
       stitched: job.framesStitched,
     },
     scoringSince: job.scoringSinceMs === undefined ? null : new Date(job.scoringSinceMs).toISOString(),
-    updatedAt: updatedAt.toISOString(),
+    updatedAt: new Date(0).toISOString(),
     warnings: [...job.warnings],
     heldAtCap: heldAtCap(job, spent),
     result: job.result ?? null,
@@ -150,7 +185,10 @@ export async function publishReopening(blobs: BlobStore, status: JobStatus, now:
 
 /** Undefined if there is no status or it cannot be read. */
 export async function readStatus(blobs: BlobStore, jobId: string): Promise<JobStatus | undefined> {
-  const bytes = await blobs.get('results', statusBlob(jobId));
+  return parseStatus(await blobs.get('results', statusBlob(jobId)));
+}
+
+function parseStatus(bytes: Buffer | undefined): JobStatus | undefined {
   return jobStatus.safeParse(parseJson(String(bytes))).data;
 }
 
@@ -165,7 +203,9 @@ export function failureOf({ error }: JobStatus, { hint }: { readonly hint?: stri
 }
 
 async function putStatus(blobs: BlobStore, status: JobStatus): Promise<void> {
-  await blobs.put('results', statusBlob(status.jobId), JSON.stringify(status, undefined, 2), {
-    contentType: 'application/json',
-  });
+  await blobs.put('results', statusBlob(status.jobId), encode(status), JSON_BLOB);
+}
+
+function encode(status: JobStatus): string {
+  return JSON.stringify(status, undefined, 2);
 }

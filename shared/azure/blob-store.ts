@@ -5,10 +5,9 @@
  * any time, and listings, whose time-out restarts with each blob. A put with
  * `onlyIfAbsent` makes outputs idempotent: the second writer changes nothing.
  */
-import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 
-import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
+import type { BlobRequestConditions, BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 
 import {
   type AccountName,
@@ -16,6 +15,7 @@ import {
   type ShareContainer,
   accountOf,
 } from '../contract/storage-layout.ts';
+import { type BlockUpload, blockUpload } from './block-upload.ts';
 import { type CopyOutcome, copyBlob, isComplete } from './copy-blob.ts';
 import type { RetryPolicy, StorageAccount } from './credentials.ts';
 import { boundedCall } from './storage-calls.ts';
@@ -44,14 +44,6 @@ interface PutOptions extends CallOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** A blob that is uploaded in parts, in any order. It exists once it is complete. */
-export interface BlockUpload {
-  /** Stores a part, of at most 8 MiB. Returns its id. */
-  putBlock(bytes: Uint8Array): Promise<string>;
-  /** Makes the blob of these parts, in this order. Replaces a blob of this name. */
-  commit(ids: readonly string[]): Promise<void>;
-}
-
 export interface BlobStore {
   /** Returns `exists` only if `onlyIfAbsent` is set and the blob was there already. */
   put(
@@ -60,6 +52,16 @@ export interface BlobStore {
     body: Uint8Array | string,
     options?: PutOptions,
   ): Promise<'created' | 'exists'>;
+  /**
+   * Writes a blob if it still is the version with this etag, or still does not exist (`null`). Returns the new etag; undefined if the
+   * blob has changed. After a lost response, that may be this call's own change.
+   */
+  replace(
+    container: AnyContainer,
+    name: string,
+    body: Uint8Array | string,
+    options: Omit<PutOptions, 'onlyIfAbsent'> & { readonly onlyIfEtag: string | null },
+  ): Promise<string | undefined>;
   /** Appends to an append blob, which is created if necessary. Limits: 4 MiB per call, 50,000 calls per blob. */
   append(container: AnyContainer, name: string, text: string, options?: CallOptions): Promise<void>;
   /** Uploads in blocks, with bounded memory. Returns the new blob's etag. */
@@ -77,6 +79,12 @@ export interface BlobStore {
   ): BlockUpload;
   /** The whole blob in memory, in one request; undefined if it does not exist. */
   get(container: AnyContainer, name: string, options?: CallOptions): Promise<Buffer | undefined>;
+  /** The same, with the etag of what was read. */
+  getVersion(
+    container: AnyContainer,
+    name: string,
+    options?: CallOptions,
+  ): Promise<{ readonly bytes: Buffer; readonly etag: string } | undefined>;
   /** The blob in pieces, with bounded memory. Throws if the blob does not exist, or is replaced meanwhile. */
   read(container: AnyContainer, name: string, options?: CallOptions): AsyncIterable<Buffer>;
   /** Throws if the blob does not exist. */
@@ -119,21 +127,52 @@ export async function openBlobStore(accounts: Accounts, policy: RetryPolicy): Pr
 }
 
 function blobStore(open: (container: AnyContainer) => ContainerClient, policy: RetryPolicy): BlobStore {
+  async function upload(
+    container: ContainerClient,
+    name: string,
+    body: Uint8Array | string,
+    { contentType, metadata, signal }: PutOptions,
+    conditions: BlobRequestConditions,
+  ): Promise<string> {
+    using call = boundedCall(policy, signal);
+    const { etag = '' } = await container.getBlockBlobClient(name).upload(body, Buffer.byteLength(body), {
+      ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
+      ...(metadata === undefined ? {} : { metadata: { ...metadata } }),
+      conditions,
+      abortSignal: call.abortSignal,
+    });
+    return etag;
+  }
+  async function download(container: ContainerClient, name: string, { signal }: CallOptions = {}) {
+    using call = boundedCall(policy, signal);
+    try {
+      const { abortSignal } = call;
+      const response = await container.getBlobClient(name).download(0, undefined, { abortSignal });
+      const { readableStreamBody, etag = '' } = response;
+      if (readableStreamBody === undefined) throw new TypeError('expected the blob as a stream');
+      return { bytes: await buffer(readableStreamBody), etag };
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
   return {
-    async put(container, name, body, { contentType, onlyIfAbsent = false, metadata, signal } = {}) {
-      using call = boundedCall(policy, signal);
+    async put(container, name, body, { onlyIfAbsent = false, ...options } = {}) {
       try {
-        await open(container)
-          .getBlockBlobClient(name)
-          .upload(body, Buffer.byteLength(body), {
-            ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
-            ...(onlyIfAbsent ? { conditions: { ifNoneMatch: '*' } } : {}),
-            ...(metadata === undefined ? {} : { metadata: { ...metadata } }),
-            abortSignal: call.abortSignal,
-          });
+        await upload(open(container), name, body, options, onlyIfAbsent ? { ifNoneMatch: '*' } : {});
         return 'created';
       } catch (error) {
         if (onlyIfAbsent && isAlreadyThere(error)) return 'exists';
+        throw error;
+      }
+    },
+    async replace(container, name, body, { onlyIfEtag, ...options }) {
+      const isNew = onlyIfEtag === null;
+      const conditions = isNew ? { ifNoneMatch: '*' } : { ifMatch: onlyIfEtag };
+      try {
+        return await upload(open(container), name, body, options, conditions);
+      } catch (error) {
+        if (isNew ? isAlreadyThere(error) : isConditionNotMet(error)) return undefined;
         throw error;
       }
     },
@@ -161,26 +200,8 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         });
       return etag ?? '';
     },
-    putBlocks(container, name, { contentType, signal } = {}) {
-      const blob = open(container).getBlockBlobClient(name);
-      const upload = randomUUID();
-      let blocks = 0;
-      return {
-        async putBlock(bytes) {
-          using call = boundedCall(policy, signal);
-          const id = Buffer.from(`${upload}-${String((blocks += 1)).padStart(5, '0')}`).toString('base64');
-          await blob.stageBlock(id, bytes, bytes.length, { abortSignal: call.abortSignal });
-          return id;
-        },
-        async commit(ids) {
-          using call = boundedCall(policy, signal);
-          await blob.commitBlockList([...ids], {
-            ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
-            abortSignal: call.abortSignal,
-          });
-        },
-      };
-    },
+    putBlocks: (container, name, options = {}) =>
+      blockUpload(open(container).getBlockBlobClient(name), policy, options),
     async *read(container, name, { signal } = {}) {
       const { readableStreamBody } = await open(container)
         .getBlobClient(name)
@@ -188,19 +209,8 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
       if (readableStreamBody === undefined) throw new TypeError('expected the blob as a stream');
       for await (const piece of readableStreamBody) yield piece as unknown as Buffer;
     },
-    async get(container, name, { signal } = {}) {
-      using call = boundedCall(policy, signal);
-      try {
-        const { readableStreamBody } = await open(container)
-          .getBlobClient(name)
-          .download(0, undefined, { abortSignal: call.abortSignal });
-        if (readableStreamBody === undefined) throw new TypeError('expected the blob as a stream');
-        return await buffer(readableStreamBody);
-      } catch (error) {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      }
-    },
+    get: async (container, name, options) => (await download(open(container), name, options))?.bytes,
+    getVersion: (container, name, options) => download(open(container), name, options),
     async getFile(container, name, path, { signal } = {}) {
       await open(container).getBlobClient(name).downloadToFile(path, 0, undefined, abortable(signal));
     },

@@ -37,9 +37,8 @@ local fields = redis.call('HMGET', KEYS[2], 'state', 'definition')
 if not fields[2] or cjson.decode(fields[2]).epoch ~= tonumber(ARGV[2]) then return 0 end
 for i = 4, #ARGV do
   if ARGV[i] == fields[1] then
-    redis.call('ZREM', KEYS[1], ARGV[1])
     for key = 2, #KEYS do redis.call('EXPIRE', KEYS[key], ARGV[3]) end
-    return 1
+    return redis.call('ZREM', KEYS[1], ARGV[1])
   end
 end
 return 0`;

@@ -144,11 +144,11 @@ export class Ledger {
     return (await this.#redis.eval(MOVE, 1, jobKey(jobId), ...args)) === 1;
   }
 
-  /** Removes a terminal job from the open jobs and lets it expire. No effect if it has been opened again since. */
-  async close(jobId: string, epoch: number): Promise<void> {
-    const terminal = JOB_STATES.filter(isTerminal);
+  /** Removes a terminal job from the open jobs and lets it expire. Returns false if it is closed, or was opened again since. */
+  async close(jobId: string, epoch: number): Promise<boolean> {
     const keys = [OPEN_JOBS, ...keysOf(jobId)];
-    await this.#redis.eval(CLOSE, keys.length, ...keys, jobId, epoch, CLOSED_JOB_SECONDS, ...terminal);
+    const args = [jobId, epoch, CLOSED_JOB_SECONDS, ...JOB_STATES.filter(isTerminal)];
+    return (await this.#redis.eval(CLOSE, keys.length, ...keys, ...args)) === 1;
   }
 
   /** Forgets a closed job at once, so that it can be opened again. Returns false if it is open. */

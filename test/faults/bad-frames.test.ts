@@ -27,7 +27,8 @@ test.each<readonly [TestFrame, { kind: string; message: RegExp; attempts: number
   const jobId = `job-${bad}`;
   const frames = Array.from({ length: FRAMES }, (_, index) => (index === BAD ? bad : 'ordinary'));
   const batch = await fixture.storeBatch(jobId, frames);
-  const worker = fixture.startWorker();
+  // No lease is lost and no ordinary frame is stuck, however busy the machine is: each would start another engine.
+  const worker = fixture.startWorker({ FRAMEFLEET_LEASE_SECONDS: '60', FRAMEFLEET_STUCK_SECONDS: '10' });
   await fixture.send(batch);
 
   const results = await fixture.resultsOf(batch);

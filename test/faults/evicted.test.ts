@@ -12,9 +12,9 @@ import { ScheduledEventsServer } from '../support/scheduled-events-server.ts';
 import { type StorageProxy, slowSegments, startStorageProxy } from '../support/storage-proxy.ts';
 import { WorkerFixture, countIn } from '../support/worker-fixture.ts';
 
-const TIMES = inForm({ short: 4, long: 10 });
+const TIMES = inForm({ short: 3, long: 10 });
 const SEGMENT = 4;
-const FRAMES = inForm({ short: 160, long: 400 });
+const FRAMES = inForm({ short: 96, long: 400 });
 const FRAMES_STORED = Array.from({ length: FRAMES }, () => 'ordinary' as const);
 
 let fixture: WorkerFixture;

@@ -1,7 +1,7 @@
 /**
  * Videos with flipped bytes in their headers and media data: each is cut or decoded, or refused with a reason. As jobs of a real producer
  * with a real worker, all of them end, nothing hangs or crashes, and healthy jobs among them are not affected. In the long form all
- * videos are jobs; in the short form twelve are, because a job runs eight media programs.
+ * videos are jobs; in the short form eight are, because a job runs eight media programs.
  */
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -30,8 +30,8 @@ import { seededRandom } from '../support/seeded-random.ts';
 import { type TestRedis, startTestRedis } from '../support/servers.ts';
 import { WorkerFixture } from '../support/worker-fixture.ts';
 
-const INPUTS = inForm({ short: 200, long: 2_000 });
-const JOBS = inForm({ short: 12, long: INPUTS });
+const INPUTS = inForm({ short: 80, long: 2_000 });
+const JOBS = inForm({ short: 8, long: INPUTS });
 /** One healthy job for this many damaged ones. */
 const INPUTS_PER_NEIGHBOUR = inForm({ short: 5, long: 20 });
 /** Jobs in storage at once. */

@@ -12,7 +12,7 @@ import { type DecodeLimits, decodeFrames } from '../../producer/media/decode-fra
 import { joinVideo } from '../../producer/media/join-video.ts';
 import type { Timeline } from '../../producer/media/timeline.ts';
 import { workableTracks } from '../../producer/media/try-tracks.ts';
-import type { BlockUpload } from '../../shared/azure/blob-store.ts';
+import type { BlockUpload } from '../../shared/azure/block-upload.ts';
 import { DEFAULT_ENCODING, type Encoding, type ResultContainer } from '../../shared/contract/encoding.ts';
 import type { PieceFormat } from '../../shared/contract/piece.ts';
 import { decodedColourOf, resultColourOf } from '../../shared/media/colour.ts';

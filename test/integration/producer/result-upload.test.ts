@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 import { RESULT_ROOM_BYTES, ResultUpload } from '../../../producer/jobs/result-upload.ts';
 import { writeResult } from '../../../producer/media/write-result.ts';
-import type { BlockUpload } from '../../../shared/azure/blob-store.ts';
+import type { BlockUpload } from '../../../shared/azure/block-upload.ts';
 import { ffmpegCommand, fileUrl } from '../../../shared/media/ffmpeg.ts';
 import { fileOfBlocks, useMediaFolder } from '../../support/media-round-trip.ts';
 

@@ -18,7 +18,7 @@ const clip = (): string => path.join(folder, 'clip.mp4');
 beforeAll(async () => {
   folder = await testFolder();
   localFolder = path.join(folder, 'fleet');
-  await ffmpeg([...picture({ size: '640x360', rate: '10', seconds: 8 }), ...H264, clip()]);
+  await ffmpeg([...picture({ size: '640x360', rate: '10', seconds: 4 }), ...H264, clip()]);
   fleet = startStackCommand({
     localFolder,
     environment: {
@@ -56,13 +56,13 @@ async function logOf(part: 'producer' | 'scaler'): Promise<LogLine[]> {
 
 test('a job scales the fleet out from zero at the next tick, and the fleet drains back to zero afterwards', async () => {
   expect(await workers()).toBe(0);
-  const job = enqueue([clip(), '--json', '--batch', '10', '--out', path.join(folder, 'out.mp4')], {
+  const job = enqueue([clip(), '--json', '--batch', '5', '--out', path.join(folder, 'out.mp4')], {
     localFolder,
   });
   await workersAre(2);
   expect(JSON.parse((await job.end).stdout)).toMatchObject({
     state: 'completed',
-    frames: 80,
+    frames: 40,
     failedFrames: 0,
   });
   await workersAre(0);

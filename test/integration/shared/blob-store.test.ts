@@ -54,6 +54,22 @@ test('one of several concurrent puts with onlyIfAbsent creates the blob', async 
   expect(String(await blobs.get('scored', name))).toBe(bodies[outcomes.indexOf('created')]);
 });
 
+test('replace writes only over the version that the caller knows', async () => {
+  const name = 'job-1/replaced.json';
+  const replace = (text: string, onlyIfEtag: string | null) =>
+    blobs.replace('results', name, text, { contentType: 'application/json', onlyIfEtag });
+  const first = await replace('first', null);
+  expect(await blobs.getVersion('results', name)).toEqual({ bytes: Buffer.from('first'), etag: first });
+  expect(await replace('late', null)).toBeUndefined();
+  const second = await replace('second', first ?? '');
+  expect(second).not.toBe(first);
+  expect(await replace('late', first ?? '')).toBeUndefined();
+  expect(await blobs.getVersion('results', name)).toEqual({ bytes: Buffer.from('second'), etag: second });
+  await blobs.remove('results', name);
+  expect(await replace('late', second ?? '')).toBeUndefined();
+  expect(await blobs.getVersion('results', name)).toBeUndefined();
+});
+
 test('a plain put replaces the blob and changes its etag', async () => {
   await blobs.put('results', 'job-1/status.json', '{}');
   const before = await blobs.stat('results', 'job-1/status.json');
