@@ -23,7 +23,7 @@ const PASS_MS = 2_000;
 const PREVIEWS_MAX = 12;
 const FETCHES_AT_ONCE = 6;
 /** Shares of the frames after which a new sheet is made. */
-const SHARES = [0, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8];
+const SHARES = [0, 0.03, 0.1, 0.3, 0.6];
 
 export interface PreviewServices {
   readonly blobs: BlobStore;

@@ -22,6 +22,8 @@ import { putReport } from './report.ts';
 import { hasCap, heldAtCap } from './spending-cap.ts';
 
 const PASS_MS = 500;
+/** Between two writes that show progress only. */
+const PROGRESS_MS = 1_000;
 const JSON_BLOB = { contentType: 'application/json' };
 
 export interface StatusPublisherOptions {
@@ -40,6 +42,8 @@ interface StoredStatus {
   readonly status: JobStatus | undefined;
   /** `null` if there is no status. */
   readonly etag: string | null;
+  /** When this producer wrote it; undefined if it did not. */
+  readonly writtenAtMs?: number;
 }
 
 export class StatusPublisher {
@@ -77,11 +81,13 @@ export class StatusPublisher {
   }
 
   async #publish(job: LedgerJob, spent: number): Promise<void> {
-    const { blobs, ledger, metrics, onEnded } = this.#options;
+    const { blobs, ledger, clock, metrics, onEnded } = this.#options;
     const { jobId } = job;
     const status = statusOf(job, spent);
     const stored = this.#stored.get(jobId);
     if (!isDeepStrictEqual(stored?.status, status)) {
+      const isSoon = clock.monotonicMs() < (stored?.writtenAtMs ?? -Infinity) + PROGRESS_MS;
+      if (isSoon && stored?.status?.state === status.state) return;
       if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#options, job, null);
       const etag = stored && (await this.#replace(status, stored.etag));
       if (etag === undefined) {
@@ -90,7 +96,7 @@ export class StatusPublisher {
         const now = (await ledger.isOpen(jobId)) ? await ledger.job(jobId) : undefined;
         return now && this.#publish(now, spent);
       }
-      this.#stored.set(jobId, { status, etag });
+      this.#stored.set(jobId, { status, etag, writtenAtMs: clock.monotonicMs() });
     }
     if (!isTerminal(job.state)) return;
     const now = await ledger.job(jobId);

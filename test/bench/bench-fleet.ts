@@ -25,6 +25,7 @@ import {
 import { type StorageProxy, startStorageProxy } from '../support/storage-proxy.ts';
 import { blobCreatedEvent } from '../support/upload-job.ts';
 import { writeClip } from './clips.ts';
+import { startInstantWorker } from './instant-worker.ts';
 import { cpuSecondsOf } from './process-stat.ts';
 
 const OWN_MODELS = fileURLToPath(new URL('../../worker/models', import.meta.url));
@@ -36,7 +37,8 @@ const POLL_MS = 25;
 const HOOK_FLUSH_MS = 600;
 
 export interface FleetShape {
-  readonly workers?: number;
+  /** Their number; `instant` stands for a fleet that takes no time and no CPU. */
+  readonly workers?: number | 'instant';
   /** Each frame waits this long for a device that uses no CPU, in place of running the model. */
   readonly simulatedDeviceMs?: number;
   readonly workerEnvironment?: Readonly<Record<string, string>>;
@@ -62,6 +64,7 @@ export class BenchFleet implements AsyncDisposable {
   readonly #redis: TestRedis;
   readonly #producer: RunningCommand;
   readonly #workers: readonly RunningCommand[];
+  #instantWorker: AsyncDisposable | undefined;
 
   private constructor(
     folder: string,
@@ -78,7 +81,8 @@ export class BenchFleet implements AsyncDisposable {
         FRAMEFLEET_WORK_FOLDER: path.join(folder, 'work'),
       },
     });
-    const { workers = 1, simulatedDeviceMs, workerEnvironment = {} } = shape;
+    const { simulatedDeviceMs, workerEnvironment = {} } = shape;
+    const workers = shape.workers === 'instant' ? 0 : (shape.workers ?? 1);
     this.#workers = Array.from({ length: workers }, (_, index) =>
       startService('worker', {
         localFolder: folder,
@@ -107,6 +111,7 @@ export class BenchFleet implements AsyncDisposable {
     await publishModels(storage.blobs, OWN_MODELS);
     const servers = [storage, await startStorageProxy(storage), await startTestRedis()] as const;
     const fleet = new BenchFleet(folder, servers, shape);
+    if (shape.workers === 'instant') fleet.#instantWorker = await startInstantWorker(storage);
     await Promise.all([fleet.#producer, ...fleet.#workers].map((service) => service.said('service ready')));
     return fleet;
   }
@@ -231,6 +236,7 @@ export class BenchFleet implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#instantWorker?.[Symbol.asyncDispose]();
     const services = [this.#producer, ...this.#workers];
     for (const { child } of services) child.kill('SIGTERM');
     await Promise.all(services.map(({ end }) => end));

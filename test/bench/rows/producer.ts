@@ -1,6 +1,6 @@
 /**
- * What a job costs the producer with its children. Its work does not depend on the encoder of the workers, which is fast here: otherwise the
- * job takes long on two cores, and the figure is about how often the producer looks for news.
+ * What a job costs the producer with its children, beside a fleet that takes no time: with a real engine on two cores, the job takes so long
+ * that the figure is about how often the producer looks for news.
  */
 import { probeVideo } from '../../../shared/media/probe.ts';
 import { BenchFleet, IDENTITY } from '../bench-fleet.ts';
@@ -8,8 +8,9 @@ import { type ClipShape, writeClip } from '../clips.ts';
 import { jpegCpuSeconds } from '../reference.ts';
 import type { Scenario } from '../scenario.ts';
 
-const HD = { width: 1280, height: 720, frames: 1_024 };
-const FULL_HD = { width: 1920, height: 1080, frames: 512 };
+/** Enough frames for their cost to show beside that of a job, about three core-seconds: programs that are started, and polls. */
+const HD = { width: 1280, height: 720, frames: 4_096 };
+const FULL_HD = { width: 1920, height: 1080, frames: 2_048 };
 const DECODED = { width: 1280, height: 720, frames: 512, isOpen: true };
 
 export const producerCosts: Scenario = {
@@ -35,10 +36,10 @@ export const producerCosts: Scenario = {
     },
   ],
   measure: async (folder) => {
-    await using fleet = await BenchFleet.openWarm(folder);
+    await using fleet = await BenchFleet.openWarm(folder, { workers: 'instant' });
     const cpuSeconds = async (shape: ClipShape): Promise<number> => {
       const clip = await writeClip(folder, shape);
-      return (await fleet.run(clip, [...IDENTITY, '--preset', 'ultrafast'])).cpuSeconds.producer;
+      return (await fleet.run(clip, IDENTITY)).cpuSeconds.producer;
     };
     const open = await writeClip(folder, DECODED);
     const reference = await jpegCpuSeconds(open, await probeVideo(open));
