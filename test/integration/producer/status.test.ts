@@ -29,6 +29,8 @@ beforeEach(async () => {
 async function score(): Promise<void> {
   await fixture.send(JOB, { scored: [[0, 3]] });
   await fixture.collect();
+  // Progress is published once a second.
+  fixture.control.clock.advance(1_000);
 }
 
 function publisher(faults: Partial<BlobStore> = {}): StatusPublisher {
@@ -80,6 +82,21 @@ test('two producers write a status once, and each publishes the next change', as
   await ledger.move(JOB, 'failed', { error: ERROR });
   await one.pass();
   expect(await readStatus(blobs, JOB)).toMatchObject({ state: 'failed' });
+});
+
+test('progress is published once a second, and the end at once', async () => {
+  const only = publisher();
+  await only.pass();
+  await score();
+  await only.pass();
+  const written = await blobs.stat('results', statusBlob(JOB));
+  await fixture.send(JOB, { scored: [[3, 5]] });
+  await fixture.collect();
+  await only.pass();
+  expect(await blobs.stat('results', statusBlob(JOB))).toEqual(written);
+  await ledger.move(JOB, 'failed', { error: ERROR });
+  await only.pass();
+  expect(await readStatus(blobs, JOB)).toMatchObject({ state: 'failed', frames: { scored: 5 } });
 });
 
 test('a status that is removed or damaged is written again with the next change', async () => {
