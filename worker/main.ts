@@ -125,6 +125,7 @@ await runService(
     );
     service.run('loop', async () => {
       await repeat({ name: 'loop', clock, log, signal: drain.signal, health, pass: () => loop.pass() });
+      await loop.ended().catch((error: unknown) => log.warn({ error }, 'delivery failed'));
       await drain.finish(async (eventId) => events?.acknowledge(eventId));
       await drain.keepAnswering(config.heartbeatMs, signal);
     });

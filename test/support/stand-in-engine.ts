@@ -8,17 +8,17 @@ const TOGETHER = 4;
 const hangs = process.env['STAND_IN_HANGS'] !== undefined;
 
 process.on('message', (message: ToEngine) => {
-  if (message.type === 'run') void run(message.request.microBatchMax ?? TOGETHER);
+  if (message.type === 'run') void run(message.run, message.request.microBatchMax ?? TOGETHER);
 });
 process.on('disconnect', () => process.exit(0));
 
-async function run(microBatch: number): Promise<void> {
-  await say({ type: 'loaded', executionProvider: 'cpu', microBatch });
-  await say({ type: 'computing', frames: [0, microBatch] });
+async function run(number: number, microBatch: number): Promise<void> {
+  await say({ run: number, type: 'loaded', executionProvider: 'cpu', microBatch });
+  await say({ run: number, type: 'computing', frames: [0, microBatch] });
   if (hangs) return;
   if (microBatch > 1) process.kill(process.pid, 'SIGKILL');
-  await say({ type: 'computed', frames: [0, microBatch] });
-  await say({ type: 'ended', refusal: null });
+  await say({ run: number, type: 'computed', frames: [0, microBatch] });
+  await say({ run: number, type: 'ended', refusal: null });
 }
 
 /** Resolves when the message has been sent. */

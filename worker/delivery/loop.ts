@@ -1,6 +1,9 @@
 /**
  * The worker's loop. Each pass checks for a drain request, receives one message under a lease, and acts on its content: a valid
  * batch is run, a malformed message is moved to the poison queue, and a message of a newer release is released for a newer worker.
+ *
+ * When the last frames of a batch are on their way to the device, the next message is received, so that the device has work while the
+ * batch is encoded, stored and settled. A worker holds two batches at most.
  */
 import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
 import { batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
@@ -30,36 +33,63 @@ export class WorkerLoop {
   /** The `dequeueCount` of this worker's last delivery of each message, by message id. */
   readonly #survivedDeliveries = new Map<string, number>();
   #emptyReceives = 0;
+  /** The delivery before, which only stores and settles. */
+  #ending: Promise<void> = Promise.resolve();
+  #deliveries = 0;
 
   constructor(services: DeliveryServices, options: WorkerLoopOptions) {
     this.#services = services;
     this.#options = options;
   }
 
-  /** Receives and handles one message at most. Returns how many milliseconds to rest. */
+  /** Receives one message at most, and handles it until the next one may be received. Returns how many milliseconds to rest. */
   async pass(): Promise<number> {
     const { config, isDrainRequested } = this.#options;
-    const { batches, clock, heartbeat, metrics, signal } = this.#services;
+    const { batches, clock, heartbeat, signal } = this.#services;
     if (await isDrainRequested()) return 0;
     const requestedAtMs = clock.monotonicMs();
     const message = await batches.receive({ visibilityTimeoutSeconds: config.leaseSeconds, signal });
     if (message === undefined) {
+      await this.ended();
       heartbeat.setState('idle');
       this.#emptyReceives += 1;
       return backoffMs(this.#emptyReceives, config.idlePollMs, Math.random());
     }
     this.#emptyReceives = 0;
+    const nearlyScored = Promise.withResolvers<void>();
+    const delivery = this.#deliver(message, requestedAtMs, nearlyScored.resolve);
+    const before = this.#ending;
+    this.#ending = delivery;
+    const [started, ended] = await Promise.allSettled([
+      Promise.race([delivery, nearlyScored.promise]),
+      before,
+    ]);
+    if (started.status === 'rejected') await this.ended();
+    if (ended.status === 'rejected') throw ended.reason;
+    return 0;
+  }
+
+  /** Resolves when every delivery is settled. Throws what went wrong with the last one. */
+  async ended(): Promise<void> {
+    const ending = this.#ending;
+    this.#ending = Promise.resolve();
+    await ending;
+  }
+
+  async #deliver(message: ReceivedMessage, requestedAtMs: number, onNearlyScored: () => void): Promise<void> {
+    const { heartbeat, metrics } = this.#services;
     const lease = this.#openLease(message, requestedAtMs);
+    this.#deliveries += 1;
     metrics.busy.set(1);
     heartbeat.setState('busy');
     try {
-      await this.#handle(message, lease);
+      await this.#handle(message, lease, onNearlyScored);
     } finally {
       this.#remember(message);
       lease.leave();
-      metrics.busy.set(0);
+      this.#deliveries -= 1;
+      if (this.#deliveries === 0) metrics.busy.set(0);
     }
-    return 0;
   }
 
   #openLease(message: ReceivedMessage, requestedAtMs: number): Lease {
@@ -91,12 +121,13 @@ export class WorkerLoop {
       this.#survivedDeliveries.delete(oldest);
   }
 
-  async #handle(message: ReceivedMessage, lease: Lease): Promise<void> {
+  async #handle(message: ReceivedMessage, lease: Lease, onNearlyScored: () => void): Promise<void> {
     const decoded = decodeMessage(message.text, batchMessage);
     switch (decoded.kind) {
       case 'valid': {
         const survivedDelivery = this.#survivedDeliveries.get(message.messageId);
-        await workBatch({ message, lease, batch: decoded.message, survivedDelivery }, this.#services);
+        const received = { message, lease, batch: decoded.message, survivedDelivery, onNearlyScored };
+        await workBatch(received, this.#services);
         return;
       }
       case 'malformed':

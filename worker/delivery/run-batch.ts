@@ -25,6 +25,8 @@ export interface Delivery {
   /** With its history as of the start of this delivery. */
   readonly batch: BatchMessage;
   readonly progress: DeliveryProgress;
+  /** Called when the last frames are on their way to the device. */
+  readonly onNearlyScored?: () => void;
 }
 
 /** Records that frames are given up. Safe to repeat. */
@@ -68,7 +70,8 @@ export async function runBatch(
       progress.runPlan = withoutFrame(plan, next.frameIndex);
       continue;
     }
-    const end = await runner.run(next.segments, next.careful);
+    const isLast = next.segments.length === plan.open.length && next.careful.length === 0;
+    const end = await runner.run(next.segments, next.careful, isLast);
     if (end.kind === 'refused') return { ...end.refusal };
     if (runner.mustStop()) continue;
     if (end.kind === 'died') {
@@ -105,7 +108,8 @@ class BatchRunner {
     );
   }
 
-  async run(segments: readonly FrameRange[], careful: readonly number[]): Promise<RunEnd> {
+  /** `isLast`: no other run of this batch follows, unless this one fails. */
+  async run(segments: readonly FrameRange[], careful: readonly number[], isLast: boolean): Promise<RunEnd> {
     const { batch, lease, progress } = this.#delivery;
     const { engine, signal } = this.#services;
     const isCareful = new Set(careful);
@@ -118,11 +122,11 @@ class BatchRunner {
       }),
     };
     const discard = AbortSignal.any([lease.signal, this.#away.signal]);
-    return engine.run(request, this.#listener(), { stop: signal, discard });
+    return engine.run(request, this.#listener(isLast), { stop: signal, discard });
   }
 
-  #listener(): RunListener {
-    const { progress } = this.#delivery;
+  #listener(isLast: boolean): RunListener {
+    const { progress, onNearlyScored } = this.#delivery;
     const { metrics } = this.#services;
     return {
       computed: (frameIndex) => {
@@ -130,6 +134,9 @@ class BatchRunner {
         if (frameIndex !== this.#carefulFrame) return;
         this.#carefulFrame = null;
         void this.#save(null);
+      },
+      nearlyScored: () => {
+        if (isLast) onNearlyScored?.();
       },
       failed: (frame) => {
         progress.recordFailed(frame);

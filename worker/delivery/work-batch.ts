@@ -31,10 +31,12 @@ export interface ReceivedBatch {
   readonly batch: BatchMessage;
   /** The `dequeueCount` of this worker's previous delivery of the batch, if any. */
   readonly survivedDelivery: number | undefined;
+  /** Called when the last frames are on their way to the device: the next batch may be received. */
+  readonly onNearlyScored?: () => void;
 }
 
 export async function workBatch(received: ReceivedBatch, services: DeliveryServices): Promise<void> {
-  const { message, lease, survivedDelivery } = received;
+  const { message, lease, survivedDelivery, onNearlyScored } = received;
   const { clock, workerId, blobs, log } = services;
   const startedAtMs = clock.monotonicMs();
   const found = await listFramesInStorage(received.batch, blobs).catch(async (error: unknown) => {
@@ -66,7 +68,7 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
     'batch received',
   );
   if (plan.mustSave) await lease.save(encodeMessage(batch));
-  const delivery = { message, lease, batch, progress };
+  const delivery = { message, lease, batch, progress, ...(onNearlyScored && { onNearlyScored }) };
   // Before anything else can kill this worker too.
   if (lease.state === 'held') await giveUpFrames(delivery, plan.givenUp, services);
   let interruption: RunInterruption | null = null;

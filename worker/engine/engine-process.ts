@@ -1,10 +1,10 @@
 /**
- * The worker's side of its engine: starts the process, runs one batch at a time, receives a report for each frame, kills the
- * process if it hangs, and survives its death. Remembers which micro-batches were too large, so that the next process starts smaller.
+ * The worker's side of its engine: starts the process, runs batches, receives a report for each frame, kills the process if it
+ * hangs, and survives its death. The next run may start when one is nearly scored; the engine scores them one after the other. Remembers which micro-batches were too large, so that the next process starts smaller.
  *
  * stopped  no process; the next run starts one
  * ready    the process waits for a run
- * running  the process has a run, which ends exactly once: by `ended`, or by the death of the process
+ * running  the process has runs, each of which ends exactly once: by `ended`, or by the death of the process
  */
 import type { ChildProcess } from 'node:child_process';
 
@@ -38,6 +38,8 @@ export interface RunListener {
   /** Must not throw. */
   answer(question: EngineQuestion): Promise<boolean>;
   stored(segment: EngineSegment): void;
+  /** The last frames are on their way to the device: another run may start. */
+  nearlyScored?(): void;
 }
 
 export type RunEnd =
@@ -84,7 +86,8 @@ export class EngineProcess {
   #child: ChildProcess | undefined;
   #isStopping = false;
   #killedFor: string | undefined;
-  #run: Run | undefined;
+  readonly #runs = new Map<number, Run>();
+  #nextRun = 0;
   /** The execution provider in use; null until a model is loaded. */
   executionProvider: string | null = null;
 
@@ -112,13 +115,12 @@ export class EngineProcess {
     log.info({ pid: child.pid }, 'engine started');
   }
 
-  /** Runs segments, one run at a time. Abort `stop` to end the run early, or `discard` to end it without writing anything more. */
+  /** Runs segments. Abort `stop` to end the run early, or `discard` to end it without writing anything more. */
   async run(
     request: BatchRunRequest,
     listener: RunListener,
     { stop, discard }: { readonly stop: AbortSignal; readonly discard: AbortSignal },
   ): Promise<RunEnd> {
-    if (this.#run !== undefined) throw new TypeError('expected one run at a time');
     this.start();
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
     const { clock, limits } = this.#options;
@@ -130,14 +132,20 @@ export class EngineProcess {
       recentMs: this.#recent.ms,
       onStuck: (why) => this.#kill(`it was stuck: ${why}`),
     });
-    this.#run = { workload, microBatch: 1, listener, watch, end: resolve };
-    this.#send({ type: 'run', request: { ...request, microBatchMax: this.#known.maxFor(workload) } });
-    using _stopping = this.#stopRunOn(stop, { discard: false });
-    using _discarding = this.#stopRunOn(discard, { discard: true });
+    const number = this.#nextRun;
+    this.#nextRun += 1;
+    this.#runs.set(number, { workload, microBatch: 1, listener, watch, end: resolve });
+    this.#send({
+      type: 'run',
+      run: number,
+      request: { ...request, microBatchMax: this.#known.maxFor(workload) },
+    });
+    using _stopping = this.#stopRunOn(stop, { type: 'stop', run: number, discard: false });
+    using _discarding = this.#stopRunOn(discard, { type: 'stop', run: number, discard: true });
     try {
       return await promise;
     } finally {
-      this.#run = undefined;
+      this.#runs.delete(number);
     }
   }
 
@@ -148,10 +156,10 @@ export class EngineProcess {
   }
 
   /** On abort, asks the engine to end its run, and kills it if it takes too long: the instance may go at any moment. */
-  #stopRunOn(signal: AbortSignal, { discard }: { readonly discard: boolean }): Disposable {
+  #stopRunOn(signal: AbortSignal, message: ToEngine): Disposable {
     let timer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
-      this.#send({ type: 'stop', discard });
+      this.#send(message);
       timer = setTimeout(() => this.#kill('it did not stop in time'), STOP_RUN_MS);
     };
     if (signal.aborted) onAbort();
@@ -174,7 +182,7 @@ export class EngineProcess {
   }
 
   #receive(message: FromEngine): void {
-    const run = this.#run;
+    const run = this.#runs.get(message.run);
     switch (message.type) {
       case 'loaded':
         this.executionProvider = message.executionProvider;
@@ -196,11 +204,14 @@ export class EngineProcess {
         run?.listener.failed(message.frame);
         break;
       case 'ask':
-        void this.#answer(message.id, message.question);
+        if (run !== undefined) void this.#answer(run, message.id, message.question);
         break;
       case 'stored':
         run?.watch.segmentStored();
         run?.listener.stored(message.segment);
+        break;
+      case 'nearly scored':
+        run?.listener.nearlyScored?.();
         break;
       case 'ended':
         run?.end(
@@ -210,11 +221,9 @@ export class EngineProcess {
     }
   }
 
-  async #answer(id: number, question: EngineQuestion): Promise<void> {
-    const run = this.#run;
-    if (run === undefined) return;
+  async #answer(run: Run, id: number, question: EngineQuestion): Promise<void> {
     const isYes = await run.listener.answer(question);
-    if (this.#run !== run) return;
+    if (![...this.#runs.values()].includes(run)) return;
     run.watch.answered();
     this.#send({ type: 'answer', id, isYes });
   }
@@ -243,14 +252,17 @@ export class EngineProcess {
       this.#killedFor === undefined
         ? `the engine ${this.#isStopping ? 'stopped' : 'died'}: ${how}`
         : `the engine was killed: ${this.#killedFor}`;
-    const run = this.#run;
-    const computing = run?.watch.computing ?? [];
+    const runs = [...this.#runs.values()];
+    const computing = runs.flatMap(({ watch }) => watch.computing);
     log[this.#isStopping ? 'info' : 'warn']({ pid: child.pid, reason, computing }, 'engine ended');
     if (!this.#isStopping) onDeath(this.#killedFor === undefined ? 'died' : 'stuck');
     // Only the memory killer sends this signal besides the worker itself.
     const isOutOfMemory = how === 'SIGKILL' && this.#killedFor === undefined && !this.#isStopping;
-    if (run !== undefined && isOutOfMemory && computing.length > 0 && run.microBatch > 1)
-      this.#reduce(run, Math.ceil(run.microBatch / 2), reason);
-    run?.end({ kind: 'died', message: reason, computing });
+    for (const run of runs) {
+      const ownComputing = run.watch.computing;
+      if (isOutOfMemory && ownComputing.length > 0 && run.microBatch > 1)
+        this.#reduce(run, Math.ceil(run.microBatch / 2), reason);
+      run.end({ kind: 'died', message: reason, computing: ownComputing });
+    }
   }
 }

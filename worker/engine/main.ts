@@ -12,7 +12,7 @@ import { freeDeviceBytes } from './device-memory.ts';
 import { Inference } from './inference-client.ts';
 import { MicroBatchSize, microBatchFrames } from './micro-batch-size.ts';
 import { type LocalModel, fetchModel } from './model.ts';
-import type { EngineQuestion, FromEngine, RunRefusal, RunRequest, ToEngine } from './protocol.ts';
+import type { EngineQuestion, FromEngine, RunRefusal, RunReport, RunRequest, ToEngine } from './protocol.ts';
 import { ModelNotLoadedError, isModelAtFault, runRefusalOf } from './refusal.ts';
 import { runSegments } from './run-segments.ts';
 
@@ -43,8 +43,10 @@ interface LoadedModel {
 let loaded: LoadedModel | undefined;
 /** Models known to be at fault, by sha256, with the reason: their other batches are refused without a load. */
 const faultyModels = new Map<string, RunRefusal>();
-/** Stops the run in progress; null if there is none. */
-let running: { readonly stop: AbortController; readonly discard: AbortController } | null = null;
+/** Stops the runs in progress. */
+const running = new Map<number, { readonly stop: AbortController; readonly discard: AbortController }>();
+/** Resolves when the last run has scored its frames. */
+let scored: Promise<void> = Promise.resolve();
 /** Questions that the worker has not answered. */
 const questions = new Map<number, (isYes: boolean) => void>();
 let nextQuestion = 0;
@@ -54,28 +56,37 @@ process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => undefined);
 process.on('message', (message: ToEngine) => {
   if (message.type === 'run') {
-    void run(message.request);
+    void run(message.run, message.request);
   } else if (message.type === 'answer') {
     questions.get(message.id)?.(message.isYes);
     questions.delete(message.id);
   } else {
-    running?.stop.abort();
-    if (message.discard) running?.discard.abort();
+    running.get(message.run)?.stop.abort();
+    if (message.discard) running.get(message.run)?.discard.abort();
   }
 });
 
-async function ask(question: EngineQuestion): Promise<boolean> {
+async function ask(of: number, question: EngineQuestion): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   questions.set(nextQuestion, resolve);
-  send({ type: 'ask', id: nextQuestion, question });
+  send({ run: of, type: 'ask', id: nextQuestion, question });
   nextQuestion += 1;
   return promise;
 }
 
-async function run(request: RunRequest): Promise<void> {
+async function run(number: number, request: RunRequest): Promise<void> {
   const stop = new AbortController();
   const discard = new AbortController();
-  running = { stop, discard };
+  running.set(number, { stop, discard });
+  const report = (message: RunReport): void => send({ run: number, ...message });
+  const turn = scored;
+  const { promise, resolve: onScored } = Promise.withResolvers<void>();
+  scored = promise;
+  const end = (refusal: RunRefusal | null): void => {
+    running.delete(number);
+    onScored();
+    report({ type: 'ended', refusal });
+  };
   const known = faultyModels.get(request.model.sha256);
   if (known !== undefined) {
     end(known);
@@ -90,10 +101,12 @@ async function run(request: RunRequest): Promise<void> {
     if (isAllGivenUp) {
       model = await fetchModel(request.model, blobs, config.modelCacheFolder);
     } else {
+      // Loading takes the place of the model of the run before.
+      if (loaded?.sha256 !== request.model.sha256) await turn;
       const forRun = await loadModel(request);
       model = forRun.model;
       microBatch = framesTogether(request, forRun);
-      send({ type: 'loaded', executionProvider: forRun.executionProvider, microBatch });
+      report({ type: 'loaded', executionProvider: forRun.executionProvider, microBatch });
     }
     await runSegments({
       request,
@@ -102,11 +115,13 @@ async function run(request: RunRequest): Promise<void> {
       manifest: model.manifest,
       weights: parameterWeights(model.manifest, request.parameters),
       microBatch: new MicroBatchSize(microBatch, (reduced, reason) =>
-        send({ type: 'reduced', microBatch: reduced, reason }),
+        report({ type: 'reduced', microBatch: reduced, reason }),
       ),
       decoderStalledMs: config.engineLimits.stuckMs + DECODER_START_MS,
-      send,
-      ask,
+      turn,
+      onScored,
+      send: report,
+      ask: (question) => ask(number, question),
       stop: stop.signal,
       discard: discard.signal,
     });
@@ -127,11 +142,6 @@ function rememberFaulty(sha256: string, refusal: RunRefusal): void {
   faultyModels.set(sha256, refusal);
   const [oldest] = faultyModels.keys();
   if (faultyModels.size > FAULTY_MODELS_MAX && oldest !== undefined) faultyModels.delete(oldest);
-}
-
-function end(refusal: RunRefusal | null): void {
-  running = null;
-  send({ type: 'ended', refusal });
 }
 
 /** The last model stays loaded, because batches of a job usually follow each other. */

@@ -1,6 +1,8 @@
 /**
  * The messages between a worker and its engine over the IPC channel. Both are always of the same release.
  *
+ * Two runs may overlap: while the last segment of one is encoded and stored, the next one is scored. Each message names its run.
+ *
  * The worker sends the segments to run. The engine reports frames when native code starts on them, when native code is done, and when one
  * has failed, and each segment when it is stored. It asks before it runs a careful frame and before it stores a segment. If the engine
  * dies, the worker knows what is stored and what it was computing.
@@ -46,10 +48,10 @@ export type EngineQuestion =
   | { readonly kind: 'store'; readonly frames: FrameRange; readonly failed: readonly number[] };
 
 export type ToEngine =
-  | { readonly type: 'run'; readonly request: RunRequest }
+  | { readonly type: 'run'; readonly run: number; readonly request: RunRequest }
   | { readonly type: 'answer'; readonly id: number; readonly isYes: boolean }
-  /** Start no more frames, and finish the segment that is being stored, or with `discard` write nothing more. The engine answers `ended`. */
-  | { readonly type: 'stop'; readonly discard: boolean };
+  /** Start no more frames of the run, and finish the segment that is being stored, or with `discard` write nothing more. The engine answers `ended`. */
+  | { readonly type: 'stop'; readonly run: number; readonly discard: boolean };
 
 export interface ScoredFrame {
   readonly frameIndex: number;
@@ -77,7 +79,8 @@ export interface RunRefusal {
   readonly message: string;
 }
 
-export type FromEngine =
+/** What an engine says of a run. */
+export type RunReport =
   /** The run's model is loaded, on this execution provider. `microBatch` frames run together. */
   | { readonly type: 'loaded'; readonly executionProvider: string; readonly microBatch: number }
   /** The frames are decoded; native code works on them, in one run of the model, from now on. */
@@ -87,7 +90,11 @@ export type FromEngine =
   /** So many frames failed together, and fewer run together from now on. */
   | { readonly type: 'reduced'; readonly microBatch: number; readonly reason: string }
   | { readonly type: 'failed'; readonly frame: FailedFrame }
+  /** The last frames are on their way to the device: another run may be sent, whose frames follow them. */
+  | { readonly type: 'nearly scored' }
   | { readonly type: 'ask'; readonly id: number; readonly question: EngineQuestion }
   | { readonly type: 'stored'; readonly segment: EngineSegment }
   /** The run is over: every segment was stored or refused, the run was stopped, or it was refused. */
   | { readonly type: 'ended'; readonly refusal: RunRefusal | null };
+
+export type FromEngine = { readonly run: number } & RunReport;

@@ -18,9 +18,12 @@ import type { MicroBatchSize } from './micro-batch-size.ts';
 import type { InferStages } from './micro-batch.ts';
 import { resizePicture } from './picture.ts';
 import { framesFromPieces } from './piece-source.ts';
-import type { EngineQuestion, EngineSegment, FromEngine, RunRequest } from './protocol.ts';
+import type { EngineQuestion, EngineSegment, RunReport, RunRequest } from './protocol.ts';
 import { type ScoredSegment, scoreSegments } from './score-segments.ts';
 import { SegmentEncoder } from './segment-encoder.ts';
+
+/** Of a frame before and after the model. Two runs with larger frames do not overlap: each has buffers for about ten of them. */
+const OVERLAPPING_BYTES_MAX = 2 ** 26;
 
 export interface SegmentRun {
   readonly request: RunRequest;
@@ -29,9 +32,13 @@ export interface SegmentRun {
   readonly manifest: ModelManifest;
   readonly weights: ReadonlyMap<string, Float32Array>;
   readonly microBatch: MicroBatchSize;
+  /** Resolves when the run before has scored its frames. */
+  readonly turn: Promise<void>;
+  /** Called when all frames are scored. */
+  readonly onScored: () => void;
   /** A decoder that yields no frame for this long is at fault. */
   readonly decoderStalledMs: number;
-  readonly send: (message: FromEngine) => void;
+  readonly send: (report: RunReport) => void;
   readonly ask: (question: EngineQuestion) => Promise<boolean>;
   /** Aborted: start no more frames. */
   readonly stop: AbortSignal;
@@ -63,6 +70,7 @@ export async function runSegments(run: SegmentRun): Promise<void> {
       microBatch: run.microBatch,
       onFailedFrame: request.onFailedFrame,
       stop: run.stop,
+      turn: run.turn,
       stages: {
         source: (segments, pool) =>
           framesFromPieces(
@@ -94,6 +102,10 @@ export async function runSegments(run: SegmentRun): Promise<void> {
           await pictures.store(scored.task.frames);
           send({ type: 'stored', segment: await store(run, scored, bytes, fetch) });
         },
+        onLastFrames: () => {
+          if (bytesOf(size) + bytesOf(outputSize) <= OVERLAPPING_BYTES_MAX) send({ type: 'nearly scored' });
+        },
+        onScored: run.onScored,
         announce: async (frameIndex) => {
           if (!(await ask({ kind: 'careful', frameIndex }))) throw new RefusedByWorkerError();
         },

@@ -61,6 +61,10 @@ interface ScoringStages extends InferStages {
   readonly store: (segment: ScoredSegment, bytes: Buffer) => Promise<void>;
   /** Resolves when it is recorded that this careful frame runs next. */
   readonly announce: (frameIndex: number) => Promise<void>;
+  /** Called when the source has no more frames to give. */
+  readonly onLastFrames: () => void;
+  /** Called when no more frames go to the device. */
+  readonly onScored: () => void;
 }
 
 export interface ScoringRun {
@@ -70,6 +74,8 @@ export interface ScoringRun {
   readonly outputBytes: number;
   readonly microBatch: MicroBatchSize;
   readonly onFailedFrame: FailedFramePolicy;
+  /** Resolves when the device is free for these frames. Until then, frames are decoded. */
+  readonly turn: Promise<void>;
   /** Aborted: no further frame is started, and a segment that is not complete is dropped. */
   readonly stop: AbortSignal;
 }
@@ -87,7 +93,7 @@ class Scorer implements AsyncDisposable {
   readonly #run: ScoringRun;
   readonly #inputs: FramePool;
   readonly #outputs: FramePool;
-  readonly #source: AsyncGenerator<FrameBuffer, void>;
+  readonly #source: ReadAhead;
   readonly #encoders = new Set<SegmentEncoder>();
   #storing: Promise<void> = Promise.resolve();
   /** How many frames the source has given: their buffers come in turn. */
@@ -103,10 +109,11 @@ class Scorer implements AsyncDisposable {
     this.#inputs = new FramePool({ buffers: inputs, bytesPerBuffer: inputBytes });
     this.#outputs = new FramePool({ buffers: outputs, bytesPerBuffer: outputBytes });
     const ranges = segments.map(({ frames }) => frames);
-    this.#source = readAhead(stages.source(ranges, this.#inputs), this.#inputs, inputs - onDevice);
+    this.#source = new ReadAhead(stages.source(ranges, this.#inputs), this.#inputs, inputs - onDevice);
   }
 
   async run(): Promise<void> {
+    await this.#run.turn;
     for (const task of this.#run.segments) {
       const encoder = this.#run.stages.openEncoder();
       this.#encoders.add(encoder);
@@ -155,18 +162,26 @@ class Scorer implements AsyncDisposable {
       for (const frameIndex of indicesOf([this.#nextBatch(nextFrame, task)])) {
         const decoded = this.#source.next();
         timer.decodeSeconds += await secondsOf(decoded);
-        const { value: input } = await decoded;
+        const input = await decoded;
         if (input === undefined) throw new RangeError(`the source ends before frame ${frameIndex}`);
         frames.push({ frameIndex, input, output: await this.#outputs.take() });
       }
       inHand.push(this.#infer(frames, task));
       nextFrame += frames.length;
       this.#started += frames.length;
+      if (nextFrame === this.#run.segments.at(-1)?.frames[1]) this.#onLastFrames(inHand);
       if (isCareful) await encodeOldest();
     }
     while (inHand.length > 0) await encodeOldest();
     if (previous !== undefined) this.#outputs.giveBack(previous);
     return { task, failed, inferSeconds, ...timer };
+  }
+
+  /** All frames are decoded, and wait for the device or are on it. */
+  #onLastFrames(inHand: readonly BatchInHand[]): void {
+    const { onLastFrames, onScored } = this.#run.stages;
+    onLastFrames();
+    void Promise.allSettled(inHand).then(onScored);
   }
 
   /** The frames from this one on that run together. */
@@ -181,7 +196,7 @@ class Scorer implements AsyncDisposable {
 
   /** A source may find only at its end that its frames were not right. */
   async #assertSourceEnded(): Promise<void> {
-    const { value: extra } = await this.#source.next();
+    const extra = await this.#source.next();
     if (extra === undefined) return;
     this.#inputs.giveBack(extra);
     throw new RangeError('the source has more frames than the segments');
@@ -219,34 +234,41 @@ class Scorer implements AsyncDisposable {
     this.#outputs.close();
     await Promise.all([...this.#encoders].map((encoder) => encoder[Symbol.asyncDispose]()));
     await this.#storing.catch(() => undefined);
-    await this.#source.return().catch(() => undefined);
+    await this.#source[Symbol.asyncDispose]();
   }
 }
 
 /** Reads this many frames from the source before they are asked for. An error of the source is thrown when its frame is due. */
-async function* readAhead(
-  source: AsyncGenerator<FrameBuffer, void>,
-  pool: FramePool,
-  frames: number,
-): AsyncGenerator<FrameBuffer, void> {
-  const ahead: Promise<IteratorResult<FrameBuffer, void>>[] = [];
-  const pull = (): void => {
-    const next = source.next();
+class ReadAhead implements AsyncDisposable {
+  readonly #source: AsyncGenerator<FrameBuffer, void>;
+  readonly #pool: FramePool;
+  readonly #ahead: Promise<IteratorResult<FrameBuffer, void>>[] = [];
+
+  constructor(source: AsyncGenerator<FrameBuffer, void>, pool: FramePool, frames: number) {
+    this.#source = source;
+    this.#pool = pool;
+    for (let count = 0; count < frames; count += 1) this.#pull();
+  }
+
+  /** The next frame; undefined after the last one. */
+  async next(): Promise<FrameBuffer | undefined> {
+    const next = await this.#ahead.shift();
+    if (next === undefined || next.done === true) return undefined;
+    this.#pull();
+    return next.value;
+  }
+
+  #pull(): void {
+    const next = this.#source.next();
     next.catch(() => undefined);
-    ahead.push(next);
-  };
-  try {
-    for (let count = 0; count < frames; count += 1) pull();
-    for (;;) {
-      const next = await ahead.shift();
-      if (next === undefined || next.done === true) return;
-      pull();
-      yield next.value;
-    }
-  } finally {
-    const ended = source.return();
-    for (const result of await Promise.allSettled(ahead))
-      if (result.status === 'fulfilled' && result.value.done !== true) pool.giveBack(result.value.value);
+    this.#ahead.push(next);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = this.#source.return();
+    for (const result of await Promise.allSettled(this.#ahead))
+      if (result.status === 'fulfilled' && result.value.done !== true)
+        this.#pool.giveBack(result.value.value);
     await ended.catch(() => undefined);
   }
 }

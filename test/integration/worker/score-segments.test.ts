@@ -82,7 +82,7 @@ function tasks(changes: Partial<Omit<SegmentTask, 'frames'>> = {}): SegmentTask[
   return SEGMENTS.map((frames) => ({ frames, givenUp: NONE, careful: NONE, ...changes }));
 }
 
-interface Changes extends Partial<Pick<ScoringRun, 'segments' | 'onFailedFrame' | 'stop'>> {
+interface Changes extends Partial<Pick<ScoringRun, 'segments' | 'onFailedFrame' | 'stop' | 'turn'>> {
   /** The frames that the piece should hold. */
   readonly pieceFrames?: number;
   /** The most frames in one run of the model. */
@@ -119,6 +119,7 @@ function run(changes: Changes = {}): ScoringRun {
     outputBytes: frameBytes,
     microBatch: new MicroBatchSize(together, (frames) => reductions.push(frames)),
     onFailedFrame: 'keep-original',
+    turn: Promise.resolve(),
     stop: signal,
     stages: {
       source: async function* (segments, pool) {
@@ -169,6 +170,8 @@ function run(changes: Changes = {}): ScoringRun {
         events.push(`announce ${frameIndex}`);
         return Promise.resolve();
       },
+      onLastFrames: () => events.push('last frames'),
+      onScored: () => events.push('scored'),
     },
     ...rest,
   };
@@ -277,6 +280,28 @@ describe('a frame that fails', () => {
     expect(stored.map(({ failed }) => failed)).toEqual([[], [], []]);
     expect(stored.map(({ bytes }) => readSegment(bytes).samples.length)).toEqual([10, 10, 4]);
   });
+});
+
+test('frames are decoded before it is their turn on the device, and run after it', async () => {
+  const turn = Promise.withResolvers<void>();
+  const decoded = Promise.withResolvers<void>();
+  const onDecoded = (count: number): void => {
+    if (count === 4) decoded.resolve();
+  };
+  const running = scoreSegments(run({ turn: turn.promise, onDecoded }));
+  await decoded.promise;
+  expect(events).toEqual([]);
+  turn.resolve();
+  await running;
+  expect(stored).toHaveLength(SEGMENTS.length);
+});
+
+test('the end of decoding is reported while frames are on the device, and the end of scoring after the last one', async () => {
+  await scoreSegments(run());
+  const at = (event: string): number => events.indexOf(event);
+  expect(at('last frames')).toBeLessThan(at('inferred 23'));
+  expect(at('scored')).toBeGreaterThan(at('inferred 23'));
+  expect(events.filter((event) => event === 'scored')).toHaveLength(1);
 });
 
 test('a careful frame is announced before it runs, and runs alone', async () => {
