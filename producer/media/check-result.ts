@@ -70,8 +70,9 @@ export function differencesOf(
   return differences;
 }
 
-/** No container states the duration of the last frame. It may be a typical one, or that of the frame before. */
+/** No container states the duration of the last frame. It may be a typical one, that of the frame before, or the average. */
 function lastFrameSecondsMax(timeline: Timeline, rate: Pick<VideoInfo, 'framesPerSecond'>): number {
   const lastGapTicks = (timeline.pts.at(-1) ?? 0) - (timeline.pts.at(-2) ?? Infinity);
-  return Math.max(typicalFrameSeconds(timeline, rate), lastGapTicks * secondsPerTick(timeline));
+  const lastGapSeconds = lastGapTicks * secondsPerTick(timeline);
+  return Math.max(typicalFrameSeconds(timeline, rate), lastGapSeconds, 1 / rate.framesPerSecond);
 }

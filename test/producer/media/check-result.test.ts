@@ -23,6 +23,15 @@ test('the duration may differ by one frame but not by two', () => {
   expect(differencesAt(2.08)).toHaveLength(1);
 });
 
+test('the last frame may last as long as the average one, in a timeline with irregular gaps', () => {
+  // Of a damaged source with ten frames a second, three of which have no timestamp of their own.
+  const pts = Float64Array.of(21, 377, 378, 379, 421);
+  const irregular = { timeline: { timeBase: { numerator: 1, denominator: 1000 }, pts }, audioTrackCount: 1 };
+  const result = { audioTrackCount: 1, durationSeconds: 0.5, packetCount: 5 };
+  expect(differencesOf(result, { ...irregular, framesPerSecond: 10 })).toEqual([]);
+  expect(differencesOf(result, { ...irregular, framesPerSecond: 25 })).toHaveLength(1);
+});
+
 test('all differences are listed', () => {
   expect(
     differencesOf({ audioTrackCount: 0, durationSeconds: undefined, packetCount: 49 }, expected),
