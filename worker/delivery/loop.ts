@@ -2,8 +2,8 @@
  * The worker's loop. Each pass checks for a drain request, receives one message under a lease, and acts on its content: a valid
  * batch is run, a malformed message is moved to the poison queue, and a message of a newer release is released for a newer worker.
  *
- * When the last frames of a batch are on their way to the device, the next message is received, so that the device has work while the
- * batch is encoded, stored and settled. A worker holds two batches at most.
+ * When a batch is nearly scored, the next message is received, so that the device has work while the batch is encoded, stored and settled.
+ * A worker holds two batches at most.
  */
 import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
 import { batchMessage, decodeMessage } from '../../shared/contract/messages.ts';

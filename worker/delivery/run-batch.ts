@@ -25,7 +25,7 @@ export interface Delivery {
   /** With its history as of the start of this delivery. */
   readonly batch: BatchMessage;
   readonly progress: DeliveryProgress;
-  /** Called when the last frames are on their way to the device. */
+  /** Called when the batch is nearly scored. */
   readonly onNearlyScored?: () => void;
 }
 

@@ -31,7 +31,7 @@ export interface ReceivedBatch {
   readonly batch: BatchMessage;
   /** The `dequeueCount` of this worker's previous delivery of the batch, if any. */
   readonly survivedDelivery: number | undefined;
-  /** Called when the last frames are on their way to the device: the next batch may be received. */
+  /** Called when the batch is nearly scored: the next one may be received. */
   readonly onNearlyScored?: () => void;
 }
 

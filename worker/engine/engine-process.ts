@@ -38,7 +38,7 @@ export interface RunListener {
   /** Must not throw. */
   answer(question: EngineQuestion): Promise<boolean>;
   stored(segment: EngineSegment): void;
-  /** The last frames are on their way to the device: another run may start. */
+  /** Another run may start, whose frames follow on the device. */
   nearlyScored?(): void;
 }
 

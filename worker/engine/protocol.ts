@@ -90,7 +90,7 @@ export type RunReport =
   /** So many frames failed together, and fewer run together from now on. */
   | { readonly type: 'reduced'; readonly microBatch: number; readonly reason: string }
   | { readonly type: 'failed'; readonly frame: FailedFrame }
-  /** The last frames are on their way to the device: another run may be sent, whose frames follow them. */
+  /** The run is nearly scored: another one may be sent, whose frames follow on the device. */
   | { readonly type: 'nearly scored' }
   | { readonly type: 'ask'; readonly id: number; readonly question: EngineQuestion }
   | { readonly type: 'stored'; readonly segment: EngineSegment }

@@ -102,7 +102,7 @@ export async function runSegments(run: SegmentRun): Promise<void> {
           await pictures.store(scored.task.frames);
           send({ type: 'stored', segment: await store(run, scored, bytes, fetch) });
         },
-        onLastFrames: () => {
+        onNearlyScored: () => {
           if (bytesOf(size) + bytesOf(outputSize) <= OVERLAPPING_BYTES_MAX) send({ type: 'nearly scored' });
         },
         onScored: run.onScored,

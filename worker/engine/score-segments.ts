@@ -10,7 +10,7 @@
  * is announced before it runs, with no other frame on the device. A micro-batch ends before such frames and at the end of its segment.
  */
 import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
-import { type FrameRange, indicesOf } from '../../shared/contract/ranges.ts';
+import { type FrameRange, countOf, indicesOf } from '../../shared/contract/ranges.ts';
 import { type FrameBuffer, FramePool } from './frame-pool.ts';
 import { BATCHES_IN_MEMORY, type MicroBatchSize } from './micro-batch-size.ts';
 import { type FrameInBuffers, type InferStages, scoreTogether } from './micro-batch.ts';
@@ -22,6 +22,8 @@ const RUNS_AT_ONCE = 2;
 const DECODED_AHEAD = 4;
 /** The least, in frames, besides those on the device: one in the encoder's pipe, and the previous frame. */
 const OUTPUTS_KEPT = 2;
+/** Enough to receive the next batch, to fetch its first piece and to start a decoder. */
+const NEARLY_SCORED_MS = 1_500;
 
 export interface SegmentTask {
   readonly frames: FrameRange;
@@ -61,8 +63,8 @@ interface ScoringStages extends InferStages {
   readonly store: (segment: ScoredSegment, bytes: Buffer) => Promise<void>;
   /** Resolves when it is recorded that this careful frame runs next. */
   readonly announce: (frameIndex: number) => Promise<void>;
-  /** Called when the source has no more frames to give. */
-  readonly onLastFrames: () => void;
+  /** Called once, about NEARLY_SCORED_MS before the last frame is scored, or when all frames are decoded. */
+  readonly onNearlyScored: () => void;
   /** Called when no more frames go to the device. */
   readonly onScored: () => void;
 }
@@ -98,6 +100,8 @@ class Scorer implements AsyncDisposable {
   #storing: Promise<void> = Promise.resolve();
   /** How many frames the source has given: their buffers come in turn. */
   #started = 0;
+  #firstStartedAtMs = 0;
+  #isNearlyScored = false;
 
   constructor(run: ScoringRun) {
     const { segments, stages, inputBytes, outputBytes, microBatch } = run;
@@ -166,10 +170,12 @@ class Scorer implements AsyncDisposable {
         if (input === undefined) throw new RangeError(`the source ends before frame ${frameIndex}`);
         frames.push({ frameIndex, input, output: await this.#outputs.take() });
       }
+      if (this.#started === 0) this.#firstStartedAtMs = performance.now();
       inHand.push(this.#infer(frames, task));
       nextFrame += frames.length;
       this.#started += frames.length;
-      if (nextFrame === this.#run.segments.at(-1)?.frames[1]) this.#onLastFrames(inHand);
+      this.#checkNearlyScored();
+      if (this.#framesLeft === 0) void Promise.allSettled(inHand).then(stages.onScored);
       if (isCareful) await encodeOldest();
     }
     while (inHand.length > 0) await encodeOldest();
@@ -177,11 +183,17 @@ class Scorer implements AsyncDisposable {
     return { task, failed, inferSeconds, ...timer };
   }
 
-  /** All frames are decoded, and wait for the device or are on it. */
-  #onLastFrames(inHand: readonly BatchInHand[]): void {
-    const { onLastFrames, onScored } = this.#run.stages;
-    onLastFrames();
-    void Promise.allSettled(inHand).then(onScored);
+  /** Not given to the device yet. */
+  get #framesLeft(): number {
+    return countOf(this.#run.segments.map(({ frames }) => frames)) - this.#started;
+  }
+
+  #checkNearlyScored(): void {
+    if (this.#isNearlyScored) return;
+    const frameMs = (performance.now() - this.#firstStartedAtMs) / this.#started;
+    if (this.#framesLeft * frameMs > NEARLY_SCORED_MS) return;
+    this.#isNearlyScored = true;
+    this.#run.stages.onNearlyScored();
   }
 
   /** The frames from this one on that run together. */

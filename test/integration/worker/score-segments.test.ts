@@ -170,7 +170,7 @@ function run(changes: Changes = {}): ScoringRun {
         events.push(`announce ${frameIndex}`);
         return Promise.resolve();
       },
-      onLastFrames: () => events.push('last frames'),
+      onNearlyScored: () => events.push('nearly scored'),
       onScored: () => events.push('scored'),
     },
     ...rest,
@@ -296,12 +296,14 @@ test('frames are decoded before it is their turn on the device, and run after it
   expect(stored).toHaveLength(SEGMENTS.length);
 });
 
-test('the end of decoding is reported while frames are on the device, and the end of scoring after the last one', async () => {
+test('a run reports that it is nearly scored while frames are on the device, and that it is scored after the last one', async () => {
   await scoreSegments(run());
   const at = (event: string): number => events.indexOf(event);
-  expect(at('last frames')).toBeLessThan(at('inferred 23'));
+  expect(at('nearly scored')).toBeGreaterThan(-1);
+  expect(at('nearly scored')).toBeLessThan(at('inferred 23'));
   expect(at('scored')).toBeGreaterThan(at('inferred 23'));
-  expect(events.filter((event) => event === 'scored')).toHaveLength(1);
+  for (const once of ['nearly scored', 'scored'])
+    expect(events.filter((event) => event === once)).toHaveLength(1);
 });
 
 test('a careful frame is announced before it runs, and runs alone', async () => {
