@@ -44,6 +44,16 @@ const GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: 'Use models of your own',
+    commands: [
+      {
+        name: 'model',
+        program: 'worker/cli/model.ts',
+        summary: 'add an ONNX model to the fleet, list, test or remove models',
+      },
+    ],
+  },
+  {
     title: 'Troubleshoot',
     commands: [
       {

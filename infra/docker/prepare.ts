@@ -5,10 +5,10 @@
 import { openBlobStore } from '../../shared/azure/blob-store.ts';
 import { createLayout } from '../../shared/azure/create-layout.ts';
 import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
+import { publishModels } from '../../shared/azure/publish-models.ts';
 import { complain } from '../../shared/runtime/complain.ts';
 import { exitStatusOf } from '../../shared/runtime/errors.ts';
 import { createLog } from '../../shared/runtime/log.ts';
-import { publishModels } from '../local/publish-models.ts';
 import { prepareConfig } from './config.ts';
 
 try {

@@ -10,11 +10,11 @@ import { fileURLToPath } from 'node:url';
 
 import { openBlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
+import { publishModels } from '../../shared/azure/publish-models.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { startAzurite } from './azurite.ts';
 import { Part } from './part.ts';
-import { publishModels } from './publish-models.ts';
 import { startRedis } from './redis-server.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

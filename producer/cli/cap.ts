@@ -3,7 +3,9 @@
  * producer reads. It needs only storage. See `cap/options.ts`.
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { storageCommandConfig } from '../../shared/command/config.ts';
 import { print, runCommand } from '../../shared/command/run-command.ts';
+import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
 import { capBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type JobCap, encodeJobCap } from '../../shared/contract/cap.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
@@ -11,9 +13,7 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { readStatus } from '../jobs/status.ts';
 import { parseCapOptions } from './cap/options.ts';
-import { storageCommandConfig } from './config.ts';
 import { jobUnknown } from './job-argument.ts';
-import { openReachable, storageAccounts } from './storage-accounts.ts';
 
 const argv = process.argv.slice(2);
 await runCommand(argv, main);

@@ -6,6 +6,7 @@
 import path from 'node:path';
 
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
+import { openMediaStorage } from '../../shared/command/storage-accounts.ts';
 import type { JobStatus } from '../../shared/contract/job.ts';
 import { type VideoInfo, checkLimits, probeVideo } from '../../shared/media/probe.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
@@ -23,7 +24,6 @@ import { submit } from './enqueue/submit.ts';
 import { type OutputPlan, planOutput } from './output-path.ts';
 import { resultLabel } from './result-label.ts';
 import { type StoredResult, resultInStorage, saveOutput } from './save-output.ts';
-import { openMediaStorage } from './storage-accounts.ts';
 
 interface EnqueueOutcome {
   readonly jobId: string;

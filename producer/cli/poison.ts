@@ -4,11 +4,11 @@
  */
 import pLimit from 'p-limit';
 
+import { storageCommandConfig } from '../../shared/command/config.ts';
 import { onInterrupt, print, runCommand, say } from '../../shared/command/run-command.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
-import { storageCommandConfig } from './config.ts';
 import { type PoisonEntry, matches, toEntries } from './poison/entry.ts';
 import { POISON_LEASE_SECONDS, type LeasedEntries, leaseEntries } from './poison/lease-entries.ts';
 import { type PoisonOptions, parsePoisonOptions } from './poison/options.ts';

@@ -5,7 +5,9 @@
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { ShareContainers } from '../../shared/azure/share-containers.ts';
+import { storageCommandConfig } from '../../shared/command/config.ts';
 import { print, runCommand, say } from '../../shared/command/run-command.ts';
+import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
 import { instantText } from '../../shared/command/text.ts';
 import { DEFAULT_SETTINGS } from '../../shared/contract/job.ts';
 import { type ShareAgreement, shareContainer } from '../../shared/contract/share.ts';
@@ -13,10 +15,8 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { Agreements } from '../intake/agreements.ts';
 import { resolveModel } from '../jobs/model-catalogue.ts';
-import { storageCommandConfig } from './config.ts';
 import { type ShareOptions, parseShareOptions } from './share/options.ts';
 import { type Share, settingsText, shareTable, uploadExample } from './share/text.ts';
-import { openReachable, storageAccounts } from './storage-accounts.ts';
 
 /** How far clocks may differ: an address that starts now would not work yet on a server whose clock is late. */
 const CLOCK_SKEW_MS = 5 * 60_000;

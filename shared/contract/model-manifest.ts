@@ -18,6 +18,9 @@ const tensor = z.object({
   channels: z.literal('rgb'),
 });
 
+/** In pixels. */
+const side = z.int().min(1).max(16_384);
+
 const parameter = z.object({
   type: z.literal('float32'),
   values: z
@@ -34,7 +37,16 @@ export const modelManifest = z.object({
   /** Of `model.onnx`. A job pins it, and a worker checks it before it loads the model. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   input: tensor.extend({
-    size: z.literal('any'),
+    /** Any size, this one only, or sizes that are multiples of a number. A frame of another size is scaled, and its result scaled back. */
+    size: z
+      .union([
+        z.literal('any'),
+        z.strictObject({ width: side, height: side }),
+        z.strictObject({ multipleOf: z.int().min(2).max(1024) }),
+      ])
+      .default('any'),
+    /** How a frame gets a fixed size of another shape: distorted, or with black bars. */
+    fit: z.enum(['stretch', 'letterbox']).default('stretch'),
     /** The most frames in one run, if the graph leaves the batch free. The output of a frame must not depend on the others. */
     batch: z.union([z.literal('any'), z.int().min(1)]).default('any'),
   }),

@@ -50,6 +50,18 @@ const SCALE_FLAGS = 'flags=bicubic+accurate_rnd+full_chroma_int+bitexact';
 
 const JPEG_COLOUR = { matrix: 'bt601', range: 'full' } as const;
 
+/** The size of a picture, and the part of it that shows the frame. */
+interface FittedPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly shown: {
+    readonly x: number;
+    readonly y: number;
+    readonly width: number;
+    readonly height: number;
+  };
+}
+
 interface ScaleColour {
   readonly matrix: string;
   readonly range: 'tv' | 'full';
@@ -138,21 +150,40 @@ export function fixedSize({ width, height }: Pick<PieceFormat, 'width' | 'height
   return `scale=w=${width}:h=${height}:${SCALE_FLAGS}`;
 }
 
-/** Converts the frames of a piece to packed RGB. */
-export function rgbFromPiece({
-  width,
-  height,
-  colour,
-}: Pick<PieceFormat, 'width' | 'height' | 'colour'>): string {
+/** Converts the frames of a piece to packed RGB, of the size of the piece unless another one is given. */
+export function rgbFromPiece(
+  { width, height, colour }: Pick<PieceFormat, 'width' | 'height' | 'colour'>,
+  to: FittedPicture = { width, height, shown: { x: 0, y: 0, width, height } },
+): string {
   const code = colour === null ? GBR : (MATRIX_CODES.get(colour.matrix) ?? SMPTE_170M);
   const range = colour?.range === 'tv' ? 'tv' : 'pc';
   const location = colour?.chromaLocation === undefined ? '' : `:chromalin=${colour.chromaLocation}`;
   return [
     `format=${PIECE_PIXEL_FORMATS.join('|')}`,
-    `zscale=w=${width}:h=${height}:matrixin=${code}:rangein=${range}:matrix=gbr:range=pc:filter=bicubic${location}`,
+    `zscale=w=${to.shown.width}:h=${to.shown.height}:matrixin=${code}:rangein=${range}:matrix=gbr:range=pc:filter=bicubic${location}`,
     'format=gbrp',
+    ...(to.shown.width === to.width && to.shown.height === to.height
+      ? []
+      : [`pad=w=${to.width}:h=${to.height}:x=${to.shown.x}:y=${to.shown.y}:color=black`]),
     'format=rgb24',
   ].join(',');
+}
+
+/** Cuts the part out that shows the frame, and gives it the frame's size. Planar RGB in and out; nothing if there is nothing to do. */
+export function framesFromPictures(
+  { width, height, shown }: FittedPicture,
+  frame: { readonly width: number; readonly height: number },
+): string[] {
+  const isWhole = shown.width === width && shown.height === height;
+  const isSameSize = shown.width === frame.width && shown.height === frame.height;
+  return [
+    ...(isWhole ? [] : [`crop=w=${shown.width}:h=${shown.height}:x=${shown.x}:y=${shown.y}:exact=1`]),
+    ...(isSameSize
+      ? []
+      : [
+          `zscale=w=${frame.width}:h=${frame.height}:matrixin=gbr:rangein=full:matrix=gbr:range=full:filter=bicubic`,
+        ]),
+  ];
 }
 
 /** Converts packed RGB to 4:2:0 in the colours of the result. zimg is as exact as swscale's exact flags at half the cost. */

@@ -6,7 +6,7 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { publishModels } from '../../infra/local/publish-models.ts';
+import { publishModels } from '../../shared/azure/publish-models.ts';
 import { openWorkQueue } from '../../shared/azure/work-queue.ts';
 import { statusBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, jobStatus } from '../../shared/contract/job.ts';

@@ -14,6 +14,7 @@ import {
 import { segmentMetadata, segmentsOf } from '../../shared/contract/segment.ts';
 import { QUEUES } from '../../shared/contract/storage-layout.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
+import { wholePicture } from '../../worker/engine/fit.ts';
 import { FramePool } from '../../worker/engine/frame-pool.ts';
 import { previewOf } from '../../worker/engine/picture.ts';
 import { framesFromPieces } from '../../worker/engine/piece-source.ts';
@@ -45,8 +46,11 @@ export async function startInstantWorker({ blobs, accounts }: TestStorage): Prom
   };
   const store = async (batch: BatchMessage): Promise<void> => {
     const { frameStart, frameEnd, segmentFrames, pieceFormat } = batch;
-    const grey = { pixels: Buffer.alloc(pieceFormat.width * pieceFormat.height * 3, 128), size: pieceFormat };
-    await blobs.put('scored', previewBlob(batch, frameStart), await previewOf(grey, grey));
+    const grey = {
+      pixels: Buffer.alloc(pieceFormat.width * pieceFormat.height * 3, 128),
+      size: wholePicture(pieceFormat),
+    };
+    await blobs.put('scored', previewBlob(batch, frameStart), await previewOf(grey, grey, pieceFormat));
     for (const frames of segmentsOf([frameStart, frameEnd], segmentFrames)) {
       const count = frames[1] - frames[0];
       const key = JSON.stringify([count, pieceFormat, batch.picture, batch.encoding]);

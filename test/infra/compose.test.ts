@@ -136,7 +136,9 @@ describe('variables', () => {
 
   test('compose.env points the npm commands to the published ports of storage and scaler', () => {
     const desk = parseEnv(readFileSync('infra/docker/compose.env', 'utf8'));
-    const commands = variablesOf(...globSync(['producer/cli/**/config.ts', 'scaler/cli/config.ts']));
+    const commands = variablesOf(
+      ...globSync(['producer/cli/**/config.ts', 'shared/command/config.ts', 'scaler/cli/config.ts']),
+    );
     expect(Object.keys(desk).filter((name) => !commands.includes(name))).toEqual([]);
     const inside = environmentOf('prepare');
     const outside = (setting = ''): string => setting.replaceAll('//azurite:', '//127.0.0.1:');

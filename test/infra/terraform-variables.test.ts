@@ -97,7 +97,7 @@ test('every variable in the configuration is read by a program', () => {
 test('the npm commands read every variable of the output env', () => {
   const commands = readBy(
     'producer/cli/enqueue/config.ts',
-    'producer/cli/config.ts',
+    'shared/command/config.ts',
     'scaler/cli/config.ts',
     'infra/doctor/config.ts',
   );

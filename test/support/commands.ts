@@ -59,6 +59,10 @@ export function cap(args: readonly string[], options: CommandOptions): RunningCo
   return start('producer/cli/cap.ts', args, options);
 }
 
+export function model(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('worker/cli/model.ts', args, options);
+}
+
 export function doctor(args: readonly string[], options: CommandOptions): RunningCommand {
   return start('infra/doctor/main.ts', args, options);
 }

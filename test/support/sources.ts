@@ -10,12 +10,13 @@ export interface SourceFile {
 }
 
 export const IMPORT = /(?:from|import|import\()\s*'([^']+)'|resolve\('([^']+)'\)/g;
-export const sources: SourceFile[] = globSync('{producer,worker,scaler,shared,infra}/**/*.{ts,mjs}').map(
-  (name) => {
+/** Without generated code. */
+export const sources: SourceFile[] = globSync('{producer,worker,scaler,shared,infra}/**/*.{ts,mjs}')
+  .filter((name) => !name.endsWith('_pb.ts'))
+  .map((name) => {
     const text = readFileSync(name, 'utf8');
     return { name, text, imports: [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? '') };
-  },
-);
+  });
 
 /** `infra/docker` counts as `infra/local`: both prepare an emulator. */
 export const roomOf = (file: string): string | undefined =>

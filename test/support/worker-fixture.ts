@@ -8,10 +8,10 @@ import path from 'node:path';
 
 import sharp from 'sharp';
 
-import { publishModels } from '../../infra/local/publish-models.ts';
 import { listOutcomes } from '../../producer/jobs/stored-outcomes.ts';
 import { jpegPieceFormat, packJpegs } from '../../producer/media/jpeg-pieces.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
+import { publishModels } from '../../shared/azure/publish-models.ts';
 import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
 import { framesOfSegment, jobPrefix, modelBlob, pieceBlob } from '../../shared/contract/blob-names.ts';
 import {
@@ -87,6 +87,11 @@ export class WorkerFixture implements AsyncDisposable {
       const { sha256 } = JSON.parse(String(manifest)) as { sha256: string };
       this.#models.set(name, { name, version: '1', sha256 });
     }
+  }
+
+  /** For batches with a model that is published already. */
+  useModel({ name, version, sha256 }: BatchMessage['model']): void {
+    this.#models.set(name, { name, version, sha256 });
   }
 
   /** Starts a worker with short times, so that tests are quick: a lease of 6 s, two receives a second, stuck after 4 s. */

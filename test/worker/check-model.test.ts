@@ -7,7 +7,7 @@ import {
   ModelMismatchError,
   checkGraph,
   checkOutput,
-  framesPerRunMax,
+  framesPerRunOf,
 } from '../../worker/engine/check-model.ts';
 import { isModelAtFault, isShortOfMemory } from '../../worker/engine/refusal.ts';
 
@@ -142,7 +142,7 @@ test.for([
     1,
   ],
 ] as const)('the frames that a model takes in one run: %s', ([, graph, batch, expected]) => {
-  expect(framesPerRunMax({ ...MANIFEST, input: { ...MANIFEST.input, batch } }, graph)).toBe(expected);
+  expect(framesPerRunOf({ ...MANIFEST, input: { ...MANIFEST.input, batch } }, graph).max).toBe(expected);
 });
 
 test.for([

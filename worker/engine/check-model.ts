@@ -25,8 +25,10 @@ export class ModelMismatchError extends Error {}
 
 /** Throws ModelMismatchError if the graph does not take and return frames as the manifest declares. */
 export function checkGraph(manifest: ModelManifest, { inputs, outputs }: ModelGraph): void {
-  checkFrames('input', manifest.input.name, inputs);
-  checkFrames('output', manifest.output.name, outputs);
+  const { batch } = manifest.input;
+  checkFrames('input', manifest.input.name, inputs, batch);
+  checkInputSize(manifest.input, inputs);
+  checkFrames('output', manifest.output.name, outputs, batch);
   for (const [name, { values }] of Object.entries(manifest.parameters)) {
     const { type, shape } = valueOf('input', name, inputs);
     if (type !== 'float32') throw mismatch('input', name, 'float32', type);
@@ -40,16 +42,22 @@ export function checkGraph(manifest: ModelManifest, { inputs, outputs }: ModelGr
     throw new ModelMismatchError(`The graph has an input "${extra.name}" that model.json does not declare.`);
 }
 
-/** How many frames the model takes in one run: one, unless the graph leaves the batch free; then what the manifest allows. */
-export function framesPerRunMax({ input, output }: ModelManifest, { inputs, outputs }: ModelGraph): number {
-  const [batchIn = 1] = valueOf('input', input.name, inputs).shape;
-  const [batchOut] = valueOf('output', output.name, outputs).shape;
-  if (!isFree(batchIn) || !isFree(batchOut)) return 1;
-  return input.batch === 'any' ? Infinity : input.batch;
+export interface FramesPerRun {
+  readonly max: number;
+  /** The graph takes no other number. */
+  readonly isFixed: boolean;
 }
 
-export function outputSizeOf({ output }: ModelManifest, { width, height }: FrameSize): FrameSize {
-  return { width: Math.round(width * output.scale), height: Math.round(height * output.scale) };
+/** How many frames the model takes in one run: what the graph says, or what the manifest allows if the graph leaves the batch free. */
+export function framesPerRunOf(
+  { input, output }: ModelManifest,
+  { inputs, outputs }: ModelGraph,
+): FramesPerRun {
+  const [batchIn = 1] = valueOf('input', input.name, inputs).shape;
+  const [batchOut] = valueOf('output', output.name, outputs).shape;
+  if (typeof batchIn === 'number' && batchIn > 0) return { max: batchIn, isFixed: true };
+  if (!isFree(batchOut)) return { max: 1, isFixed: false };
+  return { max: input.batch === 'any' ? Infinity : input.batch, isFixed: false };
 }
 
 /** Throws ModelMismatchError if the output of a run is not one RGB picture for each frame, of the input's size times the scale. */
@@ -58,7 +66,8 @@ export function checkOutput(
   { count, width, height }: FrameSize & { readonly count: number },
   dims: readonly number[],
 ): void {
-  const output = outputSizeOf(manifest, { width, height });
+  const scale = (pixels: number): number => Math.round(pixels * manifest.output.scale);
+  const output = { width: scale(width), height: scale(height) };
   const expected = [count, output.height, output.width, 3];
   const isSame = dims.length === 4 && dims.every((size, axis) => size === expected[axis]);
   if (isSame) return;
@@ -67,22 +76,39 @@ export function checkOutput(
   );
 }
 
-/** Frames are uint8, batch x height x width x 3, of any size. */
-function checkFrames(side: 'input' | 'output', name: string, values: readonly GraphValue[]): void {
+/** Frames are uint8, batch x height x width x 3. A fixed batch is one, or what the manifest says. */
+function checkFrames(
+  side: 'input' | 'output',
+  name: string,
+  values: readonly GraphValue[],
+  manifestBatch: number | 'any',
+): void {
   const { type, shape } = valueOf(side, name, values);
   if (type !== 'uint8') throw mismatch(side, name, 'uint8', type);
   if (shape.length === 0) return;
-  const [batch, height, width, channels] = shape;
+  const [batch, height, , channels] = shape;
   const fits =
     shape.length === 4 &&
-    (isFree(batch) || batch === 1) &&
+    (isFree(batch) || batch === 1 || batch === manifestBatch) &&
     (isFree(channels) || channels === 3) &&
     // Height 3 means that the channels come first.
     height !== 3;
   if (!fits) throw mismatch(side, name, 'batch x height x width x 3', shape.join(' x '));
-  // Exporters often describe the output's size wrongly, so `checkOutput` checks it after a run.
-  if (side === 'input' && (!isFree(height) || !isFree(width)))
-    throw mismatch(side, name, 'frames of any size', `${String(width)} x ${String(height)} only`);
+}
+
+/** Exporters often describe the output's size wrongly, so `checkOutput` checks it after a run. */
+function checkInputSize({ name, size }: ModelManifest['input'], inputs: readonly GraphValue[]): void {
+  const [, height, width] = valueOf('input', name, inputs).shape;
+  const [wanted, text] =
+    typeof size === 'object' && 'width' in size
+      ? [size, `frames of ${size.width} x ${size.height}`]
+      : [undefined, 'frames of any size'];
+  if (!takesSide(width, wanted?.width) || !takesSide(height, wanted?.height))
+    throw mismatch('input', name, text, `${String(width)} x ${String(height)} only`);
+}
+
+function takesSide(found: number | string | undefined, side: number | undefined): boolean {
+  return found === undefined || isFree(found) || found === side;
 }
 
 /** A name, or the negative number that the runtime gives in place of one. */

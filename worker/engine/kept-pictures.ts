@@ -8,7 +8,7 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { reachStorage } from '../../shared/azure/storage-errors.ts';
 import { frameImageBlob, previewBlob } from '../../shared/contract/blob-names.ts';
 import type { FrameRange } from '../../shared/contract/ranges.ts';
-import type { FrameSize } from '../../shared/contract/segment.ts';
+import type { Fit } from './fit.ts';
 import { encodeImage, previewOf } from './picture.ts';
 import type { RunRequest } from './protocol.ts';
 import type { KeptFrame } from './score-segments.ts';
@@ -19,8 +19,7 @@ const IMAGES_AT_ONCE = 4;
 export interface KeptPicturesOptions {
   readonly blobs: BlobStore;
   readonly request: RunRequest;
-  readonly size: FrameSize;
-  readonly outputSize: FrameSize;
+  readonly fit: Fit;
   readonly signal: AbortSignal;
 }
 
@@ -36,16 +35,16 @@ export class KeptPictures {
 
   /** Resolves when the buffers of the frame may be used for other frames. */
   async keep({ frameIndex, input, output }: KeptFrame): Promise<void> {
-    const { request, size, outputSize } = this.#options;
+    const { request, fit } = this.#options;
     const { frameImages } = request;
     if (frameIndex === request.frameStart) {
-      const after = { pixels: output, size: outputSize };
-      this.#preview = await previewOf({ pixels: input, size }, after);
+      const before = { pixels: input, size: fit.input };
+      this.#preview = await previewOf(before, { pixels: output, size: fit.output }, fit.result);
     }
     if (frameImages === null) return;
     const pixels = new Uint8Array(output);
     const stored = this.#limit(async () => {
-      const image = await encodeImage(pixels, outputSize, frameImages);
+      const image = await encodeImage({ pixels, size: fit.output }, fit.result, frameImages);
       await this.#put(frameImageBlob(request, frameIndex, frameImages), image, `image/${TYPES[frameImages]}`);
     });
     stored.catch(() => undefined); // Awaited in `store`.

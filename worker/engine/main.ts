@@ -7,8 +7,9 @@ import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
 import { parameterWeights } from '../../shared/contract/model-manifest.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { workerConfig } from '../config.ts';
-import { checkGraph, framesPerRunMax, outputSizeOf } from './check-model.ts';
+import { type FramesPerRun, checkGraph, framesPerRunOf } from './check-model.ts';
 import { freeDeviceBytes } from './device-memory.ts';
+import { fitOf } from './fit.ts';
 import { Inference } from './inference-client.ts';
 import { MicroBatchSize, microBatchFrames } from './micro-batch-size.ts';
 import { type LocalModel, fetchModel } from './model.ts';
@@ -36,7 +37,7 @@ interface LoadedModel {
   readonly sha256: string;
   readonly model: LocalModel;
   readonly executionProvider: string;
-  readonly framesPerRunMax: number;
+  readonly framesPerRun: FramesPerRun;
   /** Null if it is not known. */
   readonly deviceFreeBytes: number | null;
 }
@@ -98,6 +99,7 @@ async function run(number: number, request: RunRequest): Promise<void> {
     );
     let model: LocalModel;
     let microBatch = 1;
+    let framesPerRun: FramesPerRun = { max: 1, isFixed: false };
     if (isAllGivenUp) {
       model = await fetchModel(request.model, blobs, config.modelCacheFolder);
     } else {
@@ -106,6 +108,7 @@ async function run(number: number, request: RunRequest): Promise<void> {
       const forRun = await loadModel(request);
       model = forRun.model;
       microBatch = framesTogether(request, forRun);
+      ({ framesPerRun } = forRun);
       report({ type: 'loaded', executionProvider: forRun.executionProvider, microBatch });
     }
     await runSegments({
@@ -114,6 +117,7 @@ async function run(number: number, request: RunRequest): Promise<void> {
       inference,
       manifest: model.manifest,
       weights: parameterWeights(model.manifest, request.parameters),
+      framesPerRun,
       microBatch: new MicroBatchSize(microBatch, (reduced, reason) =>
         report({ type: 'reduced', microBatch: reduced, reason }),
       ),
@@ -166,21 +170,22 @@ async function loadModel({ model: reference }: RunRequest): Promise<LoadedModel>
     sha256: reference.sha256,
     model,
     executionProvider,
-    framesPerRunMax: framesPerRunMax(model.manifest, graph),
+    framesPerRun: framesPerRunOf(model.manifest, graph),
     deviceFreeBytes: executionProvider === 'cuda' ? await freeDeviceBytes(config.gpu) : null,
   };
   return loaded;
 }
 
 function framesTogether({ pieceFormat, microBatchMax }: RunRequest, forRun: LoadedModel): number {
+  const { input, output } = fitOf(forRun.model.manifest, pieceFormat);
   return microBatchFrames({
     setting: config.microBatchFramesMax,
     executionProvider: forRun.executionProvider,
     deviceFreeBytes: forRun.deviceFreeBytes,
-    modelMax: forRun.framesPerRunMax,
+    framesPerRun: forRun.framesPerRun,
     knownMax: microBatchMax,
-    input: pieceFormat,
-    output: outputSizeOf(forRun.model.manifest, pieceFormat),
+    input,
+    output,
   });
 }
 

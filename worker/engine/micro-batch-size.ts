@@ -8,6 +8,7 @@
  */
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import type { WorkerConfig } from '../config.ts';
+import type { FramesPerRun } from './check-model.ts';
 import type { RunRequest } from './protocol.ts';
 
 /** More do not make a GPU busier, and each is a suspect if the engine dies. A segment has up to 64 frames. */
@@ -30,7 +31,7 @@ export interface MicroBatchFacts {
   /** Of the device, with the model loaded; null if it is not known. */
   readonly deviceFreeBytes: number | null;
   /** What the model takes. */
-  readonly modelMax: number;
+  readonly framesPerRun: FramesPerRun;
   /** What earlier runs of the model with this picture size have shown; null if they have shown no limit. */
   readonly knownMax: number | null;
   readonly input: FrameSize;
@@ -38,11 +39,12 @@ export interface MicroBatchFacts {
 }
 
 export function microBatchFrames(facts: MicroBatchFacts): number {
-  const { setting, modelMax, knownMax, input, output } = facts;
+  const { setting, framesPerRun, knownMax, input, output } = facts;
+  if (framesPerRun.isFixed) return framesPerRun.max;
   const pixels = input.width * input.height + output.width * output.height;
   const frames = Math.min(
     setting === 'auto' ? autoFrames(facts, pixels) : setting,
-    modelMax,
+    framesPerRun.max,
     knownMax ?? Infinity,
     Math.floor(BUFFER_BYTES_MAX / (BATCHES_IN_MEMORY * 3 * pixels)),
   );

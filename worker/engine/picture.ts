@@ -3,10 +3,11 @@
  *
  * Pixels are uint8 RGB, height × width × 3. libvips gets one thread, because the other stages keep the cores busy.
  */
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 
 import type { ImageFormat } from '../../shared/contract/encoding.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
+import { type FittedSize, isSameSize } from './fit.ts';
 
 sharp.cache(false);
 sharp.concurrency(1);
@@ -28,32 +29,39 @@ export async function resizePicture(
     output.set(input);
     return;
   }
-  const resized = await sharp(input, { raw: { ...from, channels: 3 } })
-    .resize({ ...to, fit: 'fill', kernel: 'lanczos3' })
+  const resized = await sharp(input, { raw: { width: from.width, height: from.height, channels: 3 } })
+    .resize({ width: to.width, height: to.height, fit: 'fill', kernel: 'lanczos3' })
     .raw()
     .toBuffer();
   output.set(resized);
 }
 
-export async function encodeImage(pixels: Uint8Array, size: FrameSize, format: ImageFormat): Promise<Buffer> {
-  const picture = sharp(pixels, { raw: { ...size, channels: 3 } });
+/** The pixels of a picture of which a part may show the frame. */
+export interface FittedPixels {
+  readonly pixels: Uint8Array;
+  readonly size: FittedSize;
+}
+
+/** The frame that a picture shows, at its own size, as a file. */
+export async function encodeImage(
+  shown: FittedPixels,
+  frame: FrameSize,
+  format: ImageFormat,
+): Promise<Buffer> {
+  const picture = frameIn(shown, frame);
   return (format === 'jpg' ? picture.jpeg(JPEG) : picture.png()).toBuffer();
 }
 
 /** A frame before and after the model, side by side, as a JPEG. */
 export async function previewOf(
-  before: { readonly pixels: Uint8Array; readonly size: FrameSize },
-  after: { readonly pixels: Uint8Array; readonly size: FrameSize },
+  before: FittedPixels,
+  after: FittedPixels,
+  frame: FrameSize,
 ): Promise<Buffer> {
   const width = PREVIEW_WIDTH;
-  const height = Math.max(1, Math.round((width * before.size.height) / before.size.width));
+  const height = Math.max(1, Math.round((width * frame.height) / frame.width));
   const [left, right] = await Promise.all(
-    [before, after].map(({ pixels, size }) =>
-      sharp(pixels, { raw: { ...size, channels: 3 } })
-        .resize({ width, height, fit: 'fill' })
-        .png()
-        .toBuffer(),
-    ),
+    [before, after].map((one) => frameIn(one, { width, height }).png().toBuffer()),
   );
   return sharp({ create: { width: 2 * width, height, channels: 3, background: 'black' } })
     .composite([
@@ -62,4 +70,30 @@ export async function previewOf(
     ])
     .jpeg({ quality: PREVIEW_QUALITY })
     .toBuffer();
+}
+
+/** Cuts the part out that shows the frame, and gives it this size. */
+function frameIn({ pixels, size }: FittedPixels, frame: FrameSize): Sharp {
+  const { width, height, shown } = size;
+  const picture = sharp(pixels, { raw: { width, height, channels: 3 } });
+  const cut = isSameSize(size, shown)
+    ? picture
+    : picture.extract({ left: shown.x, top: shown.y, width: shown.width, height: shown.height });
+  return isSameSize(shown, frame) ? cut : cut.resize({ ...frame, fit: 'fill' });
+}
+
+/** An image file as the eye sees it: upright, without transparency, in sRGB, no wider than this. */
+export async function readPicture(
+  file: string,
+  widthMax: number,
+): Promise<{ pixels: Buffer; size: FrameSize }> {
+  const { data, info } = await sharp(file)
+    .autoOrient()
+    .resize({ width: widthMax, withoutEnlargement: true })
+    .toColourspace('srgb')
+    .flatten()
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { pixels: data, size: { width: info.width, height: info.height } };
 }

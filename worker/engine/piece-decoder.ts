@@ -1,5 +1,5 @@
 /**
- * Decodes a run of frames of one piece with ffmpeg, to packed RGB.
+ * Decodes a run of frames of one piece with ffmpeg, to packed RGB of the size that the model takes.
  *
  * The piece is untrusted: ffmpeg gets it through a pipe, knows its container and its decoder in advance, reaches no file and no network,
  * and has limits on memory, time and picture size. Yields frames in order; a piece that holds another number of frames than it should, or in
@@ -11,6 +11,7 @@ import { fixedSize, rgbFromPiece } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import { type ToolProcess, isToolFailure } from '../../shared/media/tool-process.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
+import { type FittedSize, wholePicture } from './fit.ts';
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
 import { FrameOutputError, type FrameReader, openFrameReader } from './frame-reader.ts';
 
@@ -27,6 +28,8 @@ export interface PieceRun {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly format: PieceFormat;
+  /** Of the frames to yield; that of the piece by default. */
+  readonly size?: FittedSize;
   /** The first frame to yield, counted from the start of the piece. */
   readonly skip: number;
   readonly count: number;
@@ -62,7 +65,7 @@ export class PieceDecoder implements AsyncDisposable {
 
   /** Starts ffmpeg, which decodes the first frames and then waits until they are read. */
   static async start(run: PieceRun, pool: FramePool): Promise<PieceDecoder> {
-    const { width, height } = run.format;
+    const { width, height } = run.size ?? run.format;
     const reader = await openFrameReader({ frameBytes: width * height * 3, stalledMs: run.stalledMs, pool });
     try {
       const decoder = new PieceDecoder(run, reader, pool);
@@ -107,7 +110,13 @@ export class PieceDecoder implements AsyncDisposable {
   }
 }
 
-function decodeCommand({ format, skip, count, isToEnd }: PieceRun): FfmpegCommand {
+function decodeCommand({
+  format,
+  size = wholePicture(format),
+  skip,
+  count,
+  isToEnd,
+}: PieceRun): FfmpegCommand {
   const { container, codec, width, height } = format;
   // To the end: frames that should not be there are counted, too.
   const frames = `trim=start_frame=${skip}${isToEnd ? '' : `:end_frame=${skip + count}`}`;
@@ -120,7 +129,7 @@ function decodeCommand({ format, skip, count, isToEnd }: PieceRun): FfmpegComman
       .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
       .output('pipe:1')
       .outputOptions('-map', '0:v:0')
-      .outputOptions('-filter:v', `${fixedSize(format)},${frames},${rgbFromPiece(format)}`)
+      .outputOptions('-filter:v', `${fixedSize(format)},${frames},${rgbFromPiece(format, size)}`)
       .outputOptions('-fps_mode', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'rgb24')
   );
 }

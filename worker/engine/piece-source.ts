@@ -9,6 +9,7 @@ import { reachStorage } from '../../shared/azure/storage-errors.ts';
 import { type SplitOfJob, pieceBlob } from '../../shared/contract/blob-names.ts';
 import type { PieceFormat } from '../../shared/contract/piece.ts';
 import type { FrameRange } from '../../shared/contract/ranges.ts';
+import type { FittedSize } from './fit.ts';
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
 import { PieceDecoder, PieceMismatchError } from './piece-decoder.ts';
 
@@ -16,6 +17,8 @@ export interface PieceSourceOptions {
   readonly blobs: BlobStore;
   readonly split: SplitOfJob;
   readonly format: PieceFormat;
+  /** Of the frames to yield; that of the pieces by default. */
+  readonly size?: FittedSize;
   /** In order. Together they hold all frames. */
   readonly pieces: readonly FrameRange[];
   /** A decoder that yields no frame for this long is at fault. */
@@ -60,7 +63,7 @@ function open(options: PieceSourceOptions, part: Part, pool: FramePool): Promise
 }
 
 async function openDecoder(
-  { blobs, split, format, stalledMs, signal, onFetched }: PieceSourceOptions,
+  { blobs, split, format, size, stalledMs, signal, onFetched }: PieceSourceOptions,
   { piece, frames }: Part,
   pool: FramePool,
 ): Promise<PieceDecoder> {
@@ -71,7 +74,10 @@ async function openDecoder(
   if (bytes === undefined) throw new PieceMismatchError(`the piece ${name} is not in storage`);
   const isToEnd = frames[1] === piece[1];
   const [skip, count] = [frames[0] - piece[0], frames[1] - frames[0]];
-  return PieceDecoder.start({ name, bytes, format, skip, count, isToEnd, stalledMs, signal }, pool);
+  return PieceDecoder.start(
+    { name, bytes, format, ...(size && { size }), skip, count, isToEnd, stalledMs, signal },
+    pool,
+  );
 }
 
 /** Consecutive segments of one piece are one part. */

@@ -11,7 +11,8 @@ import { type StageSeconds, cutText } from '../../shared/contract/messages.ts';
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import { countOf } from '../../shared/contract/ranges.ts';
 import { type FrameSize, failedInSegment, segmentMetadata } from '../../shared/contract/segment.ts';
-import { checkOutput, outputSizeOf } from './check-model.ts';
+import { type FramesPerRun, checkOutput } from './check-model.ts';
+import { type Fit, fitOf } from './fit.ts';
 import type { Inference } from './inference-client.ts';
 import { KeptPictures } from './kept-pictures.ts';
 import type { MicroBatchSize } from './micro-batch-size.ts';
@@ -31,6 +32,7 @@ export interface SegmentRun {
   readonly inference: Inference;
   readonly manifest: ModelManifest;
   readonly weights: ReadonlyMap<string, Float32Array>;
+  readonly framesPerRun: FramesPerRun;
   readonly microBatch: MicroBatchSize;
   /** Resolves when the run before has scored its frames. */
   readonly turn: Promise<void>;
@@ -54,10 +56,9 @@ export async function runSegments(run: SegmentRun): Promise<void> {
   const { request, manifest, blobs, decoderStalledMs, send, ask, discard } = run;
   const { pieceFormat, pieces, picture, encoding } = request;
   const { width, height } = pieceFormat;
-  const size = { width, height };
-  const outputSize = outputSizeOf(manifest, size);
+  const fit = fitOf(manifest, { width, height });
   const fetching = { seconds: 0 };
-  const pictures = new KeptPictures({ blobs, request, size, outputSize, signal: discard });
+  const pictures = new KeptPictures({ blobs, request, fit, signal: discard });
   try {
     await scoreSegments({
       segments: request.segments.map(({ frames, givenUp, careful }) => ({
@@ -65,8 +66,8 @@ export async function runSegments(run: SegmentRun): Promise<void> {
         givenUp: new Set(givenUp),
         careful: new Set(careful),
       })),
-      inputBytes: bytesOf(size),
-      outputBytes: bytesOf(outputSize),
+      inputBytes: bytesOf(fit.input),
+      outputBytes: bytesOf(fit.output),
       microBatch: run.microBatch,
       onFailedFrame: request.onFailedFrame,
       stop: run.stop,
@@ -78,6 +79,7 @@ export async function runSegments(run: SegmentRun): Promise<void> {
               blobs,
               split: request,
               format: pieceFormat,
+              size: fit.input,
               pieces,
               stalledMs: decoderStalledMs,
               signal: discard,
@@ -86,15 +88,16 @@ export async function runSegments(run: SegmentRun): Promise<void> {
             segments,
             pool,
           ),
-        infer: inferStage(run, size, outputSize),
+        infer: inferStage(run, fit),
         onFailed: (frameIndex, reason) =>
           send({
             type: 'failed',
             frame: { frameIndex, kind: 'inference', message: cutText(reason), attempts: 1 },
           }),
-        fit: (input, output) => resizePicture(input, size, output, outputSize),
+        fit: (input, output) => resizePicture(input, fit.input, output, fit.output),
         keep: (frame) => pictures.keep(frame),
-        openEncoder: () => new SegmentEncoder({ ...outputSize, picture, encoding }, discard),
+        openEncoder: () =>
+          new SegmentEncoder({ ...fit.result, input: fit.output, picture, encoding }, discard),
         mayStore: ({ task, failed }) => ask({ kind: 'store', frames: task.frames, failed }),
         store: async (scored, bytes) => {
           const fetch = fetching.seconds;
@@ -103,7 +106,8 @@ export async function runSegments(run: SegmentRun): Promise<void> {
           send({ type: 'stored', segment: await store(run, scored, bytes, fetch) });
         },
         onNearlyScored: () => {
-          if (bytesOf(size) + bytesOf(outputSize) <= OVERLAPPING_BYTES_MAX) send({ type: 'nearly scored' });
+          if (bytesOf(fit.input) + bytesOf(fit.output) <= OVERLAPPING_BYTES_MAX)
+            send({ type: 'nearly scored' });
         },
         onScored: run.onScored,
         announce: async (frameIndex) => {
@@ -118,30 +122,41 @@ export async function runSegments(run: SegmentRun): Promise<void> {
 
 /** The size of the output is checked once; from then on the model writes it straight into the encoder's buffer. */
 function inferStage(
-  { inference, manifest, weights, send }: SegmentRun,
-  { width, height }: FrameSize,
-  outputSize: FrameSize,
+  { inference, manifest, weights, framesPerRun, send }: SegmentRun,
+  { input: { width, height }, output: outputSize }: Fit,
 ): InferStages['infer'] {
   let isOutputChecked = false;
   return async (frames, pixels, output) => {
-    const count = countOf([frames]);
+    const isShort = framesPerRun.isFixed && countOf([frames]) < framesPerRun.max;
+    const count = isShort ? framesPerRun.max : countOf([frames]);
     const dims = [count, outputSize.height, outputSize.width, 3];
     send({ type: 'computing', frames });
     try {
       const answer = await inference.infer({
-        input: { name: manifest.input.name, pixels, dims: [count, height, width, 3] },
+        input: {
+          name: manifest.input.name,
+          pixels: isShort ? padded(pixels, count * bytesOf({ width, height })) : pixels,
+          dims: [count, height, width, 3],
+        },
         weights,
         outputName: manifest.output.name,
-        ...(isOutputChecked ? { output: { pixels: output, dims } } : {}),
+        ...(isOutputChecked && !isShort ? { output: { pixels: output, dims } } : {}),
       });
       checkOutput(manifest, { count, width, height }, answer.dims);
-      if (answer.pixels !== undefined) output.set(answer.pixels);
+      if (answer.pixels !== undefined) output.set(answer.pixels.subarray(0, output.length));
       isOutputChecked = true;
       return answer.seconds;
     } finally {
       send({ type: 'computed', frames });
     }
   };
+}
+
+/** For a model that takes a fixed number of frames: black frames after these. */
+function padded(pixels: Uint8Array, bytes: number): Uint8Array {
+  const all = new Uint8Array(bytes);
+  all.set(pixels);
+  return all;
 }
 
 async function store(
@@ -155,7 +170,7 @@ async function store(
   const failed = [...givenUp, ...scored.failed];
   const startedAt = performance.now();
   const inStorage = await reachStorage('the scored container', async () => {
-    const metadata = segmentMetadata(failed, outputSizeOf(manifest, request.pieceFormat));
+    const metadata = segmentMetadata(failed, fitOf(manifest, request.pieceFormat).result);
     const options = { onlyIfAbsent: true, contentType: 'video/mp4', metadata, signal };
     if ((await blobs.put('scored', name, bytes, options)) === 'created') return failed;
     const found = await blobs.stat('scored', name, { signal });

@@ -8,9 +8,10 @@
 import { buffer } from 'node:stream/consumers';
 
 import type { Encoding, PictureFormat } from '../../shared/contract/encoding.ts';
-import { resultFromRgb, resultTags } from '../../shared/media/colour.ts';
+import { framesFromPictures, resultFromRgb, resultTags } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import type { ToolProcess } from '../../shared/media/tool-process.ts';
+import { type FittedSize, wholePicture } from './fit.ts';
 
 /**
  * Fixed, because the output of x264 depends on it. With sync-lookahead off, it depends on no other property of the machine; nor does that of
@@ -34,7 +35,9 @@ const CPU_SECONDS_MAX = 3_600;
 const FRAMES_PER_SECOND_MAX = 999;
 
 export interface SegmentFormat {
-  /** Of the frames, in pixels. Unless lossless, an odd size is made even by repeating the last column or row. */
+  /** Of the pictures to encode; that of the frames by default. */
+  readonly input?: FittedSize;
+  /** Of the encoded frames, in pixels. Unless lossless, an odd size is made even by repeating the last column or row. */
   readonly width: number;
   readonly height: number;
   readonly picture: PictureFormat;
@@ -60,7 +63,7 @@ export class SegmentEncoder implements AsyncDisposable {
     this.#output.catch(() => undefined); // Awaited in `finish`.
   }
 
-  /** Passes the pixels of the next frame: packed RGB, height x width x 3. They must not change until it resolves. */
+  /** Passes the pixels of the next frame: packed RGB, height x width x 3 of the input. They must not change until it resolves. */
   async write(pixels: Uint8Array): Promise<void> {
     const { stdin, finished } = this.#ffmpeg;
     // Not the return value of `write`: it says that there is room for more, not that the pixels have been copied.
@@ -83,15 +86,17 @@ export class SegmentEncoder implements AsyncDisposable {
   }
 }
 
-function encodeCommand({ width, height, picture, encoding }: SegmentFormat): FfmpegCommand {
+function encodeCommand(format: SegmentFormat): FfmpegCommand {
+  const { picture, encoding } = format;
+  const input = format.input ?? wholePicture(format);
   const rate = Math.min(picture.framesPerSecond, FRAMES_PER_SECOND_MAX);
   return (
     ffmpegCommand()
       .input('pipe:0')
       .inputOptions('-protocol_whitelist', 'pipe', '-f', 'rawvideo', '-pix_fmt', 'rgb24')
-      .inputOptions('-video_size', `${width}x${height}`, '-framerate', String(rate))
+      .inputOptions('-video_size', `${input.width}x${input.height}`, '-framerate', String(rate))
       .output('pipe:1')
-      .outputOptions('-filter:v', filters({ width, height, picture, encoding }))
+      .outputOptions('-filter:v', filters(format, input))
       .outputOptions(...encoderOptions(encoding))
       // No random ids and no version of the muxer: the same frames give the same file.
       .outputOptions('-fflags', '+bitexact', '-flags:v', '+bitexact')
@@ -125,17 +130,18 @@ function encoderOptions({ codec, crf, preset, encoder }: Encoding): readonly str
   return [...rate, ...lossy, '-preset', preset, ...params];
 }
 
-function filters({ width, height, picture, encoding }: SegmentFormat): string {
+function filters({ width, height, picture, encoding }: SegmentFormat, input: FittedSize): string {
+  const fitted = ['format=gbrp', ...framesFromPictures(input, { width, height })];
   const { numerator, denominator } = picture.sampleAspectRatio;
   // The default precision of the ratio is 1:100, too coarse for 1215:1216. H.264 allows 16 bits.
   const aspect = `setsar=sar=${numerator}/${denominator}:max=65535`;
   const { colour } = picture;
   if (encoding.crf === null)
-    return ['format=gbrp', aspect, resultTags({ ...colour, matrix: 'gbr', range: 'full' })].join(',');
+    return [...fitted, aspect, resultTags({ ...colour, matrix: 'gbr', range: 'full' })].join(',');
   const [right, bottom] = [width % 2, height % 2];
   const isEven = right + bottom === 0;
   return [
-    'format=gbrp',
+    ...fitted,
     // The edge is repeated in RGB, where every pixel has a sample of its own.
     ...(isEven
       ? []

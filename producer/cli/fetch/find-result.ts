@@ -4,6 +4,7 @@ import path from 'node:path';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { findReadyStack } from '../../../shared/command/local-stack.ts';
+import { noFleet, openMediaStorage } from '../../../shared/command/storage-accounts.ts';
 import { triggerBlob } from '../../../shared/contract/blob-names.ts';
 import { jobRequest } from '../../../shared/contract/job.ts';
 import { parseJson } from '../../../shared/contract/parse-json.ts';
@@ -15,7 +16,6 @@ import { type KeptResult, findKept } from '../kept-folder.ts';
 import { startOwnFleet } from '../own-fleet.ts';
 import { resultLabel } from '../result-label.ts';
 import { type StoredResult, resultInFile, resultInStorage } from '../save-output.ts';
-import { noFleet, openMediaStorage } from '../storage-accounts.ts';
 
 export interface FoundResult extends AsyncDisposable {
   readonly stored: StoredResult;

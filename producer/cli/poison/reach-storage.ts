@@ -3,9 +3,9 @@ import { type BlobStore, openBlobStore } from '../../../shared/azure/blob-store.
 import { PATIENT } from '../../../shared/azure/credentials.ts';
 import { reachStorage } from '../../../shared/azure/storage-errors.ts';
 import { type WorkQueue, openWorkQueue } from '../../../shared/azure/work-queue.ts';
+import type { StorageCommandConfig } from '../../../shared/command/config.ts';
+import { storageAccounts } from '../../../shared/command/storage-accounts.ts';
 import { QUEUES } from '../../../shared/contract/storage-layout.ts';
-import type { StorageCommandConfig } from '../config.ts';
-import { storageAccounts } from '../storage-accounts.ts';
 
 export interface PoisonStorage {
   readonly blobs: BlobStore;

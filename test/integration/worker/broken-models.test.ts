@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { publishModels } from '../../../infra/local/publish-models.ts';
+import { publishModels } from '../../../shared/azure/publish-models.ts';
 import { modelBlob } from '../../../shared/contract/blob-names.ts';
 import { BROKEN_MODELS, writeBrokenModels } from '../../support/broken-models.ts';
 import { type RunningCommand, enqueue } from '../../support/commands.ts';

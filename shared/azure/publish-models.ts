@@ -6,13 +6,13 @@
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { modelBlob } from '../../shared/contract/blob-names.ts';
-import { firstIssue } from '../../shared/contract/messages.ts';
-import { type ModelManifest, modelManifest } from '../../shared/contract/model-manifest.ts';
-import { parseJson } from '../../shared/contract/parse-json.ts';
-import { PermanentError, describeError, errnoOf } from '../../shared/runtime/errors.ts';
-import { sha256OfFile } from '../../shared/runtime/sha256.ts';
+import { modelBlob } from '../contract/blob-names.ts';
+import { firstIssue } from '../contract/messages.ts';
+import { type ModelManifest, modelManifest } from '../contract/model-manifest.ts';
+import { parseJson } from '../contract/parse-json.ts';
+import { PermanentError, describeError, errnoOf } from '../runtime/errors.ts';
+import { sha256OfFile } from '../runtime/sha256.ts';
+import type { BlobStore } from './blob-store.ts';
 
 /** `folder` has one subfolder per model, with `model.json` and the file that it names. Throws CONFIG_INVALID or MODEL_INVALID. */
 export async function publishModels(blobs: BlobStore, folder: string): Promise<void> {
@@ -31,7 +31,8 @@ export async function publishModels(blobs: BlobStore, folder: string): Promise<v
   }
 }
 
-async function publishModel(blobs: BlobStore, folder: string): Promise<void> {
+/** Publishes the model in a folder. Throws MODEL_INVALID. */
+export async function publishModel(blobs: BlobStore, folder: string): Promise<void> {
   const text = await readFile(path.join(folder, 'model.json'), 'utf8').catch((cause: unknown) => {
     throw invalid(folder, errnoOf(cause) === 'ENOENT' ? 'it has no model.json' : describeError(cause));
   });

@@ -1,10 +1,10 @@
 /** Finds and opens the storage that a command works on: the configured accounts, else those of the local fleet of this folder. */
-import { type BlobStore, openBlobStore } from '../../shared/azure/blob-store.ts';
-import { BRISK, PATIENT, type StorageAccount, storageAccount } from '../../shared/azure/credentials.ts';
-import { reachStorage } from '../../shared/azure/storage-errors.ts';
-import { findReadyStack } from '../../shared/command/local-stack.ts';
-import { PermanentError } from '../../shared/runtime/errors.ts';
+import { type BlobStore, openBlobStore } from '../azure/blob-store.ts';
+import { BRISK, PATIENT, type StorageAccount, storageAccount } from '../azure/credentials.ts';
+import { reachStorage } from '../azure/storage-errors.ts';
+import { PermanentError } from '../runtime/errors.ts';
 import type { StorageCommandConfig } from './config.ts';
+import { findReadyStack } from './local-stack.ts';
 
 interface StorageAccounts {
   readonly media: StorageAccount;

@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 import { z } from 'zod';
 
-import { loadDotEnv } from '../../shared/command/dot-env.ts';
-import { type Environment, parseEnvironment } from '../../shared/runtime/environment.ts';
-import { PermanentError } from '../../shared/runtime/errors.ts';
-import { storageSetting } from '../../shared/runtime/service-variables.ts';
+import { type Environment, parseEnvironment } from '../runtime/environment.ts';
+import { PermanentError } from '../runtime/errors.ts';
+import { storageSetting } from '../runtime/service-variables.ts';
+import { loadDotEnv } from './dot-env.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 

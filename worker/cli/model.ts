@@ -1,0 +1,135 @@
+/**
+ * `npm run model -- add|list|show|test|remove`: models of one's own. Prints the answer on standard output and everything else on standard
+ * error. See `model/options.ts`.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { publishModel } from '../../shared/azure/publish-models.ts';
+import { storageCommandConfig } from '../../shared/command/config.ts';
+import { print, runCommand, say } from '../../shared/command/run-command.ts';
+import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
+import { EXIT } from '../../shared/runtime/errors.ts';
+import { type ImportedModel, importModel } from '../import/import-model.ts';
+import { runTrial, uniformityWarning } from '../import/trial.ts';
+import { type ModelOptions, parseModelOptions } from './model/options.ts';
+import {
+  type PublishedModel,
+  fetchPublished,
+  listPublished,
+  nextVersion,
+  removePublished,
+} from './model/published.ts';
+import { formatText, modelTable, trialText } from './model/text.ts';
+
+/** A frame of the sample video. */
+const SAMPLE_PICTURE = fileURLToPath(new URL('../../infra/sample/frame.jpg', import.meta.url));
+
+type OptionsFor<Verb extends ModelOptions['verb']> = Extract<ModelOptions, { readonly verb: Verb }>;
+
+const argv = process.argv.slice(2);
+await runCommand(argv, main);
+
+async function main(): Promise<number> {
+  const options = parseModelOptions(argv);
+  if (options === null) return EXIT.ok;
+  const blobs = await openReachable(await storageAccounts(storageCommandConfig()));
+  switch (options.verb) {
+    case 'add':
+      await add(options, blobs);
+      break;
+    case 'list':
+      await list(options, blobs);
+      break;
+    case 'show':
+      show(await fetchPublished(blobs, options), options);
+      break;
+    case 'test':
+      await test(options, blobs);
+      break;
+    case 'remove':
+      await remove(options, blobs);
+      break;
+  }
+  return EXIT.ok;
+}
+
+async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> {
+  const { file, name, fit, answers, picture, out, asJson } = options;
+  const version = options.version ?? (await nextVersion(blobs, name));
+  const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
+  try {
+    say(`Trying ${path.basename(file)} on a picture…`);
+    const outputPath = path.resolve(out, `${name}-${version}.jpg`);
+    const imported = await importModel({
+      file,
+      name,
+      version,
+      fit,
+      answers,
+      outputPath,
+      picturePath: picture ?? SAMPLE_PICTURE,
+      folder: path.join(folder, name),
+    });
+    await publishModel(blobs, path.join(folder, name));
+    report(imported, outputPath, asJson);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function report(
+  { manifest, format, trial, warnings }: ImportedModel,
+  outputPath: string,
+  asJson: boolean,
+): void {
+  if (asJson) {
+    print(JSON.stringify({ manifest, picture: outputPath, seconds: trial.main.seconds, warnings }));
+    return;
+  }
+  print(`${manifest.name} ${manifest.version}`);
+  for (const line of [...formatText(format, manifest), ...trialText(trial, outputPath)]) say(line);
+  for (const warning of warnings) say(`Warning: ${warning}`);
+  say(`Use it with: npm run enqueue -- video.mp4 --model ${manifest.name}`);
+}
+
+async function list({ asJson }: OptionsFor<'list'>, blobs: BlobStore): Promise<void> {
+  const models = await listPublished(blobs);
+  if (asJson) print(JSON.stringify({ count: models.length, models }));
+  else if (models.length === 0) say('No models.');
+  else print(modelTable(models));
+}
+
+function show({ manifest }: PublishedModel, { asJson }: { readonly asJson: boolean }): void {
+  print(asJson ? JSON.stringify(manifest) : JSON.stringify(manifest, undefined, 2));
+}
+
+async function test(options: OptionsFor<'test'>, blobs: BlobStore): Promise<void> {
+  const { picture, out, asJson } = options;
+  const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
+  try {
+    const { manifest, manifestPath, modelPath } = await fetchPublished(blobs, options, folder);
+    const outputPath = path.resolve(out, `${manifest.name}-${manifest.version}.jpg`);
+    const picturePath = picture ?? SAMPLE_PICTURE;
+    const trial = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
+    const warning = uniformityWarning(trial);
+    if (asJson)
+      print(
+        JSON.stringify({ ...trial, picture: outputPath, warnings: warning === undefined ? [] : [warning] }),
+      );
+    else if (trial.kind === 'tried') print(trialText(trial, outputPath).join('\n'));
+    else print(trial.reason);
+    if (warning !== undefined && !asJson) say(`Warning: ${warning}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function remove(options: OptionsFor<'remove'>, blobs: BlobStore): Promise<void> {
+  const { name, version } = await removePublished(blobs, options);
+  if (options.asJson) print(JSON.stringify({ removed: { name, version } }));
+  else say(`Removed ${name} ${version}. Jobs that still use it fail with MODEL_UNKNOWN.`);
+}

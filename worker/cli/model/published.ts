@@ -1,0 +1,92 @@
+/** The models in the `models` container: list, fetch, remove. */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { BlobStore } from '../../../shared/azure/blob-store.ts';
+import { NAME_PATTERN, modelBlob } from '../../../shared/contract/blob-names.ts';
+import { type ModelManifest, modelManifest } from '../../../shared/contract/model-manifest.ts';
+import { parseJson } from '../../../shared/contract/parse-json.ts';
+import { PermanentError } from '../../../shared/runtime/errors.ts';
+
+export interface PublishedModel {
+  readonly manifest: ModelManifest;
+  readonly manifestPath: string;
+  readonly modelPath: string;
+}
+
+interface Wanted {
+  readonly name: string;
+  /** Null: the newest. */
+  readonly version: string | null;
+}
+
+/** By name, the oldest version first. */
+export async function listPublished(blobs: BlobStore): Promise<ModelManifest[]> {
+  const models: ModelManifest[] = [];
+  for await (const { name } of blobs.list('models', {})) {
+    const [model = '', version = '', file] = name.split('/');
+    if (file !== 'model.json' || !NAME_PATTERN.test(model) || !NAME_PATTERN.test(version)) continue;
+    const manifest = parseManifest(await blobs.get('models', name));
+    if (manifest !== undefined) models.push(manifest);
+  }
+  return models.toSorted(
+    (one, other) => one.name.localeCompare(other.name) || byNumber(one.version, other.version),
+  );
+}
+
+/** One more than the newest numbered version. */
+export async function nextVersion(blobs: BlobStore, name: string): Promise<string> {
+  const versions = (await listPublished(blobs)).filter((model) => model.name === name);
+  const numbers = versions.map(({ version }) => Number(version)).filter(Number.isInteger);
+  return String(Math.max(0, ...numbers) + 1);
+}
+
+/** Fetches the manifest, and the graph too if there is a folder for both. Throws MODEL_UNKNOWN. */
+export async function fetchPublished(
+  blobs: BlobStore,
+  wanted: Wanted,
+  folder?: string,
+): Promise<PublishedModel> {
+  const all = await listPublished(blobs);
+  const found = all.findLast(
+    ({ name, version }) => name === wanted.name && version === (wanted.version ?? version),
+  );
+  if (found === undefined) throw unknown(wanted, all);
+  const [modelPath, manifestPath] = [
+    path.join(folder ?? '', 'model.onnx'),
+    path.join(folder ?? '', 'model.json'),
+  ];
+  if (folder !== undefined) {
+    await blobs.getFile('models', modelBlob(found, 'model.onnx'), modelPath);
+    await writeFile(manifestPath, JSON.stringify(found));
+  }
+  return { manifest: found, modelPath, manifestPath };
+}
+
+/** Removes the manifest first, which hides the model from new jobs. Throws MODEL_UNKNOWN. */
+export async function removePublished(blobs: BlobStore, wanted: Wanted): Promise<ModelManifest> {
+  const { manifest } = await fetchPublished(blobs, wanted);
+  await blobs.remove('models', modelBlob(manifest, 'model.json'));
+  await blobs.remove('models', modelBlob(manifest, 'model.onnx'));
+  return manifest;
+}
+
+function parseManifest(bytes: Buffer | undefined): ModelManifest | undefined {
+  return modelManifest.safeParse(parseJson(String(bytes))).data;
+}
+
+function byNumber(one: string, other: string): number {
+  return one.localeCompare(other, 'en', { numeric: true });
+}
+
+function unknown({ name, version }: Wanted, all: readonly ModelManifest[]): PermanentError {
+  const names = [...new Set(all.map((model) => model.name))].join(', ');
+  const what =
+    version === null ? `Model ${name} does not exist.` : `Model ${name} has no version ${version}.`;
+  return new PermanentError('MODEL_UNKNOWN', what, {
+    hint:
+      names === ''
+        ? 'Add a model with: npm run model -- add FILE --name NAME'
+        : `Published models: ${names}.`,
+  });
+}

@@ -1,0 +1,82 @@
+/**
+ * How frames get the size that a model takes, and its pictures theirs. ffmpeg scales: the decoder to the model's size, the encoder back.
+ * PURE.
+ */
+import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
+import type { FrameSize } from '../../shared/contract/segment.ts';
+
+/** A part of a picture, in pixels. */
+interface Rectangle extends FrameSize {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** A picture in memory, and which part of it shows the frame. */
+export interface FittedSize extends FrameSize {
+  /** The whole picture, unless it has bars. */
+  readonly shown: Rectangle;
+}
+
+export interface Fit {
+  /** What the model takes. */
+  readonly input: FittedSize;
+  /** What it returns. */
+  readonly output: FittedSize;
+  /** Of the result. */
+  readonly result: FrameSize;
+}
+
+export function fitOf(manifest: Pick<ModelManifest, 'input' | 'output'>, frame: FrameSize): Fit {
+  const { input, output } = manifest;
+  const taken = inputSizeOf(input.size, frame);
+  const shown = input.fit === 'letterbox' ? letterbox(frame, taken) : { x: 0, y: 0, ...sizeOf(taken) };
+  const returned = scaled(taken, output.scale);
+  const shownAfter = within(returned, {
+    x: Math.round(shown.x * output.scale),
+    y: Math.round(shown.y * output.scale),
+    ...scaled(shown, output.scale),
+  });
+  return {
+    input: { ...taken, shown },
+    output: { ...returned, shown: shownAfter },
+    result: scaled(frame, output.scale),
+  };
+}
+
+/** A picture that shows nothing but the frame. */
+export function wholePicture(frame: FrameSize): FittedSize {
+  const { width, height } = frame;
+  return { width, height, shown: { x: 0, y: 0, width, height } };
+}
+
+export function isSameSize(one: FrameSize, other: FrameSize): boolean {
+  return one.width === other.width && one.height === other.height;
+}
+
+function inputSizeOf(size: ModelManifest['input']['size'], frame: FrameSize): FrameSize {
+  if (size === 'any') return sizeOf(frame);
+  if (!('multipleOf' in size)) return size;
+  const multiple = (pixels: number): number => Math.ceil(pixels / size.multipleOf) * size.multipleOf;
+  return { width: multiple(frame.width), height: multiple(frame.height) };
+}
+
+/** The largest rectangle of the frame's shape, in the middle. */
+function letterbox(frame: FrameSize, into: FrameSize): Rectangle {
+  const scale = Math.min(into.width / frame.width, into.height / frame.height);
+  const width = Math.min(into.width, Math.max(1, Math.round(frame.width * scale)));
+  const height = Math.min(into.height, Math.max(1, Math.round(frame.height * scale)));
+  return { x: (into.width - width) >> 1, y: (into.height - height) >> 1, width, height };
+}
+
+function scaled({ width, height }: FrameSize, scale: number): FrameSize {
+  return { width: Math.round(width * scale), height: Math.round(height * scale) };
+}
+
+function within({ width, height }: FrameSize, part: Rectangle): Rectangle {
+  const [x, y] = [Math.min(part.x, width - 1), Math.min(part.y, height - 1)];
+  return { x, y, width: Math.min(part.width, width - x), height: Math.min(part.height, height - y) };
+}
+
+function sizeOf({ width, height }: FrameSize): FrameSize {
+  return { width, height };
+}

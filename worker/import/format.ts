@@ -1,0 +1,223 @@
+/**
+ * How a model takes and returns pictures: what its graph says, what its metadata says, and what its owner says. PURE.
+ *
+ * The range of pixel values is not in the graph: without metadata, the owner must give it. Channels are red, green, blue unless something
+ * says otherwise.
+ */
+import type { FrameSize } from '../../shared/contract/segment.ts';
+import type { GraphValue } from '../engine/check-model.ts';
+import type { ImportedGraph } from './graph.ts';
+import {
+  FormatError,
+  type Layout,
+  type PixelType,
+  isOfAnyChannels,
+  layoutOf,
+  pictureAmong,
+  pictureType,
+} from './picture-shape.ts';
+
+/** What the values of black and white are. */
+export const RANGES = ['0..255', '0..1', '-1..1'] as const;
+export type ValueRange = (typeof RANGES)[number];
+export const CHANNEL_ORDERS = ['rgb', 'bgr', 'grey'] as const;
+export type Channels = (typeof CHANNEL_ORDERS)[number];
+
+/** What the owner says. */
+export interface FormatAnswers {
+  readonly input?: string;
+  readonly output?: string;
+  readonly layout?: Layout;
+  readonly channels?: Channels;
+  readonly range?: ValueRange;
+  /** In units of the range, a value for each channel or one for all. A value v becomes (v - mean) / std. */
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly outputRange?: ValueRange;
+  readonly outputChannels?: Channels;
+  /** Both sides of every frame must be multiples of this. */
+  readonly multipleOf?: number;
+  /** Values of extra inputs, by name. */
+  readonly values: ReadonlyMap<string, readonly number[]>;
+}
+
+export interface TensorFormat {
+  readonly name: string;
+  readonly type: PixelType;
+  readonly layout: Layout;
+  readonly channels: Channels;
+  readonly range: ValueRange;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** False if the tensor has no dimension for the frames of a batch. */
+  readonly hasBatch: boolean;
+}
+
+export interface ModelFormat {
+  readonly input: TensorFormat;
+  readonly output: TensorFormat;
+  readonly size: 'any' | FrameSize | { readonly multipleOf: number };
+  /** The number of frames that one run takes; `any` if the graph leaves it free. */
+  readonly batch: 'any' | number;
+  readonly extraInputs: readonly { readonly value: GraphValue; readonly values: readonly number[] }[];
+  /** What was assumed, for the owner to check. */
+  readonly assumptions: readonly string[];
+}
+
+/** Metadata that WinML's tools write. */
+const BITMAP_FORMATS: Readonly<Record<string, Channels>> = { Rgb8: 'rgb', Bgr8: 'bgr', Gray8: 'grey' };
+const NOMINAL_RANGES: Readonly<Record<string, ValueRange>> = {
+  NominalRange_0_255: '0..255',
+  Normalized_0_1: '0..1',
+  Normalized_1_1: '-1..1',
+};
+
+/** Throws FormatError. */
+export function formatOf(imported: ImportedGraph, answers: FormatAnswers): ModelFormat {
+  const { inputs, outputs, metadata } = imported;
+  const assumptions: string[] = [];
+  const value = pictureAmong('input', inputs, answers.input, answers.values);
+  const output = pictureAmong('output', outputs, answers.output, new Map());
+  const fromMetadata = {
+    channels: BITMAP_FORMATS[metadata.get('Image.BitmapPixelFormat') ?? ''],
+    range: NOMINAL_RANGES[metadata.get('Image.NominalPixelRange') ?? ''],
+  };
+  const input = inputFormat(value, answers, fromMetadata, assumptions);
+  const { height, width } = sidesOf(value, input);
+  const [batch] = input.hasBatch ? value.shape : [1];
+  return {
+    input,
+    output: outputFormat(output, input, answers, assumptions),
+    size: sizeOf(value, width, height, answers.multipleOf),
+    batch: typeof batch === 'number' && batch > 0 ? batch : 'any',
+    extraInputs: inputs.filter(({ name }) => name !== value.name).map((extra) => extraInput(extra, answers)),
+    assumptions,
+  };
+}
+
+function inputFormat(
+  value: GraphValue,
+  answers: FormatAnswers,
+  fromMetadata: { readonly channels: Channels | undefined; readonly range: ValueRange | undefined },
+  assumptions: string[],
+): TensorFormat {
+  const type = pictureType('input', value);
+  const { layout, channelCount, hasBatch } = layoutOf('input', value, answers.layout);
+  const channels =
+    channelCount === 1 ? 'grey' : (answers.channels ?? fromMetadata.channels ?? assumedRgb(assumptions));
+  if ((channels === 'grey') !== (channelCount === 1))
+    throw new FormatError(
+      `The input "${value.name}" has ${channelCount} channels, which is not ${channels}.`,
+      'Correct `--channels`.',
+    );
+  const range = type === 'uint8' ? '0..255' : (answers.range ?? fromMetadata.range);
+  if (range === undefined)
+    throw new FormatError(
+      `The graph does not say which values the input "${value.name}" has for black and white.`,
+      'Add `--range 0..255`, `--range 0..1` or `--range -1..1`, and `--mean` and `--std` if the model was trained with them (the usual ones of ImageNet: `--range 0..1 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225`).',
+    );
+  return {
+    name: value.name,
+    type,
+    layout,
+    channels,
+    range,
+    hasBatch,
+    mean: perChannel('--mean', answers.mean, channelCount, 0),
+    std: perChannel('--std', answers.std, channelCount, 1),
+  };
+}
+
+function outputFormat(
+  value: GraphValue,
+  input: TensorFormat,
+  { layout, outputChannels, outputRange }: FormatAnswers,
+  assumptions: string[],
+): TensorFormat {
+  const type = pictureType('output', value);
+  // Exporters often leave the output's shape out: then it is like the input's.
+  const shape =
+    value.shape.length === 0
+      ? { layout: input.layout, channelCount: input.channels === 'grey' ? 1 : 3, hasBatch: input.hasBatch }
+      : layoutOf('output', value, layout ?? (isOfAnyChannels(value.shape) ? input.layout : undefined));
+  const grey = shape.channelCount === 1;
+  const range = type === 'uint8' ? '0..255' : (outputRange ?? input.range);
+  if (type !== 'uint8' && outputRange === undefined) assumptions.push(`the output has the range ${range}`);
+  return {
+    name: value.name,
+    type,
+    layout: shape.layout,
+    channels: grey ? 'grey' : (outputChannels ?? (input.channels === 'grey' ? 'rgb' : input.channels)),
+    range,
+    mean: [],
+    std: [],
+    hasBatch: shape.hasBatch,
+  };
+}
+
+function assumedRgb(assumptions: string[]): 'rgb' {
+  assumptions.push('the channels are red, green, blue');
+  return 'rgb';
+}
+
+function sidesOf(
+  { shape }: GraphValue,
+  { layout }: TensorFormat,
+): { readonly height: number | string | undefined; readonly width: number | string | undefined } {
+  const [height, width] = layout === 'NCHW' ? shape.slice(-2) : shape.slice(-3, -1);
+  return { height, width };
+}
+
+function sizeOf(
+  { name }: GraphValue,
+  width: number | string | undefined,
+  height: number | string | undefined,
+  multipleOf: number | undefined,
+): ModelFormat['size'] {
+  if (isFixed(width) && isFixed(height)) return { width, height };
+  if (isFixed(width) || isFixed(height))
+    throw new FormatError(
+      `The input "${name}" has only one fixed side: ${String(width)} x ${String(height)}.`,
+      'Export the model with a fixed size or with both sides free.',
+    );
+  return multipleOf === undefined ? 'any' : { multipleOf };
+}
+
+function isFixed(side: number | string | undefined): side is number {
+  return typeof side === 'number' && side > 0;
+}
+
+function extraInput(value: GraphValue, { values }: FormatAnswers): ModelFormat['extraInputs'][number] {
+  const given = values.get(value.name);
+  const described = `"${value.name}" (${value.type}, ${value.shape.join(' x ') || 'a single number'})`;
+  if (given === undefined)
+    throw new FormatError(
+      `The model has another input, ${described}.`,
+      `Give it a value for all frames: \`--set ${value.name}=VALUE\`; several numbers are separated by commas.`,
+    );
+  const count = value.shape.reduce<number>(
+    (product, side) => product * (typeof side === 'number' ? side : 1),
+    1,
+  );
+  if (given.length !== count)
+    throw new FormatError(
+      `The input ${described} takes ${count} ${count === 1 ? 'number' : 'numbers'}, not ${given.length}.`,
+      'Correct `--set`.',
+    );
+  return { value, values: given };
+}
+
+function perChannel(
+  flag: string,
+  values: readonly number[] | undefined,
+  channels: number,
+  usual: number,
+): readonly number[] {
+  const given = values ?? [usual];
+  if (given.length === 1) return Array.from({ length: channels }, () => given[0] ?? usual);
+  if (given.length === channels) return given;
+  throw new FormatError(
+    `\`${flag}\` has ${given.length} values, but the model has ${channels} channels.`,
+    'Give a value for each channel, or one for all.',
+  );
+}

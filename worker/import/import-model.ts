@@ -1,0 +1,139 @@
+/**
+ * From an ONNX file to a folder that can be published: the wrapped graph, its `model.json`, and a picture before and after the model.
+ * What a graph does not say is found out by running it.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { type ModelManifest, modelManifest } from '../../shared/contract/model-manifest.ts';
+import { PermanentError } from '../../shared/runtime/errors.ts';
+import { type FormatAnswers, type ModelFormat, formatOf } from './format.ts';
+import { type ImportedGraph, readGraph } from './graph.ts';
+import { FormatError } from './picture-shape.ts';
+import { type TrialResult, multipleOf, runTrial, scaleOf, uniformityWarning } from './trial.ts';
+import { FRAMES, OPSET_MIN, SCORED, wrapGraph } from './wrap.ts';
+
+export interface ImportRequest {
+  /** The ONNX file. */
+  readonly file: string;
+  readonly name: string;
+  readonly version: string;
+  readonly fit: ModelManifest['input']['fit'];
+  readonly answers: FormatAnswers;
+  /** The picture to try the model on. */
+  readonly picturePath: string;
+  /** Where to write it before and after the model, as a JPEG. */
+  readonly outputPath: string;
+  /** Receives the graph and `model.json`. It must not exist. */
+  readonly folder: string;
+}
+
+export interface ImportedModel {
+  readonly manifest: ModelManifest;
+  readonly format: ModelFormat;
+  readonly trial: Extract<TrialResult, { kind: 'tried' }>;
+  readonly warnings: readonly string[];
+}
+
+/** Throws MODEL_INVALID with what to do next; the folder is then removed. */
+export async function importModel(request: ImportRequest): Promise<ImportedModel> {
+  const { file, folder } = request;
+  const imported = await readGraph(file);
+  if (imported.opset < OPSET_MIN)
+    throw new PermanentError(
+      'MODEL_INVALID',
+      `${file} uses opset ${imported.opset}; the oldest that can be wrapped is ${OPSET_MIN}.`,
+      { hint: 'Export the model again with a newer opset, or convert it with onnx.version_converter.' },
+    );
+  await mkdir(folder, { recursive: true });
+  try {
+    return await build(request, imported, request.answers);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    if (!(error instanceof FormatError)) throw error;
+    throw new PermanentError('MODEL_INVALID', `Cannot add ${file}: ${error.message}`, {
+      hint: error.hint,
+      cause: error,
+    });
+  }
+}
+
+async function build(
+  request: ImportRequest,
+  imported: ImportedGraph,
+  answers: FormatAnswers,
+): Promise<ImportedModel> {
+  const { file, folder, picturePath, outputPath } = request;
+  const format = formatOf(imported, answers);
+  const wrapped = wrapGraph(imported, format);
+  const first = manifestOf(request, format, wrapped, 1);
+  const modelPath = path.join(folder, first.file);
+  const manifestPath = path.join(folder, 'model.json');
+  await writeFile(modelPath, wrapped);
+  await writeFile(manifestPath, JSON.stringify(first));
+  const trial = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
+  if (trial.kind !== 'tried') throw refused(file, trial);
+  const scale = scaleOf(trial.main);
+  const odd = trial.odd;
+  if (odd !== null && ('reason' in odd || scaleOf(odd) !== scale)) {
+    const multiple = 'reason' in odd || scale === undefined ? undefined : multipleOf(odd, scale);
+    if (multiple !== undefined) return build(request, imported, { ...answers, multipleOf: multiple });
+    throw sizeRefused(odd);
+  }
+  if (scale === undefined) throw sizeRefused(trial.main);
+  const manifest = manifestOf(request, format, wrapped, scale);
+  await writeFile(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`);
+  const warning = uniformityWarning(trial);
+  return { manifest, format, trial, warnings: warning === undefined ? [] : [warning] };
+}
+
+function manifestOf(
+  { name, version, fit }: ImportRequest,
+  { size, batch }: ModelFormat,
+  wrapped: Uint8Array,
+  scale: number,
+): ModelManifest {
+  const pixels = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
+  return modelManifest.parse({
+    name,
+    version,
+    file: `${name}.onnx`,
+    sha256: createHash('sha256').update(wrapped).digest('hex'),
+    input: { name: FRAMES, ...pixels, size, fit, batch },
+    output: { name: SCORED, ...pixels, scale },
+  });
+}
+
+function refused(file: string, { kind, reason }: Extract<TrialResult, { reason: string }>): PermanentError {
+  const isNew = /opset|ir_version|IR version/i.test(reason);
+  const isUnknown =
+    /not a registered function|is not a registered|No Op registered|Failed to find kernel/i.test(reason);
+  const hint = isNew
+    ? 'Export the model with an older opset.'
+    : isUnknown
+      ? 'Export the model with operators of ONNX only.'
+      : kind === 'failed'
+        ? 'Check `--range`, `--layout` and `--multiple-of`, or run the model directly with ONNX Runtime.'
+        : undefined;
+  const what = kind === 'failed' ? 'does not run' : 'cannot be loaded by ONNX Runtime';
+  return new PermanentError(
+    'MODEL_INVALID',
+    `${file} ${what}: ${reason}`,
+    hint === undefined ? {} : { hint },
+  );
+}
+
+function sizeRefused(
+  run: { readonly reason: string } | NonNullable<Parameters<typeof scaleOf>[0]>,
+): FormatError {
+  const hint =
+    'If both sides of a frame must be multiples of a number, add `--multiple-of 8` or another number.';
+  if ('reason' in run)
+    return new FormatError(`it does not take a picture of 101 x 67 pixels: ${run.reason}`, hint);
+  const { input, output } = run;
+  return new FormatError(
+    `a picture of ${input.width} x ${input.height} pixels became ${output.width} x ${output.height}.`,
+    hint,
+  );
+}
