@@ -158,10 +158,16 @@ export function rgbFromPiece(
   const code = colour === null ? GBR : (MATRIX_CODES.get(colour.matrix) ?? SMPTE_170M);
   const range = colour?.range === 'tv' ? 'tv' : 'pc';
   const location = colour?.chromaLocation === undefined ? '' : `:chromalin=${colour.chromaLocation}`;
+  // zimg takes no odd size with subsampled chroma: a column or row is added, which no other pixel depends on, and cut off in RGB.
+  const isOdd = width % 2 === 1 || height % 2 === 1;
+  const even = { width: width + (width % 2), height: height + (height % 2) };
+  const converted = isOdd ? even : to.shown;
   return [
     `format=${PIECE_PIXEL_FORMATS.join('|')}`,
-    `zscale=w=${to.shown.width}:h=${to.shown.height}:matrixin=${code}:rangein=${range}:matrix=gbr:range=pc:filter=bicubic${location}`,
+    ...(isOdd ? [`pad=w=${even.width}:h=${even.height}:x=0:y=0`] : []),
+    `zscale=w=${converted.width}:h=${converted.height}:matrixin=${code}:rangein=${range}:matrix=gbr:range=pc:filter=bicubic${location}`,
     'format=gbrp',
+    ...(isOdd ? framesFromPictures({ ...even, shown: { x: 0, y: 0, width, height } }, to.shown) : []),
     ...(to.shown.width === to.width && to.shown.height === to.height
       ? []
       : [`pad=w=${to.width}:h=${to.height}:x=${to.shown.x}:y=${to.shown.y}:color=black`]),

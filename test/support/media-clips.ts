@@ -22,7 +22,10 @@ export async function ffmpeg(args: readonly string[]): Promise<void> {
 
 /** The input arguments for a moving test picture. */
 export function picture({ size = '64x48', rate = '25', seconds = 1 }): string[] {
-  return ['-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`];
+  // In YUV, the source of the picture would make an odd size even.
+  const isOdd = size.split('x').some((side) => Number(side) % 2 === 1);
+  const graph = `testsrc2=size=${size}:rate=${rate}:duration=${seconds}${isOdd ? ',format=gbrp' : ''}`;
+  return ['-f', 'lavfi', '-i', graph];
 }
 
 /** The input arguments for a tone. */

@@ -329,7 +329,8 @@ const MORE_SOURCES: readonly SourceCase[] = [
   [
     'of an odd size in 4:4:4',
     'i.mkv',
-    [...picture({ seconds: 3, size: '97x53' }), ...closed, '-pix_fmt', 'yuv444p'],
+    // Its colours are as coarse as those of the result.
+    [...picture({ seconds: 3, size: '97x53' }), ...closed, '-vf', 'format=yuv420p', '-pix_fmt', 'yuv444p'],
     75,
   ],
 ];
@@ -406,7 +407,7 @@ describe('a source that cannot be cut is decoded, and the film has every frame a
     [
       'an odd size in .avi',
       'n.avi',
-      [...picture({ seconds: 2, size: '97x53' }), '-c:v', 'ffv1'],
+      [...picture({ seconds: 2, size: '97x53' }), '-c:v', 'ffv1', '-pix_fmt', 'yuv420p'],
       /codec is ffv1/,
     ],
   ] as const)('%s', async ([, name, args, reason]) => {
