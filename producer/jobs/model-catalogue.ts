@@ -1,6 +1,7 @@
 /** Resolves the model that a job requests against the models published in the `models` container. */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { NAME_PATTERN, modelBlob } from '../../shared/contract/blob-names.ts';
+import { publishedModels } from '../../shared/azure/publish-models.ts';
+import { modelBlob } from '../../shared/contract/blob-names.ts';
 import type { JobRequest } from '../../shared/contract/job.ts';
 import type { ModelReference } from '../../shared/contract/messages.ts';
 import {
@@ -66,20 +67,6 @@ async function findVersion(
     },
   );
 }
-
-/** Model names with their versions, oldest first. */
-async function publishedModels(blobs: BlobStore): Promise<Map<string, string[]>> {
-  const published = new Map<string, string[]>();
-  for await (const { name: blobName } of blobs.list('models', {})) {
-    const [name, version, file] = blobName.split('/');
-    if (name === undefined || version === undefined || file !== 'model.json') continue;
-    if (!NAME_PATTERN.test(name) || !NAME_PATTERN.test(version)) continue;
-    published.set(name, [...(published.get(name) ?? []), version].toSorted(byNumber));
-  }
-  return published;
-}
-
-const { compare: byNumber } = new Intl.Collator('en', { numeric: true });
 
 async function readManifest(
   blobs: BlobStore,

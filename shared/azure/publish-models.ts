@@ -1,12 +1,12 @@
 /**
- * Uploads the models of a folder to the `models` container. On Azure, operators do this. Each model is checked first, so a mistake in
+ * Lists the `models` container, and uploads the models of a folder to it. On Azure, operators do this. Each model is checked first, so a mistake in
  * a folder is found before a job uses the model. A published version never changes: the same model is skipped, and a different
  * model with the same version is rejected.
  */
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import { modelBlob } from '../contract/blob-names.ts';
+import { NAME_PATTERN, modelBlob } from '../contract/blob-names.ts';
 import { firstIssue } from '../contract/messages.ts';
 import { type ModelManifest, modelManifest } from '../contract/model-manifest.ts';
 import { parseJson } from '../contract/parse-json.ts';
@@ -78,3 +78,17 @@ function invalid(folder: string, why: string): PermanentError {
     hint: 'Correct or remove the folder. For an example see worker/models/painter/model.json.',
   });
 }
+
+/** Model names with their versions, oldest first. */
+export async function publishedModels(blobs: BlobStore): Promise<Map<string, string[]>> {
+  const published = new Map<string, string[]>();
+  for await (const { name: blobName } of blobs.list('models', {})) {
+    const [name, version, file] = blobName.split('/');
+    if (name === undefined || version === undefined || file !== 'model.json') continue;
+    if (!NAME_PATTERN.test(name) || !NAME_PATTERN.test(version)) continue;
+    published.set(name, [...(published.get(name) ?? []), version].toSorted(byNumber));
+  }
+  return published;
+}
+
+const { compare: byNumber } = new Intl.Collator('en', { numeric: true });

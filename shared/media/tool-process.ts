@@ -101,7 +101,7 @@ export function startTool<In extends PipeMode, Out extends PipeMode, Side extend
   return { stdin: child.stdin, stdout: child.stdout, sideOutput, finished } as ToolProcess<In, Out, Side>;
 }
 
-/** Whether a media program failed for good, whatever the reason: its input, its limits, the disk. */
+/** Whether a media program failed for good: because of its input, its limits or the disk. */
 export function isToolFailure(error: unknown): error is PermanentError {
   return error instanceof PermanentError && error.code === 'MEDIA_TOOL_FAILED';
 }

@@ -1,6 +1,6 @@
 /**
- * A worker receives a batch while the last segment of the one before is still being stored. Whatever happens then (a third batch, a drain
- * request, SIGTERM, a dead engine, a dead worker), each batch is settled as if it were alone.
+ * A worker receives a batch while the last segment of the one before is still being stored. Then a third batch or a drain request comes, or
+ * the worker is stopped or killed, or its engine is: each batch is settled as if it were alone.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 

@@ -29,7 +29,7 @@ export interface Fit {
 export function fitOf(manifest: Pick<ModelManifest, 'input' | 'output'>, frame: FrameSize): Fit {
   const { input, output } = manifest;
   const taken = inputSizeOf(input.size, frame);
-  const shown = input.fit === 'letterbox' ? letterbox(frame, taken) : { x: 0, y: 0, ...sizeOf(taken) };
+  const shown = input.fit === 'letterbox' ? letterbox(frame, taken) : wholePicture(taken).shown;
   const returned = scaled(taken, output.scale);
   const shownAfter = within(returned, {
     x: Math.round(shown.x * output.scale),

@@ -9,7 +9,7 @@ import { modelManifest, parameterWeights } from '../../shared/contract/model-man
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { checkGraph } from '../engine/check-model.ts';
-import { fitOf } from '../engine/fit.ts';
+import { fitOf, wholePicture } from '../engine/fit.ts';
 import { Inference } from '../engine/inference-client.ts';
 import { previewOf, readPicture, resizePicture } from '../engine/picture.ts';
 import type { TrialResult, TrialRun } from './trial.ts';
@@ -18,7 +18,7 @@ import type { TrialResult, TrialRun } from './trial.ts';
 const PICTURE_WIDTH_MAX = 640;
 /** Sides that are multiples of nothing. */
 const ODD_SIZE = { width: 101, height: 67 };
-/** Shares of pixels that are all dark or all bright. */
+/** Values below this are dark, and those as close to white are bright. */
 const DARK = 8;
 
 const [, , modelPath = '', manifestPath = '', picturePath = '', outputPath = ''] = process.argv;
@@ -57,8 +57,7 @@ async function tryModel(): Promise<TrialResult> {
     const again = await run(Uint8Array.from(fitted), input);
     const [, height = 0, width = 0] = first.dims;
     const scored = (first.pixels ?? new Uint8Array()).subarray(0, width * height * 3);
-    const shown = { x: 0, y: 0, width, height };
-    const returned = { pixels: scored, size: { width, height, shown } };
+    const returned = { pixels: scored, size: wholePicture({ width, height }) };
     await writeFile(outputPath, await previewOf({ pixels: fitted, size: input }, returned, result));
     const main: TrialRun = { ...sizesOf(input, first.dims), seconds: again.seconds };
     return {

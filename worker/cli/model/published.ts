@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
-import { NAME_PATTERN, modelBlob } from '../../../shared/contract/blob-names.ts';
+import { publishedModels } from '../../../shared/azure/publish-models.ts';
+import { modelBlob } from '../../../shared/contract/blob-names.ts';
 import { type ModelManifest, modelManifest } from '../../../shared/contract/model-manifest.ts';
 import { parseJson } from '../../../shared/contract/parse-json.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
@@ -23,21 +24,19 @@ interface Wanted {
 /** By name, the oldest version first. */
 export async function listPublished(blobs: BlobStore): Promise<ModelManifest[]> {
   const models: ModelManifest[] = [];
-  for await (const { name } of blobs.list('models', {})) {
-    const [model = '', version = '', file] = name.split('/');
-    if (file !== 'model.json' || !NAME_PATTERN.test(model) || !NAME_PATTERN.test(version)) continue;
-    const manifest = parseManifest(await blobs.get('models', name));
-    if (manifest !== undefined) models.push(manifest);
+  for (const [name, versions] of await publishedModels(blobs)) {
+    for (const version of versions) {
+      const manifest = parseManifest(await blobs.get('models', modelBlob({ name, version }, 'model.json')));
+      if (manifest !== undefined) models.push(manifest);
+    }
   }
-  return models.toSorted(
-    (one, other) => one.name.localeCompare(other.name) || byNumber(one.version, other.version),
-  );
+  return models;
 }
 
 /** One more than the newest numbered version. */
 export async function nextVersion(blobs: BlobStore, name: string): Promise<string> {
-  const versions = (await listPublished(blobs)).filter((model) => model.name === name);
-  const numbers = versions.map(({ version }) => Number(version)).filter(Number.isInteger);
+  const versions = (await publishedModels(blobs)).get(name) ?? [];
+  const numbers = versions.map(Number).filter(Number.isInteger);
   return String(Math.max(0, ...numbers) + 1);
 }
 
@@ -73,10 +72,6 @@ export async function removePublished(blobs: BlobStore, wanted: Wanted): Promise
 
 function parseManifest(bytes: Buffer | undefined): ModelManifest | undefined {
   return modelManifest.safeParse(parseJson(String(bytes))).data;
-}
-
-function byNumber(one: string, other: string): number {
-  return one.localeCompare(other, 'en', { numeric: true });
 }
 
 function unknown({ name, version }: Wanted, all: readonly ModelManifest[]): PermanentError {
