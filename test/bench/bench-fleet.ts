@@ -116,7 +116,7 @@ export class BenchFleet implements AsyncDisposable {
     return fleet;
   }
 
-  /** A fleet that has run a job, whose start-up costs are not measured again. */
+  /** A fleet of which each worker has loaded the model, so that start-up costs are not measured again. */
   static async openWarm(
     folder: string,
     shape: FleetShape = {},
@@ -125,7 +125,10 @@ export class BenchFleet implements AsyncDisposable {
     const clip = await writeClip(folder, WARM_UP);
     const fleet = await BenchFleet.open(shape);
     try {
-      await fleet.run(clip, model);
+      // With several workers, so many batches that each of them receives one.
+      const batches = fleet.#workers.length > 1 ? ['--batch', '1'] : [];
+      do await fleet.run(clip, [...model, ...batches]);
+      while (!(await fleet.#isEachWarm()));
       return fleet;
     } catch (error) {
       await fleet[Symbol.asyncDispose]();
@@ -199,6 +202,13 @@ export class BenchFleet implements AsyncDisposable {
       .filter(([call, start]) => call === 'run' && start >= performance.timeOrigin + sinceMs);
     const spanMs = Math.max(...runs.map(([, , end]) => end)) - Math.min(...runs.map(([, start]) => start));
     return { spanMs, busyMs: runs.reduce((sum, [, start, end]) => sum + end - start, 0) };
+  }
+
+  async #isEachWarm(): Promise<boolean> {
+    const runs = await Promise.all(
+      this.#workers.map((_, index) => readFile(this.#runsPath(index), 'utf8').catch(() => '')),
+    );
+    return runs.every((text) => text.includes('"run"'));
   }
 
   async #ended(jobId: string, onStatus: (status: JobStatus) => Promise<void> | void): Promise<JobStatus> {
