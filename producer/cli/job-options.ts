@@ -31,6 +31,8 @@ import { PermanentError } from '../../shared/runtime/errors.ts';
 
 export interface JobOptionValues {
   readonly style?: string;
+  /** False if the user wants no steady video. */
+  readonly steady?: boolean;
   readonly model?: JobSettings['model'];
   readonly batch?: number;
   readonly priority: Priority;
@@ -53,6 +55,7 @@ export function addJobOptions(command: Command): Command {
       'style of the model, or a blend such as starry-night:2,udnie:1 (default: its first style)',
       parseStyle,
     )
+    .option('--no-steady', 'paint each frame for itself: still parts of the picture may flicker')
     .option('--model <name[@version]>', `model to run (default: ${DEFAULT_MODEL})`, parseModel)
     .option(
       '--batch <frames>',
@@ -119,6 +122,7 @@ export function addJobOptions(command: Command): Command {
 
 const JOB_OPTIONS: readonly (keyof JobOptionValues)[] = [
   'style',
+  'steady',
   'model',
   'batch',
   'priority',
@@ -140,10 +144,13 @@ export function hasJobOptions(command: Command): boolean {
 }
 
 export function toJobSettings(values: JobOptionValues): JobSettings {
-  const { style, batch, maxFailedFrames, maxCost, container, frames } = values;
+  const { style, steady, batch, maxFailedFrames, maxCost, container, frames } = values;
   return {
     model: values.model ?? DEFAULT_SETTINGS.model,
-    parameters: style === undefined ? {} : { style },
+    parameters: {
+      ...(style === undefined ? {} : { style }),
+      ...(steady === false ? { steady: 'off' } : {}),
+    },
     ...(batch === undefined ? {} : { batchSize: batch }),
     priority: values.priority,
     onFailedFrame: values.onFailedFrame,

@@ -148,6 +148,7 @@ async function send(
 ): Promise<void> {
   const { request, model, epoch } = definition;
   const plan = await plans.of({ jobId, splitNumber }, epoch);
+  const { contextFrames } = plan;
   const message: BatchMessage = {
     version: MESSAGE_VERSION,
     jobId,
@@ -158,9 +159,10 @@ async function send(
     model,
     parameters: request.parameters,
     splitNumber,
-    pieces: piecesOf(plan, [frameStart, frameEnd]),
+    pieces: piecesOf(plan, [Math.max(0, frameStart - (contextFrames ?? 0)), frameEnd]),
     pieceFormat: plan.pieceFormat,
     segmentFrames: plan.segmentFrames,
+    ...(contextFrames === undefined ? {} : { contextFrames }),
     picture: plan.picture,
     encoding: request.encoding ?? DEFAULT_ENCODING,
     onFailedFrame: request.onFailedFrame,

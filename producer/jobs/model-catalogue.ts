@@ -68,7 +68,8 @@ async function findVersion(
   );
 }
 
-async function readManifest(
+/** Throws MODEL_INVALID. */
+export async function readManifest(
   blobs: BlobStore,
   reference: { readonly name: string; readonly version: string },
 ): Promise<ModelManifest> {

@@ -16,6 +16,8 @@ const BATCHES_PER_JOB_MIN = 16;
 /** Starting ffmpeg and settling cost as much as a few frames. */
 const BATCH_FRAMES_MIN = 16;
 const SEGMENT_FRAMES_MAX = 64;
+/** Frames of a batch for each frame before it that is scored again. */
+const FRAMES_PER_CONTEXT_FRAME_MIN = 8;
 /** The encoder holds all frames of a segment at its end, and a piece of decoded frames is held in memory. */
 const SEGMENT_MEGAPIXELS_MAX = 256;
 
@@ -26,6 +28,8 @@ export interface BatchSizeInputs {
   readonly megapixelsPerSecond: number | undefined;
   /** The batch size in the job request. Overrides the calculation. */
   readonly requested: number | undefined;
+  /** Frames before a batch that are scored again, because the model has a state. */
+  readonly contextFrames?: number;
 }
 
 export interface BatchSizes {
@@ -54,10 +58,12 @@ function batchFramesWanted({
   megapixelsPerFrame,
   megapixelsPerSecond,
   requested,
+  contextFrames = 0,
 }: BatchSizeInputs): number {
   if (requested !== undefined) return Math.min(Math.max(1, requested), BATCH_FRAMES_MAX);
   const rate = megapixelsPerSecond ?? MEGAPIXELS_PER_SECOND_ASSUMED;
   const inTargetTime = Math.floor((BATCH_TARGET_SECONDS * rate) / Math.max(megapixelsPerFrame, 1e-6));
   const shared = Math.ceil(framesExpected / BATCHES_PER_JOB_MIN);
-  return Math.max(BATCH_FRAMES_MIN, Math.min(inTargetTime, shared, BATCH_FRAMES_MAX));
+  const min = Math.max(BATCH_FRAMES_MIN, contextFrames * FRAMES_PER_CONTEXT_FRAME_MIN);
+  return Math.max(min, Math.min(inTargetTime, shared, BATCH_FRAMES_MAX));
 }

@@ -31,6 +31,7 @@ import { type Timeline, encodeTimeline, secondsPerTick } from '../media/timeline
 import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import type { JobFolders } from './job-folders.ts';
+import { readManifest } from './model-catalogue.ts';
 import { planBatchSizes, segmentFramesMax } from './plan-batches.ts';
 import { probeSource } from './probe-source.ts';
 import { putSourcePlan, readSourcePlan } from './source-plans.ts';
@@ -249,6 +250,7 @@ async function putPlan(services: SplitServices, source: OpenSource, planned: Pla
   const { run, job, video } = source;
   const { framesExpected, ...pieces } = planned;
   const megapixelsPerFrame = (video.width * video.height) / 1e6;
+  const { contextFrames } = (await readManifest(blobs, job.definition.model)).state ?? {};
   const earlier = await readSourcePlan(blobs, run);
   const sizes =
     earlier ??
@@ -257,11 +259,13 @@ async function putPlan(services: SplitServices, source: OpenSource, planned: Pla
       megapixelsPerFrame,
       megapixelsPerSecond: await ledger.rate(job.definition.model.name),
       requested: job.definition.request.batchSize,
+      contextFrames: contextFrames ?? 0,
     });
   const { batchFrames, segmentFrames } = sizes;
   const { framesPerSecond, sampleAspectRatio } = video;
   const picture = { framesPerSecond, sampleAspectRatio, colour: resultColourOf(video) };
-  const plan = { version: 1 as const, ...pieces, picture, batchFrames, segmentFrames };
+  const context = contextFrames === undefined ? {} : { contextFrames };
+  const plan = { version: 1 as const, ...pieces, picture, batchFrames, segmentFrames, ...context };
   const onlyIfAbsent = earlier === undefined;
   if ((await putSourcePlan(blobs, run, plan, { onlyIfAbsent })) === 'exists')
     return putPlan(services, source, planned);

@@ -16,7 +16,9 @@ const FORMATS = /\b(?:mov|mp4|matroska|webm)\b/;
 /** A worker decodes from the key frame before its first frame. */
 const KEY_FRAME_SECONDS_MAX = 10;
 /** A piece costs two storage operations and the start of a decoder; a long one is decoded from its start by every batch that needs a part. */
-const PIECE_FRAMES_MIN = 32;
+const PIECE_FRAMES_MIN = 64;
+/** A worker holds two pieces in memory, and frames of some codecs have megabytes. */
+const PIECE_MEGAPIXELS_MIN = 128;
 /** The command line lists the pieces. */
 const PIECES_MAX = 8_192;
 
@@ -31,7 +33,7 @@ export type CutPlan = Cuts | { readonly kind: 'decode'; readonly reason: string 
 
 type CutVideo = Pick<
   VideoInfo,
-  'codec' | 'formatName' | 'interlaced' | 'pixelFormat' | 'rotationDegrees' | 'timeBase'
+  'codec' | 'formatName' | 'height' | 'interlaced' | 'pixelFormat' | 'rotationDegrees' | 'timeBase' | 'width'
 >;
 
 export function planCuts(video: CutVideo, { pts, keyFrames, notShown }: PacketIndex): CutPlan {
@@ -62,13 +64,18 @@ export function planCuts(video: CutVideo, { pts, keyFrames, notShown }: PacketIn
   return {
     kind: 'cut',
     timeline: { timeBase, pts: shown },
-    pieceStarts: startsOfPieces(keyFrames, pts.length),
+    pieceStarts: startsOfPieces(video, keyFrames, pts.length),
   };
 }
 
 /** As many groups of pictures in a piece as it takes for a useful length. */
-function startsOfPieces(keyFrames: readonly number[], frameCount: number): number[] {
-  const framesMin = Math.max(PIECE_FRAMES_MIN, Math.ceil(frameCount / PIECES_MAX));
+function startsOfPieces(
+  { width, height }: CutVideo,
+  keyFrames: readonly number[],
+  frameCount: number,
+): number[] {
+  const useful = Math.min(PIECE_FRAMES_MIN, Math.ceil((PIECE_MEGAPIXELS_MIN * 1e6) / (width * height)));
+  const framesMin = Math.max(useful, Math.ceil(frameCount / PIECES_MAX));
   const starts: number[] = [];
   for (const key of keyFrames) if (key - (starts.at(-1) ?? -framesMin) >= framesMin) starts.push(key);
   return starts;

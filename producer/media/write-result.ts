@@ -10,6 +10,9 @@ import { type FfmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import type { ToolProcess } from '../../shared/media/tool-process.ts';
 import { errnoOf } from '../../shared/runtime/errors.ts';
 
+/** Of a pipe on Linux. */
+const CHUNK_BYTES = 65_536;
+
 export interface ResultRun {
   readonly command: FfmpegCommand;
   /** Completes "ffmpeg failed while …". */
@@ -50,7 +53,7 @@ async function feed(
   ffmpeg: ToolProcess<'pipe', 'none'>,
   videoTrack: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const fed = pipeline(videoTrack, ffmpeg.stdin);
+  const fed = pipeline(inChunks(videoTrack), ffmpeg.stdin);
   fed.catch(() => {});
   try {
     await Promise.race([fed, ffmpeg.finished]);
@@ -60,6 +63,21 @@ async function feed(
     if (PIPE_BROKEN.has(errnoOf(error) ?? '')) await ffmpeg.finished;
     throw error;
   }
+}
+
+/** Each write wakes ffmpeg up, and most frames of a video are small. */
+async function* inChunks(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  let waiting: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of parts) {
+    waiting.push(part);
+    bytes += part.length;
+    if (bytes < CHUNK_BYTES) continue;
+    yield Buffer.concat(waiting);
+    waiting = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(waiting);
 }
 
 const PIPE_BROKEN = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);

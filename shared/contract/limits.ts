@@ -12,6 +12,9 @@ export const FRAMES_MAX = 10 ** FRAME_INDEX_DIGITS;
 /** More frames would not make a batch cheaper, and its history must fit into one message. */
 export const BATCH_FRAMES_MAX = 512;
 
+/** Frames before a batch that a model with a state sees again. */
+export const CONTEXT_FRAMES_MAX = 64;
+
 /** A source is split once by cutting or decoding, and if its pieces turn out to be wrong, once more by decoding. */
 export const SPLITS_MAX = 2;
 
@@ -45,7 +48,8 @@ export const FAILED_FRAMES_FRACTION_MAX = 0.05;
 /** Two frame indices, a comma, brackets and a separator, as JSON. */
 const RANGE_BYTES_MAX = 2 * FRAME_INDEX_DIGITS + 4;
 assert(
-  2 * BATCH_FRAMES_MAX * RANGE_BYTES_MAX + BATCH_HISTORY_FAILURES_MAX * 160 + 4_096 < MESSAGE_JSON_BYTES_MAX,
+  (2 * BATCH_FRAMES_MAX + CONTEXT_FRAMES_MAX) * RANGE_BYTES_MAX + BATCH_HISTORY_FAILURES_MAX * 160 + 4_096 <
+    MESSAGE_JSON_BYTES_MAX,
   'a batch with the longest history and the most pieces must fit into one message',
 );
 assert(

@@ -11,6 +11,7 @@ import { FAILED_FRAME_POLICIES, IMAGE_FORMATS, encoding, pictureFormat } from '.
 import {
   BATCH_FRAMES_MAX,
   BATCH_HISTORY_FAILURES_MAX,
+  CONTEXT_FRAMES_MAX,
   ERROR_TEXT_CHARACTERS_MAX,
   FAILURE_REASONS_MAX,
   FRAMES_MAX,
@@ -65,8 +66,10 @@ export type ModelReference = z.infer<typeof modelReference>;
 export const modelParameters = z.record(plainName, z.string().max(200));
 export type ModelParameters = z.infer<typeof modelParameters>;
 
+export const contextFrames = z.int().min(0).max(CONTEXT_FRAMES_MAX);
+
 /** A decoded piece of the largest frames has one. The batch may start and end within a piece. */
-const BATCH_PIECES_MAX = BATCH_FRAMES_MAX + 1;
+const BATCH_PIECES_MAX = BATCH_FRAMES_MAX + CONTEXT_FRAMES_MAX + 1;
 
 /** Bounds `refusedBy`. If two workers refuse a model, the model is at fault. */
 const REFUSALS_MAX = 8;
@@ -106,11 +109,13 @@ export const batchMessage = z
     model: modelReference,
     parameters: modelParameters,
     splitNumber,
-    /** Those that hold the frames, in order. The last piece of a decoded source may end sooner. */
+    /** Those that hold the frames and their context, in order. The last piece of a decoded source may end sooner. */
     pieces: z.array(range).min(1).max(BATCH_PIECES_MAX),
     pieceFormat,
     /** Frames that are encoded and stored as one. The last segment of a batch may have fewer. */
     segmentFrames: z.int().min(1).max(BATCH_FRAMES_MAX),
+    /** Set if the model has a state: how many frames before the batch it sees first, if there are so many. */
+    contextFrames: contextFrames.optional(),
     picture: pictureFormat,
     encoding,
     onFailedFrame: z.enum(FAILED_FRAME_POLICIES),

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 
 import { NAME_PATTERN } from './blob-names.ts';
+import { CONTEXT_FRAMES_MAX } from './limits.ts';
 import type { ModelParameters } from './messages.ts';
 
 const plainName = z.string().regex(NAME_PATTERN);
@@ -28,6 +29,16 @@ const parameter = z.object({
     .min(1)
     .max(1024),
 });
+
+/** A tensor that goes out with one frame and in with the next one. Before the first frame, it is zero. */
+const stateTensor = z.object({
+  input: z.string().min(1),
+  output: z.string().min(1),
+  type: z.enum(['uint8', 'float16', 'float32']),
+  /** `height` and `width` are those of the frame that the model takes. */
+  shape: z.array(z.union([z.int().min(1), z.enum(['height', 'width'])])).max(8),
+});
+export type StateTensor = z.infer<typeof stateTensor>;
 
 export const modelManifest = z.object({
   name: plainName,
@@ -52,6 +63,16 @@ export const modelManifest = z.object({
   }),
   output: tensor.extend({ scale: z.number().min(1).max(8) }),
   parameters: z.record(plainName, parameter).default({}),
+  /**
+   * What the model keeps from frame to frame. Its frames run one by one and in order, each batch on one engine. A batch starts with zeros, and
+   * with so many frames before it, whose output is dropped.
+   */
+  state: z
+    .object({
+      tensors: z.array(stateTensor).min(1).max(64),
+      contextFrames: z.int().min(0).max(CONTEXT_FRAMES_MAX).default(0),
+    })
+    .optional(),
 });
 export type ModelManifest = z.infer<typeof modelManifest>;
 

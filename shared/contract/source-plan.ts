@@ -8,6 +8,7 @@ import { z } from 'zod';
 
 import { pictureFormat } from './encoding.ts';
 import { BATCH_FRAMES_MAX, FRAMES_MAX } from './limits.ts';
+import { contextFrames } from './messages.ts';
 import { parseJson } from './parse-json.ts';
 import { pieceFormat } from './piece.ts';
 import type { FrameRange } from './ranges.ts';
@@ -21,6 +22,8 @@ const sourcePlan = z.object({
   /** A multiple of `segmentFrames`, so that segments are the same whatever the batches. */
   batchFrames: z.int().min(1).max(BATCH_FRAMES_MAX),
   segmentFrames: z.int().min(1).max(BATCH_FRAMES_MAX),
+  /** Set if the model has a state: how many frames before a batch it sees first. */
+  contextFrames: contextFrames.optional(),
   pieces: z.discriminatedUnion('kind', [
     z.object({
       kind: z.literal('cut'),

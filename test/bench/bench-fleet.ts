@@ -11,6 +11,7 @@ import { openWorkQueue } from '../../shared/azure/work-queue.ts';
 import { statusBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, jobStatus } from '../../shared/contract/job.ts';
 import { CONTAINER_NAMES, CONTAINERS, QUEUES } from '../../shared/contract/storage-layout.ts';
+import { Ledger } from '../../shared/redis/ledger.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { type RunningCommand, enqueue, startService } from '../support/commands.ts';
 import { eventually } from '../support/eventually.ts';
@@ -23,6 +24,7 @@ import {
   testFolder,
 } from '../support/servers.ts';
 import { type StorageProxy, startStorageProxy } from '../support/storage-proxy.ts';
+import { connect } from '../support/test-redis.ts';
 import { blobCreatedEvent } from '../support/upload-job.ts';
 import { writeClip } from './clips.ts';
 import { startInstantWorker } from './instant-worker.ts';
@@ -30,11 +32,13 @@ import { cpuSecondsOf } from './process-stat.ts';
 
 const OWN_MODELS = fileURLToPath(new URL('../../worker/models', import.meta.url));
 export const DEVICE_HOOK = fileURLToPath(new URL('./device-hook.mjs', import.meta.url));
+const MEMORY_HOOK = fileURLToPath(new URL('./memory-hook.mjs', import.meta.url));
 /** The model that costs nothing. */
 export const IDENTITY = ['--model', 'identity'];
 const WARM_UP = { width: 320, height: 180, frames: 25 };
 const POLL_MS = 25;
 const HOOK_FLUSH_MS = 600;
+const SCALER_REPORT_MS = 10_000;
 
 export interface FleetShape {
   /** Their number; `instant` stands for a fleet that takes no time and no CPU. */
@@ -65,6 +69,7 @@ export class BenchFleet implements AsyncDisposable {
   readonly #producer: RunningCommand;
   readonly #workers: readonly RunningCommand[];
   #instantWorker: AsyncDisposable | undefined;
+  #scaler: Disposable | undefined;
 
   private constructor(
     folder: string,
@@ -79,6 +84,8 @@ export class BenchFleet implements AsyncDisposable {
         ...this.#storageEnvironment,
         FRAMEFLEET_REDIS_URL: this.#redis.url,
         FRAMEFLEET_WORK_FOLDER: path.join(folder, 'work'),
+        FRAMEFLEET_BENCH_MEMORY: this.#memoryPath,
+        NODE_OPTIONS: `--import ${MEMORY_HOOK}`,
       },
     });
     const { simulatedDeviceMs, workerEnvironment = {} } = shape;
@@ -92,7 +99,8 @@ export class BenchFleet implements AsyncDisposable {
           FRAMEFLEET_VM_ID: `vm-${index}`,
           FRAMEFLEET_IDLE_POLL_SECONDS_MAX: '0.5',
           FRAMEFLEET_BENCH_RUNS: this.#runsPath(index),
-          NODE_OPTIONS: `--import ${DEVICE_HOOK}`,
+          FRAMEFLEET_BENCH_MEMORY: this.#memoryPath,
+          NODE_OPTIONS: `--import ${DEVICE_HOOK} --import ${MEMORY_HOOK}`,
           ...(simulatedDeviceMs === undefined
             ? {}
             : { FRAMEFLEET_BENCH_DEVICE_MS: String(simulatedDeviceMs) }),
@@ -111,6 +119,7 @@ export class BenchFleet implements AsyncDisposable {
     await publishModels(storage.blobs, OWN_MODELS);
     const servers = [storage, await startStorageProxy(storage), await startTestRedis()] as const;
     const fleet = new BenchFleet(folder, servers, shape);
+    fleet.#scaler = await reportEngines(fleet.#redis, Math.max(1, fleet.#workers.length));
     if (shape.workers === 'instant') fleet.#instantWorker = await startInstantWorker(storage);
     await Promise.all([fleet.#producer, ...fleet.#workers].map((service) => service.said('service ready')));
     return fleet;
@@ -139,6 +148,24 @@ export class BenchFleet implements AsyncDisposable {
   get #storageEnvironment(): Readonly<Record<string, string>> {
     const { media, system } = this.#proxy.connection;
     return { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
+  }
+
+  get #memoryPath(): string {
+    return path.join(this.folder, 'memory');
+  }
+
+  /** Memory in use of a program of the fleet after a collection of garbage, in KiB. */
+  async liveKibOf(pid: number): Promise<number> {
+    const file = `${this.#memoryPath}.${pid}`;
+    await rm(file, { force: true });
+    process.kill(pid, 'SIGUSR2');
+    const text = await eventually('the program has measured its memory', () =>
+      readFile(file, 'utf8').then(
+        (line) => line || undefined,
+        () => undefined,
+      ),
+    );
+    return Number(text) / 1024;
   }
 
   #runsPath(worker: number): string {
@@ -246,6 +273,7 @@ export class BenchFleet implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#scaler?.[Symbol.dispose]();
     await this.#instantWorker?.[Symbol.asyncDispose]();
     const services = [this.#producer, ...this.#workers];
     for (const { child } of services) child.kill('SIGTERM');
@@ -255,4 +283,18 @@ export class BenchFleet implements AsyncDisposable {
     await this.storage[Symbol.asyncDispose]();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** In place of a scaler, which says how many engines there are: dispatch keeps batches for each of them on the queue. */
+async function reportEngines(redis: TestRedis, engines: number): Promise<Disposable> {
+  const connections = await connect(redis);
+  const ledger = new Ledger(connections.first);
+  await ledger.recordEngines(engines);
+  const timer = setInterval(() => void ledger.recordEngines(engines), SCALER_REPORT_MS);
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      connections[Symbol.dispose]();
+    },
+  };
 }

@@ -17,11 +17,6 @@ export async function cpuSecondsOf(pid: number): Promise<number> {
   return sumOver(await familyOf(pid), ({ cpuSeconds }) => cpuSeconds);
 }
 
-/** Of a process with its descendants; 0 if it has ended. Pages that several processes share count several times. */
-export async function residentKibOf(pid: number): Promise<number> {
-  return sumOver(await familyOf(pid), ({ residentKib }) => residentKib);
-}
-
 async function familyOf(pid: number): Promise<readonly ProcessStat[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const stats = new Map<number, ProcessStat>();

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
+import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import { onnxInput, onnxOutput } from './onnx-writer.ts';
 
 const PICTURES = { type: 'uint8', dims: ['batch', 'height', 'width', 3] } as const;
@@ -11,7 +12,12 @@ export const FRAMES_IN = onnxInput({ name: 'frames', ...PICTURES });
 export const FRAMES_OUT = onnxOutput({ name: 'same', ...PICTURES });
 
 /** Writes a model to `<folder>/<name>/`, as `FRAMEFLEET_LOCAL_MODELS` expects it. Returns the path of its graph. */
-export async function writeFrameModel(folder: string, name: string, model: Buffer): Promise<string> {
+export async function writeFrameModel(
+  folder: string,
+  name: string,
+  model: Buffer,
+  more: Pick<ModelManifest, 'state'> = {},
+): Promise<string> {
   const pixels = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
   const manifest = {
     name,
@@ -20,6 +26,7 @@ export async function writeFrameModel(folder: string, name: string, model: Buffe
     sha256: createHash('sha256').update(model).digest('hex'),
     input: { name: 'frames', ...pixels, size: 'any' },
     output: { name: 'same', ...pixels, scale: 1 },
+    ...more,
   };
   const own = path.join(folder, name);
   await mkdir(own, { recursive: true });

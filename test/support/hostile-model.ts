@@ -10,6 +10,7 @@
 import { FRAMES_IN, FRAMES_OUT, writeFrameModel } from './frame-model.ts';
 import {
   type OnnxPart,
+  onnxConstant,
   onnxInput,
   onnxIntegers,
   onnxModel,
@@ -53,11 +54,42 @@ const ENDLESS_TRIPS = Number.MAX_SAFE_INTEGER;
 const INTEGER = { type: 'int64', dims: [] } as const;
 const FLAG = { type: 'bool', dims: [] } as const;
 
+/** What a grey level of the counting model stands for. */
+export const LEVELS_PER_FRAME = 8;
+const COUNT = { type: 'float32', dims: [1] } as const;
+
 /** Returns the frame combined with a zero that no optimiser can predict, because it comes from the faulty operators. */
 function hostileModel(): Buffer {
-  const graph = [
-    FRAMES_IN,
-    FRAMES_OUT,
+  return onnxModel({
+    opset: OPSET,
+    graph: [FRAMES_IN, FRAMES_OUT, ...zero(), onnxNode('BitwiseOr', ['frames', 'zero'], ['same'])],
+  });
+}
+
+/** Its state is how many frames it has scored, and its pictures show that as a grey level. */
+function countingModel(): Buffer {
+  return onnxModel({
+    opset: OPSET,
+    graph: [
+      FRAMES_IN,
+      FRAMES_OUT,
+      onnxInput({ name: 'count', ...COUNT }),
+      onnxOutput({ name: 'next count', ...COUNT }),
+      ...zero(),
+      onnxConstant('levels', [1], Float32Array.of(LEVELS_PER_FRAME)),
+      onnxConstant('one', [1], Float32Array.of(1)),
+      onnxNode('Mul', ['count', 'levels'], ['level']),
+      onnxNode('Cast', ['level'], ['grey'], [toType('uint8')]),
+      onnxNode('BitwiseAnd', ['frames', 'zero'], ['black']),
+      onnxNode('BitwiseOr', ['black', 'grey'], ['same']),
+      onnxNode('Add', ['count', 'one'], ['next count']),
+    ],
+  });
+}
+
+/** A byte, from the number of the frame. */
+function zero(): OnnxPart[] {
+  return [
     ...numberOfFrame('number'),
     ...crashing('number', 'quotient'),
     ...failing('number', 'found'),
@@ -65,9 +97,7 @@ function hostileModel(): Buffer {
     onnxNode('ReduceSum', ['starts'], ['start'], [{ name: 'keepdims', int: 0 }]),
     ...looping('number', 'start', 'end'),
     onnxNode('Cast', ['end'], ['zero'], [toType('uint8')]),
-    onnxNode('BitwiseOr', ['frames', 'zero'], ['same']),
   ];
-  return onnxModel({ opset: OPSET, graph });
 }
 
 /** One number for each frame of the run. */
@@ -145,4 +175,10 @@ function byNumber(values: Readonly<Record<number, number>>): number[] {
 /** Writes the model to `<folder>/hostile/`, as `FRAMEFLEET_LOCAL_MODELS` takes it; returns the path of its graph. */
 export async function writeHostileModel(folder: string): Promise<string> {
   return writeFrameModel(folder, 'hostile', hostileModel());
+}
+
+/** Writes the counting model, which is as hostile, to `<folder>/counting/`. */
+export async function writeCountingModel(folder: string): Promise<string> {
+  const tensors = [{ input: 'count', output: 'next count', type: 'float32' as const, shape: [1] }];
+  return writeFrameModel(folder, 'counting', countingModel(), { state: { tensors, contextFrames: 2 } });
 }

@@ -51,6 +51,14 @@ test('a frame that kills the engine is found with three deaths, and every segmen
   expect([end, stored.size, [...givenUp], deaths]).toEqual(['done', 8, [[17, 2]], 3]);
 });
 
+test('with a model that has a state, all open segments run together, suspects alone', () => {
+  let plan = planRuns(SEGMENTS, [], { isInOrder: true });
+  plan = afterDeath(plan, [3, 4]);
+  expect(nextRun(plan)).toEqual({ kind: 'run', segments: SEGMENTS, careful: [3, 4] });
+  plan = keepOpen(plan, ([start]) => start >= 4);
+  expect(nextRun(plan)).toEqual({ kind: 'run', segments: SEGMENTS.slice(1), careful: [4] });
+});
+
 test('frames that were in native code when the engine died run alone, after all segments without them', () => {
   let plan = planRuns(SEGMENTS);
   expect(nextRun(plan)).toEqual({ kind: 'run', segments: SEGMENTS, careful: [] });

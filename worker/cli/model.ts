@@ -58,7 +58,7 @@ async function main(): Promise<number> {
 }
 
 async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> {
-  const { file, name, fit, answers, picture, out, asJson } = options;
+  const { file, name, fit, isSteady, answers, picture, out, asJson } = options;
   const version = options.version ?? (await nextVersion(blobs, name));
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
   try {
@@ -69,6 +69,7 @@ async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> 
       name,
       version,
       fit,
+      isSteady,
       answers,
       outputPath,
       picturePath: picture ?? SAMPLE_PICTURE,

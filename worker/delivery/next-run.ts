@@ -18,6 +18,8 @@ const DEATHS_MAX = 12;
 const DEATHS_TO_FAIL_FRAME = 2;
 
 export interface RunPlan {
+  /** The model has a state: all open segments run in one go, from the first one on. */
+  readonly isInOrder: boolean;
   /** Segments to run: neither stored nor left for another delivery. Ascending. */
   readonly open: readonly FrameRange[];
   /** The frames that run alone. */
@@ -36,15 +38,27 @@ type NextRun =
   | { readonly kind: 'stop' }
   | { readonly kind: 'done' };
 
-export function planRuns(open: readonly FrameRange[], suspects: readonly number[] = []): RunPlan {
-  return { open, suspects, deathsOf: new Map(), deaths: 0, unexplainedDeaths: 0 };
+export function planRuns(
+  open: readonly FrameRange[],
+  suspects: readonly number[] = [],
+  { isInOrder = false }: Partial<Pick<RunPlan, 'isInOrder'>> = {},
+): RunPlan {
+  return { isInOrder, open, suspects, deathsOf: new Map(), deaths: 0, unexplainedDeaths: 0 };
 }
 
-export function nextRun({ open, suspects, deathsOf, deaths, unexplainedDeaths }: RunPlan): NextRun {
+export function nextRun({
+  isInOrder,
+  open,
+  suspects,
+  deathsOf,
+  deaths,
+  unexplainedDeaths,
+}: RunPlan): NextRun {
   for (const [frameIndex, ownDeaths] of deathsOf)
     if (ownDeaths >= DEATHS_TO_FAIL_FRAME) return { kind: 'fail-frame', frameIndex, deaths: ownDeaths };
   if (open.length === 0) return { kind: 'done' };
   if (deaths >= DEATHS_MAX || unexplainedDeaths >= UNEXPLAINED_DEATHS_MAX) return { kind: 'stop' };
+  if (isInOrder) return { kind: 'run', segments: open, careful: suspects };
   const others = open.filter((frames) => !suspects.some((frameIndex) => isIn(frames, frameIndex)));
   if (others.length > 0) return { kind: 'run', segments: others, careful: [] };
   return { kind: 'run', segments: open, careful: suspects };

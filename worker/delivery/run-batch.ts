@@ -9,6 +9,7 @@ import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { type BatchMessage, encodeMessage } from '../../shared/contract/messages.ts';
 import { type FrameRange, indicesOf } from '../../shared/contract/ranges.ts';
+import { segmentsOf } from '../../shared/contract/segment.ts';
 import type { RunEnd, RunListener } from '../engine/engine-process.ts';
 import type { EngineQuestion } from '../engine/protocol.ts';
 import type { Lease } from './lease.ts';
@@ -18,6 +19,9 @@ import type { DeliveryProgress } from './progress.ts';
 import { putFailures } from './resolved-frames.ts';
 import type { DeliveryServices } from './services.ts';
 import { type RunInterruption, exhaustedFrames } from './settlement.ts';
+
+/** Engine deaths with a frame of the warm-up in native code, after which it is skipped. */
+const DEATHS_TO_SKIP = 2;
 
 export interface Delivery {
   readonly message: ReceivedMessage;
@@ -51,7 +55,8 @@ export async function runBatch(
   const { log, signal } = services;
   const { jobId, batchIndex } = batch;
   const runner = new BatchRunner(delivery, services);
-  progress.runPlan = planRuns(work.segments, work.suspects);
+  const isInOrder = batch.contextFrames !== undefined;
+  progress.runPlan = planRuns(work.segments, work.suspects, { isInOrder });
   for (;;) {
     const plan = keepOpen(progress.runPlan, (segment) => progress.isOpen(segment));
     progress.runPlan = plan;
@@ -76,7 +81,7 @@ export async function runBatch(
     if (runner.mustStop()) continue;
     if (end.kind === 'died') {
       progress.lastDeath = end.message;
-      progress.runPlan = afterDeath(plan, end.computing);
+      progress.runPlan = afterDeath(plan, runner.withoutWarmUp(end.computing));
       log.warn(
         { jobId, batchIndex, suspects: progress.runPlan.suspects, reason: end.message },
         'engine died during batch',
@@ -95,6 +100,8 @@ class BatchRunner {
   /** Writes to the message, one after the other. */
   #saving: Promise<unknown> = Promise.resolve();
   #carefulFrame: number | null = null;
+  /** Engine deaths with frames of the warm-up in native code. */
+  readonly #warmUpDeaths = new Map<number, number>();
   interruption: RunInterruption | null = null;
 
   constructor(delivery: Delivery, services: DeliveryServices) {
@@ -113,24 +120,63 @@ class BatchRunner {
     const { batch, lease, progress } = this.#delivery;
     const { engine, signal } = this.#services;
     const isCareful = new Set(careful);
+    const skipped = this.#skippedInWarmUp();
     const request = {
       ...batch,
-      segments: segments.map((frames) => {
+      segments: this.#withWarmUp(segments).map(({ frames, isWarmUp }) => {
         const indices = [...indicesOf([frames])];
-        const givenUp = indices.filter((frameIndex) => progress.givenUp.has(frameIndex));
-        return { frames, givenUp, careful: indices.filter((frameIndex) => isCareful.has(frameIndex)) };
+        const isSkipped = (frameIndex: number): boolean =>
+          progress.givenUp.has(frameIndex) || (isWarmUp && skipped.has(frameIndex));
+        return {
+          frames,
+          isWarmUp,
+          givenUp: indices.filter(isSkipped),
+          careful: isWarmUp ? [] : indices.filter((frameIndex) => isCareful.has(frameIndex)),
+        };
       }),
     };
     const discard = AbortSignal.any([lease.signal, this.#away.signal]);
-    return engine.run(request, this.#listener(isLast), { stop: signal, discard });
+    return engine.run(request, this.#listener(segments, isLast), { stop: signal, discard });
   }
 
-  #listener(isLast: boolean): RunListener {
+  /** The frames that count against segments of this batch: a death in the warm-up says nothing of them. */
+  withoutWarmUp(computing: readonly number[]): number[] {
+    const open = new Set(indicesOf(this.#delivery.progress.runPlan.open));
+    for (const frameIndex of computing)
+      if (!open.has(frameIndex))
+        this.#warmUpDeaths.set(frameIndex, (this.#warmUpDeaths.get(frameIndex) ?? 0) + 1);
+    return computing.filter((frameIndex) => open.has(frameIndex));
+  }
+
+  /** With what a model with a state must have seen before: frames before the batch, and segments that are stored. */
+  #withWarmUp(
+    segments: readonly FrameRange[],
+  ): { readonly frames: FrameRange; readonly isWarmUp: boolean }[] {
+    const { contextFrames, frameStart, frameEnd, segmentFrames } = this.#delivery.batch;
+    const wanted = segments.map((frames) => ({ frames, isWarmUp: false }));
+    if (contextFrames === undefined) return wanted;
+    const starts = new Set(segments.map(([start]) => start));
+    const last = Math.max(...starts);
+    const contextStart = Math.max(0, frameStart - contextFrames);
+    const context: FrameRange[] = contextStart < frameStart ? [[contextStart, frameStart]] : [];
+    const upToLast = segmentsOf([frameStart, frameEnd], segmentFrames).filter(([start]) => start <= last);
+    return [...context, ...upToLast].map((frames) => ({ frames, isWarmUp: !starts.has(frames[0]) }));
+  }
+
+  /** In stored segments, the frames that the run which stored them skipped, too. */
+  #skippedInWarmUp(): ReadonlySet<number> {
+    const { replaced } = this.#delivery.progress.storedFrames();
+    const fatal = [...this.#warmUpDeaths].filter(([, deaths]) => deaths >= DEATHS_TO_SKIP);
+    return new Set([...replaced, ...fatal.map(([frameIndex]) => frameIndex)]);
+  }
+
+  #listener(segments: readonly FrameRange[], isLast: boolean): RunListener {
+    const wanted = new Set(indicesOf(segments));
     const { progress, onNearlyScored } = this.#delivery;
     const { metrics } = this.#services;
     return {
       computed: (frameIndex) => {
-        progress.recordComputed(frameIndex);
+        if (wanted.has(frameIndex)) progress.recordComputed(frameIndex);
         if (frameIndex !== this.#carefulFrame) return;
         this.#carefulFrame = null;
         void this.#save(null);

@@ -4,7 +4,7 @@
  * The file is the one that the job pinned by its hash, so a mismatch is the model's fault on every instance: the job fails at once
  * with the difference as its reason.
  */
-import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
+import type { ModelManifest, StateTensor } from '../../shared/contract/model-manifest.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 
 /** An input or output as the graph describes it. A free dimension is a name. */
@@ -36,7 +36,13 @@ export function checkGraph(manifest: ModelManifest, { inputs, outputs }: ModelGr
     if (typeof length === 'number' && length > 0 && length !== values.length)
       throw mismatch('input', name, `a row of ${values.length} weights`, `a row of ${length} weights`);
   }
-  const declared = new Set([manifest.input.name, ...Object.keys(manifest.parameters)]);
+  const state = manifest.state?.tensors ?? [];
+  for (const tensor of state) checkState(manifest, tensor, inputs, outputs);
+  const declared = new Set([
+    manifest.input.name,
+    ...Object.keys(manifest.parameters),
+    ...state.map(({ input }) => input),
+  ]);
   const extra = inputs.find(({ name }) => !declared.has(name));
   if (extra !== undefined)
     throw new ModelMismatchError(`The graph has an input "${extra.name}" that model.json does not declare.`);
@@ -50,9 +56,10 @@ export interface FramesPerRun {
 
 /** How many frames the model takes in one run: what the graph says, or what the manifest allows if the graph leaves the batch free. */
 export function framesPerRunOf(
-  { input, output }: ModelManifest,
+  { input, output, state }: ModelManifest,
   { inputs, outputs }: ModelGraph,
 ): FramesPerRun {
+  if (state !== undefined) return { max: 1, isFixed: false };
   const [batchIn = 1] = valueOf('input', input.name, inputs).shape;
   const [batchOut] = valueOf('output', output.name, outputs).shape;
   if (typeof batchIn === 'number' && batchIn > 0) return { max: batchIn, isFixed: true };
@@ -94,6 +101,24 @@ function checkFrames(
     // Height 3 means that the channels come first.
     height !== 3;
   if (!fits) throw mismatch(side, name, 'batch x height x width x 3', shape.join(' x '));
+}
+
+/** The runtime checks the shapes: exporters often leave them out. */
+function checkState(
+  manifest: ModelManifest,
+  { input, output, type }: StateTensor,
+  inputs: readonly GraphValue[],
+  outputs: readonly GraphValue[],
+): void {
+  const taken = valueOf('input', input, inputs);
+  if (taken.type !== type) throw mismatch('input', input, type, taken.type);
+  const returned = valueOf('output', output, outputs);
+  if (returned.type !== type) throw mismatch('output', output, type, returned.type);
+  // The engine gives the picture to the encoder, and its memory to a later frame.
+  if (output === manifest.output.name)
+    throw new ModelMismatchError(
+      `The output "${output}" is the picture, so it cannot also be a state: add an output that is equal to it.`,
+    );
 }
 
 /** Exporters often describe the output's size wrongly, so `checkOutput` checks it after a run. */

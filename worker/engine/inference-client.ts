@@ -4,6 +4,8 @@
  */
 import { Worker } from 'node:worker_threads';
 
+import type { ModelManifest, StateTensor } from '../../shared/contract/model-manifest.ts';
+import type { FrameSize } from '../../shared/contract/segment.ts';
 import type { ModelGraph } from './check-model.ts';
 
 export interface LoadRequest {
@@ -31,12 +33,32 @@ export interface LoadDiagnosis {
   readonly isRuntimeSound: boolean;
 }
 
+/** A tensor that the model returns with one frame, and takes with the next one. */
+export interface StateOfModel extends Pick<StateTensor, 'input' | 'output' | 'type'> {
+  readonly dims: readonly number[];
+}
+
+/** Of a model that keeps a state, for frames of this size. */
+export function stateOf(
+  { state }: Pick<ModelManifest, 'state'>,
+  { width, height }: FrameSize,
+): readonly StateOfModel[] | undefined {
+  return state?.tensors.map(({ input, output, type, shape }) => ({
+    input,
+    output,
+    type,
+    dims: shape.map((side) => (side === 'height' ? height : side === 'width' ? width : side)),
+  }));
+}
+
 /** One frame or several: their pixels lie one after the other, and their number is the first dimension. */
 export interface InferRequest {
   readonly type: 'infer';
   readonly input: { readonly name: string; readonly pixels: Uint8Array; readonly dims: readonly number[] };
   /** Extra inputs of the graph: rows of weights, shape [1, length]. */
   readonly weights: ReadonlyMap<string, Float32Array>;
+  /** Of a model that keeps one: its tensors, which start with zeros. */
+  readonly state?: { readonly tensors: readonly StateOfModel[]; readonly isStart: boolean };
   readonly outputName: string;
   /** Where to write the output, if its size is known: memory that both threads share. Otherwise the answer has the pixels. */
   readonly output?: { readonly pixels: Uint8Array<SharedArrayBuffer>; readonly dims: readonly number[] };

@@ -18,6 +18,7 @@ import type {
   LoadAnswer,
   LoadDiagnosis,
   LoadRequest,
+  StateOfModel,
 } from './inference-client.ts';
 import { PROBE_MODEL } from './probe-model.ts';
 import { providerOption } from './provider-option.ts';
@@ -25,6 +26,8 @@ import { providerOption } from './provider-option.ts';
 if (parentPort === null) throw new TypeError('expected to run as a worker thread');
 const port = parentPort;
 let session: InferenceSession | undefined;
+/** What the model returned with the last frame, by the input that takes it. */
+const state = new Map<string, Tensor>();
 
 /** Requests are served strictly in order. */
 let last: Promise<void> = Promise.resolve();
@@ -126,19 +129,42 @@ function reasonOf(error: unknown): string {
   return message.replace(/^Load model from .*? failed:\s*/s, '');
 }
 
-async function infer({ input, weights, outputName, output: into }: InferRequest): Promise<InferAnswer> {
+async function infer(request: InferRequest): Promise<InferAnswer> {
   if (session === undefined) throw new Error('no model is loaded');
+  const { input, weights, outputName, output: into } = request;
+  const { tensors, isStart } = request.state ?? { tensors: [], isStart: true };
+  if (isStart) state.clear();
   const feeds: Record<string, Tensor> = { [input.name]: new Tensor('uint8', input.pixels, input.dims) };
   for (const [name, row] of weights) feeds[name] = new Tensor('float32', row, [1, row.length]);
+  for (const tensor of tensors) feeds[tensor.input] = state.get(tensor.input) ?? zerosOf(tensor);
   const startedAt = performance.now();
-  const fetches =
-    into === undefined ? [outputName] : { [outputName]: new Tensor('uint8', into.pixels, into.dims) };
+  const fetches: Record<string, Tensor | null> = {
+    [outputName]: into === undefined ? null : new Tensor('uint8', into.pixels, into.dims),
+  };
+  for (const tensor of tensors) fetches[tensor.output] = null;
   const outputs = await session.run(feeds, fetches);
   const seconds = (performance.now() - startedAt) / 1000;
+  // A frame that fails leaves the state as it was.
+  for (const tensor of tensors) {
+    const next = outputs[tensor.output];
+    if (next !== undefined) state.set(tensor.input, next);
+  }
   if (into !== undefined) return { pixels: undefined, dims: into.dims, seconds };
   const output = outputs[outputName];
   if (output === undefined || !(output.data instanceof Uint8Array)) {
     throw new TypeError(`expected uint8 pixels in the output ${outputName}`);
   }
   return { pixels: output.data, dims: output.dims, seconds };
+}
+
+function zerosOf({ type, dims }: StateOfModel): Tensor {
+  const length = dims.reduce((product, side) => product * side, 1);
+  switch (type) {
+    case 'uint8':
+      return new Tensor('uint8', new Uint8Array(length), dims);
+    case 'float16':
+      return new Tensor('float16', new Uint16Array(length), dims);
+    case 'float32':
+      return new Tensor('float32', new Float32Array(length), dims);
+  }
 }

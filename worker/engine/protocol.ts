@@ -19,6 +19,8 @@ interface SegmentRequest {
   readonly givenUp: readonly number[];
   /** Run with nothing else in native code, each after the worker's consent. */
   readonly careful: readonly number[];
+  /** Only for the state of the model: its frames are scored, but not reported, encoded or stored. */
+  readonly isWarmUp?: boolean;
 }
 
 export interface RunRequest
@@ -26,6 +28,7 @@ export interface RunRequest
     SplitOfJob,
     Pick<
       BatchMessage,
+      | 'contextFrames'
       | 'encoding'
       | 'frameImages'
       | 'frameStart'

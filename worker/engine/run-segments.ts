@@ -13,7 +13,7 @@ import { countOf } from '../../shared/contract/ranges.ts';
 import { type FrameSize, failedInSegment, segmentMetadata } from '../../shared/contract/segment.ts';
 import { type FramesPerRun, checkOutput } from './check-model.ts';
 import { type Fit, fitOf } from './fit.ts';
-import type { Inference } from './inference-client.ts';
+import { type Inference, stateOf } from './inference-client.ts';
 import { KeptPictures } from './kept-pictures.ts';
 import type { MicroBatchSize } from './micro-batch-size.ts';
 import type { InferStages } from './micro-batch.ts';
@@ -61,8 +61,9 @@ export async function runSegments(run: SegmentRun): Promise<void> {
   const pictures = new KeptPictures({ blobs, request, fit, signal: discard });
   try {
     await scoreSegments({
-      segments: request.segments.map(({ frames, givenUp, careful }) => ({
+      segments: request.segments.map(({ frames, givenUp, careful, isWarmUp = false }) => ({
         frames,
+        isWarmUp,
         givenUp: new Set(givenUp),
         careful: new Set(careful),
       })),
@@ -126,13 +127,18 @@ function inferStage(
   { input: { width, height }, output: outputSize }: Fit,
 ): InferStages['infer'] {
   let isOutputChecked = false;
+  let isStart = true;
+  const tensors = stateOf(manifest, { width, height });
   return async (frames, pixels, output) => {
     const isShort = framesPerRun.isFixed && countOf([frames]) < framesPerRun.max;
     const count = isShort ? framesPerRun.max : countOf([frames]);
     const dims = [count, outputSize.height, outputSize.width, 3];
     send({ type: 'computing', frames });
+    const state = tensors && { tensors, isStart };
+    isStart = false;
     try {
       const answer = await inference.infer({
+        ...(state && { state }),
         input: {
           name: manifest.input.name,
           pixels: isShort ? padded(pixels, count * bytesOf({ width, height })) : pixels,

@@ -8,12 +8,15 @@
  * A frame that fails shows a replacement, as the job's policy says: the original, or the previous frame of its segment. Whether the
  * segment is stored with it, or tried again, is for `mayStore` to decide. A frame that is given up is not tried. A careful frame
  * is announced before it runs, with no other frame on the device. A micro-batch ends before such frames and at the end of its segment.
+ *
+ * A warm-up is a segment that the model sees only for its state: its frames are dropped, and it does not matter if one fails.
  */
 import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
 import { type FrameRange, countOf, indicesOf } from '../../shared/contract/ranges.ts';
 import { type FrameBuffer, FramePool } from './frame-pool.ts';
 import { BATCHES_IN_MEMORY, type MicroBatchSize } from './micro-batch-size.ts';
 import { type FrameInBuffers, type InferStages, scoreTogether } from './micro-batch.ts';
+import { ReadAhead } from './read-ahead.ts';
 import type { SegmentEncoder } from './segment-encoder.ts';
 
 /** Micro-batches: one on the device, and one in the queue of its thread. */
@@ -29,6 +32,7 @@ export interface SegmentTask {
   readonly frames: FrameRange;
   readonly givenUp: ReadonlySet<number>;
   readonly careful: ReadonlySet<number>;
+  readonly isWarmUp?: boolean;
 }
 
 /** What became of the frames of a segment. */
@@ -119,11 +123,11 @@ class Scorer implements AsyncDisposable {
   async run(): Promise<void> {
     await this.#run.turn;
     for (const task of this.#run.segments) {
-      const encoder = this.#run.stages.openEncoder();
-      this.#encoders.add(encoder);
+      const encoder = task.isWarmUp === true ? undefined : this.#openEncoder();
       const scored = await this.#score(task, encoder);
       if (scored === undefined) break;
       if (task === this.#run.segments.at(-1)) await this.#assertSourceEnded();
+      if (encoder === undefined) continue;
       await this.#storing;
       this.#storing = this.#finish(scored, encoder);
       this.#storing.catch(() => undefined); // Awaited before the next segment is finished, and at the end.
@@ -131,8 +135,17 @@ class Scorer implements AsyncDisposable {
     await this.#storing;
   }
 
-  /** Passes the frames of a segment to the encoder. Returns what became of them; undefined if the run was stopped before the end. */
-  async #score(task: SegmentTask, encoder: SegmentEncoder): Promise<ScoredSegment | undefined> {
+  #openEncoder(): SegmentEncoder {
+    const encoder = this.#run.stages.openEncoder();
+    this.#encoders.add(encoder);
+    return encoder;
+  }
+
+  /**
+   * Passes the frames of a segment to the encoder, if there is one. Returns what became of them; undefined if the run was stopped before the
+   * end.
+   */
+  async #score(task: SegmentTask, encoder: SegmentEncoder | undefined): Promise<ScoredSegment | undefined> {
     const { stages, stop } = this.#run;
     const [frameStart, frameEnd] = task.frames;
     const failed: number[] = [];
@@ -141,6 +154,11 @@ class Scorer implements AsyncDisposable {
     const inHand: BatchInHand[] = [];
     let previous: FrameBuffer | undefined;
     const encode = async (frame: FrameInBuffers, outcome: number | 'failed' | 'not tried'): Promise<void> => {
+      if (encoder === undefined) {
+        this.#inputs.giveBack(frame.input);
+        this.#outputs.giveBack(frame.output);
+        return;
+      }
       if (typeof outcome === 'number') inferSeconds.set(frame.frameIndex, outcome);
       else await this.#replace(frame, previous);
       if (outcome === 'failed') failed.push(frame.frameIndex);
@@ -214,10 +232,15 @@ class Scorer implements AsyncDisposable {
     throw new RangeError('the source has more frames than the segments');
   }
 
-  #infer(frames: readonly FrameInBuffers[], { givenUp }: SegmentTask): BatchInHand {
+  #infer(frames: readonly FrameInBuffers[], { givenUp, isWarmUp }: SegmentTask): BatchInHand {
     if (frames.some(({ frameIndex }) => givenUp.has(frameIndex)))
       return Promise.resolve(frames.map((frame) => [frame, 'not tried'] as const));
-    const outcomes = scoreTogether(frames, this.#run.microBatch, this.#run.stages);
+    const { stages, microBatch } = this.#run;
+    const outcomes = scoreTogether(
+      frames,
+      microBatch,
+      isWarmUp === true ? { ...stages, onFailed: () => undefined } : stages,
+    );
     outcomes.catch(() => undefined); // Awaited when the frames are due.
     return outcomes;
   }
@@ -247,41 +270,6 @@ class Scorer implements AsyncDisposable {
     await Promise.all([...this.#encoders].map((encoder) => encoder[Symbol.asyncDispose]()));
     await this.#storing.catch(() => undefined);
     await this.#source[Symbol.asyncDispose]();
-  }
-}
-
-/** Reads this many frames from the source before they are asked for. An error of the source is thrown when its frame is due. */
-class ReadAhead implements AsyncDisposable {
-  readonly #source: AsyncGenerator<FrameBuffer, void>;
-  readonly #pool: FramePool;
-  readonly #ahead: Promise<IteratorResult<FrameBuffer, void>>[] = [];
-
-  constructor(source: AsyncGenerator<FrameBuffer, void>, pool: FramePool, frames: number) {
-    this.#source = source;
-    this.#pool = pool;
-    for (let count = 0; count < frames; count += 1) this.#pull();
-  }
-
-  /** The next frame; undefined after the last one. */
-  async next(): Promise<FrameBuffer | undefined> {
-    const next = await this.#ahead.shift();
-    if (next === undefined || next.done === true) return undefined;
-    this.#pull();
-    return next.value;
-  }
-
-  #pull(): void {
-    const next = this.#source.next();
-    next.catch(() => undefined);
-    this.#ahead.push(next);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const ended = this.#source.return();
-    for (const result of await Promise.allSettled(this.#ahead))
-      if (result.status === 'fulfilled' && result.value.done !== true)
-        this.#pool.giveBack(result.value.value);
-    await ended.catch(() => undefined);
   }
 }
 

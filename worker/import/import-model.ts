@@ -11,6 +11,7 @@ import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type FormatAnswers, type ModelFormat, formatOf } from './format.ts';
 import { type ImportedGraph, readGraph } from './graph.ts';
 import { FormatError } from './picture-shape.ts';
+import { makeSteady } from './steady.ts';
 import { type TrialResult, multipleOf, runTrial, scaleOf, uniformityWarning } from './trial.ts';
 import { FRAMES, OPSET_MIN, SCORED, wrapGraph } from './wrap.ts';
 
@@ -20,6 +21,8 @@ export interface ImportRequest {
   readonly name: string;
   readonly version: string;
   readonly fit: ModelManifest['input']['fit'];
+  /** Keep still parts of a video still. */
+  readonly isSteady: boolean;
   readonly answers: FormatAnswers;
   /** The picture to try the model on. */
   readonly picturePath: string;
@@ -82,10 +85,27 @@ async function build(
     throw sizeRefused(odd);
   }
   if (scale === undefined) throw sizeRefused(trial.main);
-  const manifest = manifestOf(request, format, wrapped, scale);
+  const plain = manifestOf(request, format, wrapped, scale);
+  const manifest = request.isSteady ? await steady(request, plain, wrapped) : plain;
   await writeFile(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`);
   const warning = uniformityWarning(trial);
   return { manifest, format, trial, warnings: warning === undefined ? [] : [warning] };
+}
+
+/** Replaces the graph by its steady form. Returns the manifest of that. */
+async function steady(
+  { folder }: ImportRequest,
+  manifest: ModelManifest,
+  wrapped: Uint8Array,
+): Promise<ModelManifest> {
+  if (manifest.output.scale !== 1)
+    throw new FormatError(
+      `its pictures are ${manifest.output.scale} times as large as its frames, so they cannot be kept steady.`,
+      'Leave out --steady.',
+    );
+  const { bytes, changes } = makeSteady(wrapped, manifest);
+  await writeFile(path.join(folder, manifest.file), bytes);
+  return { ...manifest, ...changes, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
 function manifestOf(

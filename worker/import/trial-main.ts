@@ -10,7 +10,7 @@ import type { FrameSize } from '../../shared/contract/segment.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { checkGraph } from '../engine/check-model.ts';
 import { fitOf, wholePicture } from '../engine/fit.ts';
-import { Inference } from '../engine/inference-client.ts';
+import { Inference, stateOf } from '../engine/inference-client.ts';
 import { previewOf, readPicture, resizePicture } from '../engine/picture.ts';
 import type { TrialResult, TrialRun } from './trial.ts';
 
@@ -39,14 +39,16 @@ async function tryModel(): Promise<TrialResult> {
     return { kind: 'not loaded', reason: describeError(error) };
   }
   const run = async (pixels: Uint8Array, { width, height }: FrameSize) => {
-    const count = manifest.input.batch === 'any' ? 1 : manifest.input.batch;
+    const count = manifest.input.batch === 'any' || manifest.state !== undefined ? 1 : manifest.input.batch;
     const together = Buffer.concat(Array.from({ length: count }, () => pixels));
     const input = {
       name: manifest.input.name,
       pixels: new Uint8Array(together),
       dims: [count, height, width, 3],
     };
-    return inference.infer({ input, weights, outputName: manifest.output.name });
+    const tensors = stateOf(manifest, { width, height });
+    const state = tensors && { tensors, isStart: true };
+    return inference.infer({ input, weights, ...(state && { state }), outputName: manifest.output.name });
   };
   const { pixels, size } = await readPicture(picturePath, PICTURE_WIDTH_MAX);
   const { input, result } = fitOf(manifest, size);

@@ -7,7 +7,7 @@ const HD = { width: 1280, height: 720, frames: 360 };
 /** The device is this much slower than everything else together. */
 const SLOWER = 1.5;
 
-const SMALL = { width: 64, height: 48, frames: 1_600 };
+const SMALL = { width: 64, height: 48, frames: 3_200 };
 /** Long enough that two cores bear eight engines. */
 const SMALL_DEVICE_MS = 40;
 const ENGINES = [1, 2, 4, 8] as const;

@@ -88,6 +88,13 @@ test.each([
     size: 32,
     result: [32, 32],
   },
+  {
+    name: 'calm',
+    graph: [...pictures(FREE), ...IDENTITY],
+    flags: ['--steady'],
+    size: 32,
+    result: [32, 32],
+  },
   { name: 'four', graph: [...pictures([4, 3, 32, 32]), ...IDENTITY], size: 32, result: [32, 32] },
   {
     name: 'strength',

@@ -33,10 +33,15 @@ function withTicks(frameCount: number, ticks: Readonly<Record<number, number>>):
   return { pts: changed, ...rest };
 }
 
-test('a source is cut at key frames, into pieces of at least 32 frames', () => {
+test('a source is cut at key frames, into pieces of at least 64 frames', () => {
   const plan = planCuts(VIDEO, indexOf(300));
-  expect(plan).toMatchObject({ kind: 'cut', pieceStarts: [0, 50, 100, 150, 200, 250] });
+  expect(plan).toMatchObject({ kind: 'cut', pieceStarts: [0, 75, 150, 225] });
   expect(plan.kind === 'cut' && [...plan.timeline.pts]).toEqual([...Array.from({ length: 300 }).keys()]);
+});
+
+test('the pieces of large frames are shorter', () => {
+  const large = { ...VIDEO, width: 7680, height: 4320 };
+  expect(planCuts(large, indexOf(100))).toMatchObject({ kind: 'cut', pieceStarts: [0, 25, 50, 75] });
 });
 
 test('a source of one frame is one piece', () => {

@@ -38,6 +38,7 @@ interface AddOptions {
   readonly name: string;
   readonly version: string | null;
   readonly fit: (typeof FITS)[number];
+  readonly isSteady: boolean;
   readonly picture: string | null;
   readonly out: string;
   readonly answers: FormatAnswers;
@@ -99,6 +100,12 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
       new Option('--layout <layout>', 'where the channels are, if the shape does not say').choices(LAYOUTS),
     )
     .addOption(
+      new Option(
+        '--steady',
+        'keep still parts of a video still, for a model that changes the style of pictures',
+      ),
+    )
+    .addOption(
       new Option('--fit <how>', 'how frames get the size of a model with a fixed size')
         .choices(FITS)
         .default(FITS[0]),
@@ -116,12 +123,13 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
     .option('--out <folder>', 'folder for the result of the trial', '.')
     .option('--json', 'print one JSON object')
     .action((file: string, values: AddValues) => {
-      const { name, modelVersion, fit, picture, out, json, set, ...answers } = values;
+      const { name, modelVersion, fit, steady = false, picture, out, json, set, ...answers } = values;
       options = {
         verb: 'add',
         file,
         name,
         fit,
+        isSteady: steady,
         out,
         version: modelVersion ?? null,
         picture: picture ?? null,
@@ -175,6 +183,7 @@ interface AddValues extends Omit<FormatAnswers, 'values'> {
   readonly name: string;
   readonly modelVersion?: string;
   readonly fit: AddOptions['fit'];
+  readonly steady?: boolean;
   readonly picture?: string;
   readonly out: string;
   readonly json?: boolean;
