@@ -52,7 +52,7 @@ export function addJobOptions(command: Command): Command {
   return command
     .option(
       '--style <style>',
-      'style of the model, or a blend such as starry-night:2,udnie:1 (default: its first style)',
+      'style of the model, or a blend such as starry-night:2,candy:1 (default: its first style)',
       parseStyle,
     )
     .option('--no-steady', 'paint each frame for itself: still parts of the picture may flicker')
@@ -209,7 +209,7 @@ export function parseAmount(text: string): number {
 function parseStyle(text: string): string {
   if (/^[\w-]+(:[\d.e-]+)?(, *[\w-]+(:[\d.e-]+)?)*$/.test(text)) return text;
   throw new InvalidArgumentError(
-    'Expected a style such as great-wave, or a blend such as starry-night:2,udnie:1.',
+    'Expected a style such as great-wave, or a blend such as starry-night:2,candy:1.',
   );
 }
 

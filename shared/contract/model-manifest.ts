@@ -2,7 +2,7 @@
  * `model.json`: declares a model's input, output and parameters, so that any worker can run it. PURE.
  *
  * A parameter is an extra input of the graph. Its value selects one of the named choices, such as `starry-night`, or blends
- * several, such as `starry-night:2,udnie:1`. The weights of a blend are scaled to sum to 1.
+ * several, such as `starry-night:2,candy:1`. The weights of a blend are scaled to sum to 1.
  */
 import { z } from 'zod';
 

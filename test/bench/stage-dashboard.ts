@@ -22,7 +22,7 @@ import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { testFolder } from '../support/servers.ts';
 
 const SAMPLE = 'infra/sample/harbour.mp4';
-const STYLES = ['starry-night', 'great-wave', 'udnie'] as const;
+const STYLES = ['starry-night', 'great-wave', 'candy'] as const;
 /** Of 100 frames each, which take two workers on CPUs a few minutes. */
 const JOBS_IN_WAVE = 8;
 const FIRST_REST_MS = 60_000;

@@ -25,7 +25,7 @@ test('enqueue uses the defaults for a video without options', () => {
 
 test('enqueue accepts every option before or after the video', () => {
   const options =
-    '--style starry-night:2,udnie:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
+    '--style starry-night:2,candy:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
   const more =
     '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --force --json --detach --no-doctor'.split(
       ' ',
@@ -34,7 +34,7 @@ test('enqueue accepts every option before or after the video', () => {
     videoPath: 'a.mp4',
     settings: {
       model: { name: 'other', version: '2.1' },
-      parameters: { style: 'starry-night:2,udnie:1' },
+      parameters: { style: 'starry-night:2,candy:1' },
       batchSize: 12,
       priority: 'high',
       onFailedFrame: 'repeat-previous',
@@ -95,7 +95,7 @@ test.each(['1', '512'])('--batch accepts %s frames', (frames) => {
 const REFUSED: readonly (readonly [why: string, argv: readonly string[], named: string])[] = [
   ['no video', [], 'video'],
   ['two videos', ['a.mp4', 'b.mp4'], '2'],
-  ['an unknown option', ['a.mp4', '--stile', 'udnie'], '--stile'],
+  ['an unknown option', ['a.mp4', '--stile', 'candy'], '--stile'],
   ['a file name that starts with a dash', ['-odd-name.mp4'], '-odd-name.mp4'],
   ['a style without a value', ['a.mp4', '--style'], '--style'],
   ['an unknown priority', ['a.mp4', '--priority', 'urgent'], 'low, normal, high'],

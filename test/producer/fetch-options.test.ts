@@ -23,7 +23,7 @@ test('fetch accepts every option', () => {
   });
 });
 
-test.each([[[]], [['../other']], [['Job']], [[JOB, 'b']], [[JOB, '--style', 'udnie']]])(
+test.each([[[]], [['../other']], [['Job']], [[JOB, 'b']], [[JOB, '--style', 'candy']]])(
   'fetch rejects an invalid command line: %j',
   (argv) => {
     expect(() => parseFetchOptions(argv)).toThrow(expect.objectContaining({ code: 'USAGE' }) as Error);

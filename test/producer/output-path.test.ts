@@ -23,7 +23,7 @@ async function plan(outputPath: string | undefined, request: Partial<OutputReque
     outputPath,
     defaultFolder: folder,
     stem: 'a.video',
-    label: 'udnie',
+    label: 'candy',
     container: 'mp4',
     mayReplace: false,
     ...request,
@@ -32,12 +32,12 @@ async function plan(outputPath: string | undefined, request: Partial<OutputReque
 }
 
 test('without --out, the result goes to the default folder, named after its source and style', async () => {
-  expect(await plan(undefined)).toBe(inFolder('a.video.udnie.mp4'));
+  expect(await plan(undefined)).toBe(inFolder('a.video.candy.mp4'));
 });
 
 test('a folder as --out receives the default name', async () => {
-  expect(await plan(inFolder('out'))).toBe(inFolder('out', 'a.video.udnie.mp4'));
-  expect(await plan(`${inFolder('out')}/`)).toBe(inFolder('out', 'a.video.udnie.mp4'));
+  expect(await plan(inFolder('out'))).toBe(inFolder('out', 'a.video.candy.mp4'));
+  expect(await plan(`${inFolder('out')}/`)).toBe(inFolder('out', 'a.video.candy.mp4'));
 });
 
 test('a file as --out may have any name with the extension of the container', async () => {
@@ -55,7 +55,7 @@ test.each(['result.mov', 'result', 'mp4', '.mp4'])('--out rejects a file named %
 
 test.each([
   ['--out', 'old.mp4', 'old.mp4'],
-  ['the default name', 'a.video.udnie.mp4', undefined],
+  ['the default name', 'a.video.candy.mp4', undefined],
 ])('an existing file is rejected without --force and accepted with it: %s', async (_, name, out) => {
   await writeFile(inFolder(name), 'old');
   const outputPath = out === undefined ? undefined : inFolder(out);
@@ -93,7 +93,7 @@ test('a broken symbolic link counts as an existing file', async () => {
 });
 
 test('a folder or device with the name of the result is rejected, even with --force', async () => {
-  await mkdir(inFolder('a.video.udnie.mp4'));
+  await mkdir(inFolder('a.video.candy.mp4'));
   await symlink('/dev/null', inFolder('device.mp4'));
   for (const outputPath of [undefined, inFolder('device.mp4')]) {
     await expect(plan(outputPath, { mayReplace: true })).rejects.toMatchObject({
@@ -127,8 +127,8 @@ test.each([
 ])('a default name that is too long is shortened to 255 bytes and keeps its suffix: %s', async (_, stem) => {
   const planned = await plan(undefined, { stem });
   const name = path.basename(planned);
-  expect(name).toMatch(/\.udnie\.mp4$/);
-  expect(stem.startsWith(name.replace('.udnie.mp4', ''))).toBe(true);
+  expect(name).toMatch(/\.candy\.mp4$/);
+  expect(stem.startsWith(name.replace('.candy.mp4', ''))).toBe(true);
   expect(Buffer.byteLength(name)).toBeGreaterThan(255 - 4);
   expect(Buffer.byteLength(name)).toBeLessThanOrEqual(255);
 });

@@ -69,7 +69,7 @@ test('list prints a line for each partner, with its settings and any problem', (
   const agreement = {
     version: 1 as const,
     partner: 'acme',
-    settings: { ...DEFAULT_SETTINGS, parameters: { style: 'udnie' }, spendingMax: 20 },
+    settings: { ...DEFAULT_SETTINGS, parameters: { style: 'candy' }, spendingMax: 20 },
     createdAt: '2026-11-20T08:00:00.000Z',
     addressExpiresAt: '2026-11-27T08:00:00.000Z',
   };
@@ -78,7 +78,7 @@ test('list prints a line for each partner, with its settings and any problem', (
     { partner: 'gone', agreement: { ...agreement, partner: 'gone' }, waiting: null },
     { partner: 'odd', agreement: null, waiting: 0 },
   ];
-  const settings = 'painter, style udnie, normal priority, at most 20';
+  const settings = 'painter, style candy, normal priority, at most 20';
   const columns = (text: string): string[][] => text.split('\n').map((line) => line.split(/ {2,}/));
   expect(columns(shareTable(shares, new Date('2026-11-25T00:00:00Z')))).toEqual([
     ['PARTNER', 'SETTINGS', 'SINCE', 'ADDRESS EXPIRES', 'WAITING'],

@@ -65,7 +65,7 @@ const FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] =
   ['parameters', [true, [], [[]], null, 'style', 7, { style: 7 }, { style: null }, { style: nested(1_000) }]],
   ['parameters', [{ '': 'x' }, { '../x': 'y' }, { Style: 'x' }, { style: 'x'.repeat(201) }, { 作: 'x' }]],
   ['splitNumber', [...NO_COUNT, 0, 3]],
-  ['pieces', [...NO_PIECES, Array.from({ length: 514 }, (_, index) => [index, index + 1])]],
+  ['pieces', [...NO_PIECES, Array.from({ length: 578 }, (_, index) => [index, index + 1])]],
   ['pieceFormat', [...NEVER, null, 'nut', 7, {}]],
   ['pieceFormat.container', [...NEVER, null, '', 'NUT', 'mp4', 'concat', 'hls', 'matroska,webm']],
   ['pieceFormat.codec', NO_WORD],
@@ -75,6 +75,7 @@ const FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] =
   ['pieceFormat.colour.matrix', NO_WORD],
   ['pieceFormat.colour.range', [...NEVER, null, '', 'pc', 'limited', 7]],
   ['segmentFrames', [...NO_COUNT, 0, 513]],
+  ['contextFrames', [...NO_COUNT, 65]],
   ['picture', [...NEVER, null, '25', 7, {}]],
   ['picture.framesPerSecond', [...NEVER, null, '25', 'NaN', 0, -1, 1e6 + 1, {}]],
   ['picture.sampleAspectRatio', [...NEVER, null, '1:1', 1, {}]],
@@ -106,8 +107,8 @@ const FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] =
   ],
 ];
 
-/** A batch without it is valid. */
-const OPTIONAL = 'history.refusedBy';
+/** A batch without one of them is valid. */
+const OPTIONAL: ReadonlySet<string> = new Set(['contextFrames', 'history.refusedBy']);
 
 /** The same for an entry of `history.failures`. */
 const FAILURE_FIELDS: readonly (readonly [path: string, values: readonly unknown[]])[] = [
@@ -133,7 +134,7 @@ export function badBatches(batch: BatchMessage): BadBatch[] {
 
 /** Copies with each of the values in the field, and one without the field. */
 function wrongAt(whole: object, path: string, values: readonly unknown[]): BadBatch[] {
-  const all = path === OPTIONAL ? values : [undefined, ...values];
+  const all = OPTIONAL.has(path) ? values : [undefined, ...values];
   return all.map((value) => ({
     name: `${path}: ${(JSON.stringify(value) ?? 'missing').slice(0, 60)}`,
     json: withField(whole, path.split('.'), value),

@@ -19,7 +19,7 @@ const MANIFEST = modelManifest.parse({
   sha256: 'a'.repeat(64),
   input: { name: 'frames', ...PIXELS, size: 'any' },
   output: { name: 'stylized', ...PIXELS, scale: 2 },
-  parameters: { style: { type: 'float32', values: [{ id: 'udnie' }, { id: 'wave' }] } },
+  parameters: { style: { type: 'float32', values: [{ id: 'candy' }, { id: 'wave' }] } },
 });
 
 const FRAMES: GraphValue = { name: 'frames', type: 'uint8', shape: ['batch', 'height', 'width', 3] };

@@ -1,3 +1,4 @@
+/** Keeps frames decoded ahead of the model: the source works while the device does. */
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
 
 /** Reads this many frames from the source before they are asked for. An error of the source is thrown when its frame is due. */

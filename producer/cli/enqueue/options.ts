@@ -25,7 +25,7 @@ const HELP = helpText({
   examples: [
     'npm run enqueue holiday.mp4',
     'npm run enqueue holiday.mp4 -- --style great-wave --out painted.mp4',
-    'npm run enqueue holiday.mp4 -- --style starry-night:2,udnie:1',
+    'npm run enqueue holiday.mp4 -- --style starry-night:2,candy:1',
     'npm run --silent enqueue holiday.mp4 -- --json',
     'npm run enqueue -- -- -odd-name.mp4   a name that starts with a dash',
   ],

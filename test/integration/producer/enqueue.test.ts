@@ -34,16 +34,16 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('enqueue writes a styled result beside the video, with the same frames and the same sound', async () => {
-  const { status, stdout, stderr } = await run(at('clip.mp4'), '--style', 'udnie');
+  const { status, stdout, stderr } = await run(at('clip.mp4'), '--style', 'candy');
   expect(stderr).toContain('24/24 frames');
-  expect(stdout).toBe(`${at('clip.udnie.mp4')}\n`);
+  expect(stdout).toBe(`${at('clip.candy.mp4')}\n`);
   expect(status).toBe(0);
   const [before, after] = await Promise.all([
     pictureTimes(at('clip.mp4')),
-    pictureTimes(at('clip.udnie.mp4')),
+    pictureTimes(at('clip.candy.mp4')),
   ]);
   expect(after.seconds).toEqual(before.seconds);
-  expect(await soundPackets(at('clip.udnie.mp4'))).toEqual(await soundPackets(at('clip.mp4')));
+  expect(await soundPackets(at('clip.candy.mp4'))).toEqual(await soundPackets(at('clip.mp4')));
   await nothingIsLeft();
 });
 

@@ -39,7 +39,7 @@ async function putJob(jobId: string): Promise<void> {
     jobId,
     source: { name: 'harbour.mp4', sizeBytes: 5, etag: '"1"' },
     model: { name: 'painter' },
-    parameters: { style: 'udnie' },
+    parameters: { style: 'candy' },
     priority: 'normal',
     onFailedFrame: 'keep-original',
     createdAt: '2026-11-23T06:15:02.000Z',
@@ -76,11 +76,11 @@ test('fetch writes the result of a finished job to the current folder, with the 
   const { status, stdout, stderr } = await run(JOB);
   expect({ status, stdout, stderr }).toEqual({
     status: 0,
-    stdout: `${at('harbour.udnie.mp4')}\n`,
+    stdout: `${at('harbour.candy.mp4')}\n`,
     stderr: '',
   });
-  expect(await readFile(at('harbour.udnie.mp4'), 'utf8')).toBe('a video');
-  expect(await readdir(folder)).toEqual(['harbour.udnie.mp4']);
+  expect(await readFile(at('harbour.candy.mp4'), 'utf8')).toBe('a video');
+  expect(await readdir(folder)).toEqual(['harbour.candy.mp4']);
 });
 
 test('fetch does not replace an existing file without --force', async () => {

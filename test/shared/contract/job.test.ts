@@ -58,7 +58,7 @@ const REQUEST: JobRequest = {
   jobId: '20261123-061502-harbour-9f3a1c',
   source: { name: 'ä/b.mp4', sizeBytes: 1, etag: '"0x8D"' },
   model: { name: 'painter', version: '1' },
-  parameters: { style: 'udnie' },
+  parameters: { style: 'candy' },
   batchSize: 1,
   priority: 'normal',
   onFailedFrame: 'keep-original',

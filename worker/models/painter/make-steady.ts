@@ -1,0 +1,21 @@
+/**
+ * Makes `painter.onnx` and `model.json` from a trained graph:
+ *
+ *   node worker/models/painter/make-steady.ts TRAINED.onnx TRAINED.json
+ *
+ * The trained graph paints each frame for itself. The published one keeps still parts of a video still.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+import { modelManifest } from '../../../shared/contract/model-manifest.ts';
+import { makeSteady } from '../../import/steady.ts';
+
+const [, , graphPath = '', manifestPath = ''] = process.argv;
+const own = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const trained = modelManifest.parse(JSON.parse(await readFile(manifestPath, 'utf8')));
+const { bytes, changes } = makeSteady(await readFile(graphPath), trained);
+const sha256 = createHash('sha256').update(bytes).digest('hex');
+await writeFile(own('painter.onnx'), bytes);
+await writeFile(own('model.json'), `${JSON.stringify({ ...trained, ...changes, sha256 }, undefined, 2)}\n`);
