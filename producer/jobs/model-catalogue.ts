@@ -13,11 +13,17 @@ import {
 } from '../../shared/contract/model-manifest.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 
+export interface ResolvedModel {
+  readonly model: ModelReference;
+  /** Set if the model has a state: how many frames before a batch it sees first. */
+  readonly contextFrames?: number;
+}
+
 /** Throws MODEL_UNKNOWN, MODEL_INVALID or STYLE_UNKNOWN, with the available choices in the hint. */
 export async function resolveModel(
   blobs: BlobStore,
   { model, parameters }: Pick<JobRequest, 'model' | 'parameters'>,
-): Promise<ModelReference> {
+): Promise<ResolvedModel> {
   const manifest = await readManifest(blobs, await findVersion(blobs, model));
   try {
     parameterWeights(manifest, parameters);
@@ -30,7 +36,8 @@ export async function resolveModel(
       { hint, cause: error },
     );
   }
-  return { name: manifest.name, version: manifest.version, sha256: manifest.sha256 };
+  const { name, version, sha256, state } = manifest;
+  return { model: { name, version, sha256 }, ...(state && { contextFrames: state.contextFrames }) };
 }
 
 /** Undefined if the error is not about a parameter. */
@@ -68,8 +75,7 @@ async function findVersion(
   );
 }
 
-/** Throws MODEL_INVALID. */
-export async function readManifest(
+async function readManifest(
   blobs: BlobStore,
   reference: { readonly name: string; readonly version: string },
 ): Promise<ModelManifest> {

@@ -55,18 +55,21 @@ export async function openJob(
   try {
     const request = await readTrigger(blobs, jobId, trigger.sizeBytes);
     await checkSource(blobs, request, services.sourceBytesMax);
-    const model = await resolveModel(blobs, { ...request, model: earlierModel ?? request.model });
+    const resolved = await resolveModel(blobs, { ...request, model: earlierModel ?? request.model });
     const splitNumber = await splitInStorage(blobs, jobId);
     const { scored, failed } = await readOutcomes(blobs, { jobId, splitNumber });
     const cap = await readCap(services, jobId);
-    if (!(await ledger.open({ request, model, epoch }, splitNumber))) return 'known';
+    if (!(await ledger.open({ request, ...resolved, epoch }, splitNumber))) return 'known';
     if (cap !== undefined) await ledger.setCap(jobId, cap.spendingMax);
     await ledger.resolve({ jobId, splitNumber }, { batchIndex: null, scored, failed, nowMs: epoch });
     const found = {
       framesScored: countOf(scored),
       framesFailed: countOf(failed.flatMap(({ frames }) => frames)),
     };
-    log.info({ jobId, model: model.name, sizeBytes: request.source.sizeBytes, ...found }, 'job opened');
+    log.info(
+      { jobId, model: resolved.model.name, sizeBytes: request.source.sizeBytes, ...found },
+      'job opened',
+    );
     await steps.add('split', { jobId, epoch, splitNumber }, request.priority);
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;

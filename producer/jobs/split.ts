@@ -31,7 +31,6 @@ import { type Timeline, encodeTimeline, secondsPerTick } from '../media/timeline
 import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import type { JobFolders } from './job-folders.ts';
-import { readManifest } from './model-catalogue.ts';
 import { planBatchSizes, segmentFramesMax } from './plan-batches.ts';
 import { probeSource } from './probe-source.ts';
 import { putSourcePlan, readSourcePlan } from './source-plans.ts';
@@ -250,7 +249,7 @@ async function putPlan(services: SplitServices, source: OpenSource, planned: Pla
   const { run, job, video } = source;
   const { framesExpected, ...pieces } = planned;
   const megapixelsPerFrame = (video.width * video.height) / 1e6;
-  const { contextFrames } = (await readManifest(blobs, job.definition.model)).state ?? {};
+  const { contextFrames } = job.definition;
   const earlier = await readSourcePlan(blobs, run);
   const sizes =
     earlier ??

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { FailedFrame } from '../contract/failed-frame.ts';
 import { JOB_STATES, jobRequest, spendingAmount } from '../contract/job.ts';
 import { FRAMES_MAX, SPLITS_MAX } from '../contract/limits.ts';
-import { failureKind, firstIssue, modelReference } from '../contract/messages.ts';
+import { contextFrames, failureKind, firstIssue, modelReference } from '../contract/messages.ts';
 import { parseJson } from '../contract/parse-json.ts';
 import type { FrameRange } from '../contract/ranges.ts';
 import { PermanentError } from '../runtime/errors.ts';
@@ -16,6 +16,8 @@ export const NO_CAP = 'none';
 const jobDefinition = z.object({
   request: jobRequest,
   model: modelReference,
+  /** Set if the model has a state. */
+  contextFrames: contextFrames.optional(),
   /** When the job was opened in the ledger, as Unix time in ms. Distinguishes it from the same job opened again. */
   epoch: z.int(),
 });

@@ -29,7 +29,7 @@ const CLIPS = {
   uncuttable: ['-c:v', 'libx265', '-x265-params', 'keyint=25:bframes=3:log-level=error'],
 } as const;
 type Clip = keyof typeof CLIPS;
-const CUT_NAMES = ['00000000.nut', '00000050.nut', 'plan.json', 'timeline.json'];
+const CUT_NAMES = ['00000000.nut', '00000075.nut', 'plan.json', 'timeline.json'];
 const DECODED_NAMES = ['00000000.mkv', '00000064.mkv', 'plan.json', 'timeline.json'];
 const { epoch: EPOCH } = buildDefinition('job');
 const { signal } = new AbortController();
@@ -104,7 +104,7 @@ test('a source that can be cut is stored in copied pieces, with a plan and the t
   expect(plan).toMatchObject({
     pieceFormat: { container: 'nut', codec: 'h264', width: 64, height: 48 },
     picture: { framesPerSecond: 25 },
-    pieces: { kind: 'cut', starts: [0, 50], frameCount: FRAMES },
+    pieces: { kind: 'cut', starts: [0, 75], frameCount: FRAMES },
   });
   expect(await timelineOf('job-cut')).toHaveLength(FRAMES);
   expect(await jobOf('job-cut')).toMatchObject({
@@ -120,7 +120,7 @@ test('a source that can be cut is stored in copied pieces, with a plan and the t
 test('the file of the last piece stays until its upload has ended', async () => {
   await openJob('job-slow', 'cuttable');
   const putFile: BlobStore['putFile'] = async (container, name, ...rest) => {
-    if (name.endsWith('00000050.nut')) await systemClock.sleep(300);
+    if (name.endsWith('00000075.nut')) await systemClock.sleep(300);
     return blobs.putFile(container, name, ...rest);
   };
   await runSplit('job-slow', { faults: { putFile } });
@@ -145,7 +145,7 @@ test('a source that cannot be cut is decoded into pieces of JPEGs, and the plan 
 });
 
 test.for([
-  ['cuttable', '00000050.nut'],
+  ['cuttable', '00000075.nut'],
   ['uncuttable', '00000064.mkv'],
 ] as const)(
   'a repeated split of a %s source stores only what is missing, with the same batches and segments',
