@@ -9,6 +9,7 @@ import {
 } from '../../shared/contract/blob-names.ts';
 import { encodeFailedFrame } from '../../shared/contract/failed-frame.ts';
 import type { JobRequest } from '../../shared/contract/job.ts';
+import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import type { FrameRange } from '../../shared/contract/ranges.ts';
 import { segmentMetadata } from '../../shared/contract/segment.ts';
 import { buildRequest, firstSplit, MODEL_SHA256 } from './build-job.ts';
@@ -16,7 +17,12 @@ import { buildRequest, firstSplit, MODEL_SHA256 } from './build-job.ts';
 export const STYLES = ['starry-night', 'great-wave'];
 
 /** A model's manifest; no test loads the graph. */
-export async function publishModel(blobs: BlobStore, name: string, version: string): Promise<void> {
+export async function publishModel(
+  blobs: BlobStore,
+  name: string,
+  version: string,
+  more: Pick<ModelManifest, 'state'> = {},
+): Promise<void> {
   const picture = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
   const manifest = {
     name,
@@ -26,6 +32,7 @@ export async function publishModel(blobs: BlobStore, name: string, version: stri
     input: { ...picture, name: 'frames', size: 'any' },
     output: { ...picture, name: 'stylized', scale: 1 },
     parameters: { style: { type: 'float32', values: STYLES.map((id) => ({ id })) } },
+    ...more,
   };
   await blobs.put('models', modelBlob({ name, version }, 'model.json'), JSON.stringify(manifest));
 }

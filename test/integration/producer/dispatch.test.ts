@@ -64,6 +64,22 @@ test('a batch message has all fields that a worker needs and an empty history', 
   ]);
 });
 
+test('a batch of a model with a state also names the pieces of the frames before it', async () => {
+  await fixture.ledger.open(buildDefinition('job-1'), 1);
+  await fixture.ledger.move('job-1', 'running');
+  const run = firstSplit('job-1');
+  await fixture.ledger.planSplit(run, { batchSize: 10, framesExpected: 25, megapixelsPerFrame: 1 });
+  await fixture.ledger.finishSplit(run, 25);
+  const pieces = { kind: 'cut', starts: [0, 7, 10, 18], frameCount: 25 } as const;
+  await fixture.dispatch({ of: () => Promise.resolve({ ...BUILT_PLAN, pieces, contextFrames: 4 }) });
+  const taken = await fixture.takeAll();
+  expect(taken.map((batch) => [batch.contextFrames, batch.pieces[0]])).toEqual([
+    [4, [0, 7]],
+    [4, [0, 7]],
+    [4, [10, 18]],
+  ]);
+});
+
 test('a batch names the pieces that hold its frames, of the split that its job is in', async () => {
   const second = { jobId: 'job-1', splitNumber: 2 };
   await fixture.ledger.open(buildDefinition('job-1'), 2);

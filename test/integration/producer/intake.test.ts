@@ -16,7 +16,13 @@ import { countOfMetric } from '../../support/control-plane.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type IntakeFixture, startIntakeFixture } from '../../support/intake-fixture.ts';
 import { runMarker, startStepProducer } from '../../support/step-producer.ts';
-import { blobCreatedEvent, putFailedFrame, putSegment, uploadJob } from '../../support/upload-job.ts';
+import {
+  blobCreatedEvent,
+  putFailedFrame,
+  putSegment,
+  publishModel,
+  uploadJob,
+} from '../../support/upload-job.ts';
 
 let fixture: IntakeFixture;
 
@@ -36,6 +42,14 @@ async function finishSplit(jobId: string, frameCount: number): Promise<void> {
   await ledger.planSplit(firstSplit(jobId), plan);
   await ledger.finishSplit(firstSplit(jobId), frameCount);
 }
+
+test('a job knows whether its model has a state', async () => {
+  const tensors = [{ input: 'before', output: 'after', type: 'uint8' as const, shape: [1] }];
+  await publishModel(fixture.blobs, 'recurrent', '1', { state: { tensors, contextFrames: 5 } });
+  await uploadJob(fixture.blobs, 'job-state', () => ({ model: { name: 'recurrent' } }));
+  await fixture.scan();
+  expect((await fixture.control.ledger.job('job-state'))?.definition.contextFrames).toBe(5);
+});
 
 test('a job with three events and a scan on two producers is opened once', async () => {
   const { events, control, server } = fixture;

@@ -117,6 +117,18 @@ test('a source that can be cut is stored in copied pieces, with a plan and the t
   });
 });
 
+test('batches of a model with a state are long, and the plan says how many frames come before them', async () => {
+  const { source } = await uploadJob(blobs, 'job-state', undefined, clips.get('cuttable'));
+  await control.ledger.open({ ...buildDefinition('job-state', { source }), contextFrames: 8 }, 1);
+  await runSplit('job-state');
+  const plan = await readSourcePlan(blobs, firstSplit('job-state'));
+  expect(plan).toMatchObject({ contextFrames: 8, batchFrames: 64 });
+  await openJob('job-stateless', 'cuttable');
+  await runSplit('job-stateless');
+  const other = await readSourcePlan(blobs, firstSplit('job-stateless'));
+  expect([other?.contextFrames, other?.batchFrames]).toEqual([undefined, 16]);
+});
+
 test('the file of the last piece stays until its upload has ended', async () => {
   await openJob('job-slow', 'cuttable');
   const putFile: BlobStore['putFile'] = async (container, name, ...rest) => {
