@@ -40,7 +40,7 @@ const CLIPS = {
   'closed.mp4': {
     frames: 100,
     options: [...H264, '-g', '25', '-c:a', 'aac', '-shortest'],
-    pieces: ['00000000.nut', '00000050.nut'],
+    pieces: ['00000000.nut', '00000075.nut'],
   },
   'open.mp4': { frames: 90, options: [...H265_OPEN, '-an'], pieces: ['00000000.mkv', '00000064.mkv'] },
   'simple.mp4': {

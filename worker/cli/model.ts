@@ -12,7 +12,7 @@ import { publishModel } from '../../shared/azure/publish-models.ts';
 import { storageCommandConfig } from '../../shared/command/config.ts';
 import { print, runCommand, say } from '../../shared/command/run-command.ts';
 import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
-import { EXIT } from '../../shared/runtime/errors.ts';
+import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { type ImportedModel, importModel } from '../import/import-model.ts';
 import { runTrial, uniformityWarning } from '../import/trial.ts';
 import { type ModelOptions, parseModelOptions } from './model/options.ts';
@@ -116,13 +116,18 @@ async function test(options: OptionsFor<'test'>, blobs: BlobStore): Promise<void
     const outputPath = path.resolve(out, `${manifest.name}-${manifest.version}.jpg`);
     const picturePath = picture ?? SAMPLE_PICTURE;
     const trial = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
+    if (trial.kind !== 'tried')
+      throw new PermanentError(
+        'MODEL_INVALID',
+        `The model ${manifest.name} ${manifest.version} cannot be used: ${trial.reason}`,
+        { hint: 'Add it again as a new version, and remove this one.' },
+      );
     const warning = uniformityWarning(trial);
     if (asJson)
       print(
         JSON.stringify({ ...trial, picture: outputPath, warnings: warning === undefined ? [] : [warning] }),
       );
-    else if (trial.kind === 'tried') print(trialText(trial, outputPath).join('\n'));
-    else print(trial.reason);
+    else print(trialText(trial, outputPath).join('\n'));
     if (warning !== undefined && !asJson) say(`Warning: ${warning}`);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -25,8 +25,7 @@ const HELP = helpText({
   exits: {
     0: true,
     64: true,
-    65: 'the model cannot be used, or needs more options',
-    66: 'the model does not exist',
+    65: 'the model does not exist, cannot be used, or needs more options',
     69: true,
     70: true,
   },
