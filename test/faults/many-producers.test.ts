@@ -35,7 +35,7 @@ const MS_AFTER_START_MAX = 500;
 const SEGMENT_FRAMES = 40;
 
 const H265_OPEN = ['-c:v', 'libx265', '-x265-params', 'keyint=25:bframes=3:log-level=error'];
-/** Two are cut, at key frames at least 32 frames apart, and one is decoded, into pieces of 64 frames. */
+/** Two are cut, at key frames at least 64 frames apart, and one is decoded, into pieces of 64 frames. */
 const CLIPS = {
   'closed.mp4': {
     frames: 100,
@@ -44,9 +44,9 @@ const CLIPS = {
   },
   'open.mp4': { frames: 90, options: [...H265_OPEN, '-an'], pieces: ['00000000.mkv', '00000064.mkv'] },
   'simple.mp4': {
-    frames: 70,
+    frames: 90,
     options: ['-c:v', 'mpeg4', '-g', '20', '-an'],
-    pieces: ['00000000.nut', '00000040.nut'],
+    pieces: ['00000000.nut', '00000080.nut'],
   },
 } as const;
 type Clip = keyof typeof CLIPS;
