@@ -17,7 +17,7 @@ const BATCHES_PER_JOB_MIN = 16;
 const BATCH_FRAMES_MIN = 16;
 const SEGMENT_FRAMES_MAX = 64;
 /** Frames of a batch for each frame before it that is scored again. */
-const FRAMES_PER_CONTEXT_FRAME_MIN = 8;
+const FRAMES_PER_CONTEXT_FRAME_MIN = 4;
 /** The encoder holds all frames of a segment at its end, and a piece of decoded frames is held in memory. */
 const SEGMENT_MEGAPIXELS_MAX = 256;
 

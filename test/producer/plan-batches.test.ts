@@ -31,7 +31,7 @@ test.each([
   ['is a few frames smaller than requested, to have segments of one size', { requested: 500 }, 496, 62],
   ['is limited to the maximum when the job requests more', { requested: 513 }, BATCH_FRAMES_MAX, 64],
   ['has one frame when the job requests zero', { requested: 0 }, 1, 1],
-  ['has eight frames for each that is scored again', { framesExpected: 100, contextFrames: 8 }, 64, 64],
+  ['has four frames for each that is scored again', { framesExpected: 100, contextFrames: 8 }, 32, 32],
   ['has the size that the job requests, with a context, too', { requested: 20, contextFrames: 8 }, 20, 20],
   ['has a size even for a video without frames', { framesExpected: 0 }, 16, 16],
   ['is limited even for frames without pixels', { megapixelsPerFrame: 0 }, BATCH_FRAMES_MAX, 64],

@@ -23,7 +23,7 @@ const K_MIN = 0.15;
 /** Mean change of all pixels from which on a frame begins a new scene. */
 const SCENE_CUT = 30;
 /** Enough for a picture to settle after the start of a batch. */
-const CONTEXT_FRAMES = 8;
+const CONTEXT_FRAMES = 4;
 const PREFIX = 'steady/';
 const PARAMETER = 'steady';
 

@@ -122,7 +122,7 @@ test('batches of a model with a state are long, and the plan says how many frame
   await control.ledger.open({ ...buildDefinition('job-state', { source }), contextFrames: 8 }, 1);
   await runSplit('job-state');
   const plan = await readSourcePlan(blobs, firstSplit('job-state'));
-  expect(plan).toMatchObject({ contextFrames: 8, batchFrames: 64 });
+  expect(plan).toMatchObject({ contextFrames: 8, batchFrames: 32 });
   await openJob('job-stateless', 'cuttable');
   await runSplit('job-stateless');
   const other = await readSourcePlan(blobs, firstSplit('job-stateless'));
