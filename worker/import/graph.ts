@@ -47,7 +47,7 @@ export async function readGraph(file: string): Promise<ImportedGraph> {
   const bytes = await readModelFile(file);
   const model = parse(file, bytes);
   const { graph } = model;
-  const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version;
+  const opset = opsetOf(model);
   if (graph === undefined || opset === undefined || graph.output.length === 0)
     throw unreadable(file, 'it contains no graph');
   let sizeBytes = bytes.length;
@@ -67,11 +67,17 @@ export async function readGraph(file: string): Promise<ImportedGraph> {
   return {
     model,
     graph,
-    opset: Number(opset),
+    opset,
     inputs: graph.input.filter(({ name }) => !given.has(name)).map(graphValue),
     outputs: graph.output.map(graphValue),
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
   };
+}
+
+/** The version of ONNX's own operators; undefined if the model names none. */
+export function opsetOf({ opsetImport }: ModelProto): number | undefined {
+  const found = opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
+  return found && Number(found.version);
 }
 
 async function readModelFile(file: string): Promise<Buffer> {

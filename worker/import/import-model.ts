@@ -88,6 +88,10 @@ async function build(
   const plain = manifestOf(request, format, wrapped, scale);
   const manifest = request.isSteady ? await steady(request, plain, wrapped) : plain;
   await writeFile(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`);
+  if (request.isSteady) {
+    const again = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
+    if (again.kind !== 'tried') throw refused(file, again);
+  }
   const warning = uniformityWarning(trial);
   return { manifest, format, trial, warnings: warning === undefined ? [] : [warning] };
 }

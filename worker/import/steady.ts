@@ -13,16 +13,17 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import { GraphBuilder, int, picture, tensor } from './graph-builder.ts';
+import { ELEMENT_TYPES, opsetOf } from './graph.ts';
 import { ModelProtoSchema } from './onnx_pb.ts';
 
 /** Changes of a pixel, from 0 to 255, mean of the three colours: up to the first it counts as still, from the second on as new. */
 const STILL = 2;
 const CHANGED = 10;
-/** Of a still pixel: 0 would keep mistakes for ever. */
+/** Of a still pixel. With 0, a pixel that was painted wrongly would stay so until it changes. */
 const K_MIN = 0.15;
 /** Mean change of all pixels from which on a frame begins a new scene. */
 const SCENE_CUT = 30;
-/** Enough for a picture to settle after the start of a batch. */
+/** More let the picture settle further before a batch starts, and cost short jobs more. */
 const CONTEXT_FRAMES = 4;
 const PREFIX = 'steady/';
 const PARAMETER = 'steady';
@@ -36,8 +37,8 @@ export interface SteadyModel {
 export function makeSteady(file: Uint8Array, manifest: ModelManifest): SteadyModel {
   const model = fromBinary(ModelProtoSchema, file);
   const { graph } = model;
-  const opset = Number(model.opsetImport.find(({ domain }) => domain === '')?.version ?? 0);
-  if (graph === undefined || manifest.output.scale !== 1)
+  const opset = opsetOf(model);
+  if (graph === undefined || opset === undefined || manifest.output.scale !== 1)
     throw new RangeError('expected a model whose pictures have the size of its frames');
   const { input, output } = manifest;
   const names = {
@@ -50,6 +51,10 @@ export function makeSteady(file: Uint8Array, manifest: ModelManifest): SteadyMod
   const binary = (operator: string, one: string, other: string): string =>
     builder.node(operator, [one, other]);
 
+  /** Before opset 8, Max takes operands of one shape only. */
+  const max = (one: string, other: string): string =>
+    binary('Add', one, builder.node('Relu', [binary('Sub', other, one)]));
+
   const frame = builder.cast(input.name, 'float32');
   const change = binary('Sub', frame, builder.cast(names.frame.input, 'float32'));
   const changes = builder.mean(builder.node('Abs', [change]), [3]);
@@ -57,7 +62,7 @@ export function makeSteady(file: Uint8Array, manifest: ModelManifest): SteadyMod
   const ofPixel = builder.clip(rise, K_MIN, 1);
   const ofScene = builder.clip(binary('Sub', builder.mean(changes, [1, 2]), number(SCENE_CUT)), 0, 1);
   const ofStart = binary('Sub', number(1), names.started.input);
-  const k = builder.node('Max', [ofPixel, ofScene, ofStart]);
+  const k = max(max(ofPixel, ofScene), ofStart);
   // 1 - steady * (1 - k): the first weight of the parameter is that of `on`.
   const amount = builder.node('Gather', [PARAMETER, builder.constant('int64', [], [0])], [int('axis', 1)]);
   const blend = binary('Sub', number(1), binary('Mul', amount, binary('Sub', number(1), k)));
@@ -66,7 +71,12 @@ export function makeSteady(file: Uint8Array, manifest: ModelManifest): SteadyMod
   const previous = builder.cast(names.picture.input, 'float32');
   const step = binary('Mul', blend, binary('Sub', painted, previous));
   const steady = `${PREFIX}${output.name}`;
-  builder.node('Cast', [builder.round(binary('Add', previous, step))], [int('to', 2)], steady);
+  builder.node(
+    'Cast',
+    [builder.round(binary('Add', previous, step))],
+    [int('to', ELEMENT_TYPES.uint8)],
+    steady,
+  );
   builder.identity(steady, names.picture.output);
   builder.identity(input.name, names.frame.output);
   builder.identity(builder.constant('float32', [1], [1]), names.started.output);

@@ -45,6 +45,16 @@ async function storeBatch(
   return { ...batch, frameStart, contextFrames };
 }
 
+/** Long enough to be interrupted. */
+function storeSteadyBatch(): Promise<BatchMessage> {
+  const frames = Array.from({ length: 20 }, () => 'steady' as const);
+  return storeBatch(frames, { frameStart: 4, contextFrames: 2 });
+}
+
+async function hashesOf({ jobId }: BatchMessage): Promise<string[]> {
+  return [...(await fixture.scored(jobId)).values()];
+}
+
 function ordinary(count: number, changes: Readonly<Record<number, TestFrame>> = {}): TestFrame[] {
   return Array.from({ length: count }, (_, index) => changes[index] ?? 'ordinary');
 }
@@ -94,12 +104,7 @@ test('one segment that is scored again has the same bytes', async () => {
 });
 
 test('a worker that is killed anywhere in a batch leaves the bytes of an undisturbed one', async () => {
-  const frames = ordinary(
-    20,
-    Object.fromEntries([...indicesOf([[0, 20]])].map((index) => [index, 'steady'])),
-  );
-  const undisturbed = await storeBatch(frames, { frameStart: 4, contextFrames: 2 });
-  const batch = await storeBatch(frames, { frameStart: 4, contextFrames: 2 });
+  const [batch, undisturbed] = [await storeSteadyBatch(), await storeSteadyBatch()];
   const worker = fixture.startWorker();
   await fixture.send(batch);
   await eventually('a segment is stored', async () => (await fixture.countScored(batch.jobId)) > 0);
@@ -109,25 +114,18 @@ test('a worker that is killed anywhere in a batch leaves the bytes of an undistu
   await fixture.resultsOf(batch);
   expect(countIn(second.heard(), 'batch received')).toBeGreaterThan(0);
   await score(undisturbed);
-  const hashes = [...(await fixture.scored(batch.jobId)).values()];
-  expect(hashes).toEqual([...(await fixture.scored(undisturbed.jobId)).values()]);
+  expect(await hashesOf(batch)).toEqual(await hashesOf(undisturbed));
 });
 
 test('an engine that is killed in a batch leaves the bytes of an undisturbed one', async () => {
-  const frames = ordinary(
-    20,
-    Object.fromEntries([...indicesOf([[0, 20]])].map((index) => [index, 'steady'])),
-  );
-  const undisturbed = await storeBatch(frames, { frameStart: 4, contextFrames: 2 });
-  const batch = await storeBatch(frames, { frameStart: 4, contextFrames: 2 });
+  const [batch, undisturbed] = [await storeSteadyBatch(), await storeSteadyBatch()];
   const worker = fixture.startWorker(SLOWER);
   await fixture.send(batch);
   await eventually('a segment is stored', async () => (await fixture.countScored(batch.jobId)) > 0);
   process.kill(enginePid(worker), 'SIGKILL');
   await fixture.resultsOf(batch);
   await score(undisturbed);
-  const hashes = [...(await fixture.scored(batch.jobId)).values()];
-  expect(hashes).toEqual([...(await fixture.scored(undisturbed.jobId)).values()]);
+  expect(await hashesOf(batch)).toEqual(await hashesOf(undisturbed));
   expect(await fixture.takePoison()).toEqual([]);
 });
 

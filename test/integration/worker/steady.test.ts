@@ -9,12 +9,15 @@ import { type ModelManifest, modelManifest } from '../../../shared/contract/mode
 import { checkGraph } from '../../../worker/engine/check-model.ts';
 import { type StateOfModel, stateOf } from '../../../worker/engine/inference-client.ts';
 import { makeSteady } from '../../../worker/import/steady.ts';
+import { FRAMES_IN, FRAMES_OUT } from '../../support/frame-model.ts';
 import { writeIdentityModel } from '../../support/identity-model.ts';
+import { onnxModel, onnxNode } from '../../support/onnx-writer.ts';
 import { testFolder } from '../../support/servers.ts';
 
 /** In grey levels, one for each pixel. */
 type Frame = readonly number[];
 
+let plain: ModelManifest;
 let manifest: ModelManifest;
 let session: InferenceSession;
 
@@ -22,7 +25,7 @@ beforeAll(async () => {
   const folder = await testFolder();
   await writeIdentityModel(folder);
   const at = (file: string): string => path.join(folder, 'identity', file);
-  const plain = modelManifest.parse(JSON.parse(await readFile(at('model.json'), 'utf8')));
+  plain = modelManifest.parse(JSON.parse(await readFile(at('model.json'), 'utf8')));
   const { bytes, changes } = makeSteady(await readFile(at('identity.onnx')), plain);
   manifest = { ...plain, ...changes };
   session = await InferenceSession.create(bytes);
@@ -30,14 +33,14 @@ beforeAll(async () => {
 afterAll(() => session.release());
 
 /** What the model returns for frames of one row, one after the other. */
-async function run(frames: readonly Frame[], on = 1): Promise<number[][]> {
+async function run(frames: readonly Frame[], on = 1, model = session): Promise<number[][]> {
   const results: number[][] = [];
   const width = frames[0]?.length ?? 0;
   const tensors = stateOf(manifest, { width, height: 1 }) ?? [];
   const state = new Map(tensors.map((one) => [one.input, zeros(one)]));
   for (const frame of frames) {
     const pixels = Uint8Array.from(frame.flatMap((level) => [level, level, level]));
-    const outputs = await session.run({
+    const outputs = await model.run({
       [manifest.input.name]: new Tensor('uint8', pixels, [1, 1, width, 3]),
       steady: new Tensor('float32', Float32Array.of(on, 1 - on), [1, 2]),
       ...Object.fromEntries(state),
@@ -68,6 +71,25 @@ test('the graph is what its model.json says', () => {
     }));
   const graph = { inputs: values(session.inputMetadata), outputs: values(session.outputMetadata) };
   expect(() => checkGraph(manifest, graph)).not.toThrow();
+});
+
+test.each([7, 10, 11, 13, 18, 20])('a graph of opset %i runs', async (opset) => {
+  const identity = onnxModel({
+    opset,
+    graph: [FRAMES_IN, FRAMES_OUT, onnxNode('Identity', ['frames'], ['same'])],
+  });
+  const { bytes } = makeSteady(identity, plain);
+  const other = await InferenceSession.create(bytes);
+  // k: 1 for the start, then 0.15 and 1.
+  const frames: readonly Frame[] = [
+    [100, 100],
+    [102, 120],
+  ];
+  expect(await run(frames, 1, other)).toEqual([
+    [100, 100],
+    [100, 120],
+  ]);
+  await other.release();
 });
 
 test('the first frame is what the model returns', async () => {

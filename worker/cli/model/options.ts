@@ -98,12 +98,7 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
     .addOption(
       new Option('--layout <layout>', 'where the channels are, if the shape does not say').choices(LAYOUTS),
     )
-    .addOption(
-      new Option(
-        '--steady',
-        'keep still parts of a video still, for a model that changes the style of pictures',
-      ),
-    )
+    .option('--steady', 'keep still parts of a video still, for a model that changes the style of pictures')
     .addOption(
       new Option('--fit <how>', 'how frames get the size of a model with a fixed size')
         .choices(FITS)
