@@ -5,6 +5,7 @@
  * reasons; test/integration/producer/media.test.ts tests the effects.
  */
 import type { Encoding, ResultContainer } from '../../shared/contract/encoding.ts';
+import type { FrameSize } from '../../shared/contract/segment.ts';
 import { type FfmpegCommand, addSourceInput, ffmpegCommand, fileUrl } from '../../shared/media/ffmpeg.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import type { PlannedTrack } from './copy-plan.ts';
@@ -26,14 +27,21 @@ export interface PlannedResult extends ResultPlan {
   readonly tracks: readonly PlannedTrack[];
   /** Bitstream filters, by track index in the source. */
   readonly corrections: ReadonlyMap<number, string>;
+  /** Of the joined track, in pixels. */
+  readonly frameSize: FrameSize;
 }
+
+/** Of frames that ffmpeg has read from stdin and not written yet, if they take as much room as without compression. */
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+/** ffmpeg's own default is the minimum. */
+const WAITING_FRAMES = { min: 8, max: 512 };
 
 /**
  * Input 0 is the joined video track, as fragmented MP4 on stdin, with timestamps that are `leadSeconds` too late. Input 1 is the source,
  * for everything but its video.
  */
 export function joinCommand(plan: PlannedResult, leadSeconds: number): FfmpegCommand {
-  const { timeline, video, sourcePath, outputPath, encoding, tracks, corrections } = plan;
+  const { timeline, video, sourcePath, outputPath, encoding, tracks, corrections, frameSize } = plan;
   const { shiftMicroseconds } = frameTimes(timeline);
   const { denominator } = timeline.timeBase;
   const language = video.tracks.find(({ index }) => index === video.trackIndex)?.language ?? 'und';
@@ -41,6 +49,8 @@ export function joinCommand(plan: PlannedResult, leadSeconds: number): FfmpegCom
     .input('pipe:0')
     // Keep the timestamps of every input, so that audio and video stay in sync.
     .inputOptions('-copyts', '-protocol_whitelist', 'pipe', '-f', 'mp4')
+    // When this queue is empty, ffmpeg 5 sleeps for 10 ms.
+    .inputOptions('-thread_queue_size', String(framesWaitingMax(frameSize)))
     .inputOptions('-itsoffset', `${shiftMicroseconds - BigInt(leadSeconds) * 1_000_000n}us`);
   addSourceInput(command, sourcePath)
     .inputOptions('-itsoffset', `${shiftMicroseconds}us`)
@@ -67,6 +77,11 @@ export function joinCommand(plan: PlannedResult, leadSeconds: number): FfmpegCom
   return command
     .outputOptions('-video_track_timescale', String(denominator))
     .outputOptions('-movie_timescale', String(movieTimescale(denominator, tracks)));
+}
+
+function framesWaitingMax({ width, height }: FrameSize): number {
+  const frames = Math.floor(WAITING_BYTES_MAX / (width * height * 1.5));
+  return Math.min(WAITING_FRAMES.max, Math.max(WAITING_FRAMES.min, frames));
 }
 
 export interface WrittenTracks {
