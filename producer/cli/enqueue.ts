@@ -21,7 +21,7 @@ import { type EnqueueOptions, parseEnqueueOptions } from './enqueue/options.ts';
 import { NO_PROGRESS, type ProgressDisplay, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
 import { submit } from './enqueue/submit.ts';
-import { type OutputPlan, planOutput } from './output-path.ts';
+import { type OutputPlan, type OutputRequest, planOutput } from './output-path.ts';
 import { resultLabel } from './result-label.ts';
 import { type StoredResult, resultInStorage, saveOutput } from './save-output.ts';
 
@@ -68,17 +68,17 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
   const video = await probeVideo(sourcePath);
   checkLimits(video, config.sourceLimits);
   const { outputPath, mayReplace } = options;
-  const output = options.isDetached
-    ? undefined
-    : await planOutput({
-        sourcePath,
-        outputPath: outputPath === undefined ? undefined : path.resolve(config.callerFolder, outputPath),
-        defaultFolder: path.dirname(sourcePath),
-        stem: path.parse(sourcePath).name,
-        label: resultLabel(options.settings),
-        container: options.settings.container ?? video.container,
-        mayReplace,
-      });
+  const asLines = outputPath?.toLowerCase().endsWith('.ndjson') === true ? 'ndjson' : undefined;
+  const request = {
+    sourcePath,
+    outputPath: outputPath === undefined ? undefined : path.resolve(config.callerFolder, outputPath),
+    defaultFolder: path.dirname(sourcePath),
+    stem: path.parse(sourcePath).name,
+    label: resultLabel(options.settings),
+    container: asLines ?? options.settings.container ?? video.container,
+    mayReplace,
+  };
+  const output = options.isDetached ? undefined : { request, plan: await planOutput(request) };
 
   const progress = options.asJson ? NO_PROGRESS : showProgress();
   signal.addEventListener('abort', () => {
@@ -106,7 +106,7 @@ interface EnqueueRun {
   readonly video: VideoInfo;
   readonly sourcePath: string;
   /** Undefined if the command does not wait for the result. */
-  readonly output: OutputPlan | undefined;
+  readonly output: { readonly request: OutputRequest; readonly plan: OutputPlan } | undefined;
   readonly progress: ProgressDisplay;
   readonly signal: AbortSignal;
 }
@@ -152,11 +152,16 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     progress.say(
       `Note: ${status.frames.failed} frames could not be scored (${options.settings.onFailedFrame}).`,
     );
-  await writeResult(resultInStorage(blobs, jobId, status.result), output, status.result.blobName, run);
+  const { path: written } = await writeResult(
+    resultInStorage(blobs, jobId, status.result),
+    output,
+    status.result.blobName,
+    run,
+  );
   return {
     jobId,
     state: status.state,
-    output: output.path,
+    output: written,
     frames: status.frames.expected,
     failedFrames: status.frames.failed,
     warnings: status.warnings,
@@ -172,19 +177,25 @@ function interruptedDuring(jobId: string): PermanentError {
 /** Throws OUTPUT_NOT_WRITABLE, which says where the result is kept. */
 async function writeResult(
   stored: StoredResult,
-  output: OutputPlan,
+  { request, plan: planned }: NonNullable<EnqueueRun['output']>,
   blobName: string,
   { fleet, config, signal }: EnqueueRun,
-): Promise<void> {
+): Promise<OutputPlan> {
+  const container = path.extname(blobName).slice(1);
+  const isAsPlanned = container === request.container;
   try {
-    await saveOutput(stored, output, signal);
+    // Only the fleet knows whether a model returns pictures or numbers.
+    const plan = isAsPlanned ? planned : await planOutput({ ...request, container });
+    await saveOutput(stored, plan, signal);
+    return plan;
   } catch (error) {
-    if (!(error instanceof PermanentError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
+    if (!(error instanceof PermanentError) || !['OUTPUT_NOT_WRITABLE', 'USAGE'].includes(error.code))
+      throw error;
     throw await keepResult({
       refusal: error,
       stored,
       blobName,
-      fileName: path.basename(output.path),
+      fileName: isAsPlanned ? path.basename(planned.path) : `${path.parse(planned.path).name}.${container}`,
       ownFleet: fleet.own,
       localFolder: config.localFolder,
       signal,

@@ -17,12 +17,13 @@ export interface ResolvedModel {
   readonly model: ModelReference;
   /** Set if the model has a state: how many frames before a batch it sees first. */
   readonly contextFrames?: number;
+  readonly result: 'pictures' | 'numbers';
 }
 
-/** Throws MODEL_UNKNOWN, MODEL_INVALID or STYLE_UNKNOWN, with the available choices in the hint. */
+/** Throws MODEL_UNKNOWN, MODEL_INVALID, STYLE_UNKNOWN or JOB_INVALID, with the available choices in the hint. */
 export async function resolveModel(
   blobs: BlobStore,
-  { model, parameters }: Pick<JobRequest, 'model' | 'parameters'>,
+  { model, parameters, frameImages }: Pick<JobRequest, 'model' | 'parameters' | 'frameImages'>,
 ): Promise<ResolvedModel> {
   const manifest = await readManifest(blobs, await findVersion(blobs, model));
   try {
@@ -37,7 +38,20 @@ export async function resolveModel(
     );
   }
   const { name, version, sha256, state } = manifest;
-  return { model: { name, version, sha256 }, ...(state && { contextFrames: state.contextFrames }) };
+  const isVideo = !('kind' in manifest.output);
+  if (!isVideo && frameImages !== undefined)
+    throw new PermanentError(
+      'JOB_INVALID',
+      `Model ${name} returns numbers, so its frames cannot be published as images.`,
+      {
+        hint: 'Leave out --frames.',
+      },
+    );
+  return {
+    model: { name, version, sha256 },
+    ...(state && { contextFrames: state.contextFrames }),
+    result: isVideo ? 'pictures' : 'numbers',
+  };
 }
 
 /** Undefined if the error is not about a parameter. */

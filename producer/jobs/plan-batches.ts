@@ -15,7 +15,10 @@ import {
 const BATCHES_PER_JOB_MIN = 16;
 /** Starting ffmpeg and settling cost as much as a few frames. */
 const BATCH_FRAMES_MIN = 16;
-const SEGMENT_FRAMES_MAX = 64;
+/** A segment costs the start of an encoder, about 0.1 s of a core, and two storage operations. */
+const SEGMENT_FRAMES_MAX = 128;
+/** A piece of decoded frames is a JPEG for each of them. */
+const DECODED_PIECE_FRAMES_MAX = 64;
 /** Frames of a batch for each frame before it that is scored again. */
 const FRAMES_PER_CONTEXT_FRAME_MIN = 4;
 /** The encoder holds all frames of a segment at its end, and a piece of decoded frames is held in memory. */
@@ -45,10 +48,12 @@ export function planBatchSizes(inputs: BatchSizeInputs): BatchSizes {
   return { batchFrames: segments * segmentFrames, segmentFrames };
 }
 
-/** As many frames as a segment, or a piece of decoded frames, may have. */
-export function segmentFramesMax({
-  megapixelsPerFrame,
-}: Pick<BatchSizeInputs, 'megapixelsPerFrame'>): number {
+/** As many frames as a piece of decoded frames may have. */
+export function decodedPieceFramesMax(frame: Pick<BatchSizeInputs, 'megapixelsPerFrame'>): number {
+  return Math.min(segmentFramesMax(frame), DECODED_PIECE_FRAMES_MAX);
+}
+
+function segmentFramesMax({ megapixelsPerFrame }: Pick<BatchSizeInputs, 'megapixelsPerFrame'>): number {
   const fit = Math.floor(SEGMENT_MEGAPIXELS_MAX / Math.max(megapixelsPerFrame, 1e-6));
   return Math.min(Math.max(1, fit), SEGMENT_FRAMES_MAX);
 }

@@ -31,7 +31,7 @@ import { type Timeline, encodeTimeline, secondsPerTick } from '../media/timeline
 import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import type { JobFolders } from './job-folders.ts';
-import { planBatchSizes, segmentFramesMax } from './plan-batches.ts';
+import { decodedPieceFramesMax, planBatchSizes } from './plan-batches.ts';
 import { probeSource } from './probe-source.ts';
 import { putSourcePlan, readSourcePlan } from './source-plans.ts';
 import { splitAgain } from './split-again.ts';
@@ -173,7 +173,7 @@ async function decode(services: SplitServices, source: OpenSource, reason: strin
   const { jobId } = run;
   log.info({ jobId, reason }, 'source is decoded by the producer');
   const pieceFormat = jpegPieceFormat(video, jpegChromaLocation(video));
-  const pieceFrames = segmentFramesMax({ megapixelsPerFrame: (video.width * video.height) / 1e6 });
+  const pieceFrames = decodedPieceFramesMax({ megapixelsPerFrame: (video.width * video.height) / 1e6 });
   const framesExpected = video.frameCountExpected ?? 0;
   await putPlan(services, source, {
     pieceFormat,

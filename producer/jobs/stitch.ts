@@ -31,6 +31,7 @@ import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { failedFramesError } from './failed-frames.ts';
 import type { JobFolders } from './job-folders.ts';
+import { joinScores } from './join-scores.ts';
 import { putContactSheet } from './previews.ts';
 import { probeSource } from './probe-source.ts';
 import { putReport } from './report.ts';
@@ -88,6 +89,12 @@ async function publish(
   const timeline = await readTimeline(blobs, run);
   const { segments } = await listOutcomes(blobs, run);
   assertComplete(segments, timeline.pts.length);
+  if (job.definition.result === 'numbers') {
+    const inOrder = counted(services, jobId, segments, signal);
+    const { sha256, ...scores } = await joinScores(blobs, jobId, inOrder, timeline, signal);
+    await putReport(services, await currentJob(ledger, run), sha256);
+    return scores;
+  }
   // The result: all segments, and at most all other tracks of the source.
   const resultBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, request.source.sizeBytes);
   await using folder = await folders.enter(request, 'stitch', Math.min(resultBytes, RESULT_ROOM_BYTES));

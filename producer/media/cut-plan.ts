@@ -16,7 +16,7 @@ const FORMATS = /\b(?:mov|mp4|matroska|webm)\b/;
 /** A worker decodes from the key frame before its first frame. */
 const KEY_FRAME_SECONDS_MAX = 10;
 /** A piece costs two storage operations and the start of a decoder; a long one is decoded from its start by every batch that needs a part. */
-const PIECE_FRAMES_MIN = 64;
+const PIECE_FRAMES_MIN = 128;
 /** A worker holds two pieces in memory, and frames of some codecs have megabytes. */
 const PIECE_MEGAPIXELS_MIN = 128;
 /** The command line lists the pieces. */

@@ -74,9 +74,14 @@ export const pieceBlob = (
   firstFrame: number,
   { container }: Pick<PieceFormat, 'container'>,
 ): string => `${splitPrefix(split)}${frameNumber(firstFrame)}.${PIECE_EXTENSIONS[container]}`;
-/** In `scored`: the encoded frames `frameStart` to `frameEnd - 1`. */
-export const segmentBlob = (split: SplitOfJob, [frameStart, frameEnd]: FrameRange): string =>
-  `${splitPrefix(split)}${frameNumber(frameStart)}-${frameNumber(frameEnd - 1)}.mp4`;
+/** Encoded frames, or lines of numbers. */
+export type SegmentExtension = 'mp4' | 'ndjson';
+/** In `scored`: what the model returned for the frames `frameStart` to `frameEnd - 1`. */
+export const segmentBlob = (
+  split: SplitOfJob,
+  [frameStart, frameEnd]: FrameRange,
+  extension: SegmentExtension = 'mp4',
+): string => `${splitPrefix(split)}${frameNumber(frameStart)}-${frameNumber(frameEnd - 1)}.${extension}`;
 /** In `scored`: the first frame of a batch before and after the model, small and side by side. */
 export const previewBlob = (split: SplitOfJob, frameIndex: number): string =>
   `${splitPrefix(split)}${frameNumber(frameIndex)}.preview.jpg`;
@@ -93,6 +98,8 @@ export const statusBlob = (jobId: string): string => `${jobFolder(jobId)}status.
 export const reportBlob = (jobId: string): string => `${jobFolder(jobId)}report.json`;
 export const resultBlob = (jobId: string, fileName: string): string =>
   `${jobFolder(jobId)}${safeSourceName(fileName)}`;
+/** In `results`: the numbers of a model that returns no pictures, one line for each frame. */
+export const scoresBlob = (jobId: string): string => `${jobFolder(jobId)}scores.ndjson`;
 /** In `results`: the previews of the job in one picture. */
 export const contactSheetBlob = (jobId: string): string => `${jobFolder(jobId)}previews/contact-sheet.jpg`;
 /** In `results`: a frame after the model, if the job asks for images. */
@@ -139,7 +146,7 @@ export function firstFrameOfPiece(blobName: string): number | undefined {
 
 /** The frames of a segment, by its name; undefined for any other name. */
 export function framesOfSegment(blobName: string): FrameRange | undefined {
-  const [, first, last] = /\/(\d{8})-(\d{8})\.mp4$/.exec(blobName) ?? [];
+  const [, first, last] = /\/(\d{8})-(\d{8})\.(?:mp4|ndjson)$/.exec(blobName) ?? [];
   if (first === undefined || Number(last) < Number(first)) return undefined;
   return [Number(first), Number(last) + 1];
 }

@@ -1,6 +1,8 @@
 /**
  * `model.json`: declares a model's input, output and parameters, so that any worker can run it. PURE.
  *
+ * The output is a picture, or numbers.
+ *
  * A parameter is an extra input of the graph. Its value selects one of the named choices, such as `starry-night`, or blends
  * several, such as `starry-night:2,candy:1`. The weights of a blend are scaled to sum to 1.
  */
@@ -40,6 +42,30 @@ const stateTensor = z.object({
 });
 export type StateTensor = z.infer<typeof stateTensor>;
 
+/** A picture for each frame. */
+const pictureOutput = tensor.extend({ scale: z.number().min(1).max(8) });
+
+/** Numbers for each frame, in place of a picture: scores of classes, an embedding, boxes. */
+const numbersOutput = z.strictObject({
+  kind: z.literal('numbers'),
+  /** By their names in the result: outputs of the graph, float32, with the frame as the first dimension. */
+  tensors: z
+    .record(z.string().min(1), z.string().min(1))
+    .refine((tensors) => Object.keys(tensors).length > 0, { error: 'expected one or more outputs' }),
+  /** One of them is a score for each class. Then only the best classes are reported. */
+  classes: z
+    .object({
+      tensor: z.string().min(1),
+      /** In the order of the scores. */
+      labels: z.array(z.string().max(200)).max(100_000).default([]),
+      top: z.int().min(1).max(1_000).default(5),
+      /** The scores are logits, and are reported as probabilities. */
+      softmax: z.boolean().default(false),
+    })
+    .optional(),
+});
+export type NumbersOutput = z.infer<typeof numbersOutput>;
+
 export const modelManifest = z.object({
   name: plainName,
   version: plainName,
@@ -61,7 +87,7 @@ export const modelManifest = z.object({
     /** The most frames in one run, if the graph leaves the batch free. The output of a frame must not depend on the others. */
     batch: z.union([z.literal('any'), z.int().min(1)]).default('any'),
   }),
-  output: tensor.extend({ scale: z.number().min(1).max(8) }),
+  output: z.union([pictureOutput, numbersOutput]),
   parameters: z.record(plainName, parameter).default({}),
   /**
    * What the model keeps from frame to frame. Its frames run one by one and in order, each batch on one engine. A batch starts with zeros, and
@@ -75,6 +101,8 @@ export const modelManifest = z.object({
     .optional(),
 });
 export type ModelManifest = z.infer<typeof modelManifest>;
+/** The manifest of a model that returns pictures. */
+export type PictureModel = ModelManifest & { readonly output: z.infer<typeof pictureOutput> };
 
 /** The value of a parameter names a choice that the model does not have. */
 export class UnknownChoiceError extends Error {

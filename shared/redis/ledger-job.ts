@@ -18,6 +18,8 @@ const jobDefinition = z.object({
   model: modelReference,
   /** Set if the model has a state. */
   contextFrames: contextFrames.optional(),
+  /** What the model returns for a frame. */
+  result: z.enum(['pictures', 'numbers']).default('pictures'),
   /** When the job was opened in the ledger, as Unix time in ms. Distinguishes it from the same job opened again. */
   epoch: z.int(),
 });

@@ -35,18 +35,18 @@ const MS_AFTER_START_MAX = 500;
 const SEGMENT_FRAMES = 40;
 
 const H265_OPEN = ['-c:v', 'libx265', '-x265-params', 'keyint=25:bframes=3:log-level=error'];
-/** Two are cut, at key frames at least 64 frames apart, and one is decoded, into pieces of 64 frames. */
+/** Two are cut, at key frames at least 128 frames apart, and one is decoded, into pieces of 64 frames. */
 const CLIPS = {
   'closed.mp4': {
-    frames: 100,
-    options: [...H264, '-g', '25', '-c:a', 'aac', '-shortest'],
-    pieces: ['00000000.nut', '00000075.nut'],
+    frames: 140,
+    options: [...H264, '-g', '65', '-c:a', 'aac', '-shortest'],
+    pieces: ['00000000.nut', '00000130.nut'],
   },
   'open.mp4': { frames: 90, options: [...H265_OPEN, '-an'], pieces: ['00000000.mkv', '00000064.mkv'] },
   'simple.mp4': {
-    frames: 90,
+    frames: 150,
     options: ['-c:v', 'mpeg4', '-g', '20', '-an'],
-    pieces: ['00000000.nut', '00000080.nut'],
+    pieces: ['00000000.nut', '00000140.nut'],
   },
 } as const;
 type Clip = keyof typeof CLIPS;

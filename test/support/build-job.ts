@@ -30,6 +30,7 @@ export function buildDefinition(
   return {
     request: buildRequest(jobId, changes),
     model: { name: 'painter', version: '1', sha256: MODEL_SHA256 },
+    result: 'pictures',
     epoch,
   };
 }

@@ -16,7 +16,7 @@ export async function writeFrameModel(
   folder: string,
   name: string,
   model: Buffer,
-  more: Pick<ModelManifest, 'state'> = {},
+  more: Partial<Pick<ModelManifest, 'state' | 'output'>> = {},
 ): Promise<string> {
   const pixels = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
   const manifest = {

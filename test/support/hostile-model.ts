@@ -87,6 +87,26 @@ function countingModel(): Buffer {
   });
 }
 
+/** Returns the mean of each channel in place of a picture. */
+function measuringModel(): Buffer {
+  return onnxModel({
+    opset: OPSET,
+    graph: [
+      FRAMES_IN,
+      onnxOutput({ name: 'means', type: 'float32', dims: ['batch', 3] }),
+      ...zero(),
+      onnxNode('BitwiseOr', ['frames', 'zero'], ['same']),
+      onnxNode('Cast', ['same'], ['levels of pixels'], [toType('float32')]),
+      onnxNode(
+        'ReduceMean',
+        ['levels of pixels', 'rows and columns'],
+        ['means'],
+        [{ name: 'keepdims', int: 0 }],
+      ),
+    ],
+  });
+}
+
 /** A byte, from the number of the frame. */
 function zero(): OnnxPart[] {
   return [
@@ -181,4 +201,10 @@ export async function writeHostileModel(folder: string): Promise<string> {
 export async function writeCountingModel(folder: string): Promise<string> {
   const tensors = [{ input: 'count', output: 'next count', type: 'float32' as const, shape: [1] }];
   return writeFrameModel(folder, 'counting', countingModel(), { state: { tensors, contextFrames: 2 } });
+}
+
+/** Writes the measuring model, which is as hostile, to `<folder>/measuring/`. */
+export async function writeMeasuringModel(folder: string): Promise<string> {
+  const output = { kind: 'numbers' as const, tensors: { means: 'means' } };
+  return writeFrameModel(folder, 'measuring', measuringModel(), { output });
 }

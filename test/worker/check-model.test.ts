@@ -22,6 +22,10 @@ const MANIFEST = modelManifest.parse({
   parameters: { style: { type: 'float32', values: [{ id: 'candy' }, { id: 'wave' }] } },
 });
 
+const PICTURES = {
+  output: { name: 'stylized', type: 'uint8', layout: 'NHWC', channels: 'rgb', scale: 2 },
+} as const;
+
 const FRAMES: GraphValue = { name: 'frames', type: 'uint8', shape: ['batch', 'height', 'width', 3] };
 const STYLE: GraphValue = { name: 'style', type: 'float32', shape: [1, 2] };
 const STYLIZED: GraphValue = { name: 'stylized', type: 'uint8', shape: ['batch', 'h2', 'w2', 3] };
@@ -98,7 +102,7 @@ describe('a graph that does not match model.json is refused with the difference:
 
 test('the output of a run must have the size of the input times the scale, and three channels', () => {
   const frame = { count: 1, width: 32, height: 18 };
-  expect(() => checkOutput(MANIFEST, frame, [1, 36, 64, 3])).not.toThrow();
+  expect(() => checkOutput(PICTURES, frame, [1, 36, 64, 3])).not.toThrow();
   for (const dims of [
     [1, 18, 32, 3],
     [1, 36, 64, 1],
@@ -106,10 +110,10 @@ test('the output of a run must have the size of the input times the scale, and t
     [36, 64, 3],
     [1, 3, 36, 64],
   ])
-    expect(() => checkOutput(MANIFEST, frame, dims)).toThrow(ModelMismatchError);
+    expect(() => checkOutput(PICTURES, frame, dims)).toThrow(ModelMismatchError);
   const three = { ...frame, count: 3 };
-  expect(() => checkOutput(MANIFEST, three, [3, 36, 64, 3])).not.toThrow();
-  expect(() => checkOutput(MANIFEST, three, [1, 36, 64, 3])).toThrow(
+  expect(() => checkOutput(PICTURES, three, [3, 36, 64, 3])).not.toThrow();
+  expect(() => checkOutput(PICTURES, three, [1, 36, 64, 3])).toThrow(
     'For 3 32x18 frames, the output is 1x36x64x3',
   );
 });

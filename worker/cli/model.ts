@@ -2,7 +2,7 @@
  * `npm run model -- add|list|show|test|remove`: models of one's own. Prints the answer on standard output and everything else on standard
  * error. See `model/options.ts`.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ import { publishModel } from '../../shared/azure/publish-models.ts';
 import { storageCommandConfig } from '../../shared/command/config.ts';
 import { print, runCommand, say } from '../../shared/command/run-command.ts';
 import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
-import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
+import { EXIT, PermanentError, describeError } from '../../shared/runtime/errors.ts';
 import { type ImportedModel, importModel } from '../import/import-model.ts';
 import { runTrial, uniformityWarning } from '../import/trial.ts';
 import { type ModelOptions, parseModelOptions } from './model/options.ts';
@@ -58,7 +58,8 @@ async function main(): Promise<number> {
 }
 
 async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> {
-  const { file, name, fit, isSteady, answers, picture, out, asJson } = options;
+  const { file, name, fit, isSteady, labels, picture, out, asJson } = options;
+  const answers = { ...options.answers, ...(labels !== null && { labels: await readLabels(labels) }) };
   const version = options.version ?? (await nextVersion(blobs, name));
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
   try {
@@ -82,13 +83,25 @@ async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> 
   }
 }
 
+/** A label on each line. */
+async function readLabels(file: string): Promise<string[]> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new PermanentError('USAGE', `Cannot read ${file}: ${describeError(cause)}.`, { cause });
+  });
+  return text.trimEnd().split(/\r?\n/);
+}
+
 function report(
   { manifest, format, trial, warnings }: ImportedModel,
   outputPath: string,
   asJson: boolean,
 ): void {
   if (asJson) {
-    print(JSON.stringify({ manifest, picture: outputPath, seconds: trial.main.seconds, warnings }));
+    const seen =
+      trial.kind === 'tried'
+        ? { picture: outputPath, seconds: trial.main.seconds }
+        : { numbers: JSON.parse(trial.line) as unknown, seconds: trial.seconds };
+    print(JSON.stringify({ manifest, ...seen, warnings }));
     return;
   }
   print(`${manifest.name} ${manifest.version}`);
@@ -109,24 +122,23 @@ function show({ manifest }: PublishedModel, { asJson }: { readonly asJson: boole
 }
 
 async function test(options: OptionsFor<'test'>, blobs: BlobStore): Promise<void> {
-  const { picture, out, asJson } = options;
+  const { out, asJson } = options;
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
   try {
     const { manifest, manifestPath, modelPath } = await fetchPublished(blobs, options, folder);
     const outputPath = path.resolve(out, `${manifest.name}-${manifest.version}.jpg`);
-    const picturePath = picture ?? SAMPLE_PICTURE;
+    const picturePath = options.picture ?? SAMPLE_PICTURE;
     const trial = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
-    if (trial.kind !== 'tried')
+    if ('reason' in trial)
       throw new PermanentError(
         'MODEL_INVALID',
         `The model ${manifest.name} ${manifest.version} cannot be used: ${trial.reason}`,
         { hint: 'Add it again as a new version, and remove this one.' },
       );
     const warning = uniformityWarning(trial);
+    const picture = trial.kind === 'tried' ? { picture: outputPath } : {};
     if (asJson)
-      print(
-        JSON.stringify({ ...trial, picture: outputPath, warnings: warning === undefined ? [] : [warning] }),
-      );
+      print(JSON.stringify({ ...trial, ...picture, warnings: warning === undefined ? [] : [warning] }));
     else print(trialText(trial, outputPath).join('\n'));
     if (warning !== undefined && !asJson) say(`Warning: ${warning}`);
   } finally {

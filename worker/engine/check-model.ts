@@ -4,7 +4,12 @@
  * The file is the one that the job pinned by its hash, so a mismatch is the model's fault on every instance: the job fails at once
  * with the difference as its reason.
  */
-import type { ModelManifest, StateTensor } from '../../shared/contract/model-manifest.ts';
+import type {
+  ModelManifest,
+  NumbersOutput,
+  PictureModel,
+  StateTensor,
+} from '../../shared/contract/model-manifest.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 
 /** An input or output as the graph describes it. A free dimension is a name. */
@@ -28,7 +33,8 @@ export function checkGraph(manifest: ModelManifest, { inputs, outputs }: ModelGr
   const { batch } = manifest.input;
   checkFrames('input', manifest.input.name, inputs, batch);
   checkInputSize(manifest.input, inputs);
-  checkFrames('output', manifest.output.name, outputs, batch);
+  if ('kind' in manifest.output) checkNumbers(manifest.output, outputs);
+  else checkFrames('output', manifest.output.name, outputs, batch);
   for (const [name, { values }] of Object.entries(manifest.parameters)) {
     const { type, shape } = valueOf('input', name, inputs);
     if (type !== 'float32') throw mismatch('input', name, 'float32', type);
@@ -61,25 +67,25 @@ export function framesPerRunOf(
 ): FramesPerRun {
   if (state !== undefined) return { max: 1, isFixed: false };
   const [batchIn = 1] = valueOf('input', input.name, inputs).shape;
-  const [batchOut] = valueOf('output', output.name, outputs).shape;
+  const names = 'kind' in output ? Object.values(output.tensors) : [output.name];
+  const batchesOut = names.map((name) => valueOf('output', name, outputs).shape[0]);
   if (typeof batchIn === 'number' && batchIn > 0) return { max: batchIn, isFixed: true };
-  if (!isFree(batchOut)) return { max: 1, isFixed: false };
+  if (!batchesOut.every(isFree)) return { max: 1, isFixed: false };
   return { max: input.batch === 'any' ? Infinity : input.batch, isFixed: false };
 }
 
 /** Throws ModelMismatchError if the output of a run is not one RGB picture for each frame, of the input's size times the scale. */
 export function checkOutput(
-  manifest: ModelManifest,
+  { output }: Pick<PictureModel, 'output'>,
   { count, width, height }: FrameSize & { readonly count: number },
   dims: readonly number[],
 ): void {
-  const scale = (pixels: number): number => Math.round(pixels * manifest.output.scale);
-  const output = { width: scale(width), height: scale(height) };
-  const expected = [count, output.height, output.width, 3];
+  const scale = (pixels: number): number => Math.round(pixels * output.scale);
+  const expected = [count, scale(height), scale(width), 3];
   const isSame = dims.length === 4 && dims.every((size, axis) => size === expected[axis]);
   if (isSame) return;
   throw new ModelMismatchError(
-    `For ${count === 1 ? 'a' : count} ${width}x${height} ${count === 1 ? 'frame' : 'frames'}, the output is ${dims.join('x')}, but model.json (scale ${manifest.output.scale}) requires ${expected.join('x')}.`,
+    `For ${count === 1 ? 'a' : count} ${width}x${height} ${count === 1 ? 'frame' : 'frames'}, the output is ${dims.join('x')}, but model.json (scale ${output.scale}) requires ${expected.join('x')}.`,
   );
 }
 
@@ -103,6 +109,13 @@ function checkFrames(
   if (!fits) throw mismatch(side, name, 'batch x height x width x 3', shape.join(' x '));
 }
 
+function checkNumbers({ tensors }: NumbersOutput, outputs: readonly GraphValue[]): void {
+  for (const name of Object.values(tensors)) {
+    const { type } = valueOf('output', name, outputs);
+    if (type !== 'float32') throw mismatch('output', name, 'float32', type);
+  }
+}
+
 /** The runtime checks the shapes: exporters often leave them out. */
 function checkState(
   manifest: ModelManifest,
@@ -115,7 +128,7 @@ function checkState(
   const returned = valueOf('output', output, outputs);
   if (returned.type !== type) throw mismatch('output', output, type, returned.type);
   // The engine gives the picture to the encoder, and its memory to a later frame.
-  if (output === manifest.output.name)
+  if ('name' in manifest.output && output === manifest.output.name)
     throw new ModelMismatchError(
       `The output "${output}" is the picture, so it cannot also be a state: add an output that is equal to it.`,
     );

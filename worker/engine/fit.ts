@@ -27,19 +27,20 @@ export interface Fit {
 }
 
 export function fitOf(manifest: Pick<ModelManifest, 'input' | 'output'>, frame: FrameSize): Fit {
-  const { input, output } = manifest;
+  const { input } = manifest;
+  const scale = 'scale' in manifest.output ? manifest.output.scale : 1;
   const taken = inputSizeOf(input.size, frame);
   const shown = input.fit === 'letterbox' ? letterbox(frame, taken) : wholePicture(taken).shown;
-  const returned = scaled(taken, output.scale);
+  const returned = scaled(taken, scale);
   const shownAfter = within(returned, {
-    x: Math.round(shown.x * output.scale),
-    y: Math.round(shown.y * output.scale),
-    ...scaled(shown, output.scale),
+    x: Math.round(shown.x * scale),
+    y: Math.round(shown.y * scale),
+    ...scaled(shown, scale),
   });
   return {
     input: { ...taken, shown },
     output: { ...returned, shown: shownAfter },
-    result: scaled(frame, output.scale),
+    result: scaled(frame, scale),
   };
 }
 

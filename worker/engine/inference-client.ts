@@ -59,16 +59,26 @@ export interface InferRequest {
   readonly weights: ReadonlyMap<string, Float32Array>;
   /** Of a model that keeps one: its tensors, which start with zeros. */
   readonly state?: { readonly tensors: readonly StateOfModel[]; readonly isStart: boolean };
-  readonly outputName: string;
-  /** Where to write the output, if its size is known: memory that both threads share. Otherwise the answer has the pixels. */
-  readonly output?: { readonly pixels: Uint8Array<SharedArrayBuffer>; readonly dims: readonly number[] };
+  readonly outputs: readonly WantedOutput[];
+}
+
+export interface WantedOutput {
+  readonly name: string;
+  /** Where to write pixels whose number is known: memory that both threads share. Otherwise the answer has the data. */
+  readonly into?: { readonly pixels: Uint8Array<SharedArrayBuffer>; readonly dims: readonly number[] };
+}
+
+export interface OutputValue {
+  readonly name: string;
+  /** Pixels or numbers. Undefined if they were written where the request says. */
+  readonly data: Uint8Array | Float32Array | undefined;
+  /** The first one is the number of frames. */
+  readonly dims: readonly number[];
 }
 
 export interface InferAnswer {
-  /** Undefined if they were written where the request says. */
-  readonly pixels: Uint8Array | undefined;
-  /** [batch, height, width, channels]. */
-  readonly dims: readonly number[];
+  /** In the order of the request. */
+  readonly outputs: readonly OutputValue[];
   readonly seconds: number;
 }
 

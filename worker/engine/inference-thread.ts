@@ -18,6 +18,8 @@ import type {
   LoadAnswer,
   LoadDiagnosis,
   LoadRequest,
+  WantedOutput,
+  OutputValue,
   StateOfModel,
 } from './inference-client.ts';
 import { PROBE_MODEL } from './probe-model.ts';
@@ -43,8 +45,11 @@ async function serve(request: InferenceRequest): Promise<void> {
       answer({ id: request.id, ok: true, answer: await diagnose(request) });
     } else {
       const scored = await infer(request);
-      const buffer = scored.pixels?.buffer;
-      answer({ id: request.id, ok: true, answer: scored }, buffer instanceof ArrayBuffer ? [buffer] : []);
+      const buffers = scored.outputs.map(({ data }) => data?.buffer);
+      answer(
+        { id: request.id, ok: true, answer: scored },
+        buffers.filter((buffer) => buffer instanceof ArrayBuffer),
+      );
     }
   } catch (error) {
     answer({ id: request.id, ok: false, message: error instanceof Error ? error.message : String(error) });
@@ -131,16 +136,16 @@ function reasonOf(error: unknown): string {
 
 async function infer(request: InferRequest): Promise<InferAnswer> {
   if (session === undefined) throw new Error('no model is loaded');
-  const { input, weights, outputName, output: into } = request;
+  const { input, weights } = request;
   const { tensors, isStart } = request.state ?? { tensors: [], isStart: true };
   if (isStart) state.clear();
   const feeds: Record<string, Tensor> = { [input.name]: new Tensor('uint8', input.pixels, input.dims) };
   for (const [name, row] of weights) feeds[name] = new Tensor('float32', row, [1, row.length]);
   for (const tensor of tensors) feeds[tensor.input] = state.get(tensor.input) ?? zerosOf(tensor);
   const startedAt = performance.now();
-  const fetches: Record<string, Tensor | null> = {
-    [outputName]: into === undefined ? null : new Tensor('uint8', into.pixels, into.dims),
-  };
+  const fetches: Record<string, Tensor | null> = {};
+  for (const { name, into } of request.outputs)
+    fetches[name] = into === undefined ? null : new Tensor('uint8', into.pixels, into.dims);
   for (const tensor of tensors) fetches[tensor.output] = null;
   const outputs = await session.run(feeds, fetches);
   const seconds = (performance.now() - startedAt) / 1000;
@@ -149,12 +154,15 @@ async function infer(request: InferRequest): Promise<InferAnswer> {
     const next = outputs[tensor.output];
     if (next !== undefined) state.set(tensor.input, next);
   }
-  if (into !== undefined) return { pixels: undefined, dims: into.dims, seconds };
-  const output = outputs[outputName];
-  if (output === undefined || !(output.data instanceof Uint8Array)) {
-    throw new TypeError(`expected uint8 pixels in the output ${outputName}`);
-  }
-  return { pixels: output.data, dims: output.dims, seconds };
+  return { outputs: request.outputs.map((wanted) => valueOf(wanted, outputs[wanted.name])), seconds };
+}
+
+function valueOf({ name, into }: WantedOutput, output: Tensor | undefined): OutputValue {
+  if (into !== undefined) return { name, data: undefined, dims: into.dims };
+  const data = output?.data;
+  if (output === undefined || !(data instanceof Uint8Array || data instanceof Float32Array))
+    throw new TypeError(`expected pixels or numbers in the output ${name}`);
+  return { name, data, dims: output.dims };
 }
 
 function zerosOf({ type, dims }: StateOfModel): Tensor {

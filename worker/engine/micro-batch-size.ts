@@ -11,7 +11,7 @@ import type { WorkerConfig } from '../config.ts';
 import type { FramesPerRun } from './check-model.ts';
 import type { RunRequest } from './protocol.ts';
 
-/** More do not make a GPU busier, and each is a suspect if the engine dies. A segment has up to 64 frames. */
+/** More do not make a GPU busier, and each is a suspect if the engine dies. A segment has up to 128 frames. */
 const AUTO_FRAMES_MAX = 16;
 /** Activations of a model for each pixel that it takes or returns. The painter takes 217 for a pixel of its input. */
 const DEVICE_BYTES_PER_PIXEL = 1_024;

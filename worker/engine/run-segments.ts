@@ -1,5 +1,5 @@
 /**
- * Runs the segments of one request: pieces from storage → ffmpeg → model → ffmpeg → segments in storage.
+ * Runs the segments of one request: pieces from storage → ffmpeg → model → ffmpeg, or lines of numbers → segments in storage.
  *
  * `score-segments` moves the frames; this file says what each stage does. A segment is stored only if it is absent: a second worker changes
  * no byte, and both report what is stored.
@@ -10,18 +10,17 @@ import { segmentBlob } from '../../shared/contract/blob-names.ts';
 import { type StageSeconds, cutText } from '../../shared/contract/messages.ts';
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import { countOf } from '../../shared/contract/ranges.ts';
-import { type FrameSize, failedInSegment, segmentMetadata } from '../../shared/contract/segment.ts';
-import { type FramesPerRun, checkOutput } from './check-model.ts';
+import { failedInSegment, segmentMetadata } from '../../shared/contract/segment.ts';
+import type { FramesPerRun } from './check-model.ts';
 import { type Fit, fitOf } from './fit.ts';
 import { type Inference, stateOf } from './inference-client.ts';
 import { KeptPictures } from './kept-pictures.ts';
 import type { MicroBatchSize } from './micro-batch-size.ts';
 import type { InferStages } from './micro-batch.ts';
-import { resizePicture } from './picture.ts';
+import { type ModelOutput, bytesOf, numbersOutput, pictureOutput } from './model-output.ts';
 import { framesFromPieces } from './piece-source.ts';
 import type { EngineQuestion, EngineSegment, RunReport, RunRequest } from './protocol.ts';
 import { type ScoredSegment, scoreSegments } from './score-segments.ts';
-import { SegmentEncoder } from './segment-encoder.ts';
 
 /** Of a frame before and after the model. Two runs with larger frames do not overlap: each has buffers for about ten of them. */
 const OVERLAPPING_BYTES_MAX = 2 ** 26;
@@ -54,10 +53,13 @@ class RefusedByWorkerError extends Error {}
 /** Throws PieceMismatchError, ModelMismatchError, STORAGE_UNAVAILABLE, MEDIA_TOOL_FAILED, or the reason of `discard`. */
 export async function runSegments(run: SegmentRun): Promise<void> {
   const { request, manifest, blobs, decoderStalledMs, send, ask, discard } = run;
-  const { pieceFormat, pieces, picture, encoding } = request;
+  const { pieceFormat, pieces } = request;
   const { width, height } = pieceFormat;
   const fit = fitOf(manifest, { width, height });
   const fetching = { seconds: 0 };
+  const { output } = manifest;
+  const returned =
+    'kind' in output ? numbersOutput(output) : pictureOutput({ ...manifest, output }, fit, request, discard);
   const pictures = new KeptPictures({ blobs, request, fit, signal: discard });
   try {
     await scoreSegments({
@@ -68,7 +70,7 @@ export async function runSegments(run: SegmentRun): Promise<void> {
         careful: new Set(careful),
       })),
       inputBytes: bytesOf(fit.input),
-      outputBytes: bytesOf(fit.output),
+      outputBytes: returned.bytesPerFrame,
       microBatch: run.microBatch,
       onFailedFrame: request.onFailedFrame,
       stop: run.stop,
@@ -89,25 +91,26 @@ export async function runSegments(run: SegmentRun): Promise<void> {
             segments,
             pool,
           ),
-        infer: inferStage(run, fit),
+        infer: inferStage(run, fit, returned),
         onFailed: (frameIndex, reason) =>
           send({
             type: 'failed',
             frame: { frameIndex, kind: 'inference', message: cutText(reason), attempts: 1 },
           }),
-        fit: (input, output) => resizePicture(input, fit.input, output, fit.output),
-        keep: (frame) => pictures.keep(frame),
-        openEncoder: () =>
-          new SegmentEncoder({ ...fit.result, input: fit.output, picture, encoding }, discard),
+        fit: returned.keepOriginal,
+        keep: async (frame) => {
+          if (returned.isVisible) await pictures.keep(frame);
+        },
+        openEncoder: returned.openEncoder,
         mayStore: ({ task, failed }) => ask({ kind: 'store', frames: task.frames, failed }),
         store: async (scored, bytes) => {
           const fetch = fetching.seconds;
           fetching.seconds = 0;
           await pictures.store(scored.task.frames);
-          send({ type: 'stored', segment: await store(run, scored, bytes, fetch) });
+          send({ type: 'stored', segment: await store(run, returned, scored, bytes, fetch) });
         },
         onNearlyScored: () => {
-          if (bytesOf(fit.input) + bytesOf(fit.output) <= OVERLAPPING_BYTES_MAX)
+          if (bytesOf(fit.input) + returned.bytesPerFrame <= OVERLAPPING_BYTES_MAX)
             send({ type: 'nearly scored' });
         },
         onScored: run.onScored,
@@ -121,18 +124,16 @@ export async function runSegments(run: SegmentRun): Promise<void> {
   }
 }
 
-/** The size of the output is checked once; from then on the model writes it straight into the encoder's buffer. */
 function inferStage(
   { inference, manifest, weights, framesPerRun, send }: SegmentRun,
-  { input: { width, height }, output: outputSize }: Fit,
+  { input: { width, height } }: Fit,
+  returned: ModelOutput,
 ): InferStages['infer'] {
-  let isOutputChecked = false;
   let isStart = true;
   const tensors = stateOf(manifest, { width, height });
   return async (frames, pixels, output) => {
     const isShort = framesPerRun.isFixed && countOf([frames]) < framesPerRun.max;
     const count = isShort ? framesPerRun.max : countOf([frames]);
-    const dims = [count, outputSize.height, outputSize.width, 3];
     send({ type: 'computing', frames });
     const state = tensors && { tensors, isStart };
     isStart = false;
@@ -145,12 +146,9 @@ function inferStage(
           dims: [count, height, width, 3],
         },
         weights,
-        outputName: manifest.output.name,
-        ...(isOutputChecked && !isShort ? { output: { pixels: output, dims } } : {}),
+        outputs: returned.ask({ frames, count }, output),
       });
-      checkOutput(manifest, { count, width, height }, answer.dims);
-      if (answer.pixels !== undefined) output.set(answer.pixels.subarray(0, output.length));
-      isOutputChecked = true;
+      returned.accept({ frames, count }, answer.outputs, output);
       return answer.seconds;
     } finally {
       send({ type: 'computed', frames });
@@ -167,17 +165,18 @@ function padded(pixels: Uint8Array, bytes: number): Uint8Array {
 
 async function store(
   { request, manifest, blobs, discard: signal }: SegmentRun,
+  { segment: { extension, contentType } }: ModelOutput,
   scored: ScoredSegment,
   bytes: Buffer,
   fetchSeconds: number,
 ): Promise<EngineSegment> {
   const { frames, givenUp } = scored.task;
-  const name = segmentBlob(request, frames);
+  const name = segmentBlob(request, frames, extension);
   const failed = [...givenUp, ...scored.failed];
   const startedAt = performance.now();
   const inStorage = await reachStorage('the scored container', async () => {
     const metadata = segmentMetadata(failed, fitOf(manifest, request.pieceFormat).result);
-    const options = { onlyIfAbsent: true, contentType: 'video/mp4', metadata, signal };
+    const options = { onlyIfAbsent: true, contentType, metadata, signal };
     if ((await blobs.put('scored', name, bytes, options)) === 'created') return failed;
     const found = await blobs.stat('scored', name, { signal });
     return found === undefined ? failed : failedInSegment(frames, found.metadata);
@@ -202,8 +201,4 @@ async function store(
       stageSeconds: { ...shares, infer },
     })),
   };
-}
-
-function bytesOf({ width, height }: FrameSize): number {
-  return width * height * 3;
 }

@@ -17,7 +17,6 @@ import { type FrameBuffer, FramePool } from './frame-pool.ts';
 import { BATCHES_IN_MEMORY, type MicroBatchSize } from './micro-batch-size.ts';
 import { type FrameInBuffers, type InferStages, scoreTogether } from './micro-batch.ts';
 import { ReadAhead } from './read-ahead.ts';
-import type { SegmentEncoder } from './segment-encoder.ts';
 
 /** Micro-batches: one on the device, and one in the queue of its thread. */
 const RUNS_AT_ONCE = 2;
@@ -53,6 +52,13 @@ export interface KeptFrame {
   readonly output: FrameBuffer;
 }
 
+/** Makes the bytes of a segment from its frames, which it receives in order. Disposing of it ends what it has started. */
+export interface FrameEncoder extends AsyncDisposable {
+  /** The buffer must not change until it resolves. */
+  write(output: FrameBuffer, frameIndex: number): Promise<void>;
+  finish(): Promise<Buffer>;
+}
+
 interface ScoringStages extends InferStages {
   /** The frames of these segments, in order, in buffers of the pool. */
   readonly source: (segments: readonly FrameRange[], pool: FramePool) => AsyncGenerator<FrameBuffer, void>;
@@ -60,7 +66,7 @@ interface ScoringStages extends InferStages {
   readonly fit: (input: FrameBuffer, output: FrameBuffer) => Promise<void>;
   /** Called with each frame in order, once it is scored or replaced. The buffers must not be used after it resolves. */
   readonly keep: (frame: KeptFrame) => Promise<void>;
-  readonly openEncoder: () => SegmentEncoder;
+  readonly openEncoder: () => FrameEncoder;
   /** Asked once per segment, before `store`. A refused segment is dropped. */
   readonly mayStore: (segment: ScoredSegment) => Promise<boolean>;
   /** One segment at a time, in order. */
@@ -100,7 +106,7 @@ class Scorer implements AsyncDisposable {
   readonly #inputs: FramePool;
   readonly #outputs: FramePool;
   readonly #source: ReadAhead;
-  readonly #encoders = new Set<SegmentEncoder>();
+  readonly #encoders = new Set<FrameEncoder>();
   #storing: Promise<void> = Promise.resolve();
   /** How many frames the source has given: their buffers come in turn. */
   #started = 0;
@@ -135,7 +141,7 @@ class Scorer implements AsyncDisposable {
     await this.#storing;
   }
 
-  #openEncoder(): SegmentEncoder {
+  #openEncoder(): FrameEncoder {
     const encoder = this.#run.stages.openEncoder();
     this.#encoders.add(encoder);
     return encoder;
@@ -145,7 +151,7 @@ class Scorer implements AsyncDisposable {
    * Passes the frames of a segment to the encoder, if there is one. Returns what became of them; undefined if the run was stopped before the
    * end.
    */
-  async #score(task: SegmentTask, encoder: SegmentEncoder | undefined): Promise<ScoredSegment | undefined> {
+  async #score(task: SegmentTask, encoder: FrameEncoder | undefined): Promise<ScoredSegment | undefined> {
     const { stages, stop } = this.#run;
     const [frameStart, frameEnd] = task.frames;
     const failed: number[] = [];
@@ -164,7 +170,7 @@ class Scorer implements AsyncDisposable {
       if (outcome === 'failed') failed.push(frame.frameIndex);
       await stages.keep(frame);
       this.#inputs.giveBack(frame.input);
-      timer.encodeSeconds += await secondsOf(encoder.write(frame.output));
+      timer.encodeSeconds += await secondsOf(encoder.write(frame.output, frame.frameIndex));
       if (previous !== undefined) this.#outputs.giveBack(previous);
       previous = frame.output;
     };
@@ -251,7 +257,7 @@ class Scorer implements AsyncDisposable {
     else await this.#run.stages.fit(input, output);
   }
 
-  async #finish(scored: ScoredSegment, encoder: SegmentEncoder): Promise<void> {
+  async #finish(scored: ScoredSegment, encoder: FrameEncoder): Promise<void> {
     const { mayStore, store } = this.#run.stages;
     if (await mayStore(scored)) {
       const startedAt = performance.now();

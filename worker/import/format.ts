@@ -7,6 +7,7 @@
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import type { GraphValue } from '../engine/check-model.ts';
 import type { ImportedGraph } from './graph.ts';
+import { type NumbersAnswers, type NumbersFormat, numbersFormat, returnsNumbers } from './numbers-format.ts';
 import {
   FormatError,
   type Layout,
@@ -24,9 +25,8 @@ export const CHANNEL_ORDERS = ['rgb', 'bgr', 'grey'] as const;
 export type Channels = (typeof CHANNEL_ORDERS)[number];
 
 /** What the owner says. */
-export interface FormatAnswers {
+export interface FormatAnswers extends NumbersAnswers {
   readonly input?: string;
-  readonly output?: string;
   readonly layout?: Layout;
   readonly channels?: Channels;
   readonly range?: ValueRange;
@@ -37,6 +37,8 @@ export interface FormatAnswers {
   readonly outputChannels?: Channels;
   /** Both sides of every frame must be multiples of this. */
   readonly multipleOf?: number;
+  /** Of every frame, for a graph that leaves it free and runs at one size only. */
+  readonly size?: FrameSize;
   /** Values of extra inputs, by name. */
   readonly values: ReadonlyMap<string, readonly number[]>;
 }
@@ -55,7 +57,7 @@ export interface TensorFormat {
 
 export interface ModelFormat {
   readonly input: TensorFormat;
-  readonly output: TensorFormat;
+  readonly output: TensorFormat | NumbersFormat;
   readonly size: 'any' | FrameSize | { readonly multipleOf: number };
   /** The number of frames that one run takes; `any` if the graph leaves it free. */
   readonly batch: 'any' | number;
@@ -77,19 +79,27 @@ export function formatOf(imported: ImportedGraph, answers: FormatAnswers): Model
   const { inputs, outputs, metadata } = imported;
   const assumptions: string[] = [];
   const value = pictureAmong('input', inputs, answers.input, answers.values);
-  const output = pictureAmong('output', outputs, answers.output, new Map());
   const fromMetadata = {
     channels: BITMAP_FORMATS[metadata.get('Image.BitmapPixelFormat') ?? ''],
     range: NOMINAL_RANGES[metadata.get('Image.NominalPixelRange') ?? ''],
   };
   const input = inputFormat(value, answers, fromMetadata, assumptions);
-  const { height, width } = sidesOf(value, input);
-  const [batch] = input.hasBatch ? value.shape : [1];
+  const [first] = input.hasBatch ? value.shape : [1];
+  const batch = typeof first === 'number' && first > 0 ? first : 'any';
+  const output = returnsNumbers(outputs, answers)
+    ? numbersFormat(outputs, batch, answers)
+    : outputFormat(pictureAmong('output', outputs, answers.output, new Map()), input, answers, assumptions);
+  const isRunByRun = 'kind' in output && output.tensors.some(({ hasBatch }) => !hasBatch);
+  if (isRunByRun && batch !== 'any' && batch > 1)
+    throw new FormatError(
+      `The model takes ${batch} frames in one run, but its outputs do not say which frame they belong to.`,
+      'Export the model with a batch of one.',
+    );
   return {
     input,
-    output: outputFormat(output, input, answers, assumptions),
-    size: sizeOf(value, width, height, answers.multipleOf),
-    batch: typeof batch === 'number' && batch > 0 ? batch : 'any',
+    output,
+    size: sizeOf(value, sidesOf(value, input), answers),
+    batch: isRunByRun ? 1 : batch,
     extraInputs: inputs.filter(({ name }) => name !== value.name).map((extra) => extraInput(extra, answers)),
     assumptions,
   };
@@ -170,11 +180,19 @@ function sidesOf(
 
 function sizeOf(
   { name }: GraphValue,
-  width: number | string | undefined,
-  height: number | string | undefined,
-  multipleOf: number | undefined,
+  { width, height }: ReturnType<typeof sidesOf>,
+  { size, multipleOf }: FormatAnswers,
 ): ModelFormat['size'] {
+  const isOther =
+    size !== undefined &&
+    ((isFixed(width) && width !== size.width) || (isFixed(height) && height !== size.height));
+  if (isOther)
+    throw new FormatError(
+      `The input "${name}" takes ${String(width)} x ${String(height)} only.`,
+      'Leave out `--size`.',
+    );
   if (isFixed(width) && isFixed(height)) return { width, height };
+  if (size !== undefined) return size;
   if (isFixed(width) || isFixed(height))
     throw new FormatError(
       `The input "${name}" has only one fixed side: ${String(width)} x ${String(height)}.`,

@@ -214,13 +214,19 @@ export function picture(name: string, shape: readonly (number | string)[]): Valu
   return tensor(name, 'uint8', shape);
 }
 
-/** An input or output of a graph. Free dimensions have names. */
-export function tensor(name: string, type: ElementType, shape: readonly (number | string)[]): ValueInfoProto {
-  const dim = shape.map((side) =>
+/** An input or output of a graph. Free dimensions have names; those without a name are `?`. */
+export function tensor(
+  name: string,
+  type: ElementType,
+  shape: readonly (number | string)[] | undefined,
+): ValueInfoProto {
+  const dim = shape?.map((side) =>
     typeof side === 'number'
       ? { value: { case: 'dimValue' as const, value: BigInt(side) } }
-      : { value: { case: 'dimParam' as const, value: side } },
+      : side === '?'
+        ? {}
+        : { value: { case: 'dimParam' as const, value: side } },
   );
-  const value = { elemType: ELEMENT_TYPES[type], shape: { dim } };
+  const value = { elemType: ELEMENT_TYPES[type], ...(dim && { shape: { dim } }) };
   return create(ValueInfoProtoSchema, { name, type: { value: { case: 'tensorType', value } } });
 }

@@ -10,10 +10,11 @@ import { type ModelManifest, modelManifest } from '../../shared/contract/model-m
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type FormatAnswers, type ModelFormat, formatOf } from './format.ts';
 import { type ImportedGraph, readGraph } from './graph.ts';
+import type { NumbersFormat } from './numbers-format.ts';
 import { FormatError } from './picture-shape.ts';
 import { makeSteady } from './steady.ts';
 import { type TrialResult, multipleOf, runTrial, scaleOf, uniformityWarning } from './trial.ts';
-import { FRAMES, OPSET_MIN, SCORED, wrapGraph } from './wrap.ts';
+import { FRAMES, OPSET_MIN, SCORED, numbersName, wrapGraph } from './wrap.ts';
 
 export interface ImportRequest {
   /** The ONNX file. */
@@ -35,7 +36,7 @@ export interface ImportRequest {
 export interface ImportedModel {
   readonly manifest: ModelManifest;
   readonly format: ModelFormat;
-  readonly trial: Extract<TrialResult, { kind: 'tried' }>;
+  readonly trial: Extract<TrialResult, { kind: 'tried' | 'numbers' }>;
   readonly warnings: readonly string[];
 }
 
@@ -76,6 +77,17 @@ async function build(
   await writeFile(modelPath, wrapped);
   await writeFile(manifestPath, JSON.stringify(first));
   const trial = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
+  if (trial.kind === 'numbers') {
+    if (request.isSteady)
+      throw new FormatError('it returns numbers, which cannot be kept steady.', 'Leave out --steady.');
+    if (trial.oddReason !== null)
+      throw new FormatError(
+        `it does not take a picture of 101 x 67 pixels: ${trial.oddReason}`,
+        'Say which size it takes: `--size 224x224`, for example.',
+      );
+    await writeFile(manifestPath, `${JSON.stringify(first, undefined, 2)}\n`);
+    return { manifest: first, format, trial, warnings: [] };
+  }
   if (trial.kind !== 'tried') throw refused(file, trial);
   const scale = scaleOf(trial.main);
   const odd = trial.odd;
@@ -86,11 +98,11 @@ async function build(
   }
   if (scale === undefined) throw sizeRefused(trial.main);
   const plain = manifestOf(request, format, wrapped, scale);
-  const manifest = request.isSteady ? await steady(request, plain, wrapped) : plain;
+  const manifest = request.isSteady ? await steady(request, plain, wrapped, scale) : plain;
   await writeFile(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`);
   if (request.isSteady) {
     const again = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
-    if (again.kind !== 'tried') throw refused(file, again);
+    if ('reason' in again) throw refused(file, again);
   }
   const warning = uniformityWarning(trial);
   return { manifest, format, trial, warnings: warning === undefined ? [] : [warning] };
@@ -101,10 +113,11 @@ async function steady(
   { folder }: ImportRequest,
   manifest: ModelManifest,
   wrapped: Uint8Array,
+  scale: number,
 ): Promise<ModelManifest> {
-  if (manifest.output.scale !== 1)
+  if (scale !== 1)
     throw new FormatError(
-      `its pictures are ${manifest.output.scale} times as large as its frames, so they cannot be kept steady.`,
+      `its pictures are ${scale} times as large as its frames, so they cannot be kept steady.`,
       'Leave out --steady.',
     );
   const { bytes, changes } = makeSteady(wrapped, manifest);
@@ -114,7 +127,7 @@ async function steady(
 
 function manifestOf(
   { name, version, fit }: ImportRequest,
-  { size, batch }: ModelFormat,
+  { size, batch, output }: ModelFormat,
   wrapped: Uint8Array,
   scale: number,
 ): ModelManifest {
@@ -125,8 +138,16 @@ function manifestOf(
     file: `${name}.onnx`,
     sha256: createHash('sha256').update(wrapped).digest('hex'),
     input: { name: FRAMES, ...pixels, size, fit, batch },
-    output: { name: SCORED, ...pixels, scale },
+    output: 'kind' in output ? numbersOf(output) : { name: SCORED, ...pixels, scale },
   });
+}
+
+function numbersOf({ tensors, classes }: NumbersFormat): object {
+  return {
+    kind: 'numbers',
+    tensors: Object.fromEntries(tensors.map(({ name }) => [name, numbersName(name)])),
+    ...(classes && { classes }),
+  };
 }
 
 function refused(file: string, { kind, reason }: Extract<TrialResult, { reason: string }>): PermanentError {

@@ -39,7 +39,7 @@ export function pictureAmong(
   if (only === undefined)
     throw new FormatError(
       `No ${side} of the model is a picture. Its ${side}s are ${described || 'none'}.`,
-      'Only models that take a picture and return a picture can be added.',
+      'Only models that take a picture, and return a picture or numbers, can be added.',
     );
   throw new FormatError(
     `Several ${side}s of the model may be the picture: ${described}.`,
@@ -47,7 +47,7 @@ export function pictureAmong(
   );
 }
 
-function isPicture({ shape }: GraphValue): boolean {
+export function isPicture({ shape }: GraphValue): boolean {
   return (
     (shape.length === 4 || shape.length === 3) &&
     (layoutCandidates(shape).length > 0 || isOfAnyChannels(shape))

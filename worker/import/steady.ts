@@ -38,9 +38,9 @@ export function makeSteady(file: Uint8Array, manifest: ModelManifest): SteadyMod
   const model = fromBinary(ModelProtoSchema, file);
   const { graph } = model;
   const opset = opsetOf(model);
-  if (graph === undefined || opset === undefined || manifest.output.scale !== 1)
-    throw new RangeError('expected a model whose pictures have the size of its frames');
   const { input, output } = manifest;
+  if (graph === undefined || opset === undefined || 'kind' in output || output.scale !== 1)
+    throw new RangeError('expected a model whose pictures have the size of its frames');
   const names = {
     frame: { input: `${PREFIX}previous frame`, output: `${PREFIX}frame` },
     picture: { input: `${PREFIX}previous picture`, output: `${PREFIX}picture` },

@@ -5,12 +5,13 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 
-import { modelManifest, parameterWeights } from '../../shared/contract/model-manifest.ts';
+import { type NumbersOutput, modelManifest, parameterWeights } from '../../shared/contract/model-manifest.ts';
+import { scoreLine } from '../../shared/contract/scores.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { checkGraph } from '../engine/check-model.ts';
 import { fitOf, wholePicture } from '../engine/fit.ts';
-import { Inference, stateOf } from '../engine/inference-client.ts';
+import { type InferAnswer, Inference, stateOf } from '../engine/inference-client.ts';
 import { previewOf, readPicture, resizePicture } from '../engine/picture.ts';
 import type { TrialResult, TrialRun } from './trial.ts';
 
@@ -20,6 +21,9 @@ const PICTURE_WIDTH_MAX = 640;
 const ODD_SIZE = { width: 101, height: 67 };
 /** Values below this are dark, and those as close to white are bright. */
 const DARK = 8;
+
+/** For a frame: a line of the result is read as a whole. */
+const NUMBERS_MAX = 100_000;
 
 const [, , modelPath = '', manifestPath = '', picturePath = '', outputPath = ''] = process.argv;
 // If memory runs out, this process goes first.
@@ -38,7 +42,7 @@ async function tryModel(): Promise<TrialResult> {
   } catch (error) {
     return { kind: 'not loaded', reason: describeError(error) };
   }
-  const run = async (pixels: Uint8Array, { width, height }: FrameSize) => {
+  const run: Run = async (pixels, { width, height }) => {
     const count = manifest.input.batch === 'any' || manifest.state !== undefined ? 1 : manifest.input.batch;
     const together = Buffer.concat(Array.from({ length: count }, () => pixels));
     const input = {
@@ -48,7 +52,11 @@ async function tryModel(): Promise<TrialResult> {
     };
     const tensors = stateOf(manifest, { width, height });
     const state = tensors && { tensors, isStart: true };
-    return inference.infer({ input, weights, ...(state && { state }), outputName: manifest.output.name });
+    const { output } = manifest;
+    const outputs = ('kind' in output ? Object.values(output.tensors) : [output.name]).map((name) => ({
+      name,
+    }));
+    return inference.infer({ input, weights, ...(state && { state }), outputs });
   };
   const { pixels, size } = await readPicture(picturePath, PICTURE_WIDTH_MAX);
   const { input, result } = fitOf(manifest, size);
@@ -57,11 +65,23 @@ async function tryModel(): Promise<TrialResult> {
   try {
     const first = await run(Uint8Array.from(fitted), input);
     const again = await run(Uint8Array.from(fitted), input);
-    const [, height = 0, width = 0] = first.dims;
-    const scored = (first.pixels ?? new Uint8Array()).subarray(0, width * height * 3);
-    const returned = { pixels: scored, size: wholePicture({ width, height }) };
-    await writeFile(outputPath, await previewOf({ pixels: fitted, size: input }, returned, result));
-    const main: TrialRun = { ...sizesOf(input, first.dims), seconds: again.seconds };
+    const { output } = manifest;
+    if ('kind' in output) {
+      return {
+        kind: 'numbers',
+        input: { width: input.width, height: input.height },
+        seconds: again.seconds,
+        ...numbersIn(output, again),
+        oddReason: manifest.input.size === 'any' ? await oddReason(run) : null,
+      };
+    }
+    const [returned] = first.outputs;
+    const { dims, data } = returned ?? { dims: [], data: undefined };
+    const [, height = 0, width = 0] = dims;
+    const scored = new Uint8Array(data ?? []).subarray(0, width * height * 3);
+    const after = { pixels: scored, size: wholePicture({ width, height }) };
+    await writeFile(outputPath, await previewOf({ pixels: fitted, size: input }, after, result));
+    const main: TrialRun = { ...sizesOf(input, dims), seconds: again.seconds };
     return {
       kind: 'tried',
       main,
@@ -74,18 +94,48 @@ async function tryModel(): Promise<TrialResult> {
   }
 }
 
-async function tryOdd(
-  run: (
-    pixels: Uint8Array,
-    size: FrameSize,
-  ) => Promise<{ readonly dims: readonly number[]; readonly seconds: number }>,
-): Promise<TrialRun | { readonly reason: string }> {
+type Run = (pixels: Uint8Array, size: FrameSize) => Promise<InferAnswer>;
+
+/** What the first frame of a run gave. Throws if an output does not begin with the frame, or has too many numbers. */
+function numbersIn(
+  output: NumbersOutput,
+  { outputs }: InferAnswer,
+): Pick<Extract<TrialResult, { kind: 'numbers' }>, 'tensors' | 'line'> {
+  const names = Object.keys(output.tensors);
+  const numbers = outputs.map(({ data, dims }, index) => {
+    const name = names[index] ?? '';
+    const [count = 0, ...rest] = dims;
+    const length = rest.reduce((product, side) => product * side, 1);
+    if (!(data instanceof Float32Array) || count === 0 || data.length !== count * length)
+      throw new RangeError(
+        `the output "${name}" is ${dims.join(' x ') || 'a single number'}, without a dimension for the frame`,
+      );
+    if (length > NUMBERS_MAX)
+      throw new RangeError(
+        `the output "${name}" has ${length} numbers for a frame; the limit is ${NUMBERS_MAX}`,
+      );
+    return { name, data: data.subarray(0, length), dims: rest };
+  });
+  const { classes } = output;
+  const scores = numbers.find(({ name }) => name === classes?.tensor);
+  const labels = classes?.labels ?? [];
+  if (scores !== undefined && labels.length > 0 && scores.data.length !== labels.length)
+    throw new RangeError(`there are ${labels.length} labels for ${scores.data.length} scores`);
+  return { tensors: numbers.map(({ name, dims }) => ({ name, dims })), line: scoreLine(0, output, numbers) };
+}
+
+async function oddReason(run: Run): Promise<string | null> {
+  const odd = await tryOdd(run);
+  return 'reason' in odd ? odd.reason : null;
+}
+
+async function tryOdd(run: Run): Promise<TrialRun | { readonly reason: string }> {
   try {
-    const { dims, seconds } = await run(
+    const { outputs, seconds } = await run(
       new Uint8Array(ODD_SIZE.width * ODD_SIZE.height * 3).fill(128),
       ODD_SIZE,
     );
-    return { ...sizesOf(ODD_SIZE, dims), seconds };
+    return { ...sizesOf(ODD_SIZE, outputs[0]?.dims ?? []), seconds };
   } catch (error) {
     return { reason: describeError(error) };
   }

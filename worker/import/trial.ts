@@ -23,6 +23,17 @@ export interface TrialRun {
 export type TrialResult =
   | { readonly kind: 'not loaded' | 'failed'; readonly reason: string }
   | {
+      readonly kind: 'numbers';
+      readonly input: FrameSize;
+      readonly seconds: number;
+      /** What one frame gives, by output. */
+      readonly tensors: readonly { readonly name: string; readonly dims: readonly number[] }[];
+      /** What the result says of the picture. */
+      readonly line: string;
+      /** Why a picture whose sides are multiples of nothing fails; null if it does not, or if the model has a fixed size. */
+      readonly oddReason: string | null;
+    }
+  | {
       readonly kind: 'tried';
       readonly main: TrialRun;
       /** On a picture whose sides are multiples of nothing; null if the model has a fixed size. */
@@ -37,7 +48,7 @@ export interface Trial {
   readonly manifestPath: string;
   /** The picture to run the model on. */
   readonly picturePath: string;
-  /** Where to write it, before and after, as a JPEG. */
+  /** Where to write it, before and after, as a JPEG, if the model returns pictures. */
   readonly outputPath: string;
 }
 

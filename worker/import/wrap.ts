@@ -6,9 +6,10 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 
 import type { ModelFormat, TensorFormat, ValueRange } from './format.ts';
-import { GraphBuilder, channelAxis, int, picture, tensorOf } from './graph-builder.ts';
+import { GraphBuilder, channelAxis, int, picture, tensor, tensorOf } from './graph-builder.ts';
 import type { ImportedGraph } from './graph.ts';
-import { ModelProtoSchema } from './onnx_pb.ts';
+import type { NumbersFormat } from './numbers-format.ts';
+import { ModelProtoSchema, type ValueInfoProto } from './onnx_pb.ts';
 
 export const FRAMES = 'frames';
 export const SCORED = 'scored';
@@ -20,17 +21,20 @@ const IR_VERSION_MIN = 4n;
 /** Returns the file of the wrapped model. Throws FormatError. */
 export function wrapGraph({ model, graph, opset }: ImportedGraph, format: ModelFormat): Uint8Array {
   const builder = new GraphBuilder(opset, 'framefleet/');
+  const { size, batch } = format;
+  const count = batch === 'any' ? 'batch' : batch;
   builder.identity(fromFrames(builder, format.input), format.input.name);
   const before = builder.takeNodes();
-  builder.identity(toFrames(builder, format.output), SCORED);
+  const output =
+    'kind' in format.output
+      ? toNumbers(builder, format.output)
+      : [picture(toPictures(builder, format.output), [count, 'scored height', 'scored width', 3])];
   const after = builder.takeNodes();
   const given = format.extraInputs.map(({ value, values }) =>
     tensorOf(value.name, value.type, value.shape, values),
   );
-  const { size, batch } = format;
   const [height, width] =
     typeof size === 'object' && 'width' in size ? [size.height, size.width] : ['height', 'width'];
-  const count = batch === 'any' ? 'batch' : batch;
   const wrapped = create(ModelProtoSchema, {
     ...model,
     irVersion: model.irVersion < IR_VERSION_MIN ? IR_VERSION_MIN : model.irVersion,
@@ -39,7 +43,7 @@ export function wrapGraph({ model, graph, opset }: ImportedGraph, format: ModelF
       node: [...before, ...graph.node, ...after],
       initializer: [...graph.initializer, ...given, ...builder.constants],
       input: [picture(FRAMES, [count, height, width, 3])],
-      output: [picture(SCORED, [count, 'scored height', 'scored width', 3])],
+      output,
     },
   });
   return toBinary(ModelProtoSchema, wrapped);
@@ -61,8 +65,8 @@ function fromFrames(builder: GraphBuilder, format: TensorFormat): string {
   return hasBatch ? value : builder.changeAxes('Squeeze', value, 0);
 }
 
-/** From what the model returns to frames. */
-function toFrames(
+/** From what the model returns to frames. Returns the name of the output. */
+function toPictures(
   builder: GraphBuilder,
   { name, layout, channels, type, range, hasBatch }: TensorFormat,
 ): string {
@@ -77,7 +81,24 @@ function toFrames(
   if (channels === 'grey')
     value = builder.node('Concat', [value, value, value], [int('axis', channelAxis(layout))]);
   if (channels === 'bgr') value = builder.reverseChannels(value, layout);
-  return layout === 'NCHW' ? builder.transpose(value, [0, 2, 3, 1]) : value;
+  builder.identity(layout === 'NCHW' ? builder.transpose(value, [0, 2, 3, 1]) : value, SCORED);
+  return SCORED;
+}
+
+/** Every output as float32, with the frame as the first dimension. */
+function toNumbers(builder: GraphBuilder, { tensors }: NumbersFormat): ValueInfoProto[] {
+  return tensors.map(({ name, type, shape, hasBatch }) => {
+    let value = type === 'float32' ? name : builder.cast(name, 'float32');
+    if (!hasBatch) value = builder.changeAxes('Unsqueeze', value, 0);
+    builder.identity(value, numbersName(name));
+    const described = hasBatch ? shape : [1, ...shape];
+    return tensor(numbersName(name), 'float32', shape.length === 0 ? undefined : described);
+  });
+}
+
+/** Of an output of the wrapped graph. */
+export function numbersName(name: string): string {
+  return `numbers/${name}`;
 }
 
 /** For each channel: a byte x becomes x * factor + offset. */

@@ -93,8 +93,10 @@ async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResu
       { hint: 'Run the command again later.' },
     );
   }
-  const { name: stem, ext } = path.parse(status.result.blobName);
+  const { name, ext } = path.parse(status.result.blobName);
   const request = jobRequest.safeParse(parseJson(String(trigger))).data;
+  // Numbers have the same name in every job.
+  const stem = ext === '.ndjson' && request !== undefined ? path.parse(request.source.name).name : name;
   return {
     stored: resultInStorage(blobs, jobId, status.result),
     name: { stem, label: request === undefined ? 'result' : resultLabel(request), container: ext.slice(1) },

@@ -21,7 +21,7 @@ import { testFolder } from '../../support/servers.ts';
 import { runMarker, startStepProducer } from '../../support/step-producer.ts';
 import { uploadJob } from '../../support/upload-job.ts';
 
-const FRAMES = 100;
+const FRAMES = 160;
 const CLIPS = {
   /** Closed groups of 25 frames. */
   cuttable: ['-c:v', 'libx264', '-bf', '2', '-g', '25', '-pix_fmt', 'yuv420p'],
@@ -29,8 +29,8 @@ const CLIPS = {
   uncuttable: ['-c:v', 'libx265', '-x265-params', 'keyint=25:bframes=3:log-level=error'],
 } as const;
 type Clip = keyof typeof CLIPS;
-const CUT_NAMES = ['00000000.nut', '00000075.nut', 'plan.json', 'timeline.json'];
-const DECODED_NAMES = ['00000000.mkv', '00000064.mkv', 'plan.json', 'timeline.json'];
+const CUT_NAMES = ['00000000.nut', '00000150.nut', 'plan.json', 'timeline.json'];
+const DECODED_NAMES = ['00000000.mkv', '00000064.mkv', '00000128.mkv', 'plan.json', 'timeline.json'];
 const { epoch: EPOCH } = buildDefinition('job');
 const { signal } = new AbortController();
 
@@ -104,7 +104,7 @@ test('a source that can be cut is stored in copied pieces, with a plan and the t
   expect(plan).toMatchObject({
     pieceFormat: { container: 'nut', codec: 'h264', width: 64, height: 48 },
     picture: { framesPerSecond: 25 },
-    pieces: { kind: 'cut', starts: [0, 75], frameCount: FRAMES },
+    pieces: { kind: 'cut', starts: [0, 150], frameCount: FRAMES },
   });
   expect(await timelineOf('job-cut')).toHaveLength(FRAMES);
   expect(await jobOf('job-cut')).toMatchObject({
@@ -132,7 +132,7 @@ test('batches of a model with a state are long, and the plan says how many frame
 test('the file of the last piece stays until its upload has ended', async () => {
   await openJob('job-slow', 'cuttable');
   const putFile: BlobStore['putFile'] = async (container, name, ...rest) => {
-    if (name.endsWith('00000075.nut')) await systemClock.sleep(300);
+    if (name.endsWith('00000150.nut')) await systemClock.sleep(300);
     return blobs.putFile(container, name, ...rest);
   };
   await runSplit('job-slow', { faults: { putFile } });
@@ -157,7 +157,7 @@ test('a source that cannot be cut is decoded into pieces of JPEGs, and the plan 
 });
 
 test.for([
-  ['cuttable', '00000075.nut'],
+  ['cuttable', '00000150.nut'],
   ['uncuttable', '00000064.mkv'],
 ] as const)(
   'a repeated split of a %s source stores only what is missing, with the same batches and segments',

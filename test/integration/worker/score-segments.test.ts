@@ -146,8 +146,7 @@ function run(changes: Changes = {}): ScoringRun {
         const { seconds } = await model.infer({
           input: { name: 'frames', pixels, dims },
           weights: new Map(),
-          outputName: 'same',
-          output: { pixels: output, dims },
+          outputs: [{ name: 'same', into: { pixels: output, dims } }],
         });
         await hold?.(frames);
         events.push(...indices.map((frameIndex) => `inferred ${frameIndex}`));

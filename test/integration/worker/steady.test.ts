@@ -49,7 +49,7 @@ async function run(frames: readonly Frame[], on = 1, model = session): Promise<n
       const next = outputs[output];
       if (next !== undefined) state.set(input, next);
     }
-    const scored = outputs[manifest.output.name]?.data as Uint8Array;
+    const scored = outputs['name' in manifest.output ? manifest.output.name : '']?.data as Uint8Array;
     results.push(frame.map((_, pixel) => scored[pixel * 3] ?? -1));
   }
   return results;

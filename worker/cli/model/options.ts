@@ -13,12 +13,14 @@ const HELP = helpText({
   examples: [
     'npm run model -- add candy.onnx --name candy',
     'npm run model -- add pix2pix.onnx --name pix2pix --range -1..1 --fit letterbox',
+    'npm run model -- add squeezenet.onnx --name squeezenet --labels labels.txt --softmax --range 0..1 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
     'npm run model -- test candy --picture photo.jpg',
     'npm run model -- list',
     'npm run enqueue -- video.mp4 --model candy',
   ],
   notes: [
     'add wraps the graph, so that it takes and returns frames as they are: layout, order of channels, range of values and float16 become operators of the graph. It runs the model on a picture, before it is published, and leaves the result beside it to look at.',
+    'A model that returns numbers (a classifier, an embedding) gives a line of JSON for each frame in place of a video.',
     'A published version never changes: add a changed model with another --model-version.',
     'Without FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE it uses the local fleet of this folder (npm start).',
   ],
@@ -40,6 +42,8 @@ interface AddOptions {
   readonly isSteady: boolean;
   readonly picture: string | null;
   readonly out: string;
+  /** A file with the names of the classes. */
+  readonly labels: string | null;
   readonly answers: FormatAnswers;
 }
 
@@ -68,7 +72,9 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
     .addHelpText('after', HELP);
   program
     .command('add')
-    .description('check, wrap, try and publish an ONNX model that takes a picture and returns one')
+    .description(
+      'check, wrap, try and publish an ONNX model that takes a picture and returns a picture or numbers',
+    )
     .argument('<file>', 'the ONNX file')
     .requiredOption(
       '--name <name>',
@@ -105,8 +111,17 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
         .default(FITS[0]),
     )
     .option('--multiple-of <pixels>', 'number of which both sides of a frame must be multiples', parseCount)
+    .option(
+      '--size <WxH>',
+      'size of every frame, if the graph leaves it free and runs at one size only',
+      parseSize,
+    )
+    .option('--numbers', 'the output is numbers, although it looks like a picture')
+    .option('--labels <file>', 'names of the classes, one a line: the output is a score for each of them')
+    .option('--top <n>', 'how many of the best classes to report (default: 5)', parseTop)
+    .option('--softmax', 'the scores are logits: report probabilities')
     .option('--input <name>', 'input that takes the picture, if there are several')
-    .option('--output <name>', 'output that is the picture, if there are several')
+    .option('--output <name>', 'output to use, if there are several (default for numbers: all)')
     .option(
       '--set <name=numbers>',
       'value of another input, for all frames; can be repeated',
@@ -117,7 +132,7 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
     .option('--out <folder>', 'folder for the result of the trial', '.')
     .option('--json', 'print one JSON object')
     .action((file: string, values: AddValues) => {
-      const { name, modelVersion, fit, steady = false, picture, out, json, set, ...answers } = values;
+      const { name, modelVersion, fit, steady = false, picture, out, json, set, labels, ...answers } = values;
       options = {
         verb: 'add',
         file,
@@ -127,6 +142,7 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
         out,
         version: modelVersion ?? null,
         picture: picture ?? null,
+        labels: labels ?? null,
         answers: { ...answers, values: set },
         asJson: json ?? false,
       };
@@ -173,7 +189,8 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
   return options ?? null;
 }
 
-interface AddValues extends Omit<FormatAnswers, 'values'> {
+interface AddValues extends Omit<FormatAnswers, 'values' | 'labels'> {
+  readonly labels?: string;
   readonly name: string;
   readonly modelVersion?: string;
   readonly fit: AddOptions['fit'];
@@ -199,6 +216,18 @@ function parseCount(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 2 && value <= 1024) return value;
   throw new InvalidArgumentError('Expected a whole number from 2 to 1024.');
+}
+
+function parseTop(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 1000) return value;
+  throw new InvalidArgumentError('Expected a whole number from 1 to 1000.');
+}
+
+function parseSize(text: string): NonNullable<FormatAnswers['size']> {
+  const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(text) ?? [];
+  if (Number(width) >= 1 && Number(height) >= 1) return { width: Number(width), height: Number(height) };
+  throw new InvalidArgumentError('Expected width and height in pixels, such as 224x224.');
 }
 
 function collectValues(text: string, before: ReadonlyMap<string, readonly number[]>): Map<string, number[]> {

@@ -1,7 +1,11 @@
 /** What `npm run model` says of models. PURE. */
 import type { ModelManifest } from '../../../shared/contract/model-manifest.ts';
 import type { ModelFormat } from '../../import/format.ts';
+import type { NumbersFormat } from '../../import/numbers-format.ts';
 import type { TrialResult } from '../../import/trial.ts';
+
+/** Characters of a line of numbers that are printed. */
+const LINE_MAX = 400;
 
 /** What the graph takes and returns, and what was assumed. */
 export function formatText(
@@ -10,19 +14,44 @@ export function formatText(
 ): string[] {
   const mean = input.mean.some((value) => value !== 0) ? `, mean ${input.mean.join(' ')}` : '';
   const std = input.std.some((value) => value !== 1) ? `, deviation ${input.std.join(' ')}` : '';
+  const wanted =
+    'kind' in output
+      ? numbersText(output)
+      : `Output "${output.name}": ${output.type}, ${output.layout}, ${output.channels}, ${output.range}${scaleText(returned)}.`;
   return [
     `Input "${input.name}": ${input.type}, ${input.layout}, ${input.channels}, ${input.range}${mean}${std}; ${sizeText(taken)}.`,
-    `Output "${output.name}": ${output.type}, ${output.layout}, ${output.channels}, ${output.range}${returned.scale === 1 ? '' : `; ${returned.scale} times as large`}.`,
+    wanted,
     ...(assumptions.length === 0 ? [] : [`Assumed: ${assumptions.join('; ')}.`]),
   ];
 }
 
-export function trialText({ main }: Extract<TrialResult, { kind: 'tried' }>, outputPath: string): string[] {
-  const milliseconds = Math.round(main.seconds * 1000);
+function numbersText({ tensors, classes }: NumbersFormat): string {
+  const names = tensors.map(
+    ({ name, type, shape }) => `"${name}" (${type}, ${shape.join(' x ') || 'any shape'})`,
+  );
+  const top = classes && `; the best ${classes.top ?? 5} classes are reported`;
+  return `Output: numbers, ${names.join(', ')}${top ?? ''}.`;
+}
+
+function scaleText(output: ModelManifest['output']): string {
+  return 'kind' in output || output.scale === 1 ? '' : `; ${output.scale} times as large`;
+}
+
+export function trialText(
+  trial: Extract<TrialResult, { kind: 'tried' | 'numbers' }>,
+  outputPath: string,
+): string[] {
+  const { input, seconds } = trial.kind === 'tried' ? trial.main : trial;
   return [
-    `A picture of ${main.input.width} x ${main.input.height} pixels took ${milliseconds} ms on the CPU of this machine.`,
-    `Look at the picture, before and after: ${outputPath}`,
+    `A picture of ${input.width} x ${input.height} pixels took ${Math.round(seconds * 1000)} ms on the CPU of this machine.`,
+    trial.kind === 'tried'
+      ? `Look at the picture, before and after: ${outputPath}`
+      : `The model says of it: ${shortened(trial.line)}`,
   ];
+}
+
+function shortened(line: string): string {
+  return line.length > LINE_MAX ? `${line.slice(0, LINE_MAX)}…` : line;
 }
 
 export function modelTable(models: readonly ModelManifest[]): string {
@@ -30,7 +59,7 @@ export function modelTable(models: readonly ModelManifest[]): string {
     name,
     version,
     sizeText(input),
-    output.scale === 1 ? '' : `x${output.scale}`,
+    'kind' in output ? 'numbers' : output.scale === 1 ? '' : `x${output.scale}`,
     Object.entries(parameters)
       .map(([parameter, { values }]) => `${parameter}: ${values.map(({ id }) => id).join(', ')}`)
       .join('; '),
