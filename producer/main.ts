@@ -72,7 +72,7 @@ await runService(
     service.onStop(() => steps.close());
 
     const failed = (run: JobRun, error: unknown) => failJob({ ledger, log }, run, error);
-    const splitServices = { blobs, ledger, folders, steps, sourceLimits, log, metrics };
+    const splitServices = { blobs, ledger, folders, steps, sourceLimits, clock, log, metrics };
     const stitchServices = { blobs, ledger, folders, stitchCpuSecondsMax, clock, log, metrics };
     steps.process(
       'split',

@@ -1,14 +1,16 @@
 /**
- * `npm run enqueue VIDEO`: checks the file, uploads it and its trigger, follows the job, and writes the result beside the source. If
+ * `npm run enqueue VIDEO`: checks the file, uploads it and its trigger, follows the job, and writes the result beside the source. The
+ * source may also be an image or a folder of images. If
  * the result cannot be written there, it is kept: see `enqueue/keep-result.ts`. Prints the path of the result on standard output
  * and everything else on standard error. See `enqueue/options.ts`.
  */
 import path from 'node:path';
 
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
 import { openMediaStorage } from '../../shared/command/storage-accounts.ts';
+import { leafOf, safeSourceName } from '../../shared/contract/blob-names.ts';
 import type { JobStatus } from '../../shared/contract/job.ts';
-import { type VideoInfo, checkLimits, probeVideo } from '../../shared/media/probe.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
@@ -16,14 +18,16 @@ import { failureOf } from '../jobs/status.ts';
 import { checkFleet } from './enqueue/check-fleet.ts';
 import { enqueueConfig } from './enqueue/config.ts';
 import { follow } from './enqueue/follow.ts';
-import { keepResult } from './enqueue/keep-result.ts';
+import { keepFolder, keepResult } from './enqueue/keep-result.ts';
 import { type EnqueueOptions, parseEnqueueOptions } from './enqueue/options.ts';
 import { NO_PROGRESS, type ProgressDisplay, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
+import { type Source, openSource } from './enqueue/source.ts';
 import { submit } from './enqueue/submit.ts';
 import { type OutputPlan, type OutputRequest, planOutput } from './output-path.ts';
 import { resultLabel } from './result-label.ts';
-import { type StoredResult, resultInStorage, saveOutput } from './save-output.ts';
+import { planFolder, saveImages } from './save-images.ts';
+import { resultInStorage, saveOutput } from './save-output.ts';
 
 interface EnqueueOutcome {
   readonly jobId: string;
@@ -64,21 +68,36 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
       hint: 'Pass a later one, or a duration such as --deadline 2h.',
     });
   }
-  const sourcePath = path.resolve(config.callerFolder, videoPath);
-  const video = await probeVideo(sourcePath);
-  checkLimits(video, config.sourceLimits);
+  const sourcePath = path.resolve(config.callerFolder, options.isStored ? lastPart(videoPath) : videoPath);
+  const source: Source = options.isStored
+    ? { kind: 'stored-images', prefix: videoPath }
+    : await openSource(sourcePath, config.sourceLimits);
+  if (source.kind !== 'video' && options.settings.frameImages !== undefined)
+    throw new PermanentError('USAGE', '--frames is for videos: the results of images are images.', {
+      hint: 'Leave out --frames.',
+    });
   const { outputPath, mayReplace } = options;
   const asLines = outputPath?.toLowerCase().endsWith('.ndjson') === true ? 'ndjson' : undefined;
   const request = {
     sourcePath,
     outputPath: outputPath === undefined ? undefined : path.resolve(config.callerFolder, outputPath),
     defaultFolder: path.dirname(sourcePath),
-    stem: path.parse(sourcePath).name,
+    stem: hasFolder(source) ? path.basename(sourcePath) : path.parse(sourcePath).name,
     label: resultLabel(options.settings),
-    container: asLines ?? options.settings.container ?? video.container,
+    container:
+      asLines ??
+      (source.kind === 'video'
+        ? (options.settings.container ?? source.video.container)
+        : path.extname(sourcePath).slice(1).toLowerCase()),
     mayReplace,
   };
-  const output = options.isDetached ? undefined : { request, plan: await planOutput(request) };
+  const isFolder = hasFolder(source) && asLines === undefined;
+  const output = options.isDetached
+    ? undefined
+    : {
+        request,
+        plan: isFolder ? { path: await planFolder(request), mayReplace } : await planOutput(request),
+      };
 
   const progress = options.asJson ? NO_PROGRESS : showProgress();
   signal.addEventListener('abort', () => {
@@ -91,7 +110,7 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
     if (config.mediaStorage === undefined && !options.isDetached)
       progress.say('Starting the fleet on this machine…');
     await using fleet = await reachFleet(config, { mayStart: !options.isDetached, signal });
-    const job = runJob({ options, config, fleet, video, sourcePath, output, progress, signal });
+    const job = runJob({ options, config, fleet, source, sourcePath, output, progress, signal });
     const outcome = await Promise.race([job, fleet.failure]);
     return { ...outcome, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
   } finally {
@@ -103,7 +122,7 @@ interface EnqueueRun {
   readonly options: EnqueueOptions;
   readonly config: ReturnType<typeof enqueueConfig>;
   readonly fleet: ReachedFleet;
-  readonly video: VideoInfo;
+  readonly source: Source;
   readonly sourcePath: string;
   /** Undefined if the command does not wait for the result. */
   readonly output: { readonly request: OutputRequest; readonly plan: OutputPlan } | undefined;
@@ -112,16 +131,15 @@ interface EnqueueRun {
 }
 
 async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSeconds'>> {
-  const { options, config, fleet, video, sourcePath, output, progress, signal } = run;
+  const { options, config, fleet, source, sourcePath, output, progress, signal } = run;
   const blobs = await openMediaStorage(fleet.mediaStorage, signal);
   const sourceName = path.basename(sourcePath);
-  progress.say(`Uploading ${sourceName} (${(video.fileSizeBytes / 1e6).toFixed(1)} MB)…`);
+  for (const line of uploadText(source, sourceName)) progress.say(line);
   const jobId = await submit({
     blobs,
     options,
-    sourcePath,
+    source,
     sourceName,
-    sizeBytes: video.fileSizeBytes,
     now: clock.now(),
     signal,
   });
@@ -152,12 +170,7 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     progress.say(
       `Note: ${status.frames.failed} frames could not be scored (${options.settings.onFailedFrame}).`,
     );
-  const { path: written } = await writeResult(
-    resultInStorage(blobs, jobId, status.result),
-    output,
-    status.result.blobName,
-    run,
-  );
+  const written = await writeResult(blobs, jobId, status.result, run);
   return {
     jobId,
     state: status.state,
@@ -174,20 +187,54 @@ function interruptedDuring(jobId: string): PermanentError {
   });
 }
 
-/** Throws OUTPUT_NOT_WRITABLE, which says where the result is kept. */
+/** Whether the result is a folder, unless it is lines of numbers. */
+function hasFolder(source: Source): boolean {
+  return source.kind === 'stored-images' || (source.kind === 'images' && source.isFolder);
+}
+
+/** Of a prefix in storage: `shoot-1` of `2026/shoot-1/`. */
+function lastPart(prefix: string): string {
+  return safeSourceName(leafOf(prefix));
+}
+
+function sizeText(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function uploadText(source: Source, name: string): string[] {
+  if (source.kind === 'video') return [`Uploading ${name} (${sizeText(source.video.fileSizeBytes)})…`];
+  if (source.kind === 'stored-images') return [`Listing the images below incoming/${source.prefix}…`];
+  const { images, skipped, sizeBytes } = source;
+  const others = skipped.length > 3 ? `${skipped.slice(0, 3).join(', ')} and others` : skipped.join(', ');
+  return [
+    ...(skipped.length === 0 ? [] : [`Skipping ${skipped.length} files that are not images: ${others}`]),
+    `Uploading ${images.length} ${images.length === 1 ? 'image' : 'images'} (${sizeText(sizeBytes)})…`,
+  ];
+}
+
+/** Returns the path of the result. Throws OUTPUT_NOT_WRITABLE, which says where the result is kept. */
 async function writeResult(
-  stored: StoredResult,
-  { request, plan: planned }: NonNullable<EnqueueRun['output']>,
-  blobName: string,
-  { fleet, config, signal }: EnqueueRun,
-): Promise<OutputPlan> {
+  blobs: BlobStore,
+  jobId: string,
+  result: NonNullable<JobStatus['result']>,
+  { output, source, fleet, config, signal }: EnqueueRun,
+): Promise<string> {
+  if (output === undefined) throw new TypeError('expected a place for the result');
+  const { request, plan: planned } = output;
+  let { blobName } = result;
+  if (blobName.endsWith('/') && hasFolder(source))
+    return writeFolder(blobs, jobId, blobName, planned.path, { fleet, config, signal });
+  if (blobName.endsWith('/')) {
+    for await (const { name } of blobs.list('results', { prefix: blobName, signal })) blobName = name;
+  }
+  const stored = resultInStorage(blobs, jobId, { ...result, blobName });
   const container = path.extname(blobName).slice(1);
-  const isAsPlanned = container === request.container;
+  const isAsPlanned = container.toLowerCase() === request.container.toLowerCase();
   try {
     // Only the fleet knows whether a model returns pictures or numbers.
     const plan = isAsPlanned ? planned : await planOutput({ ...request, container });
     await saveOutput(stored, plan, signal);
-    return plan;
+    return plan.path;
   } catch (error) {
     if (!(error instanceof PermanentError) || !['OUTPUT_NOT_WRITABLE', 'USAGE'].includes(error.code))
       throw error;
@@ -200,5 +247,21 @@ async function writeResult(
       localFolder: config.localFolder,
       signal,
     });
+  }
+}
+
+async function writeFolder(
+  blobs: BlobStore,
+  jobId: string,
+  prefix: string,
+  folder: string,
+  { fleet, config, signal }: Pick<EnqueueRun, 'fleet' | 'config' | 'signal'>,
+): Promise<string> {
+  try {
+    await saveImages(blobs, prefix, folder, signal);
+    return folder;
+  } catch (error) {
+    if (!(error instanceof PermanentError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
+    throw await keepFolder({ refusal: error, jobId, ownFleet: fleet.own, localFolder: config.localFolder });
   }
 }

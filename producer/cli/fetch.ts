@@ -11,6 +11,7 @@ import { enqueueConfig } from './enqueue/config.ts';
 import { findResult } from './fetch/find-result.ts';
 import { parseFetchOptions } from './fetch/options.ts';
 import { planOutput } from './output-path.ts';
+import { planFolder, saveImages } from './save-images.ts';
 import { saveOutput } from './save-output.ts';
 
 const argv = process.argv.slice(2);
@@ -24,17 +25,27 @@ async function main(): Promise<number> {
   const config = enqueueConfig();
   watchParent(config.environment, interrupt);
   await using result = await findResult(config, jobId, interruption);
-  const output = await planOutput({
+  const request = {
     sourcePath: undefined,
     outputPath:
       options.outputPath === undefined ? undefined : path.resolve(config.callerFolder, options.outputPath),
     defaultFolder: config.callerFolder,
     ...result.name,
     mayReplace,
-  });
-  await saveOutput(result.stored, output, interruption);
+  };
+  const { stored } = result;
+  let output: string;
+  let facts: { readonly sizeBytes: number } | { readonly images: number };
+  if ('images' in stored) {
+    output = await planFolder(request);
+    facts = { images: await saveImages(stored.blobs, stored.images, output, interruption) };
+  } else {
+    const plan = await planOutput(request);
+    await saveOutput(stored, plan, interruption);
+    output = plan.path;
+    facts = { sizeBytes: stored.sizeBytes };
+  }
   await result.release();
-  const { sizeBytes } = result.stored;
-  print(options.asJson ? JSON.stringify({ jobId, output: output.path, sizeBytes }) : output.path);
+  print(options.asJson ? JSON.stringify({ jobId, output, ...facts }) : output);
   return EXIT.ok;
 }

@@ -1,11 +1,10 @@
-/** Joins the numbers of all frames to one result: `scores.ndjson`, a line for each frame with its time. Memory is bounded by a segment. */
+/** Joins the numbers of all frames to one result: `scores.ndjson`, a line for each frame with its time or name. Memory is bounded by a segment. */
 import { createHash } from 'node:crypto';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { scoresBlob } from '../../shared/contract/blob-names.ts';
-import { withSeconds } from '../../shared/contract/scores.ts';
+import { type FrameFacts, withFacts } from '../../shared/contract/scores.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
-import { type Timeline, secondsPerTick } from '../media/timeline.ts';
 
 /** Of a part of the result. Storage takes 50,000. */
 const PART_BYTES = 8 * 1024 * 1024;
@@ -16,13 +15,20 @@ export interface JoinedScores {
   readonly sha256: string;
 }
 
-/** The segments in order, from the first frame to the last. Throws JOB_INVALID if they do not hold one line for each frame. */
+export interface ScoresToJoin {
+  /** In order, from the first frame to the last. */
+  readonly segments: AsyncIterable<Buffer>;
+  readonly frameCount: number;
+  /** What is known of a frame besides. */
+  readonly factsOf: (frameIndex: number) => FrameFacts;
+  readonly signal: AbortSignal;
+}
+
+/** Throws JOB_INVALID if the segments do not hold one line for each frame. */
 export async function joinScores(
   blobs: BlobStore,
   jobId: string,
-  segments: AsyncIterable<Buffer>,
-  timeline: Timeline,
-  signal: AbortSignal,
+  { segments, frameCount, factsOf, signal }: ScoresToJoin,
 ): Promise<JoinedScores> {
   const blobName = scoresBlob(jobId);
   const upload = blobs.putBlocks('results', blobName, { contentType: 'application/x-ndjson', signal });
@@ -35,7 +41,7 @@ export async function joinScores(
     ids.push(await upload.putBlock(Buffer.concat(waiting)));
     [waiting, waitingBytes] = [[], 0];
   };
-  for await (const lines of timedLines(segments, timeline)) {
+  for await (const lines of completeLines({ segments, frameCount, factsOf })) {
     hash.update(lines);
     sizeBytes += lines.length;
     waiting.push(lines);
@@ -47,30 +53,26 @@ export async function joinScores(
   return { blobName, sizeBytes, sha256: hash.digest('hex') };
 }
 
-async function* timedLines(
-  segments: AsyncIterable<Buffer>,
-  timeline: Timeline,
-): AsyncGenerator<Buffer, void> {
-  const { pts } = timeline;
-  const [first = 0] = pts;
-  const tick = secondsPerTick(timeline);
+async function* completeLines({
+  segments,
+  frameCount,
+  factsOf,
+}: Omit<ScoresToJoin, 'signal'>): AsyncGenerator<Buffer, void> {
   let frameIndex = 0;
   for await (const segment of segments) {
     const lines = segment.toString('utf8').split('\n').slice(0, -1);
-    const timed = lines.map((line) => {
-      const seconds = ((pts[frameIndex] ?? Number.NaN) - first) * tick;
+    const complete = lines.map((line) => {
       frameIndex += 1;
-      return lineOf(line, frameIndex - 1, seconds);
+      return lineOf(line, frameIndex - 1, factsOf(frameIndex - 1));
     });
-    yield Buffer.from(timed.join(''));
+    yield Buffer.from(complete.join(''));
   }
-  if (frameIndex !== pts.length)
-    throw invalid(`they have ${frameIndex} lines, but the video has ${pts.length} frames`);
+  if (frameIndex !== frameCount) throw invalid(`they have ${frameIndex} lines for ${frameCount} frames`);
 }
 
-function lineOf(line: string, frameIndex: number, seconds: number): string {
+function lineOf(line: string, frameIndex: number, facts: FrameFacts): string {
   try {
-    return `${withSeconds(line, frameIndex, seconds)}\n`;
+    return `${withFacts(line, frameIndex, facts)}\n`;
   } catch (cause) {
     throw invalid(cause instanceof Error ? cause.message : String(cause));
   }

@@ -16,11 +16,16 @@ interface JobReportServices {
   readonly clock: Clock;
 }
 
-/** `resultSha256` is null if the job has no result. */
+interface ReportedResult {
+  readonly sha256: string;
+  readonly flicker?: number | null;
+}
+
+/** `result` is null if the job has none. */
 export async function putReport(
   { blobs, ledger, clock }: JobReportServices,
   { jobId, definition, framesExpected, warnings }: LedgerJob,
-  resultSha256: string | null,
+  result: ReportedResult | null,
 ): Promise<void> {
   const { request, model } = definition;
   const report: JobReport = {
@@ -32,7 +37,8 @@ export async function putReport(
     frameCount: framesExpected,
     failedFrames: await ledger.failures(jobId),
     warnings: [...warnings],
-    resultSha256,
+    resultSha256: result?.sha256 ?? null,
+    flicker: result?.flicker ?? null,
     createdAt: request.createdAt,
     completedAt: clock.now().toISOString(),
   };

@@ -19,7 +19,6 @@ import { decodedColourOf, jpegChromaLocation, resultColourOf } from '../../share
 import { type SourceLimits, type VideoInfo, checkLimits, tooLongError } from '../../shared/media/probe.ts';
 import { isToolFailure } from '../../shared/media/tool-process.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
-import type { Ledger } from '../../shared/redis/ledger.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { cutPieces } from '../media/cut-pieces.ts';
@@ -29,26 +28,23 @@ import { jpegPieceFormat, packJpegs } from '../media/jpeg-pieces.ts';
 import { readPacketIndex } from '../media/packet-index.ts';
 import { type Timeline, encodeTimeline, secondsPerTick } from '../media/timeline.ts';
 import { workableTracks } from '../media/try-tracks.ts';
-import type { ProducerMetrics } from '../metrics.ts';
 import type { JobFolders } from './job-folders.ts';
 import { decodedPieceFramesMax, planBatchSizes } from './plan-batches.ts';
 import { probeSource } from './probe-source.ts';
 import { putSourcePlan, readSourcePlan } from './source-plans.ts';
 import { splitAgain } from './split-again.ts';
+import { type SplitImagesServices, splitImages } from './split-images.ts';
 import type { JobRun, Steps } from './steps.ts';
 import { stitchIfResolved } from './stitch-when-resolved.ts';
 
 /** Hides the latency of storage. Decoded pieces are held in memory. */
 const UPLOADS_AT_ONCE = 2;
 
-export interface SplitServices {
-  readonly blobs: BlobStore;
-  readonly ledger: Ledger;
+export interface SplitServices extends SplitImagesServices {
   readonly folders: JobFolders;
   readonly steps: Steps;
   readonly sourceLimits: SourceLimits & DecodeLimits;
   readonly log: Log;
-  readonly metrics: ProducerMetrics;
 }
 
 /** The job has been split again meanwhile, so this split is of no use any more. */
@@ -63,6 +59,14 @@ export async function split(services: SplitServices, run: JobRun, signal: AbortS
   if (isTerminal(job.state)) return;
   if (job.splitFinished) return stitchIfResolved(services, jobId);
   const { request } = job.definition;
+  if (request.source.kind === 'images') {
+    await ledger.move(jobId, 'running', { epoch });
+    const images = await splitImages(services, run, job, signal);
+    if (images === undefined || !(await ledger.finishSplit(run, images))) return;
+    await stitchIfResolved(services, jobId);
+    log.info({ jobId, images }, 'split finished');
+    return;
+  }
   // Cutting makes a copy of the video track.
   await using folder = await folders.enter(request, 'split', request.source.sizeBytes);
   await ledger.move(jobId, 'running', { epoch });

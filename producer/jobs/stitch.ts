@@ -26,7 +26,7 @@ import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { checkResult } from '../media/check-result.ts';
 import { joinVideo } from '../media/join-video.ts';
-import { type Timeline, decodeTimeline } from '../media/timeline.ts';
+import { type Timeline, decodeTimeline, secondsPerTick } from '../media/timeline.ts';
 import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { failedFramesError } from './failed-frames.ts';
@@ -34,14 +34,17 @@ import type { JobFolders } from './job-folders.ts';
 import { joinScores } from './join-scores.ts';
 import { putContactSheet } from './previews.ts';
 import { probeSource } from './probe-source.ts';
+import { publishImages } from './publish-images.ts';
 import { putReport } from './report.ts';
 import { RESULT_ROOM_BYTES, ResultUpload } from './result-upload.ts';
+import { readImageList } from './split-images.ts';
 import { type JobRun, StepDeferredError } from './steps.ts';
 import { type StoredSegment, listOutcomes } from './stored-outcomes.ts';
 
 /** Hides the latency of storage. */
 const SEGMENTS_AHEAD = 4;
 const IMAGES_AT_ONCE = 16;
+const IMAGES_PER_REPORT = 32;
 /** Another program fills the disk. It may take hours until somebody makes room. */
 const DISK_FULL_RETRY_MS = 30_000;
 const CONTENT_TYPES = { mp4: 'video/mp4', mov: 'video/quicktime', mkv: 'video/x-matroska' } as const;
@@ -86,13 +89,18 @@ async function publish(
   const { jobId } = run;
   const { request } = job.definition;
   await assertFewFailed(ledger, run);
+  if (request.source.kind === 'images') return publishStills(services, run, job, signal);
   const timeline = await readTimeline(blobs, run);
   const { segments } = await listOutcomes(blobs, run);
   assertComplete(segments, timeline.pts.length);
   if (job.definition.result === 'numbers') {
-    const inOrder = counted(services, jobId, segments, signal);
-    const { sha256, ...scores } = await joinScores(blobs, jobId, inOrder, timeline, signal);
-    await putReport(services, await currentJob(ledger, run), sha256);
+    const { sha256, ...scores } = await joinScores(blobs, jobId, {
+      segments: counted(services, jobId, segments, signal),
+      frameCount: timeline.pts.length,
+      factsOf: (index) => ({ seconds: secondsAt(timeline, index) }),
+      signal,
+    });
+    await putReport(services, await currentJob(ledger, run), { sha256 });
     return scores;
   }
   // The result: all segments, and at most all other tracks of the source.
@@ -131,8 +139,39 @@ async function publish(
   for (const warning of warnings) await ledger.warn(jobId, warning);
   if (request.frameImages !== undefined) await publishFrameImages(services, run, signal);
   await putContactSheet(services, run);
-  await putReport(services, await currentJob(ledger, run), sha256);
+  await putReport(services, await currentJob(ledger, run), { sha256, flicker: flickerOf(segments) });
   return { blobName, sizeBytes };
+}
+
+/** Of a job of still images: an image for each, or a line of numbers. */
+async function publishStills(
+  services: StitchServices,
+  run: JobRun,
+  { definition }: LedgerJob,
+  signal: AbortSignal,
+): Promise<{ blobName: string; sizeBytes: number }> {
+  const { blobs, ledger, metrics } = services;
+  const { jobId } = run;
+  const list = await readImageList(blobs, definition.request);
+  const { sha256, ...result } =
+    definition.result === 'numbers'
+      ? await joinScores(blobs, jobId, {
+          segments: counted(services, jobId, (await listOutcomes(blobs, run)).segments, signal),
+          frameCount: list.images.length,
+          factsOf: (index) => ({ name: list.images[index]?.name ?? '' }),
+          signal,
+        })
+      : await publishImages(services, run, list, {
+          onPublished: (count) => {
+            metrics.framesStitched.inc();
+            if (count % IMAGES_PER_REPORT === 0)
+              void ledger.recordStitched(jobId, count).catch(() => undefined);
+          },
+          signal,
+        });
+  await putContactSheet(services, run);
+  await putReport(services, await currentJob(ledger, run), { sha256 });
+  return result;
 }
 
 /** Copies the images of the frames to `results/<jobId>/frames/`. */
@@ -184,6 +223,20 @@ async function currentJob(ledger: Ledger, { jobId, epoch, splitNumber }: JobRun)
   if (job?.definition.epoch !== epoch || job.splitNumber !== splitNumber)
     throw new JobEndedError(`job ${jobId} was reopened`);
   return job;
+}
+
+/** Null if no point of the video stands still. */
+function flickerOf(segments: readonly StoredSegment[]): number | null {
+  const points = segments.reduce((total, { flicker }) => total + flicker.points, 0);
+  const sum = segments.reduce((total, { flicker }) => total + flicker.sum, 0);
+  return points === 0 ? null : Number((sum / points).toFixed(2));
+}
+
+/** After the first frame. */
+function secondsAt(timeline: Timeline, frameIndex: number): number {
+  const { pts } = timeline;
+  const ticks = (pts[frameIndex] ?? Number.NaN) - (pts[0] ?? 0);
+  return Number((ticks * secondsPerTick(timeline)).toFixed(6));
 }
 
 async function readTimeline(blobs: BlobStore, run: JobRun): Promise<Timeline> {

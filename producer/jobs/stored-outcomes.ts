@@ -11,7 +11,13 @@ import {
 } from '../../shared/contract/blob-names.ts';
 import { failureIn } from '../../shared/contract/failed-frame.ts';
 import { type FrameRange, indicesOf, toRanges } from '../../shared/contract/ranges.ts';
-import { type FrameSize, failedInSegment, sizeInSegment } from '../../shared/contract/segment.ts';
+import {
+  type FlickerSum,
+  type FrameSize,
+  failedInSegment,
+  flickerInSegment,
+  sizeInSegment,
+} from '../../shared/contract/segment.ts';
 import type { FailureReason, FrameOutcomes } from '../../shared/redis/ledger-job.ts';
 
 const FETCHES_AT_ONCE = 16;
@@ -24,6 +30,7 @@ export interface StoredSegment {
   readonly failed: readonly number[];
   /** Of the scored frames, before the encoder made it even. */
   readonly size: FrameSize | undefined;
+  readonly flicker: FlickerSum;
 }
 
 interface StoredOutcomes {
@@ -48,6 +55,7 @@ export async function listOutcomes(blobs: BlobStore, split: SplitOfJob): Promise
         sizeBytes,
         failed: failedInSegment(frames, metadata),
         size: sizeInSegment(metadata),
+        flicker: flickerInSegment(metadata),
       });
     if (frameIndex !== undefined) recorded.add(frameIndex);
   }

@@ -21,9 +21,15 @@ export async function contactSheet(pictures: readonly Buffer[]): Promise<Buffer>
     channels: 3,
     background: BACKGROUND,
   } as const;
+  // Previews of still images have different shapes.
+  const cells = await Promise.all(
+    pictures.map((picture) =>
+      sharp(picture).resize({ width, height, fit: 'contain', background: BACKGROUND }).toBuffer(),
+    ),
+  );
   return sharp({ create: background })
     .composite(
-      pictures.map((input, number) => ({
+      cells.map((input, number) => ({
         input,
         left: GAP + (number % columns) * (width + GAP),
         top: GAP + Math.floor(number / columns) * (height + GAP),
@@ -31,4 +37,14 @@ export async function contactSheet(pictures: readonly Buffer[]): Promise<Buffer>
     )
     .jpeg({ quality: QUALITY })
     .toBuffer();
+}
+
+/** Of an image file or its bytes, from its header; undefined if it is not one. */
+export async function megapixelsOf(file: string | Buffer): Promise<number | undefined> {
+  try {
+    const { width, height } = await sharp(file).metadata();
+    return (width * height) / 1e6;
+  } catch {
+    return undefined;
+  }
 }

@@ -35,7 +35,11 @@ export interface SplitOfJob {
   readonly splitNumber: number;
 }
 
-const PIECE_EXTENSIONS: Record<PieceFormat['container'], string> = { nut: 'nut', matroska: 'mkv' };
+const PIECE_EXTENSIONS: Record<PieceFormat['container'], string> = {
+  nut: 'nut',
+  matroska: 'mkv',
+  image: 'image',
+};
 
 function frameNumber(frameIndex: number): string {
   if (!Number.isInteger(frameIndex) || frameIndex < 0 || frameIndex >= FRAMES_MAX) {
@@ -74,8 +78,8 @@ export const pieceBlob = (
   firstFrame: number,
   { container }: Pick<PieceFormat, 'container'>,
 ): string => `${splitPrefix(split)}${frameNumber(firstFrame)}.${PIECE_EXTENSIONS[container]}`;
-/** Encoded frames, or lines of numbers. */
-export type SegmentExtension = 'mp4' | 'ndjson';
+/** Encoded frames, lines of numbers, or a still image. */
+export type SegmentExtension = 'mp4' | 'ndjson' | 'image';
 /** In `scored`: what the model returned for the frames `frameStart` to `frameEnd - 1`. */
 export const segmentBlob = (
   split: SplitOfJob,
@@ -100,6 +104,19 @@ export const resultBlob = (jobId: string, fileName: string): string =>
   `${jobFolder(jobId)}${safeSourceName(fileName)}`;
 /** In `results`: the numbers of a model that returns no pictures, one line for each frame. */
 export const scoresBlob = (jobId: string): string => `${jobFolder(jobId)}scores.ndjson`;
+/** In `incoming`: an image of a job of still images. */
+export const imageBlob = (jobId: string, index: number): string =>
+  `${jobFolder(jobId)}images/${frameNumber(index)}`;
+/** In `results`: the folder of the results of a job of still images. */
+export const imagesPrefix = (jobId: string): string => `${jobFolder(jobId)}images/`;
+/** In `results`: the result of an image, by its path in the folder that was enqueued. */
+export const resultImageBlob = (jobId: string, imagePath: string): string =>
+  imagesPrefix(jobId) +
+  imagePath
+    .split('/')
+    .filter((part) => part !== '')
+    .map(safeSourceName)
+    .join('/');
 /** In `results`: the previews of the job in one picture. */
 export const contactSheetBlob = (jobId: string): string => `${jobFolder(jobId)}previews/contact-sheet.jpg`;
 /** In `results`: a frame after the model, if the job asks for images. */
@@ -140,13 +157,13 @@ export function vmIdOfDrain(blobName: string): string | undefined {
 
 /** The first frame of a piece, by its name; undefined for any other name. */
 export function firstFrameOfPiece(blobName: string): number | undefined {
-  const match = /\/(\d{8})\.(?:nut|mkv)$/.exec(blobName);
+  const match = /\/(\d{8})\.(?:nut|mkv|image)$/.exec(blobName);
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
 /** The frames of a segment, by its name; undefined for any other name. */
 export function framesOfSegment(blobName: string): FrameRange | undefined {
-  const [, first, last] = /\/(\d{8})-(\d{8})\.(?:mp4|ndjson)$/.exec(blobName) ?? [];
+  const [, first, last] = /\/(\d{8})-(\d{8})\.(?:mp4|ndjson|image)$/.exec(blobName) ?? [];
   if (first === undefined || Number(last) < Number(first)) return undefined;
   return [Number(first), Number(last) + 1];
 }

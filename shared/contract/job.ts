@@ -36,6 +36,8 @@ export const jobRequest = z.object({
       .refine((name) => name.isWellFormed(), { error: 'expected well-formed text' }),
     sizeBytes: z.int().min(1),
     etag: z.string().min(1),
+    /** The source is a list of still images, not a video. */
+    kind: z.literal('images').optional(),
   }),
   model: z.object({
     name: z.string().regex(NAME_PATTERN),
@@ -153,6 +155,8 @@ export const jobReport = z.object({
   warnings: z.array(z.string()),
   /** Null if the job failed and has no result. */
   resultSha256: z.string().nullable(),
+  /** The mean change of still pixels from frame to frame, in grey levels. Null if the result is no video, or nothing in it stands still. */
+  flicker: z.number().min(0).nullable().default(null),
   createdAt: z.iso.datetime(),
   completedAt: z.iso.datetime(),
 });

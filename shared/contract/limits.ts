@@ -9,6 +9,9 @@ import assert from 'node:assert/strict';
 export const FRAME_INDEX_DIGITS = 8;
 export const FRAMES_MAX = 10 ** FRAME_INDEX_DIGITS;
 
+/** Still images of a job. The list of them is read into memory. */
+export const IMAGES_MAX = 100_000;
+
 /** More frames would not make a batch cheaper, and its history must fit into one message. */
 export const BATCH_FRAMES_MAX = 512;
 

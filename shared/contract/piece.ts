@@ -1,8 +1,8 @@
 /**
- * Pieces: runs of the source's frames that can be decoded alone, `pieces/<jobId>/<split>/<first frame>.nut` or `.mkv`. PURE.
+ * Pieces: runs of the source's frames that can be decoded alone, `pieces/<jobId>/<split>/<first frame>.nut`, `.mkv` or `.image`. PURE.
  *
  * A piece is a copy of the source's packets from one key frame to the next cut. Where the source cannot be cut, it holds the decoded
- * frames as JPEGs. The format is the same for all pieces of a job; a worker decodes nothing that it does not name.
+ * frames as JPEGs. A still image is a piece of its own, in any format that the worker reads. The format is the same for all pieces of a job; a worker decodes nothing that it does not name.
  */
 import { z } from 'zod';
 
@@ -15,7 +15,7 @@ export const CHROMA_LOCATIONS = ['left', 'center', 'topleft', 'top', 'bottomleft
 export type ChromaLocation = (typeof CHROMA_LOCATIONS)[number];
 
 export const pieceFormat = z.object({
-  container: z.enum(['nut', 'matroska']),
+  container: z.enum(['nut', 'matroska', 'image']),
   /** ffmpeg's name. */
   codec: word,
   width: side,
@@ -31,3 +31,12 @@ export const pieceFormat = z.object({
     .nullable(),
 });
 export type PieceFormat = Readonly<z.infer<typeof pieceFormat>>;
+
+/** Each image has a format and a size of its own. */
+export const IMAGE_PIECES: PieceFormat = {
+  container: 'image',
+  codec: 'any',
+  width: 1,
+  height: 1,
+  colour: null,
+};

@@ -5,7 +5,7 @@
  *   {"frame":13,"seconds":0.52,"outputs":{"embedding":[0.12,-0.7]}}
  *   {"frame":14,"seconds":0.56,"failed":true}
  *
- * Segments have the lines without `seconds`: a worker does not know the timeline.
+ * Segments have the lines without `seconds`: a worker does not know the timeline. A still image has a `name` instead.
  */
 import type { NumbersOutput } from './model-manifest.ts';
 
@@ -37,12 +37,18 @@ export function scoreLine(
   });
 }
 
-/** A line of a segment with the time of its frame. Throws RangeError if it is the line of another frame. */
-export function withSeconds(line: string, frameIndex: number, seconds: number): string {
+/** Of a frame of a video, or of a still image. */
+export interface FrameFacts {
+  readonly seconds?: number;
+  readonly name?: string;
+}
+
+/** A line of a segment with what is known of its frame besides. Throws RangeError if it is the line of another frame. */
+export function withFacts(line: string, frameIndex: number, facts: FrameFacts): string {
   const start = `{"frame":${frameIndex},`;
   if (!line.startsWith(start))
     throw new RangeError(`expected the numbers of frame ${frameIndex}, found ${line.slice(0, 40)}`);
-  return `${start}"seconds":${Number(seconds.toFixed(6))},${line.slice(start.length)}`;
+  return `${JSON.stringify({ frame: frameIndex, ...facts }).slice(0, -1)},${line.slice(start.length)}`;
 }
 
 function read({ classes }: NumbersOutput, numbers: readonly FrameNumbers[]): object {

@@ -26,9 +26,44 @@ export interface FrameSize {
   readonly height: number;
 }
 
+/** How much still pixels changed from frame to frame: the sum of the changes, in grey levels, over so many points of frames. */
+export interface FlickerSum {
+  readonly sum: number;
+  readonly points: number;
+}
+
 /** The blob metadata of a segment in which these frames show a replacement. */
-export function segmentMetadata(failed: Iterable<number>, size: FrameSize): Record<string, string> {
-  return { failed: JSON.stringify(toRanges(failed)), size: `${size.width}x${size.height}` };
+export function segmentMetadata(
+  failed: Iterable<number>,
+  size: FrameSize,
+  flicker?: FlickerSum,
+): Record<string, string> {
+  return {
+    failed: JSON.stringify(toRanges(failed)),
+    size: `${size.width}x${size.height}`,
+    ...(flicker && { flicker: `${flicker.sum}/${flicker.points}` }),
+  };
+}
+
+/** Zero if the metadata does not say. */
+export function flickerInSegment(metadata: Readonly<Record<string, string>>): FlickerSum {
+  const [, sum = 0, points = 0] = /^(\d{1,15})\/(\d{1,15})$/.exec(metadata['flicker'] ?? '') ?? [];
+  return { sum: Number(sum), points: Number(points) };
+}
+
+/** What the metadata of a stored image says of it. */
+export interface StoredImage {
+  /** sharp's name; undefined if the image could not be read. */
+  readonly format: string | undefined;
+  readonly sha256: string;
+}
+
+export function imageMetadata({ format, sha256 }: StoredImage): Record<string, string> {
+  return { sha256, ...(format !== undefined && { format }) };
+}
+
+export function storedImageOf(metadata: Readonly<Record<string, string>>): StoredImage {
+  return { format: metadata['format'], sha256: metadata['sha256'] ?? '' };
 }
 
 /** The size of the scored frames; undefined if the metadata does not say. */

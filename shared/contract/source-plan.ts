@@ -38,6 +38,8 @@ const sourcePlan = z.object({
       /** Why the source was not cut. */
       reason: z.string().max(200),
     }),
+    /** Still images: a piece for each. */
+    z.object({ kind: z.literal('images'), frameCount }),
   ]),
 });
 export type SourcePlan = Readonly<z.infer<typeof sourcePlan>>;
@@ -56,6 +58,8 @@ export function piecesOf(
   { pieces }: Pick<SourcePlan, 'pieces'>,
   [frameStart, frameEnd]: FrameRange,
 ): FrameRange[] {
+  // One range for all of them keeps the message short.
+  if (pieces.kind === 'images') return [[frameStart, frameEnd]];
   if (pieces.kind === 'decoded') {
     const { pieceFrames } = pieces;
     const found: FrameRange[] = [];

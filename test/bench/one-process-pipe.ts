@@ -8,9 +8,13 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
+import { modelManifest, parameterWeights } from '../../shared/contract/model-manifest.ts';
+import { type StateOfModel, stateOf } from '../../worker/engine/inference-client.ts';
 import { ENCODER_ARGUMENTS, RGB_FROM_SOURCE, SOURCE_FROM_RGB } from './media-costs.ts';
 import { cpuSecondsOf } from './process-stat.ts';
 
@@ -23,18 +27,21 @@ const session = await InferenceSession.create(model, {
   interOpNumThreads: 1,
   extra: { session: { intra_op: { allow_spinning: '0' } } },
 });
-const [inputName = '', ...others] = session.inputNames;
-const [outputName = ''] = session.outputNames;
-/** The first choice of each extra input, as for a job without parameters. */
-const extra = Object.fromEntries(
-  others.map((name) => {
-    const metadata = session.inputMetadata.find((one) => one.name === name);
-    const length = metadata?.isTensor === true ? Number(metadata.shape[1]) : 1;
-    const row = new Float32Array(length);
-    row[0] = 1;
-    return [name, new Tensor('float32', row, [1, length])];
-  }),
+const manifest = modelManifest.parse(
+  JSON.parse(await readFile(path.join(path.dirname(model), 'model.json'), 'utf8')),
 );
+const inputName = manifest.input.name;
+const outputName = 'name' in manifest.output ? manifest.output.name : '';
+/** The first choice of each parameter, as for a job without parameters. */
+const extra = Object.fromEntries(
+  [...parameterWeights(manifest, {})].map(([name, row]) => [
+    name,
+    new Tensor('float32', row, [1, row.length]),
+  ]),
+);
+const tensors = stateOf(manifest, { width, height }) ?? [];
+/** By the input that takes it. */
+const state = new Map(tensors.map((tensor) => [tensor.input, zerosOf(tensor)]));
 
 const quiet = ['-hide_banner', '-loglevel', 'error', '-nostdin'];
 const size = `${width}x${height}`;
@@ -66,7 +73,12 @@ for await (const chunk of decoder.stdout) {
     const outputs = await session.run({
       [inputName]: new Tensor('uint8', frame, [1, height, width, 3]),
       ...extra,
+      ...Object.fromEntries(state),
     });
+    for (const { input, output } of tensors) {
+      const next = outputs[output];
+      if (next !== undefined) state.set(input, next);
+    }
     inferSeconds += (performance.now() - inferStartedAt) / 1000;
     const scored = outputs[outputName]?.data as Uint8Array;
     if (!encoder.stdin.write(scored)) await once(encoder.stdin, 'drain');
@@ -82,3 +94,10 @@ const wallSeconds = (performance.now() - startedAt) / 1000;
 process.stdout.write(
   `${JSON.stringify({ frames, cpuSeconds: await cpuSecondsOf(process.pid), wallSeconds, inferSeconds })}\n`,
 );
+
+function zerosOf({ type, dims }: StateOfModel): Tensor {
+  const length = dims.reduce((product, side) => product * side, 1);
+  return type === 'uint8'
+    ? new Tensor(type, new Uint8Array(length), dims)
+    : new Tensor('float32', new Float32Array(length), dims);
+}

@@ -21,7 +21,7 @@ import { seededRandom } from '../support/seeded-random.ts';
 import { testFolder } from '../support/servers.ts';
 
 /** One batch of several segments, so that a killed worker has made progress. */
-const FRAMES = 256;
+const FRAMES = 512;
 const SEGMENTS = 4;
 const POINTS = inForm({ short: 2, long: 10 });
 
@@ -37,7 +37,7 @@ beforeAll(async () => {
   folder = await testFolder();
   localFolder = path.join(folder, 'fleet');
   await ffmpeg([
-    ...picture({ size: '160x96', rate: '20', seconds: FRAMES / 20 }),
+    ...picture({ size: '96x64', rate: '20', seconds: FRAMES / 20 }),
     ...H264,
     path.join(folder, 'clip.mp4'),
   ]);

@@ -20,6 +20,7 @@ test('enqueue uses the defaults for a video without options', () => {
     asJson: false,
     isDetached: false,
     checksFleet: true,
+    isStored: false,
   });
 });
 
@@ -47,6 +48,7 @@ test('enqueue accepts every option before or after the video', () => {
     asJson: true,
     isDetached: true,
     checksFleet: false,
+    isStored: false,
   };
   expect(parseEnqueueOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
   expect(parseEnqueueOptions(['a.mp4', ...options, ...more])).toEqual(expected);

@@ -58,7 +58,7 @@ export async function startRedriveFixture() {
     const outcomes = { batchIndex: null, scored: toRanges(scored), failed, nowMs };
     await ledger.resolve(firstSplit(jobId), outcomes);
     if (as === 'completed') {
-      await putReport(services, await mustJob(jobId), 'sha256');
+      await putReport(services, await mustJob(jobId), { sha256: 'sha256' });
       await ledger.move(jobId, 'completed', { result: { blobName: `${jobId}/harbour.mp4`, sizeBytes: 1 } });
     } else {
       const error = { code: 'TOO_MANY_FAILED_FRAMES', message: 'too many', hint: null };

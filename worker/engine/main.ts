@@ -15,6 +15,7 @@ import { MicroBatchSize, microBatchFrames } from './micro-batch-size.ts';
 import { type LocalModel, fetchModel } from './model.ts';
 import type { EngineQuestion, FromEngine, RunRefusal, RunReport, RunRequest, ToEngine } from './protocol.ts';
 import { ModelNotLoadedError, isModelAtFault, runRefusalOf } from './refusal.ts';
+import { runImages } from './run-images.ts';
 import { runSegments } from './run-segments.ts';
 
 /** Faulty models to remember. */
@@ -107,11 +108,12 @@ async function run(number: number, request: RunRequest): Promise<void> {
       if (loaded?.sha256 !== request.model.sha256) await turn;
       const forRun = await loadModel(request);
       model = forRun.model;
-      microBatch = framesTogether(request, forRun);
+      microBatch = request.pieceFormat.container === 'image' ? 1 : framesTogether(request, forRun);
       ({ framesPerRun } = forRun);
       report({ type: 'loaded', executionProvider: forRun.executionProvider, microBatch });
     }
-    await runSegments({
+    const isOfImages = request.pieceFormat.container === 'image';
+    await (isOfImages ? runImages : runSegments)({
       request,
       blobs,
       inference,

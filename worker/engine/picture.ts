@@ -1,5 +1,5 @@
 /**
- * Still pictures of frames: another size, an image file, a preview. The only file of the worker that imports sharp.
+ * Still pictures: frames in another size, as image files and previews, and still images as frames. The only file of the worker that imports sharp.
  *
  * Pixels are uint8 RGB, height × width × 3. libvips gets one thread, because the other stages keep the cores busy.
  */
@@ -7,6 +7,7 @@ import sharp, { type Sharp } from 'sharp';
 
 import type { ImageFormat } from '../../shared/contract/encoding.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
+import { describeError } from '../../shared/runtime/errors.ts';
 import { type FittedSize, isSameSize } from './fit.ts';
 
 sharp.cache(false);
@@ -14,6 +15,8 @@ sharp.concurrency(1);
 
 /** Nobody sees the difference to the frame. */
 const JPEG = { quality: 95, chromaSubsampling: '4:4:4' } as const;
+/** Of a still image: twice 8K UHD, as for frames of a video. */
+const STILL_PIXELS_MAX = 8192 * 8192;
 /** Of each of the two pictures of a preview, in pixels. */
 const PREVIEW_WIDTH = 320;
 const PREVIEW_QUALITY = 80;
@@ -80,6 +83,98 @@ function frameIn({ pixels, size }: FittedPixels, frame: FrameSize): Sharp {
     ? picture
     : picture.extract({ left: shown.x, top: shown.y, width: shown.width, height: shown.height });
   return isSameSize(shown, frame) ? cut : cut.resize({ ...frame, fit: 'fill' });
+}
+
+/** A still image that cannot be read. */
+export class UnreadableImageError extends Error {}
+
+export interface ImageFile {
+  readonly bytes: Uint8Array;
+  readonly format: StillFormat;
+  /** Upright, in pixels. */
+  readonly size: FrameSize;
+  readonly hasAlpha: boolean;
+  /** More than 8 bits a channel. */
+  readonly isDeep: boolean;
+}
+
+const STILL_FORMATS = ['jpeg', 'png', 'webp', 'tiff', 'avif'] as const;
+type StillFormat = (typeof STILL_FORMATS)[number];
+
+/** Reads the header of a file. Throws UnreadableImageError. */
+export async function openImage(bytes: Uint8Array): Promise<ImageFile> {
+  try {
+    const { format, compression, autoOrient, hasAlpha, depth } = await open(bytes).metadata();
+    // libvips calls AVIF a HEIF with another compression.
+    const name = format === 'heif' && compression === 'av1' ? 'avif' : format;
+    const known = STILL_FORMATS.find((one) => one === name);
+    if (known === undefined) throw new RangeError(`its format is ${name}, which is not supported`);
+    const size = { width: autoOrient.width, height: autoOrient.height };
+    return { bytes, format: known, size, hasAlpha, isDeep: depth !== 'uchar' };
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
+/** The pixels of an image in the picture that the model takes. Throws UnreadableImageError. */
+export async function readImage({ bytes }: ImageFile, fit: FittedSize): Promise<Buffer> {
+  const { shown } = fit;
+  try {
+    return await upright(bytes)
+      .removeAlpha()
+      .resize({ width: shown.width, height: shown.height, fit: 'fill', kernel: 'lanczos3' })
+      .extend({
+        left: shown.x,
+        top: shown.y,
+        right: fit.width - shown.x - shown.width,
+        bottom: fit.height - shown.y - shown.height,
+        background: 'black',
+      })
+      .raw()
+      .toBuffer();
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
+/**
+ * An image with other pixels: the same format, the same EXIF data and the same transparency, upright and in sRGB. `size` is that of the
+ * result.
+ */
+export async function replacePixels(
+  { bytes, format, hasAlpha, isDeep }: ImageFile,
+  { pixels, size: fitted }: FittedPixels,
+  size: FrameSize,
+): Promise<Buffer> {
+  const picture = await frameIn({ pixels, size: fitted }, size).png({ compressionLevel: 0 }).toBuffer();
+  // libvips blends pixels of one depth only.
+  const shallow = isDeep ? await upright(bytes).keepExif().png({ compressionLevel: 0 }).toBuffer() : bytes;
+  const image = upright(shallow)
+    .resize({ ...size, fit: 'fill' })
+    .composite([{ input: picture, blend: 'in' }])
+    .keepExif()
+    .withIccProfile('srgb');
+  return (hasAlpha ? image : image.removeAlpha()).toFormat(format, STILL_QUALITY[format]).toBuffer();
+}
+
+function upright(bytes: Uint8Array): Sharp {
+  return open(bytes).autoOrient().toColourspace('srgb');
+}
+
+const STILL_QUALITY = {
+  jpeg: JPEG,
+  png: {},
+  webp: { quality: 95 },
+  tiff: { compression: 'deflate' },
+  avif: { quality: 75, effort: 2 },
+} as const;
+
+function open(bytes: Uint8Array): Sharp {
+  return sharp(bytes, { limitInputPixels: STILL_PIXELS_MAX, failOn: 'error' });
+}
+
+function unreadable(cause: unknown): UnreadableImageError {
+  return new UnreadableImageError(`the image cannot be read: ${describeError(cause)}`, { cause });
 }
 
 /** An image file as the eye sees it: upright, without transparency, in sRGB, no wider than this. */

@@ -6,13 +6,14 @@
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { reachStorage } from '../../shared/azure/storage-errors.ts';
-import { segmentBlob } from '../../shared/contract/blob-names.ts';
+import { type SegmentExtension, segmentBlob } from '../../shared/contract/blob-names.ts';
 import { type StageSeconds, cutText } from '../../shared/contract/messages.ts';
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
-import { countOf } from '../../shared/contract/ranges.ts';
-import { failedInSegment, segmentMetadata } from '../../shared/contract/segment.ts';
+import { type FrameRange, countOf } from '../../shared/contract/ranges.ts';
+import { type FlickerSum, failedInSegment, segmentMetadata } from '../../shared/contract/segment.ts';
 import type { FramesPerRun } from './check-model.ts';
 import { type Fit, fitOf } from './fit.ts';
+import { FlickerMeter } from './flicker.ts';
 import { type Inference, stateOf } from './inference-client.ts';
 import { KeptPictures } from './kept-pictures.ts';
 import type { MicroBatchSize } from './micro-batch-size.ts';
@@ -23,7 +24,7 @@ import type { EngineQuestion, EngineSegment, RunReport, RunRequest } from './pro
 import { type ScoredSegment, scoreSegments } from './score-segments.ts';
 
 /** Of a frame before and after the model. Two runs with larger frames do not overlap: each has buffers for about ten of them. */
-const OVERLAPPING_BYTES_MAX = 2 ** 26;
+export const OVERLAPPING_BYTES_MAX = 2 ** 26;
 
 export interface SegmentRun {
   readonly request: RunRequest;
@@ -48,7 +49,7 @@ export interface SegmentRun {
 }
 
 /** The worker did not agree to a careful frame: the run ends. */
-class RefusedByWorkerError extends Error {}
+export class RefusedByWorkerError extends Error {}
 
 /** Throws PieceMismatchError, ModelMismatchError, STORAGE_UNAVAILABLE, MEDIA_TOOL_FAILED, or the reason of `discard`. */
 export async function runSegments(run: SegmentRun): Promise<void> {
@@ -60,6 +61,7 @@ export async function runSegments(run: SegmentRun): Promise<void> {
   const { output } = manifest;
   const returned =
     'kind' in output ? numbersOutput(output) : pictureOutput({ ...manifest, output }, fit, request, discard);
+  const flicker = new FlickerMeter(fit);
   const pictures = new KeptPictures({ blobs, request, fit, signal: discard });
   try {
     await scoreSegments({
@@ -99,7 +101,9 @@ export async function runSegments(run: SegmentRun): Promise<void> {
           }),
         fit: returned.keepOriginal,
         keep: async (frame) => {
-          if (returned.isVisible) await pictures.keep(frame);
+          if (!returned.isVisible) return;
+          flicker.add(frame);
+          await pictures.keep(frame);
         },
         openEncoder: returned.openEncoder,
         mayStore: ({ task, failed }) => ask({ kind: 'store', frames: task.frames, failed }),
@@ -107,7 +111,7 @@ export async function runSegments(run: SegmentRun): Promise<void> {
           const fetch = fetching.seconds;
           fetching.seconds = 0;
           await pictures.store(scored.task.frames);
-          send({ type: 'stored', segment: await store(run, returned, scored, bytes, fetch) });
+          send({ type: 'stored', segment: await store(run, returned, scored, bytes, fetch, flicker.take()) });
         },
         onNearlyScored: () => {
           if (bytesOf(fit.input) + returned.bytesPerFrame <= OVERLAPPING_BYTES_MAX)
@@ -124,7 +128,14 @@ export async function runSegments(run: SegmentRun): Promise<void> {
   }
 }
 
-function inferStage(
+export function outputOf({ request, manifest, discard }: SegmentRun, fit: Fit): ModelOutput {
+  const { output } = manifest;
+  return 'kind' in output
+    ? numbersOutput(output)
+    : pictureOutput({ ...manifest, output }, fit, request, discard);
+}
+
+export function inferStage(
   { inference, manifest, weights, framesPerRun, send }: SegmentRun,
   { input: { width, height } }: Fit,
   returned: ModelOutput,
@@ -164,23 +175,19 @@ function padded(pixels: Uint8Array, bytes: number): Uint8Array {
 }
 
 async function store(
-  { request, manifest, blobs, discard: signal }: SegmentRun,
-  { segment: { extension, contentType } }: ModelOutput,
+  run: SegmentRun,
+  { segment }: ModelOutput,
   scored: ScoredSegment,
   bytes: Buffer,
   fetchSeconds: number,
+  flicker: FlickerSum,
 ): Promise<EngineSegment> {
+  const { request, manifest } = run;
   const { frames, givenUp } = scored.task;
-  const name = segmentBlob(request, frames, extension);
   const failed = [...givenUp, ...scored.failed];
   const startedAt = performance.now();
-  const inStorage = await reachStorage('the scored container', async () => {
-    const metadata = segmentMetadata(failed, fitOf(manifest, request.pieceFormat).result);
-    const options = { onlyIfAbsent: true, contentType, metadata, signal };
-    if ((await blobs.put('scored', name, bytes, options)) === 'created') return failed;
-    const found = await blobs.stat('scored', name, { signal });
-    return found === undefined ? failed : failedInSegment(frames, found.metadata);
-  });
+  const metadata = segmentMetadata(failed, fitOf(manifest, request.pieceFormat).result, flicker);
+  const inStorage = await storeSegment(run, { ...segment, frames, failed, metadata, bytes });
   const storeSeconds = (performance.now() - startedAt) / 1000;
   const { decodeSeconds, encodeSeconds } = scored;
   const count = frames[1] - frames[0];
@@ -201,4 +208,27 @@ async function store(
       stageSeconds: { ...shares, infer },
     })),
   };
+}
+
+interface SegmentToStore {
+  readonly frames: FrameRange;
+  readonly failed: readonly number[];
+  readonly extension: SegmentExtension;
+  readonly contentType: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly bytes: Buffer;
+}
+
+/** Returns the frames that show a replacement in storage: those of this segment, or of one that another worker has stored before. */
+export async function storeSegment(
+  { request, blobs, discard: signal }: SegmentRun,
+  { frames, failed, extension, contentType, metadata, bytes }: SegmentToStore,
+): Promise<readonly number[]> {
+  const name = segmentBlob(request, frames, extension);
+  return reachStorage('the scored container', async () => {
+    const options = { onlyIfAbsent: true, contentType, metadata, signal };
+    if ((await blobs.put('scored', name, bytes, options)) === 'created') return failed;
+    const found = await blobs.stat('scored', name, { signal });
+    return found === undefined ? failed : failedInSegment(frames, found.metadata);
+  });
 }

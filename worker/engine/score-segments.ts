@@ -50,6 +50,8 @@ export interface KeptFrame {
   readonly frameIndex: number;
   readonly input: FrameBuffer;
   readonly output: FrameBuffer;
+  /** It failed, or was not tried. */
+  readonly isReplaced: boolean;
 }
 
 /** Makes the bytes of a segment from its frames, which it receives in order. Disposing of it ends what it has started. */
@@ -168,7 +170,7 @@ class Scorer implements AsyncDisposable {
       if (typeof outcome === 'number') inferSeconds.set(frame.frameIndex, outcome);
       else await this.#replace(frame, previous);
       if (outcome === 'failed') failed.push(frame.frameIndex);
-      await stages.keep(frame);
+      await stages.keep({ ...frame, isReplaced: typeof outcome !== 'number' });
       this.#inputs.giveBack(frame.input);
       timer.encodeSeconds += await secondsOf(encoder.write(frame.output, frame.frameIndex));
       if (previous !== undefined) this.#outputs.giveBack(previous);

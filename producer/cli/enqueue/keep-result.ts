@@ -62,7 +62,37 @@ export async function keepResult(unsaved: UnsavedResult): Promise<PermanentError
   );
 }
 
-function keptAt({ refusal }: UnsavedResult, kept: string, where: string, hint: string): PermanentError {
+/** The same for a folder of images, which stays in storage. */
+export async function keepFolder(
+  unsaved: Pick<UnsavedResult, 'refusal' | 'ownFleet' | 'localFolder'> & { readonly jobId: string },
+): Promise<PermanentError> {
+  const { refusal, jobId, ownFleet, localFolder } = unsaved;
+  const hint = `Fetch them with: npm run fetch -- ${jobId} --out PATH`;
+  if (ownFleet === null) return keptAt(unsaved, jobId, 'The images are in the storage of the fleet.', hint);
+  const folder = keptFolder(localFolder, jobId);
+  if (await ownFleet.keepStorage(folder))
+    return keptAt(
+      unsaved,
+      folder,
+      `The images are in the storage of their fleet, which is kept in ${folder}`,
+      hint,
+    );
+  return new PermanentError(
+    'OUTPUT_NOT_WRITABLE',
+    `${refusal.message} The images could not be kept either.`,
+    {
+      hint: 'Free disk space, then run the command again.',
+      cause: refusal,
+    },
+  );
+}
+
+function keptAt(
+  { refusal }: Pick<UnsavedResult, 'refusal'>,
+  kept: string,
+  where: string,
+  hint: string,
+): PermanentError {
   return new PermanentError('OUTPUT_NOT_WRITABLE', `${refusal.message}\nThe result is not lost. ${where}`, {
     hint,
     kept,

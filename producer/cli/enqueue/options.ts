@@ -10,6 +10,8 @@ import { type JobOptionValues, addJobOptions, toJobSettings } from '../job-optio
 
 export interface EnqueueOptions {
   readonly videoPath: string;
+  /** The path is a prefix of images in the container `incoming`. */
+  readonly isStored: boolean;
   readonly settings: JobSettings;
   readonly outputPath: string | undefined;
   /** Whether the result may replace an existing file. */
@@ -26,6 +28,7 @@ const HELP = helpText({
     'npm run enqueue holiday.mp4',
     'npm run enqueue holiday.mp4 -- --style great-wave --out painted.mp4',
     'npm run enqueue holiday.mp4 -- --style starry-night:2,candy:1',
+    'npm run enqueue photos/ -- --style candy   writes the folder photos.candy',
     'npm run --silent enqueue holiday.mp4 -- --json',
     'npm run enqueue -- -- -odd-name.mp4   a name that starts with a dash',
   ],
@@ -51,8 +54,10 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
   const command = addJobOptions(
     newCommand('npm run enqueue')
       .usage('VIDEO -- [options]')
-      .description('Runs a model over every frame of a video and writes the result beside the video.')
-      .argument('<video>', 'path of the video'),
+      .description(
+        'Runs a model over every frame of a video, or over every image of a folder, and writes the result beside it.',
+      )
+      .argument('<video>', 'path of a video, of an image, or of a folder of images'),
   )
     .option('--out <path>', 'where to write the result: a file or a folder (default: beside the video)')
     .option('--force', 'replace an existing file')
@@ -61,6 +66,7 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
       'when the job must be done: 2h, 90m or 2026-12-01T18:00Z; if that is at risk, the fleet prefers on-demand instances, which Azure does not evict',
       parseDeadline,
     )
+    .option('--stored', 'the path is a prefix of images that are in the container incoming already')
     .option('--json', 'print one JSON object and no progress')
     .option('--detach', 'return after the upload; needs a fleet that stays up (npm start, or Azure)')
     .option('--no-doctor', 'do not check that the fleet is ready before its first job')
@@ -71,6 +77,7 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
       out?: string;
       force?: boolean;
       deadline?: EnqueueOptions['deadline'];
+      stored?: boolean;
       json?: boolean;
       detach?: boolean;
       doctor: boolean;
@@ -78,6 +85,7 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
   >();
   return {
     videoPath: command.args[0] ?? '',
+    isStored: values.stored ?? false,
     settings: toJobSettings({ ...values, ...containerOf(values) }),
     outputPath: values.out,
     mayReplace: values.force ?? false,

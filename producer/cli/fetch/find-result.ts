@@ -6,7 +6,8 @@ import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { findReadyStack } from '../../../shared/command/local-stack.ts';
 import { noFleet, openMediaStorage } from '../../../shared/command/storage-accounts.ts';
 import { triggerBlob } from '../../../shared/contract/blob-names.ts';
-import { jobRequest } from '../../../shared/contract/job.ts';
+import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
+import { type JobRequest, jobRequest } from '../../../shared/contract/job.ts';
 import { parseJson } from '../../../shared/contract/parse-json.ts';
 import { TransientError } from '../../../shared/runtime/errors.ts';
 import { failureOf, readStatus } from '../../jobs/status.ts';
@@ -18,7 +19,8 @@ import { resultLabel } from '../result-label.ts';
 import { type StoredResult, resultInFile, resultInStorage } from '../save-output.ts';
 
 export interface FoundResult extends AsyncDisposable {
-  readonly stored: StoredResult;
+  /** A file; or the images below a prefix of the container `results`. */
+  readonly stored: StoredResult | { readonly images: string; readonly blobs: BlobStore };
   /** The parts of its default file name: `<stem>.<label>.<container>`. */
   readonly name: { readonly stem: string; readonly label: string; readonly container: string };
   /** Call this when the result has been written: it removes the kept copy. */
@@ -95,12 +97,20 @@ async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResu
   }
   const { name, ext } = path.parse(status.result.blobName);
   const request = jobRequest.safeParse(parseJson(String(trigger))).data;
-  // Numbers have the same name in every job.
-  const stem = ext === '.ndjson' && request !== undefined ? path.parse(request.source.name).name : name;
+  const isFolder = status.result.blobName.endsWith('/');
+  // Numbers and images have the same name in every job.
+  const isCommon = isFolder || ext === '.ndjson';
+  const stem = isCommon && request !== undefined ? sourceStem(request.source) : name;
   return {
-    stored: resultInStorage(blobs, jobId, status.result),
+    stored: isFolder
+      ? { images: status.result.blobName, blobs }
+      : resultInStorage(blobs, jobId, status.result),
     name: { stem, label: request === undefined ? 'result' : resultLabel(request), container: ext.slice(1) },
   };
+}
+
+function sourceStem({ name, kind }: JobRequest['source']): string {
+  return kind === 'images' ? name.slice(0, -IMAGE_LIST_SUFFIX.length) : path.parse(name).name;
 }
 
 function progressOf(status: Awaited<ReturnType<typeof readStatus>>): string {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { scoreLine, withSeconds } from '../../../shared/contract/scores.ts';
+import { scoreLine, withFacts } from '../../../shared/contract/scores.ts';
 
 const OUTPUT = { kind: 'numbers' as const, tensors: { scores: 'scores', boxes: 'boxes' } };
 const classes = (more: object) => ({
@@ -69,6 +69,10 @@ test('a frame without numbers has failed', () => {
 
 test('the time of a frame is added to its own line only', () => {
   const line = scoreLine(12, OUTPUT, null);
-  expect(JSON.parse(withSeconds(line, 12, 0.48))).toEqual({ frame: 12, seconds: 0.48, failed: true });
-  expect(() => withSeconds(line, 1, 0.48)).toThrow(RangeError);
+  expect(JSON.parse(withFacts(line, 12, { seconds: 0.48 }))).toEqual({
+    frame: 12,
+    seconds: 0.48,
+    failed: true,
+  });
+  expect(() => withFacts(line, 1, { seconds: 0.48 })).toThrow(RangeError);
 });

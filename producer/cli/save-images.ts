@@ -1,0 +1,76 @@
+/** Writes the results of still images to a folder, under the names that they have in storage. */
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import pLimit from 'p-limit';
+
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { errnoOf } from '../../shared/runtime/errors.ts';
+import type { OutputRequest } from './output-path.ts';
+import { isFileSystemError, outputRefused } from './output-refused.ts';
+
+const DOWNLOADS_AT_ONCE = 8;
+
+/** Returns the folder `<stem>.<label>`, or what the user asked for. Throws OUTPUT_NOT_WRITABLE. */
+export async function planFolder(
+  request: Pick<OutputRequest, 'outputPath' | 'defaultFolder' | 'stem' | 'label' | 'mayReplace'>,
+): Promise<string> {
+  const { outputPath, defaultFolder, stem, label, mayReplace } = request;
+  const folder = outputPath ?? path.join(defaultFolder, `${stem}.${label}`);
+  try {
+    const entries = await readdir(folder);
+    if (entries.length > 0 && !mayReplace)
+      throw outputRefused(
+        folder,
+        'the folder is not empty',
+        'Add --force to add to it and replace files in it, or choose another folder with --out PATH.',
+      );
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') await tryFolder(folder);
+    else throw isFileSystemError(error) ? outputRefused(folder, error) : error;
+  }
+  return folder;
+}
+
+/** Creates and removes it. */
+async function tryFolder(folder: string): Promise<void> {
+  try {
+    const first = await mkdir(folder, { recursive: true });
+    if (first !== undefined) await rm(first, { recursive: true });
+  } catch (error) {
+    throw isFileSystemError(error) ? outputRefused(folder, error) : error;
+  }
+}
+
+/** Each file is written completely or not at all. Returns how many there are. Throws OUTPUT_NOT_WRITABLE. */
+export async function saveImages(
+  blobs: BlobStore,
+  prefix: string,
+  folder: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const limit = pLimit(DOWNLOADS_AT_ONCE);
+  const downloads: Promise<void>[] = [];
+  const target = (name: string): string => path.join(folder, ...name.slice(prefix.length).split('/'));
+  try {
+    for await (const { name } of blobs.list('results', { prefix, signal })) {
+      const download = limit(async () => {
+        const file = target(name);
+        const partial = path.join(path.dirname(file), `.${path.basename(file)}.part`);
+        await mkdir(path.dirname(file), { recursive: true });
+        try {
+          await blobs.getFile('results', name, partial, { signal });
+          await rename(partial, file);
+        } finally {
+          await rm(partial, { force: true });
+        }
+      });
+      download.catch(() => undefined); // Awaited at the end.
+      downloads.push(download);
+    }
+    await Promise.all(downloads);
+    return downloads.length;
+  } catch (error) {
+    throw isFileSystemError(error) ? outputRefused(folder, error) : error;
+  }
+}
