@@ -46,6 +46,7 @@ export interface JobOptionValues {
   readonly encoder?: Encoding['encoder'];
   readonly container?: ResultContainer;
   readonly frames?: ImageFormat;
+  readonly draw?: boolean;
 }
 
 export function addJobOptions(command: Command): Command {
@@ -117,7 +118,8 @@ export function addJobOptions(command: Command): Command {
     )
     .addOption(
       new Option('--frames <format>', 'also publish each scored frame as an image').choices(IMAGE_FORMATS),
-    );
+    )
+    .option('--draw', 'draw the labels or boxes of a model that returns numbers into the video');
 }
 
 const JOB_OPTIONS: readonly (keyof JobOptionValues)[] = [
@@ -136,6 +138,7 @@ const JOB_OPTIONS: readonly (keyof JobOptionValues)[] = [
   'encoder',
   'container',
   'frames',
+  'draw',
 ];
 
 /** Whether the user typed at least one of these options. Defaults do not count. */
@@ -159,6 +162,7 @@ export function toJobSettings(values: JobOptionValues): JobSettings {
     ...encodingOf(values),
     ...(container === undefined ? {} : { container }),
     ...(frames === undefined ? {} : { frameImages: frames }),
+    ...(values.draw === true ? { draw: true } : {}),
   };
 }
 

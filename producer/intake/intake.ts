@@ -24,7 +24,7 @@ import { type CreatedBlob, createdBlobs } from './media-event.ts';
 
 /** Long enough to open a job, short enough that another producer soon receives the event of a killed one. */
 const EVENT_LEASE_SECONDS = 60;
-const REST = { minMs: 250, maxMs: 3_000 };
+const REST = { minMs: 250, maxMs: 1_500 };
 
 export interface IntakeOptions {
   readonly blobs: BlobStore;

@@ -24,7 +24,7 @@ const DELIVERIES_MAX = 1_440;
 /** If Redis is down, each result fails once and becomes visible again when its lease ends. */
 const AFTER_FAILURE_MS = 500;
 /** Polling stays frequent while a job is open, because a job cannot complete before its last result is collected. */
-const REST_BUSY = { minMs: 750, maxMs: 1_000 };
+const REST_BUSY = { minMs: 400, maxMs: 600 };
 const REST_IDLE = { minMs: 500, maxMs: 5_000 };
 
 export interface CollectorOptions {

@@ -146,7 +146,7 @@ async function send(
   { jobId, splitNumber, definition }: LedgerJob,
   { batchIndex, frameStart, frameEnd }: ClaimedBatch,
 ): Promise<void> {
-  const { request, model, epoch } = definition;
+  const { request, model, epoch, result } = definition;
   const plan = await plans.of({ jobId, splitNumber }, epoch);
   const { contextFrames } = plan;
   const message: BatchMessage = {
@@ -167,6 +167,7 @@ async function send(
     encoding: request.encoding ?? DEFAULT_ENCODING,
     onFailedFrame: request.onFailedFrame,
     frameImages: request.frameImages ?? null,
+    ...(result === 'drawn' && { draw: true }),
     history: NEW_BATCH_HISTORY,
   };
   await batches.send(encodeMessage(message));

@@ -17,14 +17,15 @@ export interface ResolvedModel {
   readonly model: ModelReference;
   /** Set if the model has a state: how many frames before a batch it sees first. */
   readonly contextFrames?: number;
-  readonly result: 'pictures' | 'numbers';
+  readonly result: 'pictures' | 'numbers' | 'drawn';
 }
 
 /** Throws MODEL_UNKNOWN, MODEL_INVALID, STYLE_UNKNOWN or JOB_INVALID, with the available choices in the hint. */
 export async function resolveModel(
   blobs: BlobStore,
-  { model, parameters, frameImages }: Pick<JobRequest, 'model' | 'parameters' | 'frameImages'>,
+  request: Pick<JobRequest, 'model' | 'parameters' | 'frameImages' | 'draw'>,
 ): Promise<ResolvedModel> {
+  const { model, parameters } = request;
   const manifest = await readManifest(blobs, await findVersion(blobs, model));
   try {
     parameterWeights(manifest, parameters);
@@ -38,20 +39,36 @@ export async function resolveModel(
     );
   }
   const { name, version, sha256, state } = manifest;
-  const isVideo = !('kind' in manifest.output);
-  if (!isVideo && frameImages !== undefined)
-    throw new PermanentError(
-      'JOB_INVALID',
-      `Model ${name} returns numbers, so its frames cannot be published as images.`,
-      {
-        hint: 'Leave out --frames.',
-      },
-    );
   return {
     model: { name, version, sha256 },
     ...(state && { contextFrames: state.contextFrames }),
-    result: isVideo ? 'pictures' : 'numbers',
+    result: resultOf(manifest, request),
   };
+}
+
+/** Throws JOB_INVALID if the job asks for what the model cannot give. */
+function resultOf(
+  { name, output }: ModelManifest,
+  { frameImages, draw }: Pick<JobRequest, 'frameImages' | 'draw'>,
+): ResolvedModel['result'] {
+  const refused = (why: string, hint: string): PermanentError =>
+    new PermanentError('JOB_INVALID', `Model ${name} ${why}.`, { hint });
+  if (!('kind' in output)) {
+    if (draw === true) throw refused('returns pictures, so there is nothing to draw', 'Leave out --draw.');
+    return 'pictures';
+  }
+  if (draw === true) {
+    if (output.classes !== undefined || output.boxes !== undefined) return 'drawn';
+    throw refused(
+      'returns numbers, and does not say how to draw them',
+      'Add it again with --labels for a classifier, or with --boxes for a detector.',
+    );
+  }
+  if (frameImages === undefined) return 'numbers';
+  throw refused(
+    'returns numbers, so its frames cannot be published as images',
+    'Leave out --frames, or add --draw.',
+  );
 }
 
 /** Undefined if the error is not about a parameter. */

@@ -21,7 +21,7 @@ import { forEachJob } from './for-each-job.ts';
 import { putReport } from './report.ts';
 import { hasCap, heldAtCap } from './spending-cap.ts';
 
-const PASS_MS = 500;
+const PASS_MS = 250;
 /** Between two writes that show progress only. */
 const PROGRESS_MS = 1_000;
 const JSON_BLOB = { contentType: 'application/json' };

@@ -5,17 +5,8 @@
  */
 import path from 'node:path';
 
-import pLimit from 'p-limit';
-
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import {
-  isFrameImage,
-  leafOf,
-  resultBlob,
-  resultFrameBlob,
-  splitPrefix,
-  timelineBlob,
-} from '../../shared/contract/blob-names.ts';
+import { resultBlob, timelineBlob } from '../../shared/contract/blob-names.ts';
 import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
 import { isToolFailure } from '../../shared/media/tool-process.ts';
@@ -26,7 +17,7 @@ import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { checkResult } from '../media/check-result.ts';
 import { joinVideo } from '../media/join-video.ts';
-import { type Timeline, decodeTimeline, secondsPerTick } from '../media/timeline.ts';
+import { type Timeline, decodeTimeline, secondsAt } from '../media/timeline.ts';
 import { workableTracks } from '../media/try-tracks.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { failedFramesError } from './failed-frames.ts';
@@ -34,6 +25,7 @@ import type { JobFolders } from './job-folders.ts';
 import { joinScores } from './join-scores.ts';
 import { putContactSheet } from './previews.ts';
 import { probeSource } from './probe-source.ts';
+import { publishFrameImages, publishLines } from './publish-frames.ts';
 import { publishImages } from './publish-images.ts';
 import { putReport } from './report.ts';
 import { RESULT_ROOM_BYTES, ResultUpload } from './result-upload.ts';
@@ -43,7 +35,6 @@ import { type StoredSegment, listOutcomes } from './stored-outcomes.ts';
 
 /** Hides the latency of storage. */
 const SEGMENTS_AHEAD = 4;
-const IMAGES_AT_ONCE = 16;
 const IMAGES_PER_REPORT = 32;
 /** Another program fills the disk. It may take hours until somebody makes room. */
 const DISK_FULL_RETRY_MS = 30_000;
@@ -137,7 +128,8 @@ async function publish(
     throw error;
   });
   for (const warning of warnings) await ledger.warn(jobId, warning);
-  if (request.frameImages !== undefined) await publishFrameImages(services, run, signal);
+  if (request.frameImages !== undefined) await publishFrameImages(blobs, run, signal);
+  if (job.definition.result === 'drawn') await publishLines(blobs, run, timeline, signal);
   await putContactSheet(services, run);
   await putReport(services, await currentJob(ledger, run), { sha256, flicker: flickerOf(segments) });
   return { blobName, sizeBytes };
@@ -174,28 +166,6 @@ async function publishStills(
   return result;
 }
 
-/** Copies the images of the frames to `results/<jobId>/frames/`. */
-async function publishFrameImages(
-  { blobs }: StitchServices,
-  run: JobRun,
-  signal: AbortSignal,
-): Promise<void> {
-  const limit = pLimit(IMAGES_AT_ONCE);
-  const copies: Promise<void>[] = [];
-  for await (const { name } of blobs.list('scored', { prefix: splitPrefix(run), signal })) {
-    if (!isFrameImage(name)) continue;
-    const copy = limit(async () => {
-      const bytes = await blobs.get('scored', name, { signal });
-      const contentType = name.endsWith('.png') ? 'image/png' : 'image/jpeg';
-      if (bytes !== undefined)
-        await blobs.put('results', resultFrameBlob(run.jobId, leafOf(name)), bytes, { contentType, signal });
-    });
-    copy.catch(() => undefined); // Awaited at the end.
-    copies.push(copy);
-  }
-  await Promise.all(copies);
-}
-
 /** The final check on failed frames: some may have failed before all frames were counted. */
 async function assertFewFailed(ledger: Ledger, run: JobRun): Promise<void> {
   const error = failedFramesError(await currentJob(ledger, run), await ledger.failures(run.jobId));
@@ -230,13 +200,6 @@ function flickerOf(segments: readonly StoredSegment[]): number | null {
   const points = segments.reduce((total, { flicker }) => total + flicker.points, 0);
   const sum = segments.reduce((total, { flicker }) => total + flicker.sum, 0);
   return points === 0 ? null : Number((sum / points).toFixed(2));
-}
-
-/** After the first frame. */
-function secondsAt(timeline: Timeline, frameIndex: number): number {
-  const { pts } = timeline;
-  const ticks = (pts[frameIndex] ?? Number.NaN) - (pts[0] ?? 0);
-  return Number((ticks * secondsPerTick(timeline)).toFixed(6));
 }
 
 async function readTimeline(blobs: BlobStore, run: JobRun): Promise<Timeline> {

@@ -84,6 +84,13 @@ export function typicalFrameSeconds(timeline: Timeline, { framesPerSecond }: Rat
   return (agree ? averageTicks : medianTicks) * secondsPerTick(timeline);
 }
 
+/** The time of a frame after the first one, to the microsecond. */
+export function secondsAt(timeline: Timeline, frameIndex: number): number {
+  const { pts } = timeline;
+  const ticks = (pts[frameIndex] ?? Number.NaN) - (pts[0] ?? 0);
+  return Number((ticks * secondsPerTick(timeline)).toFixed(6));
+}
+
 /** From the start of the first frame to the end of the last one. */
 export function durationSeconds(timeline: Timeline, rate: Rate): number {
   const first = timeline.pts[0] ?? 0;

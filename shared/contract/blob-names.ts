@@ -86,6 +86,9 @@ export const segmentBlob = (
   [frameStart, frameEnd]: FrameRange,
   extension: SegmentExtension = 'mp4',
 ): string => `${splitPrefix(split)}${frameNumber(frameStart)}-${frameNumber(frameEnd - 1)}.${extension}`;
+/** In `scored`: a line for each frame of a segment, with what is drawn into it. */
+export const linesBlob = (split: SplitOfJob, [frameStart, frameEnd]: FrameRange): string =>
+  `${splitPrefix(split)}${frameNumber(frameStart)}-${frameNumber(frameEnd - 1)}.lines.ndjson`;
 /** In `scored`: the first frame of a batch before and after the model, small and side by side. */
 export const previewBlob = (split: SplitOfJob, frameIndex: number): string =>
   `${splitPrefix(split)}${frameNumber(frameIndex)}.preview.jpg`;
@@ -166,6 +169,11 @@ export function framesOfSegment(blobName: string): FrameRange | undefined {
   const [, first, last] = /\/(\d{8})-(\d{8})\.(?:mp4|ndjson|image)$/.exec(blobName) ?? [];
   if (first === undefined || Number(last) < Number(first)) return undefined;
   return [Number(first), Number(last) + 1];
+}
+
+/** Whether it is the name of lines beside a segment. */
+export function isLines(blobName: string): boolean {
+  return /\/\d{8}-\d{8}\.lines\.ndjson$/.test(blobName);
 }
 
 /** Whether it is the name of a preview. */

@@ -51,6 +51,8 @@ export const jobRequest = z.object({
   encoding: encoding.optional(),
   /** Also publishes each scored frame as an image. */
   frameImages: z.enum(IMAGE_FORMATS).optional(),
+  /** Draws the numbers that the model returns into the video. */
+  draw: z.literal(true).optional(),
   /** Of the result. By default like that of the source. */
   container: z.enum(RESULT_CONTAINERS).optional(),
   /** By default a twentieth of the frames, but at least one, and never all. */
@@ -72,6 +74,7 @@ export const jobSettings = jobRequest.pick({
   onFailedFrame: true,
   encoding: true,
   frameImages: true,
+  draw: true,
   container: true,
   failedFramesMax: true,
   spendingMax: true,

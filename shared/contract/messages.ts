@@ -121,6 +121,8 @@ export const batchMessage = z
     onFailedFrame: z.enum(FAILED_FRAME_POLICIES),
     /** Also stores each scored frame as an image. */
     frameImages: z.enum(IMAGE_FORMATS).nullable(),
+    /** The model returns numbers, which are drawn into the frames. */
+    draw: z.boolean().optional(),
     history: batchHistory,
   })
   .refine(({ frameStart, frameEnd }) => frameStart < frameEnd && frameEnd - frameStart <= BATCH_FRAMES_MAX, {

@@ -45,6 +45,9 @@ export type StateTensor = z.infer<typeof stateTensor>;
 /** A picture for each frame. */
 const pictureOutput = tensor.extend({ scale: z.number().min(1).max(8) });
 
+export const BOX_FORMATS = ['xyxy', 'yxyx', 'xywh', 'cxcywh'] as const;
+export const BOX_UNITS = ['pixels', 'share'] as const;
+
 /** Numbers for each frame, in place of a picture: scores of classes, an embedding, boxes. */
 const numbersOutput = z.strictObject({
   kind: z.literal('numbers'),
@@ -61,6 +64,23 @@ const numbersOutput = z.strictObject({
       top: z.int().min(1).max(1_000).default(5),
       /** The scores are logits, and are reported as probabilities. */
       softmax: z.boolean().default(false),
+    })
+    .optional(),
+  /** Others are boxes, as a detector returns them after it has dropped those that overlap. */
+  boxes: z
+    .object({
+      /** Four numbers for each box. */
+      boxes: z.string().min(1),
+      /** One number for each box, or one for each box and class. */
+      scores: z.string().min(1),
+      /** The class of each box, if the scores do not say. */
+      classes: z.string().min(1).optional(),
+      /** Corners; or a corner or the centre (c) and the size. */
+      format: z.enum(BOX_FORMATS),
+      /** Pixels of the picture that the model takes, or shares of its sides. */
+      unit: z.enum(BOX_UNITS),
+      scoreMin: z.number().min(0).max(1).default(0.5),
+      labels: z.array(z.string().max(200)).max(100_000).default([]),
     })
     .optional(),
 });
@@ -84,6 +104,13 @@ export const modelManifest = z.object({
       .default('any'),
     /** How a frame gets a fixed size of another shape: distorted, or with black bars. */
     fit: z.enum(['stretch', 'letterbox']).default('stretch'),
+    /** Frames with more pixels are scaled down for the model, and its pictures back: bounds the memory that it needs. */
+    pixelsMax: z.int().min(4_096).optional(),
+    /**
+     * Larger frames are scored in tiles of this size. For models of which a pixel depends only on those around it, `overlap` pixels away at
+     * most.
+     */
+    tile: z.strictObject({ width: side, height: side, overlap: z.int().min(0).max(512) }).optional(),
     /** The most frames in one run, if the graph leaves the batch free. The output of a frame must not depend on the others. */
     batch: z.union([z.literal('any'), z.int().min(1)]).default('any'),
   }),

@@ -19,7 +19,7 @@ const jobDefinition = z.object({
   /** Set if the model has a state. */
   contextFrames: contextFrames.optional(),
   /** What the model returns for a frame. */
-  result: z.enum(['pictures', 'numbers']).default('pictures'),
+  result: z.enum(['pictures', 'numbers', 'drawn']).default('pictures'),
   /** When the job was opened in the ledger, as Unix time in ms. Distinguishes it from the same job opened again. */
   epoch: z.int(),
 });

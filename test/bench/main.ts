@@ -1,7 +1,9 @@
 /**
  * The benchmark: measures each figure several times, the rounds of the scenarios alternating, and prints median and spread.
  *
- *   npm run bench [-- --only producer-720,tail] [--rounds 5] [--label after] [--list]
+ *   npm run bench [-- --only producer-720,tail] [--rounds 5] [--label after] [--add] [--list]
+ *
+ * A round takes about 20 minutes. With --add, the values are added to those that the result has, so rounds can be run one by one.
  *
  * Writes `test/bench/results/<label>.json` (with machine and commit) and `.svg`. Where an earlier result with the label `before` exists,
  * the table and the plot show it beside the new one. Absolute times say little on a shared machine: the figures are ratios of two things
@@ -25,6 +27,7 @@ import { growth } from './rows/growth.ts';
 import { jobCosts, warmJob } from './rows/job-costs.ts';
 import { longJob } from './rows/long-job.ts';
 import { producerCosts } from './rows/producer.ts';
+import { wrapped } from './rows/wrapped.ts';
 import { type Figure, type Scenario, meets } from './scenario.ts';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -36,19 +39,21 @@ const SCENARIOS: readonly Scenario[] = [
   longJob,
   coldStart,
   growth,
+  ...(wrapped === undefined ? [] : [wrapped]),
 ];
 const FIGURES: readonly Figure[] = SCENARIOS.flatMap(({ figures }) => figures);
 const RESULTS = fileURLToPath(new URL('./results', import.meta.url));
 const ROUNDS = 5;
 
-const { only, rounds, label, list } = new Command('bench')
+const { only, rounds, label, add, list } = new Command('bench')
   .description('Measures what a job costs, and how it scales.')
   .option('--only <names>', 'figures to measure, separated by commas; their scenarios run', names)
   .option('--rounds <n>', `how often each is measured (default: ${ROUNDS})`, count, ROUNDS)
   .option('--label <name>', 'name of the result', 'latest')
+  .option('--add', 'keeps the values that the result has, and adds to them')
   .option('--list', 'prints the names of all figures')
   .parse()
-  .opts<{ only?: string[]; rounds: number; label: string; list?: boolean }>();
+  .opts<{ only?: string[]; rounds: number; label: string; add?: boolean; list?: boolean }>();
 
 if (list === true) {
   for (const { name, title } of FIGURES) print(`${name.padEnd(20)} ${title}`);
@@ -60,7 +65,9 @@ async function measureAll(): Promise<void> {
   const wanted = SCENARIOS.filter(({ figures }) =>
     figures.some(({ name }) => only === undefined || only.includes(name)),
   );
-  const values = new Map<string, number[]>();
+  const file = path.join(RESULTS, `${label}.json`);
+  const earlier = add === true ? ((await readResult(file))?.figures ?? []) : [];
+  const values = new Map(earlier.map((figure) => [figure.name, [...figure.values]]));
   for (let round = 1; round <= rounds; round += 1) {
     for (const scenario of wanted.filter(({ roundsMax = rounds }) => round <= roundsMax)) {
       const folder = await testFolder();
@@ -93,7 +100,7 @@ async function measureAll(): Promise<void> {
   const before = label === 'before' ? undefined : await readResult(path.join(RESULTS, 'before.json'));
   printTable(result.figures, before?.figures ?? []);
   await mkdir(RESULTS, { recursive: true });
-  await writeFile(path.join(RESULTS, `${label}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
+  await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`);
   await writeFile(path.join(RESULTS, `${label}.svg`), drawResults(result, before));
 }
 

@@ -58,7 +58,7 @@ async function main(): Promise<number> {
 }
 
 async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> {
-  const { file, name, fit, isSteady, labels, picture, out, asJson } = options;
+  const { file, name, fit, large, isSteady, labels, picture, out, asJson } = options;
   const answers = { ...options.answers, ...(labels !== null && { labels: await readLabels(labels) }) };
   const version = options.version ?? (await nextVersion(blobs, name));
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
@@ -70,6 +70,7 @@ async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> 
       name,
       version,
       fit,
+      large,
       isSteady,
       answers,
       outputPath,

@@ -29,10 +29,10 @@ export interface Fit {
 export function fitOf(manifest: Pick<ModelManifest, 'input' | 'output'>, frame: FrameSize): Fit {
   const { input } = manifest;
   const scale = 'scale' in manifest.output ? manifest.output.scale : 1;
-  const taken = inputSizeOf(input.size, frame);
+  const taken = inputSizeOf(input, frame);
   const shown = input.fit === 'letterbox' ? letterbox(frame, taken) : wholePicture(taken).shown;
   const returned = scaled(taken, scale);
-  const shownAfter = within(returned, {
+  const shownAfter = partOf(returned, {
     x: Math.round(shown.x * scale),
     y: Math.round(shown.y * scale),
     ...scaled(shown, scale),
@@ -54,11 +54,21 @@ export function isSameSize(one: FrameSize, other: FrameSize): boolean {
   return one.width === other.width && one.height === other.height;
 }
 
-function inputSizeOf(size: ModelManifest['input']['size'], frame: FrameSize): FrameSize {
-  if (size === 'any') return sizeOf(frame);
-  if (!('multipleOf' in size)) return size;
+function inputSizeOf({ size, pixelsMax, tile }: ModelManifest['input'], frame: FrameSize): FrameSize {
+  if (typeof size === 'object' && 'width' in size) {
+    const isTiled = tile !== undefined && frame.width >= size.width && frame.height >= size.height;
+    return isTiled ? sizeOf(frame) : size;
+  }
+  const { width, height } = within(pixelsMax, frame);
+  if (size === 'any') return { width, height };
   const multiple = (pixels: number): number => Math.ceil(pixels / size.multipleOf) * size.multipleOf;
-  return { width: multiple(frame.width), height: multiple(frame.height) };
+  return { width: multiple(width), height: multiple(height) };
+}
+
+/** The frame's shape with so many pixels at most. */
+function within(pixelsMax: number | undefined, { width, height }: FrameSize): FrameSize {
+  const scale = Math.min(1, Math.sqrt((pixelsMax ?? Infinity) / (width * height)));
+  return { width: Math.max(1, Math.floor(width * scale)), height: Math.max(1, Math.floor(height * scale)) };
 }
 
 /** The largest rectangle of the frame's shape, in the middle. */
@@ -73,7 +83,7 @@ function scaled({ width, height }: FrameSize, scale: number): FrameSize {
   return { width: Math.round(width * scale), height: Math.round(height * scale) };
 }
 
-function within({ width, height }: FrameSize, part: Rectangle): Rectangle {
+function partOf({ width, height }: FrameSize, part: Rectangle): Rectangle {
   const [x, y] = [Math.min(part.x, width - 1), Math.min(part.y, height - 1)];
   return { x, y, width: Math.min(part.width, width - x), height: Math.min(part.height, height - y) };
 }

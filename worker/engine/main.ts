@@ -17,6 +17,7 @@ import type { EngineQuestion, FromEngine, RunRefusal, RunReport, RunRequest, ToE
 import { ModelNotLoadedError, isModelAtFault, runRefusalOf } from './refusal.ts';
 import { runImages } from './run-images.ts';
 import { runSegments } from './run-segments.ts';
+import { tilingOf } from './tiles.ts';
 
 /** Faulty models to remember. */
 const FAULTY_MODELS_MAX = 100;
@@ -35,7 +36,8 @@ const inference = new Inference({
   },
 });
 interface LoadedModel {
-  readonly sha256: string;
+  /** See `keyOf`. */
+  readonly key: string;
   readonly model: LocalModel;
   readonly executionProvider: string;
   readonly framesPerRun: FramesPerRun;
@@ -43,7 +45,7 @@ interface LoadedModel {
   readonly deviceFreeBytes: number | null;
 }
 let loaded: LoadedModel | undefined;
-/** Models known to be at fault, by sha256, with the reason: their other batches are refused without a load. */
+/** Models known to be at fault, by their keys, with the reason: their other batches are refused without a load. */
 const faultyModels = new Map<string, RunRefusal>();
 /** Stops the runs in progress. */
 const running = new Map<number, { readonly stop: AbortController; readonly discard: AbortController }>();
@@ -89,7 +91,7 @@ async function run(number: number, request: RunRequest): Promise<void> {
     onScored();
     report({ type: 'ended', refusal });
   };
-  const known = faultyModels.get(request.model.sha256);
+  const known = faultyModels.get(keyOf(request.model));
   if (known !== undefined) {
     end(known);
     return;
@@ -105,7 +107,7 @@ async function run(number: number, request: RunRequest): Promise<void> {
       model = await fetchModel(request.model, blobs, config.modelCacheFolder);
     } else {
       // Loading takes the place of the model of the run before.
-      if (loaded?.sha256 !== request.model.sha256) await turn;
+      if (loaded?.key !== keyOf(request.model)) await turn;
       const forRun = await loadModel(request);
       model = forRun.model;
       microBatch = request.pieceFormat.container === 'image' ? 1 : framesTogether(request, forRun);
@@ -139,20 +141,25 @@ async function run(number: number, request: RunRequest): Promise<void> {
     }
     const refusal = runRefusalOf(error);
     if (refusal.code === 'MODEL_INVALID' && refusal.isPermanent)
-      rememberFaulty(request.model.sha256, refusal);
+      rememberFaulty(keyOf(request.model), refusal);
     end(refusal);
   }
 }
 
-function rememberFaulty(sha256: string, refusal: RunRefusal): void {
-  faultyModels.set(sha256, refusal);
+/** Two models may have one graph and differ in their manifests. */
+function keyOf({ name, version, sha256 }: RunRequest['model']): string {
+  return `${name}/${version}/${sha256}`;
+}
+
+function rememberFaulty(key: string, refusal: RunRefusal): void {
+  faultyModels.set(key, refusal);
   const [oldest] = faultyModels.keys();
   if (faultyModels.size > FAULTY_MODELS_MAX && oldest !== undefined) faultyModels.delete(oldest);
 }
 
 /** The last model stays loaded, because batches of a job usually follow each other. */
 async function loadModel({ model: reference }: RunRequest): Promise<LoadedModel> {
-  if (loaded?.sha256 === reference.sha256) return loaded;
+  if (loaded?.key === keyOf(reference)) return loaded;
   loaded = undefined;
   const model = await fetchModel(reference, blobs, config.modelCacheFolder);
   const request = {
@@ -169,7 +176,7 @@ async function loadModel({ model: reference }: RunRequest): Promise<LoadedModel>
   });
   checkGraph(model.manifest, graph);
   loaded = {
-    sha256: reference.sha256,
+    key: keyOf(reference),
     model,
     executionProvider,
     framesPerRun: framesPerRunOf(model.manifest, graph),
@@ -178,8 +185,10 @@ async function loadModel({ model: reference }: RunRequest): Promise<LoadedModel>
   return loaded;
 }
 
-function framesTogether({ pieceFormat, microBatchMax }: RunRequest, forRun: LoadedModel): number {
-  const { input, output } = fitOf(forRun.model.manifest, pieceFormat);
+function framesTogether({ pieceFormat, microBatchMax, draw }: RunRequest, forRun: LoadedModel): number {
+  const { manifest } = forRun.model;
+  const { input, output } = fitOf(manifest, pieceFormat);
+  if (draw === true || tilingOf(manifest.input, input) !== undefined) return 1;
   return microBatchFrames({
     setting: config.microBatchFramesMax,
     executionProvider: forRun.executionProvider,

@@ -5,13 +5,14 @@
 import type { SegmentExtension } from '../../shared/contract/blob-names.ts';
 import type { NumbersOutput, PictureModel } from '../../shared/contract/model-manifest.ts';
 import { type FrameRange, countOf, indicesOf } from '../../shared/contract/ranges.ts';
-import { scoreLine } from '../../shared/contract/scores.ts';
+import { type Findings, findingsOf, scoreLine } from '../../shared/contract/scores.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { ModelMismatchError, checkOutput } from './check-model.ts';
 import type { Fit } from './fit.ts';
 import type { FrameBuffer } from './frame-pool.ts';
 import type { WantedOutput, OutputValue } from './inference-client.ts';
-import { resizePicture } from './picture.ts';
+import { marksSvg } from './marks.ts';
+import { drawOver, resizePicture } from './picture.ts';
 import type { RunRequest } from './protocol.ts';
 import type { FrameEncoder } from './score-segments.ts';
 import { SegmentEncoder } from './segment-encoder.ts';
@@ -28,6 +29,12 @@ export interface ModelOutput {
   readonly bytesPerFrame: number;
   /** Whether there is something to look at. */
   readonly isVisible: boolean;
+  /** Of numbers: a line for each of these frames. */
+  readonly linesOf?: (frames: FrameRange) => Buffer;
+  /** What is drawn into the frames: lines of it are stored beside the segments. */
+  readonly numbers?: ModelOutput;
+  /** Draws what the model has said of a frame into it. */
+  readonly draw?: (frameIndex: number, input: FrameBuffer, output: FrameBuffer) => Promise<void>;
   readonly ask: (run: FramesOfRun, output: FrameBuffer) => readonly WantedOutput[];
   /** Throws ModelMismatchError. */
   readonly accept: (run: FramesOfRun, values: readonly OutputValue[], output: FrameBuffer) => void;
@@ -65,9 +72,18 @@ export function pictureOutput(
 }
 
 /** The lines wait here for their encoder. A frame without one has failed. */
-export function numbersOutput(output: NumbersOutput): ModelOutput {
+export function numbersOutput(
+  output: NumbersOutput,
+  fit: Fit,
+  onFindings: (frameIndex: number, findings: Findings) => void = () => undefined,
+): ModelOutput {
   const lines = new Map<number, string>();
   const tensors = Object.entries(output.tensors);
+  const take = (frameIndex: number): string => {
+    const line = lines.get(frameIndex) ?? scoreLine(frameIndex, null);
+    lines.delete(frameIndex);
+    return line;
+  };
   return {
     segment: { extension: 'ndjson', contentType: 'application/x-ndjson' },
     bytesPerFrame: 1,
@@ -75,23 +91,41 @@ export function numbersOutput(output: NumbersOutput): ModelOutput {
     ask: () => tensors.map(([, name]) => ({ name })),
     accept: ({ frames, count }, values) => {
       const rows = tensors.map(([name], index) => rowsOf(name, values[index], count));
-      for (const [row, frameIndex] of [...indicesOf([frames])].entries())
-        lines.set(
-          frameIndex,
-          scoreLine(
-            frameIndex,
-            output,
-            rows.map((rowOf) => rowOf(row)),
-          ),
-        );
+      for (const [row, frameIndex] of [...indicesOf([frames])].entries()) {
+        const numbers = rows.map((rowOf) => rowOf(row));
+        const findings = findingsOf(output, numbers, fit.input, fit.result);
+        lines.set(frameIndex, scoreLine(frameIndex, findings));
+        onFindings(frameIndex, findings);
+      }
     },
     keepOriginal: () => Promise.resolve(),
-    openEncoder: () =>
-      new LineEncoder((frameIndex) => {
-        const line = lines.get(frameIndex) ?? scoreLine(frameIndex, output, null);
-        lines.delete(frameIndex);
-        return line;
-      }),
+    openEncoder: () => new LineEncoder(take),
+    linesOf: (frames) => linesFrom([...indicesOf([frames])].map(take)),
+  };
+}
+
+/** Frames at their own size, into which is drawn what the model says of them. */
+export function drawnOutput(
+  output: NumbersOutput,
+  fit: Fit,
+  { picture, encoding }: Pick<RunRequest, 'picture' | 'encoding'>,
+  signal: AbortSignal,
+): ModelOutput {
+  const findings = new Map<number, Findings>();
+  const size = fit.result;
+  return {
+    segment: { extension: 'mp4', contentType: 'video/mp4' },
+    bytesPerFrame: bytesOf(size),
+    isVisible: true,
+    numbers: numbersOutput(output, fit, (frameIndex, found) => findings.set(frameIndex, found)),
+    draw: async (frameIndex, frame, drawn) => {
+      await drawOver(frame, size, marksSvg(findings.get(frameIndex) ?? {}, size), drawn);
+      findings.delete(frameIndex);
+    },
+    ask: () => [],
+    accept: () => undefined,
+    keepOriginal: (frame, drawn) => Promise.resolve(drawn.set(frame)),
+    openEncoder: () => new SegmentEncoder({ ...size, picture, encoding }, signal),
   };
 }
 
@@ -121,12 +155,16 @@ class LineEncoder implements FrameEncoder {
   }
 
   finish(): Promise<Buffer> {
-    return Promise.resolve(Buffer.from(this.#lines.map((line) => `${line}\n`).join('')));
+    return Promise.resolve(linesFrom(this.#lines));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function linesFrom(lines: readonly string[]): Buffer {
+  return Buffer.from(lines.map((line) => `${line}\n`).join(''));
 }
 
 export function bytesOf({ width, height }: FrameSize): number {

@@ -39,6 +39,46 @@ export async function resizePicture(
   output.set(resized);
 }
 
+/** Writes the picture into the part of `output` that shows the frame; the rest is black. */
+export async function fitPicture(
+  input: Uint8Array,
+  from: FrameSize,
+  output: Uint8Array,
+  to: FittedSize,
+): Promise<void> {
+  const { width, height } = from;
+  output.set(
+    await withBars(sharp(input, { raw: { width, height, channels: 3 } }), to)
+      .raw()
+      .toBuffer(),
+  );
+}
+
+/** Writes the picture with an SVG of its size over it. */
+export async function drawOver(
+  input: Uint8Array,
+  { width, height }: FrameSize,
+  svg: string,
+  output: Uint8Array,
+): Promise<void> {
+  const drawn = sharp(input, { raw: { width, height, channels: 3 } })
+    .composite([{ input: Buffer.from(svg) }])
+    .removeAlpha();
+  output.set(await drawn.raw().toBuffer());
+}
+
+function withBars(picture: Sharp, { width, height, shown }: FittedSize): Sharp {
+  return picture
+    .resize({ width: shown.width, height: shown.height, fit: 'fill', kernel: 'lanczos3' })
+    .extend({
+      left: shown.x,
+      top: shown.y,
+      right: width - shown.x - shown.width,
+      bottom: height - shown.y - shown.height,
+      background: 'black',
+    });
+}
+
 /** The pixels of a picture of which a part may show the frame. */
 export interface FittedPixels {
   readonly pixels: Uint8Array;
@@ -118,20 +158,8 @@ export async function openImage(bytes: Uint8Array): Promise<ImageFile> {
 
 /** The pixels of an image in the picture that the model takes. Throws UnreadableImageError. */
 export async function readImage({ bytes }: ImageFile, fit: FittedSize): Promise<Buffer> {
-  const { shown } = fit;
   try {
-    return await upright(bytes)
-      .removeAlpha()
-      .resize({ width: shown.width, height: shown.height, fit: 'fill', kernel: 'lanczos3' })
-      .extend({
-        left: shown.x,
-        top: shown.y,
-        right: fit.width - shown.x - shown.width,
-        bottom: fit.height - shown.y - shown.height,
-        background: 'black',
-      })
-      .raw()
-      .toBuffer();
+    return await withBars(upright(bytes).removeAlpha(), fit).raw().toBuffer();
   } catch (cause) {
     throw unreadable(cause);
   }

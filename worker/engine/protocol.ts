@@ -29,6 +29,7 @@ export interface RunRequest
     Pick<
       BatchMessage,
       | 'contextFrames'
+      | 'draw'
       | 'encoding'
       | 'frameImages'
       | 'frameStart'

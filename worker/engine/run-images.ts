@@ -11,8 +11,9 @@ import { pieceBlob, previewBlob } from '../../shared/contract/blob-names.ts';
 import { cutText } from '../../shared/contract/messages.ts';
 import { IMAGE_PIECES } from '../../shared/contract/piece.ts';
 import { imageMetadata, segmentMetadata } from '../../shared/contract/segment.ts';
-import { type Fit, fitOf } from './fit.ts';
+import { type Fit } from './fit.ts';
 import type { FrameBuffer } from './frame-pool.ts';
+import { type SegmentRun, inferStage, outputOf, runFit, sharedBuffer } from './infer-stage.ts';
 import { MicroBatchSize } from './micro-batch-size.ts';
 import { scoreTogether } from './micro-batch.ts';
 import { type ModelOutput, bytesOf } from './model-output.ts';
@@ -25,14 +26,8 @@ import {
   replacePixels,
 } from './picture.ts';
 import { PieceMismatchError } from './piece-decoder.ts';
-import {
-  OVERLAPPING_BYTES_MAX,
-  RefusedByWorkerError,
-  type SegmentRun,
-  inferStage,
-  outputOf,
-  storeSegment,
-} from './run-segments.ts';
+import { OVERLAPPING_BYTES_MAX, RefusedByWorkerError } from './run-segments.ts';
+import { storeSegment } from './store-segment.ts';
 
 type ImageTask = SegmentRun['request']['segments'][number];
 
@@ -97,17 +92,15 @@ function begin(run: SegmentRun, task: ImageTask): Promise<FetchedImage> {
   return fetching;
 }
 
-async function fetchImage(
-  { request, blobs, manifest, discard: signal }: SegmentRun,
-  task: ImageTask,
-): Promise<FetchedImage> {
+async function fetchImage(run: SegmentRun, task: ImageTask): Promise<FetchedImage> {
+  const { request, blobs, discard: signal } = run;
   const [frameIndex] = task.frames;
   const name = pieceBlob(request, frameIndex, IMAGE_PIECES);
   const startedAt = performance.now();
   const bytes = await reachStorage('the pieces container', () => blobs.get('pieces', name, { signal }));
   if (bytes === undefined) throw new PieceMismatchError(`the image ${name} is not in storage`);
   const fetchedAt = performance.now();
-  const opened = await openFor(bytes, (size) => fitOf(manifest, size));
+  const opened = await openFor(bytes, (size) => runFit(run, size));
   return {
     task,
     frameIndex,
@@ -140,7 +133,7 @@ async function score(run: SegmentRun, image: FetchedImage): Promise<ScoredImage>
   const failed = (reason: string): void =>
     send({ type: 'failed', frame: { frameIndex, kind: 'inference', message: cutText(reason), attempts: 1 } });
   const isOpen = !(opened instanceof UnreadableImageError);
-  const fit = isOpen ? opened.fit : fitOf(run.manifest, { width: 1, height: 1 });
+  const fit = isOpen ? opened.fit : runFit(run, { width: 1, height: 1 });
   const returned = outputOf(run, fit);
   const notScored = { ...image, returned, pixels: undefined, inferSeconds: undefined };
   if (task.givenUp.includes(frameIndex)) return { ...notScored, hasFailed: false };
@@ -239,9 +232,4 @@ function isSmall({ opened }: FetchedImage): boolean {
 
 function sizeOf(opened: FetchedImage['opened']): ImageFile['size'] {
   return opened instanceof UnreadableImageError ? { width: 1, height: 1 } : opened.file.size;
-}
-
-/** The inference thread reads it, and it is needed afterwards. */
-function sharedBuffer(bytes: number): FrameBuffer {
-  return new Uint8Array(new SharedArrayBuffer(bytes));
 }

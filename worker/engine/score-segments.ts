@@ -20,8 +20,9 @@ import { ReadAhead } from './read-ahead.ts';
 
 /** Micro-batches: one on the device, and one in the queue of its thread. */
 const RUNS_AT_ONCE = 2;
-/** The least, in frames, besides those on the device. */
+/** The least, in frames, besides those on the device. Of larger frames there are fewer. */
 const DECODED_AHEAD = 4;
+const DECODED_AHEAD_BYTES_MAX = 128 * 1024 * 1024;
 /** The least, in frames, besides those on the device: one in the encoder's pipe, and the previous frame. */
 const OUTPUTS_KEPT = 2;
 /** Enough to receive the next batch, to fetch its first piece and to start a decoder. */
@@ -120,7 +121,8 @@ class Scorer implements AsyncDisposable {
     this.#run = run;
     // Multiples of a micro-batch: a whole one does not lie at the end and the start of a pool.
     const [onDevice, inMemory] = [RUNS_AT_ONCE * microBatch.frames, BATCHES_IN_MEMORY * microBatch.frames];
-    const inputs = Math.max(RUNS_AT_ONCE + DECODED_AHEAD, inMemory);
+    const ahead = Math.min(DECODED_AHEAD, Math.max(1, Math.floor(DECODED_AHEAD_BYTES_MAX / inputBytes)));
+    const inputs = Math.max(RUNS_AT_ONCE + ahead, inMemory);
     const outputs = Math.max(RUNS_AT_ONCE + OUTPUTS_KEPT, inMemory);
     this.#inputs = new FramePool({ buffers: inputs, bytesPerBuffer: inputBytes });
     this.#outputs = new FramePool({ buffers: outputs, bytesPerBuffer: outputBytes });

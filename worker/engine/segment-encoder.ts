@@ -29,6 +29,20 @@ const NVENC_PRESETS: Readonly<Record<Encoding['preset'], string>> = {
   slower: 'p6',
   veryslow: 'p7',
 };
+/** Frames that the encoder looks ahead, by preset, as x264 chooses them. */
+const LOOKAHEAD: Readonly<Record<Encoding['preset'], number>> = {
+  ultrafast: 0,
+  superfast: 0,
+  veryfast: 10,
+  faster: 20,
+  fast: 30,
+  medium: 40,
+  slow: 50,
+  slower: 60,
+  veryslow: 60,
+};
+/** The encoder keeps them in memory: 40 frames of 4K, 10 of 8K. */
+const LOOKAHEAD_MEGAPIXELS_MAX = 332;
 /** Summed over all threads: a segment takes seconds, of the largest frames minutes. */
 const CPU_SECONDS_MAX = 3_600;
 /** libavformat takes a higher rate for a clock rate, and gives frames no duration. */
@@ -87,7 +101,7 @@ export class SegmentEncoder implements AsyncDisposable {
 }
 
 function encodeCommand(format: SegmentFormat): FfmpegCommand {
-  const { picture, encoding } = format;
+  const { picture } = format;
   const input = format.input ?? wholePicture(format);
   const rate = Math.min(picture.framesPerSecond, FRAMES_PER_SECOND_MAX);
   return (
@@ -97,7 +111,7 @@ function encodeCommand(format: SegmentFormat): FfmpegCommand {
       .inputOptions('-video_size', `${input.width}x${input.height}`, '-framerate', String(rate))
       .output('pipe:1')
       .outputOptions('-filter:v', filters(format, input))
-      .outputOptions(...encoderOptions(encoding))
+      .outputOptions(...encoderOptions(format))
       // No random ids and no version of the muxer: the same frames give the same file.
       .outputOptions('-fflags', '+bitexact', '-flags:v', '+bitexact')
       // One header, then all packets in one fragment: the join reads sizes and order from it, without a seek.
@@ -105,7 +119,10 @@ function encodeCommand(format: SegmentFormat): FfmpegCommand {
   );
 }
 
-function encoderOptions({ codec, crf, preset, encoder }: Encoding): readonly string[] {
+function encoderOptions({ width, height, encoding }: SegmentFormat): readonly string[] {
+  const { codec, crf, preset, encoder } = encoding;
+  const lookaheadMax = Math.floor(LOOKAHEAD_MEGAPIXELS_MAX / ((width * height) / 1e6));
+  const lookahead = lookaheadMax < LOOKAHEAD[preset] ? [`rc-lookahead=${Math.max(10, lookaheadMax)}`] : [];
   if (encoder === 'nvenc') {
     const quality = ['-rc', 'vbr', '-cq', String(crf ?? 0), '-b:v', '0'];
     return ['-pix_fmt', 'yuv420p', '-c:v', `${codec}_nvenc`, '-preset', NVENC_PRESETS[preset], ...quality];
@@ -119,6 +136,7 @@ function encoderOptions({ codec, crf, preset, encoder }: Encoding): readonly str
       `pools=${THREADS}`,
       'frame-threads=2',
       ...quality,
+      ...lookahead,
     ];
     const format = crf === null ? 'gbrp' : 'yuv420p';
     const params = ['-x265-params', options.join(':'), '-tag:v', 'hvc1'];
@@ -126,7 +144,12 @@ function encoderOptions({ codec, crf, preset, encoder }: Encoding): readonly str
   }
   const rate = crf === null ? ['-pix_fmt', 'rgb24', '-c:v', 'libx264rgb', '-qp', '0'] : [];
   const lossy = crf === null ? [] : ['-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-crf', String(crf)];
-  const params = ['-threads', String(THREADS), '-x264-params', 'sync-lookahead=0:chromaloc=0'];
+  const params = [
+    '-threads',
+    String(THREADS),
+    '-x264-params',
+    ['sync-lookahead=0:chromaloc=0', ...lookahead].join(':'),
+  ];
   return [...rate, ...lossy, '-preset', preset, ...params];
 }
 

@@ -22,6 +22,8 @@ export interface ImportRequest {
   readonly name: string;
   readonly version: string;
   readonly fit: ModelManifest['input']['fit'];
+  /** For frames that are too large for the model as a whole. */
+  readonly large: Pick<ModelManifest['input'], 'pixelsMax' | 'tile'>;
   /** Keep still parts of a video still. */
   readonly isSteady: boolean;
   readonly answers: FormatAnswers;
@@ -70,6 +72,7 @@ async function build(
 ): Promise<ImportedModel> {
   const { file, folder, picturePath, outputPath } = request;
   const format = formatOf(imported, answers);
+  checkTile(request, format);
   const wrapped = wrapGraph(imported, format);
   const first = manifestOf(request, format, wrapped, 1);
   const modelPath = path.join(folder, first.file);
@@ -97,6 +100,11 @@ async function build(
     throw sizeRefused(odd);
   }
   if (scale === undefined) throw sizeRefused(trial.main);
+  if (request.large.tile !== undefined && !Number.isInteger(scale))
+    throw new FormatError(
+      `its pictures are ${scale} times as large as its frames, so tiles of them do not fit together.`,
+      'Leave out `--tile`.',
+    );
   const plain = manifestOf(request, format, wrapped, scale);
   const manifest = request.isSteady ? await steady(request, plain, wrapped, scale) : plain;
   await writeFile(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`);
@@ -106,6 +114,33 @@ async function build(
   }
   const warning = uniformityWarning(trial);
   return { manifest, format, trial, warnings: warning === undefined ? [] : [warning] };
+}
+
+function checkTile({ large: { tile }, isSteady }: ImportRequest, { size, output }: ModelFormat): void {
+  if (tile === undefined) return;
+  if ('kind' in output || isSteady)
+    throw new FormatError(
+      `${isSteady ? 'a model that keeps still parts still' : 'a model that returns numbers'} cannot run in tiles.`,
+      'Leave out `--tile`. To bound the memory for large frames, use `--max-megapixels`.',
+    );
+  const { width, height, overlap } = tile;
+  if (Math.min(width, height) <= 2 * overlap)
+    throw new FormatError(
+      `of a tile of ${width} x ${height}, nothing is left with an overlap of ${overlap} on each side.`,
+      'Use larger tiles or a smaller overlap.',
+    );
+  if (size === 'any') return;
+  const fits =
+    'width' in size
+      ? size.width === width && size.height === height
+      : width % size.multipleOf === 0 && height % size.multipleOf === 0;
+  if (fits) return;
+  throw new FormatError(
+    `it does not take tiles of ${width} x ${height}.`,
+    'width' in size
+      ? `Its frames have one size: \`--tile ${size.width}x${size.height}\`.`
+      : `Both sides must be multiples of ${size.multipleOf}.`,
+  );
 }
 
 /** Replaces the graph by its steady form. Returns the manifest of that. */
@@ -126,7 +161,7 @@ async function steady(
 }
 
 function manifestOf(
-  { name, version, fit }: ImportRequest,
+  { name, version, fit, large }: ImportRequest,
   { size, batch, output }: ModelFormat,
   wrapped: Uint8Array,
   scale: number,
@@ -137,16 +172,17 @@ function manifestOf(
     version,
     file: `${name}.onnx`,
     sha256: createHash('sha256').update(wrapped).digest('hex'),
-    input: { name: FRAMES, ...pixels, size, fit, batch },
+    input: { name: FRAMES, ...pixels, size, fit, batch, ...large },
     output: 'kind' in output ? numbersOf(output) : { name: SCORED, ...pixels, scale },
   });
 }
 
-function numbersOf({ tensors, classes }: NumbersFormat): object {
+function numbersOf({ tensors, classes, boxes }: NumbersFormat): object {
   return {
     kind: 'numbers',
     tensors: Object.fromEntries(tensors.map(({ name }) => [name, numbersName(name)])),
     ...(classes && { classes }),
+    ...(boxes && { boxes }),
   };
 }
 

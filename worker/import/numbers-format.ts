@@ -1,4 +1,5 @@
 /** Outputs of a graph that are numbers, not a picture: which ones, and whether one has the scores of classes. PURE. */
+import type { NumbersOutput } from '../../shared/contract/model-manifest.ts';
 import type { GraphValue } from '../engine/check-model.ts';
 import { ELEMENT_TYPES } from './graph.ts';
 import { FormatError, isPicture } from './picture-shape.ts';
@@ -14,6 +15,8 @@ export interface NumbersAnswers {
   readonly top?: number;
   /** The scores are logits. */
   readonly softmax?: boolean;
+  /** Outputs that are boxes. Then the labels are those of the boxes. */
+  readonly boxes?: Omit<NonNullable<NumbersOutput['boxes']>, 'labels'>;
 }
 
 /** Numbers in place of a picture. */
@@ -27,6 +30,7 @@ export interface NumbersFormat {
     readonly hasBatch: boolean;
   }[];
   /** The output with a score for each class, if the owner says that there is one. */
+  readonly boxes: (NumbersAnswers['boxes'] & Pick<NumbersAnswers, 'labels'>) | undefined;
   readonly classes:
     | ({ readonly tensor: string } & Pick<NumbersAnswers, 'labels' | 'top' | 'softmax'>)
     | undefined;
@@ -34,8 +38,9 @@ export interface NumbersFormat {
 
 /** A picture, if one output may be one and the owner says nothing else. */
 export function returnsNumbers(outputs: readonly GraphValue[], answers: NumbersAnswers): boolean {
-  const { numbers = false, labels, top, softmax } = answers;
-  if (numbers || labels !== undefined || top !== undefined || softmax !== undefined) return true;
+  const { numbers = false, labels, top, softmax, boxes } = answers;
+  if (numbers || boxes !== undefined || labels !== undefined || top !== undefined || softmax !== undefined)
+    return true;
   return !outputs.some(
     (value) =>
       (answers.output === undefined || value.name === answers.output) &&
@@ -48,7 +53,7 @@ export function numbersFormat(
   batch: 'any' | number,
   answers: NumbersAnswers,
 ): NumbersFormat {
-  const { output: named, labels, top, softmax } = answers;
+  const { output: named, labels, top, softmax, boxes } = answers;
   const wanted = outputs.filter(({ name }) => named === undefined || name === named);
   const names = outputs.map(({ name }) => `"${name}"`).join(', ');
   if (wanted.length === 0)
@@ -62,7 +67,15 @@ export function numbersFormat(
           : 'Export the model without its last step, so that it returns numbers.',
       );
   }
-  const isOfClasses = labels !== undefined || top !== undefined || softmax !== undefined;
+  if (boxes !== undefined) {
+    const missing = [boxes.boxes, boxes.scores, boxes.classes].find(
+      (name) => name !== undefined && !wanted.some((one) => one.name === name),
+    );
+    if (missing !== undefined)
+      throw new FormatError(`The model has no output "${missing}".`, `Its outputs are ${names}.`);
+  }
+  const isOfClasses =
+    boxes === undefined && (labels !== undefined || top !== undefined || softmax !== undefined);
   const [first, ...others] = wanted;
   if (first !== undefined && isOfClasses && others.length > 0)
     throw new FormatError(
@@ -77,6 +90,7 @@ export function numbersFormat(
       shape,
       hasBatch: isOfFrames(shape, batch),
     })),
+    boxes: boxes && { ...boxes, ...(labels && { labels }) },
     classes:
       first !== undefined && isOfClasses
         ? {

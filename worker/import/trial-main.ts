@@ -6,7 +6,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 
 import { type NumbersOutput, modelManifest, parameterWeights } from '../../shared/contract/model-manifest.ts';
-import { scoreLine } from '../../shared/contract/scores.ts';
+import { type FramePlace, findingsOf, scoreLine } from '../../shared/contract/scores.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { checkGraph } from '../engine/check-model.ts';
@@ -59,7 +59,9 @@ async function tryModel(): Promise<TrialResult> {
     return inference.infer({ input, weights, ...(state && { state }), outputs });
   };
   const { pixels, size } = await readPicture(picturePath, PICTURE_WIDTH_MAX);
-  const { input, result } = fitOf(manifest, size);
+  // As a whole: a tile is nothing else for the model.
+  const { tile: _tile, ...whole } = manifest.input;
+  const { input, result } = fitOf({ ...manifest, input: whole }, size);
   const fitted = new Uint8Array(input.width * input.height * 3);
   await resizePicture(pixels, size, fitted, input);
   try {
@@ -71,7 +73,7 @@ async function tryModel(): Promise<TrialResult> {
         kind: 'numbers',
         input: { width: input.width, height: input.height },
         seconds: again.seconds,
-        ...numbersIn(output, again),
+        ...numbersIn(output, again, input, size),
         oddReason: manifest.input.size === 'any' ? await oddReason(run) : null,
       };
     }
@@ -100,6 +102,8 @@ type Run = (pixels: Uint8Array, size: FrameSize) => Promise<InferAnswer>;
 function numbersIn(
   output: NumbersOutput,
   { outputs }: InferAnswer,
+  place: FramePlace,
+  frame: FrameSize,
 ): Pick<Extract<TrialResult, { kind: 'numbers' }>, 'tensors' | 'line'> {
   const names = Object.keys(output.tensors);
   const numbers = outputs.map(({ data, dims }, index) => {
@@ -121,7 +125,10 @@ function numbersIn(
   const labels = classes?.labels ?? [];
   if (scores !== undefined && labels.length > 0 && scores.data.length !== labels.length)
     throw new RangeError(`there are ${labels.length} labels for ${scores.data.length} scores`);
-  return { tensors: numbers.map(({ name, dims }) => ({ name, dims })), line: scoreLine(0, output, numbers) };
+  return {
+    tensors: numbers.map(({ name, dims }) => ({ name, dims })),
+    line: scoreLine(0, findingsOf(output, numbers, place, frame)),
+  };
 }
 
 async function oddReason(run: Run): Promise<string | null> {

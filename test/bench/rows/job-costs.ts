@@ -74,7 +74,7 @@ export const warmJob: Scenario = {
     },
   ],
   measure: async (folder) => {
-    const shape = { width: 480, height: 270, frames: 1_024 };
+    const shape = { width: 480, height: 270, frames: 2_048 };
     const clip = await writeClip(folder, shape);
     const workerEnvironment = { FRAMEFLEET_INFERENCE_THREADS: '1' };
     await using fleet = await BenchFleet.openWarm(folder, { workerEnvironment }, []);

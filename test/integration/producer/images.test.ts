@@ -207,6 +207,38 @@ test('a single image has its result beside it, painted in the style that was ask
   await rm(at('photos', 'wide.candy.jpg'));
 });
 
+test('the same image in the same style twice gives the same bytes', async () => {
+  const painted: Buffer[] = [];
+  for (const name of ['once.jpg', 'twice.jpg']) {
+    await run(at('photos', 'wide.jpg'), '--style', 'great-wave', '--out', at(name));
+    painted.push(await readFile(at(name)));
+  }
+  expect(painted[0]).toEqual(painted[1]);
+});
+
+test('images from one pixel to 8K keep their size, and nothing in them is shifted', async () => {
+  const sizes = [
+    [1, 1],
+    [1, 9],
+    [14, 1],
+    [2, 3],
+    [101, 67],
+    [1919, 1079],
+    [7680, 4320],
+  ] as const;
+  await mkdir(at('sizes'));
+  for (const [width, height] of sizes)
+    await writeFile(at('sizes', `${width}x${height}.png`), await quarters(width, height));
+  expect(await run(at('sizes'), '--model', 'identity')).toMatchObject({ status: 0 });
+  for (const [width, height] of sizes) {
+    const file = at('sizes.identity', `${width}x${height}.png`);
+    const [before, after] = await Promise.all(
+      [at('sizes', `${width}x${height}.png`), file].map((one) => sharp(one).removeAlpha().raw().toBuffer()),
+    );
+    expect([width, height, before?.equals(after ?? Buffer.alloc(0))]).toEqual([width, height, true]);
+  }
+});
+
 test('an image that is broken or fails keeps its original, and the report has the reason', async () => {
   await mkdir(at('mixed'));
   const good = await quarters(64, 64);

@@ -1,4 +1,5 @@
 /** Models that return numbers, from the file through `npm run model` and a job to the lines beside the video. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -6,6 +7,10 @@ import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { type BlobStore, openBlobStore } from '../../../shared/azure/blob-store.ts';
+import { PATIENT, storageAccount } from '../../../shared/azure/credentials.ts';
+import { scoresBlob } from '../../../shared/contract/blob-names.ts';
+import { findStack } from '../../../shared/runtime/rendezvous.ts';
 import {
   type RunningCommand,
   enqueue,
@@ -13,7 +18,7 @@ import {
   model,
   startStackCommand,
 } from '../../support/commands.ts';
-import { H264, ffmpeg, ffmpegOutput, picture } from '../../support/media-clips.ts';
+import { H264, ffmpeg, ffmpegOutput, picture, pictureTimes } from '../../support/media-clips.ts';
 import {
   type OnnxPart,
   onnxConstant,
@@ -72,6 +77,7 @@ interface Line {
 
 let folder = '';
 let fleet: RunningCommand;
+let blobs: BlobStore;
 const at = (name: string): string => path.join(folder, name);
 
 beforeAll(async () => {
@@ -79,6 +85,9 @@ beforeAll(async () => {
   await ffmpeg([...picture({ size: '96x64', rate: '10', seconds: 3 }), ...H264, at('clip.mp4')]);
   fleet = startStackCommand({ localFolder: at('fleet') });
   await fleet.said('The local fleet is running');
+  const card = await findStack(at('fleet'));
+  const media = storageAccount(card?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
+  blobs = await openBlobStore({ media, system: null }, PATIENT);
 });
 afterAll(async () => {
   fleet.child.kill('SIGINT');
@@ -194,6 +203,108 @@ test('the best label of each frame is reported, and the list shows that the mode
   for (const { top } of lines) expect(top).toMatchObject([{ label: 'green', class: 1 }]);
   const listed = await model(['list'], { localFolder: at('fleet') }).end;
   expect(listed.stdout).toMatch(/^labelled +1 +any size +numbers$/m);
+});
+
+test('--draw gives a video with the labels in it, and the numbers beside it in storage', async () => {
+  const { status, stdout } = await run(at('green.mp4'), '--model', 'labelled', '--draw', '--json');
+  expect(status).toBe(0);
+  const { jobId, output } = JSON.parse(stdout) as { jobId: string; output: string };
+  expect(output).toBe(at('green.labelled.mp4'));
+  expect((await pictureTimes(output)).seconds).toEqual((await pictureTimes(at('green.mp4'))).seconds);
+  const scores = String(await blobs.get('results', scoresBlob(jobId)));
+  expect(
+    scores
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as Line).top?.[0]?.label),
+  ).toEqual(Array.from({ length: 5 }, () => 'green'));
+  // The label is in the upper left corner, and nowhere else.
+  const side = 64;
+  const pixels = await pixelsOf(output);
+  const isGreen = (x: number, y: number): boolean => {
+    const at3 = (y * side + x) * 3;
+    const [r = 255, g = 0, b = 255] = pixels.subarray(at3, at3 + 3);
+    return r < 40 && g > 90 && b < 40;
+  };
+  expect(isGreen(8, 10)).toBe(false);
+  expect(isGreen(60, 60)).toBe(true);
+});
+
+test('--draw frames the boxes of a detector, in pixels of the video', async () => {
+  const flags = [
+    '--range',
+    '0..1',
+    '--boxes',
+    'boxes',
+    '--box-scores',
+    'likely',
+    '--box-classes',
+    'classes',
+    '--box-unit',
+    'share',
+  ];
+  await writeFile(at('kinds.txt'), 'person\nbicycle\ncar\ntruck\n');
+  const detector = [
+    ...BOXES,
+    onnxOutput({ name: 'likely', type: 'float32', dims: ['found'] }),
+    onnxConstant('found scores', [2], Float32Array.of(0.4, 0.9)),
+    onnxNode('Identity', ['found scores'], ['likely']),
+  ];
+  expect(await add('detector', detector, ...flags, '--labels', at('kinds.txt'))).toMatchObject({ status: 0 });
+  const [width, height] = [320, 240];
+  const plain = `color=green:size=${width}x${height}:rate=5:duration=1`;
+  await ffmpeg(['-f', 'lavfi', '-i', plain, ...H264, at('wide.mp4')]);
+  const { stdout } = await run(at('wide.mp4'), '--model', 'detector', '--draw', '--json');
+  const { jobId, output } = JSON.parse(stdout) as { jobId: string; output: string };
+  const [line] = String(await blobs.get('results', scoresBlob(jobId))).split('\n');
+  expect(JSON.parse(line ?? '')).toEqual({
+    frame: 0,
+    seconds: 0,
+    boxes: [{ class: 7, score: 0.9, x: 80, y: 60, width: 80, height: 60 }],
+  });
+  const pixels = await pixelsOf(output);
+  const brightAt = (x: number, y: number): number => {
+    const start = (y * width + x) * 3;
+    return Math.max(...pixels.subarray(start, start + 3));
+  };
+  const ground = brightAt(300, 220);
+  // An edge of the box, and its inside.
+  expect(Math.max(...[78, 79, 80, 81].map((x) => brightAt(x, 100))) - ground).toBeGreaterThan(30);
+  expect(Math.abs(brightAt(120, 90) - ground)).toBeLessThan(10);
+});
+
+test.each([
+  ['a model without labels', 'means', 'does not say how to draw them'],
+  ['a model that returns pictures', 'painter', 'returns pictures, so there is nothing to draw'],
+])('--draw is refused for %s', async (_what, name, text) => {
+  const { status, stderr } = await run(at('green.mp4'), '--model', name, '--draw');
+  expect(status).toBe(65);
+  expect(stderr).toContain(text);
+});
+
+test('a model that looks at neighbours only gives the same video in tiles as for whole frames', async () => {
+  const dims = ['n', 3, 'h', 'w'];
+  const weights = Float32Array.from({ length: 81 }, (_, index) =>
+    Math.floor(index / 27) === Math.floor(index / 9) % 3 ? 1 / 9 : 0,
+  );
+  const blur = [
+    onnxInput({ name: 'x', type: 'float32', dims }),
+    onnxOutput({ name: 'y', type: 'float32', dims }),
+    onnxConstant('weights', [3, 3, 3, 3], weights),
+    onnxNode('Conv', ['x', 'weights'], ['y'], [{ name: 'pads', ints: [1, 1, 1, 1] }]),
+  ];
+  await add('blur', blur, '--range', '0..1');
+  await add('blur-in-tiles', blur, '--range', '0..1', '--tile', '40x32', '--tile-overlap', '2');
+  await add('blur-with-seams', blur, '--range', '0..1', '--tile', '48x32', '--tile-overlap', '0');
+  const results = await Promise.all(
+    ['blur', 'blur-in-tiles', 'blur-with-seams'].map(async (name) => {
+      const { stdout } = await run(at('clip.mp4'), '--model', name);
+      return pixelsOf(stdout.trim());
+    }),
+  );
+  const [whole, tiled, seams] = results.map((pixels) => createHash('sha256').update(pixels).digest('hex'));
+  expect(tiled).toBe(whole);
+  expect(seams).not.toBe(whole);
 });
 
 test.runIf(existsSync(CLASSIFIER))(

@@ -95,6 +95,29 @@ test.each([
     size: 32,
     result: [32, 32],
   },
+  // A fixed size, of which a larger frame takes several.
+  {
+    name: 'tiled',
+    graph: [...pictures([1, 3, 32, 32]), ...IDENTITY],
+    flags: ['--tile', '32x32', '--tile-overlap', '4'],
+    size: 80,
+    result: [80, 80],
+  },
+  {
+    name: 'tiled-twice',
+    graph: [...pictures(FREE), ...TWICE],
+    flags: ['--tile', '32x24', '--tile-overlap', '4'],
+    size: 80,
+    result: [160, 160],
+  },
+  // Smaller for the model, and back.
+  {
+    name: 'limited',
+    graph: [...pictures(FREE), ...IDENTITY],
+    flags: ['--max-megapixels', '0.01'],
+    size: 200,
+    result: [200, 200],
+  },
   { name: 'four', graph: [...pictures([4, 3, 32, 32]), ...IDENTITY], size: 32, result: [32, 32] },
   {
     name: 'strength',
@@ -148,6 +171,30 @@ test('weights in a second file become part of the published model', async () => 
 
 test.each([
   ['a text', Buffer.from('not a model'), [], /is not a complete ONNX model/],
+  [
+    'a truncated file',
+    onnxModel({ opset: 13, graph: [...pictures(FREE), ...IDENTITY] }).subarray(0, 60),
+    [],
+    /is not a complete ONNX model/,
+  ],
+  [
+    'a tile of another size than the model takes',
+    [...pictures([1, 3, 32, 32]), ...IDENTITY],
+    ['--range', '0..1', '--tile', '64x64', '--tile-overlap', '8'],
+    /does not take tiles of 64 x 64/,
+  ],
+  [
+    'a tile that its overlap uses up',
+    [...pictures(FREE), ...IDENTITY],
+    ['--range', '0..1', '--tile', '64x64', '--tile-overlap', '32'],
+    /nothing is left with an overlap of 32/,
+  ],
+  [
+    'tiles of a model that keeps still parts still',
+    [...pictures(FREE), ...IDENTITY],
+    ['--range', '0..1', '--tile', '64x64', '--steady'],
+    /cannot run in tiles/,
+  ],
   ['a graph without pictures', [...numbers(), ...IDENTITY], [], /No input of the model is a picture/],
   ['a model whose range is not known', [...pictures(FREE), ...IDENTITY], [], /does not say which values/],
   [

@@ -1,8 +1,20 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { scoreLine, withFacts } from '../../../shared/contract/scores.ts';
+import {
+  type FrameNumbers,
+  findingsOf,
+  scoreLine as lineOf,
+  withFacts,
+} from '../../../shared/contract/scores.ts';
 
 const OUTPUT = { kind: 'numbers' as const, tensors: { scores: 'scores', boxes: 'boxes' } };
+const PLACE = { width: 640, height: 640, shown: { x: 0, y: 140, width: 640, height: 360 } };
+const FRAME = { width: 1280, height: 720 };
+const scoreLine = (
+  frameIndex: number,
+  output: Parameters<typeof findingsOf>[0],
+  numbers: readonly FrameNumbers[] | null,
+): string => lineOf(frameIndex, numbers && findingsOf(output, numbers, PLACE, FRAME));
 const classes = (more: object) => ({
   ...OUTPUT,
   classes: { tensor: 'scores', labels: ['cat', 'dog', 'owl'], top: 2, softmax: false, ...more },
@@ -75,4 +87,68 @@ test('the time of a frame is added to its own line only', () => {
     failed: true,
   });
   expect(() => withFacts(line, 1, { seconds: 0.48 })).toThrow(RangeError);
+});
+
+describe('boxes', () => {
+  const detector = (more: object) => ({
+    kind: 'numbers' as const,
+    tensors: { boxes: 'b', scores: 's', kinds: 'k' },
+    boxes: {
+      boxes: 'boxes',
+      scores: 'scores',
+      classes: 'kinds',
+      format: 'xyxy' as const,
+      unit: 'pixels' as const,
+      scoreMin: 0.5,
+      labels: ['person', 'car'],
+      ...more,
+    },
+  });
+  const numbers = (boxes: number[], found: number[], kinds: number[]): FrameNumbers[] => [
+    { name: 'boxes', data: Float32Array.from(boxes), dims: [boxes.length / 4, 4] },
+    { name: 'scores', data: Float32Array.from(found), dims: [found.length] },
+    { name: 'kinds', data: Float32Array.from(kinds), dims: [kinds.length] },
+  ];
+
+  test('are in pixels of the frame, without the bars of the model, the best one first', () => {
+    const found = numbers([0, 140, 64, 176, 320, 320, 640, 500], [0.6, 0.9], [0, 1]);
+    expect(JSON.parse(scoreLine(3, detector({}), found))).toEqual({
+      frame: 3,
+      boxes: [
+        { label: 'car', class: 1, score: 0.9, x: 640, y: 360, width: 640, height: 360 },
+        { label: 'person', class: 0, score: 0.6, x: 0, y: 0, width: 128, height: 72 },
+      ],
+    });
+  });
+
+  test.each([
+    ['yxyx', [176, 64, 212, 128]],
+    ['xywh', [64, 176, 64, 36]],
+    ['cxcywh', [96, 194, 64, 36]],
+  ])('of the format %s are the same box', (format, box) => {
+    const [found] = JSON.parse(scoreLine(0, detector({ format }), numbers(box, [1], [0]))).boxes;
+    expect(found).toMatchObject({ x: 128, y: 72, width: 128, height: 72 });
+  });
+
+  test('of shares of the sides are the same box', () => {
+    const share = detector({ unit: 'share' });
+    const [found] = JSON.parse(scoreLine(0, share, numbers([0.1, 0.275, 0.2, 0.33125], [1], [0]))).boxes;
+    expect(found).toMatchObject({ x: 128, y: 72, width: 128, height: 72 });
+  });
+
+  test('with a low score are left out, and those beyond the frame are cut', () => {
+    const found = numbers([0, 0, 640, 640, 0, 140, 9, 150], [0.7, 0.49], [0, 0]);
+    expect(JSON.parse(scoreLine(0, detector({}), found)).boxes).toEqual([
+      { label: 'person', class: 0, score: 0.7, x: 0, y: 0, width: 1280, height: 720 },
+    ]);
+  });
+
+  test('have the class with the best score if each has a score for each class', () => {
+    const { classes: _classes, ...rest } = detector({}).boxes;
+    const output = { ...detector({}), boxes: { ...rest, boxes: 'boxes', scores: 'scores' } };
+    const found = numbers([0, 140, 64, 176], [0.1, 0.8], []).slice(0, 2);
+    expect(JSON.parse(scoreLine(0, output, found)).boxes).toMatchObject([
+      { label: 'car', class: 1, score: 0.8 },
+    ]);
+  });
 });

@@ -25,12 +25,13 @@ export function formatText(
   ];
 }
 
-function numbersText({ tensors, classes }: NumbersFormat): string {
+function numbersText({ tensors, classes, boxes }: NumbersFormat): string {
   const names = tensors.map(
     ({ name, type, shape }) => `"${name}" (${type}, ${shape.join(' x ') || 'any shape'})`,
   );
   const top = classes && `; the best ${classes.top ?? 5} classes are reported`;
-  return `Output: numbers, ${names.join(', ')}${top ?? ''}.`;
+  const found = boxes && `; boxes with a score from ${boxes.scoreMin} on are reported`;
+  return `Output: numbers, ${names.join(', ')}${top ?? ''}${found ?? ''}.`;
 }
 
 function scaleText(output: ModelManifest['output']): string {

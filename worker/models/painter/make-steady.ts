@@ -12,10 +12,15 @@ import { fileURLToPath } from 'node:url';
 import { modelManifest } from '../../../shared/contract/model-manifest.ts';
 import { makeSteady } from '../../import/steady.ts';
 
+/** 2560 x 1440. The graph needs about 870 bytes for a pixel. */
+const PIXELS_MAX = 3_686_400;
+
 const [, , graphPath = '', manifestPath = ''] = process.argv;
 const own = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const trained = modelManifest.parse(JSON.parse(await readFile(manifestPath, 'utf8')));
 const { bytes, changes } = makeSteady(await readFile(graphPath), trained);
 const sha256 = createHash('sha256').update(bytes).digest('hex');
 await writeFile(own('painter.onnx'), bytes);
-await writeFile(own('model.json'), `${JSON.stringify({ ...trained, ...changes, sha256 }, undefined, 2)}\n`);
+const { batch, ...input } = trained.input;
+const manifest = { ...trained, ...changes, sha256, input: { ...input, pixelsMax: PIXELS_MAX, batch } };
+await writeFile(own('model.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);

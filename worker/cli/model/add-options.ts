@@ -1,0 +1,252 @@
+/** The options of `npm run model -- add`. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { NAME_PATTERN } from '../../../shared/contract/blob-names.ts';
+import { BOX_FORMATS, BOX_UNITS } from '../../../shared/contract/model-manifest.ts';
+import { PermanentError } from '../../../shared/runtime/errors.ts';
+import { CHANNEL_ORDERS, type FormatAnswers, RANGES } from '../../import/format.ts';
+import { LAYOUTS } from '../../import/picture-shape.ts';
+
+const FITS = ['stretch', 'letterbox'] as const;
+
+interface Tile {
+  readonly width: number;
+  readonly height: number;
+  readonly overlap: number;
+}
+
+export interface AddOptions {
+  readonly verb: 'add';
+  readonly file: string;
+  readonly name: string;
+  readonly version: string | null;
+  readonly fit: (typeof FITS)[number];
+  readonly large: { readonly pixelsMax?: number; readonly tile?: Tile };
+  readonly isSteady: boolean;
+  readonly picture: string | null;
+  readonly out: string;
+  /** A file with the names of the classes. */
+  readonly labels: string | null;
+  readonly answers: FormatAnswers;
+  readonly asJson: boolean;
+}
+
+/** `onParsed` receives the options when the command is used. */
+export function addAddCommand(program: Command, onParsed: (options: AddOptions) => void): void {
+  program
+    .command('add')
+    .description(
+      'check, wrap, try and publish an ONNX model that takes a picture and returns a picture or numbers',
+    )
+    .argument('<file>', 'the ONNX file')
+    .requiredOption(
+      '--name <name>',
+      'name of the model in the fleet: lower-case letters, digits and dashes',
+      parseModelName,
+    )
+    .option('--model-version <version>', 'version (default: one more than the newest)', parseModelName)
+    .addOption(new Option('--range <range>', 'values of black and white in the input').choices(RANGES))
+    .addOption(
+      new Option('--channels <order>', 'order of the channels (default: rgb)').choices(CHANNEL_ORDERS),
+    )
+    .option(
+      '--mean <numbers>',
+      'mean that is subtracted, in units of the range, one or one a channel',
+      parseNumbers,
+    )
+    .option('--std <numbers>', 'deviation that the rest is divided by', parseNumbers)
+    .addOption(
+      new Option(
+        '--output-range <range>',
+        'values of black and white in the output (default: those of the input)',
+      ).choices(RANGES),
+    )
+    .addOption(
+      new Option('--output-channels <order>', 'order of the channels in the output').choices(CHANNEL_ORDERS),
+    )
+    .addOption(
+      new Option('--layout <layout>', 'where the channels are, if the shape does not say').choices(LAYOUTS),
+    )
+    .option('--steady', 'keep still parts of a video still, for a model that changes the style of pictures')
+    .addOption(
+      new Option('--fit <how>', 'how frames get the size of a model with a fixed size')
+        .choices(FITS)
+        .default(FITS[0]),
+    )
+    .option('--multiple-of <pixels>', 'number of which both sides of a frame must be multiples', parseCount)
+    .option(
+      '--size <WxH>',
+      'size of every frame, if the graph leaves it free and runs at one size only',
+      parseSize,
+    )
+    .option(
+      '--tile <WxH>',
+      'score larger frames in tiles, for a model of which a pixel depends only on those around it',
+      parseSize,
+    )
+    .option('--tile-overlap <pixels>', 'how far around: the overlap on each side', parseOverlap, 32)
+    .option(
+      '--max-megapixels <n>',
+      'scale larger frames down for the model, and its pictures back: bounds its memory',
+      parseMegapixels,
+    )
+    .option('--numbers', 'the output is numbers, although it looks like a picture')
+    .option('--labels <file>', 'names of the classes, one a line: the output is a score for each of them')
+    .option('--top <n>', 'how many of the best classes to report (default: 5)', parseTop)
+    .option('--softmax', 'the scores are logits: report probabilities')
+    .option('--boxes <output>', 'output with four numbers for each box, of a detector')
+    .option('--box-scores <output>', 'output with the score of each box, or of each box and class')
+    .option('--box-classes <output>', 'output with the class of each box')
+    .addOption(
+      new Option('--box-format <format>', 'corners, or corner or centre and size')
+        .choices(BOX_FORMATS)
+        .default('xyxy'),
+    )
+    .addOption(
+      new Option('--box-unit <unit>', 'pixels of the picture that the model takes, or shares of its sides')
+        .choices(BOX_UNITS)
+        .default('pixels'),
+    )
+    .option('--min-score <score>', 'leave out boxes with a lower score', parseScore, 0.5)
+    .option('--input <name>', 'input that takes the picture, if there are several')
+    .option('--output <name>', 'output to use, if there are several (default for numbers: all)')
+    .option(
+      '--set <name=numbers>',
+      'value of another input, for all frames; can be repeated',
+      collectValues,
+      new Map(),
+    )
+    .option('--picture <file>', 'picture to try the model on (default: a frame of the sample video)')
+    .option('--out <folder>', 'folder for the result of the trial', '.')
+    .option('--json', 'print one JSON object')
+    .action((file: string, values: AddValues) => {
+      const { name, modelVersion, fit, steady = false, picture, out, json, ...more } = values;
+      const { set, labels, tile, tileOverlap, maxMegapixels, ...others } = more;
+      const { boxes, boxScores, boxClasses, boxFormat, boxUnit, minScore, ...answers } = others;
+      const large = {
+        ...(tile && { tile: { ...tile, overlap: tileOverlap } }),
+        ...(maxMegapixels !== undefined && { pixelsMax: Math.round(maxMegapixels * 1e6) }),
+      };
+      onParsed({
+        verb: 'add',
+        file,
+        name,
+        fit,
+        large,
+        isSteady: steady,
+        out,
+        version: modelVersion ?? null,
+        picture: picture ?? null,
+        labels: labels ?? null,
+        answers: {
+          ...answers,
+          ...(boxes !== undefined && {
+            boxes: boxesOf({
+              boxes,
+              ...(boxScores !== undefined && { boxScores }),
+              ...(boxClasses !== undefined && { boxClasses }),
+              boxFormat,
+              boxUnit,
+              minScore,
+            }),
+          }),
+          values: set,
+        },
+        asJson: json ?? false,
+      });
+    });
+}
+
+interface AddValues extends Omit<FormatAnswers, 'values' | 'labels' | 'boxes'> {
+  readonly boxes?: string;
+  readonly boxScores?: string;
+  readonly boxClasses?: string;
+  readonly boxFormat: Boxes['format'];
+  readonly boxUnit: Boxes['unit'];
+  readonly minScore: number;
+  readonly labels?: string;
+  readonly tile?: Pick<Tile, 'width' | 'height'>;
+  readonly tileOverlap: number;
+  readonly maxMegapixels?: number;
+  readonly name: string;
+  readonly modelVersion?: string;
+  readonly fit: AddOptions['fit'];
+  readonly steady?: boolean;
+  readonly picture?: string;
+  readonly out: string;
+  readonly json?: boolean;
+  readonly set: ReadonlyMap<string, readonly number[]>;
+}
+
+type Boxes = NonNullable<FormatAnswers['boxes']>;
+
+/** Throws USAGE. */
+function boxesOf({
+  boxes = '',
+  boxScores,
+  boxClasses,
+  boxFormat,
+  boxUnit,
+  minScore,
+}: Partial<Pick<AddValues, 'boxes' | 'boxScores' | 'boxClasses'>> &
+  Pick<AddValues, 'boxFormat' | 'boxUnit' | 'minScore'>): Boxes {
+  if (boxScores === undefined)
+    throw new PermanentError('USAGE', '--boxes needs the scores of the boxes.', {
+      hint: 'Add --box-scores OUTPUT.',
+    });
+  const classes = boxClasses === undefined ? {} : { classes: boxClasses };
+  return { boxes, scores: boxScores, ...classes, format: boxFormat, unit: boxUnit, scoreMin: minScore };
+}
+
+function parseScore(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('Expected a number from 0 to 1.');
+}
+
+export function parseModelName(text: string): string {
+  if (NAME_PATTERN.test(text)) return text;
+  throw new InvalidArgumentError('Expected lower-case letters, digits and dashes, such as candy.');
+}
+
+function parseNumbers(text: string): number[] {
+  const values = text.split(',').map(Number);
+  if (text.trim() !== '' && values.every(Number.isFinite)) return values;
+  throw new InvalidArgumentError('Expected numbers with commas between them, such as 0.485,0.456,0.406.');
+}
+
+function parseCount(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 2 && value <= 1024) return value;
+  throw new InvalidArgumentError('Expected a whole number from 2 to 1024.');
+}
+
+function parseTop(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 1000) return value;
+  throw new InvalidArgumentError('Expected a whole number from 1 to 1000.');
+}
+
+function parseOverlap(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0 && value <= 512) return value;
+  throw new InvalidArgumentError('Expected a whole number from 0 to 512.');
+}
+
+function parseMegapixels(text: string): number {
+  const value = Number(text);
+  if (value >= 0.01 && value <= 1000) return value;
+  throw new InvalidArgumentError('Expected megapixels, such as 3.7 for 2560 x 1440.');
+}
+
+function parseSize(text: string): NonNullable<FormatAnswers['size']> {
+  const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(text) ?? [];
+  if (Number(width) >= 1 && Number(height) >= 1) return { width: Number(width), height: Number(height) };
+  throw new InvalidArgumentError('Expected width and height in pixels, such as 224x224.');
+}
+
+function collectValues(text: string, before: ReadonlyMap<string, readonly number[]>): Map<string, number[]> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Expected a name and numbers, such as strength=0.5.');
+  return new Map([...before, [text.slice(0, at), parseNumbers(text.slice(at + 1))]]) as Map<string, number[]>;
+}
