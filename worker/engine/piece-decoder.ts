@@ -16,6 +16,8 @@ import type { FrameBuffer, FramePool } from './frame-pool.ts';
 import { FrameOutputError, type FrameReader, openFrameReader } from './frame-reader.ts';
 
 /** Summed over all threads. A piece takes seconds. */
+/** Each thread of a decoder holds several frames. One of 8K UHD takes 50 MB. */
+const LARGE_PIXELS = 16e6;
 const CPU_SECONDS_MAX = 3_600;
 /** Decoders round sizes up, and allocate edges around the picture. */
 const EDGE_PIXELS = 256;
@@ -125,6 +127,7 @@ function decodeCommand({
       .input('pipe:0')
       .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', decodersOf(codec))
       // Otherwise ffmpeg starts its filters anew when the picture changes its size or format, and `trim` counts from zero again.
+      .inputOptions(...(width * height > LARGE_PIXELS ? ['-threads', '1'] : []))
       .inputOptions('-noautorotate', '-reinit_filter', '0')
       .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
       .output('pipe:1')

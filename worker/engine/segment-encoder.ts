@@ -18,6 +18,9 @@ import { type FittedSize, wholePicture } from './fit.ts';
  * x265 with a fixed number of frame threads.
  */
 const THREADS = 4;
+/** Each thread holds several frames. One of 8K UHD takes 50 MB. */
+const THREADS_OF_LARGE_FRAMES = 1;
+const LARGE_PIXELS = 16e6;
 const NVENC_PRESETS: Readonly<Record<Encoding['preset'], string>> = {
   ultrafast: 'p1',
   superfast: 'p1',
@@ -29,20 +32,6 @@ const NVENC_PRESETS: Readonly<Record<Encoding['preset'], string>> = {
   slower: 'p6',
   veryslow: 'p7',
 };
-/** Frames that the encoder looks ahead, by preset, as x264 chooses them. */
-const LOOKAHEAD: Readonly<Record<Encoding['preset'], number>> = {
-  ultrafast: 0,
-  superfast: 0,
-  veryfast: 10,
-  faster: 20,
-  fast: 30,
-  medium: 40,
-  slow: 50,
-  slower: 60,
-  veryslow: 60,
-};
-/** The encoder keeps them in memory: 40 frames of 4K, 10 of 8K. */
-const LOOKAHEAD_MEGAPIXELS_MAX = 332;
 /** Summed over all threads: a segment takes seconds, of the largest frames minutes. */
 const CPU_SECONDS_MAX = 3_600;
 /** libavformat takes a higher rate for a clock rate, and gives frames no duration. */
@@ -121,8 +110,7 @@ function encodeCommand(format: SegmentFormat): FfmpegCommand {
 
 function encoderOptions({ width, height, encoding }: SegmentFormat): readonly string[] {
   const { codec, crf, preset, encoder } = encoding;
-  const lookaheadMax = Math.floor(LOOKAHEAD_MEGAPIXELS_MAX / ((width * height) / 1e6));
-  const lookahead = lookaheadMax < LOOKAHEAD[preset] ? [`rc-lookahead=${Math.max(10, lookaheadMax)}`] : [];
+  const threads = width * height > LARGE_PIXELS ? THREADS_OF_LARGE_FRAMES : THREADS;
   if (encoder === 'nvenc') {
     const quality = ['-rc', 'vbr', '-cq', String(crf ?? 0), '-b:v', '0'];
     return ['-pix_fmt', 'yuv420p', '-c:v', `${codec}_nvenc`, '-preset', NVENC_PRESETS[preset], ...quality];
@@ -133,10 +121,9 @@ function encoderOptions({ width, height, encoding }: SegmentFormat): readonly st
       'log-level=error',
       'info=0',
       'open-gop=0',
-      `pools=${THREADS}`,
+      `pools=${threads}`,
       'frame-threads=2',
       ...quality,
-      ...lookahead,
     ];
     const format = crf === null ? 'gbrp' : 'yuv420p';
     const params = ['-x265-params', options.join(':'), '-tag:v', 'hvc1'];
@@ -144,12 +131,7 @@ function encoderOptions({ width, height, encoding }: SegmentFormat): readonly st
   }
   const rate = crf === null ? ['-pix_fmt', 'rgb24', '-c:v', 'libx264rgb', '-qp', '0'] : [];
   const lossy = crf === null ? [] : ['-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-crf', String(crf)];
-  const params = [
-    '-threads',
-    String(THREADS),
-    '-x264-params',
-    ['sync-lookahead=0:chromaloc=0', ...lookahead].join(':'),
-  ];
+  const params = ['-threads', String(threads), '-x264-params', 'sync-lookahead=0:chromaloc=0'];
   return [...rate, ...lossy, '-preset', preset, ...params];
 }
 

@@ -12,8 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { modelManifest } from '../../../shared/contract/model-manifest.ts';
 import { makeSteady } from '../../import/steady.ts';
 
-/** 2560 x 1440. The graph needs about 870 bytes for a pixel. */
-const PIXELS_MAX = 3_686_400;
+/** 1920 x 1080. A worker then scores 8K in 3.5 GB. */
+const PIXELS_MAX = 2_073_600;
 
 const [, , graphPath = '', manifestPath = ''] = process.argv;
 const own = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
