@@ -84,5 +84,8 @@ export function startFfmpeg<In extends PipeMode, Out extends PipeMode, Side exte
   const { command, program = 'ffmpeg', ...run } = ffmpegRun;
   // -nostdin: ffmpeg must not react to key presses in our terminal. Data for pipe:0 still arrives.
   const args = [...PROGRAM_OPTIONS, '-nostats', '-nostdin', ...command._getArguments()];
+  // fluent-ffmpeg takes an empty list of options for an option without a name.
+  if (args.some((arg) => typeof arg !== 'string'))
+    throw new TypeError(`expected texts as arguments: ${args.join(' ')}`);
   return startTool<In, Out, Side>({ ...run, program, args });
 }

@@ -15,9 +15,9 @@ import { type FittedSize, wholePicture } from './fit.ts';
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
 import { FrameOutputError, type FrameReader, openFrameReader } from './frame-reader.ts';
 
-/** Summed over all threads. A piece takes seconds. */
 /** Each thread of a decoder holds several frames. One of 8K UHD takes 50 MB. */
 const LARGE_PIXELS = 16e6;
+/** Summed over all threads. A piece takes seconds. */
 const CPU_SECONDS_MAX = 3_600;
 /** Decoders round sizes up, and allocate edges around the picture. */
 const EDGE_PIXELS = 256;
@@ -120,6 +120,7 @@ function decodeCommand({
   isToEnd,
 }: PieceRun): FfmpegCommand {
   const { container, codec, width, height } = format;
+  const isLarge = width * height > LARGE_PIXELS;
   // To the end: frames that should not be there are counted, too.
   const frames = `trim=start_frame=${skip}${isToEnd ? '' : `:end_frame=${skip + count}`}`;
   return (
@@ -127,8 +128,7 @@ function decodeCommand({
       .input('pipe:0')
       .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', decodersOf(codec))
       // Otherwise ffmpeg starts its filters anew when the picture changes its size or format, and `trim` counts from zero again.
-      .inputOptions(...(width * height > LARGE_PIXELS ? ['-threads', '1'] : []))
-      .inputOptions('-noautorotate', '-reinit_filter', '0')
+      .inputOptions('-noautorotate', '-reinit_filter', '0', '-threads', isLarge ? '1' : 'auto')
       .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
       .output('pipe:1')
       .outputOptions('-map', '0:v:0')

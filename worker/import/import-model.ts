@@ -88,8 +88,14 @@ async function build(
         `it does not take a picture of 101 x 67 pixels: ${trial.oddReason}`,
         'Say which size it takes: `--size 224x224`, for example.',
       );
+    if (trial.areProbabilities === true && answers.softmax === true)
+      throw new FormatError('its scores are probabilities already.', 'Leave out `--softmax`.');
     await writeFile(manifestPath, `${JSON.stringify(first, undefined, 2)}\n`);
-    return { manifest: first, format, trial, warnings: [] };
+    const warnings =
+      trial.areProbabilities === false && answers.softmax !== true
+        ? ['The scores are not probabilities. If they are logits, add the model with `--softmax`.']
+        : [];
+    return { manifest: first, format, trial, warnings };
   }
   if (trial.kind !== 'tried') throw refused(file, trial);
   const scale = scaleOf(trial.main);

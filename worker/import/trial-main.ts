@@ -104,7 +104,7 @@ function numbersIn(
   { outputs }: InferAnswer,
   place: FramePlace,
   frame: FrameSize,
-): Pick<Extract<TrialResult, { kind: 'numbers' }>, 'tensors' | 'line'> {
+): Pick<Extract<TrialResult, { kind: 'numbers' }>, 'tensors' | 'line' | 'areProbabilities'> {
   const names = Object.keys(output.tensors);
   const numbers = outputs.map(({ data, dims }, index) => {
     const name = names[index] ?? '';
@@ -128,7 +128,13 @@ function numbersIn(
   return {
     tensors: numbers.map(({ name, dims }) => ({ name, dims })),
     line: scoreLine(0, findingsOf(output, numbers, place, frame)),
+    areProbabilities: scores === undefined ? null : addUpToOne(scores.data),
   };
+}
+
+function addUpToOne(scores: Float32Array): boolean {
+  const sum = scores.reduce((total, score) => total + score, 0);
+  return scores.every((score) => score >= 0) && Math.abs(sum - 1) < 1e-3;
 }
 
 async function oddReason(run: Run): Promise<string | null> {

@@ -30,6 +30,8 @@ export type TrialResult =
       readonly tensors: readonly { readonly name: string; readonly dims: readonly number[] }[];
       /** What the result says of the picture. */
       readonly line: string;
+      /** Whether the scores of the classes are probabilities as the model returns them; null if there are none. */
+      readonly areProbabilities: boolean | null;
       /** Why a picture whose sides are multiples of nothing fails; null if it does not, or if the model has a fixed size. */
       readonly oddReason: string | null;
     }

@@ -191,10 +191,17 @@ test('labels must fit the scores', async () => {
   expect(stderr).toContain('there are 2 labels for 3 scores');
 });
 
+test('scores that are not probabilities are pointed out', async () => {
+  await writeFile(at('three.txt'), 'red\ngreen\nblue\n');
+  const { stderr } = await add('unscaled', MEANS, '--range', '0..255', '--labels', at('three.txt'));
+  expect(stderr).toContain('Warning: The scores are not probabilities.');
+});
+
 test('the best label of each frame is reported, and the list shows that the model returns numbers', async () => {
   await writeFile(at('three.txt'), 'red\ngreen\nblue\n');
   const flags = ['--range', '0..1', '--labels', at('three.txt'), '--top', '1', '--softmax'];
   const added = await add('labelled', MEANS, ...flags);
+  expect(added.stderr).not.toContain('Warning');
   expect(added.stderr).toMatch(/The model says of it: \{"frame":0,"top":\[\{"label":"(red|green|blue)"/);
   await ffmpeg(['-f', 'lavfi', '-i', 'color=green:size=64x64:rate=5:duration=1', ...H264, at('green.mp4')]);
   await run(at('green.mp4'), '--model', 'labelled');
@@ -315,7 +322,9 @@ test.runIf(existsSync(CLASSIFIER))(
     const cut = ['-ss', '3', '-i', FOOTAGE, '-frames:v', '40', '-vf', `scale=${SIDE}:${SIDE}`, '-an'];
     await ffmpeg([...cut, ...lossless, at('footage.mkv')]);
     const flags = ['--range', '0..1', '--mean', MEAN.join(','), '--std', STD.join(','), '--labels', LABELS];
-    expect(await add('squeezenet', CLASSIFIER, ...flags, '--softmax')).toMatchObject({ status: 0 });
+    const refused = await add('squeezenet', CLASSIFIER, ...flags, '--softmax');
+    expect(refused.stderr).toContain('its scores are probabilities already.');
+    expect(await add('squeezenet', CLASSIFIER, ...flags)).toMatchObject({ status: 0 });
     const { stdout } = await run(at('footage.mkv'), '--model', 'squeezenet');
     expect(stdout).toBe(`${at('footage.squeezenet.ndjson')}\n`);
     const lines = await linesIn(at('footage.squeezenet.ndjson'));
@@ -344,9 +353,5 @@ async function classify(session: InferenceSession, pixels: Buffer): Promise<numb
   const [input = '', output = ''] = [session.inputNames[0], session.outputNames[0]];
   const answer = await session.run({ [input]: new Tensor('float32', values, [1, 3, SIDE, SIDE]) });
   const data = answer[output]?.data;
-  const logits = data instanceof Float32Array ? [...data] : [];
-  const highest = Math.max(...logits);
-  const powers = logits.map((value) => Math.exp(value - highest));
-  const sum = powers.reduce((total, value) => total + value, 0);
-  return powers.map((value) => value / sum);
+  return data instanceof Float32Array ? [...data] : [];
 }

@@ -7,7 +7,7 @@ const HELP = helpText({
   examples: [
     'npm run model -- add candy.onnx --name candy',
     'npm run model -- add pix2pix.onnx --name pix2pix --range -1..1 --fit letterbox',
-    'npm run model -- add squeezenet.onnx --name squeezenet --labels labels.txt --softmax --range 0..1 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
+    'npm run model -- add squeezenet.onnx --name squeezenet --labels labels.txt --range 0..1 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
     'npm run model -- test candy --picture photo.jpg',
     'npm run model -- list',
     'npm run enqueue -- video.mp4 --model candy',
