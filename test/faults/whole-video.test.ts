@@ -22,7 +22,7 @@ import { WorkerFixture } from '../support/worker-fixture.ts';
 const FRAMES = 24;
 const BATCH = 12;
 /** Enough for several pieces. */
-const LONG_FRAMES = 160;
+const LONG_FRAMES = 300;
 /** Black kills the engine, white makes it hang, red makes the model fail. */
 const BAD_FRAMES = { 4: 'black', 13: 'white', 21: 'red' };
 /** Frames of a piece that are bad although those of the source are not. */
