@@ -131,7 +131,7 @@ describe('enqueue rejects invalid arguments with a reason and a hint', () => {
 
   test.each([
     ['a missing file', ['missing.mp4'], 66, /there is no file/],
-    ['a folder', ['folder.mp4'], 66, /not a file/],
+    ['a folder without images', ['folder.mp4'], 65, /There is no image in the folder/],
     ['a deadline that has passed', ['clip.mp4', '--deadline', '2020-01-01T00:00Z'], 64, /has passed/],
     ['a style that no model can have', ['clip.mp4', '--style', 'red:green'], 64, /such as great-wave/],
     ['an empty file', ['empty.mp4'], 65, /is empty/],
