@@ -207,7 +207,11 @@ function uploadText(source: Source, name: string): string[] {
   const { images, skipped, sizeBytes } = source;
   const others = skipped.length > 3 ? `${skipped.slice(0, 3).join(', ')} and others` : skipped.join(', ');
   return [
-    ...(skipped.length === 0 ? [] : [`Skipping ${skipped.length} files that are not images: ${others}`]),
+    ...(skipped.length === 0
+      ? []
+      : [
+          `Skipping ${skipped.length === 1 ? 'a file that is not an image' : `${skipped.length} files that are not images`}: ${others}`,
+        ]),
     `Uploading ${images.length} ${images.length === 1 ? 'image' : 'images'} (${sizeText(sizeBytes)})…`,
   ];
 }

@@ -50,8 +50,9 @@ export const batchFrames = z
  * engine     engines or workers died or hung while processing it
  * storage    its batch was given up after storage had failed for a day
  * model      the job's model cannot be fetched, loaded or used
+ * source     a still image cannot be read
  */
-const FAILURE_KINDS = ['inference', 'engine', 'storage', 'model'] as const;
+const FAILURE_KINDS = ['inference', 'engine', 'storage', 'model', 'source'] as const;
 export const failureKind = z.enum(FAILURE_KINDS);
 export type FailureKind = z.infer<typeof failureKind>;
 

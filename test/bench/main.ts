@@ -65,8 +65,8 @@ async function measureAll(): Promise<void> {
   const wanted = SCENARIOS.filter(({ figures }) =>
     figures.some(({ name }) => only === undefined || only.includes(name)),
   );
-  const file = path.join(RESULTS, `${label}.json`);
-  const earlier = add === true ? ((await readResult(file))?.figures ?? []) : [];
+  const earlier =
+    add === true ? ((await readResult(path.join(RESULTS, `${label}.json`)))?.figures ?? []) : [];
   const values = new Map(earlier.map((figure) => [figure.name, [...figure.values]]));
   for (let round = 1; round <= rounds; round += 1) {
     for (const scenario of wanted.filter(({ roundsMax = rounds }) => round <= roundsMax)) {
@@ -77,12 +77,27 @@ async function measureAll(): Promise<void> {
           values.set(name, [...(values.get(name) ?? []), value]);
           process.stderr.write(`round ${round}: ${name} ${value.toFixed(3)}\n`);
         }
+        await save(values);
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
     }
   }
-  const result: BenchResult = {
+  const before = label === 'before' ? undefined : await readResult(path.join(RESULTS, 'before.json'));
+  printTable(resultOf(values).figures, before?.figures ?? []);
+}
+
+/** Written after each scenario: a run that is stopped leaves what it has measured. */
+async function save(values: ReadonlyMap<string, readonly number[]>): Promise<void> {
+  const result = resultOf(values);
+  const before = label === 'before' ? undefined : await readResult(path.join(RESULTS, 'before.json'));
+  await mkdir(RESULTS, { recursive: true });
+  await writeFile(path.join(RESULTS, `${label}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
+  await writeFile(path.join(RESULTS, `${label}.svg`), drawResults(result, before));
+}
+
+function resultOf(values: ReadonlyMap<string, readonly number[]>): BenchResult {
+  return {
     measuredAt: new Date().toISOString(),
     commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
     machine: {
@@ -97,11 +112,6 @@ async function measureAll(): Promise<void> {
       values: values.get(figure.name) ?? [],
     })),
   };
-  const before = label === 'before' ? undefined : await readResult(path.join(RESULTS, 'before.json'));
-  printTable(result.figures, before?.figures ?? []);
-  await mkdir(RESULTS, { recursive: true });
-  await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`);
-  await writeFile(path.join(RESULTS, `${label}.svg`), drawResults(result, before));
 }
 
 function printTable(figures: readonly MeasuredFigure[], before: readonly MeasuredFigure[]): void {

@@ -3,7 +3,7 @@
  * Disposing of the fixture kills every worker that it started.
  */
 import { createHash } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import sharp from 'sharp';
@@ -13,7 +13,7 @@ import { jpegPieceFormat, packJpegs } from '../../producer/media/jpeg-pieces.ts'
 import { PATIENT } from '../../shared/azure/credentials.ts';
 import { publishModels } from '../../shared/azure/publish-models.ts';
 import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
-import { framesOfSegment, jobPrefix, modelBlob, pieceBlob } from '../../shared/contract/blob-names.ts';
+import { framesOfSegment, jobPrefix, pieceBlob } from '../../shared/contract/blob-names.ts';
 import {
   type BatchMessage,
   type PoisonMessage,
@@ -80,12 +80,13 @@ export class WorkerFixture implements AsyncDisposable {
 
   /** Publishes models for the batches of this fixture. The folder has a folder for each model. */
   async publish(modelFolder: string): Promise<void> {
-    const { blobs } = this.storage;
-    await publishModels(blobs, modelFolder);
-    for (const name of await readdir(modelFolder)) {
-      const manifest = await blobs.get('models', modelBlob({ name, version: '1' }, 'model.json'));
-      const { sha256 } = JSON.parse(String(manifest)) as { sha256: string };
-      this.#models.set(name, { name, version: '1', sha256 });
+    await publishModels(this.storage.blobs, modelFolder);
+    for (const folder of await readdir(modelFolder)) {
+      const manifest = JSON.parse(
+        await readFile(path.join(modelFolder, folder, 'model.json'), 'utf8'),
+      ) as unknown;
+      const { name, version, sha256 } = manifest as BatchMessage['model'];
+      this.#models.set(name, { name, version, sha256 });
     }
   }
 

@@ -104,6 +104,7 @@ export function planDelivery(start: DeliveryStart): DeliveryPlan {
 export function attemptsMax(kind: FailureKind): number {
   switch (kind) {
     case 'model':
+    case 'source':
       return 1;
     // One death may be the instance's fault.
     case 'engine':

@@ -64,7 +64,8 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
   heartbeat.recordDelivery({
     batch,
     frames: run,
-    failed: outcome.failures.length,
+    // An image that cannot be read says nothing of this worker.
+    failed: outcome.failures.filter(({ kind }) => kind !== 'source').length,
     wallSeconds,
     executionProvider: engine.executionProvider,
   });

@@ -135,9 +135,13 @@ function drawnFrames(
   const fit = fitOf(run.manifest, frame.result);
   const infer = wholeFrames(run, fit, numbers);
   const buffers = inTurn(() => sharedBuffer(bytesOf(fit.input)));
+  /** One after the other, so that frames reach the model in order. */
+  let fitting = Promise.resolve();
   return async (frames, pixels, output) => {
     const buffer = buffers();
-    await fitPicture(pixels, frame.result, buffer, fit.input);
+    const fitted = fitting.then(() => fitPicture(pixels, frame.result, buffer, fit.input));
+    fitting = fitted.catch(() => undefined);
+    await fitted;
     const seconds = await infer(frames, buffer, sharedBuffer(0));
     await draw?.(frames[0], pixels, output);
     return seconds;

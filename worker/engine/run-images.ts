@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 
 import { reachStorage } from '../../shared/azure/storage-errors.ts';
 import { pieceBlob, previewBlob } from '../../shared/contract/blob-names.ts';
-import { cutText } from '../../shared/contract/messages.ts';
+import { type FailureKind, cutText } from '../../shared/contract/messages.ts';
 import { IMAGE_PIECES } from '../../shared/contract/piece.ts';
 import { imageMetadata, segmentMetadata } from '../../shared/contract/segment.ts';
 import { type Fit } from './fit.ts';
@@ -130,15 +130,15 @@ async function openFor(
 async function score(run: SegmentRun, image: FetchedImage): Promise<ScoredImage> {
   const { send, ask } = run;
   const { task, frameIndex, opened } = image;
-  const failed = (reason: string): void =>
-    send({ type: 'failed', frame: { frameIndex, kind: 'inference', message: cutText(reason), attempts: 1 } });
+  const failed = (kind: FailureKind, reason: string): void =>
+    send({ type: 'failed', frame: { frameIndex, kind, message: cutText(reason), attempts: 1 } });
   const isOpen = !(opened instanceof UnreadableImageError);
   const fit = isOpen ? opened.fit : runFit(run, { width: 1, height: 1 });
   const returned = outputOf(run, fit);
   const notScored = { ...image, returned, pixels: undefined, inferSeconds: undefined };
   if (task.givenUp.includes(frameIndex)) return { ...notScored, hasFailed: false };
   if (!isOpen) {
-    failed(opened.message);
+    failed('source', opened.message);
     return { ...notScored, hasFailed: true };
   }
   if (task.careful.includes(frameIndex) && !(await ask({ kind: 'careful', frameIndex })))
@@ -147,7 +147,7 @@ async function score(run: SegmentRun, image: FetchedImage): Promise<ScoredImage>
   const frame = { frameIndex, input: opened.input, output };
   const [outcome] = await scoreTogether([frame], new MicroBatchSize(1, () => undefined), {
     infer: inferStage(run, fit, returned),
-    onFailed: (_, reason) => failed(reason),
+    onFailed: (_, reason) => failed('inference', reason),
   });
   const seconds = outcome?.[1];
   if (typeof seconds !== 'number') return { ...notScored, hasFailed: true };

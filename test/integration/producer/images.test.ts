@@ -137,7 +137,7 @@ async function filesIn(name: string): Promise<string[]> {
 
 test('a folder of images becomes a folder of results with the same names, sizes and orientation', async () => {
   const { status, stdout, stderr } = await run(at('photos'), '--model', 'identity');
-  expect(stderr).toContain('Skipping 1 files that are not images: notes.txt');
+  expect(stderr).toContain('Skipping a file that is not an image: notes.txt');
   expect(stdout).toBe(`${at('photos.identity')}\n`);
   expect(status).toBe(0);
   expect((await filesIn('photos.identity')).map((name) => name.replace('été _1', 'été #1'))).toEqual(
@@ -274,7 +274,7 @@ test('an image that is broken or fails keeps its original, and the report has th
   expect(report.failedFrames).toEqual([
     {
       frameIndex: 1,
-      kind: 'inference',
+      kind: 'source',
       message: expect.stringContaining('the image cannot be read') as string,
     },
     { frameIndex: 2, kind: 'inference', message: expect.any(String) as string },
