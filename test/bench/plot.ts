@@ -28,7 +28,7 @@ export function drawResults(result: BenchResult, before: BenchResult | undefined
       top: 8,
       textStyle: { fontSize: 15 },
     },
-    legend: { top: 36, left: 12 },
+    legend: { top: 36, left: 12, itemGap: 40 },
     grid: { left: 430, right: 60, top: 66, bottom: 34 },
     xAxis: { type: 'log', min: 0.01 },
     yAxis: {
