@@ -14,7 +14,7 @@ import onnx
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from network import StyleNet
+from network import StyleNet, load_checkpoint
 
 OPSET = 13
 
@@ -43,7 +43,7 @@ def main():
     parser.add_argument("manifest")
     parser.add_argument("--version", default="2")
     options = parser.parse_args()
-    checkpoint = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
+    checkpoint = load_checkpoint(options.checkpoint)
     net = StyleNet(**checkpoint["cfg"])
     net.load_state_dict({name: value.float() for name, value in checkpoint["net"].items()})
     net.eval()

@@ -126,6 +126,11 @@ class StyleNet(nn.Module):
         self.train()
 
 
+def load_checkpoint(path):
+    """What `train.py` has saved: a dictionary with `net`, `cfg` and `styles`. Only load files that you trust: they may run code."""
+    return torch.load(path, map_location="cpu")
+
+
 def is_style_row(name):
     """Whether a parameter of the state has a row for each style."""
     return name.endswith(("gamma", "beta"))

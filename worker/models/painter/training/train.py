@@ -17,7 +17,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import torchvision
-from network import StyleNet, is_style_row, with_styles
+from network import StyleNet, is_style_row, load_checkpoint, with_styles
 from PIL import Image
 
 SIZE = 192
@@ -41,7 +41,7 @@ class Features:
 
     def __init__(self, path):
         model = torchvision.models.squeezenet1_1(weights=None)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_checkpoint(path)
         model.load_state_dict({name: value.float() for name, value in state.items()})
         self.layers = model.features[: TAPS[-1] + 1].eval().requires_grad_(False).to(memory_format=torch.channels_last)
         for module in self.layers.modules():
@@ -110,7 +110,7 @@ class Lessons:
     """Random pairs of a noisy scene and a teacher's picture."""
 
     def __init__(self, scenes, pictures):
-        self.scenes = torch.from_numpy(np.load(scenes, mmap_mode="r")[:])
+        self.scenes = torch.from_numpy(np.load(scenes, mmap_mode="c"))
         self.pictures = [torch.from_numpy(np.load(path)) for path in pictures]
         self.margin = self.scenes.shape[-1] - SIZE
 
@@ -176,7 +176,7 @@ def open_network(options, names):
         net, styles = StyleNet(len(names)), list(names)
         net.train()
         return net, styles, torch.arange(len(names))
-    checkpoint = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
+    checkpoint = load_checkpoint(options.checkpoint)
     styles, state = list(checkpoint["styles"]), {name: value.float() for name, value in checkpoint["net"].items()}
     fresh = [name for name in names if name not in styles]
     if options.like is not None and options.like not in styles:
