@@ -152,7 +152,7 @@ test('with too many workers to name, the history drops the names and keeps frame
   expect(failures).toEqual([{ kind: 'inference', attempts: 2, worker: KILLED_WORKER, frames: [[0, 100]] }]);
 });
 
-test('only model failures are given up at the first attempt', () => {
+test('only failures of models and sources are given up at the first attempt', () => {
   const single = failureKind.options.filter((kind) => attemptsMax(kind) === 1);
-  expect(single).toEqual(['model']);
+  expect(single).toEqual(['model', 'source']);
 });
