@@ -79,7 +79,7 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
   const { outputPath, mayReplace } = options;
   const asLines = outputPath?.toLowerCase().endsWith('.ndjson') === true ? 'ndjson' : undefined;
   const request = {
-    sourcePath,
+    sourcePath: options.isStored ? undefined : sourcePath,
     outputPath: outputPath === undefined ? undefined : path.resolve(config.callerFolder, outputPath),
     defaultFolder: path.dirname(sourcePath),
     stem: hasFolder(source) ? path.basename(sourcePath) : path.parse(sourcePath).name,

@@ -1,5 +1,5 @@
 /** Writes the results of still images to a folder, under the names that they have in storage. */
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import pLimit from 'p-limit';
@@ -13,12 +13,17 @@ const DOWNLOADS_AT_ONCE = 8;
 
 /** Returns the folder `<stem>.<label>`, or what the user asked for. Throws OUTPUT_NOT_WRITABLE. */
 export async function planFolder(
-  request: Pick<OutputRequest, 'outputPath' | 'defaultFolder' | 'stem' | 'label' | 'mayReplace'>,
+  request: Pick<
+    OutputRequest,
+    'sourcePath' | 'outputPath' | 'defaultFolder' | 'stem' | 'label' | 'mayReplace'
+  >,
 ): Promise<string> {
-  const { outputPath, defaultFolder, stem, label, mayReplace } = request;
+  const { sourcePath, outputPath, defaultFolder, stem, label, mayReplace } = request;
   const folder = outputPath ?? path.join(defaultFolder, `${stem}.${label}`);
   try {
     const entries = await readdir(folder);
+    if (sourcePath !== undefined && (await realpath(folder)) === (await realpath(sourcePath)))
+      throw outputRefused(folder, 'it is the source itself');
     if (entries.length > 0 && !mayReplace)
       throw outputRefused(
         folder,

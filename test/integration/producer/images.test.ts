@@ -196,6 +196,12 @@ test('a folder that is not empty is not written to without --force', async () =>
   expect(stderr).toContain('the folder is not empty');
 });
 
+test('the folder of the images is never written to, even with --force', async () => {
+  const { status, stderr } = await run(at('photos'), '--model', 'identity', '--out', at('photos'), '--force');
+  expect(status).toBe(73);
+  expect(stderr).toContain('it is the source itself');
+});
+
 test('a single image has its result beside it, painted in the style that was asked for', async () => {
   const { status, stdout } = await run(at('photos', 'wide.jpg'), '--style', 'candy');
   expect(stdout).toBe(`${at('photos', 'wide.candy.jpg')}\n`);
