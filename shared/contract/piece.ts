@@ -2,7 +2,8 @@
  * Pieces: runs of the source's frames that can be decoded alone, `pieces/<jobId>/<split>/<first frame>.nut`, `.mkv` or `.image`. PURE.
  *
  * A piece is a copy of the source's packets from one key frame to the next cut. Where the source cannot be cut, it holds the decoded
- * frames as JPEGs. A still image is a piece of its own, in any format that the worker reads. The format is the same for all pieces of a job; a worker decodes nothing that it does not name.
+ * frames as JPEGs. A still image is a piece of its own, in any format that the worker reads. The format is the same for all pieces of a job; a
+ * worker decodes nothing that it does not name.
  */
 import { z } from 'zod';
 

@@ -5,6 +5,8 @@
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 
+const LARGE_PIXELS = 16e6;
+
 /** A part of a picture, in pixels. */
 interface Rectangle extends FrameSize {
   readonly x: number;
@@ -52,6 +54,11 @@ export function wholePicture(frame: FrameSize): FittedSize {
 
 export function isSameSize(one: FrameSize, other: FrameSize): boolean {
   return one.width === other.width && one.height === other.height;
+}
+
+/** Each thread of a decoder or encoder holds several frames. One of 8K UHD takes 50 MB, so such frames get one thread. */
+export function isLargeFrame({ width, height }: FrameSize): boolean {
+  return width * height > LARGE_PIXELS;
 }
 
 function inputSizeOf({ size, pixelsMax, tile }: ModelManifest['input'], frame: FrameSize): FrameSize {

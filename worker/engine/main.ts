@@ -96,6 +96,7 @@ async function run(number: number, request: RunRequest): Promise<void> {
     end(known);
     return;
   }
+  const isOfImages = request.pieceFormat.container === 'image';
   try {
     const isAllGivenUp = request.segments.every(
       ({ frames, givenUp }) => givenUp.length === frames[1] - frames[0],
@@ -110,11 +111,10 @@ async function run(number: number, request: RunRequest): Promise<void> {
       if (loaded?.key !== keyOf(request.model)) await turn;
       const forRun = await loadModel(request);
       model = forRun.model;
-      microBatch = request.pieceFormat.container === 'image' ? 1 : framesTogether(request, forRun);
+      microBatch = isOfImages ? 1 : framesTogether(request, forRun);
       ({ framesPerRun } = forRun);
       report({ type: 'loaded', executionProvider: forRun.executionProvider, microBatch });
     }
-    const isOfImages = request.pieceFormat.container === 'image';
     await (isOfImages ? runImages : runSegments)({
       request,
       blobs,

@@ -1,5 +1,6 @@
 /**
- * Still pictures: frames in another size, as image files and previews, and still images as frames. The only file of the worker that imports sharp.
+ * Still pictures: frames in another size, as image files and previews, and still images as frames. The only file of the worker that imports
+ * sharp.
  *
  * Pixels are uint8 RGB, height × width × 3. libvips gets one thread, because the other stages keep the cores busy.
  */
@@ -8,7 +9,7 @@ import sharp, { type Sharp } from 'sharp';
 import type { ImageFormat } from '../../shared/contract/encoding.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
-import { type FittedSize, isSameSize } from './fit.ts';
+import { type FittedSize, isSameSize, wholePicture } from './fit.ts';
 
 sharp.cache(false);
 sharp.concurrency(1);
@@ -32,11 +33,7 @@ export async function resizePicture(
     output.set(input);
     return;
   }
-  const resized = await sharp(input, { raw: { width: from.width, height: from.height, channels: 3 } })
-    .resize({ width: to.width, height: to.height, fit: 'fill', kernel: 'lanczos3' })
-    .raw()
-    .toBuffer();
-  output.set(resized);
+  await fitPicture(input, from, output, wholePicture(to));
 }
 
 /** Writes the picture into the part of `output` that shows the frame; the rest is black. */

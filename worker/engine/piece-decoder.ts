@@ -11,12 +11,10 @@ import { fixedSize, rgbFromPiece } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import { type ToolProcess, isToolFailure } from '../../shared/media/tool-process.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
-import { type FittedSize, wholePicture } from './fit.ts';
+import { type FittedSize, isLargeFrame, wholePicture } from './fit.ts';
 import type { FrameBuffer, FramePool } from './frame-pool.ts';
 import { FrameOutputError, type FrameReader, openFrameReader } from './frame-reader.ts';
 
-/** Each thread of a decoder holds several frames. One of 8K UHD takes 50 MB. */
-const LARGE_PIXELS = 16e6;
 /** Summed over all threads. A piece takes seconds. */
 const CPU_SECONDS_MAX = 3_600;
 /** Decoders round sizes up, and allocate edges around the picture. */
@@ -120,7 +118,6 @@ function decodeCommand({
   isToEnd,
 }: PieceRun): FfmpegCommand {
   const { container, codec, width, height } = format;
-  const isLarge = width * height > LARGE_PIXELS;
   // To the end: frames that should not be there are counted, too.
   const frames = `trim=start_frame=${skip}${isToEnd ? '' : `:end_frame=${skip + count}`}`;
   return (
@@ -128,7 +125,7 @@ function decodeCommand({
       .input('pipe:0')
       .inputOptions('-protocol_whitelist', 'pipe', '-f', container, '-codec_whitelist', decodersOf(codec))
       // Otherwise ffmpeg starts its filters anew when the picture changes its size or format, and `trim` counts from zero again.
-      .inputOptions('-noautorotate', '-reinit_filter', '0', '-threads', isLarge ? '1' : 'auto')
+      .inputOptions('-noautorotate', '-reinit_filter', '0', '-threads', isLargeFrame(format) ? '1' : 'auto')
       .inputOptions('-max_pixels', String((width + EDGE_PIXELS) * (height + EDGE_PIXELS)))
       .output('pipe:1')
       .outputOptions('-map', '0:v:0')

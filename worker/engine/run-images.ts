@@ -161,7 +161,7 @@ async function finish(run: SegmentRun, image: ScoredImage): Promise<void> {
   if (!(await ask({ kind: 'store', frames, failed: hasFailed ? [frameIndex] : [] }))) return;
   const startedAt = performance.now();
   if (frameIndex === request.frameStart) await storePreview(run, image);
-  const toStore = image.returned.isVisible ? await encoded(image) : await asLine(image);
+  const toStore = image.returned.isVisible ? await encoded(image) : asLine(image);
   const encodedAt = performance.now();
   const failed = hasFailed ? [frameIndex] : givenUp;
   const stored = await storeSegment(run, {
@@ -200,10 +200,9 @@ async function encoded({ bytes, opened, pixels }: ScoredImage) {
   };
 }
 
-async function asLine({ frameIndex, returned }: ScoredImage) {
-  await using encoder = returned.openEncoder();
-  await encoder.write(sharedBuffer(0), frameIndex);
-  return { ...returned.segment, metadata: {}, bytes: await encoder.finish() };
+function asLine({ task, returned }: ScoredImage) {
+  const bytes = returned.linesOf?.(task.frames) ?? Buffer.alloc(0);
+  return { ...returned.segment, metadata: {}, bytes };
 }
 
 async function storePreview(

@@ -11,16 +11,14 @@ import type { Encoding, PictureFormat } from '../../shared/contract/encoding.ts'
 import { framesFromPictures, resultFromRgb, resultTags } from '../../shared/media/colour.ts';
 import { type FfmpegCommand, ffmpegCommand, startFfmpeg } from '../../shared/media/ffmpeg.ts';
 import type { ToolProcess } from '../../shared/media/tool-process.ts';
-import { type FittedSize, wholePicture } from './fit.ts';
+import { type FittedSize, isLargeFrame, wholePicture } from './fit.ts';
 
 /**
  * Fixed, because the output of x264 depends on it. With sync-lookahead off, it depends on no other property of the machine; nor does that of
  * x265 with a fixed number of frame threads.
  */
 const THREADS = 4;
-/** Each thread holds several frames. One of 8K UHD takes 50 MB. */
 const THREADS_OF_LARGE_FRAMES = 1;
-const LARGE_PIXELS = 16e6;
 const NVENC_PRESETS: Readonly<Record<Encoding['preset'], string>> = {
   ultrafast: 'p1',
   superfast: 'p1',
@@ -108,9 +106,9 @@ function encodeCommand(format: SegmentFormat): FfmpegCommand {
   );
 }
 
-function encoderOptions({ width, height, encoding }: SegmentFormat): readonly string[] {
-  const { codec, crf, preset, encoder } = encoding;
-  const threads = width * height > LARGE_PIXELS ? THREADS_OF_LARGE_FRAMES : THREADS;
+function encoderOptions(format: SegmentFormat): readonly string[] {
+  const { codec, crf, preset, encoder } = format.encoding;
+  const threads = isLargeFrame(format) ? THREADS_OF_LARGE_FRAMES : THREADS;
   if (encoder === 'nvenc') {
     const quality = ['-rc', 'vbr', '-cq', String(crf ?? 0), '-b:v', '0'];
     return ['-pix_fmt', 'yuv420p', '-c:v', `${codec}_nvenc`, '-preset', NVENC_PRESETS[preset], ...quality];
@@ -125,9 +123,9 @@ function encoderOptions({ width, height, encoding }: SegmentFormat): readonly st
       'frame-threads=2',
       ...quality,
     ];
-    const format = crf === null ? 'gbrp' : 'yuv420p';
+    const pixels = crf === null ? 'gbrp' : 'yuv420p';
     const params = ['-x265-params', options.join(':'), '-tag:v', 'hvc1'];
-    return ['-pix_fmt', format, '-c:v', 'libx265', '-preset', preset, ...params];
+    return ['-pix_fmt', pixels, '-c:v', 'libx265', '-preset', preset, ...params];
   }
   const rate = crf === null ? ['-pix_fmt', 'rgb24', '-c:v', 'libx264rgb', '-qp', '0'] : [];
   const lossy = crf === null ? [] : ['-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-crf', String(crf)];

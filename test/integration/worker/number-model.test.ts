@@ -1,6 +1,6 @@
 /**
  * A model that returns numbers in place of a picture, run by real workers: one line for each frame, in order; a frame that fails has a line
- * that says so; and a segment has the same bytes whatever happened on the way.
+ * that says so; and a segment has the same bytes after its engine was killed.
  */
 import path from 'node:path';
 
