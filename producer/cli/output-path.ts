@@ -34,7 +34,7 @@ export interface OutputPlan {
 export async function planOutput(request: OutputRequest): Promise<OutputPlan> {
   const { sourcePath, container, mayReplace } = request;
   const chosen = await choosePath(request);
-  if (path.extname(chosen).toLowerCase() !== `.${container}`) {
+  if (!isSameFormat(path.extname(chosen).slice(1), container)) {
     throw new PermanentError(
       'USAGE',
       `The result will be a .${container} file, but --out is ${path.basename(chosen)}.`,
@@ -60,6 +60,20 @@ export async function planOutput(request: OutputRequest): Promise<OutputPlan> {
   } catch (error) {
     throw isFileSystemError(error) ? outputRefused(chosen, error) : error;
   }
+}
+
+/** Endings that mean the same format, other than the ending that is usual. */
+const USUAL_ENDINGS: Readonly<Record<string, string>> = {
+  jpeg: 'jpg',
+  jpe: 'jpg',
+  jfif: 'jpg',
+  tif: 'tiff',
+};
+
+/** Whether two endings mean the same format: `JPEG` and `jpg`. */
+export function isSameFormat(one: string, other: string): boolean {
+  const [a, b] = [one.toLowerCase(), other.toLowerCase()];
+  return (USUAL_ENDINGS[a] ?? a) === (USUAL_ENDINGS[b] ?? b);
 }
 
 export function outputExists(outputPath: string): PermanentError {

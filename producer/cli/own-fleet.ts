@@ -14,6 +14,7 @@ const STOP_GRACE_MS = 45_000;
 
 export interface OwnFleet extends AsyncDisposable {
   readonly mediaStorage: string;
+  readonly systemStorage: string | undefined;
   /** Rejects when the fleet ends by itself. Never resolves. */
   readonly failure: Promise<never>;
   /** Makes the fleet move its storage to this folder when it stops, instead of removing it. Returns false if it cannot. */
@@ -49,12 +50,13 @@ export async function startOwnFleet(options: OwnFleetOptions): Promise<OwnFleet>
   failure.catch(() => undefined); // Callers race it with their work. It must not count as unhandled before that.
   try {
     const [message] = await Promise.race([nextMessage(child, signal), failure]);
-    const mediaStorage =
-      message.type === 'stack' ? message.environment['FRAMEFLEET_MEDIA_STORAGE'] : undefined;
+    const reached = message.type === 'stack' ? message.environment : {};
+    const mediaStorage = reached['FRAMEFLEET_MEDIA_STORAGE'];
     // The fleet has sent the reason why it cannot start, and ends: `failure` rejects with it.
     if (mediaStorage === undefined) return await failure;
     return {
       mediaStorage,
+      systemStorage: reached['FRAMEFLEET_SYSTEM_STORAGE'],
       failure,
       async keepStorage(folder) {
         const answer = nextMessage(child);

@@ -1,17 +1,19 @@
 /** Writes the results of still images to a folder, under the names that they have in storage. */
-import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { errnoOf } from '../../shared/runtime/errors.ts';
+import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
 import type { OutputRequest } from './output-path.ts';
 import { isFileSystemError, outputRefused } from './output-refused.ts';
 
 const DOWNLOADS_AT_ONCE = 8;
+/** Of a name that is meant for a file. */
+const FILE_ENDING = /\.(?:jpe?g|png|webp|tiff?|avif|mp4|mov|mkv|ndjson|json|zip)$/i;
 
-/** Returns the folder `<stem>.<label>`, or what the user asked for. Throws OUTPUT_NOT_WRITABLE. */
+/** Returns the folder `<stem>.<label>`, or what the user asked for. Throws OUTPUT_NOT_WRITABLE or USAGE. */
 export async function planFolder(
   request: Pick<
     OutputRequest,
@@ -20,6 +22,17 @@ export async function planFolder(
 ): Promise<string> {
   const { sourcePath, outputPath, defaultFolder, stem, label, mayReplace } = request;
   const folder = outputPath ?? path.join(defaultFolder, `${stem}.${label}`);
+  if (sourcePath !== undefined && folder.startsWith(sourcePath + path.sep))
+    throw outputRefused(
+      folder,
+      'it is in the folder of the images, so the results would be images of the next job',
+    );
+  if (FILE_ENDING.test(folder) && !(await isFolder(folder)))
+    throw new PermanentError(
+      'USAGE',
+      `The result will be a folder of images, but --out is ${path.basename(folder)}.`,
+      { hint: 'Pass the name of a folder.' },
+    );
   try {
     const entries = await readdir(folder);
     if (sourcePath !== undefined && (await realpath(folder)) === (await realpath(sourcePath)))
@@ -35,6 +48,10 @@ export async function planFolder(
     else throw isFileSystemError(error) ? outputRefused(folder, error) : error;
   }
   return folder;
+}
+
+async function isFolder(name: string): Promise<boolean> {
+  return (await stat(name).catch(() => undefined))?.isDirectory() === true;
 }
 
 /** Creates and removes it. */
@@ -56,7 +73,11 @@ export async function saveImages(
 ): Promise<number> {
   const limit = pLimit(DOWNLOADS_AT_ONCE);
   const downloads: Promise<void>[] = [];
-  const target = (name: string): string => path.join(folder, ...name.slice(prefix.length).split('/'));
+  const target = (name: string): string => {
+    const parts = name.slice(prefix.length).split('/');
+    if (parts.includes('..')) throw outputRefused(folder, `the name ${JSON.stringify(name)} leads out of it`);
+    return path.join(folder, ...parts);
+  };
   try {
     for await (const { name } of blobs.list('results', { prefix, signal })) {
       const download = limit(async () => {

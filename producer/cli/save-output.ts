@@ -4,6 +4,7 @@ import { copyFile, link, open, rename, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { bytesText } from '../../shared/command/text.ts';
 import { errnoOf } from '../../shared/runtime/errors.ts';
 import { type OutputPlan, outputExists, partialPath } from './output-path.ts';
 import { isFileSystemError, outputRefused } from './output-refused.ts';
@@ -64,12 +65,8 @@ async function requireSpace(outputPath: string, sizeBytes: number): Promise<void
   if (sizeBytes <= freeBytes) return;
   throw outputRefused(
     outputPath,
-    `it needs ${sizeText(sizeBytes)}, but only ${sizeText(freeBytes)} are free on the device`,
+    `it needs ${bytesText(sizeBytes)}, but only ${bytesText(freeBytes)} are free on the device`,
   );
-}
-
-function sizeText(bytes: number): string {
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** Some file systems report a full disk only here. */

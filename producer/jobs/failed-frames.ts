@@ -27,11 +27,12 @@ export function failedFramesError(
   const isTooMany =
     isDecidable && hasTooManyFailed({ failed: framesFailed, frameCount: framesExpected, max });
   if (!isStrict && !isTooMany) return null;
+  const what = definition.request.source.kind === 'images' ? 'images' : 'frames';
   const reasons = [...new Set(failures.map(({ kind, message }) => `${kind}: ${message}`))];
   const shown = reasons.slice(0, REASONS_SHOWN).join('; ');
   return new PermanentError(
     'TOO_MANY_FAILED_FRAMES',
-    `${framesFailed} of ${framesExpected} frames could not be scored (${shown}).`,
+    `${framesFailed} of ${framesExpected} ${what} could not be scored (${shown}).`,
     {
       hint: isStrict
         ? 'To tolerate a few failed frames, leave out `--on-failed-frame fail`.'

@@ -23,7 +23,7 @@ export interface ResolvedModel {
 /** Throws MODEL_UNKNOWN, MODEL_INVALID, STYLE_UNKNOWN or JOB_INVALID, with the available choices in the hint. */
 export async function resolveModel(
   blobs: BlobStore,
-  request: Pick<JobRequest, 'model' | 'parameters' | 'frameImages' | 'draw'>,
+  request: Pick<JobRequest, 'model' | 'parameters' | 'frameImages' | 'draw' | 'encoding' | 'container'>,
 ): Promise<ResolvedModel> {
   const { model, parameters } = request;
   const manifest = await readManifest(blobs, await findVersion(blobs, model));
@@ -49,7 +49,12 @@ export async function resolveModel(
 /** Throws JOB_INVALID if the job asks for what the model cannot give. */
 function resultOf(
   { name, output }: ModelManifest,
-  { frameImages, draw }: Pick<JobRequest, 'frameImages' | 'draw'>,
+  {
+    frameImages,
+    draw,
+    encoding,
+    container,
+  }: Pick<JobRequest, 'frameImages' | 'draw' | 'encoding' | 'container'>,
 ): ResolvedModel['result'] {
   const refused = (why: string, hint: string): PermanentError =>
     new PermanentError('JOB_INVALID', `Model ${name} ${why}.`, { hint });
@@ -64,6 +69,11 @@ function resultOf(
       'Add it again with --labels for a classifier, or with --boxes for a detector.',
     );
   }
+  if (encoding !== undefined || container !== undefined)
+    throw refused(
+      'returns numbers, so there is no video to encode',
+      'Leave out --codec, --crf, --preset, --lossless, --encoder and --container, or add --draw.',
+    );
   if (frameImages === undefined) return 'numbers';
   throw refused(
     'returns numbers, so its frames cannot be published as images',

@@ -9,8 +9,7 @@ import {
   resultFrameBlob,
   splitPrefix,
 } from '../../shared/contract/blob-names.ts';
-import { type Timeline, secondsAt } from '../media/timeline.ts';
-import { joinScores } from './join-scores.ts';
+import { type ScoresToJoin, joinScores } from './join-scores.ts';
 import type { JobRun } from './steps.ts';
 
 const IMAGES_AT_ONCE = 16;
@@ -37,8 +36,7 @@ export async function publishFrameImages(blobs: BlobStore, run: JobRun, signal: 
 export async function publishLines(
   blobs: BlobStore,
   run: JobRun,
-  timeline: Timeline,
-  signal: AbortSignal,
+  { frameCount, factsOf, signal }: Omit<ScoresToJoin, 'segments'>,
 ): Promise<void> {
   const segments = async function* () {
     for await (const { name } of blobs.list('scored', { prefix: splitPrefix(run), signal }))
@@ -46,8 +44,8 @@ export async function publishLines(
   };
   await joinScores(blobs, run.jobId, {
     segments: segments(),
-    frameCount: timeline.pts.length,
-    factsOf: (index) => ({ seconds: secondsAt(timeline, index) }),
+    frameCount,
+    factsOf,
     signal,
   });
 }

@@ -19,6 +19,7 @@ import { copyImage } from './copy-image.ts';
 import type { JobRun } from './steps.ts';
 
 const COPIES_AT_ONCE = 16;
+const NAMES_SHOWN = 5;
 /** Endings that mean the same format. */
 const ENDINGS: Readonly<Record<string, readonly string[]>> = {
   jpeg: ['.jpg', '.jpeg', '.jpe', '.jfif'],
@@ -34,6 +35,8 @@ export interface PublishedImages {
   readonly sizeBytes: number;
   /** Of a line for each image, with its hash and its name, as `sha256sum` prints it. */
   readonly sha256: string;
+  /** Sentences about results that are not what a user may expect. */
+  readonly warnings: readonly string[];
 }
 
 /** Throws STORAGE_UNAVAILABLE if an image has no result. `onPublished` is called with the number of images published so far. */
@@ -46,39 +49,8 @@ export async function publishImages(
   const { blobs } = services;
   const { jobId } = run;
   const earlier = await earlierResults(blobs, jobId);
-  const limit = pLimit(COPIES_AT_ONCE);
-  const copies: Promise<void>[] = [];
-  const hashes = new Map<string, string>();
-  let sizeBytes = 0;
-  let published = 0;
-  const found = new Set<number>();
-  for await (const blob of blobs.list('scored', { prefix: splitPrefix(run), withMetadata: true })) {
-    const index = framesOfSegment(blob.name)?.[0];
-    const image = index === undefined ? undefined : images[index];
-    if (index === undefined || image === undefined) continue;
-    found.add(index);
-    sizeBytes += blob.sizeBytes;
-    const stored = storedImageOf(blob.metadata);
-    const target = uniqueName(resultImageBlob(jobId, resultName(image.name, stored)), index, hashes);
-    hashes.set(target, stored.sha256);
-    const copy = limit(async () => {
-      const there = earlier.get(target);
-      // A retried image replaces its earlier result.
-      if (there !== undefined && there !== stored.sha256) await blobs.remove('results', target);
-      const from = { container: 'scored', name: blob.name, etag: blob.etag } as const;
-      if (!(await copyImage(services, from, { container: 'results', name: target }, signal)))
-        throw new TransientError(
-          'STORAGE_UNAVAILABLE',
-          `The result ${blob.name} changed while it was published.`,
-        );
-      published += 1;
-      onPublished(published);
-    });
-    copy.catch(() => undefined); // Awaited at the end.
-    copies.push(copy);
-  }
-  await Promise.all(copies);
-  const missing = images.findIndex((_, index) => !found.has(index));
+  const scored = await scoredImages(blobs, run, images.length);
+  const missing = images.findIndex((_, index) => scored[index] === undefined);
   if (missing !== -1)
     throw new TransientError(
       'STORAGE_UNAVAILABLE',
@@ -87,9 +59,68 @@ export async function publishImages(
         hint: 'See the poison queue for batches that could not be processed: npm run poison list',
       },
     );
+  const names = resultNames(
+    images.map(({ name }, index) => ({ name, format: scored[index]?.stored.format })),
+    (name) => resultImageBlob(jobId, name),
+  );
+  let published = 0;
+  await pLimit(COPIES_AT_ONCE).map(scored, async ({ name, etag, stored }, index) => {
+    const target = names[index] ?? '';
+    const there = earlier.get(target);
+    // A retried image replaces its earlier result.
+    if (there !== undefined && there !== stored.sha256) await blobs.remove('results', target);
+    const from = { container: 'scored', name, etag } as const;
+    if (!(await copyImage(services, from, { container: 'results', name: target }, signal)))
+      throw new TransientError('STORAGE_UNAVAILABLE', `The result ${name} changed while it was published.`);
+    published += 1;
+    onPublished(published);
+  });
   const prefix = imagesPrefix(jobId);
-  const lines = [...hashes].map(([name, sha256]) => `${sha256}  ${name.slice(prefix.length)}\n`).toSorted();
-  return { blobName: prefix, sizeBytes, sha256: createHash('sha256').update(lines.join('')).digest('hex') };
+  const shown = names.map((name) => name.slice(prefix.length));
+  const lines = scored.map(({ stored }, index) => `${stored.sha256}  ${shown[index]}\n`).toSorted();
+  return {
+    blobName: prefix,
+    sizeBytes: scored.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    sha256: createHash('sha256').update(lines.join('')).digest('hex'),
+    warnings: [
+      ...about(
+        images.flatMap(({ name }, index) => (name === shown[index] ? [] : [`${name} as ${shown[index]}`])),
+        'Results with another name than their image, which has a name that storage or the format does not allow',
+      ),
+      ...about(
+        images.flatMap(({ name }, index) => ((scored[index]?.stored.pages ?? 1) > 1 ? [name] : [])),
+        'Images with several pages or an animation, of which only the first picture was used',
+      ),
+    ],
+  };
+}
+
+/** A sentence with the first of these names; nothing if there are none. */
+function about(names: readonly string[], what: string): string[] {
+  if (names.length === 0) return [];
+  const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
+  return [`${what}: ${names.slice(0, NAMES_SHOWN).join(', ')}${more}.`];
+}
+
+interface ScoredImage {
+  readonly name: string;
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly stored: StoredImage;
+}
+
+/** By the index of the image. An image without a result leaves a gap. */
+async function scoredImages(blobs: BlobStore, run: JobRun, imageCount: number): Promise<ScoredImage[]> {
+  const scored: ScoredImage[] = [];
+  for await (const { name, etag, sizeBytes, metadata } of blobs.list('scored', {
+    prefix: splitPrefix(run),
+    withMetadata: true,
+  })) {
+    const index = framesOfSegment(name)?.[0];
+    if (index === undefined || index >= imageCount) continue;
+    scored[index] = { name, etag, sizeBytes, stored: storedImageOf(metadata) };
+  }
+  return scored;
 }
 
 /** The hashes of the results that an earlier run has published, by name. */
@@ -103,17 +134,41 @@ async function earlierResults(blobs: BlobStore, jobId: string): Promise<Readonly
   return hashes;
 }
 
+interface ImageToName {
+  readonly name: string;
+  /** Of the result; undefined if the image could not be read. */
+  readonly format: string | undefined;
+}
+
+/**
+ * The blob names of the results, in the order of the images. A name that storage allows stays, and no two are the same: an image whose
+ * name has to change gets its index if the new name is taken.
+ */
+export function resultNames(
+  images: readonly ImageToName[],
+  toBlob: (name: string) => string,
+): readonly string[] {
+  const wanted = images.map((image) => {
+    const name = withEnding(image);
+    const blobName = toBlob(name);
+    return { blobName, isOwn: name === image.name && blobName.endsWith(`/${name}`) };
+  });
+  const taken = new Set(wanted.filter(({ isOwn }) => isOwn).map(({ blobName }) => blobName));
+  return wanted.map(({ blobName, isOwn }, index) => {
+    if (isOwn) return blobName;
+    const { dir, name, ext } = path.posix.parse(blobName);
+    let free = blobName;
+    for (let number = index; taken.has(free); number += images.length)
+      free = path.posix.join(dir, `${name}-${number}${ext}`);
+    taken.add(free);
+    return free;
+  });
+}
+
 /** The name of the image, with the ending of the format that the result has. */
-function resultName(name: string, { format }: StoredImage): string {
+function withEnding({ name, format }: ImageToName): string {
   const { dir, name: stem, ext } = path.posix.parse(name);
   const endings = ENDINGS[format ?? ''];
   if (endings === undefined || endings.includes(ext.toLowerCase())) return name;
   return path.posix.join(dir, `${stem}${endings[0]}`);
-}
-
-/** Two images may differ only by characters that names in storage cannot have, or by an ending that was wrong. */
-function uniqueName(blobName: string, index: number, taken: ReadonlyMap<string, string>): string {
-  if (!taken.has(blobName)) return blobName;
-  const { dir, name, ext } = path.posix.parse(blobName);
-  return path.posix.join(dir, `${name}-${index}${ext}`);
 }

@@ -9,6 +9,7 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { resultBlob, timelineBlob } from '../../shared/contract/blob-names.ts';
 import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
+import type { FrameFacts } from '../../shared/contract/scores.ts';
 import { isToolFailure } from '../../shared/media/tool-process.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
@@ -83,12 +84,15 @@ async function publish(
   if (request.source.kind === 'images') return publishStills(services, run, job, signal);
   const timeline = await readTimeline(blobs, run);
   const { segments } = await listOutcomes(blobs, run);
-  assertComplete(segments, timeline.pts.length);
+  const frameCount = timeline.pts.length;
+  assertComplete(segments, frameCount);
+  const knownFacts = () =>
+    factsWithReasons(ledger, jobId, (index) => ({ seconds: secondsAt(timeline, index) }));
   if (job.definition.result === 'numbers') {
     const { sha256, ...scores } = await joinScores(blobs, jobId, {
       segments: counted(services, jobId, segments, signal),
-      frameCount: timeline.pts.length,
-      factsOf: (index) => ({ seconds: secondsAt(timeline, index) }),
+      frameCount,
+      factsOf: await knownFacts(),
       signal,
     });
     await putReport(services, await currentJob(ledger, run), { sha256 });
@@ -129,7 +133,8 @@ async function publish(
   });
   for (const warning of warnings) await ledger.warn(jobId, warning);
   if (request.frameImages !== undefined) await publishFrameImages(blobs, run, signal);
-  if (job.definition.result === 'drawn') await publishLines(blobs, run, timeline, signal);
+  if (job.definition.result === 'drawn')
+    await publishLines(blobs, run, { frameCount, factsOf: await knownFacts(), signal });
   await putContactSheet(services, run);
   await putReport(services, await currentJob(ledger, run), { sha256, flicker: flickerOf(segments) });
   return { blobName, sizeBytes };
@@ -145,14 +150,19 @@ async function publishStills(
   const { blobs, ledger, metrics } = services;
   const { jobId } = run;
   const list = await readImageList(blobs, definition.request);
-  const { sha256, ...result } =
+  const { sha256, warnings, ...result } =
     definition.result === 'numbers'
-      ? await joinScores(blobs, jobId, {
-          segments: counted(services, jobId, (await listOutcomes(blobs, run)).segments, signal),
-          frameCount: list.images.length,
-          factsOf: (index) => ({ name: list.images[index]?.name ?? '' }),
-          signal,
-        })
+      ? {
+          ...(await joinScores(blobs, jobId, {
+            segments: counted(services, jobId, (await listOutcomes(blobs, run)).segments, signal),
+            frameCount: list.images.length,
+            factsOf: await factsWithReasons(ledger, jobId, (index) => ({
+              name: list.images[index]?.name ?? '',
+            })),
+            signal,
+          })),
+          warnings: [],
+        }
       : await publishImages(services, run, list, {
           onPublished: (count) => {
             metrics.framesStitched.inc();
@@ -161,9 +171,24 @@ async function publishStills(
           },
           signal,
         });
+  for (const warning of warnings) await ledger.warn(jobId, warning);
   await putContactSheet(services, run);
   await putReport(services, await currentJob(ledger, run), { sha256 });
   return result;
+}
+
+/** Adds to what is known of a frame why it failed, if it did. */
+async function factsWithReasons(
+  ledger: Ledger,
+  jobId: string,
+  factsOf: (frameIndex: number) => FrameFacts,
+): Promise<(frameIndex: number) => FrameFacts> {
+  const failures = await ledger.failures(jobId);
+  const reasons = new Map(failures.map(({ frameIndex, message }) => [frameIndex, message]));
+  return (frameIndex) => {
+    const reason = reasons.get(frameIndex);
+    return { ...factsOf(frameIndex), ...(reason !== undefined && { reason }) };
+  };
 }
 
 /** The final check on failed frames: some may have failed before all frames were counted. */

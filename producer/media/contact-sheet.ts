@@ -42,7 +42,7 @@ export async function contactSheet(pictures: readonly Buffer[]): Promise<Buffer>
 /** Of an image file or its bytes, from its header; undefined if it is not one. */
 export async function megapixelsOf(file: string | Buffer): Promise<number | undefined> {
   try {
-    const { width, height } = await sharp(file).metadata();
+    const { width, height } = await sharp(file, { limitInputPixels: false }).metadata();
     return (width * height) / 1e6;
   } catch {
     return undefined;

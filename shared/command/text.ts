@@ -1,5 +1,5 @@
 /**
- * Text for a terminal: tables and instants. PURE.
+ * Text for a terminal: tables, instants and sizes. PURE.
  *
  * File names and error messages can hold any character. Control characters, which a terminal would obey, become dots.
  */
@@ -22,4 +22,11 @@ export function instantText(iso: string): string {
 export function safeText(text: string): string {
   // oxlint-disable-next-line no-control-regex -- the pattern matches control characters
   return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/gu, '·');
+}
+
+/** `12 bytes`, `48.1 kB`, `3.2 MB`, `1.25 GB`. */
+export function bytesText(bytes: number): string {
+  if (bytes < 1e3) return `${bytes} bytes`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }

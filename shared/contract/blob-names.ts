@@ -13,6 +13,9 @@ export const JOB_ID_PATTERN = /^(?!drop$)(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/;
 /** For names of workers, models and the like: no slash, no leading dot. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
+/** What the name of a blob cannot have in a part between slashes: Azure rejects or changes it. */
+// oxlint-disable-next-line no-control-regex -- matches control characters on purpose
+const FORBIDDEN_IN_BLOBS = /[\u0000-\u001f\u007f-\u009f\\]|[. ]+$/gu;
 /** Characters and endings that Azure or a file system treats specially. */
 // oxlint-disable-next-line no-control-regex -- matches control characters on purpose
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f/\\?#%*:|"<>]|[. ]+$/gu;
@@ -118,7 +121,7 @@ export const resultImageBlob = (jobId: string, imagePath: string): string =>
   imagePath
     .split('/')
     .filter((part) => part !== '')
-    .map(safeSourceName)
+    .map(safePathPart)
     .join('/');
 /** In `results`: the previews of the job in one picture. */
 export const contactSheetBlob = (jobId: string): string => `${jobFolder(jobId)}previews/contact-sheet.jpg`;
@@ -220,6 +223,11 @@ export function safeSourceName(fileName: string): string {
   const plain = fileName.toWellFormed().normalize('NFC').replace(FORBIDDEN, '_');
   const short = truncateBytes(plain, SOURCE_NAME_BYTES_MAX);
   return RESERVED_NAMES.test(short) ? `source-${short}` : short;
+}
+
+/** A folder or file name as a part of a blob name: unchanged, unless Azure cannot store it. */
+function safePathPart(name: string): string {
+  return name.toWellFormed().replace(FORBIDDEN_IN_BLOBS, '_');
 }
 
 /** Removes whole characters from the middle, so that the extension stays. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 
-import { IMAGES_MAX } from './limits.ts';
+import { IMAGES_MAX, IMAGE_NAME_BYTES_MAX } from './limits.ts';
 import { parseJson } from './parse-json.ts';
 
 const imageList = z.object({
@@ -13,7 +13,7 @@ const imageList = z.object({
     .array(
       z.object({
         /** Under which the result is published: a path with slashes, relative to the folder that was enqueued. */
-        name: z.string().min(1).max(1024),
+        name: z.string().min(1).max(IMAGE_NAME_BYTES_MAX),
         blobName: z.string().min(1).max(1024),
         /** Of the blob. Another version of it is not used. */
         etag: z.string().min(1),

@@ -12,6 +12,12 @@ export const FRAMES_MAX = 10 ** FRAME_INDEX_DIGITS;
 /** Still images of a job. The list of them is read into memory. */
 export const IMAGES_MAX = 100_000;
 
+/** Of a still image: twice 8K UHD, as for frames of a video. */
+export const IMAGE_PIXELS_MAX = 8192 * 8192;
+
+/** Of the path of a still image in its folder. Azure allows 1,024 characters in a blob name; the job id takes up to 71. */
+export const IMAGE_NAME_BYTES_MAX = 900;
+
 /** More frames would not make a batch cheaper, and its history must fit into one message. */
 export const BATCH_FRAMES_MAX = 512;
 

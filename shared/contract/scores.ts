@@ -4,7 +4,7 @@
  *   {"frame":12,"seconds":0.48,"top":[{"label":"tabby","class":281,"score":0.93}]}
  *   {"frame":13,"seconds":0.52,"outputs":{"embedding":[0.12,-0.7]}}
  *   {"frame":14,"seconds":0.56,"boxes":[{"label":"car","class":2,"score":0.8,"x":10,"y":4.5,"width":60,"height":32}]}
- *   {"frame":15,"seconds":0.6,"failed":true}
+ *   {"frame":15,"seconds":0.6,"reason":"…","failed":true}
  *
  * Segments have the lines without `seconds`: a worker does not know the timeline. A still image has a `name` instead.
  */
@@ -86,6 +86,8 @@ export function scoreLine(frameIndex: number, findings: Findings | null): string
 export interface FrameFacts {
   readonly seconds?: number;
   readonly name?: string;
+  /** Why it failed. */
+  readonly reason?: string;
 }
 
 /** A line of a segment with what is known of its frame besides. Throws RangeError if it is the line of another frame. */

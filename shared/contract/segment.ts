@@ -56,14 +56,20 @@ export interface StoredImage {
   /** sharp's name; undefined if the image could not be read. */
   readonly format: string | undefined;
   readonly sha256: string;
+  /** Of the source: pages of a document, or pictures of an animation. Only the first is used. */
+  readonly pages: number;
 }
 
-export function imageMetadata({ format, sha256 }: StoredImage): Record<string, string> {
-  return { sha256, ...(format !== undefined && { format }) };
+export function imageMetadata({ format, sha256, pages }: StoredImage): Record<string, string> {
+  return { sha256, ...(format !== undefined && { format }), ...(pages > 1 && { pages: String(pages) }) };
 }
 
 export function storedImageOf(metadata: Readonly<Record<string, string>>): StoredImage {
-  return { format: metadata['format'], sha256: metadata['sha256'] ?? '' };
+  return {
+    format: metadata['format'],
+    sha256: metadata['sha256'] ?? '',
+    pages: Number(metadata['pages'] ?? 1),
+  };
 }
 
 /** The size of the scored frames; undefined if the metadata does not say. */

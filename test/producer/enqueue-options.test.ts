@@ -28,7 +28,7 @@ test('enqueue accepts every option before or after the video', () => {
   const options =
     '--style starry-night:2,candy:1 --model other@2.1 --batch 12 --out b/ --priority high'.split(' ');
   const more =
-    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --force --json --detach --no-doctor'.split(
+    '--on-failed-frame repeat-previous --max-failed-frames 12 --max-cost 2.50 --deadline 2h --force --json --no-doctor'.split(
       ' ',
     );
   const expected = {
@@ -46,12 +46,18 @@ test('enqueue accepts every option before or after the video', () => {
     mayReplace: true,
     deadline: { afterMs: 7_200_000 },
     asJson: true,
-    isDetached: true,
+    isDetached: false,
     checksFleet: false,
     isStored: false,
   };
   expect(parseEnqueueOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
   expect(parseEnqueueOptions(['a.mp4', ...options, ...more])).toEqual(expected);
+});
+
+test('--detach writes no result, so that it takes no place for one', () => {
+  expect(parseEnqueueOptions(['a.mp4', '--detach'])).toMatchObject({ isDetached: true });
+  for (const flags of [['--out', 'b/'], ['--force']])
+    expect(() => parseEnqueueOptions(['a.mp4', '--detach', ...flags])).toThrow('cannot be used with option');
 });
 
 test('after --, the video may have a name that starts with a dash or looks like an option', () => {

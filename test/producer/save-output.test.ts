@@ -96,7 +96,7 @@ test('saveOutput does not download a result that is larger than the free space',
   const stored = { ...storedResult('new', failing('EIO')), sizeBytes: 2 ** 62 };
   await expect(save(stored)).rejects.toMatchObject({
     code: 'OUTPUT_NOT_WRITABLE',
-    message: expect.stringMatching(/needs [\d.]+ MB, but only [\d.]+ MB are free/) as string,
+    message: expect.stringMatching(/needs [\d.]+ GB, but only [\d.]+ [kMG]B are free/) as string,
   });
 });
 
@@ -117,6 +117,7 @@ describe('keepResult', () => {
       ...unsaved,
     });
   const ownFleet = (canKeep: boolean): NonNullable<UnsavedResult['ownFleet']> => ({
+    systemStorage: undefined,
     mediaStorage: '',
     failure: new Promise<never>(() => undefined),
     keepStorage: () => Promise.resolve(canKeep),

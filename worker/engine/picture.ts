@@ -7,6 +7,7 @@
 import sharp, { type Sharp } from 'sharp';
 
 import type { ImageFormat } from '../../shared/contract/encoding.ts';
+import { IMAGE_PIXELS_MAX } from '../../shared/contract/limits.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { type FittedSize, isSameSize, wholePicture } from './fit.ts';
@@ -16,8 +17,6 @@ sharp.concurrency(1);
 
 /** Nobody sees the difference to the frame. */
 const JPEG = { quality: 95, chromaSubsampling: '4:4:4' } as const;
-/** Of a still image: twice 8K UHD, as for frames of a video. */
-const STILL_PIXELS_MAX = 8192 * 8192;
 /** Of each of the two pictures of a preview, in pixels. */
 const PREVIEW_WIDTH = 320;
 const PREVIEW_QUALITY = 80;
@@ -133,6 +132,8 @@ export interface ImageFile {
   readonly hasAlpha: boolean;
   /** More than 8 bits a channel. */
   readonly isDeep: boolean;
+  /** Pages of a document, or pictures of an animation. Only the first is read. */
+  readonly pages: number;
 }
 
 const STILL_FORMATS = ['jpeg', 'png', 'webp', 'tiff', 'avif'] as const;
@@ -141,13 +142,13 @@ type StillFormat = (typeof STILL_FORMATS)[number];
 /** Reads the header of a file. Throws UnreadableImageError. */
 export async function openImage(bytes: Uint8Array): Promise<ImageFile> {
   try {
-    const { format, compression, autoOrient, hasAlpha, depth } = await open(bytes).metadata();
+    const { format, compression, autoOrient, hasAlpha, depth, pages = 1 } = await open(bytes).metadata();
     // libvips calls AVIF a HEIF with another compression.
     const name = format === 'heif' && compression === 'av1' ? 'avif' : format;
     const known = STILL_FORMATS.find((one) => one === name);
     if (known === undefined) throw new RangeError(`its format is ${name}, which is not supported`);
     const size = { width: autoOrient.width, height: autoOrient.height };
-    return { bytes, format: known, size, hasAlpha, isDeep: depth !== 'uchar' };
+    return { bytes, format: known, size, hasAlpha, isDeep: depth !== 'uchar', pages };
   } catch (cause) {
     throw unreadable(cause);
   }
@@ -195,7 +196,7 @@ const STILL_QUALITY = {
 } as const;
 
 function open(bytes: Uint8Array): Sharp {
-  return sharp(bytes, { limitInputPixels: STILL_PIXELS_MAX, failOn: 'error' });
+  return sharp(bytes, { limitInputPixels: IMAGE_PIXELS_MAX, failOn: 'error' });
 }
 
 function unreadable(cause: unknown): UnreadableImageError {

@@ -195,7 +195,7 @@ async function encoded({ bytes, opened, pixels }: ScoredImage) {
   return {
     extension: 'image' as const,
     contentType: format === undefined ? 'application/octet-stream' : `image/${format}`,
-    metadata: imageMetadata({ format, sha256 }),
+    metadata: imageMetadata({ format, sha256, pages: isRead ? opened.file.pages : 1 }),
     bytes: result,
   };
 }

@@ -19,6 +19,8 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const variables = z.object({
   /** Unset: the job runs on this machine. */
   FRAMEFLEET_MEDIA_STORAGE: storageSetting.optional(),
+  /** Only for a check of the model before the upload. */
+  FRAMEFLEET_SYSTEM_STORAGE: storageSetting.optional(),
   /** Where the local fleet keeps its storage and its results. */
   FRAMEFLEET_LOCAL_FOLDER: z.string().default(path.join(ROOT, '.framefleet')),
   FRAMEFLEET_DURATION_SECONDS_MAX: wholeNumber({ min: 1, max: 604_800, fallback: 6 * 3600 }),
@@ -37,6 +39,7 @@ export function enqueueConfig() {
   const set = parseEnvironment(variables, environment);
   return {
     mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
+    systemStorage: set.FRAMEFLEET_SYSTEM_STORAGE,
     localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
     stackProgram: path.join(ROOT, 'infra', 'local', 'main.ts'),
     doctorProgram: path.join(ROOT, 'infra', 'doctor', 'main.ts'),

@@ -1,18 +1,20 @@
 /** Parses the command line of `npm run enqueue`. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { parseDuration } from '../../../shared/command/duration.ts';
 import { helpText } from '../../../shared/command/help-text.ts';
 import { newCommand, parseCommand, usageHint } from '../../../shared/command/parse-command.ts';
-import { RESULT_CONTAINERS } from '../../../shared/contract/encoding.ts';
+import { RESULT_CONTAINERS, type ResultContainer } from '../../../shared/contract/encoding.ts';
 import type { JobSettings } from '../../../shared/contract/job.ts';
 import { type JobOptionValues, addJobOptions, toJobSettings } from '../job-options.ts';
 
 export interface EnqueueOptions {
   readonly videoPath: string;
-  /** The path is a prefix of images in the container `incoming`. */
+  /** The path is a folder of images in the container `incoming`, or how their names start. */
   readonly isStored: boolean;
   readonly settings: JobSettings;
+  /** Of the result, by the name that it gets. The settings have it only if the user asks for it. */
+  readonly container: ResultContainer | undefined;
   readonly outputPath: string | undefined;
   /** Whether the result may replace an existing file. */
   readonly mayReplace: boolean;
@@ -66,9 +68,17 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
       'when the job must be done: 2h, 90m or 2026-12-01T18:00Z; if that is at risk, the fleet prefers on-demand instances, which Azure does not evict',
       parseDeadline,
     )
-    .option('--stored', 'the path is a prefix of images that are in the container incoming already')
+    .option(
+      '--stored',
+      'the path is a folder in the container incoming, with images that are there already; with * at the end, how their names start',
+    )
     .option('--json', 'print one JSON object and no progress')
-    .option('--detach', 'return after the upload; needs a fleet that stays up (npm start, or Azure)')
+    .addOption(
+      new Option(
+        '--detach',
+        'return after the upload; needs a fleet that stays up (npm start, or Azure); npm run fetch gets the result',
+      ).conflicts(['out', 'force']),
+    )
     .option('--no-doctor', 'do not check that the fleet is ready before its first job')
     .addHelpText('after', HELP);
   if (!parseCommand(command, argv, hintFor(command, argv))) return null;
@@ -86,7 +96,8 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
   return {
     videoPath: command.args[0] ?? '',
     isStored: values.stored ?? false,
-    settings: toJobSettings({ ...values, ...containerOf(values) }),
+    settings: toJobSettings(values),
+    container: RESULT_CONTAINERS.find((format) => values.out?.toLowerCase().endsWith(`.${format}`) === true),
     outputPath: values.out,
     mayReplace: values.force ?? false,
     deadline: values.deadline,
@@ -94,13 +105,6 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
     isDetached: values.detach ?? false,
     checksFleet: values.doctor,
   };
-}
-
-/** The container that the job asks for, or that the name of the output implies. */
-function containerOf({ container, out }: Pick<JobOptionValues, 'container'> & { readonly out?: string }) {
-  const implied = RESULT_CONTAINERS.find((format) => out?.toLowerCase().endsWith(`.${format}`) === true);
-  const chosen = container ?? implied;
-  return chosen === undefined ? {} : { container: chosen };
 }
 
 function hintFor(command: Command, argv: readonly string[]): string {

@@ -9,6 +9,8 @@ import type { EnqueueConfig } from './config.ts';
 
 export interface ReachedFleet extends AsyncDisposable {
   readonly mediaStorage: string;
+  /** Undefined if it is not configured: a job needs the media account only. */
+  readonly systemStorage: string | undefined;
   /** Rejects when a private fleet ends by itself. Never resolves. */
   readonly failure: Promise<never>;
   /** The private fleet, or null for a fleet that stays up when the command ends. */
@@ -17,14 +19,19 @@ export interface ReachedFleet extends AsyncDisposable {
 
 const NEVER = new Promise<never>(() => undefined);
 
-/** Throws the reason why a private fleet cannot start. Then no process is left running. */
+/** `onStart` is called before a private fleet starts. Throws the reason why it cannot. Then no process is left running. */
 export async function reachFleet(
   config: EnqueueConfig,
-  { mayStart, signal }: { readonly mayStart: boolean; readonly signal: AbortSignal },
+  {
+    mayStart,
+    onStart,
+    signal,
+  }: { readonly mayStart: boolean; readonly onStart: () => void; readonly signal: AbortSignal },
 ): Promise<ReachedFleet> {
-  if (config.mediaStorage !== undefined) return permanentFleet(config.mediaStorage);
-  const shared = (await findReadyStack(config.localFolder, signal))?.['FRAMEFLEET_MEDIA_STORAGE'];
-  if (shared !== undefined) return permanentFleet(shared);
+  if (config.mediaStorage !== undefined) return permanentFleet(config.mediaStorage, config.systemStorage);
+  const shared = await findReadyStack(config.localFolder, signal);
+  const media = shared?.['FRAMEFLEET_MEDIA_STORAGE'];
+  if (media !== undefined) return permanentFleet(media, shared?.['FRAMEFLEET_SYSTEM_STORAGE']);
   if (!mayStart) {
     throw new PermanentError(
       'USAGE',
@@ -32,16 +39,29 @@ export async function reachFleet(
       { hint: 'Start a local fleet with `npm start` in another shell, or omit --detach.' },
     );
   }
+  onStart();
   const own = await startOwnFleet({
     program: config.stackProgram,
     args: ['--private'],
     environment: config.environment,
     signal,
   });
-  const { mediaStorage, failure } = own;
-  return { mediaStorage, failure, own, [Symbol.asyncDispose]: () => own[Symbol.asyncDispose]() };
+  const { mediaStorage, systemStorage, failure } = own;
+  return {
+    mediaStorage,
+    systemStorage,
+    failure,
+    own,
+    [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
+  };
 }
 
-function permanentFleet(mediaStorage: string): ReachedFleet {
-  return { mediaStorage, failure: NEVER, own: null, [Symbol.asyncDispose]: () => Promise.resolve() };
+function permanentFleet(mediaStorage: string, systemStorage: string | undefined): ReachedFleet {
+  return {
+    mediaStorage,
+    systemStorage,
+    failure: NEVER,
+    own: null,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
 }

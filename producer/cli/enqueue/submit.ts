@@ -9,6 +9,7 @@ import { IMAGE_LIST_SUFFIX, type ImageList, encodeImageList } from '../../../sha
 import { type JobRequest, newJobId } from '../../../shared/contract/job.ts';
 import { IMAGES_MAX } from '../../../shared/contract/limits.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
+import type { ResolvedModel } from '../../jobs/model-catalogue.ts';
 import type { EnqueueOptions } from './options.ts';
 import { type Source, listStoredImages } from './source.ts';
 
@@ -20,36 +21,41 @@ export interface Submission {
   readonly source: Source;
   /** Of the file or folder. */
   readonly sourceName: string;
+  /** What the model returns, if that is known. */
+  readonly result: ResolvedModel['result'] | undefined;
   readonly now: Date;
   readonly signal: AbortSignal;
 }
 
-/** Returns the job id. */
-export async function submit(submission: Submission): Promise<string> {
-  const { blobs, options, source, sourceName, now, signal } = submission;
+export interface SubmittedJob {
+  readonly jobId: string;
+  /** Of still images, by frame. */
+  readonly imageNames: readonly string[];
+}
+
+export async function submit(submission: Submission): Promise<SubmittedJob> {
+  const { blobs, options, source, sourceName, result, now, signal } = submission;
+  const { settings, deadline } = options;
   const jobId = newJobId(sourceName, now, randomBytes(3).toString('hex'));
+  const uploaded =
+    source.kind === 'video'
+      ? { source: await uploadVideo(submission, jobId, source), imageNames: [] }
+      : await putImages(submission, jobId, source);
+  const container = result === 'numbers' ? undefined : (settings.container ?? options.container);
   const request: JobRequest = {
     version: 1,
     jobId,
-    source:
-      source.kind === 'video'
-        ? await uploadVideo(submission, jobId, source)
-        : await putImageList(
-            submission,
-            jobId,
-            source.kind === 'images'
-              ? await uploadImages(submission, jobId, source)
-              : await listStoredImages(blobs, source.prefix, signal),
-          ),
-    ...options.settings,
-    ...(options.deadline === undefined ? {} : { deadlineAt: deadlineAt(options.deadline, now) }),
+    source: uploaded.source,
+    ...settings,
+    ...(source.kind === 'video' && container !== undefined && { container }),
+    ...(deadline === undefined ? {} : { deadlineAt: deadlineAt(deadline, now) }),
     createdAt: now.toISOString(),
   };
   await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request, undefined, 2), {
     contentType: 'application/json',
     signal,
   });
-  return jobId;
+  return { jobId, imageNames: uploaded.imageNames };
 }
 
 async function uploadVideo(
@@ -61,35 +67,50 @@ async function uploadVideo(
   return { name: sourceName, sizeBytes: video.fileSizeBytes, etag };
 }
 
-async function uploadImages(
-  { blobs, signal }: Submission,
+/** Uploads images that are not in storage yet, and the list of all. Throws SOURCE_TOO_LARGE. */
+async function putImages(
+  submission: Submission,
   jobId: string,
-  { images, megapixels }: Extract<Source, { kind: 'images' }>,
-): Promise<Omit<ImageList, 'version'>> {
-  const uploaded = await pLimit(UPLOADS_AT_ONCE).map(images, async ({ name, path }, index) => {
-    const blobName = imageBlob(jobId, index);
-    return { name, blobName, etag: await blobs.putFile('incoming', blobName, path, { signal }) };
-  });
-  return { images: uploaded, megapixels };
-}
-
-async function putImageList(
-  { blobs, sourceName, signal }: Submission,
-  jobId: string,
-  list: Omit<ImageList, 'version'>,
-): Promise<JobRequest['source']> {
-  if (list.images.length > IMAGES_MAX)
-    throw new PermanentError(
-      'SOURCE_TOO_LARGE',
-      `There are ${list.images.length} images; a job takes ${IMAGES_MAX} at most.`,
-      { hint: 'Enqueue them in several folders.' },
-    );
+  source: Exclude<Source, { kind: 'video' }>,
+): Promise<{ readonly source: JobRequest['source']; readonly imageNames: readonly string[] }> {
+  const { blobs, sourceName, signal } = submission;
+  let list: Omit<ImageList, 'version'>;
+  if (source.kind === 'images') {
+    refuseTooMany(source.images.length);
+    list = { images: await uploadImages(submission, jobId, source), megapixels: source.megapixels };
+  } else {
+    list = await listStoredImages(blobs, source.prefix, signal);
+    refuseTooMany(list.images.length);
+  }
   const name = sourceName + IMAGE_LIST_SUFFIX;
   const blobName = sourceBlob(jobId, name);
   const text = encodeImageList({ version: 1, ...list });
   await blobs.put('incoming', blobName, text, { contentType: 'application/json', signal });
   const stored = await blobs.stat('incoming', blobName, { signal });
-  return { name, sizeBytes: Buffer.byteLength(text), etag: stored?.etag ?? '', kind: 'images' };
+  return {
+    source: { name, sizeBytes: Buffer.byteLength(text), etag: stored?.etag ?? '', kind: 'images' },
+    imageNames: list.images.map((image) => image.name),
+  };
+}
+
+function refuseTooMany(count: number): void {
+  if (count <= IMAGES_MAX) return;
+  throw new PermanentError(
+    'SOURCE_TOO_LARGE',
+    `There are ${count} images; a job takes ${IMAGES_MAX} at most.`,
+    { hint: 'Enqueue them in several folders.' },
+  );
+}
+
+async function uploadImages(
+  { blobs, signal }: Submission,
+  jobId: string,
+  { images }: Extract<Source, { kind: 'images' }>,
+): Promise<ImageList['images']> {
+  return pLimit(UPLOADS_AT_ONCE).map(images, async ({ name, path }, index) => {
+    const blobName = imageBlob(jobId, index);
+    return { name, blobName, etag: await blobs.putFile('incoming', blobName, path, { signal }) };
+  });
 }
 
 function deadlineAt(deadline: NonNullable<EnqueueOptions['deadline']>, now: Date): string {

@@ -1,6 +1,6 @@
 /** Still images as a job: folders, single files and blobs, of all formats, sizes and orientations. */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import sharp from 'sharp';
@@ -137,12 +137,10 @@ async function filesIn(name: string): Promise<string[]> {
 
 test('a folder of images becomes a folder of results with the same names, sizes and orientation', async () => {
   const { status, stdout, stderr } = await run(at('photos'), '--model', 'identity');
-  expect(stderr).toContain('Skipping a file that is not an image: notes.txt');
+  expect(stderr).toContain('Skipping a file: notes.txt (it is not a supported image)');
   expect(stdout).toBe(`${at('photos.identity')}\n`);
   expect(status).toBe(0);
-  expect((await filesIn('photos.identity')).map((name) => name.replace('été _1', 'été #1'))).toEqual(
-    NAMES.toSorted(),
-  );
+  expect(await filesIn('photos.identity')).toEqual(NAMES.toSorted());
   const wide = await coloursOf(await quarters(120, 80));
   const tall = await coloursOf(await quarters(61, 97));
   for (const name of ['wide.jpg', 'clear.png', 'print.tiff', 'small.avif', 'deep.png']) {
@@ -202,6 +200,15 @@ test('the folder of the images is never written to, even with --force', async ()
   expect(stderr).toContain('it is the source itself');
 });
 
+test('a folder in the folder of the images is refused, and so is the name of a file', async () => {
+  const inside = await run(at('photos'), '--model', 'identity', '--out', at('photos', 'out'));
+  expect(inside).toMatchObject({ status: 73 });
+  expect(inside.stderr).toContain('it is in the folder of the images');
+  const file = await run(at('photos'), '--model', 'identity', '--out', at('all.jpg'));
+  expect(file).toMatchObject({ status: 64 });
+  expect(file.stderr).toContain('The result will be a folder of images, but --out is all.jpg.');
+});
+
 test('a single image has its result beside it, painted in the style that was asked for', async () => {
   const { status, stdout } = await run(at('photos', 'wide.jpg'), '--style', 'candy');
   expect(stdout).toBe(`${at('photos', 'wide.candy.jpg')}\n`);
@@ -211,6 +218,18 @@ test('a single image has its result beside it, painted in the style that was ask
     await coloursOf(at('photos', 'wide.jpg')),
   );
   await rm(at('photos', 'wide.candy.jpg'));
+});
+
+test('the result of a single image may have another ending of the same format', async () => {
+  const { status, stdout } = await run(
+    at('photos', 'cmyk.jpeg'),
+    '--model',
+    'identity',
+    '--out',
+    at('x.JPG'),
+  );
+  expect(stdout).toBe(`${at('x.JPG')}\n`);
+  expect(status).toBe(0);
 });
 
 test('the same image in the same style twice gives the same bytes', async () => {
@@ -261,17 +280,19 @@ test('an image that is broken or fails keeps its original, and the report has th
   );
   const wrong = await sharp(good).jpeg().toBuffer();
   await writeFile(at('mixed', 'wrong ending.png'), wrong);
-  const { status, stdout } = await run(
-    at('mixed'),
-    '--model',
-    'hostile',
-    '--max-failed-frames',
-    '2',
-    '--json',
-  );
+  const flags = ['--model', 'hostile', '--max-failed-frames'];
+  const { status, stdout } = await run(at('mixed'), ...flags, '2', '--json');
   const outcome = JSON.parse(stdout) as { jobId: string; failedFrames: number };
   expect(status).toBe(0);
-  expect(outcome.failedFrames).toBe(2);
+  expect(outcome).toMatchObject({
+    failedFrames: 2,
+    failures: [
+      { frame: 1, name: 'cut.jpg', reason: expect.stringContaining('the image cannot be read') as string },
+      { frame: 2, name: 'red.png' },
+    ],
+    skipped: [],
+    warnings: [expect.stringContaining('wrong ending.png as wrong ending.jpg') as string],
+  });
   expect(await filesIn('mixed.hostile')).toEqual(['a.png', 'cut.jpg', 'red.png', 'wrong ending.jpg']);
   for (const name of ['cut.jpg', 'red.png'])
     expect(await readFile(at('mixed.hostile', name))).toEqual(await readFile(at('mixed', name)));
@@ -285,6 +306,59 @@ test('an image that is broken or fails keeps its original, and the report has th
     },
     { frameIndex: 2, kind: 'inference', message: expect.any(String) as string },
   ]);
+  const again = await run(at('mixed'), ...flags, '2', '--force');
+  expect(again.stderr).toContain('Note: 2 images could not be scored (each is kept as it was):');
+  expect(again.stderr).toMatch(/^ {2}cut\.jpg: the image cannot be read/m);
+  const refused = await run(at('mixed'), ...flags, '1', '--force');
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toMatch(/^ {2}red\.png: /m);
+  expect(refused.stderr).toContain('2 of 4 images could not be scored');
+});
+
+test('names are kept whatever characters they have, and files that cannot be used are named', async () => {
+  await mkdir(at('odd', 'inner'), { recursive: true });
+  const names = ['100% #1?.png', 'a\\b.png', 'a_b.png', 'e\u0301te\u0301.png', 'what: "x" <y>|*.png'];
+  const colours = ['#102030', '#405060', '#708090', '#a0b0c0', '#d0e0f0'];
+  for (const [index, name] of names.entries())
+    await sharp({ create: { width: 8, height: 8, channels: 3, background: colours[index] ?? '' } })
+      .png()
+      .toFile(at('odd', name));
+  const pictures = await Promise.all(
+    ['#ff8000', '#0080ff'].map((background) =>
+      sharp({ create: { width: 9, height: 9, channels: 3, background } })
+        .png()
+        .toBuffer(),
+    ),
+  );
+  await sharp(pictures, { join: { animated: true } })
+    .webp({ lossless: true })
+    .toFile(at('odd', 'moves.webp'));
+  await symlink(at('photos', 'dot.png'), at('odd', 'linked.png'));
+  await symlink(at('photos'), at('odd', 'inner', 'photos'));
+  await symlink(at('nowhere'), at('odd', 'broken.png'));
+  await writeFile(Buffer.concat([Buffer.from(`${at('odd')}/`), Buffer.of(0xe9), Buffer.from('.png')]), '');
+  const { status, stdout } = await run(at('odd'), '--model', 'identity', '--json');
+  expect(status).toBe(0);
+  const { skipped, warnings } = JSON.parse(stdout) as {
+    skipped: { name: string; reason: string }[];
+    warnings: string[];
+  };
+  expect(Object.fromEntries(skipped.map(({ name, reason }) => [name, reason]))).toEqual({
+    'broken.png': 'it cannot be read',
+    'inner/photos': 'it is a link to a folder',
+    '\uFFFD.png': 'its name is not UTF-8',
+  });
+  expect(warnings).toEqual([
+    expect.stringContaining(': a\\b.png as a_b-1.png.') as string,
+    expect.stringContaining('of which only the first picture was used: moves.webp.') as string,
+  ]);
+  for (const [index, name] of names.entries()) {
+    const file = at('odd.identity', name.replace('a\\b', 'a_b-1'));
+    const [red] = (await coloursOf(file))[0] ?? [];
+    expect([name, red]).toEqual([name, Number.parseInt((colours[index] ?? '').slice(1, 3), 16)]);
+  }
+  expect((await coloursOf(at('odd.identity', 'moves.webp')))[0]).toEqual([255, 128, 0]);
+  expect(await sharp(at('odd.identity', 'linked.png')).metadata()).toMatchObject({ width: 1 });
 });
 
 test('numbers of images have the name of each in place of its time', async () => {
@@ -318,6 +392,57 @@ test('images that are in storage already become a job by their prefix, and its r
   const fetched = await fetchResult([jobId, '--out', at('fetched')], { localFolder: at('fleet') }).end;
   expect(fetched.stdout).toBe(`${at('fetched')}\n`);
   expect((await stat(at('fetched', 'wide.jpg'))).size).toBe((await stat(at('stored', 'wide.jpg'))).size);
+});
+
+test('a name in storage is that of a folder or of an image, and a star stands for the rest of names', async () => {
+  const image = await readFile(at('photos', 'dot.png'));
+  for (const name of ['d/1/a.png', 'd/1/b.png', 'd/10/c.png']) await blobs.put('incoming', name, image);
+  const cases = [
+    ['d/1', ['a.png', 'b.png']],
+    ['d/10/c.png', ['c.png']],
+    ['d/1*', ['1/a.png', '1/b.png', '10/c.png']],
+  ] as const;
+  for (const [given, names] of cases) {
+    const out = `from-${given.replace(/\W/g, '-')}`;
+    await run(given, '--stored', '--model', 'identity', '--out', at(out));
+    expect(await filesIn(out)).toEqual(names);
+  }
+});
+
+test.each([
+  ['an empty image', 'none.png', '', 65, 'none.png is empty (0 bytes).'],
+  ['a text that is called an image', 'text.jpg', 'hello', 65, 'it is not an image, or it is damaged'],
+  ['an image of another format', 'camera.HEIC', 'hello', 65, 'HEIC files are not supported.'],
+  ['an animation', 'moves.gif', 'GIF89a', 65, 'GIF files are not supported.'],
+])('%s is refused', async (_name, file, content, status, text) => {
+  await writeFile(at(file), content);
+  const end = await run(at(file));
+  expect(end.stderr).toContain(text);
+  expect(end.status).toBe(status);
+});
+
+test('an image with too many pixels is refused, with the limit', async () => {
+  await sharp({ create: { width: 9000, height: 9000, channels: 3, background: 'black' } })
+    .png()
+    .toFile(at('huge.png'));
+  const end = await run(at('huge.png'));
+  expect(end.stderr).toContain('huge.png has 81 megapixels. The limit is 67.');
+  expect(end.status).toBe(65);
+});
+
+test.each([
+  [['--crf', '20'], 64, 'are for videos'],
+  [['--container', 'mkv'], 64, 'are for videos'],
+  [['--frames', 'png'], 64, 'are for videos'],
+  [['--detach', '--out', 'x.jpg'], 64, "Option '--detach' cannot be used with option '--out <path>'"],
+  [['--style', 'nonsense'], 65, 'unknown style "nonsense"'],
+  [['--model', 'nonsense'], 65, 'Model nonsense does not exist.'],
+])('images are refused with %j, before they are uploaded', async (flags, status, text) => {
+  const before = await Array.fromAsync(blobs.list('incoming', {}));
+  const end = await run(at('photos', 'dot.png'), ...flags);
+  expect(end.stderr).toContain(text);
+  expect(end.status).toBe(status);
+  expect(await Array.fromAsync(blobs.list('incoming', {}))).toHaveLength(before.length);
 });
 
 test.each([

@@ -1,33 +1,15 @@
 /** Models that return numbers, from the file through `npm run model` and a job to the lines beside the video. */
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { type BlobStore, openBlobStore } from '../../../shared/azure/blob-store.ts';
-import { PATIENT, storageAccount } from '../../../shared/azure/credentials.ts';
-import { scoresBlob } from '../../../shared/contract/blob-names.ts';
-import { findStack } from '../../../shared/runtime/rendezvous.ts';
-import {
-  type RunningCommand,
-  enqueue,
-  fetchResult,
-  model,
-  startStackCommand,
-} from '../../support/commands.ts';
-import { H264, ffmpeg, ffmpegOutput, picture, pictureTimes } from '../../support/media-clips.ts';
-import {
-  type OnnxPart,
-  onnxConstant,
-  onnxInput,
-  onnxModel,
-  onnxNode,
-  onnxOutput,
-} from '../../support/onnx-writer.ts';
-import { testFolder } from '../../support/servers.ts';
+import { fetchResult, model } from '../../support/commands.ts';
+import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
+import { type ModelFleet, pixelsOf, startModelFleet } from '../../support/model-fleet.ts';
+import { FOUND_BOXES, MEANS } from '../../support/numbers-graphs.ts';
 
 const DATA = path.resolve('../shared/data');
 const CLASSIFIER = path.join(DATA, 'models/squeezenet1.1.onnx');
@@ -38,36 +20,6 @@ const MEAN = [0.485, 0.456, 0.406];
 const STD = [0.229, 0.224, 0.225];
 const SIDE = 224;
 
-const FRAMES = { name: 'x', type: 'float32', dims: ['n', 3, 'h', 'w'] } as const;
-const ONE_FRAME = { ...FRAMES, dims: [1, 3, 'h', 'w'] } as const;
-/** The mean of each channel. */
-const MEANS = [
-  onnxInput(FRAMES),
-  onnxOutput({ name: 'means', type: 'float32', dims: ['n', 3] }),
-  onnxNode(
-    'ReduceMean',
-    ['x'],
-    ['means'],
-    [
-      { name: 'axes', ints: [2, 3] },
-      { name: 'keepdims', int: 0 },
-    ],
-  ),
-];
-/** Two boxes, and no dimension for the frame: as many as a detector finds. */
-const BOXES = [
-  onnxInput(ONE_FRAME),
-  onnxOutput({ name: 'boxes', type: 'float32', dims: ['found', 4] }),
-  onnxOutput({ name: 'classes', type: 'int64', dims: ['found'] }),
-  onnxNode('ReduceMean', ['x'], ['mean'], [{ name: 'keepdims', int: 0 }]),
-  onnxConstant('corners', [2, 4], Float32Array.of(0, 0, 1, 1, 0.25, 0.25, 0.5, 0.5)),
-  onnxConstant('none', [1], Float32Array.of(0)),
-  onnxNode('Mul', ['mean', 'none'], ['zero']),
-  onnxNode('Add', ['corners', 'zero'], ['boxes']),
-  onnxConstant('found classes', [2], BigInt64Array.of(3n, 7n)),
-  onnxNode('Identity', ['found classes'], ['classes']),
-];
-
 interface Line {
   readonly frame: number;
   readonly seconds: number;
@@ -75,36 +27,16 @@ interface Line {
   readonly outputs?: Readonly<Record<string, unknown>>;
 }
 
-let folder = '';
-let fleet: RunningCommand;
-let blobs: BlobStore;
-const at = (name: string): string => path.join(folder, name);
+let fleet: ModelFleet;
+const at = (name: string): string => fleet.at(name);
+const add = (...args: Parameters<ModelFleet['add']>) => fleet.add(...args);
+const run = (...args: string[]) => fleet.run(...args);
 
 beforeAll(async () => {
-  folder = await testFolder();
+  fleet = await startModelFleet();
   await ffmpeg([...picture({ size: '96x64', rate: '10', seconds: 3 }), ...H264, at('clip.mp4')]);
-  fleet = startStackCommand({ localFolder: at('fleet') });
-  await fleet.said('The local fleet is running');
-  const card = await findStack(at('fleet'));
-  const media = storageAccount(card?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
-  blobs = await openBlobStore({ media, system: null }, PATIENT);
 });
-afterAll(async () => {
-  fleet.child.kill('SIGINT');
-  await fleet.end;
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function add(name: string, file: string | readonly OnnxPart[], ...flags: string[]) {
-  const graphFile = typeof file === 'string' ? file : at(`${name}.onnx`);
-  if (typeof file !== 'string') await writeFile(graphFile, onnxModel({ opset: 13, graph: file }));
-  return model(['add', graphFile, '--name', name, '--out', folder, ...flags], { localFolder: at('fleet') })
-    .end;
-}
-
-async function run(...args: string[]) {
-  return enqueue(args, { localFolder: at('fleet') }).end;
-}
+afterAll(() => fleet[Symbol.asyncDispose]());
 
 async function linesIn(file: string): Promise<Line[]> {
   const text = await readFile(file, 'utf8');
@@ -112,10 +44,6 @@ async function linesIn(file: string): Promise<Line[]> {
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
-}
-
-async function pixelsOf(file: string): Promise<Buffer> {
-  return ffmpegOutput(['-i', file, '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-']);
 }
 
 test('an embedding gives a line for each frame beside the video, with its time', async () => {
@@ -145,32 +73,40 @@ test('a result of numbers is fetched, and written to a file that its user names'
   const { stdout } = await run(at('clip.mp4'), '--model', 'means', '--json', '--detach');
   const { jobId } = JSON.parse(stdout) as { jobId: string };
   await expect
-    .poll(() => fetchResult([jobId, '--out', at('fetched')], { localFolder: at('fleet') }).end, {
+    .poll(() => fetchResult([jobId, '--out', at('fetched')], { localFolder: fleet.localFolder }).end, {
       timeout: 60_000,
     })
     .toMatchObject({ status: 64, stderr: expect.stringContaining('The result will be a .ndjson file') });
-  const fetched = await fetchResult([jobId, '--out', folder, '--force'], { localFolder: at('fleet') }).end;
+  const fetched = await fetchResult([jobId, '--out', fleet.folder, '--force'], {
+    localFolder: fleet.localFolder,
+  }).end;
   expect(fetched.stdout).toBe(`${at('clip.means.ndjson')}\n`);
   const named = await run(at('clip.mp4'), '--model', 'means', '--out', at('named.ndjson'));
   expect(named.stdout).toBe(`${at('named.ndjson')}\n`);
   expect(await readFile(at('named.ndjson'), 'utf8')).toBe(await readFile(at('clip.means.ndjson'), 'utf8'));
 });
 
-test('a result of numbers for which a video was expected is kept', async () => {
-  const { status, stderr } = await run(at('clip.mp4'), '--model', 'means', '--out', at('video.mp4'));
-  expect(status).toBe(73);
-  expect(stderr).toContain('The result will be a .ndjson file, but --out is video.mp4.');
-  expect(stderr).toContain('The result is not lost.');
+test.each([
+  [['--out', 'video.mp4'], 64, 'The result will be a .ndjson file, but --out is video.mp4.'],
+  [['--crf', '20'], 65, 'Model means returns numbers, so there is no video to encode.'],
+  [['--container', 'mp4'], 65, 'Model means returns numbers, so there is no video to encode.'],
+  [['--frames', 'png'], 65, 'Model means returns numbers, so its frames cannot be published as images.'],
+])('a model that returns numbers is refused with %j, before the upload', async (flags, status, text) => {
+  const before = await Array.fromAsync(fleet.blobs.list('incoming', {}));
+  const end = await run(at('clip.mp4'), '--model', 'means', '--force', ...flags);
+  expect(end.stderr).toContain(text);
+  expect(end.status).toBe(status);
+  expect(await Array.fromAsync(fleet.blobs.list('incoming', {}))).toHaveLength(before.length);
 });
 
-test('--frames is refused for a model that returns numbers', async () => {
-  const { status, stderr } = await run(at('clip.mp4'), '--model', 'means', '--frames', 'png');
-  expect(status).toBe(65);
-  expect(stderr).toContain('Model means returns numbers, so its frames cannot be published as images.');
+test('a video of the same name does not stand in the way of numbers', async () => {
+  await writeFile(at('clip.means.mp4'), 'not touched');
+  expect(await run(at('clip.mp4'), '--model', 'means', '--force')).toMatchObject({ status: 0 });
+  expect(await readFile(at('clip.means.mp4'), 'utf8')).toBe('not touched');
 });
 
 test('outputs that vary in number are listed as they are', async () => {
-  expect(await add('boxes', BOXES, '--range', '0..1')).toMatchObject({ status: 0 });
+  expect(await add('boxes', FOUND_BOXES, '--range', '0..1')).toMatchObject({ status: 0 });
   const { stdout } = await run(at('clip.mp4'), '--model', 'boxes');
   expect(stdout).toBe(`${at('clip.boxes.ndjson')}\n`);
   const lines = await linesIn(at('clip.boxes.ndjson'));
@@ -208,110 +144,8 @@ test('the best label of each frame is reported, and the list shows that the mode
   const lines = await linesIn(at('green.labelled.ndjson'));
   expect(lines).toHaveLength(5);
   for (const { top } of lines) expect(top).toMatchObject([{ label: 'green', class: 1 }]);
-  const listed = await model(['list'], { localFolder: at('fleet') }).end;
+  const listed = await model(['list'], { localFolder: fleet.localFolder }).end;
   expect(listed.stdout).toMatch(/^labelled +1 +any size +numbers$/m);
-});
-
-test('--draw gives a video with the labels in it, and the numbers beside it in storage', async () => {
-  const { status, stdout } = await run(at('green.mp4'), '--model', 'labelled', '--draw', '--json');
-  expect(status).toBe(0);
-  const { jobId, output } = JSON.parse(stdout) as { jobId: string; output: string };
-  expect(output).toBe(at('green.labelled.mp4'));
-  expect((await pictureTimes(output)).seconds).toEqual((await pictureTimes(at('green.mp4'))).seconds);
-  const scores = String(await blobs.get('results', scoresBlob(jobId)));
-  expect(
-    scores
-      .trimEnd()
-      .split('\n')
-      .map((line) => (JSON.parse(line) as Line).top?.[0]?.label),
-  ).toEqual(Array.from({ length: 5 }, () => 'green'));
-  // The label is in the upper left corner, and nowhere else.
-  const side = 64;
-  const pixels = await pixelsOf(output);
-  const isGreen = (x: number, y: number): boolean => {
-    const at3 = (y * side + x) * 3;
-    const [r = 255, g = 0, b = 255] = pixels.subarray(at3, at3 + 3);
-    return r < 40 && g > 90 && b < 40;
-  };
-  expect(isGreen(8, 10)).toBe(false);
-  expect(isGreen(60, 60)).toBe(true);
-});
-
-test('--draw frames the boxes of a detector, in pixels of the video', async () => {
-  const flags = [
-    '--range',
-    '0..1',
-    '--boxes',
-    'boxes',
-    '--box-scores',
-    'likely',
-    '--box-classes',
-    'classes',
-    '--box-unit',
-    'share',
-  ];
-  await writeFile(at('kinds.txt'), 'person\nbicycle\ncar\ntruck\n');
-  const detector = [
-    ...BOXES,
-    onnxOutput({ name: 'likely', type: 'float32', dims: ['found'] }),
-    onnxConstant('found scores', [2], Float32Array.of(0.4, 0.9)),
-    onnxNode('Identity', ['found scores'], ['likely']),
-  ];
-  expect(await add('detector', detector, ...flags, '--labels', at('kinds.txt'))).toMatchObject({ status: 0 });
-  const [width, height] = [320, 240];
-  const plain = `color=green:size=${width}x${height}:rate=5:duration=1`;
-  await ffmpeg(['-f', 'lavfi', '-i', plain, ...H264, at('wide.mp4')]);
-  const { stdout } = await run(at('wide.mp4'), '--model', 'detector', '--draw', '--json');
-  const { jobId, output } = JSON.parse(stdout) as { jobId: string; output: string };
-  const [line] = String(await blobs.get('results', scoresBlob(jobId))).split('\n');
-  expect(JSON.parse(line ?? '')).toEqual({
-    frame: 0,
-    seconds: 0,
-    boxes: [{ class: 7, score: 0.9, x: 80, y: 60, width: 80, height: 60 }],
-  });
-  const pixels = await pixelsOf(output);
-  const brightAt = (x: number, y: number): number => {
-    const start = (y * width + x) * 3;
-    return Math.max(...pixels.subarray(start, start + 3));
-  };
-  const ground = brightAt(300, 220);
-  // An edge of the box, and its inside.
-  expect(Math.max(...[78, 79, 80, 81].map((x) => brightAt(x, 100))) - ground).toBeGreaterThan(30);
-  expect(Math.abs(brightAt(120, 90) - ground)).toBeLessThan(10);
-});
-
-test.each([
-  ['a model without labels', 'means', 'does not say how to draw them'],
-  ['a model that returns pictures', 'painter', 'returns pictures, so there is nothing to draw'],
-])('--draw is refused for %s', async (_what, name, text) => {
-  const { status, stderr } = await run(at('green.mp4'), '--model', name, '--draw');
-  expect(status).toBe(65);
-  expect(stderr).toContain(text);
-});
-
-test('a model that looks at neighbours only gives the same video in tiles as for whole frames', async () => {
-  const dims = ['n', 3, 'h', 'w'];
-  const weights = Float32Array.from({ length: 81 }, (_, index) =>
-    Math.floor(index / 27) === Math.floor(index / 9) % 3 ? 1 / 9 : 0,
-  );
-  const blur = [
-    onnxInput({ name: 'x', type: 'float32', dims }),
-    onnxOutput({ name: 'y', type: 'float32', dims }),
-    onnxConstant('weights', [3, 3, 3, 3], weights),
-    onnxNode('Conv', ['x', 'weights'], ['y'], [{ name: 'pads', ints: [1, 1, 1, 1] }]),
-  ];
-  await add('blur', blur, '--range', '0..1');
-  await add('blur-in-tiles', blur, '--range', '0..1', '--tile', '40x32', '--tile-overlap', '2');
-  await add('blur-with-seams', blur, '--range', '0..1', '--tile', '48x32', '--tile-overlap', '0');
-  const results = await Promise.all(
-    ['blur', 'blur-in-tiles', 'blur-with-seams'].map(async (name) => {
-      const { stdout } = await run(at('clip.mp4'), '--model', name);
-      return pixelsOf(stdout.trim());
-    }),
-  );
-  const [whole, tiled, seams] = results.map((pixels) => createHash('sha256').update(pixels).digest('hex'));
-  expect(tiled).toBe(whole);
-  expect(seams).not.toBe(whole);
 });
 
 test.runIf(existsSync(CLASSIFIER))(
