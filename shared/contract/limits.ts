@@ -18,6 +18,10 @@ export const IMAGE_PIXELS_MAX = 8192 * 8192;
 /** Of the path of a still image in its folder. Azure allows 1,024 characters in a blob name; the job id takes up to 71. */
 export const IMAGE_NAME_BYTES_MAX = 900;
 
+/** Names of the classes of a model, which its manifest has. */
+export const LABELS_MAX = 100_000;
+export const LABEL_CHARACTERS_MAX = 200;
+
 /** More frames would not make a batch cheaper, and its history must fit into one message. */
 export const BATCH_FRAMES_MAX = 512;
 

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 
 import { NAME_PATTERN } from './blob-names.ts';
-import { CONTEXT_FRAMES_MAX } from './limits.ts';
+import { CONTEXT_FRAMES_MAX, LABELS_MAX, LABEL_CHARACTERS_MAX } from './limits.ts';
 import type { ModelParameters } from './messages.ts';
 
 const plainName = z.string().regex(NAME_PATTERN);
@@ -45,6 +45,8 @@ export type StateTensor = z.infer<typeof stateTensor>;
 /** A picture for each frame. */
 const pictureOutput = tensor.extend({ scale: z.number().min(1).max(8) });
 
+const labelList = z.array(z.string().max(LABEL_CHARACTERS_MAX)).max(LABELS_MAX).default([]);
+
 export const BOX_FORMATS = ['xyxy', 'yxyx', 'xywh', 'cxcywh'] as const;
 export const BOX_UNITS = ['pixels', 'share'] as const;
 
@@ -60,7 +62,7 @@ const numbersOutput = z.strictObject({
     .object({
       tensor: z.string().min(1),
       /** In the order of the scores. */
-      labels: z.array(z.string().max(200)).max(100_000).default([]),
+      labels: labelList,
       top: z.int().min(1).max(1_000).default(5),
       /** The scores are logits, and are reported as probabilities. */
       softmax: z.boolean().default(false),
@@ -80,7 +82,7 @@ const numbersOutput = z.strictObject({
       /** Pixels of the picture that the model takes, or shares of its sides. */
       unit: z.enum(BOX_UNITS),
       scoreMin: z.number().min(0).max(1).default(0.5),
-      labels: z.array(z.string().max(200)).max(100_000).default([]),
+      labels: labelList,
     })
     .optional(),
 });

@@ -2,7 +2,7 @@
  * `npm run model -- add|list|show|test|remove`: models of one's own. Prints the answer on standard output and everything else on standard
  * error. See `model/options.ts`.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,9 +12,10 @@ import { publishModel } from '../../shared/azure/publish-models.ts';
 import { storageCommandConfig } from '../../shared/command/config.ts';
 import { print, runCommand, say } from '../../shared/command/run-command.ts';
 import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
-import { EXIT, PermanentError, describeError } from '../../shared/runtime/errors.ts';
+import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { type ImportedModel, importModel } from '../import/import-model.ts';
 import { runTrial, uniformityWarning } from '../import/trial.ts';
+import { readLabels } from './model/labels.ts';
 import { type ModelOptions, parseModelOptions } from './model/options.ts';
 import {
   type PublishedModel,
@@ -82,14 +83,6 @@ async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> 
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** A label on each line. */
-async function readLabels(file: string): Promise<string[]> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new PermanentError('USAGE', `Cannot read ${file}: ${describeError(cause)}.`, { cause });
-  });
-  return text.trimEnd().split(/\r?\n/);
 }
 
 function report(

@@ -86,7 +86,14 @@ export function formatOf(imported: ImportedGraph, answers: FormatAnswers): Model
   const input = inputFormat(value, answers, fromMetadata, assumptions);
   const [first] = input.hasBatch ? value.shape : [1];
   const batch = typeof first === 'number' && first > 0 ? first : 'any';
-  const output = returnsNumbers(outputs, answers)
+  refuseUnknownValues(inputs, value, answers);
+  const isNumbers = returnsNumbers(outputs, answers);
+  if (isNumbers && (answers.outputRange !== undefined || answers.outputChannels !== undefined))
+    throw new FormatError(
+      'The model returns numbers, which have no range and no channels of a picture.',
+      'Leave out `--output-range` and `--output-channels`.',
+    );
+  const output = isNumbers
     ? numbersFormat(outputs, batch, answers)
     : outputFormat(pictureAmong('output', outputs, answers.output, new Map()), input, answers, assumptions);
   const isRunByRun = 'kind' in output && output.tensors.some(({ hasBatch }) => !hasBatch);
@@ -103,6 +110,25 @@ export function formatOf(imported: ImportedGraph, answers: FormatAnswers): Model
     extraInputs: inputs.filter(({ name }) => name !== value.name).map((extra) => extraInput(extra, answers)),
     assumptions,
   };
+}
+
+/** Values that are given must be those of extra inputs. */
+function refuseUnknownValues(
+  inputs: readonly GraphValue[],
+  picture: GraphValue,
+  { values }: FormatAnswers,
+): void {
+  const extra = inputs.filter(({ name }) => name !== picture.name).map(({ name }) => name);
+  const unknown = [...values.keys()].find((name) => !extra.includes(name));
+  if (unknown === undefined) return;
+  throw new FormatError(
+    unknown === picture.name
+      ? `The input "${unknown}" takes the picture.`
+      : `The model has no input "${unknown}".`,
+    extra.length === 0
+      ? 'Leave out `--set`: the model has no other input.'
+      : `Its other inputs are ${extra.map((name) => `"${name}"`).join(', ')}.`,
+  );
 }
 
 function inputFormat(

@@ -80,30 +80,25 @@ async function build(
   await writeFile(modelPath, wrapped);
   await writeFile(manifestPath, JSON.stringify(first));
   const trial = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
+  const again = (multiple: number | undefined, error: Error): Promise<ImportedModel> => {
+    if (multiple === undefined || answers.multipleOf !== undefined) throw error;
+    return build(request, imported, { ...answers, multipleOf: multiple });
+  };
   if (trial.kind === 'numbers') {
     if (request.isSteady)
       throw new FormatError('it returns numbers, which cannot be kept steady.', 'Leave out --steady.');
-    if (trial.oddReason !== null)
-      throw new FormatError(
-        `it does not take a picture of 101 x 67 pixels: ${trial.oddReason}`,
-        'Say which size it takes: `--size 224x224`, for example.',
-      );
+    if (trial.odd !== null) return again(trial.odd.multiple, sizeRefused(trial.odd));
     if (trial.areProbabilities === true && answers.softmax === true)
       throw new FormatError('its scores are probabilities already.', 'Leave out `--softmax`.');
     await writeFile(manifestPath, `${JSON.stringify(first, undefined, 2)}\n`);
-    const warnings =
-      trial.areProbabilities === false && answers.softmax !== true
-        ? ['The scores are not probabilities. If they are logits, add the model with `--softmax`.']
-        : [];
-    return { manifest: first, format, trial, warnings };
+    return { manifest: first, format, trial, warnings: numbersWarnings(trial, answers) };
   }
-  if (trial.kind !== 'tried') throw refused(file, trial);
+  if (trial.kind !== 'tried') return again(trial.multiple, refused(file, trial));
   const scale = scaleOf(trial.main);
   const odd = trial.odd;
   if (odd !== null && ('reason' in odd || scaleOf(odd) !== scale)) {
-    const multiple = 'reason' in odd || scale === undefined ? undefined : multipleOf(odd, scale);
-    if (multiple !== undefined) return build(request, imported, { ...answers, multipleOf: multiple });
-    throw sizeRefused(odd);
+    const found = 'reason' in odd ? odd.multiple : scale && multipleOf(odd, scale);
+    return again(found, sizeRefused(odd));
   }
   if (scale === undefined) throw sizeRefused(trial.main);
   if (request.large.tile !== undefined && !Number.isInteger(scale))
@@ -115,11 +110,28 @@ async function build(
   const manifest = request.isSteady ? await steady(request, plain, wrapped, scale) : plain;
   await writeFile(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`);
   if (request.isSteady) {
-    const again = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
-    if ('reason' in again) throw refused(file, again);
+    const result = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
+    if ('reason' in result) throw refused(file, result);
   }
   const warning = uniformityWarning(trial);
   return { manifest, format, trial, warnings: warning === undefined ? [] : [warning] };
+}
+
+function numbersWarnings(
+  { areProbabilities, notFinite }: Extract<TrialResult, { kind: 'numbers' }>,
+  { softmax }: FormatAnswers,
+): string[] {
+  const names = notFinite.map((name) => `"${name}"`).join(', ');
+  return [
+    ...(areProbabilities === false && softmax !== true
+      ? ['The scores are not probabilities. If they are logits, add the model with `--softmax`.']
+      : []),
+    ...(notFinite.length === 0
+      ? []
+      : [
+          `The output ${names} has values that are infinite or not a number; they are null in the result. Check \`--range\`, \`--mean\` and \`--std\`.`,
+        ]),
+  ];
 }
 
 function checkTile({ large: { tile }, isSteady }: ImportRequest, { size, output }: ModelFormat): void {
@@ -192,17 +204,22 @@ function numbersOf({ tensors, classes, boxes }: NumbersFormat): object {
   };
 }
 
-function refused(file: string, { kind, reason }: Extract<TrialResult, { reason: string }>): PermanentError {
+function refused(
+  file: string,
+  { kind, reason, hint: given }: Extract<TrialResult, { reason: string }>,
+): PermanentError {
   const isNew = /opset|ir_version|IR version/i.test(reason);
   const isUnknown =
     /not a registered function|is not a registered|No Op registered|Failed to find kernel/i.test(reason);
-  const hint = isNew
-    ? 'Export the model with an older opset.'
-    : isUnknown
-      ? 'Export the model with operators of ONNX only.'
-      : kind === 'failed'
-        ? 'Check `--range`, `--layout` and `--multiple-of`, or run the model directly with ONNX Runtime.'
-        : undefined;
+  const hint =
+    given ??
+    (isNew
+      ? 'Export the model with an older opset.'
+      : isUnknown
+        ? 'Export the model with operators of ONNX only.'
+        : kind === 'failed'
+          ? 'Check `--range`, `--layout` and `--multiple-of`, or run the model directly with ONNX Runtime.'
+          : undefined);
   const what = kind === 'failed' ? 'does not run' : 'cannot be loaded by ONNX Runtime';
   return new PermanentError(
     'MODEL_INVALID',
@@ -215,7 +232,7 @@ function sizeRefused(
   run: { readonly reason: string } | NonNullable<Parameters<typeof scaleOf>[0]>,
 ): FormatError {
   const hint =
-    'If both sides of a frame must be multiples of a number, add `--multiple-of 8` or another number.';
+    'If it takes one size only, say which: `--size 224x224`. If both sides of a frame must be multiples of a number: `--multiple-of 96`.';
   if ('reason' in run)
     return new FormatError(`it does not take a picture of 101 x 67 pixels: ${run.reason}`, hint);
   const { input, output } = run;

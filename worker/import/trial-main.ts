@@ -6,14 +6,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 
 import { type NumbersOutput, modelManifest, parameterWeights } from '../../shared/contract/model-manifest.ts';
-import { type FramePlace, findingsOf, scoreLine } from '../../shared/contract/scores.ts';
+import { type FrameNumbers, type FramePlace, findingsOf, scoreLine } from '../../shared/contract/scores.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { checkGraph } from '../engine/check-model.ts';
 import { fitOf, wholePicture } from '../engine/fit.ts';
 import { type InferAnswer, Inference, stateOf } from '../engine/inference-client.ts';
 import { previewOf, readPicture, resizePicture } from '../engine/picture.ts';
-import type { TrialResult, TrialRun } from './trial.ts';
+import { FormatError } from './picture-shape.ts';
+import { MULTIPLES, type SizeFailure, type TrialResult, type TrialRun } from './trial.ts';
 
 /** Of the picture, unless the model has a fixed size: large enough to look at, small enough for any model. */
 const PICTURE_WIDTH_MAX = 640;
@@ -74,7 +75,7 @@ async function tryModel(): Promise<TrialResult> {
         input: { width: input.width, height: input.height },
         seconds: again.seconds,
         ...numbersIn(output, again, input, size),
-        oddReason: manifest.input.size === 'any' ? await oddReason(run) : null,
+        odd: manifest.input.size === 'any' ? await oddFailure(run) : null,
       };
     }
     const [returned] = first.outputs;
@@ -92,19 +93,22 @@ async function tryModel(): Promise<TrialResult> {
       brightShare: scored.filter((value) => value > 255 - DARK).length / Math.max(1, scored.length),
     };
   } catch (error) {
-    return { kind: 'failed', reason: describeError(error) };
+    const hint = error instanceof FormatError ? { hint: error.hint } : {};
+    const isSizeOpen = manifest.input.size === 'any' && !(error instanceof FormatError);
+    const multiple = isSizeOpen ? await workingMultiple(run) : undefined;
+    return { kind: 'failed', reason: describeError(error), ...hint, ...(multiple && { multiple }) };
   }
 }
 
 type Run = (pixels: Uint8Array, size: FrameSize) => Promise<InferAnswer>;
 
-/** What the first frame of a run gave. Throws if an output does not begin with the frame, or has too many numbers. */
+/** What the first frame of a run gave. Throws if an output does not begin with the frame, or is not what the manifest says. */
 function numbersIn(
   output: NumbersOutput,
   { outputs }: InferAnswer,
   place: FramePlace,
   frame: FrameSize,
-): Pick<Extract<TrialResult, { kind: 'numbers' }>, 'tensors' | 'line' | 'areProbabilities'> {
+): Pick<Extract<TrialResult, { kind: 'numbers' }>, 'tensors' | 'line' | 'areProbabilities' | 'notFinite'> {
   const names = Object.keys(output.tensors);
   const numbers = outputs.map(({ data, dims }, index) => {
     const name = names[index] ?? '';
@@ -124,12 +128,43 @@ function numbersIn(
   const scores = numbers.find(({ name }) => name === classes?.tensor);
   const labels = classes?.labels ?? [];
   if (scores !== undefined && labels.length > 0 && scores.data.length !== labels.length)
-    throw new RangeError(`there are ${labels.length} labels for ${scores.data.length} scores`);
+    throw new FormatError(
+      `there are ${labels.length} labels for ${scores.data.length} scores`,
+      'Pass a file to `--labels` that has one line for each score, in their order.',
+    );
+  if (output.boxes !== undefined) checkBoxes(output.boxes, numbers);
   return {
     tensors: numbers.map(({ name, dims }) => ({ name, dims })),
     line: scoreLine(0, findingsOf(output, numbers, place, frame)),
     areProbabilities: scores === undefined ? null : addUpToOne(scores.data),
+    notFinite: numbers.filter(({ data }) => !data.every(Number.isFinite)).map(({ name }) => name),
   };
+}
+
+/** Throws FormatError unless there are four numbers for each box, and one or more scores. */
+function checkBoxes(
+  { boxes, scores, classes }: NonNullable<NumbersOutput['boxes']>,
+  numbers: readonly FrameNumbers[],
+): void {
+  const of = (name: string | undefined) => numbers.find((one) => one.name === name);
+  const [corners, likely, kinds] = [of(boxes), of(scores), of(classes)];
+  const shapeOf = (one: FrameNumbers | undefined) => `"${one?.name}" is ${one?.dims.join(' x ')}`;
+  if (corners?.dims.at(-1) !== 4)
+    throw new FormatError(
+      `the output ${shapeOf(corners)} for a frame, not four numbers for each box`,
+      'Pass the output with the boxes to `--boxes`. If no output has this form, export the detector with its last step (the suppression of boxes that overlap).',
+    );
+  const count = corners.data.length / 4;
+  if (likely === undefined || (count > 0 && likely.data.length % count !== 0))
+    throw new FormatError(
+      `there are ${count} boxes, but the output ${shapeOf(likely)} for a frame`,
+      'Pass an output to `--box-scores` that has a score for each box, or for each box and class.',
+    );
+  if (kinds !== undefined && kinds.data.length !== count)
+    throw new FormatError(
+      `there are ${count} boxes, but the output ${shapeOf(kinds)} for a frame`,
+      'Pass an output to `--box-classes` that has one number for each box.',
+    );
 }
 
 function addUpToOne(scores: Float32Array): boolean {
@@ -137,21 +172,40 @@ function addUpToOne(scores: Float32Array): boolean {
   return scores.every((score) => score >= 0) && Math.abs(sum - 1) < 1e-3;
 }
 
-async function oddReason(run: Run): Promise<string | null> {
+async function oddFailure(run: Run): Promise<SizeFailure | null> {
   const odd = await tryOdd(run);
-  return 'reason' in odd ? odd.reason : null;
+  return 'reason' in odd ? odd : null;
 }
 
-async function tryOdd(run: Run): Promise<TrialRun | { readonly reason: string }> {
+async function tryOdd(run: Run): Promise<TrialRun | SizeFailure> {
   try {
-    const { outputs, seconds } = await run(
-      new Uint8Array(ODD_SIZE.width * ODD_SIZE.height * 3).fill(128),
-      ODD_SIZE,
-    );
-    return { ...sizesOf(ODD_SIZE, outputs[0]?.dims ?? []), seconds };
+    return await trySize(run, ODD_SIZE);
   } catch (error) {
-    return { reason: describeError(error) };
+    const multiple = await workingMultiple(run);
+    return { reason: describeError(error), ...(multiple !== undefined && { multiple }) };
   }
+}
+
+/** The smallest number that the sides of a picture must be multiples of; undefined if the model fails for another reason. */
+async function workingMultiple(run: Run): Promise<number | undefined> {
+  for (const multiple of MULTIPLES) {
+    // Odd times the number, so that no larger one divides it.
+    const [width, height] = [ODD_SIZE.width, ODD_SIZE.height].map(
+      (side) => multiple * (2 * Math.floor(side / multiple / 2) + 1),
+    );
+    try {
+      await trySize(run, { width: width ?? multiple, height: height ?? multiple });
+      return multiple;
+    } catch {
+      // The next one may work.
+    }
+  }
+  return undefined;
+}
+
+async function trySize(run: Run, size: FrameSize): Promise<TrialRun> {
+  const { outputs, seconds } = await run(new Uint8Array(size.width * size.height * 3).fill(128), size);
+  return { ...sizesOf(size, outputs[0]?.dims ?? []), seconds };
 }
 
 function sizesOf({ width, height }: FrameSize, dims: readonly number[]): Omit<TrialRun, 'seconds'> {

@@ -11,7 +11,7 @@ const TRIAL_MS_MAX = 600_000;
 /** Of the pixels: a picture this dark or bright is rarely what a model returns. */
 const UNIFORM_SHARE = 0.95;
 /** Tried in this order if a model does not take every size. */
-const MULTIPLES = [2, 4, 8, 16, 32, 64, 128];
+export const MULTIPLES = [2, 4, 8, 16, 32, 64, 128];
 
 export interface TrialRun {
   readonly input: FrameSize;
@@ -20,8 +20,21 @@ export interface TrialRun {
   readonly seconds: number;
 }
 
+export interface SizeFailure {
+  readonly reason: string;
+  /** It runs on pictures whose sides are multiples of this; undefined if none was found. */
+  readonly multiple?: number;
+}
+
 export type TrialResult =
-  | { readonly kind: 'not loaded' | 'failed'; readonly reason: string }
+  | {
+      readonly kind: 'not loaded' | 'failed';
+      readonly reason: string;
+      /** What to do next, if the reason is something that the owner said. */
+      readonly hint?: string;
+      /** It runs on pictures whose sides are multiples of this. */
+      readonly multiple?: number;
+    }
   | {
       readonly kind: 'numbers';
       readonly input: FrameSize;
@@ -32,14 +45,16 @@ export type TrialResult =
       readonly line: string;
       /** Whether the scores of the classes are probabilities as the model returns them; null if there are none. */
       readonly areProbabilities: boolean | null;
-      /** Why a picture whose sides are multiples of nothing fails; null if it does not, or if the model has a fixed size. */
-      readonly oddReason: string | null;
+      /** Outputs with values that are infinite or not a number. */
+      readonly notFinite: readonly string[];
+      /** If a picture whose sides are multiples of nothing fails. */
+      readonly odd: SizeFailure | null;
     }
   | {
       readonly kind: 'tried';
       readonly main: TrialRun;
       /** On a picture whose sides are multiples of nothing; null if the model has a fixed size. */
-      readonly odd: TrialRun | { readonly reason: string } | null;
+      readonly odd: TrialRun | SizeFailure | null;
       /** Shares of the values of the scored picture. */
       readonly darkShare: number;
       readonly brightShare: number;

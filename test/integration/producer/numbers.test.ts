@@ -10,6 +10,7 @@ import { fetchResult, model } from '../../support/commands.ts';
 import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
 import { type ModelFleet, pixelsOf, startModelFleet } from '../../support/model-fleet.ts';
 import { FOUND_BOXES, MEANS } from '../../support/numbers-graphs.ts';
+import { onnxNode, onnxOutput } from '../../support/onnx-writer.ts';
 
 const DATA = path.resolve('../shared/data');
 const CLASSIFIER = path.join(DATA, 'models/squeezenet1.1.onnx');
@@ -125,12 +126,25 @@ test('labels must fit the scores', async () => {
   const { status, stderr } = await add('labelled', MEANS, '--range', '0..1', '--labels', at('two.txt'));
   expect(status).toBe(65);
   expect(stderr).toContain('there are 2 labels for 3 scores');
+  expect(stderr).toContain('one line for each score');
 });
 
 test('scores that are not probabilities are pointed out', async () => {
   await writeFile(at('three.txt'), 'red\ngreen\nblue\n');
   const { stderr } = await add('unscaled', MEANS, '--range', '0..255', '--labels', at('three.txt'));
   expect(stderr).toContain('Warning: The scores are not probabilities.');
+});
+
+test('outputs that are not finite are pointed out', async () => {
+  const logarithms = [
+    ...MEANS,
+    onnxNode('Log', ['means'], ['logs']),
+    onnxOutput({ name: 'logs', type: 'float32', dims: ['n', 3] }),
+  ];
+  // The logarithm of a number below zero is not a number.
+  const { status, stderr } = await add('not-finite', logarithms, '--range', '-1..1', '--mean', '5');
+  expect(stderr).toContain('Warning: The output "logs" has values that are infinite or not a number');
+  expect(status).toBe(0);
 });
 
 test('the best label of each frame is reported, and the list shows that the model returns numbers', async () => {

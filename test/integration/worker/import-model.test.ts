@@ -76,10 +76,41 @@ const FOURS = [
   onnxNode('Resize', ['half', '', 'sizes'], ['y']),
 ];
 const FREE = ['n', 3, 'h', 'w'];
+/** Fails unless both sides are multiples of four, as a network does that adds what it had before it made the picture smaller. */
+const SKIPPING = [
+  onnxNode(
+    'MaxPool',
+    ['x'],
+    ['small'],
+    [
+      { name: 'kernel_shape', ints: [4, 4] },
+      { name: 'strides', ints: [4, 4] },
+    ],
+  ),
+  onnxConstant('sizes', [4], Float32Array.of(1, 1, 4, 4)),
+  onnxNode('Resize', ['small', '', 'sizes'], ['large']),
+  onnxNode('Add', ['large', 'x'], ['sum']),
+  onnxConstant('half', [1], Float32Array.of(0.5)),
+  onnxNode('Mul', ['sum', 'half'], ['y']),
+];
+const LABELLED = [
+  onnxInput({ name: 'x', type: FLOAT, dims: FREE }),
+  onnxOutput({ name: 'means', type: FLOAT, dims: ['n', 3] }),
+  onnxNode(
+    'ReduceMean',
+    ['x'],
+    ['means'],
+    [
+      { name: 'axes', ints: [2, 3] },
+      { name: 'keepdims', int: 0 },
+    ],
+  ),
+];
 
 test.each([
   { name: 'twice', graph: [...pictures(FREE), ...TWICE], size: 31, result: [62, 62] },
   { name: 'fours', graph: [...pictures(FREE), ...FOURS], size: 31, result: [32, 32] },
+  { name: 'skipping', graph: [...pictures(FREE), ...SKIPPING], size: 31, result: [32, 32] },
   { name: 'fixed', graph: [...pictures([1, 3, 48, 80]), ...IDENTITY], size: 32, result: [32, 32] },
   {
     name: 'letterbox',
@@ -197,6 +228,30 @@ test.each([
   ],
   ['a graph without pictures', [...numbers(), ...IDENTITY], [], /No input of the model is a picture/],
   ['a model whose range is not known', [...pictures(FREE), ...IDENTITY], [], /does not say which values/],
+  [
+    'boxes that have no four numbers',
+    LABELLED,
+    ['--range', '0..1', '--boxes', 'means', '--box-scores', 'means'],
+    /"means" is 3 for a frame, not four numbers for each box/,
+  ],
+  [
+    'the value of an input that does not exist',
+    [...pictures(FREE), ...IDENTITY],
+    ['--range', '0..1', '--set', 'nothing=1'],
+    /has no input "nothing"/,
+  ],
+  [
+    'the value of the input that takes the picture',
+    [...pictures(FREE), ...IDENTITY],
+    ['--range', '0..1', '--set', 'x=1', '--input', 'x'],
+    /"x" takes the picture/,
+  ],
+  [
+    'a range of numbers',
+    LABELLED,
+    ['--range', '0..1', '--output-range', '0..1'],
+    /returns numbers, which have no range/,
+  ],
   [
     'an unknown operator',
     [...pictures(FREE), onnxNode('NoSuchOperator', ['x'], ['y'])],

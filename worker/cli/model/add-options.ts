@@ -54,7 +54,7 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
       'mean that is subtracted, in units of the range, one or one a channel',
       parseNumbers,
     )
-    .option('--std <numbers>', 'deviation that the rest is divided by', parseNumbers)
+    .option('--std <numbers>', 'deviation that the rest is divided by', parseDivisors)
     .addOption(
       new Option(
         '--output-range <range>',
@@ -119,7 +119,8 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
     .option('--picture <file>', 'picture to try the model on (default: a frame of the sample video)')
     .option('--out <folder>', 'folder for the result of the trial', '.')
     .option('--json', 'print one JSON object')
-    .action((file: string, values: AddValues) => {
+    .action((file: string, values: AddValues, command: Command) => {
+      refuseWithoutEffect(command);
       const { name, modelVersion, fit, steady = false, picture, out, json, ...more } = values;
       const { set, labels, tile, tileOverlap, maxMegapixels, ...others } = more;
       const { boxes, boxScores, boxClasses, boxFormat, boxUnit, minScore, ...answers } = others;
@@ -178,6 +179,35 @@ interface AddValues extends Omit<FormatAnswers, 'values' | 'labels' | 'boxes'> {
   readonly set: ReadonlyMap<string, readonly number[]>;
 }
 
+/** Options that mean something only beside another one. */
+const NEEDED: Readonly<Record<string, string>> = {
+  boxScores: 'boxes',
+  boxClasses: 'boxes',
+  boxFormat: 'boxes',
+  boxUnit: 'boxes',
+  minScore: 'boxes',
+  tileOverlap: 'tile',
+};
+/** Options that mean nothing beside another one. */
+const EXCLUDED: Readonly<Record<string, string>> = { top: 'boxes', softmax: 'boxes' };
+
+/** Throws USAGE for an option that would be ignored. */
+function refuseWithoutEffect(command: Command): void {
+  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  const flagOf = (name: string): string =>
+    `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  for (const [name, other] of Object.entries(NEEDED))
+    if (isGiven(name) && !isGiven(other))
+      throw new PermanentError('USAGE', `${flagOf(name)} has no effect without ${flagOf(other)}.`, {
+        hint: `Add ${flagOf(other)}, or leave out ${flagOf(name)}.`,
+      });
+  for (const [name, other] of Object.entries(EXCLUDED))
+    if (isGiven(name) && isGiven(other))
+      throw new PermanentError('USAGE', `${flagOf(name)} has no effect with ${flagOf(other)}.`, {
+        hint: `Leave out ${flagOf(name)}.`,
+      });
+}
+
 type Boxes = NonNullable<FormatAnswers['boxes']>;
 
 /** Throws USAGE. */
@@ -213,6 +243,12 @@ function parseNumbers(text: string): number[] {
   const values = text.split(',').map(Number);
   if (text.trim() !== '' && values.every(Number.isFinite)) return values;
   throw new InvalidArgumentError('Expected numbers with commas between them, such as 0.485,0.456,0.406.');
+}
+
+function parseDivisors(text: string): number[] {
+  const values = parseNumbers(text);
+  if (values.every((value) => value !== 0)) return values;
+  throw new InvalidArgumentError('Expected numbers other than 0: values are divided by them.');
 }
 
 function parseCount(text: string): number {
