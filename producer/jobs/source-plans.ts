@@ -3,12 +3,12 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { type SplitOfJob, planBlob, splitPrefix } from '../../shared/contract/blob-names.ts';
 import { SPLITS_MAX } from '../../shared/contract/limits.ts';
 import { type SourcePlan, decodeSourcePlan, encodeSourcePlan } from '../../shared/contract/source-plan.ts';
-import { TransientError } from '../../shared/runtime/errors.ts';
+import { PermanentError, TransientError, describeError } from '../../shared/runtime/errors.ts';
 
 /** Jobs whose plan is kept in memory. The plan of a long source has up to 100 KB. */
 const PLANS_KEPT = 64;
 
-/** Returns `exists` only if `onlyIfAbsent` is set and there is a plan already. */
+/** Returns `exists` only if `onlyIfAbsent` is set and there is a plan already. Throws JOB_INVALID if no batch could be made of the plan. */
 export async function putSourcePlan(
   blobs: BlobStore,
   split: SplitOfJob,
@@ -16,7 +16,20 @@ export async function putSourcePlan(
   { onlyIfAbsent = false }: { readonly onlyIfAbsent?: boolean } = {},
 ): Promise<'created' | 'exists'> {
   const options = { contentType: 'application/json', onlyIfAbsent };
-  return blobs.put('pieces', planBlob(split), encodeSourcePlan(plan), options);
+  return blobs.put('pieces', planBlob(split), encoded(plan), options);
+}
+
+function encoded(plan: SourcePlan): string {
+  try {
+    return encodeSourcePlan(plan);
+  } catch (cause) {
+    // A plan that no one can read would keep the job waiting.
+    throw new PermanentError(
+      'JOB_INVALID',
+      `No batches can be made of the source: ${describeError(cause)}.`,
+      { hint: 'Convert it first: ffmpeg -i FILE -c:v libx264 -crf 12 NEW.mkv', cause },
+    );
+  }
 }
 
 /** Undefined if there is no plan or it cannot be read. */

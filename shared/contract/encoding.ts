@@ -2,7 +2,9 @@
 import { z } from 'zod';
 
 const name = z.string().regex(/^[a-z0-9-]{1,32}$/);
-const ratioPart = z.int().min(1).max(65_535);
+/** H.264 has 16 bits for each part of a pixel's shape. */
+export const RATIO_PART_MAX = 65_535;
+const ratioPart = z.int().min(1).max(RATIO_PART_MAX);
 
 /** What happens to the video if a frame cannot be scored. */
 export const FAILED_FRAME_POLICIES = ['fail', 'keep-original', 'repeat-previous'] as const;

@@ -7,8 +7,8 @@
 import { z } from 'zod';
 
 import { pictureFormat } from './encoding.ts';
-import { BATCH_FRAMES_MAX, FRAMES_MAX } from './limits.ts';
-import { contextFrames } from './messages.ts';
+import { BATCH_FRAMES_MAX, ERROR_TEXT_CHARACTERS_MAX, FRAMES_MAX } from './limits.ts';
+import { contextFrames, firstIssue } from './messages.ts';
 import { parseJson } from './parse-json.ts';
 import { pieceFormat } from './piece.ts';
 import type { FrameRange } from './ranges.ts';
@@ -36,7 +36,7 @@ const sourcePlan = z.object({
       /** Of each piece; the last one may have fewer. */
       pieceFrames: frameCount,
       /** Why the source was not cut. */
-      reason: z.string().max(200),
+      reason: z.string().max(ERROR_TEXT_CHARACTERS_MAX),
     }),
     /** Still images: a piece for each. */
     z.object({ kind: z.literal('images'), frameCount }),
@@ -44,7 +44,10 @@ const sourcePlan = z.object({
 });
 export type SourcePlan = Readonly<z.infer<typeof sourcePlan>>;
 
+/** Throws RangeError if no reader would accept the plan. */
 export function encodeSourcePlan(plan: SourcePlan): string {
+  const parsed = sourcePlan.safeParse(plan);
+  if (!parsed.success) throw new RangeError(firstIssue(parsed.error));
   return JSON.stringify(plan);
 }
 

@@ -1,5 +1,5 @@
 /** PURE. Converts ffprobe's output about a video into a VideoInfo, and chooses its video track and the result's container. */
-import type { ResultContainer } from '../contract/encoding.ts';
+import { RATIO_PART_MAX, type ResultContainer } from '../contract/encoding.ts';
 import {
   type FfprobeOutput,
   type FfprobeStream,
@@ -9,7 +9,7 @@ import {
   parsePositiveNumber,
   parseRatio,
 } from './ffprobe-output.ts';
-import type { SourceTrack, VideoInfo } from './video-info.ts';
+import type { Ratio, SourceTrack, VideoInfo } from './video-info.ts';
 
 /** If the container declares no frame rate. */
 const FRAMES_PER_SECOND_ASSUMED = 25;
@@ -57,7 +57,7 @@ export function readVideoInfo(
   const rotation = stream.side_data_list.find((data) => data.rotation !== undefined)?.rotation ?? 0;
   const rotationDegrees = (((Math.round(-rotation) % 360) + 360) % 360) + 0;
   const isSideways = rotationDegrees === 90 || rotationDegrees === 270;
-  const ratio = parseRatio(stream.sample_aspect_ratio) ?? { numerator: 1, denominator: 1 };
+  const ratio = pixelShape(stream.sample_aspect_ratio);
   const framesPerSecond =
     plausibleRate(stream.avg_frame_rate) ?? plausibleRate(stream.r_frame_rate) ?? FRAMES_PER_SECOND_ASSUMED;
   const durationSeconds = declaredDuration(output, stream);
@@ -96,6 +96,16 @@ export function readVideoInfo(
     audioTrackCount: tracks.filter(({ kind }) => kind === 'audio').length,
     tracks,
   };
+}
+
+/** Of a pixel, in numbers that encoders take: a damaged header may declare any. */
+function pixelShape(text: string | undefined): Ratio {
+  const ratio = parseRatio(text) ?? { numerator: 1, denominator: 1 };
+  const factor = Math.min(1, RATIO_PART_MAX / Math.max(ratio.numerator, ratio.denominator));
+  const [numerator = 1, denominator = 1] = [ratio.numerator, ratio.denominator].map((part) =>
+    Math.max(1, Math.round(part * factor)),
+  );
+  return { numerator, denominator };
 }
 
 function sourceTrack(stream: FfprobeStream): SourceTrack {

@@ -74,3 +74,14 @@ test('the split in storage is the last one that has a plan, and the first if the
   await putSourcePlan(blobs, { jobId: 'job-3', splitNumber: 2 }, BUILT_PLAN);
   expect(await splitInStorage(blobs, 'job-3')).toBe(2);
 });
+
+test('a plan that could not be read again is refused', async () => {
+  const picture = { ...BUILT_PLAN.picture, sampleAspectRatio: { numerator: 70_000, denominator: 1 } };
+  const split = firstSplit('job-odd');
+  await expect(putSourcePlan(blobs, split, { ...BUILT_PLAN, picture })).rejects.toMatchObject({
+    name: 'PermanentError',
+    code: 'JOB_INVALID',
+    message: expect.stringContaining('picture.sampleAspectRatio.numerator') as string,
+  });
+  expect(await blobs.stat('pieces', planBlob(split))).toBeUndefined();
+});

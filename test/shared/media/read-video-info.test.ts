@@ -112,3 +112,11 @@ test.for([
 ] as const)('the bit depth is %i for %o', ([bitDepth, picture]) => {
   expect(read({ picture }).bitDepth).toBe(bitDepth);
 });
+
+test.each([
+  ['625924635:699805016', { numerator: 58_616, denominator: 65_535 }],
+  ['4294967295:1', { numerator: 65_535, denominator: 1 }],
+  ['65535:65534', { numerator: 65_535, denominator: 65_534 }],
+])('a pixel shape of %s is kept in numbers that encoders take', (ratio, expected) => {
+  expect(read({ picture: { sample_aspect_ratio: ratio } }).sampleAspectRatio).toEqual(expected);
+});
