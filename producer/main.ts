@@ -21,6 +21,7 @@ import { dispatchPass } from './jobs/dispatch.ts';
 import { failJob } from './jobs/fail-job.ts';
 import { removeExpiredFrames, scheduleFrameRemoval } from './jobs/frame-removal.ts';
 import { FrameRetention } from './jobs/frame-retention.ts';
+import { JobControls } from './jobs/job-controls.ts';
 import { JobFolders } from './jobs/job-folders.ts';
 import { poisonDepthPass } from './jobs/poison-depth.ts';
 import { Previews } from './jobs/previews.ts';
@@ -121,6 +122,8 @@ await runService(
     loop('previews', () => previews.pass());
     loop('status', () => status.pass());
     loop('redrive', () => redrivePass({ ...openJobServices, retention, scanMs, metrics }));
+    const controls = new JobControls({ blobs, ledger, batches, retention, scanMs, clock, log });
+    loop('job controls', () => controls.pass());
     loop('caps', () => capsPass({ blobs, ledger, scanMs, log }));
     loop('retain', () => removeExpiredFrames(frameRemovalServices));
     loop('poison depth', () => poisonDepthPass(poison, metrics));

@@ -71,7 +71,7 @@ export function producerMetrics(): ProducerMetrics {
     redrives: counter('framefleet_producer_redrives_total', 'Redrive requests carried out.'),
   };
   // Prometheus computes no increase for a series that first appears at 1, so each series starts at 0.
-  for (const state of ['completed', 'failed'] as const) metrics.jobsEnded.inc({ state }, 0);
+  for (const state of ['completed', 'failed', 'cancelled'] as const) metrics.jobsEnded.inc({ state }, 0);
   for (const kind of failureKind.options) metrics.framesFailed.inc({ kind }, 0);
   // Absent until the first count, so that a restart does not look like a burst of poison messages.
   metrics.poisonMessages.remove({});

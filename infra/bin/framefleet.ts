@@ -18,6 +18,11 @@ interface CommandGroup {
   readonly commands: readonly ProjectCommand[];
 }
 
+const JOBS = 'producer/cli/jobs.ts';
+const JOB_CONTROL = 'producer/cli/job-control.ts';
+/** Programs that run several commands: the name is their first argument. */
+const SHARED_PROGRAMS = new Set([JOBS, JOB_CONTROL]);
+
 const GROUPS: readonly CommandGroup[] = [
   {
     title: 'Run jobs',
@@ -29,6 +34,26 @@ const GROUPS: readonly CommandGroup[] = [
       },
       { name: 'fetch', program: 'producer/cli/fetch.ts', summary: 'download the result of a finished job' },
       { name: 'cap', program: 'producer/cli/cap.ts', summary: 'change the spending cap of a job' },
+    ],
+  },
+  {
+    title: 'See jobs',
+    commands: [
+      { name: 'jobs', program: JOBS, summary: 'list jobs, the newest first' },
+      { name: 'status', program: JOBS, summary: 'show a job: progress, what it waits for, failures, cost' },
+      { name: 'watch', program: JOBS, summary: 'follow a job, or all open jobs in a live table' },
+      { name: 'logs', program: JOBS, summary: 'print what became of each frame of a job' },
+    ],
+  },
+  {
+    title: 'Steer jobs',
+    commands: [
+      { name: 'pause', program: JOB_CONTROL, summary: 'hold a job; it costs nothing meanwhile' },
+      { name: 'resume', program: JOB_CONTROL, summary: 'let a paused job go on' },
+      { name: 'priority', program: JOB_CONTROL, summary: 'change the priority of a job' },
+      { name: 'cancel', program: JOB_CONTROL, summary: 'end a job without a result' },
+      { name: 'retry', program: JOB_CONTROL, summary: 'run what failed or is missing, and join again' },
+      { name: 'clean', program: JOB_CONTROL, summary: 'remove what is stored of an ended job' },
     ],
   },
   {
@@ -87,7 +112,8 @@ const named = findCommand(asksForHelp ? second : first);
 if (named === undefined) {
   await runCommand([], () => Promise.resolve(withoutCommand()));
 } else {
-  process.argv.splice(2, Infinity, ...(asksForHelp ? ['--help'] : process.argv.slice(3)));
+  const name = SHARED_PROGRAMS.has(named.program) ? [named.name] : [];
+  process.argv.splice(2, Infinity, ...name, ...(asksForHelp ? ['--help'] : process.argv.slice(3)));
   await import(new URL(`../../${named.program}`, import.meta.url).href);
 }
 

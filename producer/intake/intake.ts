@@ -8,7 +8,7 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import { jobIdOfTrigger } from '../../shared/contract/blob-names.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
-import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
+import { type LedgerJob, priorityOf } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import { backoffMs } from '../../shared/runtime/backoff.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -100,8 +100,8 @@ export class Intake {
     // A producer may have died after it opened a job, or recorded its last frame, and before it started the step.
     const startSteps = async (job: LedgerJob): Promise<void> => {
       const { jobId, state, splitNumber, definition } = job;
-      const { epoch, request } = definition;
-      if (!isTerminal(state)) await steps.add('split', { jobId, epoch, splitNumber }, request.priority);
+      const { epoch } = definition;
+      if (!isTerminal(state)) await steps.add('split', { jobId, epoch, splitNumber }, priorityOf(job));
       await stitchIfResolved({ ledger, steps }, jobId);
       // A redriven job is open again. If Redis is lost now, it must be opened once more.
       this.#ended.delete(jobId);

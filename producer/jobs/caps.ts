@@ -35,7 +35,7 @@ async function applyCap({ blobs, ledger, log }: CapServices, job: LedgerJob): Pr
   const { jobId } = job;
   const cap = await readCap({ blobs, log }, jobId);
   if (cap === undefined || spendingMaxOf(job) === cap.spendingMax) return;
-  if (await ledger.setCap(jobId, cap.spendingMax))
+  if (await ledger.setControl(jobId, { spendingMax: cap.spendingMax }))
     log.info({ jobId, spendingMax: cap.spendingMax, before: spendingMaxOf(job) }, 'cap changed');
 }
 

@@ -14,7 +14,7 @@ import {
   encodeMessage,
 } from '../../shared/contract/messages.ts';
 import { piecesOf } from '../../shared/contract/source-plan.ts';
-import type { ClaimedBatch, LedgerJob } from '../../shared/redis/ledger-job.ts';
+import { type ClaimedBatch, type LedgerJob, isPaused, priorityOf } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Spending } from '../../shared/redis/spending.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -48,7 +48,7 @@ export interface DispatchServices {
 
 /** Sends batches once. Returns how long to rest, in milliseconds. */
 export async function dispatchPass(services: DispatchServices): Promise<number> {
-  const jobs = (await services.ledger.openJobs()).filter(({ state }) => state === 'running');
+  const jobs = (await services.ledger.openJobs()).filter((job) => job.state === 'running' && !isPaused(job));
   if (jobs.length === 0) return PASS_IDLE_MS;
   await requeueStaleBatches(services, jobs);
   await fillWindow(services, jobs);
@@ -95,7 +95,7 @@ async function fillWindow(services: DispatchServices, jobs: readonly LedgerJob[]
     const jobId = nextInTurn(
       [...turns.values()].map(({ job, ...turn }) => ({
         jobId: job.jobId,
-        priority: job.definition.request.priority,
+        priority: priorityOf(job),
         ...turn,
       })),
     );

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { capBlob, jobPrefix } from '../../shared/contract/blob-names.ts';
+import { capBlob, controlBlob, jobPrefix } from '../../shared/contract/blob-names.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -83,6 +83,7 @@ async function removeSlice(services: FrameRemovalServices, due: DueFrames): Prom
   }
   if (isMore) return true;
   await blobs.remove('control', capBlob(jobId));
+  await blobs.remove('control', controlBlob(jobId));
   await retention.removeDue(due);
   log.info({ jobId }, 'frames removed');
   return false;

@@ -2,7 +2,7 @@
  * Retries failed frames of ended jobs, on request: `control/redrive/<jobId>/<poisonId>`, which `npm run poison redrive` writes.
  *
  *   job open               the request waits until the job has ended
- *   no failed frame left   the request is removed, unless the job failed: it may have failed in the stitch
+ *   no failed frame left   the request is removed, unless the job failed or was cancelled: it may have failed in the stitch
  *   otherwise              set the status to `waiting`, remove the failure records and the segments with replacements, make the ledger
  *                          forget the job, reopen it from storage with all other frames, and finally remove the request
  *
@@ -72,7 +72,7 @@ async function redriveJob(
   if (status === undefined) return; // Redis was lost before a status was published. Intake opens the job again.
   const requested = await readFrames(services, requests);
   const frames = requested && (await framesToRedrive(services, status, requested));
-  if (frames === undefined || (frames.length === 0 && status.state !== 'failed')) {
+  if (frames === undefined || (frames.length === 0 && status.state === 'completed')) {
     log.info({ jobId, requests: requests.length }, 'redrive request removed: no failed frame left');
     await removeAll(services, 'control', requests);
     return;

@@ -14,11 +14,12 @@ import path from 'node:path';
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { firstFrameOfPiece, pieceBlob, splitPrefix, timelineBlob } from '../../shared/contract/blob-names.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
+import { cutText } from '../../shared/contract/messages.ts';
 import type { SourcePlan } from '../../shared/contract/source-plan.ts';
 import { decodedColourOf, jpegChromaLocation, resultColourOf } from '../../shared/media/colour.ts';
 import { type SourceLimits, type VideoInfo, checkLimits, tooLongError } from '../../shared/media/probe.ts';
 import { isToolFailure } from '../../shared/media/tool-process.ts';
-import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
+import { type LedgerJob, isPaused } from '../../shared/redis/ledger-job.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { cutPieces } from '../media/cut-pieces.ts';
@@ -34,7 +35,7 @@ import { probeSource } from './probe-source.ts';
 import { putSourcePlan, readSourcePlan } from './source-plans.ts';
 import { splitAgain } from './split-again.ts';
 import { type SplitImagesServices, splitImages } from './split-images.ts';
-import type { JobRun, Steps } from './steps.ts';
+import { type JobRun, PAUSED_RETRY_MS, StepDeferredError, type Steps } from './steps.ts';
 import { stitchIfResolved } from './stitch-when-resolved.ts';
 
 /** Hides the latency of storage. Decoded pieces are held in memory. */
@@ -47,7 +48,7 @@ export interface SplitServices extends SplitImagesServices {
   readonly log: Log;
 }
 
-/** The job has been split again meanwhile, so this split is of no use any more. */
+/** The job has ended or been split again meanwhile, so this split is of no use any more. */
 class SplitReplacedError extends Error {}
 
 export async function split(services: SplitServices, run: JobRun, signal: AbortSignal): Promise<void> {
@@ -57,6 +58,7 @@ export async function split(services: SplitServices, run: JobRun, signal: AbortS
   const job = await ledger.job(jobId);
   if (job?.definition.epoch !== epoch || job.splitNumber !== splitNumber) return;
   if (isTerminal(job.state)) return;
+  if (isPaused(job)) throw new StepDeferredError('the job is paused', PAUSED_RETRY_MS);
   if (job.splitFinished) return stitchIfResolved(services, jobId);
   const { request } = job.definition;
   if (request.source.kind === 'images') {
@@ -84,7 +86,7 @@ export async function split(services: SplitServices, run: JobRun, signal: AbortS
     log.info({ jobId, splitNumber, frames: timeline.pts.length }, 'split finished');
   } catch (error) {
     if (error instanceof SplitReplacedError) {
-      log.info({ jobId, splitNumber }, 'split stopped: the job is split again');
+      log.info({ jobId, splitNumber }, 'split stopped: the job has ended or is split again');
     } else if (cuts.kind === 'cut' && isToolFailure(error)) {
       await splitAgain(services, job, `cutting it failed (${clauseOf(error)})`);
     } else throw error;
@@ -181,7 +183,7 @@ async function decode(services: SplitServices, source: OpenSource, reason: strin
   const framesExpected = video.frameCountExpected ?? 0;
   await putPlan(services, source, {
     pieceFormat,
-    pieces: { kind: 'decoded', pieceFrames, reason },
+    pieces: { kind: 'decoded', pieceFrames, reason: cutText(reason) },
     framesExpected,
   });
   const frames = decodeFrames({

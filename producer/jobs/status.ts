@@ -10,7 +10,12 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, isTerminal, jobStatus } from '../../shared/contract/job.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
-import { type LedgerJob, type UnreadableJob, unreadableJobError } from '../../shared/redis/ledger-job.ts';
+import {
+  type LedgerJob,
+  type UnreadableJob,
+  isPaused,
+  unreadableJobError,
+} from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Spending } from '../../shared/redis/spending.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -19,7 +24,7 @@ import type { Log } from '../../shared/runtime/log.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { forEachJob } from './for-each-job.ts';
 import { putReport } from './report.ts';
-import { hasCap, heldAtCap } from './spending-cap.ts';
+import { heldAtCap } from './spending-cap.ts';
 
 const PASS_MS = 250;
 /** Between two writes that show progress only. */
@@ -62,7 +67,7 @@ export class StatusPublisher {
     metrics.jobsOpen.set(jobs.length);
     const open = new Set(jobs.map(({ jobId }) => jobId));
     for (const jobId of this.#stored.keys()) if (!open.has(jobId)) this.#stored.delete(jobId);
-    const spent = await spending.ofJobs(jobs.filter(hasCap).map(({ jobId }) => jobId));
+    const spent = await spending.ofJobs(jobs.map(({ jobId }) => jobId));
     const publish = (job: LedgerJob): Promise<void> => this.#publish(job, spent.get(job.jobId) ?? 0);
     await forEachJob(jobs, publish, { log, doing: 'publishing the status' });
     await forEachJob(unreadableJobs, (job) => this.#failUnreadable(job), { log, doing: 'failing the job' });
@@ -146,6 +151,8 @@ function statusOf(job: LedgerJob, spent: number): JobStatus {
     updatedAt: new Date(0).toISOString(),
     warnings: [...job.warnings],
     heldAtCap: heldAtCap(job, spent),
+    pausedSince: isPaused(job) ? new Date(job.pausedAtMs).toISOString() : null,
+    spent: Number(spent.toPrecision(3)),
     result: job.result ?? null,
     error: job.error ?? null,
   };
@@ -166,12 +173,14 @@ export async function publishRefusal(blobs: BlobStore, { jobId, error, now }: Jo
   await putStatus(blobs, {
     version: 1,
     jobId,
-    state: 'failed',
+    state: error.code === 'JOB_CANCELLED' ? 'cancelled' : 'failed',
     frames: { expected: 0, split: 0, scored: 0, failed: 0, underway: 0, stitched: 0 },
     scoringSince: null,
     updatedAt: now.toISOString(),
     warnings: [],
     heldAtCap: null,
+    pausedSince: null,
+    spent: 0,
     result: null,
     error: { code: error.code, message: error.message, hint: error.hint ?? null },
   });

@@ -24,6 +24,8 @@ const RETRY_DELAY_MS = 2_000;
 /** After this time plus one or two stalled checks, another producer takes over. BullMQ renews the lock at half of it. */
 const LOCK_MS = 10_000;
 const STALLED_CHECK_MS = 5_000;
+/** How soon the step of a paused job is tried again. */
+export const PAUSED_RETRY_MS = 3_000;
 
 /** A split of a job under the epoch in which the job was opened. A redriven job gets a new epoch. */
 export interface JobRun {

@@ -1,5 +1,5 @@
 /** Queues the stitch of a job once every frame is scored or given up. Until then no step holds a slot. */
-import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
+import { type LedgerJob, priorityOf } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Steps } from './steps.ts';
 
@@ -21,5 +21,5 @@ export async function stitchIfResolved(
   const job = await ledger.job(jobId);
   if (job?.state !== 'running' || !isResolved(job)) return;
   const { splitNumber, definition } = job;
-  await steps.add('stitch', { jobId, epoch: definition.epoch, splitNumber }, definition.request.priority);
+  await steps.add('stitch', { jobId, epoch: definition.epoch, splitNumber }, priorityOf(job));
 }

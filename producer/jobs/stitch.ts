@@ -11,7 +11,7 @@ import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
 import type { FrameFacts } from '../../shared/contract/scores.ts';
 import { isToolFailure } from '../../shared/media/tool-process.ts';
-import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
+import { type LedgerJob, isPaused } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
@@ -31,7 +31,7 @@ import { publishImages } from './publish-images.ts';
 import { putReport } from './report.ts';
 import { RESULT_ROOM_BYTES, ResultUpload } from './result-upload.ts';
 import { readImageList } from './split-images.ts';
-import { type JobRun, StepDeferredError } from './steps.ts';
+import { type JobRun, PAUSED_RETRY_MS, StepDeferredError } from './steps.ts';
 import { type StoredSegment, listOutcomes } from './stored-outcomes.ts';
 
 /** Hides the latency of storage. */
@@ -61,6 +61,7 @@ export async function stitch(services: StitchServices, run: JobRun, signal: Abor
   try {
     const job = await currentJob(ledger, run);
     if (isTerminal(job.state)) throw new JobEndedError(`job ${jobId} has ended`);
+    if (isPaused(job)) throw new StepDeferredError('the job is paused', PAUSED_RETRY_MS);
     const result = await publish(services, run, job, signal);
     await ledger.move(jobId, 'completed', { result, epoch });
     log.info({ jobId, ...result }, 'job completed');

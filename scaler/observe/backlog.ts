@@ -1,6 +1,7 @@
-/** Reads the remaining work of every open job from the ledger, and the measured rate of each model. */
+/** Reads the remaining work of every open job that is not paused from the ledger, and the measured rate of each model. */
+import { isTerminal } from '../../shared/contract/job.ts';
 import { BATCH_FRAMES_MAX, FRAMES_MAX } from '../../shared/contract/limits.ts';
-import { type LedgerJob, spendingMaxOf } from '../../shared/redis/ledger-job.ts';
+import { type LedgerJob, isPaused, priorityOf, spendingMaxOf } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Spending } from '../../shared/redis/spending.ts';
 import type { JobBacklog } from './observation.ts';
@@ -16,7 +17,7 @@ export async function readBacklog(
   spending: Pick<Spending, 'read'>,
 ): Promise<BacklogReading> {
   const [jobs, spent] = await Promise.all([ledger.openJobs(), spending.read()]);
-  const open = jobs.filter(({ state }) => state === 'waiting' || state === 'running');
+  const open = jobs.filter((job) => !isTerminal(job.state) && !isPaused(job));
   const models = [...new Set(open.map(({ definition }) => definition.model.name))];
   const rates = await Promise.all(models.map(async (model) => [model, await ledger.rate(model)] as const));
   return {
@@ -33,7 +34,7 @@ function backlogOf(job: LedgerJob, spent: number): JobBacklog {
   return {
     jobId,
     model: definition.model.name,
-    priority: definition.request.priority,
+    priority: priorityOf(job),
     framesRemaining,
     // Before the split has planned the batches, assume the smallest possible number.
     batchesRemaining: Math.ceil(framesRemaining / (batchSize ?? BATCH_FRAMES_MAX)),

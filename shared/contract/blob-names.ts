@@ -28,6 +28,10 @@ export const DRAIN_PREFIX = 'drain/';
 export const SHARES_PREFIX = 'shares/';
 /** In `control`: the prefix of spending caps that were changed after a job was enqueued. */
 export const CAPS_PREFIX = 'caps/';
+/** In `control`: the prefix of what operators want of jobs. */
+export const JOB_CONTROLS_PREFIX = 'jobs/';
+/** In `control`: touched after each change of a job's control. */
+export const JOB_CONTROLS_CHANGED_BLOB = 'jobs-changed';
 /** In `incoming`: the drop folder, whose videos become jobs automatically. */
 export const DROP_PREFIX = 'drop/';
 
@@ -152,6 +156,9 @@ export const redriveBlob = (jobId: string, poisonId: string): string =>
 export const shareBlob = (partner: string): string => `${SHARES_PREFIX}${safeName(partner)}`;
 /** In `control`: the new spending cap of a job. */
 export const capBlob = (jobId: string): string => `${CAPS_PREFIX}${jobFolder(jobId).slice(0, -1)}`;
+/** In `control`: what an operator wants of the job. */
+export const controlBlob = (jobId: string): string =>
+  `${JOB_CONTROLS_PREFIX}${jobFolder(jobId).slice(0, -1)}`;
 export const heartbeatBlob = (workerId: string): string => safeName(workerId);
 export const jobPrefix = (jobId: string): string => jobFolder(jobId);
 

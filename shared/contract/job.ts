@@ -94,17 +94,19 @@ export const DEFAULT_SETTINGS: JobSettings = {
  * running    frames are being split, scored or stitched
  * completed  terminal: the result is published
  * failed     terminal: there will be no result
+ * cancelled  terminal: an operator ended it
  *
  * A job whose failures are retried does not leave its terminal state: it is opened again, and waits.
  */
-export const JOB_STATES = ['waiting', 'running', 'completed', 'failed'] as const;
+export const JOB_STATES = ['waiting', 'running', 'completed', 'failed', 'cancelled'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
 const JOB_MOVES: Readonly<Record<JobState, readonly JobState[]>> = {
-  waiting: ['running', 'failed'],
-  running: ['completed', 'failed'],
+  waiting: ['running', 'failed', 'cancelled'],
+  running: ['completed', 'failed', 'cancelled'],
   completed: [],
   failed: [],
+  cancelled: [],
 };
 
 /** Whether a job may move from one state to another. The ledger enforces it. */
@@ -141,6 +143,10 @@ export const jobStatus = z.object({
     .object({ spent: z.number().min(0), spendingMax: spendingAmount, message: z.string() })
     .nullable()
     .default(null),
+  /** Set while the job is paused. */
+  pausedSince: z.iso.datetime().nullable().default(null),
+  /** What the job has cost so far, in the currency of the scaler's prices; 0 without prices. */
+  spent: z.number().min(0).default(0),
   result: z.object({ blobName: z.string(), sizeBytes: count }).nullable(),
   error: z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
 });

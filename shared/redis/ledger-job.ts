@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import type { FailedFrame } from '../contract/failed-frame.ts';
-import { JOB_STATES, jobRequest, spendingAmount } from '../contract/job.ts';
+import { JOB_STATES, PRIORITIES, type Priority, jobRequest, spendingAmount } from '../contract/job.ts';
 import { FRAMES_MAX, SPLITS_MAX } from '../contract/limits.ts';
 import { contextFrames, failureKind, firstIssue, modelReference } from '../contract/messages.ts';
 import { parseJson } from '../contract/parse-json.ts';
@@ -60,6 +60,12 @@ const jobFields = z.object({
   lastDispatchedAt: counter,
   /** Set after the job was opened; replaces the cap of the request. `none` removes the cap. */
   spendingMax: z.union([z.literal(NO_CAP), z.coerce.number().pipe(spendingAmount)]).optional(),
+  /** Set after the job was opened; replaces the priority of the request. */
+  priority: z.enum(PRIORITIES).optional(),
+  /** When the job was paused; 0 if it is not. */
+  pausedAtMs: z.coerce.number().default(0),
+  /** How often it has been paused. */
+  pauses: counter,
   error: fromJson(jobError).optional(),
   result: fromJson(jobResult).optional(),
 });
@@ -128,6 +134,14 @@ export function spendingMaxOf({
   return spendingMax === NO_CAP ? null : spendingMax;
 }
 
+export function priorityOf({ priority, definition }: Pick<LedgerJob, 'priority' | 'definition'>): Priority {
+  return priority ?? definition.request.priority;
+}
+
+export function isPaused({ pausedAtMs }: Pick<LedgerJob, 'pausedAtMs'>): boolean {
+  return pausedAtMs > 0;
+}
+
 /** The outcomes of frames, as result messages report them. */
 export interface FrameOutcomes {
   readonly scored: readonly FrameRange[];
@@ -153,6 +167,16 @@ export interface ClaimedBatch {
   readonly batchIndex: number;
   readonly frameStart: number;
   readonly frameEnd: number;
+}
+
+/** What an operator wants of an open job. */
+export interface LedgerControl {
+  /** 0: the job is not paused. */
+  readonly pausedAtMs: number;
+  readonly pauses: number;
+  readonly priority: Priority;
+  /** Null: no cap. */
+  readonly spendingMax: number | null;
 }
 
 /** What a result changed in the ledger. */

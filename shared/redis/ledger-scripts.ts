@@ -68,9 +68,10 @@ for i = separator + 1, #ARGV do
 end
 return 0`;
 
-/** Sets fields of a job unless another split has begun. KEYS job. ARGV split, then pairs of fields. Returns 1 or 0. */
+/** Sets fields of a job unless it has ended or another split has begun. KEYS job. ARGV split, then pairs of fields. Returns 1 or 0. */
 export const RECORD_SPLIT = `
-if redis.call('HGET', KEYS[1], 'splitNumber') ~= ARGV[1] then return 0 end
+local fields = redis.call('HMGET', KEYS[1], 'splitNumber', 'state')
+if fields[1] ~= ARGV[1] or (fields[2] ~= 'waiting' and fields[2] ~= 'running') then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 1`;
 
@@ -166,15 +167,15 @@ if batch >= 0 and redis.call('ZSCORE', KEYS[3], batch) then
 end
 return answer`;
 
-/** Sets the cap of an open job. KEYS job. ARGV amount, or 'none'. Returns 0 if the job is not open, else 1. */
-export const SET_CAP = `
+/** Sets fields of an open job. KEYS job. ARGV pairs of fields. Returns 0 if the job is not open, else 1. */
+export const SET_OPEN = `
 if redis.call('HEXISTS', KEYS[1], 'definition') == 0 or redis.call('TTL', KEYS[1]) >= 0 then return 0 end
-redis.call('HSET', KEYS[1], 'spendingMax', ARGV[1])
+redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1`;
 
-/** Marks batches without recent progress to be sent again. KEYS dispatched, again. ARGV olderThanMs. Returns their number. */
+/** Marks batches without recent progress to be sent again. KEYS dispatched, again. ARGV up to which time. Returns their number. */
 export const REQUEUE_STALE = `
-local stale = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
+local stale = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 for _, batch in ipairs(stale) do
   redis.call('ZREM', KEYS[1], batch)
   redis.call('RPUSH', KEYS[2], batch)

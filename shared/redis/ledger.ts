@@ -15,6 +15,7 @@ import {
   type JobDefinition,
   type JobError,
   type JobResult,
+  type LedgerControl,
   type LedgerJob,
   NO_CAP,
   type ResolvedCounts,
@@ -34,7 +35,7 @@ import {
   RECORD_SPLIT,
   REQUEUE_STALE,
   RESOLVE,
-  SET_CAP,
+  SET_OPEN,
   SPLIT_AGAIN,
   jobKey,
   keysOf,
@@ -196,9 +197,11 @@ export class Ledger {
     return (await this.#redis.eval(SPLIT_AGAIN, keys.length, ...keys, epoch, splitNumber)) === 1;
   }
 
-  /** Replaces the cap of the request; null removes it. Returns false if the job is not open. */
-  async setCap(jobId: string, spendingMax: number | null): Promise<boolean> {
-    return (await this.#redis.eval(SET_CAP, 1, jobKey(jobId), spendingMax ?? NO_CAP)) === 1;
+  /** Replaces what the request says. Returns false if the job is not open. */
+  async setControl(jobId: string, { spendingMax, ...others }: Partial<LedgerControl>): Promise<boolean> {
+    const cap = spendingMax === undefined ? {} : { spendingMax: spendingMax ?? NO_CAP };
+    const args = Object.entries({ ...cap, ...others }).flat();
+    return (await this.#redis.eval(SET_OPEN, 1, jobKey(jobId), ...args)) === 1;
   }
 
   /** Adds a warning to the job, once however often it is found. */
@@ -211,12 +214,7 @@ export class Ledger {
 
   /** Claims the job's next batch that is ready and has unresolved frames. It then counts as dispatched. */
   async claimBatch({ jobId, splitNumber }: SplitOfJob, nowMs: number): Promise<ClaimedBatch | undefined> {
-    const keys = [
-      jobKey(jobId),
-      jobKey(jobId, 'resolved'),
-      jobKey(jobId, 'dispatched'),
-      jobKey(jobId, 'again'),
-    ];
+    const keys = ['', 'resolved', 'dispatched', 'again'].map((part) => jobKey(jobId, part));
     const claimed = (await this.#redis.eval(CLAIM, 4, ...keys, nowMs, splitNumber)) as number[];
     const [batchIndex, frameStart, frameEnd] = claimed;
     if (batchIndex === undefined || frameStart === undefined || frameEnd === undefined) return undefined;
@@ -228,10 +226,11 @@ export class Ledger {
     return this.#redis.zcount(jobKey(jobId, 'dispatched'), '-inf', `(${olderThanMs}`);
   }
 
-  /** Marks batches without progress since `olderThanMs` to be sent again. Returns their number. */
+  /** Marks batches without progress since `olderThanMs` to be sent again; Infinity: all. Returns their number. */
   async requeueStale(jobId: string, olderThanMs: number): Promise<number> {
     const keys = [jobKey(jobId, 'dispatched'), jobKey(jobId, 'again')];
-    return (await this.#redis.eval(REQUEUE_STALE, 2, ...keys, olderThanMs)) as number;
+    const limit = olderThanMs === Infinity ? '+inf' : `(${olderThanMs}`;
+    return (await this.#redis.eval(REQUEUE_STALE, 2, ...keys, limit)) as number;
   }
 
   /** Records that a batch was released with a delay, and is not visible on the queue until `untilMs`. */
@@ -275,10 +274,8 @@ export class Ledger {
 
   /** Records a model's megapixels per second on one engine, smoothed. */
   async recordRate(model: string, megapixelsPerSecond: number): Promise<void> {
-    const before = await this.rate(model);
-    const smoothed =
-      before === undefined ? megapixelsPerSecond : before + RATE_SMOOTHING * (megapixelsPerSecond - before);
-    await this.#redis.hset(RATES, model, smoothed);
+    const before = (await this.rate(model)) ?? megapixelsPerSecond;
+    await this.#redis.hset(RATES, model, before + RATE_SMOOTHING * (megapixelsPerSecond - before));
   }
 
   /** Megapixels per second on one engine; undefined if the model has not run yet. */

@@ -36,6 +36,7 @@ export const ERROR_EXITS = {
   STYLE_UNKNOWN: EXIT.badInput,
   JOB_INVALID: EXIT.badInput,
   JOB_UNKNOWN: EXIT.noInput,
+  JOB_CANCELLED: EXIT.failed,
   JOB_ENDED: EXIT.failed,
   JOB_NOT_FINISHED: EXIT.unavailable,
   POISON_NOT_FOUND: EXIT.noInput,

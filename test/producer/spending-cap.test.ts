@@ -22,6 +22,8 @@ function buildJob(changes: Partial<LedgerJob> = {}): LedgerJob {
     framesUnderway: 0,
     framesStitched: 0,
     lastDispatchedAt: 0,
+    pausedAtMs: 0,
+    pauses: 0,
     batchesOutstanding: 0,
     batchesToSendAgain: 0,
     delayedUntilMs: [],

@@ -59,6 +59,14 @@ export function cap(args: readonly string[], options: CommandOptions): RunningCo
   return start('producer/cli/cap.ts', args, options);
 }
 
+const LOOK_VERBS = new Set(['jobs', 'status', 'watch', 'logs']);
+
+/** A command that shows or steers jobs, by its name. */
+export function jobCommand(args: readonly string[], options: CommandOptions): RunningCommand {
+  const program = LOOK_VERBS.has(args[0] ?? '') ? 'jobs' : 'job-control';
+  return start(`producer/cli/${program}.ts`, args, options);
+}
+
 export function model(args: readonly string[], options: CommandOptions): RunningCommand {
   return start('worker/cli/model.ts', args, options);
 }

@@ -31,11 +31,13 @@ export interface Delivery {
   readonly progress: DeliveryProgress;
   /** Called when the batch is nearly scored. */
   readonly onNearlyScored?: () => void;
+  /** Aborted when the job is cancelled. */
+  readonly cancelled: AbortSignal;
 }
 
 /** Records that frames are given up. Safe to repeat. */
 export async function giveUpFrames(
-  { message, batch, progress }: Delivery,
+  { message, batch, progress }: Pick<Delivery, 'message' | 'batch' | 'progress'>,
   frames: readonly FailedFrame[],
   services: DeliveryServices,
 ): Promise<void> {
@@ -107,6 +109,9 @@ class BatchRunner {
   constructor(delivery: Delivery, services: DeliveryServices) {
     this.#delivery = delivery;
     this.#services = services;
+    const { cancelled } = delivery;
+    cancelled.addEventListener('abort', () => this.#cancel(), { once: true });
+    if (cancelled.aborted) this.#cancel();
   }
 
   mustStop(): boolean {
@@ -256,6 +261,11 @@ class BatchRunner {
       this.#interrupt(error, 'storage is unavailable');
       return false;
     }
+  }
+
+  #cancel(): void {
+    this.interruption ??= { kind: 'cancelled' };
+    this.#away.abort();
   }
 
   #interrupt(error: unknown, message: string): void {

@@ -93,6 +93,9 @@ export async function settleBatch(ended: EndedDelivery, services: DeliveryServic
       await lease.release({ text: encodeMessage({ ...batch, history }), delaySeconds });
       break;
     }
+    case 'drop':
+      await lease.complete();
+      break;
     case 'leave':
       break;
   }

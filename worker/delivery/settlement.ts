@@ -5,6 +5,7 @@
  * release   segments are left: write this delivery into the history and make the message visible, now or after a delay
  * poison    what is left cannot be stored: give up its frames, report to the job, delete the message
  * mismatch  a piece does not hold what the plan says: report it to the job, which is split again, and delete the message
+ * drop      the job was cancelled: delete the message without a report
  * leave     the lease is lost, or may be: touch nothing
  *
  * `dequeueCount` is not a failure count: evictions, crashes and lost answers raise it. What counts is whether deliveries make
@@ -50,6 +51,7 @@ const PASSED_ON = new Set<RunInterruption['kind']>(['passing-on', 'piece']);
 /** Why a run ended before its last segment. */
 export type RunInterruption =
   | { readonly kind: 'draining' }
+  | { readonly kind: 'cancelled' }
   | { readonly kind: 'passing-on' }
   | { readonly kind: 'storage' | 'engine' | 'piece'; readonly message: string }
   | { readonly kind: 'model'; readonly message: string; readonly isPermanent: boolean };
@@ -75,6 +77,7 @@ export interface DeliveryOutcome {
 /** `givenUp` are the frames that the settlement gives up, with their attempts in all deliveries. */
 export type Settlement =
   | { readonly kind: 'complete' }
+  | { readonly kind: 'drop' }
   | { readonly kind: 'mismatch'; readonly message: string }
   | {
       readonly kind: 'release';
@@ -88,6 +91,7 @@ export type Settlement =
 export function chooseSettlement(outcome: DeliveryOutcome): Settlement {
   const { batch, dequeueCount, leaseLost, interruption, stored, worker } = outcome;
   if (leaseLost) return { kind: 'leave' };
+  if (interruption?.kind === 'cancelled') return { kind: 'drop' };
   if (framesOf(batch).every((frameIndex) => stored.has(frameIndex))) return { kind: 'complete' };
   if (interruption?.kind === 'piece' && batch.history.passedOnBy !== null)
     return { kind: 'mismatch', message: interruption.message };

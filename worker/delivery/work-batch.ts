@@ -11,6 +11,8 @@
  *   EndedDelivery     the outcome with message, lease and progress, for `settle-batch` to report and settle
  */
 import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
+import { controlBlob } from '../../shared/contract/blob-names.ts';
+import { type JobControl, decodeJobControl } from '../../shared/contract/job-control.ts';
 import { type BatchMessage, encodeMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
 import { planDelivery } from './history.ts';
@@ -24,6 +26,8 @@ import { type RunInterruption, framesOf, releaseUnstarted } from './settlement.t
 
 /** Often enough for people who watch; a short batch ends before. */
 const PROGRESS_MS = 5_000;
+/** A cancelled job stops within this time and that of a frame. Each look is a read from storage. */
+const CONTROL_MS = 4_000;
 
 export interface ReceivedBatch {
   readonly message: ReceivedMessage;
@@ -37,8 +41,17 @@ export interface ReceivedBatch {
 
 export async function workBatch(received: ReceivedBatch, services: DeliveryServices): Promise<void> {
   const { message, lease, survivedDelivery, onNearlyScored } = received;
-  const { clock, workerId, blobs, log } = services;
+  const { clock, workerId, blobs, log, metrics } = services;
   const startedAtMs = clock.monotonicMs();
+  const { jobId, batchIndex } = received.batch;
+  const order = await readOrder(services, jobId);
+  if (order !== 'run') {
+    // The producer sends the batch of a paused job again when the job goes on.
+    metrics.batches.inc({ settled: 'drop' });
+    log.info({ jobId, batchIndex, order }, 'batch dropped');
+    await lease.complete();
+    return;
+  }
   const found = await listFramesInStorage(received.batch, blobs).catch(async (error: unknown) => {
     await releaseWithoutListing(received, services);
     throw error;
@@ -68,7 +81,15 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
     'batch received',
   );
   if (plan.mustSave) await lease.save(encodeMessage(batch));
-  const delivery = { message, lease, batch, progress, ...(onNearlyScored && { onNearlyScored }) };
+  const cancelled = new AbortController();
+  const delivery = {
+    message,
+    lease,
+    batch,
+    progress,
+    cancelled: cancelled.signal,
+    ...(onNearlyScored && { onNearlyScored }),
+  };
   // Before anything else can kill this worker too.
   if (lease.state === 'held') await giveUpFrames(delivery, plan.givenUp, services);
   let interruption: RunInterruption | null = null;
@@ -76,6 +97,9 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
     const work = { segments: found.open, suspects: plan.suspects };
     await using _reporting = every(PROGRESS_MS, async (signal) => {
       if (lease.state === 'held') await reportProgress(delivery, services, signal);
+    });
+    await using _watching = every(CONTROL_MS, async (signal) => {
+      if ((await readOrder(services, jobId, signal)) === 'cancel') cancelled.abort();
     });
     interruption =
       plan.approach === 'pass-on' ? { kind: 'passing-on' } : await runBatch(delivery, work, services);
@@ -112,6 +136,21 @@ function every(ms: number, call: (signal: AbortSignal) => Promise<void>): AsyncD
       await underway;
     },
   };
+}
+
+/** What an operator wants of the job. If storage does not say, the batch runs. */
+async function readOrder(
+  { blobs, log }: Pick<DeliveryServices, 'blobs' | 'log'>,
+  jobId: string,
+  signal?: AbortSignal,
+): Promise<JobControl['order']> {
+  try {
+    const bytes = await blobs.get('control', controlBlob(jobId), { signal });
+    return (bytes && decodeJobControl(bytes.toString('utf8'), jobId)?.order) ?? 'run';
+  } catch (error) {
+    if (signal?.aborted !== true) log.debug({ jobId, error }, 'job control not read');
+    return 'run';
+  }
 }
 
 /** Frames that need no further attempt. */

@@ -141,6 +141,11 @@ function numbersIn(
   };
 }
 
+/** `"boxes" is 100 x 4`. */
+function shapeOf(numbers: FrameNumbers | undefined): string {
+  return `"${numbers?.name}" is ${numbers?.dims.join(' x ')}`;
+}
+
 /** Throws FormatError unless there are four numbers for each box, and one or more scores. */
 function checkBoxes(
   { boxes, scores, classes }: NonNullable<NumbersOutput['boxes']>,
@@ -148,7 +153,6 @@ function checkBoxes(
 ): void {
   const of = (name: string | undefined) => numbers.find((one) => one.name === name);
   const [corners, likely, kinds] = [of(boxes), of(scores), of(classes)];
-  const shapeOf = (one: FrameNumbers | undefined) => `"${one?.name}" is ${one?.dims.join(' x ')}`;
   if (corners?.dims.at(-1) !== 4)
     throw new FormatError(
       `the output ${shapeOf(corners)} for a frame, not four numbers for each box`,

@@ -87,7 +87,8 @@ async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResu
     blobs.get('incoming', triggerBlob(jobId)),
   ]);
   if (status === undefined && trigger === undefined) throw jobUnknown(jobId, 'fetch the result');
-  if (status?.state === 'failed') throw failureOf(status, { hint: 'Enqueue the video again.' });
+  if (status?.state === 'failed' || status?.state === 'cancelled')
+    throw failureOf(status, { hint: 'Enqueue the video again.' });
   if (status?.state !== 'completed' || status.result === null) {
     throw new TransientError(
       'JOB_NOT_FINISHED',

@@ -163,7 +163,7 @@ test('a stale batch is not sent again while its job is held', async () => {
   await dispatch();
   expect(await job()).toMatchObject({ batchesOutstanding: 0, batchesToSendAgain: 4 });
   expect(await batches.queue.countApprox()).toBe(0);
-  await fixture.control.ledger.setCap(JOB, null);
+  await fixture.control.ledger.setControl(JOB, { spendingMax: null });
   await dispatch();
   expect(await batches.queue.countApprox()).toBe(4);
 });

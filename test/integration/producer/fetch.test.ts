@@ -57,6 +57,8 @@ async function putStatus(jobId: string, status: Partial<JobStatus>): Promise<voi
     updatedAt: '2026-11-23T06:16:00.000Z',
     warnings: [],
     heldAtCap: null,
+    pausedSince: null,
+    spent: 0,
     result: null,
     error: null,
     ...status,

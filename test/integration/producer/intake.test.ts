@@ -169,6 +169,8 @@ test('an ended job is not reopened after the ledger is lost', async () => {
     updatedAt: createdAt,
     warnings: [],
     heldAtCap: null,
+    pausedSince: null,
+    spent: 0,
     result: { blobName: 'job-ended/harbour.mp4', sizeBytes: 1 },
     error: null,
   };

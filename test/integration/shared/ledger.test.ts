@@ -68,8 +68,10 @@ test('openJobs is ordered by the time of opening', async () => {
 const ALLOWED: readonly [JobState, JobState][] = [
   ['waiting', 'running'],
   ['waiting', 'failed'],
+  ['waiting', 'cancelled'],
   ['running', 'completed'],
   ['running', 'failed'],
+  ['running', 'cancelled'],
 ];
 
 test.for(JOB_STATES)('a job that is %s allows only the moves of the state machine', async (from) => {
@@ -78,6 +80,7 @@ test.for(JOB_STATES)('a job that is %s allows only the moves of the state machin
     running: ['running'],
     completed: ['running', 'completed'],
     failed: ['failed'],
+    cancelled: ['cancelled'],
   };
   for (const to of JOB_STATES) {
     const jobId = `job-${from}-${to}`;

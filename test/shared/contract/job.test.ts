@@ -91,12 +91,15 @@ test('a status is valid before anything about the job is known', () => {
     updatedAt: REQUEST.createdAt,
     warnings: [],
     heldAtCap: null,
+    pausedSince: null,
+    spent: 0,
     result: null,
     error: null,
   };
   expect(jobStatus.parse(status)).toEqual(status);
   // The form that an earlier release wrote.
-  const { heldAtCap, ...before } = status;
+  const { heldAtCap, pausedSince, spent, ...before } = status;
+  expect([pausedSince, spent]).toEqual([null, 0]);
   expect(heldAtCap).toBeNull();
   const { underway, ...frames } = before.frames;
   expect(underway).toBe(0);
@@ -109,8 +112,15 @@ test('a job moves only forward, and never leaves a terminal state', () => {
   const moves = JOB_STATES.flatMap((from) =>
     JOB_STATES.filter((to) => mayMove(from, to)).map((to) => `${from} → ${to}`),
   );
-  expect(moves).toEqual(['waiting → running', 'waiting → failed', 'running → completed', 'running → failed']);
-  expect(JOB_STATES.filter(isTerminal)).toEqual(['completed', 'failed'] satisfies JobState[]);
+  expect(moves).toEqual([
+    'waiting → running',
+    'waiting → failed',
+    'waiting → cancelled',
+    'running → completed',
+    'running → failed',
+    'running → cancelled',
+  ]);
+  expect(JOB_STATES.filter(isTerminal)).toEqual(['completed', 'failed', 'cancelled'] satisfies JobState[]);
 });
 
 test.each([

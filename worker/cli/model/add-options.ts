@@ -194,8 +194,6 @@ const EXCLUDED: Readonly<Record<string, string>> = { top: 'boxes', softmax: 'box
 /** Throws USAGE for an option that would be ignored. */
 function refuseWithoutEffect(command: Command): void {
   const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
-  const flagOf = (name: string): string =>
-    `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   for (const [name, other] of Object.entries(NEEDED))
     if (isGiven(name) && !isGiven(other))
       throw new PermanentError('USAGE', `${flagOf(name)} has no effect without ${flagOf(other)}.`, {
@@ -206,6 +204,11 @@ function refuseWithoutEffect(command: Command): void {
       throw new PermanentError('USAGE', `${flagOf(name)} has no effect with ${flagOf(other)}.`, {
         hint: `Leave out ${flagOf(name)}.`,
       });
+}
+
+/** `boxScores` is `--box-scores`. */
+function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 type Boxes = NonNullable<FormatAnswers['boxes']>;

@@ -1,0 +1,127 @@
+/** Parses the command lines of `npm run cancel`, `pause`, `resume`, `priority`, `retry` and `clean`. */
+import { Argument, type Command } from 'commander';
+
+import { helpText } from '../../../shared/command/help-text.ts';
+import { newCommand, parseCommand } from '../../../shared/command/parse-command.ts';
+import { PRIORITIES, type Priority } from '../../../shared/contract/job.ts';
+import { JOB_EXAMPLE, parseJobId } from '../job-argument.ts';
+
+export type ControlOptions = { readonly jobId: string; readonly asJson: boolean } & (
+  | { readonly verb: 'cancel'; readonly isCleaned: boolean }
+  | { readonly verb: 'pause' | 'resume' | 'retry' }
+  | { readonly verb: 'priority'; readonly priority: Priority }
+  | { readonly verb: 'clean'; readonly isAll: boolean }
+);
+export type ControlVerb = ControlOptions['verb'];
+
+/** What a command is about to do, for its errors. */
+export const ACTIONS: Readonly<Record<ControlVerb, string>> = {
+  cancel: 'cancel',
+  pause: 'pause',
+  resume: 'resume',
+  priority: 'set the priority',
+  retry: 'retry',
+  clean: 'clean up',
+};
+
+interface ControlText {
+  readonly description: string;
+  readonly notes: readonly string[];
+}
+
+const TEXTS: Readonly<Record<ControlVerb, ControlText>> = {
+  cancel: {
+    description: 'Ends a job without a result.',
+    notes: [
+      'Workers stop within ten seconds, and its messages are removed from the queue. Segments that are stored are kept for a week, so that npm run retry can run the rest; with --clean they are removed at once.',
+    ],
+  },
+  pause: {
+    description: 'Holds a job: no further batch is sent to the fleet.',
+    notes: [
+      'Batches that a worker has in hand are finished. A paused job keeps no machine and costs nothing.',
+      'To pause the whole fleet, so that machines finish their work and go: npm run scale -- --pause --for 1h --because "…"',
+    ],
+  },
+  resume: { description: 'Lets a paused job go on.', notes: [] },
+  priority: {
+    description: 'Changes the priority of a job: jobs with a higher priority run first.',
+    notes: [
+      'It applies within seconds, to batches that are not on the queue yet and to the split and the join.',
+    ],
+  },
+  retry: {
+    description: 'Runs what failed in an ended job, or is missing, and joins the result again.',
+    notes: [
+      'Frames that are scored and stored are not scored again, unless the job ended more than a week ago (a day if nothing failed).',
+    ],
+  },
+  clean: {
+    description: 'Removes the pieces and segments of an ended job before their time.',
+    notes: ['The source and the result stay, unless --all is given. Then nothing of the job is left.'],
+  },
+};
+
+/** Returns null if the user asked for help, which is then printed. Throws USAGE. */
+export function parseControlOptions(verb: ControlVerb, argv: readonly string[]): ControlOptions | null {
+  const { description, notes } = TEXTS[verb];
+  const command = newCommand(`npm run ${verb}`)
+    .usage(`-- JOB${verb === 'priority' ? ` ${PRIORITIES.join('|')}` : ''} [options]`)
+    .description(description)
+    .argument('<job>', 'job id, as printed by npm run enqueue and npm run jobs', parseJobId);
+  if (verb === 'priority')
+    command.addArgument(new Argument('<level>', 'the new priority').choices(PRIORITIES));
+  if (verb === 'cancel') command.option('--clean', 'also remove what has been scored');
+  if (verb === 'clean')
+    command.option('--all', 'also remove the source, the result, the report and the logs');
+  command.option('--json', 'print one JSON object').addHelpText('after', help(verb, notes));
+  if (!parseCommand(command, argv)) return null;
+  return optionsOf(verb, command);
+}
+
+function help(verb: ControlVerb, notes: readonly string[]): string {
+  const more = { cancel: ' --clean', clean: ' --all', priority: ' high' } as Partial<
+    Record<ControlVerb, string>
+  >;
+  return helpText({
+    examples: [`npm run ${verb} -- ${JOB_EXAMPLE}${more[verb] ?? ''}`],
+    notes: [
+      ...notes,
+      'It needs storage only. Without FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE it uses the local fleet of this folder (npm start).',
+    ],
+    exits: {
+      0: true,
+      1: verb === 'retry' ? 'there is nothing to retry' : 'the job has ended',
+      64: true,
+      66: 'the job does not exist',
+      69: 'a service is not available, or the job has not ended',
+      70: true,
+    },
+  });
+}
+
+function optionsOf(verb: ControlVerb, command: Command): ControlOptions {
+  const [jobId = '', level] = command.args;
+  const {
+    json = false,
+    all = false,
+    clean = false,
+  } = command.opts<{
+    json?: boolean;
+    all?: boolean;
+    clean?: boolean;
+  }>();
+  const common = { jobId, asJson: json };
+  switch (verb) {
+    case 'cancel':
+      return { ...common, verb, isCleaned: clean };
+    case 'priority':
+      return { ...common, verb, priority: level as Priority };
+    case 'clean':
+      return { ...common, verb, isAll: all };
+    case 'pause':
+    case 'resume':
+    case 'retry':
+      return { ...common, verb };
+  }
+}

@@ -1,0 +1,164 @@
+/** `npm run jobs|status|watch|logs`: shows jobs, through storage alone. See `jobs/options.ts`. */
+import { createLogUpdate } from 'log-update';
+
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { storageCommandConfig } from '../../shared/command/config.ts';
+import { onInterrupt, print, runCommand, say } from '../../shared/command/run-command.ts';
+import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
+import { type JobStatus, isTerminal } from '../../shared/contract/job.ts';
+import { systemClock as clock } from '../../shared/runtime/clock.ts';
+import { EXIT } from '../../shared/runtime/errors.ts';
+import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
+import { failureOf } from '../jobs/status.ts';
+import { failureLines, reportedFailures } from './enqueue/failures.ts';
+import { NO_PROGRESS, showProgress } from './enqueue/progress.ts';
+import { jobUnknown } from './job-argument.ts';
+import { frameLogLines, frameLogText } from './jobs/frame-log.ts';
+import { type JobView, readJob, readJobs, readWorkersAlive } from './jobs/job-view.ts';
+import { type LookOptions, type LookVerb, parseLookOptions } from './jobs/options.ts';
+import { jobTable, jobText, secondsLeftOf, stateText, waitsFor } from './jobs/text.ts';
+
+const POLL_MS = 1_000;
+/** Of the table of all open jobs, which reads each of them. */
+const TABLE_MS = 2_000;
+/** As many as fit on a screen. */
+const TABLE_JOBS_MAX = 40;
+
+type OptionsFor<Verb extends LookVerb> = Extract<LookOptions, { readonly verb: Verb }>;
+
+const [verb = '', ...argv] = process.argv.slice(2);
+const { signal } = onInterrupt();
+await runCommand(argv, main, signal);
+
+async function main(): Promise<number> {
+  const options = parseLookOptions(verb as LookVerb, argv);
+  if (options === null) return EXIT.ok;
+  const blobs = await openReachable(await storageAccounts(storageCommandConfig()), signal);
+  switch (options.verb) {
+    case 'jobs':
+      await list(blobs, options);
+      break;
+    case 'status':
+      await show(blobs, options);
+      break;
+    case 'watch':
+      if (options.jobId === null) await watchAll(blobs, options);
+      else await watchJob(blobs, options.jobId, options);
+      break;
+    case 'logs':
+      await logs(blobs, options);
+      break;
+  }
+  return EXIT.ok;
+}
+
+async function list(blobs: BlobStore, { filter, asJson }: OptionsFor<'jobs'>): Promise<void> {
+  const jobs = await readJobs(blobs, filter);
+  if (asJson) print(JSON.stringify({ count: jobs.length, jobs: jobs.map(viewAsJson) }));
+  else if (jobs.length === 0) say('No jobs.');
+  else print(jobTable(jobs, clock.now()));
+}
+
+async function show(blobs: BlobStore, { jobId, asJson }: OptionsFor<'status'>): Promise<void> {
+  const job = await requireJob(blobs, jobId, 'show the job');
+  const [workers, failures] = await Promise.all([
+    readWorkersAlive(blobs, clock.now()),
+    reportedFailures(blobs, jobId, []),
+  ]);
+  if (asJson) {
+    const waits = waitsFor(job, workers) ?? null;
+    print(JSON.stringify({ ...viewAsJson(job), waitsFor: waits, workers: workers.length, failures }));
+    return;
+  }
+  const text = jobText({ job, workers, failures: failureLines(failures), now: clock.now() });
+  print(quoteCommands(text));
+}
+
+function viewAsJson(job: JobView): object {
+  const { jobId, request, priority, status } = job;
+  const { source, model, parameters, createdAt } = request;
+  const secondsLeft = status === undefined ? null : secondsLeftOf(status, clock.now());
+  const rest: Partial<JobStatus> = status ?? {};
+  return {
+    ...rest,
+    jobId,
+    state: status?.state ?? 'waiting',
+    doing: stateText(job),
+    source,
+    model,
+    parameters,
+    priority,
+    createdAt,
+    secondsLeft,
+  };
+}
+
+async function requireJob(blobs: BlobStore, jobId: string, action: string): Promise<JobView> {
+  const job = await readJob(blobs, jobId);
+  if (job === undefined) throw jobUnknown(jobId, action);
+  return job;
+}
+
+/** Until the job has ended. Throws its error. */
+async function watchJob(
+  blobs: BlobStore,
+  jobId: string,
+  { asJson }: { readonly asJson: boolean },
+): Promise<void> {
+  await requireJob(blobs, jobId, 'watch the job');
+  const progress = asJson ? NO_PROGRESS : showProgress();
+  let before = '';
+  let said: string | undefined;
+  try {
+    for (;;) {
+      const job = await requireJob(blobs, jobId, 'watch the job');
+      const { status } = job;
+      if (status !== undefined) progress.status(status, clock.monotonicMs());
+      const text = JSON.stringify(viewAsJson(job));
+      if (asJson && text !== before) print(text);
+      before = text;
+      if (status !== undefined && isTerminal(status.state)) {
+        progress.stop();
+        if (status.state !== 'completed') throw failureOf(status);
+        if (!asJson) say(`The job is completed. To get its result: npm run fetch -- ${jobId}`);
+        return;
+      }
+      const why = waitsFor(job, await readWorkersAlive(blobs, clock.now()));
+      if (why !== undefined && why !== said) progress.say(why);
+      said = why;
+      await clock.sleep(POLL_MS, signal);
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+/** On a terminal, a table that is drawn again; else a table on each change. Until Ctrl-C. */
+async function watchAll(blobs: BlobStore, { asJson }: { readonly asJson: boolean }): Promise<void> {
+  const isLive = process.stdout.isTTY && !asJson;
+  const update = createLogUpdate(process.stdout);
+  let before = '';
+  for (;;) {
+    const filter = { states: ['waiting', 'running'], search: null, max: TABLE_JOBS_MAX } as const;
+    const jobs = await readJobs(blobs, filter);
+    const text = asJson
+      ? JSON.stringify({ jobs: jobs.map(viewAsJson) })
+      : jobs.length === 0
+        ? 'No open jobs.'
+        : jobTable(jobs, clock.now());
+    if (isLive) update(`${text}\n\nPress Ctrl-C to leave.`);
+    else if (text !== before) print(text);
+    before = text;
+    await clock.sleep(TABLE_MS, signal);
+  }
+}
+
+async function logs(blobs: BlobStore, options: OptionsFor<'logs'>): Promise<void> {
+  const { jobId, frame, onlyFailed, asJson } = options;
+  await requireJob(blobs, jobId, 'print the logs');
+  const lines = await frameLogLines(blobs, jobId, { frame, onlyFailed });
+  if (asJson) for (const line of lines) print(JSON.stringify(line));
+  else if (lines.length === 0)
+    say('No lines yet. They appear when a worker has ended its delivery of a batch.');
+  else print(frameLogText(lines));
+}

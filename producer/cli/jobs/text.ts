@@ -1,0 +1,144 @@
+/** Jobs as text: a table, and one job in detail with what it waits for. PURE. */
+import { bytesText, instantText, textTable } from '../../../shared/command/text.ts';
+import type { Heartbeat } from '../../../shared/contract/heartbeat.ts';
+import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
+import type { JobStatus } from '../../../shared/contract/job.ts';
+import { clockTime } from '../enqueue/pace.ts';
+import { resultLabel } from '../result-label.ts';
+import type { JobView } from './job-view.ts';
+
+const HEADER = ['JOB', 'STATE', 'PRIORITY', 'MODEL', 'FRAMES', 'DONE', 'FAILED', 'LEFT', 'COST', 'CREATED'];
+
+export function jobTable(jobs: readonly JobView[], now: Date): string {
+  const rows = jobs.map((job) => {
+    const { jobId, request, priority, status } = job;
+    const left = status === undefined ? null : secondsLeftOf(status, now);
+    return [
+      jobId,
+      stateText(job),
+      priority,
+      resultLabel(request),
+      status === undefined || status.frames.expected === 0 ? '-' : String(status.frames.expected),
+      status === undefined ? '-' : percentText(status),
+      String(status?.frames.failed ?? 0),
+      left === null ? '-' : clockTime(left),
+      costText(status),
+      instantText(request.createdAt),
+    ];
+  });
+  return textTable(HEADER, rows);
+}
+
+/** `running`, or what it does or why it does nothing. */
+export function stateText({ status }: Pick<JobView, 'status'>): string {
+  if (status === undefined) return 'waiting';
+  if (status.state !== 'running') return status.state;
+  if (status.pausedSince !== null) return 'paused';
+  if (status.heldAtCap !== null) return 'held';
+  const { expected, split, scored, failed, underway } = status.frames;
+  if (expected > 0 && split >= expected && scored + failed >= expected) return 'joining';
+  return scored + underway + failed > 0 ? 'scoring' : 'splitting';
+}
+
+/** Null before the first frame, and after the last. */
+export function secondsLeftOf(
+  { state, frames, scoringSince, updatedAt }: JobStatus,
+  now: Date,
+): number | null {
+  const done = frames.scored + frames.failed + frames.underway;
+  if (state !== 'running' || scoringSince === null || done === 0 || done >= frames.expected) return null;
+  const asOf = Math.min(now.getTime(), new Date(updatedAt).getTime());
+  const seconds = (asOf - new Date(scoringSince).getTime()) / 1000;
+  return seconds <= 0 ? null : ((frames.expected - done) * seconds) / done;
+}
+
+function percentText({ frames }: JobStatus): string {
+  const done = frames.scored + frames.failed + frames.underway;
+  return frames.expected === 0 ? '-' : `${Math.floor((done * 100) / frames.expected)} %`;
+}
+
+function costText(status: JobStatus | undefined): string {
+  return status === undefined || status.spent === 0 ? '-' : String(status.spent);
+}
+
+export interface JobDetails {
+  readonly job: JobView;
+  readonly workers: readonly Heartbeat[];
+  /** Lines about failed frames. */
+  readonly failures: readonly string[];
+  readonly now: Date;
+}
+
+export function jobText({ job, workers, failures, now }: JobDetails): string {
+  const { jobId, request, priority, status } = job;
+  const { source, deadlineAt } = request;
+  const name = source.kind === 'images' ? source.name.slice(0, -IMAGE_LIST_SUFFIX.length) : source.name;
+  const size = source.kind === 'images' ? 'still images' : bytesText(source.sizeBytes);
+  const why = waitsFor(job, workers);
+  const rows: (readonly [string, string])[] = [
+    ['State', stateText(job)],
+    ...(why === undefined ? [] : [['', why] as const]),
+    ['Source', `${name} (${size})`],
+    ['Model', resultLabel(request)],
+    ['Priority', priority],
+    ['Created', instantText(request.createdAt)],
+    ...(deadlineAt === undefined ? [] : [['Deadline', instantText(deadlineAt)] as const]),
+    ...(status === undefined ? [] : progressRows(status, now)),
+  ];
+  const notes = (status?.warnings ?? []).map((warning) => ['Note', warning] as const);
+  const width = 11;
+  return [
+    `Job ${jobId}`,
+    ...[...rows, ...notes].map(([label, text]) => `  ${label.padEnd(width)}${text}`),
+    ...(failures.length === 0 ? [] : ['  Failed frames:', ...failures.map((line) => `  ${line}`)]),
+  ].join('\n');
+}
+
+function progressRows(status: JobStatus, now: Date): (readonly [string, string])[] {
+  const { expected, scored, failed, underway } = status.frames;
+  const left = secondsLeftOf(status, now);
+  const time = left === null ? '' : `, about ${clockTime(left)} left`;
+  return [
+    ['Progress', `${scored + failed + underway} of ${expected} frames (${percentText(status)})${time}`],
+    ...(failed === 0 ? [] : [['Failed', String(failed)] as const]),
+    ['Cost', status.spent === 0 ? 'not known (no prices) or nothing yet' : `${status.spent} so far`],
+    ['Updated', instantText(status.updatedAt)],
+    ...(status.result === null
+      ? []
+      : [['Result', `results/${status.result.blobName} (${bytesText(status.result.sizeBytes)})`] as const]),
+    ...(status.error === null ? [] : [['Error', `${status.error.code}: ${status.error.message}`] as const]),
+    ...(typeof status.error?.hint === 'string' ? [['', status.error.hint] as const] : []),
+  ];
+}
+
+/** Why a job that has not ended makes no progress, or what comes next; undefined if it is being scored, or has ended. */
+export function waitsFor({ jobId, status }: JobView, workers: readonly Heartbeat[]): string | undefined {
+  if (status === undefined)
+    return 'No producer has accepted it yet. Check that a producer runs: npm run doctor';
+  if (status.pausedSince !== null)
+    return `It is paused since ${instantText(status.pausedSince)}. To go on: npm run resume -- ${jobId}`;
+  if (status.heldAtCap !== null) return status.heldAtCap.message;
+  switch (stateText({ status })) {
+    case 'waiting':
+      return 'It is accepted. Its source is taken apart as soon as a producer has a free slot.';
+    case 'joining':
+      return 'Every frame is scored. The result is put together.';
+    case 'splitting':
+    case 'scoring':
+      return workerText(status, workers);
+    default:
+      return undefined;
+  }
+}
+
+function workerText({ frames }: JobStatus, workers: readonly Heartbeat[]): string | undefined {
+  const ready = workers.filter(({ state }) => state === 'idle' || state === 'busy');
+  if (ready.length === 0)
+    return workers.length === 0
+      ? 'It waits for a machine: no worker is running. To see why: npm run explain'
+      : 'It waits for a machine: workers are starting or stopping.';
+  if (frames.scored + frames.failed + frames.underway > 0) return undefined;
+  if (frames.split === 0) return 'Its source is being taken apart.';
+  const busy = ready.filter(({ state }) => state === 'busy').length;
+  return `Its first frames wait for a worker: ${busy} of ${ready.length} ${ready.length === 1 ? 'worker is' : 'workers are'} busy.`;
+}
