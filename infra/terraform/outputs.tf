@@ -32,6 +32,7 @@ output "next" {
       "terraform -chdir=infra/terraform output -raw env > .env",
       "npm run doctor",
       "${local.publish} --name painter/2/model.onnx --file worker/models/painter/painter.onnx",
+      "${local.publish} --name painter/2/model-float16.onnx --file worker/models/painter/painter-float16.onnx",
       "${local.publish} --name painter/2/model.json --file worker/models/painter/model.json",
       "npm run enqueue infra/sample/harbour.mp4",
     ],

@@ -74,6 +74,7 @@ variable "worker_settings" {
     execution_providers    = optional(list(string), ["cuda"])
     idle_poll_seconds_max  = optional(number)
     heartbeat_seconds      = optional(number)
+    precision              = optional(string)
     inference_threads      = optional(number)
     micro_batch_frames_max = optional(string)
     stuck_seconds          = optional(number)
@@ -86,6 +87,11 @@ variable "worker_settings" {
       for name in var.worker_settings.execution_providers : contains(["tensorrt", "cuda", "cpu"], name)
     ])
     error_message = "Expected one or more of tensorrt, cuda and cpu, in the order in which they are tried."
+  }
+
+  validation {
+    condition     = contains(["auto", "float32", "float16"], coalesce(var.worker_settings.precision, "auto"))
+    error_message = "Expected auto, float32 or float16 as precision."
   }
 }
 

@@ -15,6 +15,7 @@ locals {
     FRAMEFLEET_HTTP_HOST              = "127.0.0.1"
     FRAMEFLEET_IDLE_POLL_SECONDS_MAX  = var.worker_settings.idle_poll_seconds_max
     FRAMEFLEET_HEARTBEAT_SECONDS      = var.worker_settings.heartbeat_seconds
+    FRAMEFLEET_PRECISION              = var.worker_settings.precision
     FRAMEFLEET_INFERENCE_THREADS      = var.worker_settings.inference_threads
     FRAMEFLEET_MICRO_BATCH_FRAMES_MAX = var.worker_settings.micro_batch_frames_max
     FRAMEFLEET_STUCK_SECONDS          = var.worker_settings.stuck_seconds

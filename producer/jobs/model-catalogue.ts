@@ -38,9 +38,9 @@ export async function resolveModel(
       { hint, cause: error },
     );
   }
-  const { name, version, sha256, state } = manifest;
+  const { name, version, sha256, float16, state } = manifest;
   return {
-    model: { name, version, sha256 },
+    model: { name, version, sha256, ...(float16 && { float16Sha256: float16.sha256 }) },
     ...(state && { contextFrames: state.contextFrames }),
     result: resultOf(manifest, request),
   };

@@ -1,7 +1,7 @@
 /**
  * Lists the `models` container, and uploads the models of a folder to it. On Azure, operators do this. Each model is checked first, so a mistake in
  * a folder is found before a job uses the model. A published version never changes: the same model is skipped, and a different
- * model with the same version is rejected.
+ * model with the same version is rejected. Only a file with float16 arithmetic may be added to a version that has none.
  */
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -37,32 +37,46 @@ export async function publishModel(blobs: BlobStore, folder: string): Promise<vo
     throw invalid(folder, errnoOf(cause) === 'ENOENT' ? 'it has no model.json' : describeError(cause));
   });
   const manifest = manifestIn(folder, text);
-  const graph = path.join(folder, manifest.file);
-  const sha256 = await sha256OfFile(graph).catch((cause: unknown) => {
+  const { float16 } = manifest;
+  await checkFile(folder, manifest);
+  if (float16 !== undefined) await checkFile(folder, float16);
+  const blob = (file: Parameters<typeof modelBlob>[1]): string => modelBlob(manifest, file);
+  const published = await blobs.get('models', blob('model.json'));
+  const before = published && modelManifest.safeParse(parseJson(String(published))).data;
+  if (published !== undefined) {
+    if (before === undefined) return;
+    const isOther =
+      float16 !== undefined && before.float16 !== undefined && before.float16.sha256 !== float16.sha256;
+    if (before.sha256 !== manifest.sha256 || isOther)
+      throw invalid(
+        folder,
+        `a different model is already published as ${manifest.name}/${manifest.version}; use a new version`,
+      );
+    if (float16 === undefined || before.float16 !== undefined) return;
+  }
+  if (before === undefined)
+    await blobs.putFile('models', blob('model.onnx'), path.join(folder, manifest.file));
+  if (float16 !== undefined)
+    await blobs.putFile('models', blob('model-float16.onnx'), path.join(folder, float16.file));
+  // The manifest comes last: it makes the model visible to jobs. To a published model, the float16 file is added.
+  const json =
+    before === undefined ? text : JSON.stringify({ ...(parseJson(String(published)) as object), float16 });
+  await blobs.put('models', blob('model.json'), json, { contentType: 'application/json' });
+}
+
+async function checkFile(
+  folder: string,
+  { file, sha256 }: { readonly file: string; readonly sha256: string },
+): Promise<void> {
+  const found = await sha256OfFile(path.join(folder, file)).catch((cause: unknown) => {
     const isMissing = errnoOf(cause) === 'ENOENT';
     throw invalid(
       folder,
-      isMissing ? `the file ${manifest.file} named in model.json is missing` : describeError(cause),
+      isMissing ? `the file ${file} named in model.json is missing` : describeError(cause),
     );
   });
-  if (sha256 !== manifest.sha256) {
-    throw invalid(
-      folder,
-      `the sha256 of ${manifest.file} is ${sha256}, but model.json says ${manifest.sha256}`,
-    );
-  }
-  const published = await blobs.get('models', modelBlob(manifest, 'model.json'));
-  if (published !== undefined) {
-    const before = modelManifest.safeParse(parseJson(String(published))).data;
-    if (before === undefined || before.sha256 === sha256) return;
-    throw invalid(
-      folder,
-      `a different model is already published as ${manifest.name}/${manifest.version}; use a new version`,
-    );
-  }
-  await blobs.putFile('models', modelBlob(manifest, 'model.onnx'), graph);
-  // The manifest comes last: it makes the model visible to jobs.
-  await blobs.put('models', modelBlob(manifest, 'model.json'), text, { contentType: 'application/json' });
+  if (found !== sha256)
+    throw invalid(folder, `the sha256 of ${file} is ${found}, but model.json says ${sha256}`);
 }
 
 function manifestIn(folder: string, text: string): ModelManifest {

@@ -134,7 +134,7 @@ export const resultFrameBlob = (jobId: string, fileName: string): string =>
   `${jobFolder(jobId)}frames/${safeName(fileName)}`;
 export const modelBlob = (
   { name, version }: { readonly name: string; readonly version: string },
-  file: 'model.onnx' | 'model.json',
+  file: 'model.onnx' | 'model-float16.onnx' | 'model.json',
 ): string => `${safeName(name)}/${safeName(version)}/${file}`;
 /** In `logs`: a worker's log of a job's frames, one JSON line per frame. */
 export const frameLogBlob = (jobId: string, workerId: string): string =>

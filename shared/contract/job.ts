@@ -156,7 +156,13 @@ export const jobReport = z.object({
   version: z.literal(1),
   jobId: z.string(),
   source: jobRequest.shape.source,
-  model: z.object({ name: z.string(), version: z.string(), sha256: z.string() }),
+  model: z.object({
+    name: z.string(),
+    version: z.string(),
+    sha256: z.string(),
+    /** Of the file that workers with GPUs may have run. */
+    float16Sha256: z.string().optional(),
+  }),
   parameters: modelParameters,
   frameCount: count,
   /** The frames that could not be scored, with the reasons. */

@@ -60,6 +60,11 @@ export const modelReference = z.object({
   name: plainName,
   version: plainName,
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Of the model's second file, for GPUs, if it has one. */
+  float16Sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 export type ModelReference = z.infer<typeof modelReference>;
 

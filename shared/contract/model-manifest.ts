@@ -95,6 +95,17 @@ export const modelManifest = z.object({
   file: z.string().regex(/^[\w.-]+\.onnx$/),
   /** Of `model.onnx`. A job pins it, and a worker checks it before it loads the model. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** The same model with float16 arithmetic, for GPUs. In storage it is always `model-float16.onnx`. */
+  float16: z
+    .object({
+      file: z.string().regex(/^[\w.-]+\.onnx$/),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      /** The greatest difference from float32, on a picture: in grey levels, or, of numbers, as a share of the largest one. */
+      difference: z.number().min(0),
+      /** Of a picture's values: how many differ by more than one grey level. */
+      shareOverOne: z.number().min(0).max(1).optional(),
+    })
+    .optional(),
   input: tensor.extend({
     /** Any size, this one only, or sizes that are multiples of a number. A frame of another size is scaled, and its result scaled back. */
     size: z
@@ -130,6 +141,7 @@ export const modelManifest = z.object({
     .optional(),
 });
 export type ModelManifest = z.infer<typeof modelManifest>;
+export type HalfFile = NonNullable<ModelManifest['float16']>;
 /** The manifest of a model that returns pictures. */
 export type PictureModel = ModelManifest & { readonly output: z.infer<typeof pictureOutput> };
 

@@ -150,6 +150,7 @@ test('the build context excludes secrets, tests and local state', () => {
     [...excluded, 'infra/terraform/terraform.tfstate', 'infra/docker/compose.env'].filter(isIncluded),
   ).toEqual(['infra/docker/compose.env']);
   expect(isIncluded('worker/models/painter/painter.onnx')).toBe(true);
+  expect(isIncluded('worker/models/painter/painter-float16.onnx')).toBe(true);
 });
 
 test('the GPU image downloads the CUDA libraries with the script of the runtime, and checks their dependencies', () => {

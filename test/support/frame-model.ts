@@ -16,21 +16,25 @@ export async function writeFrameModel(
   folder: string,
   name: string,
   model: Buffer,
-  more: Partial<Pick<ModelManifest, 'state' | 'output'>> = {},
+  more: Partial<Pick<ModelManifest, 'state' | 'output'>> & { readonly half?: Uint8Array } = {},
 ): Promise<string> {
+  const { half, ...fields } = more;
+  const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
   const pixels = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
   const manifest = {
     name,
     version: '1',
     file: `${name}.onnx`,
-    sha256: createHash('sha256').update(model).digest('hex'),
+    sha256: hashOf(model),
     input: { name: 'frames', ...pixels, size: 'any' },
     output: { name: 'same', ...pixels, scale: 1 },
-    ...more,
+    ...(half && { float16: { file: `${name}-float16.onnx`, sha256: hashOf(half), difference: 0 } }),
+    ...fields,
   };
   const own = path.join(folder, name);
   await mkdir(own, { recursive: true });
   await writeFile(path.join(own, manifest.file), model);
+  if (half !== undefined) await writeFile(path.join(own, `${name}-float16.onnx`), half);
   await writeFile(path.join(own, 'model.json'), JSON.stringify(manifest));
   return path.join(own, manifest.file);
 }

@@ -21,7 +21,7 @@ export async function publishModel(
   blobs: BlobStore,
   name: string,
   version: string,
-  more: Pick<ModelManifest, 'state'> = {},
+  more: Pick<ModelManifest, 'state' | 'float16'> = {},
 ): Promise<void> {
   const picture = { type: 'uint8', layout: 'NHWC', channels: 'rgb' };
   const manifest = {

@@ -23,6 +23,7 @@ import {
   poisonMessage,
   resultMessage,
 } from '../../shared/contract/messages.ts';
+import { type ModelManifest, modelManifest } from '../../shared/contract/model-manifest.ts';
 import { countOf, indicesOf } from '../../shared/contract/ranges.ts';
 import { QUEUES } from '../../shared/contract/storage-layout.ts';
 import { buildBatch } from './build-batch.ts';
@@ -85,14 +86,13 @@ export class WorkerFixture implements AsyncDisposable {
       const manifest = JSON.parse(
         await readFile(path.join(modelFolder, folder, 'model.json'), 'utf8'),
       ) as unknown;
-      const { name, version, sha256 } = manifest as BatchMessage['model'];
-      this.#models.set(name, { name, version, sha256 });
+      this.useModel(modelManifest.parse(manifest));
     }
   }
 
   /** For batches with a model that is published already. */
-  useModel({ name, version, sha256 }: BatchMessage['model']): void {
-    this.#models.set(name, { name, version, sha256 });
+  useModel({ name, version, sha256, float16 }: ModelManifest): void {
+    this.#models.set(name, { name, version, sha256, ...(float16 && { float16Sha256: float16.sha256 }) });
   }
 
   /** Starts a worker with short times, so that tests are quick: a lease of 6 s, two receives a second, stuck after 4 s. */

@@ -51,6 +51,7 @@ worker_settings = {
   execution_providers    = ["tensorrt", "cuda"]
   idle_poll_seconds_max  = 20
   heartbeat_seconds      = 4
+  precision              = "auto"
   inference_threads      = 4
   micro_batch_frames_max = "auto"
   stuck_seconds          = 90

@@ -59,7 +59,7 @@ async function main(): Promise<number> {
 }
 
 async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> {
-  const { file, name, fit, large, isSteady, labels, picture, out, asJson } = options;
+  const { file, name, fit, large, isSteady, half, labels, picture, out, asJson } = options;
   const answers = { ...options.answers, ...(labels !== null && { labels: await readLabels(labels) }) };
   const version = options.version ?? (await nextVersion(blobs, name));
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
@@ -73,6 +73,7 @@ async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> 
       fit,
       large,
       isSteady,
+      half,
       answers,
       outputPath,
       picturePath: picture ?? SAMPLE_PICTURE,
@@ -86,7 +87,7 @@ async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> 
 }
 
 function report(
-  { manifest, format, trial, warnings }: ImportedModel,
+  { manifest, format, trial, warnings, halfRemark }: ImportedModel,
   outputPath: string,
   asJson: boolean,
 ): void {
@@ -95,11 +96,12 @@ function report(
       trial.kind === 'tried'
         ? { picture: outputPath, seconds: trial.main.seconds }
         : { numbers: JSON.parse(trial.line) as unknown, seconds: trial.seconds };
-    print(JSON.stringify({ manifest, ...seen, warnings }));
+    print(JSON.stringify({ manifest, ...seen, warnings, float16: halfRemark ?? null }));
     return;
   }
   print(`${manifest.name} ${manifest.version}`);
   for (const line of [...formatText(format, manifest), ...trialText(trial, outputPath)]) say(line);
+  if (halfRemark !== undefined) say(halfRemark);
   for (const warning of warnings) say(`Warning: ${warning}`);
   say(`Use it with: npm run enqueue -- video.mp4 --model ${manifest.name}`);
 }

@@ -15,6 +15,7 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { EngineWatch, type EngineWatchLimits } from './engine-watch.ts';
+import { HalfRecord } from './half-record.ts';
 import { KnownMicroBatches, workloadOf } from './micro-batch-size.ts';
 import type {
   EngineQuestion,
@@ -30,6 +31,8 @@ const STOP_GRACE_MS = 1_000;
 const STOP_RUN_MS = 8_000;
 /** How long to wait for reports that the process sent before it died. */
 const LAST_REPORTS_MS = 500;
+
+type LoadedMessage = Extract<FromEngine, { readonly type: 'loaded' }>;
 
 export interface RunListener {
   /** Native code is done with a frame. */
@@ -51,11 +54,13 @@ export type RunEnd =
   | { readonly kind: 'died'; readonly message: string; readonly computing: readonly number[] };
 
 /** What the worker sends with each run by itself. */
-type BatchRunRequest = Omit<RunRequest, 'microBatchMax'>;
+type BatchRunRequest = Omit<RunRequest, 'microBatchMax' | 'mayUseHalf'>;
 
 interface Run {
   /** Model and picture size. */
   readonly workload: string;
+  /** The hash of the model. */
+  readonly model: string;
   /** How many frames run together; 1 until the model is loaded. */
   microBatch: number;
   readonly listener: RunListener;
@@ -81,6 +86,8 @@ export interface EngineOptions {
 export class EngineProcess {
   readonly #options: EngineOptions;
   readonly #known = new KnownMicroBatches();
+  readonly #half = new HalfRecord();
+  #lastLoaded = '';
   /** Times in native code, of the last workload. */
   #recent: { readonly workload: string; readonly ms: number[] } = { workload: '', ms: [] };
   #child: ChildProcess | undefined;
@@ -106,6 +113,7 @@ export class EngineProcess {
     const child = spawnNode(programPath, [], { env: { ...environment } });
     this.#child = child;
     this.#killedFor = undefined;
+    this.#lastLoaded = '';
     child.on('message', (message: FromEngine) => this.#receive(message));
     child.on('error', (error) => log.error({ error }, 'engine process failed'));
     void waitForExit(child).then(async ({ status, signal }) => {
@@ -134,12 +142,10 @@ export class EngineProcess {
     });
     const number = this.#nextRun;
     this.#nextRun += 1;
-    this.#runs.set(number, { workload, microBatch: 1, listener, watch, end: resolve });
-    this.#send({
-      type: 'run',
-      run: number,
-      request: { ...request, microBatchMax: this.#known.maxFor(workload) },
-    });
+    const model = request.model.sha256;
+    this.#runs.set(number, { workload, model, microBatch: 1, listener, watch, end: resolve });
+    const known = { microBatchMax: this.#known.maxFor(workload), mayUseHalf: this.#half.mayUse(model) };
+    this.#send({ type: 'run', run: number, request: { ...request, ...known } });
     using _stopping = this.#stopRunOn(stop, { type: 'stop', run: number, discard: false });
     using _discarding = this.#stopRunOn(discard, { type: 'stop', run: number, discard: true });
     try {
@@ -189,12 +195,17 @@ export class EngineProcess {
         this.#options.onLoaded(message.executionProvider, message.microBatch);
         if (run !== undefined) run.microBatch = message.microBatch;
         run?.watch.loaded();
+        this.#logLoaded(run?.model ?? '', message);
+        break;
+      case 'float16 refused':
+        this.#refuseHalf(message.modelSha256, message.reason);
         break;
       case 'computing':
         run?.watch.framesComputing(message.frames);
         break;
       case 'computed':
         run?.watch.framesComputed(message.frames);
+        if (run !== undefined) this.#half.computed(run.model);
         for (const frameIndex of indicesOf([message.frames])) run?.listener.computed(frameIndex);
         break;
       case 'reduced':
@@ -228,6 +239,19 @@ export class EngineProcess {
     this.#send({ type: 'answer', id, isYes });
   }
 
+  /** Once for each model in a row: the other runs find it loaded. */
+  #logLoaded(model: string, { type: _type, run: _run, halfRefusal, ...loaded }: LoadedMessage): void {
+    if (model === this.#lastLoaded) return;
+    this.#lastLoaded = model;
+    this.#options.log.info({ model, ...loaded }, 'model loaded');
+    if (halfRefusal !== null) this.#refuseHalf(model, halfRefusal);
+  }
+
+  #refuseHalf(model: string, reason: string): void {
+    this.#options.log.warn({ model, reason }, 'float16 refused, float32 is used');
+    this.#half.refuse(model);
+  }
+
   #reduce(run: Run, microBatch: number, reason: string): void {
     const { log, onReduced } = this.#options;
     log.warn({ from: run.microBatch, to: microBatch, reason }, 'micro-batch reduced');
@@ -256,8 +280,10 @@ export class EngineProcess {
     const computing = runs.flatMap(({ watch }) => watch.computing);
     log[this.#isStopping ? 'info' : 'warn']({ pid: child.pid, reason, computing }, 'engine ended');
     if (!this.#isStopping) onDeath(this.#killedFor === undefined ? 'died' : 'stuck');
+    const isOwnDeath = this.#killedFor === undefined && !this.#isStopping;
     // Only the memory killer sends this signal besides the worker itself.
-    const isOutOfMemory = how === 'SIGKILL' && this.#killedFor === undefined && !this.#isStopping;
+    const isOutOfMemory = isOwnDeath && how === 'SIGKILL';
+    this.#half.ended(runs, { isCrash: isOwnDeath && !isOutOfMemory });
     for (const run of runs) {
       const ownComputing = run.watch.computing;
       if (isOutOfMemory && ownComputing.length > 0 && run.microBatch > 1)

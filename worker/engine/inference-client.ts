@@ -7,17 +7,27 @@ import { Worker } from 'node:worker_threads';
 import type { ModelManifest, StateTensor } from '../../shared/contract/model-manifest.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import type { ModelGraph } from './check-model.ts';
+import type { Precision, PrecisionSetting } from './precision.ts';
 
 export interface LoadRequest {
   readonly type: 'load';
   readonly modelPath: string;
+  /** The file with float16 arithmetic, and when to use it. */
+  readonly half?: { readonly path: string; readonly setting: PrecisionSetting };
   readonly executionProviders: readonly string[];
   readonly threads: number;
   readonly deviceId: number;
+  /** Where TensorRT's engines are kept, and the name of the device. */
+  readonly engineCache?: { readonly folder: string; readonly device: string };
 }
 
 export interface LoadAnswer {
   readonly executionProvider: string;
+  readonly precision: Precision;
+  /** Why float16 was not used; null if it was, or was not wanted. */
+  readonly halfRefusal: string | null;
+  /** How many engines of TensorRT were found on disk; null with another provider. */
+  readonly cachedEngines: number | null;
   readonly graph: ModelGraph;
 }
 
@@ -84,7 +94,11 @@ export interface InferAnswer {
 
 type ThreadRequest = LoadRequest | DiagnoseRequest | InferRequest;
 export type InferenceRequest = { readonly id: number } & ThreadRequest;
-export type InferenceAnswer = { readonly id: number } & (
+export type InferenceAnswer =
+  | InferenceReply
+  /** The first run in float16 failed: float32 is loaded from now on. */
+  | { readonly halfRefusal: string };
+type InferenceReply = { readonly id: number } & (
   | { readonly ok: true; readonly answer: InferAnswer | LoadAnswer | LoadDiagnosis }
   | { readonly ok: false; readonly message: string }
 );
@@ -94,9 +108,19 @@ export class Inference {
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
   #nextId = 0;
 
-  constructor({ onDeath }: { readonly onDeath: (error: unknown) => void }) {
+  constructor({
+    onDeath,
+    onHalfRefused,
+  }: {
+    readonly onDeath: (error: unknown) => void;
+    readonly onHalfRefused?: (reason: string) => void;
+  }) {
     this.#thread = new Worker(new URL('./inference-thread.ts', import.meta.url));
     this.#thread.on('message', (answer: InferenceAnswer) => {
+      if ('halfRefusal' in answer) {
+        onHalfRefused?.(answer.halfRefusal);
+        return;
+      }
       const pending = this.#pending.get(answer.id);
       this.#pending.delete(answer.id);
       if (answer.ok) pending?.resolve(answer.answer);

@@ -4,11 +4,14 @@
  *
  * Never terminate the thread during a run, which aborts the process. To stop it, end the engine.
  */
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { parentPort } from 'node:worker_threads';
 
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor, env } from 'onnxruntime-node';
 
 import type { GraphValue } from './check-model.ts';
+import { type EngineFolder, openEngineFolder } from './engine-cache.ts';
 import type {
   DiagnoseRequest,
   InferAnswer,
@@ -22,12 +25,16 @@ import type {
   OutputValue,
   StateOfModel,
 } from './inference-client.ts';
+import { precisionOn } from './precision.ts';
 import { PROBE_MODEL } from './probe-model.ts';
-import { providerOption } from './provider-option.ts';
+import { engineCacheEntries, providerOption } from './provider-option.ts';
+import { isShortOfMemory } from './refusal.ts';
 
 if (parentPort === null) throw new TypeError('expected to run as a worker thread');
 const port = parentPort;
 let session: InferenceSession | undefined;
+/** What to load if the first run in float16 fails; undefined once a run has succeeded. */
+let untried: { readonly request: LoadRequest; readonly executionProvider: string } | undefined;
 /** What the model returned with the last frame, by the input that takes it. */
 const state = new Map<string, Tensor>();
 
@@ -60,23 +67,61 @@ function answer(message: InferenceAnswer, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer);
 }
 
-/** Loads the model on the first provider in the list that accepts it. */
+/** Loads the model on the first provider in the list that accepts it: the file for its precision, or else that of float32. */
 async function load(request: LoadRequest): Promise<LoadAnswer> {
-  const { executionProviders } = request;
+  const { executionProviders, half } = request;
   await session?.release();
   session = undefined;
+  untried = undefined;
   const refusals: string[] = [];
-  for (const name of executionProviders) {
+  for (const executionProvider of executionProviders) {
+    let halfRefusal: string | null = null;
+    if (half !== undefined && precisionOn(executionProvider, half.setting) === 'float16') {
+      try {
+        const opened = await open(half.path, executionProvider, request);
+        untried = { request, executionProvider };
+        return { ...opened, precision: 'float16', halfRefusal };
+      } catch (error) {
+        halfRefusal = reasonOf(error);
+      }
+    }
     try {
-      session = await InferenceSession.create(request.modelPath, optionsFor(name, request));
-      const { inputMetadata, outputMetadata } = session;
-      const graph = { inputs: inputMetadata.map(graphValue), outputs: outputMetadata.map(graphValue) };
-      return { executionProvider: name, graph };
+      const opened = await open(request.modelPath, executionProvider, request);
+      return { ...opened, precision: 'float32', halfRefusal };
     } catch (error) {
-      refusals.push(`${name}: ${reasonOf(error)}`);
+      refusals.push(`${executionProvider}: ${reasonOf(error)}`);
     }
   }
   throw new Error(refusals.join('; '));
+}
+
+type Opened = Pick<LoadAnswer, 'executionProvider' | 'graph' | 'cachedEngines'>;
+
+async function open(file: string, executionProvider: string, request: LoadRequest): Promise<Opened> {
+  const folder = await engineFolderOf(file, executionProvider, request);
+  const options = optionsFor(executionProvider, request, folder?.path);
+  session = await InferenceSession.create(file, options).catch(async (error: unknown) => {
+    if (folder === undefined || folder.engines === 0) throw error;
+    // Engines of another version of TensorRT do not load.
+    await rm(folder.path, { recursive: true });
+    await mkdir(folder.path);
+    return InferenceSession.create(file, options);
+  });
+  const { inputMetadata, outputMetadata } = session;
+  const graph = { inputs: inputMetadata.map(graphValue), outputs: outputMetadata.map(graphValue) };
+  return { executionProvider, graph, cachedEngines: folder?.engines ?? null };
+}
+
+async function engineFolderOf(
+  file: string,
+  executionProvider: string,
+  { engineCache }: LoadRequest,
+): Promise<EngineFolder | undefined> {
+  if (executionProvider !== 'tensorrt' || engineCache === undefined) return undefined;
+  // A cached model is named by its hash.
+  const modelSha256 = path.basename(file, '.onnx');
+  const runtimeVersion = env.versions.node ?? env.versions.common;
+  return openEngineFolder(engineCache.folder, { modelSha256, runtimeVersion, device: engineCache.device });
 }
 
 async function diagnose(request: DiagnoseRequest): Promise<LoadDiagnosis> {
@@ -110,6 +155,7 @@ async function refusalOn(
 function optionsFor(
   provider: string,
   { threads, deviceId }: Pick<LoadRequest, 'threads' | 'deviceId'>,
+  engineFolder?: string,
 ): InferenceSession.SessionOptions {
   return {
     executionProviders: [providerOption(provider, deviceId)],
@@ -117,7 +163,10 @@ function optionsFor(
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
     // Waiting threads sleep instead of spinning: the other stages need the cores.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: {
+      session: { intra_op: { allow_spinning: '0' } },
+      ...(engineFolder !== undefined && engineCacheEntries(engineFolder, deviceId)),
+    },
     logSeverityLevel: 3,
   };
 }
@@ -134,7 +183,28 @@ function reasonOf(error: unknown): string {
   return message.replace(/^Load model from .*? failed:\s*/s, '');
 }
 
+/** If the first run in float16 fails, the frames run again in float32, and so do all others. */
 async function infer(request: InferRequest): Promise<InferAnswer> {
+  try {
+    const scored = await runSession(request);
+    untried = undefined;
+    return scored;
+  } catch (error) {
+    if (untried === undefined || isShortOfMemory(reasonOf(error))) throw error;
+    const before = untried;
+    const { half: _half, ...single } = before.request;
+    await load({ ...single, executionProviders: [before.executionProvider] }).catch((cause: unknown) => {
+      // The next run tries again.
+      untried = before;
+      throw cause;
+    });
+    const notice: InferenceAnswer = { halfRefusal: reasonOf(error) };
+    port.postMessage(notice);
+    return runSession(request);
+  }
+}
+
+async function runSession(request: InferRequest): Promise<InferAnswer> {
   if (session === undefined) throw new Error('no model is loaded');
   const { input, weights } = request;
   const { tensors, isStart } = request.state ?? { tensors: [], isStart: true };

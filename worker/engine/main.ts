@@ -7,12 +7,13 @@ import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
 import { parameterWeights } from '../../shared/contract/model-manifest.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
 import { workerConfig } from '../config.ts';
-import { type FramesPerRun, checkGraph, framesPerRunOf } from './check-model.ts';
-import { freeDeviceBytes } from './device-memory.ts';
+import { type FramesPerRun, ModelMismatchError, checkGraph, framesPerRunOf } from './check-model.ts';
+import { deviceName, freeDeviceBytes } from './device-memory.ts';
 import { fitOf } from './fit.ts';
-import { Inference } from './inference-client.ts';
+import { Inference, type LoadAnswer, type LoadRequest } from './inference-client.ts';
 import { MicroBatchSize, microBatchFrames } from './micro-batch-size.ts';
 import { type LocalModel, fetchModel } from './model.ts';
+import { wantsHalf } from './precision.ts';
 import type { EngineQuestion, FromEngine, RunRefusal, RunReport, RunRequest, ToEngine } from './protocol.ts';
 import { ModelNotLoadedError, isModelAtFault, runRefusalOf } from './refusal.ts';
 import { runImages } from './run-images.ts';
@@ -25,6 +26,7 @@ const FAULTY_MODELS_MAX = 100;
 const DECODER_START_MS = 15_000;
 
 const config = workerConfig();
+const cacheFolder = config.modelCacheFolder;
 const blobs = await openBlobStore(
   { media: storageAccount(config.mediaStorage), system: storageAccount(config.systemStorage) },
   PATIENT,
@@ -34,12 +36,20 @@ const inference = new Inference({
     process.stderr.write(`the inference thread died: ${describeError(error)}\n`);
     process.exit(1);
   },
+  onHalfRefused: (reason) => {
+    if (loaded === undefined) return;
+    loaded = { ...loaded, answer: { ...loaded.answer, precision: 'float32' } };
+    send({ run: loaded.run, type: 'float16 refused', modelSha256: loaded.sha256, reason });
+  },
 });
 interface LoadedModel {
   /** See `keyOf`. */
   readonly key: string;
+  readonly sha256: string;
+  /** The run that loaded it. */
+  readonly run: number;
   readonly model: LocalModel;
-  readonly executionProvider: string;
+  readonly answer: LoadAnswer;
   readonly framesPerRun: FramesPerRun;
   /** Null if it is not known. */
   readonly deviceFreeBytes: number | null;
@@ -105,15 +115,16 @@ async function run(number: number, request: RunRequest): Promise<void> {
     let microBatch = 1;
     let framesPerRun: FramesPerRun = { max: 1, isFixed: false };
     if (isAllGivenUp) {
-      model = await fetchModel(request.model, blobs, config.modelCacheFolder);
+      model = await fetchModel(request.model, blobs, { cacheFolder, isHalfWanted: false });
     } else {
       // Loading takes the place of the model of the run before.
-      if (loaded?.key !== keyOf(request.model)) await turn;
-      const forRun = await loadModel(request);
+      if (!isLoaded(request)) await turn;
+      const forRun = await loadModel(number, request);
       model = forRun.model;
       microBatch = isOfImages ? 1 : framesTogether(request, forRun);
       ({ framesPerRun } = forRun);
-      report({ type: 'loaded', executionProvider: forRun.executionProvider, microBatch });
+      const { executionProvider, precision, halfRefusal, cachedEngines } = forRun.answer;
+      report({ type: 'loaded', executionProvider, precision, halfRefusal, cachedEngines, microBatch });
     }
     await (isOfImages ? runImages : runSegments)({
       request,
@@ -147,8 +158,8 @@ async function run(number: number, request: RunRequest): Promise<void> {
 }
 
 /** Two models may have one graph and differ in their manifests. */
-function keyOf({ name, version, sha256 }: RunRequest['model']): string {
-  return `${name}/${version}/${sha256}`;
+function keyOf({ name, version, sha256, float16Sha256 = '' }: RunRequest['model']): string {
+  return `${name}/${version}/${sha256}/${float16Sha256}`;
 }
 
 function rememberFaulty(key: string, refusal: RunRefusal): void {
@@ -157,32 +168,61 @@ function rememberFaulty(key: string, refusal: RunRefusal): void {
   if (faultyModels.size > FAULTY_MODELS_MAX && oldest !== undefined) faultyModels.delete(oldest);
 }
 
+function isLoaded({ model, mayUseHalf }: RunRequest): boolean {
+  return loaded?.key === keyOf(model) && (mayUseHalf || loaded.answer.precision === 'float32');
+}
+
 /** The last model stays loaded, because batches of a job usually follow each other. */
-async function loadModel({ model: reference }: RunRequest): Promise<LoadedModel> {
-  if (loaded?.key === keyOf(reference)) return loaded;
+async function loadModel(runNumber: number, runRequest: RunRequest): Promise<LoadedModel> {
+  if (loaded !== undefined && isLoaded(runRequest)) return loaded;
+  const { model: reference, mayUseHalf } = runRequest;
+  const { executionProviders, precision: setting } = config;
   loaded = undefined;
-  const model = await fetchModel(reference, blobs, config.modelCacheFolder);
+  const isHalfWanted = mayUseHalf && wantsHalf(setting, executionProviders);
+  const model = await fetchModel(reference, blobs, { cacheFolder, isHalfWanted });
   const request = {
     modelPath: model.path,
-    executionProviders: config.executionProviders,
+    executionProviders,
     threads: config.inferenceThreads,
     deviceId: config.gpu,
+    ...(executionProviders.includes('tensorrt') && {
+      engineCache: { folder: cacheFolder, device: (await deviceName(config.gpu)) ?? 'unknown' },
+    }),
   };
-  const { executionProvider, graph } = await inference.load(request).catch(async (error: unknown) => {
+  const half = model.halfPath === null ? {} : { half: { path: model.halfPath, setting } };
+  const answer = await load({ ...request, ...half }, model.manifest).catch(async (error: unknown) => {
+    if (error instanceof ModelMismatchError) throw error;
     const diagnosis = await inference.diagnose(request);
     throw new ModelNotLoadedError(`The model cannot be loaded: ${describeError(error)}`, {
       isModelAtFault: isModelAtFault(diagnosis),
     });
   });
-  checkGraph(model.manifest, graph);
   loaded = {
     key: keyOf(reference),
+    sha256: reference.sha256,
+    run: runNumber,
     model,
-    executionProvider,
-    framesPerRun: framesPerRunOf(model.manifest, graph),
-    deviceFreeBytes: executionProvider === 'cuda' ? await freeDeviceBytes(config.gpu) : null,
+    answer,
+    framesPerRun: framesPerRunOf(model.manifest, answer.graph),
+    deviceFreeBytes: answer.executionProvider === 'cuda' ? await freeDeviceBytes(config.gpu) : null,
   };
   return loaded;
+}
+
+/** Throws ModelMismatchError if the graph is not what the manifest says. */
+async function load(
+  request: Omit<LoadRequest, 'type'>,
+  manifest: LocalModel['manifest'],
+): Promise<LoadAnswer> {
+  const answer = await inference.load(request);
+  try {
+    checkGraph(manifest, answer.graph);
+    return answer;
+  } catch (error) {
+    if (answer.precision === 'float32') throw error;
+    const { half: _half, ...single } = request;
+    return { ...(await load(single, manifest)), halfRefusal: describeError(error) };
+  }
 }
 
 function framesTogether({ pieceFormat, microBatchMax, draw }: RunRequest, forRun: LoadedModel): number {
@@ -191,7 +231,7 @@ function framesTogether({ pieceFormat, microBatchMax, draw }: RunRequest, forRun
   if (draw === true || tilingOf(manifest.input, input) !== undefined) return 1;
   return microBatchFrames({
     setting: config.microBatchFramesMax,
-    executionProvider: forRun.executionProvider,
+    executionProvider: forRun.answer.executionProvider,
     deviceFreeBytes: forRun.deviceFreeBytes,
     framesPerRun: forRun.framesPerRun,
     knownMax: microBatchMax,

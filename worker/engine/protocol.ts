@@ -12,6 +12,7 @@ import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import type { BatchMessage, StageSeconds } from '../../shared/contract/messages.ts';
 import type { FrameRange } from '../../shared/contract/ranges.ts';
 import type { ErrorCode } from '../../shared/runtime/errors.ts';
+import type { LoadAnswer } from './inference-client.ts';
 
 interface SegmentRequest {
   readonly frames: FrameRange;
@@ -43,6 +44,8 @@ export interface RunRequest
   readonly segments: readonly SegmentRequest[];
   /** The most frames in one run of the model, as earlier runs with this picture size have shown; null if they have shown no limit. */
   readonly microBatchMax: number | null;
+  /** False if float16 has failed with this model on this worker before. */
+  readonly mayUseHalf: boolean;
 }
 
 export type EngineQuestion =
@@ -85,8 +88,13 @@ export interface RunRefusal {
 
 /** What an engine says of a run. */
 export type RunReport =
-  /** The run's model is loaded, on this execution provider. `microBatch` frames run together. */
-  | { readonly type: 'loaded'; readonly executionProvider: string; readonly microBatch: number }
+  /** The run's model is loaded. `microBatch` frames run together. */
+  | ({ readonly type: 'loaded'; readonly microBatch: number } & Pick<
+      LoadAnswer,
+      'executionProvider' | 'precision' | 'halfRefusal' | 'cachedEngines'
+    >)
+  /** The first run of this model in float16 failed: it runs in float32 from now on. */
+  | { readonly type: 'float16 refused'; readonly modelSha256: string; readonly reason: string }
   /** The frames are decoded; native code works on them, in one run of the model, from now on. */
   | { readonly type: 'computing'; readonly frames: FrameRange }
   /** Native code is done with the frames. */

@@ -10,6 +10,7 @@ import { type ModelManifest, modelManifest } from '../../shared/contract/model-m
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import { type FormatAnswers, type ModelFormat, formatOf } from './format.ts';
 import { type ImportedGraph, readGraph } from './graph.ts';
+import { type HalfChoice, makeHalf } from './half-model.ts';
 import type { NumbersFormat } from './numbers-format.ts';
 import { FormatError } from './picture-shape.ts';
 import { makeSteady } from './steady.ts';
@@ -26,6 +27,7 @@ export interface ImportRequest {
   readonly large: Pick<ModelManifest['input'], 'pixelsMax' | 'tile'>;
   /** Keep still parts of a video still. */
   readonly isSteady: boolean;
+  readonly half: HalfChoice;
   readonly answers: FormatAnswers;
   /** The picture to try the model on. */
   readonly picturePath: string;
@@ -40,6 +42,8 @@ export interface ImportedModel {
   readonly format: ModelFormat;
   readonly trial: Extract<TrialResult, { kind: 'tried' | 'numbers' }>;
   readonly warnings: readonly string[];
+  /** What was found out about float16, if anything. */
+  readonly halfRemark?: string;
 }
 
 /** Throws MODEL_INVALID with what to do next; the folder is then removed. */
@@ -54,7 +58,7 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
     );
   await mkdir(folder, { recursive: true });
   try {
-    return await build(request, imported, request.answers);
+    return await withHalf(request, await build(request, imported, request.answers));
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     if (!(error instanceof FormatError)) throw error;
@@ -63,6 +67,18 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
       cause: error,
     });
   }
+}
+
+async function withHalf(request: ImportRequest, model: ImportedModel): Promise<ImportedModel> {
+  const { folder, picturePath, half: choice } = request;
+  const { float16, remark } = await makeHalf({ folder, manifest: model.manifest, picturePath, choice });
+  const manifest = float16 === undefined ? model.manifest : { ...model.manifest, float16 };
+  await writeManifest(folder, manifest);
+  return { ...model, manifest, ...(remark !== undefined && { halfRemark: remark }) };
+}
+
+async function writeManifest(folder: string, manifest: ModelManifest): Promise<void> {
+  await writeFile(path.join(folder, 'model.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
 async function build(
@@ -90,7 +106,6 @@ async function build(
     if (trial.odd !== null) return again(trial.odd.multiple, sizeRefused(trial.odd));
     if (trial.areProbabilities === true && answers.softmax === true)
       throw new FormatError('its scores are probabilities already.', 'Leave out `--softmax`.');
-    await writeFile(manifestPath, `${JSON.stringify(first, undefined, 2)}\n`);
     return { manifest: first, format, trial, warnings: numbersWarnings(trial, answers) };
   }
   if (trial.kind !== 'tried') return again(trial.multiple, refused(file, trial));
@@ -108,7 +123,7 @@ async function build(
     );
   const plain = manifestOf(request, format, wrapped, scale);
   const manifest = request.isSteady ? await steady(request, plain, wrapped, scale) : plain;
-  await writeFile(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`);
+  await writeManifest(folder, manifest);
   if (request.isSteady) {
     const result = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
     if ('reason' in result) throw refused(file, result);

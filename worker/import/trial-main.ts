@@ -5,19 +5,17 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 
-import { type NumbersOutput, modelManifest, parameterWeights } from '../../shared/contract/model-manifest.ts';
+import { type NumbersOutput, modelManifest } from '../../shared/contract/model-manifest.ts';
 import { type FrameNumbers, type FramePlace, findingsOf, scoreLine } from '../../shared/contract/scores.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { describeError } from '../../shared/runtime/errors.ts';
-import { checkGraph } from '../engine/check-model.ts';
-import { fitOf, wholePicture } from '../engine/fit.ts';
-import { type InferAnswer, Inference, stateOf } from '../engine/inference-client.ts';
-import { previewOf, readPicture, resizePicture } from '../engine/picture.ts';
+import { wholePicture } from '../engine/fit.ts';
+import { type InferAnswer, Inference } from '../engine/inference-client.ts';
+import { previewOf } from '../engine/picture.ts';
 import { FormatError } from './picture-shape.ts';
+import { type RunModel, loadForTrial, trialPicture } from './trial-run.ts';
 import { MULTIPLES, type SizeFailure, type TrialResult, type TrialRun } from './trial.ts';
 
-/** Of the picture, unless the model has a fixed size: large enough to look at, small enough for any model. */
-const PICTURE_WIDTH_MAX = 640;
 /** Sides that are multiples of nothing. */
 const ODD_SIZE = { width: 101, height: 67 };
 /** Values below this are dark, and those as close to white are bright. */
@@ -33,38 +31,15 @@ process.stdout.write(`${JSON.stringify(await tryModel())}\n`, () => process.exit
 
 async function tryModel(): Promise<TrialResult> {
   const manifest = modelManifest.parse(JSON.parse(await readFile(manifestPath, 'utf8')));
-  const weights = parameterWeights(manifest, {});
-  const inference = new Inference({
-    onDeath: () => process.exit(1),
-  });
+  const inference = new Inference({ onDeath: () => process.exit(1) });
+  let run: RunModel;
   try {
-    const request = { modelPath, executionProviders: ['cpu'], threads: 2, deviceId: 0 };
-    checkGraph(manifest, (await inference.load(request)).graph);
+    run = await loadForTrial(inference, manifest, modelPath);
   } catch (error) {
     return { kind: 'not loaded', reason: describeError(error) };
   }
-  const run: Run = async (pixels, { width, height }) => {
-    const count = manifest.input.batch === 'any' || manifest.state !== undefined ? 1 : manifest.input.batch;
-    const together = Buffer.concat(Array.from({ length: count }, () => pixels));
-    const input = {
-      name: manifest.input.name,
-      pixels: new Uint8Array(together),
-      dims: [count, height, width, 3],
-    };
-    const tensors = stateOf(manifest, { width, height });
-    const state = tensors && { tensors, isStart: true };
-    const { output } = manifest;
-    const outputs = ('kind' in output ? Object.values(output.tensors) : [output.name]).map((name) => ({
-      name,
-    }));
-    return inference.infer({ input, weights, ...(state && { state }), outputs });
-  };
-  const { pixels, size } = await readPicture(picturePath, PICTURE_WIDTH_MAX);
-  // As a whole: a tile is nothing else for the model.
-  const { tile: _tile, ...whole } = manifest.input;
-  const { input, result } = fitOf({ ...manifest, input: whole }, size);
-  const fitted = new Uint8Array(input.width * input.height * 3);
-  await resizePicture(pixels, size, fitted, input);
+  const { pixels: fitted, fit, size } = await trialPicture(manifest, picturePath);
+  const { input, result } = fit;
   try {
     const first = await run(Uint8Array.from(fitted), input);
     const again = await run(Uint8Array.from(fitted), input);
@@ -99,8 +74,6 @@ async function tryModel(): Promise<TrialResult> {
     return { kind: 'failed', reason: describeError(error), ...hint, ...(multiple && { multiple }) };
   }
 }
-
-type Run = (pixels: Uint8Array, size: FrameSize) => Promise<InferAnswer>;
 
 /** What the first frame of a run gave. Throws if an output does not begin with the frame, or is not what the manifest says. */
 function numbersIn(
@@ -176,12 +149,12 @@ function addUpToOne(scores: Float32Array): boolean {
   return scores.every((score) => score >= 0) && Math.abs(sum - 1) < 1e-3;
 }
 
-async function oddFailure(run: Run): Promise<SizeFailure | null> {
+async function oddFailure(run: RunModel): Promise<SizeFailure | null> {
   const odd = await tryOdd(run);
   return 'reason' in odd ? odd : null;
 }
 
-async function tryOdd(run: Run): Promise<TrialRun | SizeFailure> {
+async function tryOdd(run: RunModel): Promise<TrialRun | SizeFailure> {
   try {
     return await trySize(run, ODD_SIZE);
   } catch (error) {
@@ -191,7 +164,7 @@ async function tryOdd(run: Run): Promise<TrialRun | SizeFailure> {
 }
 
 /** The smallest number that the sides of a picture must be multiples of; undefined if the model fails for another reason. */
-async function workingMultiple(run: Run): Promise<number | undefined> {
+async function workingMultiple(run: RunModel): Promise<number | undefined> {
   for (const multiple of MULTIPLES) {
     // Odd times the number, so that no larger one divides it.
     const [width, height] = [ODD_SIZE.width, ODD_SIZE.height].map(
@@ -207,7 +180,7 @@ async function workingMultiple(run: Run): Promise<number | undefined> {
   return undefined;
 }
 
-async function trySize(run: Run, size: FrameSize): Promise<TrialRun> {
+async function trySize(run: RunModel, size: FrameSize): Promise<TrialRun> {
   const { outputs, seconds } = await run(new Uint8Array(size.width * size.height * 3).fill(128), size);
   return { ...sizesOf(size, outputs[0]?.dims ?? []), seconds };
 }

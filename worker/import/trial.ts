@@ -76,10 +76,15 @@ export async function runTrial({
   picturePath,
   outputPath,
 }: Trial): Promise<TrialResult> {
-  const args = [PROGRAM, modelPath, manifestPath, picturePath, outputPath];
+  return (await runProgram(PROGRAM, [modelPath, manifestPath, picturePath, outputPath])) as TrialResult;
+}
+
+/** Runs a program that tries a model, and returns what it prints. Throws MODEL_INVALID if the process ends without a result. */
+export async function runProgram(program: string, args: readonly string[]): Promise<unknown> {
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: TRIAL_MS_MAX });
-    return JSON.parse(stdout) as TrialResult;
+    const options = { timeout: TRIAL_MS_MAX };
+    const { stdout } = await promisify(execFile)(process.execPath, [program, ...args], options);
+    return JSON.parse(stdout) as unknown;
   } catch (cause) {
     const { signal, killed } = cause as { signal?: string | null; killed?: boolean };
     const why =

@@ -43,12 +43,15 @@ async function finishSplit(jobId: string, frameCount: number): Promise<void> {
   await ledger.finishSplit(firstSplit(jobId), frameCount);
 }
 
-test('a job knows whether its model has a state', async () => {
+test('a job knows whether its model has a state, and pins both of its files', async () => {
   const tensors = [{ input: 'before', output: 'after', type: 'uint8' as const, shape: [1] }];
-  await publishModel(fixture.blobs, 'recurrent', '1', { state: { tensors, contextFrames: 5 } });
+  const float16 = { file: 'recurrent-float16.onnx', sha256: 'b'.repeat(64), difference: 1 };
+  await publishModel(fixture.blobs, 'recurrent', '1', { state: { tensors, contextFrames: 5 }, float16 });
   await uploadJob(fixture.blobs, 'job-state', () => ({ model: { name: 'recurrent' } }));
   await fixture.scan();
   expect((await fixture.control.ledger.job('job-state'))?.definition.contextFrames).toBe(5);
+  const { model } = (await fixture.control.ledger.job('job-state'))?.definition ?? {};
+  expect(model?.float16Sha256).toBe(float16.sha256);
 });
 
 test('a job with three events and a scan on two producers is opened once', async () => {

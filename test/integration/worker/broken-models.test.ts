@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { publishModels } from '../../../shared/azure/publish-models.ts';
 import { modelBlob } from '../../../shared/contract/blob-names.ts';
+import { type ModelManifest, modelManifest } from '../../../shared/contract/model-manifest.ts';
 import { BROKEN_MODELS, writeBrokenModels } from '../../support/broken-models.ts';
 import { type RunningCommand, enqueue } from '../../support/commands.ts';
 import { writeFrameModel } from '../../support/frame-model.ts';
@@ -85,6 +86,11 @@ describe('publishing refuses a folder of models with a mistake, and names the fo
       (m) => ({ ...m, input: { name: 'frames', type: 'float32', layout: 'NCHW' } }),
       /not valid: input\./,
     ],
+    [
+      'badhalf',
+      (m) => ({ ...m, float16: { file: 'badhalf.onnx', sha256: '0'.repeat(64), difference: 0 } }),
+      /the sha256 of badhalf\.onnx is [0-9a-f]{64}, but model\.json says 0{64}/,
+    ],
     ['badsha', (m) => ({ ...m, sha256: '0'.repeat(64) }), /the sha256 of badsha\.onnx is [0-9a-f]{64}, but/],
     [
       'othername',
@@ -105,6 +111,28 @@ describe('publishing refuses a folder of models with a mistake, and names the fo
     const blob = modelBlob({ name, version: '1' }, 'model.json');
     const published = await fixture.storage.blobs.stat('models', blob);
     expect(published !== undefined).toBe(name === 'identity');
+  });
+
+  test('a published version gets a file of float16 later, but no other one', async () => {
+    const folder = at('later');
+    const { blobs } = fixture.storage;
+    const publish = async (half?: string): Promise<ModelManifest> => {
+      await writeFrameModel(folder, 'later', MODEL, half === undefined ? {} : { half: Buffer.from(half) });
+      await publishModels(blobs, folder);
+      const json = await blobs.get('models', modelBlob({ name: 'later', version: '1' }, 'model.json'));
+      return modelManifest.parse(JSON.parse(String(json)));
+    };
+    const before = await publish();
+    expect(before.float16).toBeUndefined();
+    const after = await publish('half');
+    expect(after).toMatchObject({ ...before, float16: { file: 'later-float16.onnx' } });
+    const stored = await blobs.get(
+      'models',
+      modelBlob({ name: 'later', version: '1' }, 'model-float16.onnx'),
+    );
+    expect(String(stored)).toBe('half');
+    expect(await publish()).toEqual(after);
+    await expect(publish('another')).rejects.toThrow('a different model is already published as later/1');
   });
 
   test('a folder that is not there', async () => {

@@ -1,10 +1,10 @@
-/** The free memory of a GPU, from a stand-in for `nvidia-smi`. */
+/** The free memory and the name of a GPU, from a stand-in for `nvidia-smi`. */
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-import { freeDeviceBytes } from '../../../worker/engine/device-memory.ts';
+import { deviceName, freeDeviceBytes } from '../../../worker/engine/device-memory.ts';
 import { testFolder } from '../../support/servers.ts';
 
 let folder = '';
@@ -27,7 +27,14 @@ test.for([
   expect(await freeDeviceBytes(1)).toBe(expected);
 });
 
-test('the memory of a GPU is not known if there is no driver', async () => {
+test('the name of a GPU is the one that its driver reports', async () => {
+  const script = '#!/bin/sh\ncase "$*" in *--id=1*=name*) echo "Tesla T4";; *) exit 1;; esac\n';
+  await writeFile(path.join(folder, 'nvidia-smi'), script, { mode: 0o755 });
+  expect(await deviceName(1)).toBe('Tesla T4');
+});
+
+test('nothing is known of a GPU if there is no driver', async () => {
   vi.stubEnv('PATH', folder);
   expect(await freeDeviceBytes(0)).toBeNull();
+  expect(await deviceName(0)).toBeNull();
 });

@@ -1,4 +1,4 @@
-/** What a worker learns from the death of its engine about the size of micro-batches. The engine is a stand-in process. */
+/** What a worker learns from the death of its engine about the size of micro-batches and about float16. The engine is a stand-in process. */
 import { fileURLToPath } from 'node:url';
 
 import { afterEach, expect, test, vi } from 'vitest';
@@ -65,4 +65,11 @@ test('an engine that the worker kills because it hangs says nothing about memory
     expect(await run(running)).toMatchObject({ kind: 'died', computing: [0, 1, 2, 3] });
   expect(sizes).toEqual([4, 4]);
   expect(onReduced).not.toHaveBeenCalled();
+});
+
+test('after an engine has crashed before its first frame, the model runs without float16', async () => {
+  const { engine: running } = start({ environment: { STAND_IN_CRASHES: '1' } });
+  expect(await run(running)).toMatchObject({ kind: 'died', computing: [] });
+  expect(await run(running)).toEqual({ kind: 'ended' });
+  expect(await run(running)).toEqual({ kind: 'ended' });
 });

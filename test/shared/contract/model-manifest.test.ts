@@ -23,10 +23,12 @@ async function readPainter(): Promise<unknown> {
   return JSON.parse(await readFile(new URL('model.json', PAINTER), 'utf8'));
 }
 
-test('the painter’s manifest is valid and has the hash of the graph next to it', async () => {
+test('the painter’s manifest is valid and has the hashes of the graphs next to it', async () => {
   const manifest = modelManifest.parse(await readPainter());
   expect(manifest.name).toBe('painter');
   expect(await sha256OfFile(new URL(manifest.file, PAINTER).pathname)).toBe(manifest.sha256);
+  const { float16 } = manifest;
+  expect(await sha256OfFile(new URL(float16?.file ?? '', PAINTER).pathname)).toBe(float16?.sha256);
   expect(parameterWeights(manifest, {}).get('style')?.length).toBe(
     manifest.parameters['style']?.values.length,
   );
@@ -35,6 +37,11 @@ test('the painter’s manifest is valid and has the hash of the graph next to it
 test.each([
   ['a graph in another folder', { file: '../painter.onnx' }],
   ['no hash', { sha256: '' }],
+  ['a float16 file without a hash', { float16: { file: 'painter-float16.onnx', difference: 1 } }],
+  [
+    'a float16 file in another folder',
+    { float16: { file: '../x.onnx', sha256: 'a'.repeat(64), difference: 1 } },
+  ],
   ['a name with a slash', { name: 'a/b' }],
   [
     'an unsupported layout',
@@ -44,6 +51,13 @@ test.each([
 ])('a manifest with %s is rejected', async (_, fields) => {
   const painter = (await readPainter()) as object;
   expect(modelManifest.safeParse({ ...painter, ...fields }).success).toBe(false);
+});
+
+test('a manifest with a float16 file is read as it was written, and one without it stays valid', async () => {
+  const { float16, ...before } = modelManifest.parse(await readPainter());
+  expect(modelManifest.parse(JSON.parse(JSON.stringify(before)))).toEqual(before);
+  const after = { ...before, float16: { ...float16, difference: 2, shareOverOne: 0.25 } };
+  expect(modelManifest.parse(JSON.parse(JSON.stringify(after)))).toEqual(after);
 });
 
 test('an omitted parameter has its first choice', () => {

@@ -5,6 +5,7 @@ import { NAME_PATTERN } from '../../../shared/contract/blob-names.ts';
 import { BOX_FORMATS, BOX_UNITS } from '../../../shared/contract/model-manifest.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
 import { CHANNEL_ORDERS, type FormatAnswers, RANGES } from '../../import/format.ts';
+import type { HalfChoice } from '../../import/half-model.ts';
 import { LAYOUTS } from '../../import/picture-shape.ts';
 
 const FITS = ['stretch', 'letterbox'] as const;
@@ -23,6 +24,7 @@ export interface AddOptions {
   readonly fit: (typeof FITS)[number];
   readonly large: { readonly pixelsMax?: number; readonly tile?: Tile };
   readonly isSteady: boolean;
+  readonly half: HalfChoice;
   readonly picture: string | null;
   readonly out: string;
   /** A file with the names of the classes. */
@@ -68,6 +70,11 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
       new Option('--layout <layout>', 'where the channels are, if the shape does not say').choices(LAYOUTS),
     )
     .option('--steady', 'keep still parts of a video still, for a model that changes the style of pictures')
+    .option(
+      '--float16',
+      'for GPUs, add a second file with float16 arithmetic, however far from float32 it is',
+    )
+    .option('--no-float16', 'add no such file (default: if it is close to float32)')
     .addOption(
       new Option('--fit <how>', 'how frames get the size of a model with a fixed size')
         .choices(FITS)
@@ -121,7 +128,7 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
     .option('--json', 'print one JSON object')
     .action((file: string, values: AddValues, command: Command) => {
       refuseWithoutEffect(command);
-      const { name, modelVersion, fit, steady = false, picture, out, json, ...more } = values;
+      const { name, modelVersion, fit, steady = false, float16, picture, out, json, ...more } = values;
       const { set, labels, tile, tileOverlap, maxMegapixels, ...others } = more;
       const { boxes, boxScores, boxClasses, boxFormat, boxUnit, minScore, ...answers } = others;
       const large = {
@@ -135,6 +142,7 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
         fit,
         large,
         isSteady: steady,
+        half: float16 === undefined ? 'auto' : float16 ? 'always' : 'never',
         out,
         version: modelVersion ?? null,
         picture: picture ?? null,
@@ -173,6 +181,7 @@ interface AddValues extends Omit<FormatAnswers, 'values' | 'labels' | 'boxes'> {
   readonly modelVersion?: string;
   readonly fit: AddOptions['fit'];
   readonly steady?: boolean;
+  readonly float16?: boolean;
   readonly picture?: string;
   readonly out: string;
   readonly json?: boolean;

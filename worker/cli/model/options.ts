@@ -14,6 +14,7 @@ const HELP = helpText({
   ],
   notes: [
     'add wraps the graph, so that it takes and returns frames as they are: layout, order of channels, range of values and float16 become operators of the graph. It runs the model on a picture, before it is published, and leaves the result beside it to look at.',
+    'It also makes a second file with float16 arithmetic for workers with GPUs, and says how far that is from float32. By default it is published if it is within one grey level nearly everywhere.',
     'A model that returns numbers (a classifier, an embedding) gives a line of JSON for each frame in place of a video.',
     'A published version never changes: add a changed model with another --model-version.',
     'Without FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE it uses the local fleet of this folder (npm start).',

@@ -8,12 +8,15 @@ import { modelBlob } from '../../../shared/contract/blob-names.ts';
 import { type ModelManifest, modelManifest } from '../../../shared/contract/model-manifest.ts';
 import { parseJson } from '../../../shared/contract/parse-json.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
+import { sha256OfFile } from '../../../shared/runtime/sha256.ts';
 
 export interface PublishedModel {
   readonly manifest: ModelManifest;
   readonly manifestPath: string;
   readonly modelPath: string;
 }
+
+const HALF_BLOB = 'model-float16.onnx';
 
 interface Wanted {
   readonly name: string;
@@ -40,7 +43,7 @@ export async function nextVersion(blobs: BlobStore, name: string): Promise<strin
   return String(Math.max(0, ...numbers) + 1);
 }
 
-/** Fetches the manifest, and the graph too if there is a folder for both. Throws MODEL_UNKNOWN. */
+/** Fetches the manifest, and the graphs too if there is a folder for them. Throws MODEL_UNKNOWN. */
 export async function fetchPublished(
   blobs: BlobStore,
   wanted: Wanted,
@@ -57,9 +60,21 @@ export async function fetchPublished(
   ];
   if (folder !== undefined) {
     await blobs.getFile('models', modelBlob(found, 'model.onnx'), modelPath);
+    if (found.float16 !== undefined) await fetchHalf(blobs, found, path.join(folder, HALF_BLOB));
     await writeFile(manifestPath, JSON.stringify(found));
   }
   return { manifest: found, modelPath, manifestPath };
+}
+
+/** Throws MODEL_INVALID if it is not the file that the manifest names: workers with GPUs refuse it then. */
+async function fetchHalf(blobs: BlobStore, manifest: ModelManifest, file: string): Promise<void> {
+  await blobs.getFile('models', modelBlob(manifest, HALF_BLOB), file);
+  if ((await sha256OfFile(file)) === manifest.float16?.sha256) return;
+  throw new PermanentError(
+    'MODEL_INVALID',
+    `The ${HALF_BLOB} of the model ${manifest.name} ${manifest.version} is not the file that its model.json names.`,
+    { hint: 'Add the model again as a new version, and remove this one.' },
+  );
 }
 
 /** Removes the manifest first, which hides the model from new jobs. Throws MODEL_UNKNOWN. */
@@ -67,6 +82,7 @@ export async function removePublished(blobs: BlobStore, wanted: Wanted): Promise
   const { manifest } = await fetchPublished(blobs, wanted);
   await blobs.remove('models', modelBlob(manifest, 'model.json'));
   await blobs.remove('models', modelBlob(manifest, 'model.onnx'));
+  if (manifest.float16 !== undefined) await blobs.remove('models', modelBlob(manifest, HALF_BLOB));
   return manifest;
 }
 

@@ -56,16 +56,17 @@ function shortened(line: string): string {
 }
 
 export function modelTable(models: readonly ModelManifest[]): string {
-  const rows = models.map(({ name, version, input, output, parameters }) => [
+  const rows = models.map(({ name, version, input, output, float16, parameters }) => [
     name,
     version,
     sizeText(input),
     'kind' in output ? 'numbers' : output.scale === 1 ? '' : `x${output.scale}`,
+    float16 === undefined ? '' : 'yes',
     Object.entries(parameters)
       .map(([parameter, { values }]) => `${parameter}: ${values.map(({ id }) => id).join(', ')}`)
       .join('; '),
   ]);
-  const table = [['name', 'version', 'frames', 'output', 'parameters'], ...rows];
+  const table = [['name', 'version', 'frames', 'output', 'float16', 'parameters'], ...rows];
   const widths =
     table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
   return table
