@@ -23,6 +23,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
   azurite: ['infra/local/azurite.ts'],
   bullmq: ['producer/jobs/steps.ts'],
   'cli-progress': ['producer/cli/enqueue/progress.ts'],
+  'log-update': ['producer/cli/jobs.ts'],
   commander: ['shared/command/', 'producer/cli/', 'scaler/cli/', 'worker/cli/', 'infra/doctor/options.ts'],
   echarts: ['infra/monitoring/render/draw-timeseries.ts'],
   fastify: ['shared/runtime/http.ts'],
