@@ -4,6 +4,8 @@ import path from 'node:path';
 
 import { type BlobStore, openBlobStore } from '../../shared/azure/blob-store.ts';
 import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
+import { type WorkQueue, openWorkQueue } from '../../shared/azure/work-queue.ts';
+import { QUEUES } from '../../shared/contract/storage-layout.ts';
 import { findStack } from '../../shared/runtime/rendezvous.ts';
 import { enqueue, model, startStackCommand } from './commands.ts';
 import { ffmpegOutput } from './media-clips.ts';
@@ -20,6 +22,7 @@ export interface ModelFleet extends AsyncDisposable {
   readonly folder: string;
   readonly localFolder: string;
   readonly blobs: BlobStore;
+  readonly batches: WorkQueue;
   at(name: string): string;
   /** `npm run model -- add`, of a file or of a graph in opset 13. */
   add(name: string, file: string | readonly OnnxPart[], ...flags: string[]): Promise<CommandEnd>;
@@ -34,12 +37,16 @@ export async function startModelFleet(): Promise<ModelFleet> {
   const fleet = startStackCommand({ localFolder });
   await fleet.said('The local fleet is running');
   const card = await findStack(localFolder);
-  const media = storageAccount(card?.environment['FRAMEFLEET_MEDIA_STORAGE'] ?? '');
-  const blobs = await openBlobStore({ media, system: null }, PATIENT);
+  const [media = '', system = ''] = ['MEDIA', 'SYSTEM'].map(
+    (name) => card?.environment[`FRAMEFLEET_${name}_STORAGE`],
+  );
+  const accounts = { media: storageAccount(media), system: storageAccount(system) };
+  const blobs = await openBlobStore(accounts, PATIENT);
   return {
     folder,
     localFolder,
     blobs,
+    batches: await openWorkQueue(accounts.system, QUEUES.frameBatches),
     at,
     async add(name, file, ...flags) {
       const graphFile = typeof file === 'string' ? file : at(`${name}.onnx`);

@@ -26,8 +26,8 @@ import { type RunInterruption, framesOf, releaseUnstarted } from './settlement.t
 
 /** Often enough for people who watch; a short batch ends before. */
 const PROGRESS_MS = 5_000;
-/** A cancelled job stops within this time and that of a frame. Each look is a read from storage. */
-const CONTROL_MS = 4_000;
+/** A cancelled job stops within this time and that of a frame, ten seconds in all. Each look is a read from storage, which costs. */
+const CONTROL_MS = 8_000;
 
 export interface ReceivedBatch {
   readonly message: ReceivedMessage;

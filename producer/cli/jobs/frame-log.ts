@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { instantText, textTable } from '../../../shared/command/text.ts';
 import { jobPrefix } from '../../../shared/contract/blob-names.ts';
+import { STAGES } from '../../../shared/contract/messages.ts';
 import { parseJson } from '../../../shared/contract/parse-json.ts';
 
 /** Of what a worker writes, the parts that are shown. Workers of other releases may write more. */
@@ -59,8 +60,8 @@ export function frameLogText(lines: readonly FrameLogLine[]): string {
 
 /** `decode 0.004 s, infer 0.09 s`. */
 function secondsText(seconds: Readonly<Record<string, number>>): string {
-  return Object.entries(seconds)
-    .filter(([, value]) => value > 0)
-    .map(([stage, value]) => `${stage} ${Number(value.toPrecision(2))} s`)
-    .join(', ');
+  return STAGES.flatMap((stage) => {
+    const value = seconds[stage] ?? 0;
+    return value > 0 ? [`${stage} ${Number(value.toPrecision(2))} s`] : [];
+  }).join(', ');
 }

@@ -1,19 +1,14 @@
 /** `npm run jobs`, `status`, `watch`, `logs`, `pause`, `resume`, `priority`, `cancel`, `retry` and `clean`, on jobs of a real fleet. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { openBlobStore } from '../../../shared/azure/blob-store.ts';
-import { PATIENT, storageAccount } from '../../../shared/azure/credentials.ts';
-import { openWorkQueue } from '../../../shared/azure/work-queue.ts';
 import { JOB_CONTROLS_CHANGED_BLOB, controlBlob, jobPrefix } from '../../../shared/contract/blob-names.ts';
-import { QUEUES } from '../../../shared/contract/storage-layout.ts';
-import { findStack } from '../../../shared/runtime/rendezvous.ts';
 import { fetchResult, jobCommand } from '../../support/commands.ts';
 import { eventually } from '../../support/eventually.ts';
 import { H264, ffmpeg, picture, pictureTimes } from '../../support/media-clips.ts';
 import { type ModelFleet, startModelFleet } from '../../support/model-fleet.ts';
 
-const FRAMES = 360;
-/** Half a minute and more on two cores. */
+/** Enough that a job takes several times as long as a command. */
+const FRAMES = 240;
 const SLOW = ['--model', 'painter', '--batch', '16'];
 
 let fleet: ModelFleet;
@@ -51,22 +46,8 @@ async function begin(): Promise<string> {
   return jobId;
 }
 
-async function accounts() {
-  const card = await findStack(fleet.localFolder);
-  const [media, system] = ['MEDIA', 'SYSTEM'].map((name) =>
-    storageAccount(card?.environment[`FRAMEFLEET_${name}_STORAGE`] ?? ''),
-  );
-  if (media === undefined || system === undefined) throw new Error('expected a fleet with two accounts');
-  return { media, system };
-}
-
-async function messagesOnQueue(): Promise<number> {
-  const { system } = await accounts();
-  return (await openWorkQueue(system, QUEUES.frameBatches)).countApprox();
-}
-
 async function stillAfterBatches(jobId: string): Promise<number> {
-  await eventually('no message is left', async () => (await messagesOnQueue()) === 0);
+  await eventually('no message is left', async () => (await fleet.batches.countApprox()) === 0);
   return (await seen(jobId)).frames.scored;
 }
 
@@ -106,7 +87,7 @@ test('a cancelled job stops, its messages go, and a retry runs only the rest', a
   const cancelled = await run('cancel', jobId);
   expect(cancelled).toMatchObject({ status: 0 });
   expect(cancelled.stderr).toContain(`npm run retry -- ${jobId}`);
-  await eventually('no message is left', async () => (await messagesOnQueue()) === 0);
+  await eventually('no message is left', async () => (await fleet.batches.countApprox()) === 0);
   expect((await seen(jobId)).state).toBe('cancelled');
   const refused = await run('pause', jobId);
   expect(refused).toMatchObject({ status: 1 });
@@ -165,8 +146,7 @@ test('nothing of a job is left after it is cleaned up', async () => {
 test('a control that cannot be read is ignored, and the job is completed', async () => {
   const { stdout } = await fleet.run(fleet.at('short.mp4'), '--detach', '--json');
   const { jobId } = JSON.parse(stdout) as { jobId: string };
-  const blobs = await openBlobStore(await accounts(), PATIENT);
-  await blobs.put('control', controlBlob(jobId), 'garbage');
-  await blobs.put('control', JOB_CONTROLS_CHANGED_BLOB, '');
+  await fleet.blobs.put('control', controlBlob(jobId), 'garbage');
+  await fleet.blobs.put('control', JOB_CONTROLS_CHANGED_BLOB, '');
   expect(await run('watch', jobId)).toMatchObject({ status: 0 });
 });
