@@ -34,6 +34,15 @@ function deliverAll(
 const delaysOf = (settlements: readonly Settlement[]): number[] =>
   settlements.flatMap((one) => (one.kind === 'release' ? [one.delaySeconds] : []));
 
+test('a batch of a cancelled job is dropped without a trace, unless the lease is lost', () => {
+  const interruption = { kind: 'cancelled' } as const;
+  expect(chooseSettlement(buildOutcome({ ...NOTHING, interruption }))).toEqual({ kind: 'drop' });
+  expect(chooseSettlement(buildOutcome({ ...ALL, interruption }))).toEqual({ kind: 'drop' });
+  expect(chooseSettlement(buildOutcome({ ...NOTHING, interruption, leaseLost: true }))).toEqual({
+    kind: 'leave',
+  });
+});
+
 test('a batch is complete when every segment is stored, however the run ended', () => {
   for (const interruption of [
     null,

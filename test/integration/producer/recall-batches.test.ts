@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { recallBatches } from '../../../producer/jobs/recall-batches.ts';
+import { storageAccount } from '../../../shared/azure/credentials.ts';
+import { type WorkQueue, openWorkQueue } from '../../../shared/azure/work-queue.ts';
+import { batchMessage, decodeMessage, encodeMessage } from '../../../shared/contract/messages.ts';
+import { QUEUES } from '../../../shared/contract/storage-layout.ts';
+import { buildBatch } from '../../support/build-batch.ts';
+import { type TestStorage, startTestStorage } from '../../support/servers.ts';
+import { silentLog } from '../../support/silent-log.ts';
+
+let storage: TestStorage;
+let batches: WorkQueue;
+
+beforeAll(async () => {
+  storage = await startTestStorage();
+  batches = await openWorkQueue(storageAccount(storage.connection.system), QUEUES.frameBatches);
+});
+beforeEach(async () => {
+  while ((await received()).length > 0);
+});
+afterAll(() => storage[Symbol.asyncDispose]());
+
+/** Takes all visible messages off the queue. */
+async function received() {
+  const messages = await batches.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 60 });
+  await Promise.all(messages.map((message) => batches.remove(message)));
+  return messages;
+}
+
+async function recall(...jobIds: string[]): Promise<number> {
+  return recallBatches({ batches, log: silentLog }, (jobId) => jobIds.includes(jobId));
+}
+
+test('only messages of the named jobs leave the queue, and the others look as if a worker had released them', async () => {
+  for (let number = 0; number < 60; number += 1)
+    await batches.send(encodeMessage(buildBatch({ jobId: `job-${number % 3}`, batchIndex: number })));
+  await batches.send('not a batch');
+  expect(await recall('job-0', 'job-2')).toBe(40);
+  const left = [...(await received()), ...(await received())];
+  const kept = left.flatMap(({ text, dequeueCount }) => {
+    const decoded = decodeMessage(text, batchMessage);
+    return decoded.kind === 'valid' ? [{ ...decoded.message, dequeueCount }] : [];
+  });
+  expect(kept.map(({ jobId }) => jobId)).toEqual(Array.from({ length: 20 }, () => 'job-1'));
+  expect(new Set(kept.map(({ batchIndex }) => batchIndex)).size).toBe(20);
+  for (const { history, dequeueCount } of kept) {
+    // Every delivery before this one is accounted for: none looks like a worker that died.
+    expect(history).toMatchObject({ deliveries: dequeueCount - 1, releases: dequeueCount - 1 });
+    expect(dequeueCount).toBeGreaterThan(1);
+  }
+  expect(left.filter(({ text }) => text === 'not a batch')).toHaveLength(1);
+});
+
+test('a message that a worker holds is left alone', async () => {
+  await batches.send(encodeMessage(buildBatch({ jobId: 'job-0' })));
+  const held = await batches.receive({ visibilityTimeoutSeconds: 60 });
+  expect(await recall('job-0')).toBe(0);
+  if (held !== undefined) await batches.remove(held);
+});
+
+test('an empty queue is left at once', async () => {
+  expect(await recall('job-0')).toBe(0);
+});
