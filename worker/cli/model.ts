@@ -1,5 +1,5 @@
 /**
- * `npm run model -- add|list|show|test|remove`: models of one's own. Prints the answer on standard output and everything else on standard
+ * `npm run model -- add|learn|list|show|test|remove`: models of one's own. Prints the answer on standard output and everything else on standard
  * error. See `model/options.ts`.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -15,6 +15,7 @@ import { openReachable, storageAccounts } from '../../shared/command/storage-acc
 import { EXIT, PermanentError, describeError } from '../../shared/runtime/errors.ts';
 import { type ImportedModel, importModel } from '../import/import-model.ts';
 import { runTrial, uniformityWarning } from '../import/trial.ts';
+import { learn } from './model/learn.ts';
 import { type ModelOptions, parseModelOptions } from './model/options.ts';
 import {
   type PublishedModel,
@@ -36,10 +37,14 @@ await runCommand(argv, main);
 async function main(): Promise<number> {
   const options = parseModelOptions(argv);
   if (options === null) return EXIT.ok;
-  const blobs = await openReachable(await storageAccounts(storageCommandConfig()));
+  const config = storageCommandConfig();
+  const blobs = await openReachable(await storageAccounts(config));
   switch (options.verb) {
     case 'add':
       await add(options, blobs);
+      break;
+    case 'learn':
+      await learn(options, blobs, config.environment);
       break;
     case 'list':
       await list(options, blobs);
