@@ -1,11 +1,10 @@
 """Learns one more style from one picture, for `npm run model -- learn`:
 
-  learn.py PAINTER.onnx STYLE.png SCENES ROWS.json [--minutes 5 | --steps N] [--check-picture FILE.rgb --check-painted FILE.rgb]
+  learn.py PAINTER.onnx STYLE.png SCENES ROWS.json [--minutes 5 | --steps N] [--check PICTURE.rgb PAINTED.rgb WIDTH HEIGHT]
 
-PAINTER.onnx is the published graph. Only the new style's rows of scales and shifts learn, about a thousand numbers; everything else stays as it
-is. There is no teacher and no other network: the painting's own brush strokes are compared by the distributions of its patches at several
-scales, which no download is needed for. Prints JSON, a line each: the progress, or why it cannot start. Writes the rows by the names of the
-graph's tables.
+PAINTER.onnx is the published graph. Only the new style's rows of scales and shifts learn, 1,600 numbers; everything else stays as it is. There is
+no teacher and no feature network, so nothing has to be downloaded: see painting.py. Prints JSON, a line each: the progress, or why it cannot
+start. Writes the rows by the names of the graph's tables.
 """
 import argparse
 import importlib.util
@@ -43,10 +42,10 @@ SIZE, BATCH, STABLE = 144, 3, 1
 # Crops of the scenes, which are made before the training starts. Of each, a random part is used.
 SCENES, SCENE_SIZE = 96, 192
 RATE = 4e-2
-# What each loss counts.
-WEIGHTS = dict(strokes=6.0, palette=12.0, content=0.5, light=0.8, grain=5.0, stable=6.0, calm=12.0, ground=1.0, phase=900.0)
+# What each loss counts. `strokes` and `palette` come from the painting; the others keep the scene, and the video steady.
+WEIGHTS = dict(strokes=9.0, palette=25.0, content=0.4, light=0.8, grain=5.0, stable=6.0, calm=12.0, ground=1.5, weave=70.0)
 # In flat parts, stability counts this much more.
-FLAT_STABLE = 10
+FLAT_STABLE = 20
 # The local deviation of a part that is flat, and of one that has detail.
 FLAT, DETAIL = 0.014, 0.032
 LUMA = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
@@ -70,8 +69,8 @@ def normal(x):
     return (x - x.mean((2, 3), keepdim=True)) * torch.rsqrt(variance + 0.02 * variance.mean().detach() + 1e-6)
 
 
-def seen(net, x, weights):
-    """What the painter's own encoder sees in a picture: the features by which it knows the content."""
+def content_features(net, x, weights):
+    """Of the painter's own encoder: they stand for the content of a picture."""
     x = F.relu(net.n1(net.e1(x * 2 - 1), weights))
     x = F.relu(net.n2(net.e2(x), weights))
     first, norm, second, other = net.res[0]
@@ -119,8 +118,8 @@ def draw(scenes):
     return noisy(views), noisy(others[:STABLE]), clean
 
 
-def losses(net, sober, painting, lesson, weights):
-    """By name, not weighted. sober: the network as it was at the start."""
+def losses(net, reference, painting, lesson, weights):
+    """By name, not weighted. reference: the network as it was at the start."""
     view, other, clean = lesson
     with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
         painted = net(view, weights)
@@ -134,9 +133,9 @@ def losses(net, sober, painting, lesson, weights):
     y, x = (4 + random.randrange(4) for _ in "yx")
     inner = np.s_[:, :, y:-4, x:-4]
     with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-        found = seen(sober, painted[inner], weights)
+        found = content_features(reference, painted[inner], weights)
         with torch.no_grad():
-            wanted = seen(sober, clean[inner], weights)
+            wanted = content_features(reference, clean[inner], weights)
     grain = calm = 0
     small, small_clean = F.avg_pool2d(painted, 8), F.avg_pool2d(clean, 8)
     for axis in (2, 3):
@@ -146,7 +145,8 @@ def losses(net, sober, painting, lesson, weights):
         edge = torch.diff(small_clean, dim=axis).abs().sum(1, keepdim=True)
         calm = calm + (torch.exp(-edge / 0.1) * torch.diff(small, dim=axis) ** 2).mean()
     ground = (1 - busy) * (painted - surroundings(painted)).abs()
-    phases = F.avg_pool2d(F.pixel_unshuffle(painted, 4), 7)
+    # Each place of a grid of 4 pixels has the mean of the others around it: upsampling leaves no weave.
+    phases = F.avg_pool2d(F.pixel_unshuffle(painted, 4), 4).unflatten(1, (3, 16))
     light, light_clean = (normal((one * LUMA).sum(1, keepdim=True)) for one in (small, small_clean))
     return dict(
         strokes=painting.stroke_distance(painted[inner]),
@@ -157,7 +157,7 @@ def losses(net, sober, painting, lesson, weights):
         stable=change.mean(),
         calm=calm,
         ground=ground.mean(),
-        phase=phases.view(BATCH, 3, 16, -1).var(2, unbiased=False).mean(),
+        weave=(phases - phases.mean(2, keepdim=True)).abs().mean(),
     ), saturation
 
 
@@ -198,9 +198,9 @@ def learning_rate(step, share):
 
 
 def train(net, painting, scenes, options):
-    sober = StyleNet(**net.cfg)
-    sober.load_state_dict(net.state_dict())
-    sober.eval().requires_grad_(False)
+    reference = StyleNet(**net.cfg)
+    reference.load_state_dict(net.state_dict())
+    reference.eval().requires_grad_(False)
     net.train()
     count = net.cfg["styles"]
     weights = torch.eye(count)[-1:].repeat(BATCH, 1)
@@ -218,7 +218,7 @@ def train(net, painting, scenes, options):
             break
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, share)
-        parts, saturation = losses(net, sober, painting, draw(scenes), weights)
+        parts, saturation = losses(net, reference, painting, draw(scenes), weights)
         if options.log and step % 25 == 0:
             print(step, round(elapsed, 1), {name: round(float(part), 4) for name, part in parts.items()}, file=sys.stderr, flush=True)
         loss = sum(WEIGHTS[name] * part for name, part in parts.items()) + 2 * saturation

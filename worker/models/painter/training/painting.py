@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 # What the octaves of the painting count, from the finest on. The finest counts little: it is cheapest to match with a grid of dots.
-OCTAVES = (0.25, 0.8, 1.2, 1.2)
+OCTAVES = (0.1, 0.8, 1.2, 1.2)
 # Pixels of a patch, random directions in which patches are compared in a step, and patches of each picture.
 PATCH, FILTERS, SAMPLES = 5, 24, 3000
 
