@@ -34,6 +34,8 @@ export const ERROR_EXITS = {
   MODEL_UNKNOWN: EXIT.badInput,
   MODEL_INVALID: EXIT.badInput,
   STYLE_UNKNOWN: EXIT.badInput,
+  PICTURE_INVALID: EXIT.badInput,
+  TRAINING_FAILED: EXIT.internal,
   JOB_INVALID: EXIT.badInput,
   JOB_UNKNOWN: EXIT.noInput,
   JOB_CANCELLED: EXIT.failed,

@@ -1,5 +1,5 @@
 /**
- * `npm run model -- add|list|show|test|remove`: models of one's own. Prints the answer on standard output and everything else on standard
+ * `npm run model -- add|learn|list|show|test|remove`: models of one's own. Prints the answer on standard output and everything else on standard
  * error. See `model/options.ts`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -16,6 +16,7 @@ import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { type ImportedModel, importModel } from '../import/import-model.ts';
 import { runTrial, uniformityWarning } from '../import/trial.ts';
 import { readLabels } from './model/labels.ts';
+import { learn } from './model/learn.ts';
 import { type ModelOptions, parseModelOptions } from './model/options.ts';
 import {
   type PublishedModel,
@@ -37,10 +38,14 @@ await runCommand(argv, main);
 async function main(): Promise<number> {
   const options = parseModelOptions(argv);
   if (options === null) return EXIT.ok;
-  const blobs = await openReachable(await storageAccounts(storageCommandConfig()));
+  const config = storageCommandConfig();
+  const blobs = await openReachable(await storageAccounts(config));
   switch (options.verb) {
     case 'add':
       await add(options, blobs);
+      break;
+    case 'learn':
+      await learn(options, blobs, config.environment);
       break;
     case 'list':
       await list(options, blobs);

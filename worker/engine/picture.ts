@@ -17,6 +17,8 @@ sharp.concurrency(1);
 
 /** Nobody sees the difference to the frame. */
 const JPEG = { quality: 95, chromaSubsampling: '4:4:4' } as const;
+/** Of an image that is only scaled down: museums publish scans of paintings with 100 megapixels and more. */
+export const SCAN_PIXELS_MAX = 16_384 * 16_384;
 /** Of each of the two pictures of a preview, in pixels. */
 const PREVIEW_WIDTH = 320;
 const PREVIEW_QUALITY = 80;
@@ -140,9 +142,16 @@ const STILL_FORMATS = ['jpeg', 'png', 'webp', 'tiff', 'avif'] as const;
 type StillFormat = (typeof STILL_FORMATS)[number];
 
 /** Reads the header of a file. Throws UnreadableImageError. */
-export async function openImage(bytes: Uint8Array): Promise<ImageFile> {
+export async function openImage(bytes: Uint8Array, pixelsMax = IMAGE_PIXELS_MAX): Promise<ImageFile> {
   try {
-    const { format, compression, autoOrient, hasAlpha, depth, pages = 1 } = await open(bytes).metadata();
+    const {
+      format,
+      compression,
+      autoOrient,
+      hasAlpha,
+      depth,
+      pages = 1,
+    } = await open(bytes, pixelsMax).metadata();
     // libvips calls AVIF a HEIF with another compression.
     const name = format === 'heif' && compression === 'av1' ? 'avif' : format;
     const known = STILL_FORMATS.find((one) => one === name);
@@ -195,8 +204,8 @@ const STILL_QUALITY = {
   avif: { quality: 75, effort: 2 },
 } as const;
 
-function open(bytes: Uint8Array): Sharp {
-  return sharp(bytes, { limitInputPixels: IMAGE_PIXELS_MAX, failOn: 'error' });
+function open(bytes: Uint8Array, pixelsMax = IMAGE_PIXELS_MAX): Sharp {
+  return sharp(bytes, { limitInputPixels: pixelsMax, failOn: 'error' });
 }
 
 function unreadable(cause: unknown): UnreadableImageError {
@@ -217,4 +226,67 @@ export async function readPicture(
     .raw()
     .toBuffer({ resolveWithObject: true });
   return { pixels: data, size: { width: info.width, height: info.height } };
+}
+
+/**
+ * Writes a copy of an image as the eye sees it: upright, in sRGB, without transparency, its shorter side no longer than this. The end of the
+ * name says whether it is a JPEG or a PNG. Returns the standard deviation of the most varied channel, from 0 to 255. Throws
+ * UnreadableImageError.
+ */
+export async function copyPicture(
+  bytes: Uint8Array,
+  to: string,
+  shortSideMax: number,
+): Promise<{ readonly deviation: number }> {
+  try {
+    await openImage(bytes, SCAN_PIXELS_MAX);
+    const copy = open(bytes, SCAN_PIXELS_MAX)
+      .autoOrient()
+      .resize({ width: shortSideMax, height: shortSideMax, fit: 'outside', withoutEnlargement: true })
+      .toColourspace('srgb')
+      .flatten()
+      .removeAlpha();
+    const { data, info } = await copy.raw().toBuffer({ resolveWithObject: true });
+    const { width, height } = info;
+    const picture = sharp(data, { raw: { width, height, channels: 3 } });
+    await (to.endsWith('.png') ? picture.clone().png() : picture.clone().jpeg(JPEG)).toFile(to);
+    const { channels } = await picture.stats();
+    return { deviation: Math.max(...channels.map(({ stdev }) => stdev)) };
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
+/** Of the pictures beside each other, in pixels. */
+const SHEET_HEIGHT = 360;
+const SHEET_GAP = 8;
+const SHEET_QUALITY = 90;
+
+/** An image file and frames beside each other, as a JPEG. */
+export async function sideBySide(
+  file: string,
+  frames: readonly { readonly pixels: Uint8Array; readonly size: FrameSize }[],
+): Promise<Buffer> {
+  const all = [
+    sharp(file),
+    ...frames.map(({ pixels, size: { width, height } }) =>
+      sharp(pixels, { raw: { width, height, channels: 3 } }),
+    ),
+  ];
+  const cells = await Promise.all(
+    all.map((one) => one.resize({ height: SHEET_HEIGHT }).png().toBuffer({ resolveWithObject: true })),
+  );
+  let width = 0;
+  const placed = cells.map(({ data, info }) => {
+    const left = width;
+    width += info.width + SHEET_GAP;
+    return { input: data, left, top: 0 };
+  });
+  const create = {
+    width: Math.max(1, width - SHEET_GAP),
+    height: SHEET_HEIGHT,
+    channels: 3 as const,
+    background: 'white',
+  };
+  return sharp({ create }).composite(placed).jpeg({ quality: SHEET_QUALITY }).toBuffer();
 }

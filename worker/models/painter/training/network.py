@@ -131,6 +131,24 @@ def load_checkpoint(path):
     return torch.load(path, map_location="cpu")
 
 
+def load_graph(path):
+    """The weights of a graph that `export.py` has made, also of the published one: a state as in a checkpoint."""
+    # Only here: training from a checkpoint does without it.
+    import onnx
+    from onnx import numpy_helper
+
+    weights = onnx.load(path).graph.initializer
+    named = {weight.name: torch.from_numpy(numpy_helper.to_array(weight).copy()) for weight in weights}
+    return {name[len("net.") :]: value for name, value in named.items() if name.startswith("net.")}
+
+
+def shape_of(state):
+    """The arguments of `StyleNet` for a state."""
+    width = (state["out.weight"].shape[1], state["e1.weight"].shape[0], state["e2.weight"].shape[0])
+    blocks = len({name.split(".")[1] for name in state if name.startswith("res.")})
+    return dict(styles=len(state["n1.gamma"]), width=width, blocks=blocks)
+
+
 def is_style_row(name):
     """Whether a parameter of the state has a row for each style."""
     return name.endswith(("gamma", "beta"))

@@ -6,9 +6,9 @@ Writes uint8 [count, 3, 3, size, size]: the clean crop and two frames of it as a
 learns to paint all three alike, so that its pictures do not flicker.
 """
 import argparse
-import multiprocessing
 import random
 import subprocess
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ FRAMES = 8
 # Of the still video: far enough apart to have different noise.
 KEPT = (3, 7)
 CROPS_PER_TASK = 40
+# Crops to look at for each scene: those of one colour are left out.
+TRIES = 40
 SIDE_MAX = 1000
 
 
@@ -92,6 +94,27 @@ def ffmpeg(arguments, data):
     return subprocess.run(["ffmpeg", "-v", "error", *arguments], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
+def make_scenes(photos, count, size, seed):
+    """Returns uint8 [count, 3, 3, size, size]: each scene clean, and twice through a codec. photos: what `read_photos` returns."""
+    rng = random.Random(seed)
+    crops = []
+    for _ in range(TRIES * count):
+        found = crop(photos[rng.randrange(len(photos))], size, rng)
+        if found is not None:
+            crops.append(found)
+        if len(crops) == count:
+            break
+    if len(crops) < count:
+        raise SystemExit("Most parts of the photos have one colour all over.")
+    crops = np.stack(crops)
+    starts = range(0, len(crops), CROPS_PER_TASK)
+    # Threads: ffmpeg does the work.
+    with ThreadPool(2) as pool:
+        views = pool.map(through_codec, [(crops[start : start + CROPS_PER_TASK], seed * 100 + start) for start in starts])
+    scenes = np.stack([crops, *np.concatenate(views, axis=1)], 1).transpose(0, 1, 4, 2, 3)
+    return np.ascontiguousarray(scenes)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos")
@@ -103,21 +126,10 @@ def main():
     photos = read_photos(options.photos, options.size)
     if not photos:
         raise SystemExit(f"No photo in {options.photos} has {options.size} pixels on both sides.")
-    rng = random.Random(options.seed)
-    crops = []
-    while len(crops) < options.count:
-        found = crop(photos[rng.randrange(len(photos))], options.size, rng)
-        if found is not None:
-            crops.append(found)
-    crops = np.stack(crops)
-    starts = range(0, len(crops), CROPS_PER_TASK)
-    tasks = [(crops[start : start + CROPS_PER_TASK], options.seed * 100 + start) for start in starts]
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        first, second = np.concatenate(pool.map(through_codec, tasks), axis=1)
-    scenes = np.stack([crops, first, second], 1).transpose(0, 1, 4, 2, 3)
-    np.save(options.out, np.ascontiguousarray(scenes))
-    difference = np.abs(first.astype("i2") - second).mean()
-    print(f"{len(crops)} scenes; the two noisy views differ by {difference:.2f} of 255 on average")
+    scenes = make_scenes(photos, options.count, options.size, options.seed)
+    np.save(options.out, scenes)
+    difference = np.abs(scenes[:, 1].astype("i2") - scenes[:, 2]).mean()
+    print(f"{len(scenes)} scenes; the two noisy views differ by {difference:.2f} of 255 on average")
 
 
 if __name__ == "__main__":
