@@ -3,6 +3,7 @@
  * it; elsewhere, a stand-in takes its place, and the command must say how to install it.
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -120,6 +121,12 @@ describe.runIf(HAS_TORCH)('with PyTorch', () => {
       id: 'stripes',
       title: 'Stripes',
     });
+
+    // The file with float16 arithmetic has the new style, too.
+    const [base, learned] = [await manifestOf('2'), await manifestOf('2-2')];
+    expect(learned.float16?.sha256).not.toBe(base.float16?.sha256);
+    const half = await storage.blobs.get('models', 'painter/2-2/model-float16.onnx');
+    expect(half && createHash('sha256').update(half).digest('hex')).toBe(learned.float16?.sha256);
 
     const [shipped, one, two] = [await paintedBy('2'), await paintedBy('2-1'), await paintedBy('2-2')];
     expect(one.bytes.subarray(0, shipped.bytes.length).equals(shipped.bytes)).toBe(true);
