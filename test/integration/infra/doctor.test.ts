@@ -132,7 +132,9 @@ test('enqueue does not start the first job of a fleet that is not ready, and say
 
   const overridden = await enqueue([at('clip.mp4'), '--detach', '--no-doctor'], { localFolder, environment })
     .end;
-  expect(overridden.status).toBe(0);
+  // The job itself cannot run either, which is found before the upload.
+  expect(overridden.status).toBe(65);
+  expect(overridden.stderr).toMatch(/^Model painter does not exist\.$/m);
 });
 
 test('enqueue checks a fleet only until a check succeeds', async () => {
@@ -143,7 +145,8 @@ test('enqueue checks a fleet only until a check succeeds', async () => {
   const remembered = await readFile(path.join(localFolder, 'checked.json'), 'utf8');
   expect(remembered).not.toContain('AccountKey');
   for await (const { name } of storage.blobs.list('models', {})) await storage.blobs.remove('models', name);
-  expect((await job()).status).toBe(0);
+  // The fleet is not checked again: the missing model is what stops the job.
+  expect((await job()).status).toBe(65);
   // An unreadable file counts as missing.
   await writeFile(path.join(localFolder, 'checked.json'), '{');
   expect((await job()).status).toBe(69);
