@@ -194,6 +194,29 @@ test('a job of higher priority goes first and leaves the rest of the window to o
   expect(namesOf(await fixture.takeAll())).toEqual(['job-a/0', 'job-b/0', 'job-b/1', 'job-b/2']);
 });
 
+test('a priority that was changed since counts, not that of the request', async () => {
+  await openSplitJob(fixture.ledger, 'job-a', { frameCount: 100, batchSize: 10, priority: 'high' });
+  await openSplitJob(fixture.ledger, 'job-b', { frameCount: 30, batchSize: 10 });
+  await fixture.ledger.setControl('job-a', { priority: 'low' });
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual(['job-a/0', 'job-b/0', 'job-b/1', 'job-b/2']);
+});
+
+test('a paused job sends no batches, and all that are not done once it goes on', async () => {
+  await openSplitJob(fixture.ledger, 'job-1', { frameCount: 20, batchSize: 10 });
+  await fixture.dispatch();
+  const [first] = await fixture.takeAll();
+  if (first === undefined) throw new Error('expected a batch');
+  await fixture.finish(first);
+  await fixture.ledger.setControl('job-1', { pausedAtMs: 1, pauses: 1 });
+  await fixture.ledger.requeueStale('job-1', Infinity);
+  await fixture.dispatch();
+  expect(await fixture.batches.queue.countApprox()).toBe(0);
+  await fixture.ledger.setControl('job-1', { pausedAtMs: 0 });
+  await fixture.dispatch();
+  expect(namesOf(await fixture.takeAll())).toEqual(['job-1/1']);
+});
+
 test('two producers that dispatch at the same time send no batch twice', async () => {
   await openSplitJob(fixture.ledger, 'job-1', { frameCount: 300, batchSize: 10 });
   await fixture.ledger.recordEngines(10);

@@ -373,6 +373,15 @@ test('numbers of images have the name of each in place of its time', async () =>
   expect(dot?.outputs.means).toEqual([0x30, 0x60, 0x90]);
 });
 
+test('an image without numbers has the reason in its line', async () => {
+  const { stdout } = await run(at('mixed'), '--model', 'measuring', '--max-failed-frames', '4');
+  const lines = (await readFile(stdout.trim(), 'utf8')).trimEnd().split('\n');
+  const found = lines.map((line) => JSON.parse(line) as { name: string; failed?: true; reason?: string });
+  const cut = found.find(({ name }) => name === 'cut.jpg');
+  expect(cut).toMatchObject({ failed: true, reason: expect.stringContaining('cannot be read') as string });
+  expect(found.find(({ name }) => name === 'a.png')).not.toHaveProperty('reason');
+});
+
 test('images that are in storage already become a job by their prefix, and its results are fetched', async () => {
   for (const name of ['wide.jpg', 'print.tiff'])
     await blobs.put('incoming', `shoot/day-1/${name}`, await readFile(at('photos', name)));
