@@ -10,10 +10,10 @@ import { capBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type JobCap, encodeJobCap } from '../../shared/contract/cap.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
-import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
+import { EXIT } from '../../shared/runtime/errors.ts';
 import { readStatus } from '../jobs/status.ts';
 import { parseCapOptions } from './cap/options.ts';
-import { jobUnknown } from './job-argument.ts';
+import { jobEnded, jobUnknown } from './job-argument.ts';
 
 const argv = process.argv.slice(2);
 await runCommand(argv, main);
@@ -37,11 +37,10 @@ async function requireOpenJob(blobs: BlobStore, jobId: string): Promise<void> {
   if ((await blobs.stat('incoming', triggerBlob(jobId))) === undefined)
     throw jobUnknown(jobId, 'set the cap');
   const status = await readStatus(blobs, jobId);
-  if (status !== undefined && isTerminal(status.state)) {
-    throw new PermanentError(
-      'JOB_ENDED',
-      `Cannot set the cap: the job ${jobId} has ended (${status.state}).`,
-      { hint: 'To run it again with another cap: npm run enqueue VIDEO -- --max-cost AMOUNT' },
+  if (status !== undefined && isTerminal(status.state))
+    throw jobEnded(
+      status,
+      'set the cap',
+      'To run it again with another cap: npm run enqueue VIDEO -- --max-cost AMOUNT',
     );
-  }
 }

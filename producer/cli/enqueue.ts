@@ -11,6 +11,7 @@ import { bytesText } from '../../shared/command/text.ts';
 import { DEFAULT_MODEL, type JobStatus } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
+import { listText } from '../../shared/runtime/list-text.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { failureOf } from '../jobs/status.ts';
 import { checkFleet } from './enqueue/check-fleet.ts';
@@ -213,7 +214,7 @@ function uploadText(source: Source, name: string): string[] {
 }
 
 function skippedText(skipped: readonly SkippedFile[]): string {
-  const shown = skipped.slice(0, SKIPPED_SHOWN).map(({ name, reason }) => `${name} (${reason})`);
-  const more = skipped.length > shown.length ? ` and ${skipped.length - shown.length} more` : '';
-  return `Skipping ${skipped.length === 1 ? 'a file' : `${skipped.length} files`}: ${shown.join(', ')}${more}`;
+  const files = skipped.map(({ name, reason }) => `${name} (${reason})`);
+  const what = skipped.length === 1 ? 'a file' : `${skipped.length} files`;
+  return `Skipping ${what}: ${listText(files, SKIPPED_SHOWN)}`;
 }

@@ -24,7 +24,7 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import { readReport } from '../jobs/report.ts';
 import { readStatus } from '../jobs/status.ts';
-import { jobUnknown } from './job-argument.ts';
+import { jobEnded, jobUnknown } from './job-argument.ts';
 import {
   ACTIONS,
   type ControlOptions,
@@ -128,16 +128,11 @@ function framesText(status: JobStatus): string {
 
 function requireOpen({ verb: action, jobId }: ControlOptions, status: JobStatus | undefined): void {
   if (status === undefined || !isTerminal(status.state)) return;
-  throw new PermanentError(
-    'JOB_ENDED',
-    `Cannot ${ACTIONS[action]}: the job ${jobId} has ended (${status.state}).`,
-    {
-      hint:
-        status.state === 'completed'
-          ? `To get its result: npm run fetch -- ${jobId}`
-          : `To run what is left of it: npm run retry -- ${jobId}`,
-    },
-  );
+  const hint =
+    status.state === 'completed'
+      ? `To get its result: npm run fetch -- ${jobId}`
+      : `To run what is left of it: npm run retry -- ${jobId}`;
+  throw jobEnded(status, ACTIONS[action], hint);
 }
 
 /** Another writer may change it at the same time: then it is read again. */

@@ -105,7 +105,6 @@ async function watchJob(
   jobId: string,
   { asJson }: { readonly asJson: boolean },
 ): Promise<void> {
-  await requireJob(blobs, jobId, 'watch the job');
   const progress = asJson ? NO_PROGRESS : showProgress();
   let before = '';
   let said: string | undefined;

@@ -5,6 +5,7 @@
 import { lstat, open, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
+import { imageFormatOf } from '../../shared/contract/image-list.ts';
 import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
 import { isFileSystemError, outputRefused } from './output-refused.ts';
 
@@ -62,18 +63,10 @@ export async function planOutput(request: OutputRequest): Promise<OutputPlan> {
   }
 }
 
-/** Endings that mean the same format, other than the ending that is usual. */
-const USUAL_ENDINGS: Readonly<Record<string, string>> = {
-  jpeg: 'jpg',
-  jpe: 'jpg',
-  jfif: 'jpg',
-  tif: 'tiff',
-};
-
 /** Whether two endings mean the same format: `JPEG` and `jpg`. */
 export function isSameFormat(one: string, other: string): boolean {
-  const [a, b] = [one.toLowerCase(), other.toLowerCase()];
-  return (USUAL_ENDINGS[a] ?? a) === (USUAL_ENDINGS[b] ?? b);
+  const [a, b] = [one, other].map((ending) => imageFormatOf(`.${ending}`) ?? ending.toLowerCase());
+  return a === b;
 }
 
 export function outputExists(outputPath: string): PermanentError {

@@ -5,13 +5,17 @@ import path from 'node:path';
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { RESULT_CONTAINERS } from '../../shared/contract/encoding.ts';
+import { imageFormatOf } from '../../shared/contract/image-list.ts';
 import { PermanentError, errnoOf } from '../../shared/runtime/errors.ts';
 import type { OutputRequest } from './output-path.ts';
 import { isFileSystemError, outputRefused } from './output-refused.ts';
 
 const DOWNLOADS_AT_ONCE = 8;
-/** Of a name that is meant for a file. */
-const FILE_ENDING = /\.(?:jpe?g|png|webp|tiff?|avif|mp4|mov|mkv|ndjson|json|zip)$/i;
+/** Of names that are meant for files, besides those of images. */
+const FILE_ENDINGS = new Set<string>(
+  [...RESULT_CONTAINERS, 'ndjson', 'json', 'zip'].map((ending) => `.${ending}`),
+);
 
 /** Returns the folder `<stem>.<label>`, or what the user asked for. Throws OUTPUT_NOT_WRITABLE or USAGE. */
 export async function planFolder(
@@ -27,7 +31,7 @@ export async function planFolder(
       folder,
       'it is in the folder of the images, so the results would be images of the next job',
     );
-  if (FILE_ENDING.test(folder) && !(await isFolder(folder)))
+  if (isFileName(folder) && !(await isFolder(folder)))
     throw new PermanentError(
       'USAGE',
       `The result will be a folder of images, but --out is ${path.basename(folder)}.`,
@@ -48,6 +52,11 @@ export async function planFolder(
     else throw isFileSystemError(error) ? outputRefused(folder, error) : error;
   }
   return folder;
+}
+
+function isFileName(name: string): boolean {
+  const ending = path.extname(name).toLowerCase();
+  return FILE_ENDINGS.has(ending) || imageFormatOf(ending) !== undefined;
 }
 
 async function isFolder(name: string): Promise<boolean> {

@@ -107,9 +107,10 @@ export class JobControls {
         log.info({ jobId }, 'job cancelled');
       return true;
     }
-    const wanted = wantedOf(job, control, clock.now().getTime());
+    const before = { pausedAtMs: job.pausedAtMs, priority: priorityOf(job) };
+    const wanted = ledgerControlOf(control, before, clock.now().getTime());
     const isMoved = control.pauses !== job.pauses || wanted.pausedAtMs > 0 !== isPaused(job);
-    if (!isMoved && wanted.priority === priorityOf(job)) return undefined;
+    if (!isMoved && wanted.priority === before.priority) return undefined;
     await ledger.setControl(jobId, wanted);
     log.info({ jobId, order: control.order, priority: wanted.priority }, 'job control applied');
     if (!isMoved) return undefined;
@@ -128,13 +129,14 @@ export class JobControls {
   }
 }
 
-function wantedOf(
-  job: Pick<LedgerJob, 'pausedAtMs' | 'definition' | 'priority'>,
-  { order, pauses, priority = priorityOf(job) }: JobControl,
+/** What the ledger keeps of a control. `before`: what it has, or what the request says. */
+export function ledgerControlOf(
+  { order, pauses, priority }: JobControl,
+  before: Pick<LedgerControl, 'pausedAtMs' | 'priority'>,
   nowMs: number,
 ): Omit<LedgerControl, 'spendingMax'> {
-  const pausedAtMs = order === 'pause' ? (isPaused(job) ? job.pausedAtMs : nowMs) : 0;
-  return { pausedAtMs, pauses, priority };
+  const pausedAtMs = order === 'pause' ? before.pausedAtMs || nowMs : 0;
+  return { pausedAtMs, pauses, priority: priority ?? before.priority };
 }
 
 /** With this error a cancelled job ends. */

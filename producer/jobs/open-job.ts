@@ -15,7 +15,7 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { readCap } from './caps.ts';
-import { cancelledError, readJobControl } from './job-controls.ts';
+import { cancelledError, ledgerControlOf, readJobControl } from './job-controls.ts';
 import { resolveModel } from './model-catalogue.ts';
 import { splitInStorage } from './source-plans.ts';
 import { publishRefusal } from './status.ts';
@@ -63,10 +63,9 @@ export async function openJob(
     const control = await readJobControl(services, jobId);
     if (control?.order === 'cancel') throw cancelledError(jobId);
     if (!(await ledger.open({ request, ...resolved, epoch }, splitNumber))) return 'known';
-    if (control !== undefined) {
-      const { order, pauses, priority = request.priority } = control;
-      await ledger.setControl(jobId, { pausedAtMs: order === 'pause' ? epoch : 0, pauses, priority });
-    }
+    const asked = { pausedAtMs: 0, priority: request.priority };
+    const wanted = control === undefined ? undefined : ledgerControlOf(control, asked, epoch);
+    if (wanted !== undefined) await ledger.setControl(jobId, wanted);
     if (cap !== undefined) await ledger.setControl(jobId, { spendingMax: cap.spendingMax });
     await ledger.resolve({ jobId, splitNumber }, { batchIndex: null, scored, failed, nowMs: epoch });
     const found = {
@@ -77,7 +76,7 @@ export async function openJob(
       { jobId, model: resolved.model.name, sizeBytes: request.source.sizeBytes, ...found },
       'job opened',
     );
-    await steps.add('split', { jobId, epoch, splitNumber }, control?.priority ?? request.priority);
+    await steps.add('split', { jobId, epoch, splitNumber }, wanted?.priority ?? request.priority);
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     log.warn({ jobId, error }, 'job refused');

@@ -11,24 +11,16 @@ import {
   resultImageBlob,
   splitPrefix,
 } from '../../shared/contract/blob-names.ts';
-import type { ImageList } from '../../shared/contract/image-list.ts';
+import { IMAGE_ENDINGS, type ImageList } from '../../shared/contract/image-list.ts';
 import { type StoredImage, storedImageOf } from '../../shared/contract/segment.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { TransientError } from '../../shared/runtime/errors.ts';
+import { listText } from '../../shared/runtime/list-text.ts';
 import { copyImage } from './copy-image.ts';
 import type { JobRun } from './steps.ts';
 
 const COPIES_AT_ONCE = 16;
 const NAMES_SHOWN = 5;
-/** Endings that mean the same format. */
-const ENDINGS: Readonly<Record<string, readonly string[]>> = {
-  jpeg: ['.jpg', '.jpeg', '.jpe', '.jfif'],
-  tiff: ['.tif', '.tiff'],
-  png: ['.png'],
-  webp: ['.webp'],
-  avif: ['.avif'],
-};
-
 export interface PublishedImages {
   /** A folder: it ends with a slash. */
   readonly blobName: string;
@@ -97,9 +89,7 @@ export async function publishImages(
 
 /** A sentence with the first of these names; nothing if there are none. */
 function about(names: readonly string[], what: string): string[] {
-  if (names.length === 0) return [];
-  const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
-  return [`${what}: ${names.slice(0, NAMES_SHOWN).join(', ')}${more}.`];
+  return names.length === 0 ? [] : [`${what}: ${listText(names, NAMES_SHOWN)}.`];
 }
 
 interface ScoredImage {
@@ -168,7 +158,7 @@ export function resultNames(
 /** The name of the image, with the ending of the format that the result has. */
 function withEnding({ name, format }: ImageToName): string {
   const { dir, name: stem, ext } = path.posix.parse(name);
-  const endings = ENDINGS[format ?? ''];
+  const endings = IMAGE_ENDINGS[format ?? ''];
   if (endings === undefined || endings.includes(ext.toLowerCase())) return name;
   return path.posix.join(dir, `${stem}${endings[0]}`);
 }

@@ -6,10 +6,10 @@
  */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import {
-  type BatchMessage,
   batchMessage,
   decodeMessage,
   encodeMessage,
+  releasedUnstarted,
 } from '../../shared/contract/messages.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 
@@ -45,7 +45,10 @@ export async function recallBatches(
           return;
         }
         putBack.add(message.messageId);
-        const text = batch === undefined ? message.text : encodeMessage(released(batch));
+        const text =
+          batch === undefined
+            ? message.text
+            : encodeMessage({ ...batch, history: releasedUnstarted(batch.history) });
         await batches.update({ ...message, text }, { visibilityTimeoutSeconds: 0 });
       }),
     ).catch((error: unknown) =>
@@ -54,12 +57,4 @@ export async function recallBatches(
     if (isSecondRound) break;
   }
   return removed;
-}
-
-function released(batch: BatchMessage): BatchMessage {
-  const { history } = batch;
-  return {
-    ...batch,
-    history: { ...history, releases: history.releases + 1, deliveries: history.deliveries + 1 },
-  };
 }

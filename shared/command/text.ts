@@ -1,5 +1,5 @@
 /**
- * Text for a terminal: tables, instants and sizes. PURE.
+ * Text for a terminal: tables, instants, times and sizes. PURE.
  *
  * File names and error messages can hold any character. Control characters, which a terminal would obey, become dots.
  */
@@ -29,4 +29,12 @@ export function bytesText(bytes: number): string {
   if (bytes < 1e3) return `${bytes} bytes`;
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+/** `1:05`, `2:10:00`. */
+export function clockTime(seconds: number): string {
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
+  const rest = String(whole % 60).padStart(2, '0');
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
 }

@@ -1,6 +1,6 @@
 /**
  * The source of a job of still images: `incoming/<jobId>/<name>.images.json`, a list of blobs in the same container. The n-th image is
- * frame n of the job. PURE.
+ * frame n of the job. Also the endings of image files. PURE.
  */
 import { z } from 'zod';
 
@@ -25,6 +25,21 @@ const imageList = z.object({
   megapixels: z.number().positive().max(1e5),
 });
 export type ImageList = Readonly<z.infer<typeof imageList>>;
+
+/** Of the files that are read, by sharp's name of their format. The first is the usual one. */
+export const IMAGE_ENDINGS: Readonly<Record<string, readonly string[]>> = {
+  jpeg: ['.jpg', '.jpeg', '.jpe', '.jfif'],
+  tiff: ['.tif', '.tiff'],
+  png: ['.png'],
+  webp: ['.webp'],
+  avif: ['.avif'],
+};
+
+/** By its ending, in any case; undefined if it is not that of an image that is read. */
+export function imageFormatOf(ending: string): string | undefined {
+  const wanted = ending.toLowerCase();
+  return Object.keys(IMAGE_ENDINGS).find((format) => IMAGE_ENDINGS[format]?.includes(wanted) === true);
+}
 
 /** The ending of the source's name. */
 export const IMAGE_LIST_SUFFIX = '.images.json';

@@ -147,6 +147,11 @@ export const NEW_BATCH_HISTORY: BatchMessage['history'] = {
   passedOnBy: null,
 };
 
+/** The history after a delivery that did not start: it counts as a release, and earlier deliveries that are not recorded stay so. */
+export function releasedUnstarted(history: BatchMessage['history']): BatchMessage['history'] {
+  return { ...history, releases: history.releases + 1, deliveries: history.deliveries + 1 };
+}
+
 export const STAGES = ['fetch', 'decode', 'infer', 'encode', 'store'] as const;
 export type Stage = (typeof STAGES)[number];
 export type StageSeconds = Record<Stage, number>;

@@ -12,6 +12,11 @@ export function toRanges(frameIndices: Iterable<number>): FrameRange[] {
   return ranges;
 }
 
+/** The first and the last frame: `12-14`; `20` for a single one. */
+export function rangeText([start, end]: FrameRange): string {
+  return end - start === 1 ? String(start) : `${start}-${end - 1}`;
+}
+
 export function* indicesOf(ranges: Iterable<FrameRange>): Generator<number> {
   for (const [start, end] of ranges) for (let index = start; index < end; index += 1) yield index;
 }

@@ -4,11 +4,11 @@ import { expect, test } from 'vitest';
 import {
   NO_PACE,
   type Pace,
-  clockTime,
   framesPerSecond,
   nextPace,
   secondsLeft,
 } from '../../producer/cli/enqueue/pace.ts';
+import { clockTime } from '../../shared/command/text.ts';
 
 /** The pace after statuses of `[seconds, frames done]`. */
 function paceOf(seen: readonly (readonly [number, number])[], before = NO_PACE): Pace {

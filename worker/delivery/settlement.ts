@@ -14,7 +14,7 @@
  */
 import type { FailedFrame } from '../../shared/contract/failed-frame.ts';
 import { BATCH_FRAMES_MAX } from '../../shared/contract/limits.ts';
-import { type BatchMessage, cutText } from '../../shared/contract/messages.ts';
+import { type BatchMessage, cutText, releasedUnstarted } from '../../shared/contract/messages.ts';
 import {
   type BatchHistory,
   type PastFailure,
@@ -159,10 +159,9 @@ export function releaseUnstarted(outcome: Pick<DeliveryOutcome, 'batch' | 'deque
   readonly delaySeconds: number;
   readonly history: BatchHistory;
 } {
-  const { history } = outcome.batch;
   return {
     delaySeconds: storageDelaySeconds(outcome),
-    history: { ...history, releases: history.releases + 1, deliveries: history.deliveries + 1 },
+    history: releasedUnstarted(outcome.batch.history),
   };
 }
 

@@ -44,6 +44,8 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
   const { clock, workerId, blobs, log, metrics } = services;
   const startedAtMs = clock.monotonicMs();
   const { jobId, batchIndex } = received.batch;
+  const listing = listFramesInStorage(received.batch, blobs);
+  listing.catch(() => undefined); // Awaited if the batch runs.
   const order = await readOrder(services, jobId);
   if (order !== 'run') {
     // The producer sends the batch of a paused job again when the job goes on.
@@ -52,7 +54,7 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
     await lease.complete();
     return;
   }
-  const found = await listFramesInStorage(received.batch, blobs).catch(async (error: unknown) => {
+  const found = await listing.catch(async (error: unknown) => {
     await releaseWithoutListing(received, services);
     throw error;
   });

@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
-import { fromBinary } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 
 import { PermanentError, describeError, errnoOf } from '../../shared/runtime/errors.ts';
 import type { GraphValue } from '../engine/check-model.ts';
@@ -30,6 +30,15 @@ export const ELEMENT_TYPES = {
   float64: 11,
 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
+
+/** Throws if the bytes are not a model. */
+export function decodeModel(bytes: Uint8Array): ModelProto {
+  return fromBinary(ModelProtoSchema, bytes);
+}
+
+export function encodeModel(model: ModelProto): Uint8Array {
+  return toBinary(ModelProtoSchema, model);
+}
 
 export interface ImportedGraph {
   readonly model: ModelProto;
@@ -94,7 +103,7 @@ async function readModelFile(file: string): Promise<Buffer> {
 
 function parse(file: string, bytes: Buffer): ModelProto {
   try {
-    return fromBinary(ModelProtoSchema, bytes);
+    return decodeModel(bytes);
   } catch (cause) {
     throw unreadable(file, `it cannot be parsed (${describeError(cause)})`);
   }

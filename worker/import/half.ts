@@ -6,10 +6,10 @@
  * So are squares, subgraphs, and constants that float16 cannot hold. A value keeps its name in float32, so that subgraphs and outputs
  * find it; in float16 it has another one.
  */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 
 import { int } from './graph-builder.ts';
-import { ELEMENT_TYPES, opsetOf } from './graph.ts';
+import { ELEMENT_TYPES, opsetOf, decodeModel, encodeModel } from './graph.ts';
 import { follows, isElementwise, isWeighted, leads, rounds, takesHalf } from './half/operators.ts';
 import { type ValueTypes, attributeOf, constantOf, valueTypesOf } from './half/value-types.ts';
 import {
@@ -41,12 +41,12 @@ const HALF_MIN = 2 ** -14;
  * float32 that has these roundings, to measure on the CPU what they do.
  */
 export function toHalf(file: Uint8Array, kind: 'float16' | 'simulated' = 'float16'): Uint8Array | undefined {
-  const model = fromBinary(ModelProtoSchema, file);
+  const model = decodeModel(file);
   const { graph } = model;
   const opset = opsetOf(model);
   if (graph === undefined || opset === undefined) return undefined;
   const halved = new HalfGraph(graph, opset, kind === 'simulated').convert();
-  return halved && toBinary(ModelProtoSchema, create(ModelProtoSchema, { ...model, graph: halved }));
+  return halved && encodeModel(create(ModelProtoSchema, { ...model, graph: halved }));
 }
 
 class HalfGraph {

@@ -9,11 +9,11 @@
  * where k grows with the change of the frame at that pixel. At a scene cut, and at the first frame, k is 1 everywhere. A parameter of the
  * model, `steady`, turns it off.
  */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import { GraphBuilder, int, picture, tensor } from './graph-builder.ts';
-import { ELEMENT_TYPES, opsetOf } from './graph.ts';
+import { ELEMENT_TYPES, opsetOf, decodeModel, encodeModel } from './graph.ts';
 import { ModelProtoSchema } from './onnx_pb.ts';
 
 /** Changes of a pixel, from 0 to 255, mean of the three colours: up to the first it counts as still, from the second on as new. */
@@ -35,7 +35,7 @@ export interface SteadyModel {
 
 /** The model takes and returns pictures of the same size: uint8, 1 x height x width x 3. */
 export function makeSteady(file: Uint8Array, manifest: ModelManifest): SteadyModel {
-  const model = fromBinary(ModelProtoSchema, file);
+  const model = decodeModel(file);
   const { graph } = model;
   const opset = opsetOf(model);
   const { input, output } = manifest;
@@ -105,7 +105,7 @@ export function makeSteady(file: Uint8Array, manifest: ModelManifest): SteadyMod
   });
   const pixels = { type: 'uint8' as const, shape: [1, 'height' as const, 'width' as const, 3] };
   return {
-    bytes: toBinary(ModelProtoSchema, wrapped),
+    bytes: encodeModel(wrapped),
     changes: {
       output: { ...output, name: steady },
       parameters: {

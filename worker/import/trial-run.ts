@@ -1,4 +1,5 @@
 /** Runs a wrapped model on the picture of a trial, on the CPU. */
+import type { ModelParameters } from '../../shared/contract/messages.ts';
 import { type ModelManifest, parameterWeights } from '../../shared/contract/model-manifest.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import { checkGraph } from '../engine/check-model.ts';
@@ -10,7 +11,12 @@ import { readPicture, resizePicture } from '../engine/picture.ts';
 const PICTURE_WIDTH_MAX = 640;
 const THREADS = 2;
 
-export type RunModel = (pixels: Uint8Array, size: FrameSize) => Promise<InferAnswer>;
+/** Parameters that are not given have their first choice. */
+export type RunModel = (
+  pixels: Uint8Array,
+  size: FrameSize,
+  parameters?: ModelParameters,
+) => Promise<InferAnswer>;
 
 /** Throws if the model cannot be loaded, or if its graph is not what the manifest says. */
 export async function loadForTrial(
@@ -23,12 +29,13 @@ export async function loadForTrial(
   const { input, output, state } = manifest;
   const names = 'kind' in output ? Object.values(output.tensors) : [output.name];
   const count = input.batch === 'any' || state !== undefined ? 1 : input.batch;
-  return async (pixels, { width, height }) => {
+  return async (pixels, { width, height }, parameters = {}) => {
     const together = Buffer.concat(Array.from({ length: count }, () => pixels));
     const tensors = stateOf(manifest, { width, height });
     return inference.infer({
       input: { name: input.name, pixels: new Uint8Array(together), dims: [count, height, width, 3] },
-      weights: parameterWeights(manifest, {}),
+      weights: parameterWeights(manifest, parameters),
+      // At its start, a model that keeps still parts still shows the frame for itself.
       ...(tensors && { state: { tensors, isStart: true } }),
       outputs: names.map((name) => ({ name })),
     });

@@ -3,11 +3,11 @@
  * else (layout, order of channels, range, float16, no batch) is done by operators of the graph, on the device of the model. The model's
  * nodes and weights stay as they are. PURE.
  */
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 
 import type { ModelFormat, TensorFormat, ValueRange } from './format.ts';
 import { GraphBuilder, channelAxis, int, picture, tensor, tensorOf } from './graph-builder.ts';
-import type { ImportedGraph } from './graph.ts';
+import { type ImportedGraph, encodeModel } from './graph.ts';
 import type { NumbersFormat } from './numbers-format.ts';
 import { ModelProtoSchema, type ValueInfoProto } from './onnx_pb.ts';
 
@@ -46,7 +46,7 @@ export function wrapGraph({ model, graph, opset }: ImportedGraph, format: ModelF
       output,
     },
   });
-  return toBinary(ModelProtoSchema, wrapped);
+  return encodeModel(wrapped);
 }
 
 /** From frames to what the model takes. Pixels are moved while they are bytes, and calculated with as floats. */

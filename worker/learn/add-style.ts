@@ -2,10 +2,9 @@
  * Gives the painter one more style: a row in each table of scales and shifts of its graph, and a value of its parameter `style`. Everything
  * else of the graph stays as it is, so the other styles paint the same pictures as before. PURE.
  */
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
-
 import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
-import { type ModelProto, ModelProtoSchema, type TensorProto } from '../import/onnx_pb.ts';
+import { decodeModel, encodeModel } from '../import/graph.ts';
+import type { ModelProto, TensorProto } from '../import/onnx_pb.ts';
 
 /** The parameter of the painter, and the input of its graph. */
 export const STYLE = 'style';
@@ -29,7 +28,7 @@ export function stylesOf({ parameters }: Pick<ModelManifest, 'parameters'>): str
 
 /** Whether the graph has such tables, with a row for each style of the manifest. */
 export function hasStyleTables(file: Uint8Array, manifest: ModelManifest): boolean {
-  const tables = tablesOf(fromBinary(ModelProtoSchema, file));
+  const tables = tablesOf(decodeModel(file));
   const count = stylesOf(manifest).length;
   return (
     tables.length > 0 && tables.every(({ dims, rawData }) => Number(dims[0]) === count && rawData.length > 0)
@@ -38,14 +37,14 @@ export function hasStyleTables(file: Uint8Array, manifest: ModelManifest): boole
 
 /** Throws RangeError if a row is missing or does not fit. */
 export function addStyle(file: Uint8Array, style: LearnedStyle): Uint8Array {
-  const model = fromBinary(ModelProtoSchema, file);
+  const model = decodeModel(file);
   for (const table of tablesOf(model)) append(table, style.rows[table.name]);
   for (const { name, type } of model.graph?.input ?? []) {
     if (name !== STYLE || type?.value.case !== 'tensorType') continue;
     const columns = type.value.value.shape?.dim.at(-1)?.value;
     if (columns?.case === 'dimValue') columns.value += 1n;
   }
-  return toBinary(ModelProtoSchema, model);
+  return encodeModel(model);
 }
 
 /** The manifest of the model with the new style; `sha256` is that of its graph. The file with float16 arithmetic has to be made again. */

@@ -6,9 +6,10 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 
-import { modelManifest, parameterWeights } from '../../shared/contract/model-manifest.ts';
-import { Inference, stateOf } from '../engine/inference-client.ts';
+import { modelManifest } from '../../shared/contract/model-manifest.ts';
+import { Inference } from '../engine/inference-client.ts';
 import { readPicture } from '../engine/picture.ts';
+import { loadForTrial } from '../import/trial-run.ts';
 import { STYLE, stylesOf } from './add-style.ts';
 import { PAINTED_WIDTH_MAX } from './paint.ts';
 
@@ -17,21 +18,10 @@ const [, , modelPath = '', manifestPath = '', picturePath = '', pixelsPath = '',
 const manifest = modelManifest.parse(JSON.parse(await readFile(manifestPath, 'utf8')));
 const { pixels, size } = await readPicture(picturePath, PAINTED_WIDTH_MAX);
 const inference = new Inference({ onDeath: () => process.exit(1) });
-await inference.load({ modelPath, executionProviders: ['cpu'], threads: 2, deviceId: 0 });
-const tensors = stateOf(manifest, size);
+const run = await loadForTrial(inference, manifest, modelPath);
 const painted: Uint8Array[] = [];
 for (const style of stylesOf(manifest)) {
-  const { outputs } = await inference.infer({
-    input: {
-      name: manifest.input.name,
-      pixels: Uint8Array.from(pixels),
-      dims: [1, size.height, size.width, 3],
-    },
-    weights: parameterWeights(manifest, { [STYLE]: style }),
-    // At its start, a model that keeps still parts still paints the frame for itself.
-    ...(tensors && { state: { tensors, isStart: true } }),
-    outputs: 'kind' in manifest.output ? [] : [{ name: manifest.output.name }],
-  });
+  const { outputs } = await run(pixels, size, { [STYLE]: style });
   painted.push(outputs[0]?.data as Uint8Array);
 }
 await writeFile(pixelsPath, pixels);

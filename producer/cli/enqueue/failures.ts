@@ -1,6 +1,7 @@
 /** The frames or images of an ended job that could not be scored, as its report has them, for the user. */
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
-import { toRanges } from '../../../shared/contract/ranges.ts';
+import { rangeText, toRanges } from '../../../shared/contract/ranges.ts';
+import { listText } from '../../../shared/runtime/list-text.ts';
 import { readReport } from '../../jobs/report.ts';
 
 /** Further reasons are in the report. */
@@ -39,13 +40,7 @@ export function failureLines(failures: readonly FrameFailure[]): string[] {
 
 function whichOf(failures: readonly FrameFailure[]): string {
   const names = failures.flatMap(({ name }) => (name === undefined ? [] : [name]));
-  const parts =
-    names.length > 0
-      ? names
-      : toRanges(failures.map(({ frame }) => frame)).map(([start, end]) =>
-          end - start === 1 ? String(start) : `${start}-${end - 1}`,
-        );
-  const more = parts.length > NAMES_SHOWN ? ` and ${parts.length - NAMES_SHOWN} more` : '';
-  const text = `${parts.slice(0, NAMES_SHOWN).join(', ')}${more}`;
-  return names.length > 0 ? text : `${failures.length === 1 ? 'frame' : 'frames'} ${text}`;
+  if (names.length > 0) return listText(names, NAMES_SHOWN);
+  const ranges = toRanges(failures.map(({ frame }) => frame)).map(rangeText);
+  return `${failures.length === 1 ? 'frame' : 'frames'} ${listText(ranges, NAMES_SHOWN)}`;
 }

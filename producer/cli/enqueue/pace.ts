@@ -41,11 +41,3 @@ export function secondsLeft(pace: Pace, framesExpected: number): number | null {
   if (rate === null || rate <= 0) return null;
   return Math.max(0, framesExpected - (pace.at(-1)?.framesDone ?? 0)) / rate;
 }
-
-/** `1:05`, `2:10:00`. */
-export function clockTime(seconds: number): string {
-  const whole = Math.round(seconds);
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
-  const rest = String(whole % 60).padStart(2, '0');
-  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
-}

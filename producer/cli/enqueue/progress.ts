@@ -1,9 +1,9 @@
 /** Shows the progress of a job on standard error: a bar on a terminal, else a line every few seconds. */
-import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-
+import { type SingleBar, barWithLines } from '../../../shared/command/progress-bar.ts';
+import { clockTime } from '../../../shared/command/text.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
 import { quoteCommands } from '../../../shared/runtime/quote-commands.ts';
-import { NO_PACE, type Pace, clockTime, framesPerSecond, nextPace, secondsLeft } from './pace.ts';
+import { NO_PACE, type Pace, framesPerSecond, nextPace, secondsLeft } from './pace.ts';
 
 const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
 /** The interval between lines without a terminal. */
@@ -24,20 +24,7 @@ export const NO_PROGRESS: ProgressDisplay = {
 };
 
 export function showProgress(): ProgressDisplay {
-  const bars = new MultiBar(
-    {
-      format: FORMAT,
-      hideCursor: true,
-      // A graceful exit would stop the bar on every signal, and lose later lines. `stop` is called in every case.
-      gracefulExit: false,
-      clearOnComplete: false,
-      noTTYOutput: true,
-      notTTYSchedule: LINE_EVERY_MS,
-      fps: 5,
-      stream: process.stderr,
-    },
-    Presets.shades_classic,
-  );
+  const bars = barWithLines({ format: FORMAT, lineEveryMs: LINE_EVERY_MS });
   let bar: SingleBar | undefined;
   let pace: Pace = NO_PACE;
   let isHeld = false;

@@ -29,7 +29,10 @@ export function sourceNameOf({ videoPath, isStored }: EnqueueOptions): string {
   return isStored ? safeSourceName(leafOf(videoPath.replace(/\*$/, ''))) : path.basename(videoPath);
 }
 
-/** Tries to write there. `known`: what the model returns, if that is known. Throws OUTPUT_NOT_WRITABLE, and USAGE if `--out` has another format than the result. */
+/**
+ * Tries to write there. `known`: what the model returns, if that is known. Throws OUTPUT_NOT_WRITABLE, and USAGE if `--out` has another
+ * format than the result.
+ */
 export async function placeResult(
   options: EnqueueOptions,
   { callerFolder }: Pick<EnqueueConfig, 'callerFolder'>,

@@ -4,14 +4,13 @@ import path from 'node:path';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { DROP_PREFIX, leafOf } from '../../../shared/contract/blob-names.ts';
-import type { ImageList } from '../../../shared/contract/image-list.ts';
+import { type ImageList, imageFormatOf } from '../../../shared/contract/image-list.ts';
 import { IMAGE_NAME_BYTES_MAX, IMAGE_PIXELS_MAX } from '../../../shared/contract/limits.ts';
 import { type SourceLimits, checkLimits, probeVideo } from '../../../shared/media/probe.ts';
 import type { VideoInfo } from '../../../shared/media/video-info.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
 import { megapixelsOf } from '../../media/contact-sheet.ts';
 
-const IMAGE_ENDINGS = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.tif', '.tiff', '.avif']);
 /** Files that a user may take for an image, and that are not read. */
 const OTHER_IMAGE_ENDINGS = new Set(
   [
@@ -200,5 +199,5 @@ function mean(sizes: readonly (number | undefined)[]): number {
 }
 
 function isImageName(name: string): boolean {
-  return IMAGE_ENDINGS.has(path.extname(name).toLowerCase());
+  return imageFormatOf(path.extname(name)) !== undefined;
 }

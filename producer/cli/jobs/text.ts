@@ -1,9 +1,8 @@
 /** Jobs as text: a table, and one job in detail with what it waits for. PURE. */
-import { bytesText, instantText, textTable } from '../../../shared/command/text.ts';
+import { bytesText, clockTime, instantText, textTable } from '../../../shared/command/text.ts';
 import type { Heartbeat } from '../../../shared/contract/heartbeat.ts';
 import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
-import { clockTime } from '../enqueue/pace.ts';
 import { resultLabel } from '../result-label.ts';
 import type { JobView } from './job-view.ts';
 

@@ -1,6 +1,6 @@
 /** Formats the entries of the poison queue as a table. PURE. */
 import { instantText, textTable } from '../../../shared/command/text.ts';
-import { indicesOf, toRanges } from '../../../shared/contract/ranges.ts';
+import { indicesOf, rangeText, toRanges } from '../../../shared/contract/ranges.ts';
 import type { PoisonEntry } from './entry.ts';
 
 /** The most frame ranges in a row of the table; `show` prints all. */
@@ -27,8 +27,6 @@ export function framesText(
   rangesMax = Number.POSITIVE_INFINITY,
 ): string {
   const merged = toRanges(indicesOf(ranges));
-  const shown = merged
-    .slice(0, rangesMax)
-    .map(([start, end]) => (end - start === 1 ? String(start) : `${start}-${end - 1}`));
+  const shown = merged.slice(0, rangesMax).map(rangeText);
   return [...shown, ...(merged.length > rangesMax ? ['…'] : [])].join(',');
 }

@@ -1,6 +1,6 @@
 /** Shows the progress of the training on standard error: a bar on a terminal, else a line every few seconds. */
-import { Presets, SingleBar } from 'cli-progress';
-
+import { singleBar } from '../../../shared/command/progress-bar.ts';
+import { clockTime } from '../../../shared/command/text.ts';
 import type { TrainingProgress } from '../../learn/training.ts';
 
 const FORMAT = 'learning [{bar}] {percentage}%  step {step}  {left} left';
@@ -16,20 +16,7 @@ export interface LearnProgress {
 }
 
 export function showLearnProgress(): LearnProgress {
-  const bar = new SingleBar(
-    {
-      format: FORMAT,
-      hideCursor: true,
-      // `stop` is called in every case.
-      gracefulExit: false,
-      clearOnComplete: false,
-      noTTYOutput: true,
-      notTTYSchedule: LINE_EVERY_MS,
-      fps: 5,
-      stream: process.stderr,
-    },
-    Presets.shades_classic,
-  );
+  const bar = singleBar({ format: FORMAT, lineEveryMs: LINE_EVERY_MS });
   let isShown = false;
   const stop = (): void => {
     if (isShown) bar.stop();
@@ -39,17 +26,11 @@ export function showLearnProgress(): LearnProgress {
   process.once('exit', stop);
   return {
     update({ share, step, secondsLeft }) {
-      const shown = { step, left: clockTime(secondsLeft) };
+      const shown = { step, left: clockTime(Math.max(0, secondsLeft)) };
       if (isShown) bar.update(Math.round(share * TOTAL), shown);
       else bar.start(TOTAL, Math.round(share * TOTAL), shown);
       isShown = true;
     },
     stop,
   };
-}
-
-/** Minutes and seconds. */
-function clockTime(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }
