@@ -13,6 +13,8 @@ import { WorkerFixture, countIn, enginePid } from '../support/worker-fixture.ts'
 /** A frame is larger than a pipe, so the decoder runs until nearly all frames are scored. */
 const SHAPE = { size: 256, segmentFrames: 8 };
 const FRAMES = Array.from({ length: 40 }, () => 'steady' as const);
+/** Longer than any stall of a busy machine: frames that a worker stores after its lease is lost are in no report. */
+const LEASE = { FRAMEFLEET_LEASE_SECONDS: '60' };
 /** A part of the command line of each. */
 const COMMANDS = { decoder: '-codec_whitelist', encoder: 'libx264' };
 
@@ -71,7 +73,7 @@ test.each<BrokenTool>([
     const jobId = `job-${tool}-${signal.toLowerCase()}`;
     const batch = await fixture.storeBatch(jobId, FRAMES, SHAPE);
     await fixture.send(batch);
-    const worker = fixture.startWorker();
+    const worker = fixture.startWorker(LEASE);
     await eventually('a segment is stored', async () => (await fixture.countScored(jobId)) > 0);
     const engine = enginePid(worker);
     const pid = await eventually(`the ${tool} runs`, () => findChild(engine, COMMANDS[tool]));
