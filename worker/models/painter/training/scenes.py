@@ -16,8 +16,9 @@ from PIL import Image
 
 CRFS = (22, 26, 30, 34)
 FRAMES = 8
-# Of the still video: far enough apart to have different noise.
+# Of the still video. A keyframe lies between them: without one, the codec repeats the first picture and drops the noise.
 KEPT = (3, 7)
+KEYFRAME_FRAMES = 5
 CROPS_PER_TASK = 40
 # Crops to look at for each scene: those of one colour are left out.
 TRIES = 40
@@ -55,13 +56,33 @@ def crop(photo, size, rng):
     elif look < 0.55:
         # Washed out.
         a = 0.5 + (a - 0.5) * rng.uniform(0.25, 0.7) + rng.uniform(-0.15, 0.15)
-    if rng.random() < 0.15:
+    kind = rng.random()
+    if kind < 0.1:
         # A large flat part: a road, a wall, the sky.
         height = rng.randrange(size // 4, size * 2 // 3)
         flat = a[height:] if rng.random() < 0.5 else a[: size - height]
         flat[:] = flat.mean((0, 1)) + rng.uniform(0.03, 0.15) * (flat - flat.mean((0, 1)))
+    elif kind < 0.35:
+        a = before_flat_ground(a, rng)
     pixels = (np.clip(a, 0, 1) * 255).astype("u1")
     return pixels[:, ::-1].copy() if rng.random() < 0.5 else pixels
+
+
+def before_flat_ground(a, rng):
+    """A part of the picture with a random outline, before a wall or on a road: ground of one colour, with a little of its own detail left."""
+    size = a.shape[0]
+    cells = rng.choice((3, 4, 6))
+    noise = Image.fromarray(np.array([[rng.random() for _ in range(cells)] for _ in range(cells)], "f4"))
+    height = np.asarray(noise.resize((size, size), Image.BICUBIC))
+    edge = np.quantile(height, rng.uniform(0.35, 0.75))
+    inside = np.clip((height - edge) * size / 8 + 0.5, 0, 1)[..., None]
+    colour = a[rng.randrange(size), rng.randrange(size)]
+    light = rng.uniform(0.1, 0.95)
+    colour = light + rng.uniform(0, 0.8) * (colour - colour.mean())
+    slope = np.linspace(-1, 1, size, dtype="f4")
+    slope = rng.uniform(-0.08, 0.08) * slope[:, None] + rng.uniform(-0.08, 0.08) * slope[None]
+    ground = colour + slope[..., None] + rng.uniform(0, 0.06) * (a - a.mean((0, 1)))
+    return inside * a + (1 - inside) * ground
 
 
 def through_codec(task):
@@ -81,7 +102,7 @@ def through_codec(task):
         if not noisy:
             continue
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size}x{size}", "-r", "25"]
-        x264 = ["-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-crf", str(crf), "-pix_fmt", "yuv420p"]
+        x264 = ["-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-crf", str(crf), "-g", str(KEYFRAME_FRAMES), "-pix_fmt", "yuv420p"]
         video = ffmpeg([*raw, "-i", "-", *x264, "-f", "matroska", "-"], np.stack(noisy).tobytes())
         pixels = ffmpeg(["-i", "-", "-threads", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], video)
         frames = np.frombuffer(pixels, "u1").reshape(len(mine), FRAMES, size, size, 3)

@@ -1,13 +1,14 @@
 """Makes the pictures that the network learns from: a published fast-neural-style network over the clean scenes, with the colours of a painting.
 
   teachers.py scenes.npy TEACHER.bin OUT.npy [--scenes 400] [--painting FILE --saturation 1.25 --contrast 1.2] [--glow]
-              [--tune SATURATION,GAMMA,DETAIL,HUE] [--preview FILE.png]
+              [--tune SATURATION,GAMMA,DETAIL,HUE[,BRIGHTNESS]] [--plain FILE.npy] [--preview FILE.png]
 
 Writes uint8 [scenes, 3, size, size]. Teachers: candy, mosaic, pointilism, rain_princess and udnie of pytorch/examples (BSD-3-Clause), as float16
-weights in the order of the layers.
+weights in the order of the layers. --plain keeps the teacher's own pictures for the next style that has the same teacher.
 """
 import argparse
 import struct
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,6 +57,7 @@ class Teacher:
         return F.instance_norm(convolved(x, weight, bias, stride), weight=gamma, bias=beta)
 
     @torch.no_grad()
+    @torch.autocast("cpu", torch.bfloat16)
     def __call__(self, x):
         for number, stride in ((0, 1), (1, 2), (2, 2)):
             x = F.relu(self.layer(x, number, stride))
@@ -63,7 +65,7 @@ class Teacher:
             x = x + self.layer(F.relu(self.layer(x, 3 + 2 * block)), 4 + 2 * block)
         for number in (13, 14):
             x = F.relu(self.layer(F.interpolate(x, scale_factor=2.0, mode="nearest"), number))
-        return convolved(x, *self.last)
+        return convolved(x, *self.last).float()
 
 
 def convolved(x, weight, bias, stride=1):
@@ -153,14 +155,16 @@ def surroundings(value):
     return F.interpolate(small, size=value.shape[-2:], mode="bilinear")
 
 
-def tuned(scenes, pictures, saturation, gamma, detail, hue):
-    """Puts back a part of the scene's detail and hue, so that the content stays readable."""
+def tuned(scenes, pictures, saturation, gamma, detail, hue, brightness=0.0):
+    """Puts back a part of the scene's detail, hue and brightness, so that the content stays readable and the sun stays bright."""
 
     def change(scene, x):
         scene_light = (scene * LUMA).sum(1, keepdim=True)
         light = (x * LUMA).sum(1, keepdim=True)
         x = x + hue * blurred(scene - scene_light, 9)
         x = x + detail * (blurred(scene_light, 3) - blurred(scene_light, 41))
+        x = x + brightness * (blurred(scene_light, 15) - blurred(light, 15))
+        light = (x * LUMA).sum(1, keepdim=True)
         return (light + saturation * (x - light)).clamp(0, 1) ** gamma
 
     return in_groups(change, scenes, pictures)
@@ -203,6 +207,7 @@ def main():
     parser.add_argument("teacher")
     parser.add_argument("out")
     parser.add_argument("--scenes", dest="count", type=int, default=400)
+    parser.add_argument("--plain")
     parser.add_argument("--painting")
     parser.add_argument("--saturation", type=float, default=1.25)
     parser.add_argument("--contrast", type=float, default=1.2)
@@ -213,8 +218,13 @@ def main():
     torch.set_num_threads(2)
     torch.manual_seed(0)
     scenes = torch.from_numpy(np.load(options.scenes, mmap_mode="r")[: options.count, 0].copy())
-    teacher = Teacher(options.teacher)
-    plain = in_groups(lambda x: teacher(x * 255) / 255, scenes)
+    if options.plain is not None and Path(options.plain).exists():
+        plain = torch.from_numpy(np.load(options.plain))[: options.count]
+    else:
+        teacher = Teacher(options.teacher)
+        plain = in_groups(lambda x: teacher(x * 255) / 255, scenes)
+        if options.plain is not None:
+            np.save(options.plain, plain.numpy())
     pictures = plain
     if options.painting is not None:
         pictures = recoloured(pictures, options.painting, options.saturation, options.contrast)
