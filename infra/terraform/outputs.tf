@@ -31,9 +31,9 @@ output "next" {
     [
       "terraform -chdir=infra/terraform output -raw env > .env",
       "npm run doctor",
-      "${local.publish} --name painter/2/model.onnx --file worker/models/painter/painter.onnx",
-      "${local.publish} --name painter/2/model-float16.onnx --file worker/models/painter/painter-float16.onnx",
-      "${local.publish} --name painter/2/model.json --file worker/models/painter/model.json",
+      "${local.publish} --name painter/3/model.onnx --file worker/models/painter/painter.onnx",
+      "${local.publish} --name painter/3/model-float16.onnx --file worker/models/painter/painter-float16.onnx",
+      "${local.publish} --name painter/3/model.json --file worker/models/painter/model.json",
       "npm run enqueue infra/sample/harbour.mp4",
     ],
     var.scaler_endpoint_public ? local.scale_remotely : local.scale_inside,

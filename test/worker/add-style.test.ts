@@ -18,9 +18,10 @@ let rows: StyleRows;
 beforeAll(async () => {
   graph = await readFile('worker/models/painter/painter.onnx');
   manifest = modelManifest.parse(JSON.parse(await readFile('worker/models/painter/model.json', 'utf8')));
-  // One for each normalisation: of 3 x 32 + 64 channels in the encoder and the decoder, and of 10 x 64 in the blocks.
+  // One for each normalisation, of 3 x 32 + 64 channels in the encoder and the decoder and of 10 x 64 in the blocks; and one for the canvas,
+  // which mixes four channels of noise into 64.
   const tables = ['n1', 'n2', 'n3', 'n4', ...blocks()];
-  rows = Object.fromEntries(
+  const ofNorms = Object.fromEntries(
     tables.flatMap((name) =>
       ['gamma', 'beta'].map((kind) => [
         `net.${name}.${kind}`,
@@ -28,6 +29,7 @@ beforeAll(async () => {
       ]),
     ),
   );
+  rows = { ...ofNorms, 'net.canvas.gamma': Array.from({ length: 4 * 64 }, () => 0.5) };
 });
 
 function blocks(): string[] {
@@ -39,13 +41,13 @@ test('each table of the painter gets a row, so that the graph has one style more
   const style = { id: 'mine', title: null, rows };
   const grown = addStyle(graph, style);
   const numbers = Object.values(rows).reduce((sum, row) => sum + row.length, 0);
-  expect(numbers).toBe(2 * (3 * 32 + 11 * 64));
+  expect(numbers).toBe(2 * (3 * 32 + 11 * 64) + 4 * 64);
   // Four bytes for each number; lengths in the file may need a byte more.
   expect(grown.length - graph.length).toBeGreaterThanOrEqual(4 * numbers);
   expect(grown.length - graph.length).toBeLessThan(4 * numbers + 100);
 
   expect(hasStyleTables(grown, manifest)).toBe(false);
-  const extended = withStyle(manifest, style, { version: '2-1', sha256: 'a'.repeat(64) });
+  const extended = withStyle(manifest, style, { version: '3-1', sha256: 'a'.repeat(64) });
   expect(hasStyleTables(grown, extended)).toBe(true);
   expect(modelManifest.parse(extended)).toEqual(extended);
   expect(stylesOf(extended)).toEqual([...stylesOf(manifest), 'mine']);

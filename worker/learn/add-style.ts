@@ -8,7 +8,7 @@ import type { ModelProto, TensorProto } from '../import/onnx_pb.ts';
 
 /** The parameter of the painter, and the input of its graph. */
 export const STYLE = 'style';
-/** Names of the tables in the graph: of the scales and of the shifts after each convolution, a row for each style. */
+/** Names of the tables in the graph: of the scales and shifts after each convolution, and of the canvas; a row for each style. */
 const TABLE = /^net\..+\.(?:gamma|beta)$/;
 const FLOAT_BYTES = 4;
 

@@ -51,7 +51,7 @@ describe('prepare', () => {
     const queue = queues.getQueueClient('frame-batches');
     const container = (await storage.accounts.media.blobs(PATIENT)).getContainerClient('scored');
     await Promise.all([queue.delete(), container.delete()]);
-    const model = { name: 'painter', version: '2' };
+    const model = { name: 'painter', version: '3' };
     expect(await storage.blobs.stat('models', modelBlob(model, 'model.json'))).toBeUndefined();
 
     expect(await prepare()).toMatchObject({ status: 0, output: expect.stringContaining('storage is ready') });

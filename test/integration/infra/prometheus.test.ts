@@ -81,7 +81,7 @@ test('the metrics show the leader, the instances, the override and the speed of 
   };
   for (const [expression, value] of Object.entries(expected))
     await eventually(`${expression} is ${value}`, async () => (await prometheus.value(expression)) === value);
-  const rate = 'framefleet_fleet_megapixels_per_second{model="painter/2",provider="cpu"} > 0';
+  const rate = 'framefleet_fleet_megapixels_per_second{model="painter/3",provider="cpu"} > 0';
   await eventually('the worker’s rate is there', async () => (await prometheus.value(rate)) !== undefined);
   await eventually(
     'the scaler ticks',

@@ -94,7 +94,7 @@ describe('on a fleet that stays up', () => {
 
   test.each([
     ['an unknown style', ['--style', 'crayon'], 65, 'STYLE_UNKNOWN', /starry-night, great-wave/],
-    ['an unknown model', ['--model', 'nobody'], 65, 'MODEL_UNKNOWN', /painter \(2\)/],
+    ['an unknown model', ['--model', 'nobody'], 65, 'MODEL_UNKNOWN', /painter \(3\)/],
   ] as const)(
     'the fleet rejects %s, with a reason and a hint',
     async (_name, args, expectedStatus, code, hint) => {

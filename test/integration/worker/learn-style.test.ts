@@ -99,9 +99,9 @@ async function paintedBy(version: string): Promise<Painted & { readonly bytes: B
 describe.runIf(HAS_TORCH)('with PyTorch', () => {
   test('a style is learned and published, then another one, and the styles before stay as they were', async () => {
     const first = await learn(painting, '--name', 'stripes', '--title', 'Stripes', '--steps', '3').end;
-    expect(first).toMatchObject({ status: 0, stdout: 'painter 2-1\n' });
+    expect(first).toMatchObject({ status: 0, stdout: 'painter 3-1\n' });
     expect(first.stderr).toContain('npm run enqueue -- video.mp4 --style stripes');
-    const preview = path.join(folder, 'painter-2-1-stripes.jpg');
+    const preview = path.join(folder, 'painter-3-1-stripes.jpg');
     expect(first.stderr).toContain(preview);
     // The painting, 360 pixels high, the frame and the frame in the new style.
     expect(await sharp(preview).metadata()).toMatchObject({ width: 432 + 2 * (640 + 8), height: 360 });
@@ -111,24 +111,24 @@ describe.runIf(HAS_TORCH)('with PyTorch', () => {
     expect(second.status).toBe(0);
     expect(JSON.parse(second.stdout)).toMatchObject({
       style: 'again',
-      manifest: { version: '2-2' },
+      manifest: { version: '3-2' },
       command: 'npm run enqueue -- video.mp4 --style again',
     });
-    expect(await versions()).toEqual(['2', '2-1', '2-2']);
-    const styles = stylesOf(await manifestOf('2'));
-    expect(stylesOf(await manifestOf('2-2'))).toEqual([...styles, 'stripes', 'again']);
-    expect((await manifestOf('2-2')).parameters['style']?.values[styles.length]).toEqual({
+    expect(await versions()).toEqual(['3', '3-1', '3-2']);
+    const styles = stylesOf(await manifestOf('3'));
+    expect(stylesOf(await manifestOf('3-2'))).toEqual([...styles, 'stripes', 'again']);
+    expect((await manifestOf('3-2')).parameters['style']?.values[styles.length]).toEqual({
       id: 'stripes',
       title: 'Stripes',
     });
 
     // The file with float16 arithmetic has the new style, too.
-    const [base, learned] = [await manifestOf('2'), await manifestOf('2-2')];
+    const [base, learned] = [await manifestOf('3'), await manifestOf('3-2')];
     expect(learned.float16?.sha256).not.toBe(base.float16?.sha256);
-    const half = await storage.blobs.get('models', 'painter/2-2/model-float16.onnx');
+    const half = await storage.blobs.get('models', 'painter/3-2/model-float16.onnx');
     expect(half && createHash('sha256').update(half).digest('hex')).toBe(learned.float16?.sha256);
 
-    const [shipped, one, two] = [await paintedBy('2'), await paintedBy('2-1'), await paintedBy('2-2')];
+    const [shipped, one, two] = [await paintedBy('3'), await paintedBy('3-1'), await paintedBy('3-2')];
     expect(one.bytes.subarray(0, shipped.bytes.length).equals(shipped.bytes)).toBe(true);
     expect(two.bytes.subarray(0, one.bytes.length).equals(one.bytes)).toBe(true);
     const picture = shipped.size.width * shipped.size.height * 3;
@@ -145,7 +145,7 @@ describe.runIf(HAS_TORCH)('with PyTorch', () => {
   });
 
   test('a network that paints something else than the graph does not learn', async () => {
-    const { size, pixelsPath, paintedPath } = await paintedBy('2');
+    const { size, pixelsPath, paintedPath } = await paintedBy('3');
     const wrong = path.join(folder, 'wrong.rgb');
     await writeFile(
       wrong,

@@ -1,6 +1,6 @@
 """Makes the graph of a checkpoint, with its manifest:
 
-  export.py CHECKPOINT.pt OUT.onnx OUT.json [--version 2]
+  export.py CHECKPOINT.pt OUT.onnx OUT.json [--version 3]
 
 `frames` uint8 [batch, height, width, 3], `style` float32 [1 or batch, styles] -> `stylized` uint8 like `frames`. `make-steady.ts` makes the published
 model of both. The titles of the styles are in styles.json.
@@ -41,7 +41,7 @@ def main():
     parser.add_argument("checkpoint")
     parser.add_argument("graph")
     parser.add_argument("manifest")
-    parser.add_argument("--version", default="2")
+    parser.add_argument("--version", default="3")
     options = parser.parse_args()
     checkpoint = load_checkpoint(options.checkpoint)
     net = StyleNet(**checkpoint["cfg"])

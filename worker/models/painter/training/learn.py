@@ -2,7 +2,7 @@
 
   learn.py PAINTER.onnx STYLE.png SCENES ROWS.json [--minutes 5 | --steps N] [--check PICTURE.rgb PAINTED.rgb WIDTH HEIGHT]
 
-PAINTER.onnx is the published graph. Only the new style's rows of scales and shifts learn, 1,600 numbers; everything else stays as it is. There is
+PAINTER.onnx is the published graph. Only the new style's rows of scales and shifts learn, 1,856 numbers; everything else stays as it is. There is
 no teacher and no feature network, so nothing has to be downloaded: see painting.py. Prints JSON, a line each: the progress, or why it cannot
 start. Writes the rows by the names of the graph's tables.
 """
@@ -121,6 +121,7 @@ def draw(scenes):
 def losses(net, reference, painting, lesson, weights):
     """By name, not weighted. reference: the network as it was at the start."""
     view, other, clean = lesson
+    net.canvas.start = tuple(random.randrange(net.canvas.SIDE) for _ in "yx")
     with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
         painted = net(view, weights)
         saturation = net.saturation

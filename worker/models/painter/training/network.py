@@ -40,6 +40,30 @@ def convolution(inputs, outputs, kernel, stride=1):
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="replicate")
 
 
+class Canvas(nn.Module):
+    """Fixed noise, a quarter as wide and high as the picture, which each style mixes into its features. Strokes grow from it where the frame is
+    flat: from the noise of the camera, they would be other ones in each frame."""
+
+    # Of the noise, which repeats from there on: 384 pixels of the picture.
+    SIDE = 96
+    CHANNELS = 4
+
+    def __init__(self, channels, styles):
+        super().__init__()
+        self.register_buffer("noise", torch.randn(self.CHANNELS, self.SIDE, self.SIDE, generator=torch.Generator().manual_seed(1)))
+        self.gamma = nn.Parameter(0.1 * torch.randn(styles, channels * self.CHANNELS))
+        # Where the noise starts. Training moves it, so that it learns from all of it.
+        self.start = (0, 0)
+
+    def forward(self, weights, height, width):
+        """Returns [batch or 1, channels, height, width]."""
+        noise = self.noise.roll(self.start, (1, 2)) if self.training else self.noise
+        noise = noise.repeat(1, height // self.SIDE + 1, width // self.SIDE + 1)[:, :height, :width]
+        channels = self.gamma.shape[1] // self.CHANNELS
+        mix = (weights @ self.gamma).view(-1, channels, self.CHANNELS)
+        return (mix @ noise.reshape(self.CHANNELS, -1)).view(-1, channels, height, width)
+
+
 class StyleNet(nn.Module):
     # Pixels that are added around the input and cut from the output: they hide what the border does.
     PAD = 8
@@ -50,6 +74,7 @@ class StyleNet(nn.Module):
         self.cfg = dict(styles=styles, width=tuple(width), blocks=blocks)
         self.e1, self.n1 = convolution(3, half, 5, 2), ConditionalNorm(half, styles)
         self.e2, self.n2 = convolution(half, trunk, 3, 2), ConditionalNorm(trunk, styles)
+        self.canvas = Canvas(trunk, styles)
         self.res = nn.ModuleList(
             nn.ModuleList(
                 [
@@ -72,7 +97,8 @@ class StyleNet(nn.Module):
     def half(self, x, weights):
         """x: [batch, 3, height, width] in 0..1, sides that are multiples of 4. Returns [batch, 12, height / 2, width / 2] in 0..1."""
         x = F.relu(self.n1(self.e1(x * 2 - 1), weights))
-        x = F.relu(self.n2(self.e2(x), weights))
+        x = self.e2(x)
+        x = F.relu(self.n2(x, weights) + self.canvas(weights, x.shape[2], x.shape[3]))
         for first, norm, second, other in self.res:
             x = x + other(second(F.relu(norm(first(x), weights))), weights)
         x = F.relu(self.n3(self.u1(F.interpolate(x, scale_factor=2.0, mode="nearest")), weights))

@@ -1,10 +1,10 @@
 """Teaches the network its styles: it sees a noisy scene and has to give the teacher's picture of the clean one.
 
   train.py CHECKPOINT.pt scenes.npy OUT.pt --features squeezenet1_1.pth --teach STYLE=PICTURES.npy [--teach …] [--minutes 20]
-           [--only-new] [--like STYLE] [--picture FILE --preview FILE.png]
+           [--rate 3e-3] [--threads 2] [--only-new] [--like STYLE] [--picture FILE --preview FILE.png]
 
 CHECKPOINT may be `new`. Styles that the checkpoint does not have are added, each as one more row; with --only-new, everything else stays as it is,
-which takes minutes. Prints a line of JSON every 50 steps: mean losses, and milliseconds for a step.
+which takes minutes. Prints a line of JSON every 50 steps: mean losses, and milliseconds for a step. Saves every five minutes.
 """
 import argparse
 import json
@@ -20,17 +20,20 @@ import torchvision
 from network import StyleNet, is_style_row, load_checkpoint, with_styles
 from PIL import Image
 
-SIZE = 192
-BATCH = 4
+SIZE = 160
+BATCH = 3
 # Of the batch: painted a second time from another noisy view.
-STABLE = 2
+STABLE = 1
 # What each loss counts.
-WEIGHTS = dict(colour=2.6, features=3.5, strokes=2.4, palette=8.0, stable=5.0)
+WEIGHTS = dict(colour=2.6, features=3.5, strokes=2.4, ground=2.4, palette=8.0, stable=16.0)
 # In flat parts, stability counts this much more.
-FLAT_STABLE = 10
+FLAT_STABLE = 12
 # The local deviation of a part that is flat, and of one that has detail.
-FLAT, DETAIL = 0.014, 0.032
+FLAT, DETAIL = 0.012, 0.03
+# The colour of flat ground is compared in cells of so many pixels: strokes are smaller.
+GROUND_CELL = 24
 REPORT_STEPS = 50
+SAVE_MINUTES = 5
 TAPS = (1, 4, 7)
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
@@ -59,10 +62,22 @@ class Features:
         return taken
 
 
-def covariance(features):
-    flat = features.flatten(2)
-    flat = flat - flat.mean(2, keepdim=True)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+def covariance(features, weight):
+    """weight: how much each place counts, [batch, 1, height, width]."""
+    flat, weight = features.flatten(2), weight.flatten(2) + 1e-4
+    weight = weight / weight.sum(2, keepdim=True)
+    flat = flat - (flat * weight).sum(2, keepdim=True)
+    # Without OpenBLAS, Debian's torch multiplies float32 matrices ten times slower.
+    return ((flat * weight).bfloat16() @ flat.transpose(1, 2).bfloat16()).float()
+
+
+def unlikeness(pairs, weights):
+    """Of the covariances of two pictures' features: of their strokes, wherever these are. For each picture of the batch."""
+    total = 0
+    for (one, other), weight in zip(pairs, weights):
+        a, b = covariance(one, weight), covariance(other, weight)
+        total = total + ((a - b) ** 2).sum((1, 2)) / ((b**2).sum((1, 2)) + 1e-6)
+    return total / len(weights)
 
 
 def palette_distance(one, other):
@@ -82,17 +97,22 @@ def noisy(x):
     white = torch.randn_like(x) * random.uniform(0, 0.012)
     blotches = torch.randn(len(x), 3, SIZE // 2, SIZE // 2) * random.uniform(0, 0.012)
     side = random.randint(SIZE // 10, SIZE // 5)
-    blocks = torch.randn(len(x), 1, side, side) * random.uniform(0, 0.008)
+    blocks = torch.randn(len(x), 1, side, side) * random.uniform(0, 0.012)
     noise = white + F.interpolate(blotches, size=SIZE, mode="bilinear")
     noise = noise + F.interpolate(blocks, size=SIZE, mode=random.choice(("nearest", "bilinear")))
     return (x * random.uniform(0.98, 1.02) + random.uniform(-0.01, 0.01) + noise).clamp(0, 1)
 
 
-def calm_ground(picture):
-    """What a flat part should become: the teacher's colour there, smooth, with the saturation that averaging takes away."""
-    tone = F.avg_pool2d(F.avg_pool2d(picture, 8), 3, 1, 1, count_include_pad=False)
+def ground_colour(picture, flat):
+    """The colour of flat ground: the teacher's there, averaged so widely that no rim of an object remains. In cells; flat: as in `losses`."""
+    tone, share = F.avg_pool2d(picture * flat, GROUND_CELL), F.avg_pool2d(flat, GROUND_CELL)
+
+    def wide(x):
+        return F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
+
+    tone = wide(tone) / (wide(share) + 1e-3)
     grey = tone.mean(1, keepdim=True)
-    return F.interpolate((grey + 1.6 * (tone - grey)).clamp(0.02, 0.98), size=picture.shape[-2:], mode="bilinear")
+    return (grey + 1.3 * (tone - grey)).clamp(0.02, 0.98), share
 
 
 def detail(scene):
@@ -100,7 +120,7 @@ def detail(scene):
     grey = scene.mean(1, keepdim=True)
 
     def local(x):
-        return F.avg_pool2d(F.avg_pool2d(x, 4), 5, 1, 2, count_include_pad=False)
+        return F.avg_pool2d(F.avg_pool2d(x, 4), 3, 1, 1, count_include_pad=False)
 
     deviation = (local(grey * grey) - local(grey) ** 2).clamp(min=0).sqrt()
     return F.interpolate(((deviation - FLAT) / (DETAIL - FLAT)).clamp(0, 1), size=scene.shape[-2:], mode="bilinear")
@@ -136,6 +156,7 @@ def losses(net, features, lesson, rows, total):
     """By name, not weighted. rows: the row of the network for each style that is taught."""
     view, other, picture, styles, busy = lesson
     weights = F.one_hot(rows[styles], total).float()
+    net.canvas.start = tuple(random.randrange(net.canvas.SIDE) for _ in "yx")
     with torch.autocast("cpu", torch.bfloat16):
         painted = net(view, weights)
         saturation = net.saturation
@@ -147,19 +168,27 @@ def losses(net, features, lesson, rows, total):
     y, x = (4 + random.randrange(4) for _ in "yx")
     inner = np.s_[:, :, y:-4, x:-4]
     painted, picture, busy = painted[inner], picture[inner], busy[inner]
-    target = busy * picture + (1 - busy) * calm_ground(picture)
-    colour = 0.5 * (painted - target).abs().mean() + F.l1_loss(F.avg_pool2d(painted, 4), F.avg_pool2d(target, 4))
-    # In flat parts, only colour and stability act.
-    compared = busy * painted + (1 - busy) * picture
-    found = features(compared)
+    flat = 1 - busy
+    colour = (busy * (0.5 * (painted - picture).abs() + coarse(painted - picture))).mean()
+    wanted, share = ground_colour(picture, flat)
+    found = F.avg_pool2d(painted * flat, GROUND_CELL)
+    colour = colour + 1.5 * (found - wanted * share).abs().mean()
+    found = features(painted)
     with torch.no_grad():
         wanted = features(picture)
     pairs = list(zip(found, wanted))
-    likeness = sum(((a - b) ** 2).mean() / (b**2).mean() for a, b in pairs) / len(pairs)
-    covariances = [(covariance(a), covariance(b)) for a, b in pairs]
-    strokes = sum(((a - b) ** 2).sum((1, 2)).div((b**2).sum((1, 2))).mean() for a, b in covariances) / len(pairs)
-    palette = palette_distance(compared, picture)
-    return dict(colour=colour, features=likeness, strokes=strokes, palette=palette, stable=change.mean()), saturation
+    busy, flat = ([F.adaptive_avg_pool2d(x, a.shape[-2:]) for a in found] for x in (busy, flat))
+    likeness = sum((x * (a - b) ** 2).mean() / (b**2).mean() for x, (a, b) in zip(busy, pairs)) / len(pairs)
+    strokes = unlikeness(pairs, [torch.ones_like(x) for x in busy]).mean()
+    # Where the ground is flat, strokes have no place of their own: only their kind counts.
+    ground = (unlikeness(pairs, flat) * (2 * flat[0].mean((1, 2, 3))).clamp(max=1)).mean()
+    palette = palette_distance(painted, picture)
+    return dict(colour=colour, features=likeness, strokes=strokes, ground=ground, palette=palette, stable=change.mean()), saturation
+
+
+def coarse(difference):
+    """What is left of it in cells of four pixels."""
+    return F.interpolate(F.avg_pool2d(difference, 4).abs(), size=difference.shape[-2:])
 
 
 def learning_rate(options, step, share):
@@ -200,6 +229,12 @@ def freeze(net, kept):
             parameter.register_hook(lambda grad: torch.cat([torch.zeros_like(grad[:kept]), grad[kept:]]))
 
 
+def save(net, styles, rows, options):
+    torch.save(dict(net=net.state_dict(), cfg=net.cfg, styles=styles), options.out)
+    if options.picture is not None and options.preview is not None:
+        save_preview(net, rows, len(styles), options.picture, options.preview)
+
+
 def save_preview(net, rows, total, picture, out):
     image = Image.open(picture).convert("RGB")
     image.thumbnail((640, 480))
@@ -208,7 +243,9 @@ def save_preview(net, rows, total, picture, out):
     with torch.no_grad():
         painted = [net(x, torch.eye(total)[row : row + 1])[0] for row in rows]
     net.train()
-    sheet = torch.cat([x[0], *painted], 2).clamp(0, 1)
+    tiles = [x[0], *painted]
+    tiles += [torch.zeros_like(x[0])] * (-len(tiles) % 3)
+    sheet = torch.cat([torch.cat(tiles[start : start + 3], 2) for start in range(0, len(tiles), 3)], 1).clamp(0, 1)
     Image.fromarray((sheet * 255).round().byte().permute(1, 2, 0).numpy()).save(out)
 
 
@@ -240,7 +277,7 @@ def main():
     features = Features(options.features)
     parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
     optimiser = torch.optim.Adam(parameters, lr=options.rate)
-    started = reported = time.monotonic()
+    started = reported = saved = time.monotonic()
     sums, step, skipped = dict.fromkeys(WEIGHTS, 0.0), 0, 0
     while (share := (time.monotonic() - started) / (60 * options.minutes)) < 1:
         for group in optimiser.param_groups:
@@ -265,9 +302,10 @@ def main():
             milliseconds = round((time.monotonic() - reported) * 1000 / REPORT_STEPS)
             print(json.dumps(dict(step=step, share=round(share, 3), ms=milliseconds, **means)), flush=True)
             sums, reported = dict.fromkeys(WEIGHTS, 0.0), time.monotonic()
-    torch.save(dict(net=net.state_dict(), cfg=net.cfg, styles=styles), options.out)
-    if options.picture is not None and options.preview is not None:
-        save_preview(net, rows, len(styles), options.picture, options.preview)
+            if time.monotonic() - saved > 60 * SAVE_MINUTES:
+                save(net, styles, rows, options)
+                saved = time.monotonic()
+    save(net, styles, rows, options)
     print(json.dumps(dict(steps=step, skipped=skipped, styles=styles)), flush=True)
 
 
