@@ -33,6 +33,7 @@ const GROUPS: readonly CommandGroup[] = [
         summary: 'run a model over every frame of a video',
       },
       { name: 'fetch', program: 'producer/cli/fetch.ts', summary: 'download the result of a finished job' },
+      { name: 'verify', program: 'producer/cli/verify.ts', summary: 'compare a result with its source' },
       { name: 'cap', program: 'producer/cli/cap.ts', summary: 'change the spending cap of a job' },
     ],
   },

@@ -124,7 +124,7 @@ async function publish(
     signal,
   });
   const sizeBytes = await upload.finish(video.container);
-  const sha256 = await checkResult(blobs.read('results', blobName, { signal }), {
+  const checked = await checkResult(blobs.read('results', blobName, { signal }), {
     timeline,
     framesPerSecond: video.framesPerSecond,
     audioTrackCount: trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length,
@@ -132,12 +132,15 @@ async function publish(
     await blobs.remove('results', blobName);
     throw error;
   });
-  for (const warning of warnings) await ledger.warn(jobId, warning);
+  for (const warning of [...warnings, ...checked.warnings]) await ledger.warn(jobId, warning);
   if (request.frameImages !== undefined) await publishFrameImages(blobs, run, signal);
   if (job.definition.result === 'drawn')
     await publishLines(blobs, run, { frameCount, factsOf: await knownFacts(), signal });
   await putContactSheet(services, run);
-  await putReport(services, await currentJob(ledger, run), { sha256, flicker: flickerOf(segments) });
+  await putReport(services, await currentJob(ledger, run), {
+    sha256: checked.sha256,
+    flicker: flickerOf(segments),
+  });
   return { blobName, sizeBytes };
 }
 

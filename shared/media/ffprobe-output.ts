@@ -16,7 +16,7 @@ export const PROBE_FIELDS = [
     'format_tags=major_brand',
     'stream=index,codec_type,codec_name,width,height,pix_fmt,bits_per_raw_sample,field_order,sample_aspect_ratio,' +
       'color_space,color_range,color_primaries,color_transfer,chroma_location,' +
-      'r_frame_rate,avg_frame_rate,time_base,start_time,duration,nb_frames,nb_read_packets,sample_rate,sample_fmt',
+      'r_frame_rate,avg_frame_rate,time_base,start_time,duration,nb_frames,sample_rate,sample_fmt',
     'stream_tags=DURATION,DURATION-eng,NUMBER_OF_FRAMES,NUMBER_OF_FRAMES-eng,language',
     'stream_disposition=default,attached_pic,timed_thumbnails,still_image',
     'stream_side_data=rotation',
@@ -49,7 +49,6 @@ const outputSchema = z.object({
         start_time: z.string().optional(),
         duration: z.string().optional(),
         nb_frames: z.string().optional(),
-        nb_read_packets: z.string().optional(),
         sample_rate: z.string().optional(),
         sample_fmt: z.string().optional(),
         tags,

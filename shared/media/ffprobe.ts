@@ -39,21 +39,59 @@ export async function queryFfprobe(query: FfprobeQuery): Promise<unknown> {
   return JSON.parse(chunks.join('')) as unknown;
 }
 
+/**
+ * Like `queryFfprobe`, for fields with packets: calls back for each of them, of which there may be any number, and returns the rest. What
+ * accompanies a packet (its side data) is left out.
+ */
+export async function queryPackets(
+  query: FfprobeQuery,
+  onPacket: (packet: unknown) => void,
+): Promise<unknown> {
+  const rest: string[] = [];
+  let characters = 0;
+  let isInPackets = false;
+  const takeLine = (line: string, stop: (reason: Error) => void): void => {
+    // In the compact form a packet is a line, indented by eight; its side data follows, further indented.
+    if (isInPackets && line.startsWith('        ')) {
+      if (line.startsWith('        {')) onPacket(parsePacket(line));
+      return;
+    }
+    isInPackets = line === '    "packets": [';
+    characters += line.length;
+    if (characters > OUTPUT_CHARACTERS_MAX) stop(outputTooLongError(query.activity));
+    else rest.push(line);
+  };
+  await runFfprobe(query, 'json=compact=1', byLine(takeLine));
+  return JSON.parse(rest.join('\n')) as unknown;
+}
+
+/** The line ends with a comma where another packet or side data follows. */
+function parsePacket(line: string): unknown {
+  const text = line.trim().replace(/,$/, '');
+  return JSON.parse(text.endsWith('}') ? text : `${text}}`) as unknown;
+}
+
 /** Calls back for each line of output, of which there may be any number. Throws the same errors as `queryFfprobe`. */
 export async function forEachFfprobeLine(query: FfprobeQuery, onLine: (line: string) => void): Promise<void> {
+  await runFfprobe(query, 'csv=print_section=0', byLine(onLine));
+}
+
+type OnText = (text: string, stop: (reason: Error) => void) => void;
+
+/** ffprobe ends its output with a line break. */
+function byLine(onLine: OnText): OnText {
   let rest = '';
-  await runFfprobe(query, 'csv=print_section=0', (text) => {
+  return (text, stop) => {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) onLine(line);
-  });
-  if (rest !== '') onLine(rest);
+    for (const line of lines) onLine(line, stop);
+  };
 }
 
 async function runFfprobe(
   { input, fields, activity, timeLimitMs = HEADER_TIME_LIMIT_MS }: FfprobeQuery,
   format: string,
-  onText: (text: string, stop: (reason: Error) => void) => void,
+  onText: OnText,
 ): Promise<void> {
   const stop = new AbortController();
   const source =

@@ -95,29 +95,6 @@ export async function countVideoPackets(
   return count;
 }
 
-/**
- * Reads a whole file of our own making, front to back, without decoding it. `packetCount`: of its video track. Throws MEDIA_TOOL_FAILED,
- * or the error of `bytes`.
- */
-export async function probeStream(
-  bytes: AsyncIterable<Uint8Array>,
-): Promise<VideoInfo & { readonly packetCount: number }> {
-  const output = parseFfprobeOutput(
-    await queryFfprobe({
-      input: bytes,
-      fields: ['-count_packets', ...PROBE_FIELDS],
-      activity: 'reading the result',
-      timeLimitMs: WHOLE_FILE_TIME_LIMIT_MS,
-    }),
-  );
-  const stream = findVideoStream(output);
-  if (stream === undefined)
-    throw new PermanentError('MEDIA_TOOL_FAILED', 'The result has no video track.', {
-      hint: 'Enqueue the video again. If this error recurs, report it.',
-    });
-  return { ...readVideoInfo(output, stream, 0), packetCount: Number(stream.nb_read_packets ?? 0) };
-}
-
 /** Counts the audio tracks of a file that ffmpeg has written. Throws MEDIA_TOOL_FAILED. */
 export async function countAudioTracks(path: string): Promise<number> {
   let count = 0;

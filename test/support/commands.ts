@@ -59,6 +59,10 @@ export function cap(args: readonly string[], options: CommandOptions): RunningCo
   return start('producer/cli/cap.ts', args, options);
 }
 
+export function verify(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/cli/verify.ts', args, options);
+}
+
 const LOOK_VERBS = new Set(['jobs', 'status', 'watch', 'logs']);
 
 /** A command that shows or steers jobs, by its name. */

@@ -97,8 +97,9 @@ export function useMediaFolder() {
     await upload.finish(video.container);
     const audioTrackCount = trackPlan.tracks.filter(({ track }) => track.kind === 'audio').length;
     const { framesPerSecond } = video;
-    await checkResult(createReadStream(resultPath), { timeline, framesPerSecond, audioTrackCount });
-    return { video, timeline, frames, resultPath, warnings };
+    const expected = { timeline, framesPerSecond, audioTrackCount };
+    const checked = await checkResult(createReadStream(resultPath), expected);
+    return { video, timeline, frames, resultPath, warnings: [...warnings, ...checked.warnings] };
   }
 
   return { at, clip, decode, roundTrip };
