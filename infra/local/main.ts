@@ -1,9 +1,10 @@
 /**
- * The local fleet as a program, in three modes:
+ * The local fleet as a program, in four modes:
  *
  * - `npm start` runs a shared fleet for all commands in this folder, until Ctrl-C;
  * - `--private` runs a fleet for one `enqueue`. Its folder is removed when it stops, unless the storage must be kept;
- * - `--kept FOLDER` runs only the storage that a private fleet kept, for `fetch`.
+ * - `--kept FOLDER` runs only the storage that a private fleet kept, for `fetch`;
+ * - `--models` runs only a storage with the models of this machine, for `model`.
  */
 import { once } from 'node:events';
 import { mkdir, readdir } from 'node:fs/promises';
@@ -21,7 +22,7 @@ import { type Service, runService } from '../../shared/runtime/service.ts';
 import { tolerateLostOutput } from '../../shared/runtime/standard-streams.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { localConfig } from './config.ts';
-import { moveStorage, startKeptStorage } from './kept-storage.ts';
+import { moveStorage, startKeptStorage, startModelStorage } from './kept-storage.ts';
 import { type Stack, removeFolder, startStack } from './stack.ts';
 
 /** The parts stop one after the other, within their own grace periods: see `stack.ts`. */
@@ -30,10 +31,11 @@ const PRIVATE_FOLDER = /^run-(\d+)$/;
 
 const argv = process.argv.slice(2);
 const isPrivate = argv[0] === '--private';
+const hasModelsOnly = argv[0] === '--models';
 /** The folder of `--kept`. */
 const keptFolder = argv[0] === '--kept' ? argv[1] : undefined;
 /** A command has started this program and reads its messages. */
-const isChild = isPrivate || keptFolder !== undefined;
+const isChild = isPrivate || hasModelsOnly || keptFolder !== undefined;
 const keepStorage = z.object({ type: z.literal('keep-storage'), folder: z.string() });
 /** Where the storage of a private fleet is moved when it stops; undefined to remove it. */
 let keepStorageIn: string | undefined;
@@ -59,7 +61,14 @@ await runService(
       return;
     }
     await removeAbandoned(config.folder);
-    const folder = path.join(config.folder, isPrivate ? `run-${process.pid}` : 'shared');
+    const folder = path.join(config.folder, isChild ? `run-${process.pid}` : 'shared');
+    if (hasModelsOnly) {
+      service.onStop(() => removeFolder(folder));
+      const storage = await startModelStorage(folder, config.modelFolders);
+      superviseStack(service, storage);
+      process.send?.({ type: 'stack', environment: storage.clientEnvironment });
+      return;
+    }
     const start = () =>
       startStack({
         folder,

@@ -1,4 +1,5 @@
 /** `npm run verify SOURCE RESULT`: compares two video files with the checks of the join, and more. It needs no fleet. See `verify/options.ts`. */
+import { callerPath } from '../../shared/command/config.ts';
 import { onInterrupt, print, runCommand, say } from '../../shared/command/run-command.ts';
 import { textTable } from '../../shared/command/text.ts';
 import { FRAMES_MAX } from '../../shared/contract/limits.ts';
@@ -33,7 +34,8 @@ await runCommand(argv, main, signal);
 async function main(): Promise<number> {
   const options = parseVerifyOptions(argv);
   if (options === null) return EXIT.ok;
-  const { sourcePath, resultPath, asJson } = options;
+  const { asJson } = options;
+  const [sourcePath, resultPath] = [callerPath(options.sourcePath), callerPath(options.resultPath)];
   const video = await probeVideo(sourcePath);
   await probeVideo(resultPath);
   const source = await factsOf(sourcePath);

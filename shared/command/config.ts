@@ -1,4 +1,4 @@
-/** The environment variables that `npm run poison`, `share` and `cap` read. */
+/** The environment variables that commands on the storage of a fleet read, such as `npm run poison`. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -45,4 +45,9 @@ function storageOf(set: z.infer<typeof variables>): StorageCommandConfig['storag
   throw new PermanentError('CONFIG_INVALID', `${missing} is not set, but the other storage account is.`, {
     hint: 'Set both variables, or neither to use the local fleet of this folder.',
   });
+}
+
+/** A path on the command line is relative to the folder that the user typed the command in; npm changes to the project's folder. */
+export function callerPath(given: string): string {
+  return path.resolve(process.env['INIT_CWD'] ?? process.cwd(), given);
 }

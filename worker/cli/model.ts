@@ -8,23 +8,17 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { publishModel } from '../../shared/azure/publish-models.ts';
-import { storageCommandConfig } from '../../shared/command/config.ts';
-import { print, runCommand, say } from '../../shared/command/run-command.ts';
-import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
+import { callerPath, storageCommandConfig } from '../../shared/command/config.ts';
+import { onInterrupt, print, runCommand, say } from '../../shared/command/run-command.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
+import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { type ImportedModel, importModel } from '../import/import-model.ts';
 import { runTrial, uniformityWarning } from '../import/trial.ts';
 import { readLabels } from './model/labels.ts';
 import { learn } from './model/learn.ts';
 import { type ModelOptions, parseModelOptions } from './model/options.ts';
-import {
-  type PublishedModel,
-  fetchPublished,
-  listPublished,
-  nextVersion,
-  removePublished,
-} from './model/published.ts';
+import { type PublishedModel, fetchPublished, listPublished, nextVersion } from './model/published.ts';
+import { type ModelShelf, openModelShelf } from './model/shelf.ts';
 import { formatText, modelTable, trialText } from './model/text.ts';
 
 /** A frame of the sample video. */
@@ -33,46 +27,49 @@ const SAMPLE_PICTURE = fileURLToPath(new URL('../../infra/sample/frame.jpg', imp
 type OptionsFor<Verb extends ModelOptions['verb']> = Extract<ModelOptions, { readonly verb: Verb }>;
 
 const argv = process.argv.slice(2);
-await runCommand(argv, main);
+const { signal, interrupt } = onInterrupt();
+await runCommand(argv, main, signal);
 
 async function main(): Promise<number> {
   const options = parseModelOptions(argv);
   if (options === null) return EXIT.ok;
   const config = storageCommandConfig();
-  const blobs = await openReachable(await storageAccounts(config));
+  watchParent(config.environment, interrupt);
+  await using shelf = await openModelShelf(config, signal);
   switch (options.verb) {
     case 'add':
-      await add(options, blobs);
+      await add(options, shelf);
       break;
     case 'learn':
-      await learn(options, blobs, config.environment);
+      await learn(options, shelf, { searchPath: config.environment['PATH'], signal });
       break;
     case 'list':
-      await list(options, blobs);
+      await list(options, shelf.blobs);
       break;
     case 'show':
-      show(await fetchPublished(blobs, options), options);
+      show(await fetchPublished(shelf.blobs, options), options);
       break;
     case 'test':
-      await test(options, blobs);
+      await test(options, shelf.blobs);
       break;
     case 'remove':
-      await remove(options, blobs);
+      await remove(options, shelf);
       break;
   }
   return EXIT.ok;
 }
 
-async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> {
+async function add(options: OptionsFor<'add'>, shelf: ModelShelf): Promise<void> {
   const { file, name, fit, large, isSteady, half, labels, picture, out, asJson } = options;
-  const answers = { ...options.answers, ...(labels !== null && { labels: await readLabels(labels) }) };
-  const version = options.version ?? (await nextVersion(blobs, name));
+  const names = labels === null ? {} : { labels: await readLabels(callerPath(labels)) };
+  const answers = { ...options.answers, ...names };
+  const version = options.version ?? (await nextVersion(shelf.blobs, name));
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
   try {
     say(`Trying ${path.basename(file)} on a picture…`);
-    const outputPath = path.resolve(out, `${name}-${version}.jpg`);
+    const outputPath = path.join(callerPath(out), `${name}-${version}.jpg`);
     const imported = await importModel({
-      file,
+      file: callerPath(file),
       name,
       version,
       fit,
@@ -81,10 +78,10 @@ async function add(options: OptionsFor<'add'>, blobs: BlobStore): Promise<void> 
       half,
       answers,
       outputPath,
-      picturePath: picture ?? SAMPLE_PICTURE,
+      picturePath: picture === null ? SAMPLE_PICTURE : callerPath(picture),
       folder: path.join(folder, name),
     });
-    await publishModel(blobs, path.join(folder, name));
+    await shelf.publish(path.join(folder, name), imported.manifest);
     report(imported, outputPath, asJson);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -127,8 +124,8 @@ async function test(options: OptionsFor<'test'>, blobs: BlobStore): Promise<void
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
   try {
     const { manifest, manifestPath, modelPath } = await fetchPublished(blobs, options, folder);
-    const outputPath = path.resolve(out, `${manifest.name}-${manifest.version}.jpg`);
-    const picturePath = options.picture ?? SAMPLE_PICTURE;
+    const outputPath = path.join(callerPath(out), `${manifest.name}-${manifest.version}.jpg`);
+    const picturePath = options.picture === null ? SAMPLE_PICTURE : callerPath(options.picture);
     const trial = await runTrial({ modelPath, manifestPath, picturePath, outputPath });
     if ('reason' in trial)
       throw new PermanentError(
@@ -147,8 +144,8 @@ async function test(options: OptionsFor<'test'>, blobs: BlobStore): Promise<void
   }
 }
 
-async function remove(options: OptionsFor<'remove'>, blobs: BlobStore): Promise<void> {
-  const { name, version } = await removePublished(blobs, options);
+async function remove(options: OptionsFor<'remove'>, shelf: ModelShelf): Promise<void> {
+  const { name, version } = await shelf.remove(options);
   if (options.asJson) print(JSON.stringify({ removed: { name, version } }));
   else say(`Removed ${name} ${version}. Jobs that still use it fail with MODEL_UNKNOWN.`);
 }

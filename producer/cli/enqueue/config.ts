@@ -41,7 +41,6 @@ export function enqueueConfig() {
     mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
     systemStorage: set.FRAMEFLEET_SYSTEM_STORAGE,
     localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
-    stackProgram: path.join(ROOT, 'infra', 'local', 'main.ts'),
     doctorProgram: path.join(ROOT, 'infra', 'doctor', 'main.ts'),
     sourceLimits: {
       framesMax: set.FRAMEFLEET_FRAMES_MAX,

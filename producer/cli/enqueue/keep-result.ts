@@ -7,9 +7,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+import type { OwnFleet } from '../../../shared/command/own-fleet.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
 import { keptFolder } from '../kept-folder.ts';
-import type { OwnFleet } from '../own-fleet.ts';
 import { type StoredResult, saveOutput } from '../save-output.ts';
 
 export interface UnsavedResult {

@@ -3,8 +3,8 @@
  * keeps up for this folder; else a private local fleet, which is removed when the command ends.
  */
 import { findReadyStack } from '../../../shared/command/local-stack.ts';
+import { type OwnFleet, startOwnFleet } from '../../../shared/command/own-fleet.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
-import { type OwnFleet, startOwnFleet } from '../own-fleet.ts';
 import type { EnqueueConfig } from './config.ts';
 
 export interface ReachedFleet extends AsyncDisposable {
@@ -41,7 +41,6 @@ export async function reachFleet(
   }
   onStart();
   const own = await startOwnFleet({
-    program: config.stackProgram,
     args: ['--private'],
     environment: config.environment,
     signal,

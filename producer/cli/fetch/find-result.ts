@@ -4,6 +4,7 @@ import path from 'node:path';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { findReadyStack } from '../../../shared/command/local-stack.ts';
+import { startOwnFleet } from '../../../shared/command/own-fleet.ts';
 import { noFleet, openMediaStorage } from '../../../shared/command/storage-accounts.ts';
 import { triggerBlob } from '../../../shared/contract/blob-names.ts';
 import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
@@ -14,7 +15,6 @@ import { failureOf, readStatus } from '../../jobs/status.ts';
 import type { EnqueueConfig } from '../enqueue/config.ts';
 import { jobUnknown } from '../job-argument.ts';
 import { type KeptResult, findKept } from '../kept-folder.ts';
-import { startOwnFleet } from '../own-fleet.ts';
 import { resultLabel } from '../result-label.ts';
 import { type StoredResult, resultInFile, resultInStorage } from '../save-output.ts';
 
@@ -59,11 +59,11 @@ function keptInFile(kept: KeptResult & { kind: 'file' }, jobId: string): FoundRe
 
 async function keptInStorage(
   { folder }: KeptResult,
-  { stackProgram, environment }: EnqueueConfig,
+  { environment }: EnqueueConfig,
   jobId: string,
   signal: AbortSignal,
 ): Promise<FoundResult> {
-  const fleet = await startOwnFleet({ program: stackProgram, args: ['--kept', folder], environment, signal });
+  const fleet = await startOwnFleet({ args: ['--kept', folder], environment, signal });
   let isReleased = false;
   const stop = async (): Promise<void> => {
     await fleet[Symbol.asyncDispose]();

@@ -7,36 +7,40 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { BlobStore } from '../../../shared/azure/blob-store.ts';
-import { publishModel, publishedModels } from '../../../shared/azure/publish-models.ts';
-import { onInterrupt, print, say } from '../../../shared/command/run-command.ts';
+import { publishedModels } from '../../../shared/azure/publish-models.ts';
+import { callerPath } from '../../../shared/command/config.ts';
+import { print, say } from '../../../shared/command/run-command.ts';
 import { DEFAULT_MODEL } from '../../../shared/contract/job.ts';
-import type { Environment } from '../../../shared/runtime/environment.ts';
 import { PermanentError, describeError } from '../../../shared/runtime/errors.ts';
-import { watchParent } from '../../../shared/runtime/watch-parent.ts';
 import { checkStyleName, learnStyle } from '../../learn/learn-style.ts';
 import type { Material } from '../../learn/material.ts';
 import { checkPython } from '../../learn/training.ts';
 import type { LearnOptions } from './learn-options.ts';
 import { showLearnProgress } from './learn-progress.ts';
 import { type PublishedModel, fetchPublished } from './published.ts';
+import type { ModelShelf } from './shelf.ts';
 
 const file = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 const SAMPLE_VIDEO = file('../../../infra/sample/harbour.mp4');
 const SAMPLE_PICTURE = file('../../../infra/sample/frame.jpg');
 
+export interface LearnSurroundings {
+  /** To find Python in. */
+  readonly searchPath: string | undefined;
+  readonly signal: AbortSignal;
+}
+
 export async function learn(
   options: LearnOptions,
-  blobs: BlobStore,
-  environment: Environment,
+  shelf: ModelShelf,
+  surroundings: LearnSurroundings,
 ): Promise<void> {
-  const { signal, interrupt } = onInterrupt();
-  watchParent(environment, interrupt);
+  const { signal } = surroundings;
   const progress = options.asJson ? undefined : showLearnProgress();
   signal.addEventListener('abort', () => progress?.stop());
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-learn-'));
   try {
-    await learnIn(folder, options, { blobs, environment, signal, progress });
+    await learnIn(folder, options, { shelf, progress, ...surroundings });
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
   } finally {
@@ -45,22 +49,19 @@ export async function learn(
   }
 }
 
-interface LearnServices {
-  readonly blobs: BlobStore;
-  readonly environment: Environment;
-  readonly signal: AbortSignal;
+interface LearnServices extends LearnSurroundings {
+  readonly shelf: ModelShelf;
   readonly progress: ReturnType<typeof showLearnProgress> | undefined;
 }
 
 async function learnIn(
   folder: string,
   options: LearnOptions,
-  { blobs, environment, signal, progress }: LearnServices,
+  { shelf, searchPath, signal, progress }: LearnServices,
 ): Promise<void> {
+  const { blobs } = shelf;
   const { name, title, length, photos, picture, asJson } = options;
-  const python = { program: options.python, searchPath: environment['PATH'] };
-  const callerFolder = environment['INIT_CWD'] ?? process.cwd();
-  const resolved = (given: string): string => path.resolve(callerFolder, given);
+  const python = { program: options.python, searchPath };
   const note = asJson ? () => undefined : say;
   const base = await fetchPublished(blobs, { name: DEFAULT_MODEL, version: null }, folder);
   checkStyleName(base.manifest, name);
@@ -71,7 +72,7 @@ async function learnIn(
       hint: 'Leave out --model-version, or choose another one.',
     });
   await checkPython(python, signal);
-  const out = resolved(options.out);
+  const out = callerPath(options.out);
   const previewPath = path.join(out, `${DEFAULT_MODEL}-${version}-${name}.jpg`);
   await checkWritable(out, previewPath);
   note('Reading the pictures…');
@@ -79,10 +80,10 @@ async function learnIn(
     base,
     style: { id: name, title },
     version,
-    stylePath: resolved(options.file),
-    photosPath: photos === null ? null : resolved(photos),
+    stylePath: callerPath(options.file),
+    photosPath: photos === null ? null : callerPath(photos),
     samplePath: SAMPLE_VIDEO,
-    picturePath: picture === null ? SAMPLE_PICTURE : resolved(picture),
+    picturePath: picture === null ? SAMPLE_PICTURE : callerPath(picture),
     previewPath,
     python,
     length,
@@ -95,7 +96,7 @@ async function learnIn(
   });
   progress?.stop();
   signal.throwIfAborted();
-  await publishModel(blobs, learned.folder);
+  await shelf.publish(learned.folder, learned.manifest);
   const newest = (await publishedModels(blobs)).get(DEFAULT_MODEL)?.at(-1);
   const model = newest === version ? '' : ` --model ${DEFAULT_MODEL}@${version}`;
   const command = `npm run enqueue -- video.mp4${model} --style ${name}`;

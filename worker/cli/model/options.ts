@@ -21,7 +21,7 @@ const HELP = helpText({
     'A model that returns numbers (a classifier, an embedding) gives a line of JSON for each frame in place of a video.',
     'learn trains with PyTorch on the CPU. It needs no download, and says how to install what is missing.',
     'A published version never changes: add a changed model with another --model-version.',
-    'Without FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE it uses the local fleet of this folder (npm start).',
+    'Without FRAMEFLEET_MEDIA_STORAGE and FRAMEFLEET_SYSTEM_STORAGE models belong to the local fleets of this folder, whether one runs or not.',
   ],
   exits: {
     0: true,

@@ -18,7 +18,7 @@ export interface PublishedModel {
 
 const HALF_BLOB = 'model-float16.onnx';
 
-interface Wanted {
+export interface WantedModel {
   readonly name: string;
   /** Null: the newest. */
   readonly version: string | null;
@@ -46,7 +46,7 @@ export async function nextVersion(blobs: BlobStore, name: string): Promise<strin
 /** Fetches the manifest, and the graphs too if there is a folder for them. Throws MODEL_UNKNOWN. */
 export async function fetchPublished(
   blobs: BlobStore,
-  wanted: Wanted,
+  wanted: WantedModel,
   folder?: string,
 ): Promise<PublishedModel> {
   const all = await listPublished(blobs);
@@ -78,7 +78,7 @@ async function fetchHalf(blobs: BlobStore, manifest: ModelManifest, file: string
 }
 
 /** Removes the manifest first, which hides the model from new jobs. Throws MODEL_UNKNOWN. */
-export async function removePublished(blobs: BlobStore, wanted: Wanted): Promise<ModelManifest> {
+export async function removePublished(blobs: BlobStore, wanted: WantedModel): Promise<ModelManifest> {
   const { manifest } = await fetchPublished(blobs, wanted);
   await blobs.remove('models', modelBlob(manifest, 'model.json'));
   await blobs.remove('models', modelBlob(manifest, 'model.onnx'));
@@ -90,7 +90,7 @@ function parseManifest(bytes: Buffer | undefined): ModelManifest | undefined {
   return modelManifest.safeParse(parseJson(String(bytes))).data;
 }
 
-function unknown({ name, version }: Wanted, all: readonly ModelManifest[]): PermanentError {
+function unknown({ name, version }: WantedModel, all: readonly ModelManifest[]): PermanentError {
   const names = [...new Set(all.map((model) => model.name))].join(', ');
   const what =
     version === null ? `Model ${name} does not exist.` : `Model ${name} has no version ${version}.`;

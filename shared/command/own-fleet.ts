@@ -4,11 +4,12 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 
-import { spawnNode, stopChild, waitForExit } from '../../shared/runtime/child.ts';
-import type { Environment } from '../../shared/runtime/environment.ts';
-import { type ErrorCode, TransientError } from '../../shared/runtime/errors.ts';
-import type { ServiceAnnouncement } from '../../shared/runtime/service.ts';
+import { spawnNode, stopChild, waitForExit } from '../runtime/child.ts';
+import type { Environment } from '../runtime/environment.ts';
+import { type ErrorCode, TransientError } from '../runtime/errors.ts';
+import type { ServiceAnnouncement } from '../runtime/service.ts';
 
 const STOP_GRACE_MS = 45_000;
 
@@ -21,8 +22,10 @@ export interface OwnFleet extends AsyncDisposable {
   keepStorage(folder: string): Promise<boolean>;
 }
 
+const STACK_PROGRAM = fileURLToPath(new URL('../../infra/local/main.ts', import.meta.url));
+
 export interface OwnFleetOptions {
-  readonly program: string;
+  /** The modes of `infra/local/main.ts`. */
   readonly args: readonly string[];
   readonly environment: Environment;
   /** Stops the fleet if it is aborted during the start. */
@@ -36,9 +39,9 @@ type FleetMessage =
 
 /** Throws the reason why the fleet cannot start, or the signal's reason. Then no process is left running. */
 export async function startOwnFleet(options: OwnFleetOptions): Promise<OwnFleet> {
-  const { program, args, environment, signal } = options;
+  const { args, environment, signal } = options;
   signal.throwIfAborted();
-  const child = spawnNode(program, args, {
+  const child = spawnNode(STACK_PROGRAM, args, {
     env: { ...environment },
     detached: true,
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
