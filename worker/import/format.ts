@@ -4,6 +4,7 @@
  * The range of pixel values is not in the graph: without metadata, the owner must give it. Channels are red, green, blue unless something
  * says otherwise.
  */
+import type { ModelManifest } from '../../shared/contract/model-manifest.ts';
 import type { FrameSize } from '../../shared/contract/segment.ts';
 import type { GraphValue } from '../engine/check-model.ts';
 import type { ImportedGraph } from './graph.ts';
@@ -17,6 +18,7 @@ import {
   pictureAmong,
   pictureType,
 } from './picture-shape.ts';
+import { type StateAnswers, stateFormat } from './state-format.ts';
 
 /** What the values of black and white are. */
 export const RANGES = ['0..255', '0..1', '-1..1'] as const;
@@ -25,7 +27,7 @@ export const CHANNEL_ORDERS = ['rgb', 'bgr', 'grey'] as const;
 export type Channels = (typeof CHANNEL_ORDERS)[number];
 
 /** What the owner says. */
-export interface FormatAnswers extends NumbersAnswers {
+export interface FormatAnswers extends NumbersAnswers, StateAnswers {
   readonly input?: string;
   readonly layout?: Layout;
   readonly channels?: Channels;
@@ -62,6 +64,7 @@ export interface ModelFormat {
   /** The number of frames that one run takes; `any` if the graph leaves it free. */
   readonly batch: 'any' | number;
   readonly extraInputs: readonly { readonly value: GraphValue; readonly values: readonly number[] }[];
+  readonly state: ModelManifest['state'];
   /** What was assumed, for the owner to check. */
   readonly assumptions: readonly string[];
 }
@@ -76,9 +79,15 @@ const NOMINAL_RANGES: Readonly<Record<string, ValueRange>> = {
 
 /** Throws FormatError. */
 export function formatOf(imported: ImportedGraph, answers: FormatAnswers): ModelFormat {
-  const { inputs, outputs, metadata } = imported;
+  const { inputs, outputs: allOutputs, metadata } = imported;
   const assumptions: string[] = [];
-  const value = pictureAmong('input', inputs, answers.input, answers.values);
+  const { states = new Map<string, string>(), values } = answers;
+  const value = pictureAmong(
+    'input',
+    inputs,
+    answers.input,
+    new Map<string, unknown>([...values, ...states]),
+  );
   const fromMetadata = {
     channels: BITMAP_FORMATS[metadata.get('Image.BitmapPixelFormat') ?? ''],
     range: NOMINAL_RANGES[metadata.get('Image.NominalPixelRange') ?? ''],
@@ -87,6 +96,8 @@ export function formatOf(imported: ImportedGraph, answers: FormatAnswers): Model
   const [first] = input.hasBatch ? value.shape : [1];
   const batch = typeof first === 'number' && first > 0 ? first : 'any';
   refuseUnknownValues(inputs, value, answers);
+  const state = stateFormat({ inputs, outputs: allOutputs, picture: value, layout: input.layout }, answers);
+  const outputs = outputsBesideState(allOutputs, answers);
   const isNumbers = returnsNumbers(outputs, answers);
   if (isNumbers && (answers.outputRange !== undefined || answers.outputChannels !== undefined))
     throw new FormatError(
@@ -107,9 +118,22 @@ export function formatOf(imported: ImportedGraph, answers: FormatAnswers): Model
     output,
     size: sizeOf(value, sidesOf(value, input), answers),
     batch: isRunByRun ? 1 : batch,
-    extraInputs: inputs.filter(({ name }) => name !== value.name).map((extra) => extraInput(extra, answers)),
+    extraInputs: inputs
+      .filter(({ name }) => name !== value.name && !states.has(name))
+      .map((extra) => extraInput(extra, answers)),
+    state,
     assumptions,
   };
+}
+
+/** A model may return its picture as its state, too. */
+function outputsBesideState(
+  outputs: readonly GraphValue[],
+  { states = new Map(), output }: FormatAnswers,
+): readonly GraphValue[] {
+  const stored = new Set(states.values());
+  const others = outputs.filter(({ name }) => name === output || !stored.has(name));
+  return others.length === 0 ? outputs : others;
 }
 
 /** Values that are given must be those of extra inputs. */
@@ -237,7 +261,7 @@ function extraInput(value: GraphValue, { values }: FormatAnswers): ModelFormat['
   if (given === undefined)
     throw new FormatError(
       `The model has another input, ${described}.`,
-      `Give it a value for all frames: \`--set ${value.name}=VALUE\`; several numbers are separated by commas.`,
+      `Give it a value for all frames: \`--set ${value.name}=VALUE\`; several numbers are separated by commas. If it takes what the model has returned with the frame before: \`--state ${value.name}=OUTPUT\`.`,
     );
   const count = value.shape.reduce<number>(
     (product, side) => product * (typeof side === 'number' ? side : 1),

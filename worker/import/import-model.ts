@@ -89,6 +89,8 @@ async function build(
   const { file, folder, picturePath, outputPath } = request;
   const format = formatOf(imported, answers);
   checkTile(request, format);
+  if (request.isSteady && format.state !== undefined)
+    throw new FormatError('a model with a state of its own cannot be kept steady.', 'Leave out `--steady`.');
   const wrapped = wrapGraph(imported, format);
   const first = manifestOf(request, format, wrapped, 1);
   const modelPath = path.join(folder, first.file);
@@ -149,11 +151,11 @@ function numbersWarnings(
   ];
 }
 
-function checkTile({ large: { tile }, isSteady }: ImportRequest, { size, output }: ModelFormat): void {
+function checkTile({ large: { tile }, isSteady }: ImportRequest, { size, output, state }: ModelFormat): void {
   if (tile === undefined) return;
-  if ('kind' in output || isSteady)
+  if ('kind' in output || isSteady || state !== undefined)
     throw new FormatError(
-      `${isSteady ? 'a model that keeps still parts still' : 'a model that returns numbers'} cannot run in tiles.`,
+      `${isSteady ? 'a model that keeps still parts still' : 'kind' in output ? 'a model that returns numbers' : 'a model with a state'} cannot run in tiles.`,
       'Leave out `--tile`. To bound the memory for large frames, use `--max-megapixels`.',
     );
   const { width, height, overlap } = tile;
@@ -195,7 +197,7 @@ async function steady(
 
 function manifestOf(
   { name, version, fit, large }: ImportRequest,
-  { size, batch, output }: ModelFormat,
+  { size, batch, output, state }: ModelFormat,
   wrapped: Uint8Array,
   scale: number,
 ): ModelManifest {
@@ -207,6 +209,7 @@ function manifestOf(
     sha256: createHash('sha256').update(wrapped).digest('hex'),
     input: { name: FRAMES, ...pixels, size, fit, batch, ...large },
     output: 'kind' in output ? numbersOf(output) : { name: SCORED, ...pixels, scale },
+    ...(state && { state }),
   });
 }
 

@@ -23,6 +23,9 @@ export function wrapGraph({ model, graph, opset }: ImportedGraph, format: ModelF
   const builder = new GraphBuilder(opset, 'framefleet/');
   const { size, batch } = format;
   const count = batch === 'any' ? 'batch' : batch;
+  const state = format.state?.tensors ?? [];
+  const isTaken = ({ name }: ValueInfoProto): boolean => state.some((one) => one.input === name);
+  const isReturned = ({ name }: ValueInfoProto): boolean => state.some((one) => one.output === name);
   builder.identity(fromFrames(builder, format.input), format.input.name);
   const before = builder.takeNodes();
   const output =
@@ -42,8 +45,8 @@ export function wrapGraph({ model, graph, opset }: ImportedGraph, format: ModelF
       ...graph,
       node: [...before, ...graph.node, ...after],
       initializer: [...graph.initializer, ...given, ...builder.constants],
-      input: [picture(FRAMES, [count, height, width, 3])],
-      output,
+      input: [picture(FRAMES, [count, height, width, 3]), ...graph.input.filter(isTaken)],
+      output: [...output, ...graph.output.filter(isReturned)],
     },
   });
   return encodeModel(wrapped);

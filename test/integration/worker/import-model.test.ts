@@ -93,6 +93,23 @@ const SKIPPING = [
   onnxConstant('half', [1], Float32Array.of(0.5)),
   onnxNode('Mul', ['sum', 'half'], ['y']),
 ];
+/** Half of the frame and half of the picture before, which is its state, too. */
+const FADING = [
+  ...pictures(FREE),
+  onnxInput({ name: 'before', type: FLOAT, dims: FREE }),
+  onnxNode('Add', ['x', 'before'], ['sum']),
+  onnxConstant('half', [1], Float32Array.of(0.5)),
+  onnxNode('Mul', ['sum', 'half'], ['y']),
+];
+/** A quarter of the frame the first time, two quarters the second time. */
+const COUNTING = [
+  ...pictures(FREE),
+  onnxInput({ name: 'seen', type: FLOAT, dims: [1] }),
+  onnxOutput({ name: 'seen_next', type: FLOAT, dims: [1] }),
+  onnxConstant('quarter', [1], Float32Array.of(0.25)),
+  onnxNode('Add', ['seen', 'quarter'], ['seen_next']),
+  onnxNode('Mul', ['x', 'seen_next'], ['y']),
+];
 const LABELLED = [
   onnxInput({ name: 'x', type: FLOAT, dims: FREE }),
   onnxOutput({ name: 'means', type: FLOAT, dims: ['n', 3] }),
@@ -161,6 +178,24 @@ test.each([
     size: 32,
     result: [32, 32],
     factor: 0.5,
+  },
+  {
+    name: 'fading',
+    graph: FADING,
+    flags: ['--state', 'before=y', '--context-frames', '2'],
+    size: 32,
+    result: [32, 32],
+    // The mean of 1/2, 3/4, 7/8 and 15/16.
+    factor: 49 / 64,
+  },
+  {
+    name: 'counting',
+    graph: COUNTING,
+    flags: ['--state', 'seen=seen_next'],
+    size: 32,
+    result: [32, 32],
+    // The mean of 1/4, 2/4, 3/4 and 4/4.
+    factor: 5 / 8,
   },
 ])(
   'a worker runs the imported model $name',
@@ -245,6 +280,31 @@ test.each([
     [...pictures(FREE), ...IDENTITY],
     ['--range', '0..1', '--set', 'x=1', '--input', 'x'],
     /"x" takes the picture/,
+  ],
+  ['an input that is left open', FADING, ['--range', '0..1'], /may be the picture: "x".*"before"/],
+  [
+    'a state that the model does not return',
+    COUNTING,
+    ['--range', '0..1', '--state', 'seen=nothing'],
+    /has no output "nothing"/,
+  ],
+  [
+    'a state whose size is not known',
+    [
+      ...pictures(FREE),
+      onnxInput({ name: 'hidden', type: FLOAT, dims: ['n', 8, 'rows', 'columns'] }),
+      onnxOutput({ name: 'hidden_next', type: FLOAT, dims: ['n', 8, 'rows', 'columns'] }),
+      onnxNode('Identity', ['hidden'], ['hidden_next']),
+      ...IDENTITY,
+    ],
+    ['--range', '0..1', '--state', 'hidden=hidden_next'],
+    /"hidden" is n x 8 x rows x columns; its side 2 is neither fixed nor that of the frame/,
+  ],
+  [
+    'a state beside --steady',
+    COUNTING,
+    ['--range', '0..1', '--state', 'seen=seen_next', '--steady'],
+    /with a state of its own cannot be kept steady/,
   ],
   [
     'a range of numbers',

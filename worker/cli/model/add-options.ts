@@ -8,7 +8,9 @@ import { CHANNEL_ORDERS, type FormatAnswers, RANGES } from '../../import/format.
 import type { HalfChoice } from '../../import/half-model.ts';
 import { LAYOUTS } from '../../import/picture-shape.ts';
 import {
+  collectStates,
   collectValues,
+  parseContextFrames,
   parseCount,
   parseDivisors,
   parseMegapixels,
@@ -134,13 +136,24 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
       collectValues,
       new Map(),
     )
+    .option(
+      '--state <input=output>',
+      'input that takes what this output was with the frame before, zeros at first; can be repeated',
+      collectStates,
+      new Map(),
+    )
+    .option(
+      '--context-frames <n>',
+      'frames before a batch that a model with a state sees first (default: 4)',
+      parseContextFrames,
+    )
     .option('--picture <file>', 'picture to try the model on (default: a frame of the sample video)')
     .option('--out <folder>', 'folder for the result of the trial', '.')
     .option('--json', 'print one JSON object')
     .action((file: string, values: AddValues, command: Command) => {
       refuseWithoutEffect(command);
       const { name, modelVersion, fit, steady = false, float16, picture, out, json, ...more } = values;
-      const { set, labels, tile, tileOverlap, maxMegapixels, ...others } = more;
+      const { set, state, labels, tile, tileOverlap, maxMegapixels, ...others } = more;
       const { boxes, boxScores, boxClasses, boxFormat, boxUnit, minScore, ...answers } = others;
       const large = {
         ...(tile && { tile: { ...tile, overlap: tileOverlap } }),
@@ -171,13 +184,14 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
             }),
           }),
           values: set,
+          states: state,
         },
         asJson: json ?? false,
       });
     });
 }
 
-interface AddValues extends Omit<FormatAnswers, 'values' | 'labels' | 'boxes'> {
+interface AddValues extends Omit<FormatAnswers, 'values' | 'states' | 'labels' | 'boxes'> {
   readonly boxes?: string;
   readonly boxScores?: string;
   readonly boxClasses?: string;
@@ -197,6 +211,7 @@ interface AddValues extends Omit<FormatAnswers, 'values' | 'labels' | 'boxes'> {
   readonly out: string;
   readonly json?: boolean;
   readonly set: ReadonlyMap<string, readonly number[]>;
+  readonly state: ReadonlyMap<string, string>;
 }
 
 /** Options that mean something only beside another one. */
@@ -207,6 +222,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   boxUnit: 'boxes',
   minScore: 'boxes',
   tileOverlap: 'tile',
+  contextFrames: 'state',
 };
 /** Options that mean nothing beside another one. */
 const EXCLUDED: Readonly<Record<string, string>> = { top: 'boxes', softmax: 'boxes' };

@@ -1,6 +1,7 @@
 /** Parses the values of options of `npm run model`. PURE. */
 import { InvalidArgumentError } from 'commander';
 
+import { CONTEXT_FRAMES_MAX } from '../../../shared/contract/limits.ts';
 import type { FrameSize } from '../../../shared/contract/segment.ts';
 
 export function parseScore(text: string): number {
@@ -49,6 +50,20 @@ export function parseSize(text: string): FrameSize {
   const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(text) ?? [];
   if (Number(width) >= 1 && Number(height) >= 1) return { width: Number(width), height: Number(height) };
   throw new InvalidArgumentError('Expected width and height in pixels, such as 224x224.');
+}
+
+/** `input=output`. */
+export function collectStates(text: string, before: ReadonlyMap<string, string>): Map<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1)
+    throw new InvalidArgumentError('Expected an input and an output, such as hidden_in=hidden_out.');
+  return new Map([...before, [text.slice(0, at), text.slice(at + 1)]]);
+}
+
+export function parseContextFrames(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= CONTEXT_FRAMES_MAX) return value;
+  throw new InvalidArgumentError(`Expected a whole number from 0 to ${CONTEXT_FRAMES_MAX}.`);
 }
 
 export function collectValues(
