@@ -21,6 +21,7 @@ import {
   storageSetting,
 } from '../shared/runtime/service-variables.ts';
 import { POLICY_DEFAULTS, type Policy, checkedPolicy } from './policy.ts';
+import { scheduleSetting } from './schedule.ts';
 
 const LOCAL_WORKERS_MAX = 4;
 const TOKEN_CHARACTERS_MIN = 16;
@@ -56,6 +57,8 @@ const variables = z
     /** The upper limit of instances. Unset on a local fleet: what the machine's cores and memory allow. */
     FRAMEFLEET_CAPACITY_MAX: z.coerce.number().int().min(0).max(1000).optional(),
     FRAMEFLEET_CAPACITY_MIN: wholeNumber({ min: 0, max: 1000, fallback: POLICY_DEFAULTS.capacityMin }),
+    /** Windows of time with a higher minimum of instances. */
+    FRAMEFLEET_SCHEDULE: scheduleSetting.default([]),
     FRAMEFLEET_ON_DEMAND_BASE: wholeNumber({ min: 0, max: 1000, fallback: POLICY_DEFAULTS.onDemandBase }),
     FRAMEFLEET_SPENDING_PER_HOUR_MAX: z.coerce.number().min(0).optional(),
     /** The fleet is sized to finish the backlog within this time. */
@@ -155,6 +158,7 @@ function policyFrom(set: Variables): Policy {
       capacityMax:
         set.FRAMEFLEET_CAPACITY_MAX ?? (isLocal ? capacityOfThisMachine() : POLICY_DEFAULTS.capacityMax),
       capacityMin: set.FRAMEFLEET_CAPACITY_MIN,
+      schedule: set.FRAMEFLEET_SCHEDULE,
       onDemandBase: set.FRAMEFLEET_ON_DEMAND_BASE,
       spendingPerHourMax: set.FRAMEFLEET_SPENDING_PER_HOUR_MAX ?? null,
       pricePerHour: Object.fromEntries(set.FRAMEFLEET_PRICES),

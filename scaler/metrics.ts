@@ -62,6 +62,10 @@ export function scalerMetrics(): ScalerMetrics {
   );
   const desired = gauge('framefleet_scaler_capacity_desired', 'Instances that the scaler wants.');
   const capacityMin = gauge('framefleet_scaler_capacity_min', 'Instances that are kept without work.');
+  const capacityScheduled = gauge(
+    'framefleet_scaler_capacity_scheduled',
+    'Instances that the schedule asks for at the moment.',
+  );
   const capacityMax = gauge('framefleet_scaler_capacity_max', 'Upper limit of instances.');
   const decisions = counter(
     'framefleet_scaler_decisions_total',
@@ -148,6 +152,7 @@ export function scalerMetrics(): ScalerMetrics {
       inFlight.set(reportsByVm === null ? Number.NaN : inState('busy') + inState('draining'));
       desired.set(decision.capacityDesired);
       capacityMin.set(policy.capacityMin);
+      capacityScheduled.set(decision.numbers['scheduled'] ?? 0);
       capacityMax.set(policy.capacityMax);
       decisions.inc({ reason: decision.reason });
       blocked.reset();

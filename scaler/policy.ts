@@ -5,11 +5,15 @@
  */
 import assert from 'node:assert/strict';
 
+import type { ScheduleWindow } from './schedule.ts';
+
 export interface Policy {
   /** Maximum number of instances. Those being drained or deleted count, because they cost money. */
   readonly capacityMax: number;
   /** Instances that are kept without work. */
   readonly capacityMin: number;
+  /** Times at which more instances are kept without work. An override may replace them. */
+  readonly schedule: readonly ScheduleWindow[];
   /** The time within which the backlog should be finished, as far as the bounds allow. */
   readonly drainTargetMs: number;
   /** One engine per GPU. */
@@ -50,6 +54,7 @@ export interface Policy {
 export const POLICY_DEFAULTS: Policy = {
   capacityMax: 10,
   capacityMin: 0,
+  schedule: [],
   drainTargetMs: 300_000,
   enginesPerInstance: 1,
   idleMsMin: 60_000,
@@ -74,6 +79,10 @@ export function checkedPolicy(policy: Policy): Policy {
   const { capacityMin, capacityMax, onDemandBase } = policy;
   assert(capacityMax >= 0 && capacityMin >= 0 && onDemandBase >= 0, 'a capacity must not be negative');
   assert(capacityMin <= capacityMax, 'the minimum capacity must not exceed the maximum capacity');
+  assert(
+    policy.schedule.every(({ capacity }) => capacity <= capacityMax),
+    'a window of the schedule must not ask for more than the maximum capacity',
+  );
   assert(
     policy.drainTargetMs > 0 && policy.enginesPerInstance >= 1,
     'the drain target and the engines per instance must be positive',

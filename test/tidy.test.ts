@@ -24,6 +24,7 @@ const HOSTS: Readonly<Record<string, readonly string[]>> = {
   bullmq: ['producer/jobs/steps.ts'],
   'cli-progress': ['shared/command/progress-bar.ts'],
   'log-update': ['producer/cli/jobs.ts'],
+  croner: ['scaler/schedule.ts'],
   commander: ['shared/command/', 'producer/cli/', 'scaler/cli/', 'worker/cli/', 'infra/doctor/options.ts'],
   echarts: ['infra/monitoring/render/draw-timeseries.ts'],
   fastify: ['shared/runtime/http.ts'],

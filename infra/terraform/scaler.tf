@@ -17,6 +17,7 @@ locals {
     FRAMEFLEET_PRICES                  = join(",", local.prices)
     FRAMEFLEET_CAPACITY_MAX            = var.capacity_max
     FRAMEFLEET_CAPACITY_MIN            = var.capacity_min
+    FRAMEFLEET_SCHEDULE                = length(var.schedule) == 0 ? null : join("; ", var.schedule)
     FRAMEFLEET_ON_DEMAND_BASE          = var.on_demand_base
     FRAMEFLEET_SPENDING_PER_HOUR_MAX   = var.spending_per_hour_max
     FRAMEFLEET_ENGINES_PER_INSTANCE    = local.gpus_per_machine

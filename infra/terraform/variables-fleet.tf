@@ -133,6 +133,32 @@ variable "capacity_min" {
   }
 }
 
+variable "schedule" {
+  description = "Windows of time with a higher minimum number of instances, kept even without work: a cron expression for the start, a duration, a time zone and the minimum. [\"0 8 * * 1-5 for 10h in Europe/Berlin at least 2\"]"
+  type        = list(string)
+  default     = []
+
+  # The scaler checks the rest: which times a cron expression matches, and which time zones there are.
+  validation {
+    condition = alltrue([
+      for window in var.schedule :
+      can(regex("^([0-9A-Za-z*,/-]+ ){5}for [1-9][0-9]{0,5}[smhd] in [A-Za-z][A-Za-z0-9_+/-]* at least [1-9][0-9]{0,3}$", window))
+    ])
+    error_message = "Expected windows such as \"0 8 * * 1-5 for 10h in Europe/Berlin at least 2\": five cron fields, a duration, a time zone and a number of instances."
+  }
+  validation {
+    condition = alltrue([
+      for window in var.schedule :
+      try(tonumber(regex("at least ([0-9]+)$", window)[0]) <= var.capacity_max, true)
+    ])
+    error_message = "Expected no window to ask for more instances than capacity_max."
+  }
+  validation {
+    condition     = length(var.schedule) <= 50
+    error_message = "Expected at most 50 windows."
+  }
+}
+
 variable "on_demand_base" {
   description = "Number of instances that are on demand even if spot is available, so that evictions never stop all work."
   type        = number

@@ -14,7 +14,12 @@ export function statusOf({ observation, decision, remembered, spending, isLeadin
     at: now.toISOString(),
     isLeading,
     reason: decision.reason,
-    capacity: { desired: decision.capacityDesired, min: policy.capacityMin, max: policy.capacityMax },
+    capacity: {
+      desired: decision.capacityDesired,
+      min: policy.capacityMin,
+      scheduled: decision.numbers['scheduled'] ?? 0,
+      max: policy.capacityMax,
+    },
     pools:
       fleet?.pools.map(({ name, kind, capacity, isChanging }) => ({
         name,

@@ -18,6 +18,7 @@ const HELP = helpText({
     'npm run explain',
     'npm run explain -- --what-if backlog=100000',
     'npm run explain -- --what-if backlog=100000 --what-if capacityMax=40',
+    'npm run explain -- --what-if at=2026-12-01T08:00:00Z',
   ],
   notes: [
     `Names for --what-if: ${NAMES.join(', ')}.`,

@@ -42,7 +42,8 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
     );
   }
   const { override } = bounds;
-  if (override !== null && (bounds.ceiling < demand.wanted || bounds.floor > demand.wanted)) {
+  const isFloorOverridden = bounds.floorBy === 'override' && bounds.floor > demand.wanted;
+  if (override !== null && (bounds.ceiling < demand.wanted || isFloorOverridden)) {
     const detail = `${override.mode} ${override.capacity ?? ''}, by ${override.author}: ${override.reason}`;
     add('override', detail, { until: new Date(override.expiresAtMs) });
   }

@@ -10,9 +10,13 @@
  * Each of the three grows with the backlog in steps of one, so more work never asks for fewer instances. A job with a cap asks for no
  * more than its money buys, and for none once that is spent. Without the ledger, each message counts as a batch of the usual length.
  *
- *   no override   capacityMin .. capacityMax        min n   at least n .. capacityMax
- *   fixed n       n .. n                            max n   capacityMin .. n
- *   pause         0 .. 0                            and never above capacityMax
+ *   no override   least .. capacityMax        min n      at least n .. capacityMax
+ *   fixed n       n .. n                      max n      least .. n
+ *   pause         0 .. 0                      schedule   least .. capacityMax, with that schedule
+ *
+ * `least` is capacityMin, or what the schedule asks for if that is more. Nothing is above capacityMax. A window of the schedule counts
+ * from a boot time before its start, so that its instances stand ready when it opens. Instances that are up stay for a window that starts
+ * within the longest idle window: to boot them again would cost as much.
  *
  * The form is that of argo-dataflow and KEDA, "enough to drain it within the target time" (their issues 243 and 647). The cold start as
  * a second bound is our addition: without it, a job of ten frames started twenty instances.
@@ -22,6 +26,7 @@ import { isPaidFor } from '../costs/share-cost.ts';
 import { isAtItsCap, secondsAskedFor } from '../costs/spending-cap.ts';
 import type { Observation } from '../observe/observation.ts';
 import type { Policy } from '../policy.ts';
+import { type ScheduledCapacity, scheduledAt } from '../schedule.ts';
 import type { DecisionStep, ScalingDecision } from './decision.ts';
 import { type Memory, type RememberedOverride, isZeroUnconfirmed } from './memory.ts';
 import { type Situation, busyCount, isAllRead } from './situation.ts';
@@ -42,6 +47,9 @@ export interface Demand {
 export interface CapacityBounds {
   readonly floor: number;
   readonly ceiling: number;
+  /** What sets the floor. */
+  readonly floorBy: 'minimum' | 'schedule' | 'override';
+  readonly scheduled: ScheduledCapacity;
   /** Whether an override sets the ceiling: then it applies at once, and to busy instances too. */
   readonly isCeilingOverridden: boolean;
   readonly override: RememberedOverride | null;
@@ -128,7 +136,7 @@ export function assessDemand(observation: Observation, policy: Policy, bootMs: n
 
 /** The override that applies now. While it cannot be read, the last one known applies until it expires. */
 export function overrideToApply(
-  { override, now }: Observation,
+  { override, now, scheduleAt = now }: Observation,
   { override: remembered }: Memory,
 ): RememberedOverride | null {
   const known: RememberedOverride | null =
@@ -137,48 +145,86 @@ export function overrideToApply(
       : override && {
           mode: override.mode,
           capacity: override.capacity,
+          schedule: override.schedule,
           reason: override.reason,
           author: override.author,
           expiresAtMs: override.expiresAt.getTime(),
         };
-  return known !== null && known.expiresAtMs > now.getTime() ? known : null;
+  return known !== null && known.expiresAtMs > scheduleAt.getTime() ? known : null;
 }
 
-export function boundsOf(override: RememberedOverride | null, policy: Policy): CapacityBounds {
-  const { capacityMin, capacityMax } = policy;
+export function boundsOf(
+  override: RememberedOverride | null,
+  policy: Policy,
+  { now, bootMs }: { readonly now: Date; readonly bootMs: number },
+): CapacityBounds {
+  const { capacityMin, capacityMax, idleMsMax: soonMs } = policy;
+  const scheduled = scheduledAt(scheduleInForce(override, policy), now, { bootMs, soonMs });
+  const least = Math.min(capacityMax, Math.max(capacityMin, scheduled.capacity));
   const requested = Math.min(capacityMax, Math.max(0, override?.capacity ?? 0));
+  const regular = {
+    floor: least,
+    ceiling: capacityMax,
+    floorBy: scheduled.capacity > capacityMin ? 'schedule' : 'minimum',
+    isCeilingOverridden: false,
+    scheduled,
+    override,
+  } as const;
   switch (override?.mode) {
     case undefined:
-      return { floor: capacityMin, ceiling: capacityMax, isCeilingOverridden: false, override };
+    case 'schedule':
+      return regular;
     case 'fixed':
-      return { floor: requested, ceiling: requested, isCeilingOverridden: true, override };
+      return { ...regular, ...exactly(requested) };
     case 'min':
-      return {
-        floor: Math.max(capacityMin, requested),
-        ceiling: capacityMax,
-        isCeilingOverridden: false,
-        override,
-      };
+      return requested > least ? { ...regular, floor: requested, floorBy: 'override' } : regular;
     case 'max':
       return {
-        floor: Math.min(capacityMin, requested),
+        ...regular,
+        floor: Math.min(least, requested),
         ceiling: requested,
         isCeilingOverridden: true,
-        override,
       };
     case 'pause':
-      return { floor: 0, ceiling: 0, isCeilingOverridden: true, override };
+      return { ...regular, ...exactly(0) };
   }
 }
 
-/** The instances wanted, but at least the busy ones; at least those alive where it is not known that fewer are enough. */
+function exactly(capacity: number) {
+  return { floor: capacity, ceiling: capacity, floorBy: 'override', isCeilingOverridden: true } as const;
+}
+
+/** An override replaces the schedule, or sets a size that no schedule changes. */
+function scheduleInForce(override: RememberedOverride | null, policy: Policy): Policy['schedule'] {
+  switch (override?.mode) {
+    case 'fixed':
+    case 'pause':
+      return [];
+    case 'schedule':
+      return override.schedule ?? [];
+    case 'min':
+    case 'max':
+    case undefined:
+      return policy.schedule;
+  }
+}
+
+/**
+ * The instances wanted, but at least the busy ones and those that the schedule needs soon; at least those alive where it is not known that
+ * fewer are enough.
+ */
 export function desiredCapacity(situation: Omit<Situation, 'desired'>): number {
   const { observation, demand, bounds, fleet } = situation;
   const canJudge = isAllRead(demand, observation) && !fleet.isFleetSilent;
   // A zero that is not confirmed may turn out to be a batch.
   const atWork = isZeroUnconfirmed(situation) ? Math.min(1, fleet.aliveCount) : busyCount(fleet);
   const least = canJudge ? atWork : fleet.aliveCount;
-  return Math.min(bounds.ceiling, Math.max(bounds.floor, demand.wanted, least));
+  return Math.min(bounds.ceiling, Math.max(bounds.floor, demand.wanted, least, keptForSchedule(situation)));
+}
+
+/** Instances that are up and stay for a window of the schedule that starts soon. */
+export function keptForSchedule({ bounds, fleet }: Pick<Situation, 'bounds' | 'fleet'>): number {
+  return Math.min(bounds.scheduled.capacitySoon, fleet.aliveCount);
 }
 
 /** How many batches the producer sends depends on this: instances that work or boot, at least one if any is desired. */

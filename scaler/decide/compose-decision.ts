@@ -2,8 +2,9 @@
  * Composes the decision from the planned actions: the one reason that says most, the steps of the calculation, the blockers and the
  * next event. PURE. Nothing is decided here.
  */
+import { localTimeText } from '../schedule.ts';
 import { blockersOf } from './blockers.ts';
-import type { CapacityBounds, Demand } from './capacity.ts';
+import { type CapacityBounds, type Demand, keptForSchedule } from './capacity.ts';
 import type {
   DecisionStep,
   DrainAction,
@@ -55,7 +56,12 @@ export function fleetUnknownDecision(
     steps: [...demand.steps, boundsStep(bounds)],
     blockers: [],
     next: { kind: 'next-tick', at: null },
-    numbers: { messagesApprox, ...workNumbers(demand), capacityDesired },
+    numbers: {
+      messagesApprox,
+      ...workNumbers(demand),
+      scheduled: bounds.scheduled.capacity,
+      capacityDesired,
+    },
   };
 }
 
@@ -72,7 +78,7 @@ function reasonOf(situation: Situation, planned: PlannedActions, drains: readonl
   const { demand, bounds, desired } = situation;
   const { unhealthy, scaleOut, removals } = planned;
   if (scaleOut.actions.length > 0) {
-    if (bounds.override !== null && bounds.floor > demand.wanted) return 'override';
+    if (bounds.floorBy !== 'minimum' && bounds.floor > demand.wanted) return bounds.floorBy;
     return demand.wanted >= desired ? 'work-waits' : unhealthy.length > 0 ? 'replacing' : 'minimum';
   }
   const drainReasons = new Set(drains.map(({ why }) => why));
@@ -101,10 +107,8 @@ function limitReason({ limitedBy }: ScaleOutPlan): Reason {
 }
 
 /** Why nothing is done while no instance is missing. */
-function holdReason(
-  { observation, policy, memory, demand, bounds, fleet }: Situation,
-  scaleIn: ScaleInPlan,
-): Reason {
+function holdReason(situation: Situation, scaleIn: ScaleInPlan): Reason {
+  const { observation, policy, memory, demand, bounds, fleet } = situation;
   if (observation.workers === null || observation.drainRequests === null) return 'workers-unknown';
   if (fleet.isFleetSilent) return 'fleet-silent';
   if (!demand.isComplete) return 'work-unknown';
@@ -113,7 +117,8 @@ function holdReason(
   if (scaleIn.surplusNow > 0) return 'idle-window';
   if (demand.hasWork || busyCount(fleet) > 0) return 'enough-at-work';
   if (fleet.aliveCount === 0) return 'nothing-to-do';
-  return memory.zeroReadings < policy.zeroReadingsMin ? 'zero-not-confirmed' : 'minimum';
+  if (memory.zeroReadings < policy.zeroReadingsMin) return 'zero-not-confirmed';
+  return bounds.floorBy === 'schedule' || keptForSchedule(situation) > bounds.floor ? 'schedule' : 'minimum';
 }
 
 /** How many instances the money per hour pays for: those there are, and more of the cheapest kind. */
@@ -132,12 +137,7 @@ function stepsOf(
 ): readonly DecisionStep[] {
   const { policy, demand, bounds, fleet } = situation;
   const steps: DecisionStep[] = [...demand.steps, { name: 'busy', numbers: { instances: busyCount(fleet) } }];
-  if (bounds.override !== null) {
-    const { mode, capacity, expiresAtMs } = bounds.override;
-    const expiresAt = new Date(expiresAtMs).toISOString();
-    steps.push({ name: 'override', numbers: { mode, capacity: capacity ?? 0, expiresAt } });
-  }
-  steps.push(boundsStep(bounds));
+  steps.push(...overrideSteps(bounds), ...scheduleSteps(situation), boundsStep(bounds));
   steps.push({ name: 'alive', numbers: { alive: fleet.aliveCount, total: fleet.committed } });
   if (policy.spendingPerHourMax !== null) {
     const { spendingPerHour: perHour } = fleet;
@@ -161,6 +161,29 @@ function stepsOf(
   return steps;
 }
 
+function overrideSteps({ override }: CapacityBounds): readonly DecisionStep[] {
+  if (override === null) return [];
+  const { mode, capacity, expiresAtMs } = override;
+  const expiresAt = new Date(expiresAtMs).toISOString();
+  if (mode === 'schedule') return [{ name: 'override-schedule', numbers: { expiresAt } }];
+  return [{ name: 'override', numbers: { mode, capacity: capacity ?? 0, expiresAt } }];
+}
+
+function scheduleSteps(situation: Situation): readonly DecisionStep[] {
+  const { bounds, bootMs } = situation;
+  const { at, capacity, opening } = bounds.scheduled;
+  const kept = keptForSchedule(situation);
+  const keptSteps: readonly DecisionStep[] =
+    kept > bounds.floor ? [{ name: 'schedule-kept', numbers: { instances: kept } }] : [];
+  if (opening === null) return keptSteps;
+  const { startsAt, endsAt, timeZone } = opening;
+  const from = localTimeText(startsAt, at, timeZone);
+  const until = localTimeText(endsAt, at, timeZone);
+  return startsAt > at
+    ? [{ name: 'schedule-ahead', numbers: { capacity, from, bootSeconds: secondsOf(bootMs) } }, ...keptSteps]
+    : [{ name: 'schedule', numbers: { capacity, until } }, ...keptSteps];
+}
+
 function secondsOf(ms: number): number {
   return Math.round(ms / 1000);
 }
@@ -177,13 +200,14 @@ function numbersOf(
   situation: Situation,
   { scaleOut, scaleIn }: PlannedActions,
 ): Record<string, number | null> {
-  const { observation, memory, demand, fleet } = situation;
+  const { observation, memory, demand, bounds, fleet } = situation;
   const { instances } = fleet;
   const count = (is: (one: InstanceState) => boolean): number => instances.filter(is).length;
   const inStage = (stage: LifeStage): number => count(({ life }) => life === stage);
   return {
     messagesApprox: observation.messagesApprox,
     ...workNumbers(demand),
+    scheduled: bounds.scheduled.capacity,
     instances: instances.length,
     alive: fleet.aliveCount,
     committed: fleet.committed,

@@ -2,7 +2,7 @@
  * Decides how large the fleet should be, and which instances to drain or remove. PURE: an observation, the policy and the memory of
  * earlier ticks give a decision with its reason and every number that led to it. The loop, `explain` and the simulation all use it.
  *
- *   1. demand      engine-seconds of work / drain target, within bounds and override   `capacity.ts`
+ *   1. demand      engine-seconds of work / drain target, schedule and override        `capacity.ts`
  *   2. instances   the life stage of each instance                                     `instance-state.ts`
  *   3. memory      drains, boots, refusals and zeros brought up to date                `memory.ts`, `blocked-pools.ts`
  *   4. unhealthy   faulty, silent and never-ready instances drain and are replaced     `unhealthy-instances.ts`
@@ -57,8 +57,8 @@ export interface DecisionAndMemory {
 export function decide(observation: Observation, policy: Policy, memory: Memory): DecisionAndMemory {
   const { fleet: snapshot, atMs } = observation;
   const override = overrideToApply(observation, memory);
-  const bounds = boundsOf(override, policy);
   const bootMs = bootTimeMs(observation.bootMs, policy);
+  const bounds = boundsOf(override, policy, { now: observation.scheduleAt ?? observation.now, bootMs });
   const demand = assessDemand(observation, policy, bootMs);
   if (snapshot === null) {
     return {

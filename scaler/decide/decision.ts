@@ -10,6 +10,7 @@
 export const REASON_SENTENCES = {
   'work-waits': 'The work needs more instances than there are.',
   minimum: 'The minimum capacity is kept, with or without work.',
+  schedule: 'The schedule asks for more instances than the work.',
   override: 'An override sets another size.',
   replacing: 'An instance is faulty, silent or never came up, and is replaced.',
   'idle-too-long': 'Instances have been idle for as long as a cold start takes.',
@@ -108,7 +109,12 @@ const STEP_SENTENCES = {
   batches: 'at most {instances} find a batch to work on',
   wanted: 'the work needs {instances}',
   busy: '{instances} are busy and stay',
+  schedule: 'the schedule asks for at least {capacity} until {until}',
+  'schedule-ahead':
+    'the schedule asks for at least {capacity} from {from}: they start {bootSeconds} s before, as long as a boot takes',
+  'schedule-kept': '{instances} stay for a window of the schedule that starts soon',
   override: 'an override sets {mode} {capacity}, until {expiresAt}',
+  'override-schedule': 'an override replaces the schedule, until {expiresAt}',
   bounds: 'the bounds are {floor} to {ceiling}',
   alive: '{alive} of {total} instances are working or booting',
   spending: 'the fleet costs {perHour} an hour, of at most {perHourMax}',
@@ -149,11 +155,15 @@ export const NEXT_EVENT_TEXTS = {
   'idle-drained': 'idle instances are asked to drain',
   'silent-removed': 'silent instances are removed',
   'override-ends': 'the override ends',
+  'schedule-starts': 'a window of the schedule starts',
+  'schedule-ends': 'a window of the schedule ends',
   'next-tick': 'the scaler checks again',
 } as const;
 export interface NextEvent {
   readonly kind: keyof typeof NEXT_EVENT_TEXTS;
   readonly at: Date | null;
+  /** Of a window of the schedule; absent for other events. */
+  readonly timeZone?: string;
 }
 
 export interface ScalingDecision {

@@ -64,7 +64,7 @@ export interface RememberedBlock {
   readonly capacitySeen: number | null;
 }
 
-export type RememberedOverride = Pick<Override, 'mode' | 'capacity' | 'reason' | 'author'> & {
+export type RememberedOverride = Pick<Override, 'mode' | 'capacity' | 'schedule' | 'reason' | 'author'> & {
   readonly expiresAtMs: number;
 };
 

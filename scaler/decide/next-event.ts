@@ -9,7 +9,7 @@ import type { Situation } from './situation.ts';
 export function nextEventOf(situation: Situation, scaleOut: ScaleOutPlan, scaleIn: ScaleInPlan): NextEvent {
   const { observation, policy, memory, bounds, fleet } = situation;
   const { atMs, now } = observation;
-  const events: { readonly kind: NextEvent['kind']; readonly inMs: number }[] = [];
+  const events: (Omit<NextEvent, 'at'> & { readonly inMs: number })[] = [];
   if (scaleOut.missingInstances > scaleOut.added) {
     for (const { pool } of fleet.pools) {
       const block = blockOf(memory, pool.name);
@@ -25,6 +25,12 @@ export function nextEventOf(situation: Situation, scaleOut: ScaleOutPlan, scaleI
   if (bounds.override !== null) {
     events.push({ kind: 'override-ends', inMs: bounds.override.expiresAtMs - now.getTime() });
   }
+  const { next: change } = bounds.scheduled;
+  if (change !== null) {
+    const { timeZone, at } = change;
+    const kind = change.kind === 'start' ? 'schedule-starts' : 'schedule-ends';
+    events.push({ kind, inMs: at.getTime() - now.getTime(), timeZone });
+  }
   for (const { life, heartbeatAgeMs, instance } of fleet.instances) {
     if (life === 'booting' && heartbeatAgeMs === null) {
       const ageMs = now.getTime() - instance.createdAt.getTime();
@@ -38,5 +44,6 @@ export function nextEventOf(situation: Situation, scaleOut: ScaleOutPlan, scaleI
   }
   const [soonest] = events.filter(({ inMs }) => inMs > 0).toSorted((a, b) => a.inMs - b.inMs);
   if (soonest === undefined) return { kind: 'next-tick', at: null };
-  return { kind: soonest.kind, at: new Date(now.getTime() + soonest.inMs) };
+  const { inMs, ...event } = soonest;
+  return { ...event, at: new Date(now.getTime() + inMs) };
 }

@@ -54,4 +54,6 @@ export interface Observation {
   readonly bootMs: number | null;
   /** Null if there is none; `unknown` if its blob cannot be read: then the last known override applies. */
   readonly override: Override | null | 'unknown';
+  /** A supposed time for the schedule and the override, in a what-if. Absent: now. */
+  readonly scheduleAt?: Date;
 }

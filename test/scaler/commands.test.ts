@@ -8,6 +8,7 @@ import { parseDuration } from '../../shared/command/duration.ts';
 
 const parse = (...argv: string[]) => parseScaleOptions(argv, 'ada@desk');
 const WHY = ['--because', 'demo at ten'];
+const WINDOW = '0 8 * * 1-5 for 10h in Europe/Berlin at least 2';
 const SIGNED = { reason: 'demo at ten', author: 'ada@desk' };
 
 test.each([
@@ -34,6 +35,11 @@ describe('npm run scale', () => {
     ['--min', ['--min', '2', '--for', '2h'], { mode: 'min', capacity: 2, ttlSeconds: 7200 }],
     ['--max', ['--max', '8', '--for', '7d'], { mode: 'max', capacity: 8, ttlSeconds: 604_800 }],
     ['--pause', ['--pause', '--for', '60s'], { mode: 'pause', ttlSeconds: 60 }],
+    [
+      '--schedule',
+      ['--schedule', WINDOW, '--for', '7d'],
+      { mode: 'schedule', schedule: WINDOW, ttlSeconds: 604_800 },
+    ],
   ])('%s becomes an override request', (_, argv, request) => {
     expect(parse(...argv, ...WHY)).toEqual({
       kind: 'set',
@@ -51,6 +57,9 @@ describe('npm run scale', () => {
 
   test.each([
     ['two actions', ['4', '--min', '2', '--for', '1h', ...WHY], /only one/],
+    ['a schedule and a number', ['4', '--schedule', WINDOW, '--for', '1h', ...WHY], /only one/],
+    ['a schedule without a duration', ['--schedule', WINDOW, ...WHY], /^Missing: --for/],
+    ['a schedule that is not one', ['--schedule', '0 8 * * 1-5', '--for', '1h', ...WHY], /five cron fields/],
     ['no duration', ['4', ...WHY], /^Missing: --for/],
     ['no reason', ['4', '--for', '1h'], /^Missing: --because/],
     ['neither duration nor reason', ['4'], /^Missing: --for .*; and --because/],
@@ -136,6 +145,16 @@ describe('the scaler configuration', () => {
       'a token file that does not exist',
       { ...BASE, FRAMEFLEET_SCALER_TOKEN_FILE: '/no/where' },
       /TOKEN_FILE/,
+    ],
+    [
+      'a schedule that is not one',
+      { ...BASE, FRAMEFLEET_SCHEDULE: '0 8 * * 1-5 for 10h in Europe/Berln at least 2' },
+      /FRAMEFLEET_SCHEDULE: expected the name of a time zone/,
+    ],
+    [
+      'a schedule above the maximum',
+      { ...BASE, FRAMEFLEET_SCHEDULE: WINDOW, FRAMEFLEET_CAPACITY_MAX: '1' },
+      /a window of the schedule must not ask for more than the maximum capacity/,
     ],
     [
       'a minimum above the maximum',

@@ -8,6 +8,7 @@ import { type Memory, INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import { BLOCK_REASONS, INSTANCE_PHASES } from '../../scaler/fleet/fleet.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
+import { scheduleSetting } from '../../scaler/schedule.ts';
 import { WORKER_STATES } from '../../shared/contract/heartbeat.ts';
 import {
   AT_MS,
@@ -49,6 +50,16 @@ const backlogs = fc.array(
     .map(({ seconds, ...rest }) => buildJob(seconds, { ...rest, spendingMax: 2 })),
   { maxLength: 3 },
 );
+/** Open, about to open, and about to close at the time of the observations, some of them above the maximum capacity. */
+const schedules = fc
+  .subarray([
+    '0 6 * * * for 1h in UTC at least 3',
+    '5 6 * * * for 1h in UTC at least 9',
+    '0 7 * * * for 1h in Europe/Berlin at least 20',
+    '0 5 * * * for 61m in UTC at least 1',
+  ])
+  .map((windows) => scheduleSetting.parse(windows.join(';') || 'none'));
+const replacedSchedules = schedules.map((schedule) => ({ ...buildOverride('schedule', null), schedule }));
 const overrides = fc
   .tuple(
     fc.constantFrom('fixed' as const, 'min' as const, 'max' as const, 'pause' as const),
@@ -65,7 +76,7 @@ const observations: fc.Arbitrary<Observation> = fc
     isChanging: fc.array(fc.boolean(), { minLength: 2, maxLength: 2 }),
     messagesApprox: fc.option(fc.nat({ max: 300 })),
     backlog: fc.option(backlogs),
-    override: fc.oneof(fc.constant(null), fc.constant('unknown' as const), overrides),
+    override: fc.oneof(fc.constant(null), fc.constant('unknown' as const), overrides, replacedSchedules),
     bootMs: fc.option(fc.nat({ max: 2_000_000 })),
     unread: fc.subarray(['fleet', 'workers', 'drainRequests'] as const, { maxLength: 1 }),
   })
@@ -83,6 +94,7 @@ const observations: fc.Arbitrary<Observation> = fc
 const policies: fc.Arbitrary<Policy> = fc
   .record({
     capacityMax: fc.nat({ max: 14 }),
+    schedule: schedules,
     spendingPerHourMax: fc.option(fc.nat({ max: 30 })),
     onDemandBase: fc.nat({ max: 2 }),
     enginesPerInstance: fc.integer({ min: 1, max: 2 }),

@@ -9,6 +9,7 @@ import { decide } from '../../scaler/decide/decide.ts';
 import { INITIAL_MEMORY } from '../../scaler/decide/memory.ts';
 import type { Observation } from '../../scaler/observe/observation.ts';
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
+import { scheduleSetting } from '../../scaler/schedule.ts';
 import type { Tick } from '../../scaler/tick.ts';
 import {
   NOW,
@@ -25,6 +26,7 @@ const POLICY = { ...POLICY_DEFAULTS, pricePerHour: { gpu: 0.5 } };
 const OVERRIDE = {
   mode: 'fixed',
   capacity: 3,
+  schedule: null,
   reason: 'demo at ten',
   author: 'ada@desk',
   setAt: ago(60),
@@ -110,6 +112,16 @@ describe('a what-if query', () => {
     expect(slow.capacityDesired).toBe(1);
   });
 
+  test('can suppose a time for the schedule and the override', () => {
+    const schedule = scheduleSetting.parse('0 8 * * 1-5 for 10h in Europe/Berlin at least 2');
+    const policy = { ...POLICY, schedule };
+    const tick = buildTick({ override: { ...OVERRIDE, mode: 'min' } });
+    const supposed = (at: string) => explanationOf(tick, policy, whatIfQuery.parse({ at }));
+    expect(supposed('2026-11-23T06:20:00Z')).toMatchObject({ capacityDesired: 3, reason: 'override' });
+    expect(supposed('2026-11-23T09:00:00+01:00')).toMatchObject({ capacityDesired: 2, reason: 'schedule' });
+    expect(supposed('2026-11-23T17:00:00Z')).toMatchObject({ capacityDesired: 0, reason: 'nothing-to-do' });
+  });
+
   test('takes model and frame size from the open job, unless it names them', () => {
     const observation = buildSight({
       backlog: [buildBacklog('job-1', { model: 'upscaler', megapixelsPerFrame: 8 })],
@@ -131,6 +143,7 @@ describe('a what-if query', () => {
     { backlog: '1e300' },
     { frames: '5' },
     { capacityMax: '1.5' },
+    { at: 'tomorrow' },
   ])('is refused with %j', (query) => {
     expect(whatIfQuery.safeParse(query).success).toBe(false);
   });

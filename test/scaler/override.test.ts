@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 
 import {
+  type Override,
   decodeOverride,
   describeOverride,
   encodeOverride,
   isExpired,
   overrideEnd,
   overrideFrom,
+  overrideJson,
   overrideRequest,
 } from '../../scaler/override/document.ts';
 
@@ -18,6 +20,13 @@ const FIXED = {
   reason: 'demo at ten',
   author: 'ada@desk',
 } as const;
+const SCHEDULE = {
+  mode: 'schedule',
+  schedule: '0 8 * * 1-5 for 10h in Europe/Berlin at least 2; 0 9 * * 6 for 90m in UTC at least 1',
+  ttlSeconds: 1800,
+  reason: 'trade fair',
+  author: 'ada@desk',
+};
 const isValid = (body: unknown): boolean => overrideRequest.safeParse(body).success;
 
 test('an override has a start and an end, and survives encoding and decoding', () => {
@@ -25,6 +34,7 @@ test('an override has a start and an end, and survives encoding and decoding', (
   expect(override).toEqual({
     mode: 'fixed',
     capacity: 4,
+    schedule: null,
     reason: 'demo at ten',
     author: 'ada@desk',
     setAt: NOW,
@@ -33,6 +43,25 @@ test('an override has a start and an end, and survives encoding and decoding', (
   expect(decodeOverride(encodeOverride(override))).toEqual(override);
   const paused = overrideFrom({ ...FIXED, mode: 'pause', capacity: null }, NOW);
   expect(decodeOverride(encodeOverride(paused))).toEqual({ ...override, mode: 'pause', capacity: null });
+});
+
+test('a schedule survives as the text that an operator wrote, and as windows', () => {
+  const override = overrideFrom(overrideRequest.parse(SCHEDULE), NOW);
+  expect(override).toMatchObject({
+    mode: 'schedule',
+    capacity: null,
+    schedule: [{ capacity: 2 }, { capacity: 1 }],
+  });
+  expect(decodeOverride(encodeOverride(override))).toEqual(override);
+  expect(overrideJson(override)).toMatchObject({ schedule: SCHEDULE.schedule });
+});
+
+test('the blob of an earlier release has no schedule', () => {
+  const { schedule: _, ...earlier } = JSON.parse(encodeOverride(overrideFrom(FIXED, NOW))) as Record<
+    string,
+    unknown
+  >;
+  expect(decodeOverride(JSON.stringify(earlier))).toEqual(overrideFrom(FIXED, NOW));
 });
 
 test('an override expires at expiresAt, not before', () => {
@@ -48,6 +77,8 @@ describe('an override request', () => {
     ['for a minimum', { ...FIXED, mode: 'min' }],
     ['for a maximum', { ...FIXED, mode: 'max' }],
     ['to pause, without a number', { mode: 'pause', ttlSeconds: 60, reason: 'why', author: 'me' }],
+    ['to replace the schedule', SCHEDULE],
+    ['for no schedule', { ...SCHEDULE, schedule: 'none' }],
     ['for a minute', { ...FIXED, ttlSeconds: 60 }],
     ['for a week', { ...FIXED, ttlSeconds: 604_800 }],
     ['in non-Latin script', { ...FIXED, reason: 'デモ', author: 'Åsa' }],
@@ -66,6 +97,9 @@ describe('an override request', () => {
     ['a number as text', { ...FIXED, capacity: '4' }],
     ['a number above the limit', { ...FIXED, capacity: 1001 }],
     ['a pause with a number', { ...FIXED, mode: 'pause' }],
+    ['a schedule and a number', { ...SCHEDULE, capacity: 2 }],
+    ['no schedule', { ...SCHEDULE, schedule: undefined }],
+    ['a schedule that is not one', { ...SCHEDULE, schedule: 'office hours' }],
     ['no duration', { ...FIXED, ttlSeconds: undefined }],
     ['a negative duration', { ...FIXED, ttlSeconds: -60 }],
     ['less than a minute', { ...FIXED, ttlSeconds: 59 }],
@@ -95,14 +129,25 @@ test.each([
   ['of a newer version', encodeOverride(overrideFrom(FIXED, NOW)).replace('"version":1', '"version":2')],
   ['without an end', encodeOverride(overrideFrom(FIXED, NOW)).replace('expiresAt', 'x')],
   ['a pause with a number', encodeOverride(overrideFrom(FIXED, NOW)).replace('"fixed"', '"pause"')],
+  ['a schedule with a number', encodeOverride(overrideFrom(FIXED, NOW)).replace('"fixed"', '"schedule"')],
+  [
+    'a schedule without windows',
+    encodeOverride(overrideFrom({ ...FIXED, mode: 'pause', capacity: null }, NOW)).replace(
+      '"pause"',
+      '"schedule"',
+    ),
+  ],
   ['a fixed size without a number', encodeOverride(overrideFrom(FIXED, NOW)).replace('4', 'null')],
 ])('a blob that is %s is not decoded as an override', (_, text) => {
   expect(decodeOverride(text)).toBeUndefined();
 });
 
 test('an override is described in words', () => {
-  expect(describeOverride({ mode: 'fixed', capacity: 1 })).toBe('exactly 1 instance');
-  expect(describeOverride({ mode: 'min', capacity: 2 })).toBe('at least 2 instances');
-  expect(describeOverride({ mode: 'max', capacity: 0 })).toBe('at most 0 instances');
-  expect(describeOverride({ mode: 'pause', capacity: null })).toMatch(/no instance starts/);
+  const inWords = (mode: Override['mode'], capacity: number | null, schedule: Override['schedule'] = null) =>
+    describeOverride({ mode, capacity, schedule });
+  expect(inWords('fixed', 1)).toBe('exactly 1 instance');
+  expect(inWords('min', 2)).toBe('at least 2 instances');
+  expect(inWords('max', 0)).toBe('at most 0 instances');
+  expect(inWords('pause', null)).toMatch(/no instance starts/);
+  expect(inWords('schedule', null, [])).toBe("the schedule none in place of the scaler's own");
 });

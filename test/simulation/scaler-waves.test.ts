@@ -2,43 +2,9 @@
 import { expect, test } from 'vitest';
 
 import { POLICY_DEFAULTS } from '../../scaler/policy.ts';
-import { seededRandom } from '../support/seeded-random.ts';
-import { type Episode, runEpisode } from './simulator/episode.ts';
-import type { ArrivingJob, Scenario } from './simulator/scenario.ts';
-
-const MINUTE_MS = 60_000;
-
-function job(atMs: number, fields: Partial<ArrivingJob> = {}): ArrivingJob {
-  return { atMs, batches: 60, batchMs: 20_000, framesPerBatch: 32, splitMs: 5_000, ...fields };
-}
-
-/** An episode without faults. */
-function calm(jobs: readonly ArrivingJob[], fields: Partial<Scenario> = {}): Episode {
-  const scenario: Scenario = {
-    policy: { ...POLICY_DEFAULTS, capacityMax: 30 },
-    tickMs: 5_000,
-    calmAtMs: 0,
-    endAtMs: 24 * 60 * MINUTE_MS,
-    jobs,
-    faults: [],
-    overrides: [],
-    pools: [{ name: 'local', kind: 'local' }],
-    bootMs: 120_000,
-    neverBoots: 0,
-    hangs: 0,
-    faulty: 0,
-    calledFailed: 0,
-    quota: 0,
-    isDeallocated: false,
-    scalers: 1,
-    skewMs: 0,
-    forgets: 0,
-    requestsLost: 0,
-    actLagMs: 0,
-    ...fields,
-  };
-  return runEpisode({ random: seededRandom(3), scenario });
-}
+import { MINUTE_MS, buildArrivingJob as job, runCalmly as calm } from './simulator/calm.ts';
+import type { Episode } from './simulator/episode.ts';
+import type { ArrivingJob } from './simulator/scenario.ts';
 
 function wave(periodMs: number, periods: number): readonly ArrivingJob[] {
   return Array.from({ length: periods }, (_, index) => job(index * periodMs));

@@ -129,7 +129,7 @@ export function later(seen: Observation, byMs: number): Observation {
 
 export function buildOverride(mode: Override['mode'], capacity: number | null, forMs = 600_000): Override {
   const expiresAt = new Date(AT_MS + forMs);
-  return { mode, capacity, reason: 'a test', author: 'test', setAt: NOW, expiresAt };
+  return { mode, capacity, schedule: null, reason: 'a test', author: 'test', setAt: NOW, expiresAt };
 }
 
 /** The actions in short: `out local 3`, `drain idle vm-0 vm-1`, `remove idle vm-0`. */

@@ -26,6 +26,7 @@ fallback_gpu_vm_sizes  = ["Standard_NC40ads_H100_v5", "Standard_NC16as_T4_v3"]
 zones                  = ["1", "2"]
 capacity_max           = 40
 capacity_min           = 1
+schedule               = ["0 8 * * 1-5 for 10h in Europe/Berlin at least 3", "30 22 * * SUN for 90m in America/New_York at least 2"]
 on_demand_base         = 2
 spending_per_hour_max  = 60
 prices                 = { Standard_NC24ads_A100_v4 = { spot = 0.9 } }

@@ -21,6 +21,11 @@ export const whatIfQuery = z.strictObject({
   messages: count(10_000_000),
   capacityMax: count(1000),
   drainTargetSeconds: z.coerce.number().min(1).max(86_400).optional(),
+  /** When the schedule and the override are read. Everything else stays as it is now. */
+  at: z.iso
+    .datetime({ offset: true, error: 'expected a time such as 2026-12-01T08:00Z' })
+    .transform((text) => new Date(text))
+    .optional(),
 });
 export type WhatIf = z.infer<typeof whatIfQuery>;
 
@@ -34,7 +39,7 @@ export interface SupposedSituation {
 }
 
 export function applyWhatIf(
-  { backlog, messages, capacityMax, drainTargetSeconds, ...job }: WhatIf,
+  { backlog, messages, capacityMax, drainTargetSeconds, at, ...job }: WhatIf,
   observation: Observation,
   policy: Policy,
 ): SupposedSituation {
@@ -43,6 +48,7 @@ export function applyWhatIf(
       ...observation,
       ...(backlog === undefined ? {} : { backlog: supposedBacklog(backlog, job, observation) }),
       ...(messages === undefined ? {} : { messagesApprox: messages }),
+      ...(at === undefined ? {} : { scheduleAt: at }),
     },
     policy: {
       ...policy,

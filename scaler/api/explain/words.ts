@@ -9,6 +9,7 @@ import {
   sentenceOf,
 } from '../../decide/decision.ts';
 import { type Override, describeOverride } from '../../override/document.ts';
+import { localTimeText } from '../../schedule.ts';
 
 export interface DecisionInContext {
   readonly decision: ScalingDecision;
@@ -46,7 +47,7 @@ export function explainInWords({
       isWhatIf ? 'Actions in that case:' : isLeading ? 'Actions:' : 'Actions of the scaler that leads:',
       actions.length === 0 ? ['none'] : actions.map(actionLine),
     ),
-    `Next: ${NEXT_EVENT_TEXTS[next.kind]}${next.at === null ? '' : `, ${when(next.at, now)}`}.`,
+    nextLine(next, now),
     ...(isLeading || isWhatIf ? [] : ['This scaler is not leading. It takes no action.']),
   ];
 }
@@ -83,6 +84,12 @@ function actionLine(action: Action): string {
     case 'remove':
       return `remove ${action.instanceIds.join(', ')} from ${action.pool}: ${REMOVAL_REASON_TEXTS[action.why]}`;
   }
+}
+
+function nextLine({ kind, at, timeZone }: ScalingDecision['next'], now: Date): string {
+  if (at === null) return `Next: ${NEXT_EVENT_TEXTS[kind]}.`;
+  const local = timeZone === undefined ? '' : ` at ${localTimeText(at, now, timeZone)}`;
+  return `Next: ${NEXT_EVENT_TEXTS[kind]}${local}, ${when(at, now)}.`;
 }
 
 /** `in 4 min`, `in 12 s`, `now`. */

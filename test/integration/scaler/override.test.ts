@@ -88,6 +88,7 @@ describe('an override', () => {
     const override = {
       mode: 'fixed',
       capacity: 4,
+      schedule: null,
       author: 'ada@desk',
       reason: 'demo at ten',
       setAt: '2026-11-23T00:00:00.000Z',
@@ -108,6 +109,22 @@ describe('an override', () => {
     expect(ended.json).toMatchObject({ ended: { mode: 'pause' } });
     expect(await overrides.read()).toBeNull();
     expect((await call('DELETE', '/override', { body: END })).json).toEqual({ ended: null });
+  });
+
+  test('may be a schedule, which is stored and shown as its text', async () => {
+    const schedule = '0 8 * * 1-5 for 10h in Europe/Berlin at least 2; 0 9 * * 6 for 4h in UTC at least 1';
+    const body = { mode: 'schedule', schedule, ttlSeconds: 60, reason: 'trade fair', author: 'bob' };
+    const shown = { override: { mode: 'schedule', capacity: null, schedule } };
+    expect((await call('PUT', '/override', { body })).json).toMatchObject(shown);
+    expect((await call('GET', '/override')).json).toMatchObject(shown);
+    expect(await overrides.read()).toMatchObject({ schedule: [{ capacity: 2 }, { timeZone: 'UTC' }] });
+    const refused = await call('PUT', '/override', { body: { ...body, schedule: 'office hours' } });
+    expect(refused.json).toMatchObject({
+      error: {
+        code: 'REQUEST_INVALID',
+        message: expect.stringMatching(/schedule: expected a window/) as string,
+      },
+    });
   });
 
   test('expires, is no longer shown, and is removed by the loop', async () => {

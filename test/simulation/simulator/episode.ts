@@ -29,22 +29,32 @@ export interface Episode {
   readonly reasons: ReadonlyMap<string, number>;
 }
 
-/** Large enough that no virtual instant is negative. */
+/** The world just before a tick. */
+export interface Moment {
+  readonly now: Date;
+  /** Machines whose worker is idle or busy, and that are not asked to drain. */
+  readonly ready: number;
+  readonly machines: number;
+}
+
+/** The beginning of every episode, large enough that no virtual instant is negative. */
 const BEGIN_MS = 1_000_000;
 
 export function runEpisode({
   random,
   scenario: given,
   decide = realDecide,
+  onTick,
 }: {
   /** Returns numbers from 0 up to 1. A seed replays them. */
   readonly random: () => number;
   /** Default: a random one. */
   readonly scenario?: Scenario;
   readonly decide?: Decide;
+  readonly onTick?: (moment: Moment) => void;
 }): Episode {
   const dice = new Dice(random);
-  return new Simulation(given ?? drawScenario(dice), dice, decide).run();
+  return new Simulation(given ?? drawScenario(dice, BEGIN_MS), dice, decide).run(onTick);
 }
 
 class Simulation {
@@ -73,7 +83,7 @@ class Simulation {
     this.#memories = Array.from({ length: scenario.scalers }, () => INITIAL_MEMORY);
   }
 
-  run(): Episode {
+  run(onTick?: (moment: Moment) => void): Episode {
     const { calmAtMs, endAtMs, tickMs, actLagMs } = this.#scenario;
     let [ticks, machinesMax, isCalm] = [0, 0, false];
     while (this.#atMs < endAtMs && this.#invariants.violations.length === 0) {
@@ -82,6 +92,7 @@ class Simulation {
         isCalm = true;
       }
       this.#advance(tickMs * this.#dice.between(0.9, 1.1));
+      onTick?.(this.#moment());
       this.#tick(ticks, actLagMs);
       ticks += 1;
       machinesMax = Math.max(machinesMax, this.#cloud.machines.length);
@@ -94,6 +105,13 @@ class Simulation {
       this.#break('never-zero', `${this.#cloud.machines.length} machines: ${left.join(' ')}`);
     }
     return this.#outcome(ticks, machinesMax);
+  }
+
+  #moment(): Moment {
+    const { machines } = this.#cloud;
+    const isReady = ({ state, vmId }: SimulatedMachine): boolean =>
+      (state === 'idle' || state === 'busy') && !this.#storage.requests.has(vmId);
+    return { now: new Date(this.#now()), ready: machines.filter(isReady).length, machines: machines.length };
   }
 
   #outcome(ticks: number, machinesMax: number): Episode {

@@ -5,6 +5,7 @@
  * The faults end at `calmAtMs`. From then on a healthy system has to finish its work and go to zero.
  */
 import { POLICY_DEFAULTS, type Policy, checkedPolicy } from '../../../scaler/policy.ts';
+import type { ScheduleWindow } from '../../../scaler/schedule.ts';
 import type { Dice } from './dice.ts';
 
 export interface ArrivingJob {
@@ -98,7 +99,8 @@ export interface Scenario {
 
 const MINUTE_MS = 60_000;
 
-export function drawScenario(dice: Dice): Scenario {
+/** `beginMs`: the wall time at which the episode begins. */
+export function drawScenario(dice: Dice, beginMs: number): Scenario {
   const isLarge = dice.chance(0.006);
   const capacityMax = isLarge ? dice.whole(200, 1000) : dice.whole(1, 16);
   const hasTwoPools = dice.chance(0.6);
@@ -107,6 +109,7 @@ export function drawScenario(dice: Dice): Scenario {
   const policy = checkedPolicy({
     ...POLICY_DEFAULTS,
     capacityMax,
+    schedule: dice.chance(0.2) ? [drawWindow(dice, { beginMs, calmAtMs, capacityMax })] : [],
     onDemandBase: hasTwoPools && dice.chance(0.3) ? dice.whole(1, 2) : 0,
     pricePerHour: hasTwoPools ? { spot: 1.1, 'on-demand': 3.67 } : { local: 1 },
     spendingPerHourMax: hasMoneyBound ? dice.between(1, 1.5 * capacityMax) + 3.67 : null,
@@ -187,4 +190,23 @@ function drawOverride(
   const untilMs = Math.min(calmAtMs, fromMs + dice.spread(MINUTE_MS, 40 * MINUTE_MS));
   const mode = dice.pick(['fixed', 'min', 'max', 'pause']);
   return { mode, capacity: dice.whole(0, capacityMax), fromMs, untilMs };
+}
+
+/** A window that ends before the episode is calm. It would open again after a day, when the episode is over. */
+function drawWindow(
+  dice: Dice,
+  {
+    beginMs,
+    calmAtMs,
+    capacityMax,
+  }: { readonly beginMs: number; readonly calmAtMs: number; readonly capacityMax: number },
+): ScheduleWindow {
+  const from = new Date(beginMs + dice.between(0, calmAtMs * 0.7));
+  const minutesMax = Math.max(1, Math.floor((beginMs + calmAtMs - from.getTime()) / MINUTE_MS) - 1);
+  return {
+    start: `${from.getUTCMinutes()} ${from.getUTCHours()} * * *`,
+    durationMs: dice.whole(1, minutesMax) * MINUTE_MS,
+    timeZone: 'UTC',
+    capacity: dice.whole(1, capacityMax),
+  };
 }

@@ -78,6 +78,7 @@ function asObserved({ mode, capacity, fromMs, untilMs }: SimulatedOverride, { po
   return {
     mode,
     capacity: mode === 'pause' ? null : Math.min(capacity, policy.capacityMax),
+    schedule: null,
     reason: 'simulated',
     author: 'simulated',
     setAt: new Date(fromMs),
