@@ -19,12 +19,15 @@ import { checkModel } from './enqueue/check-model.ts';
 import { type EnqueueConfig, enqueueConfig } from './enqueue/config.ts';
 import { failureLines, reportedFailures } from './enqueue/failures.ts';
 import { follow } from './enqueue/follow.ts';
+import { keepMeasurements } from './enqueue/keep-measurements.ts';
 import { type EnqueueOptions, parseEnqueueOptions } from './enqueue/options.ts';
 import { NO_PROGRESS, type ProgressDisplay, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
 import { type OutputPlace, placeResult, sourceNameOf, saveResult } from './enqueue/result.ts';
 import { type SkippedFile, type Source, openSource } from './enqueue/source.ts';
 import { submit } from './enqueue/submit.ts';
+import { estimateFirst, refuseUnasked } from './estimate/estimate-first.ts';
+import type { SourceEstimate } from './estimate/estimate-source.ts';
 
 const SKIPPED_SHOWN = 3;
 
@@ -39,6 +42,8 @@ interface EnqueueOutcome {
   /** Files of a folder that are not part of the job. */
   readonly skipped: readonly SkippedFile[];
   readonly warnings: readonly string[];
+  /** With `--estimate-first`. */
+  readonly estimate?: SourceEstimate;
   readonly wallSeconds: number;
 }
 
@@ -57,7 +62,7 @@ async function main(): Promise<number> {
 }
 
 async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<EnqueueOutcome> {
-  const startedAtMs = clock.monotonicMs();
+  refuseUnasked(options);
   const config = enqueueConfig();
   watchParent(config.environment, interrupt);
   const { videoPath, deadline, settings } = options;
@@ -81,7 +86,10 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
     isDefaultModel && !options.isDetached
       ? await placeResult(options, config, source, 'pictures')
       : undefined;
+  const estimate =
+    options.estimate === 'none' ? undefined : await estimateFirst({ options, config, source, signal });
 
+  const startedAtMs = clock.monotonicMs();
   const progress = options.asJson ? NO_PROGRESS : showProgress();
   signal.addEventListener('abort', () => {
     progress.stop();
@@ -97,7 +105,11 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
     });
     const job = runJob({ options, config, fleet, source, planned, progress, signal });
     const outcome = await Promise.race([job, fleet.failure]);
-    return { ...outcome, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
+    return {
+      ...outcome,
+      ...(estimate && { estimate }),
+      wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10,
+    };
   } finally {
     progress.stop();
   }
@@ -124,7 +136,7 @@ interface EnqueueRun {
   readonly signal: AbortSignal;
 }
 
-async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSeconds'>> {
+async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSeconds' | 'estimate'>> {
   const { options, config, fleet, source, progress, signal } = run;
   const blobs = await openMediaStorage(fleet.mediaStorage, signal);
   const result = await checkModel(fleet, options.settings);
@@ -185,6 +197,7 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     config,
     signal,
   });
+  await keepMeasurements(config, fleet);
   return {
     jobId,
     state: status.state,
