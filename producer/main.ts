@@ -78,7 +78,8 @@ await runService(
 
     const failed = (run: JobRun, error: unknown) => failJob({ ledger, log }, run, error);
     const splitServices = { blobs, ledger, folders, steps, sourceLimits, clock, log, metrics };
-    const stitchServices = { blobs, ledger, folders, stitchCpuSecondsMax, clock, log, metrics };
+    const measures = { times, workRates, spending };
+    const stitchServices = { blobs, ledger, ...measures, folders, stitchCpuSecondsMax, clock, log, metrics };
     steps.process(
       'split',
       { run: (run, stop) => split(splitServices, run, stop), failed },
@@ -98,7 +99,7 @@ await runService(
       blobs,
       ledger,
       clock,
-      spending,
+      ...measures,
       log,
       metrics,
       onEnded: async (job) => {

@@ -8,12 +8,15 @@ import path from 'node:path';
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
 import { openMediaStorage } from '../../shared/command/storage-accounts.ts';
 import { bytesText } from '../../shared/command/text.ts';
+import type { JobActual } from '../../shared/contract/job-actual.ts';
 import { DEFAULT_MODEL, type JobStatus } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { listText } from '../../shared/runtime/list-text.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
+import { readReport } from '../jobs/report.ts';
 import { failureOf } from '../jobs/status.ts';
+import { actualRows } from './actual-text.ts';
 import { checkFleet } from './enqueue/check-fleet.ts';
 import { checkModel } from './enqueue/check-model.ts';
 import { type EnqueueConfig, enqueueConfig } from './enqueue/config.ts';
@@ -42,6 +45,8 @@ interface EnqueueOutcome {
   /** Files of a folder that are not part of the job. */
   readonly skipped: readonly SkippedFile[];
   readonly warnings: readonly string[];
+  /** Null if the command did not wait for the end. */
+  readonly actual: JobActual | null;
   /** With `--estimate-first`. */
   readonly estimate?: SourceEstimate;
   readonly wallSeconds: number;
@@ -154,7 +159,15 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     now: clock.now(),
     signal,
   });
-  const nothing = { output: null, frames: null, failedFrames: 0, failures: [], skipped, warnings: [] };
+  const nothing = {
+    output: null,
+    frames: null,
+    failedFrames: 0,
+    failures: [],
+    skipped,
+    warnings: [],
+    actual: null,
+  };
   if (planned === undefined) {
     progress.say(`The job is submitted. When it is done, fetch its result with: npm run fetch -- ${jobId}`);
     return { jobId, state: 'submitted', ...nothing };
@@ -169,7 +182,7 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     jobId,
     clock,
     pickupMs: config.pickupMs,
-    onStatus: (seen) => progress.status(seen, clock.monotonicMs()),
+    onStatus: (seen) => progress.status(seen, clock.now()),
     signal,
   });
   const status = await following.catch((error: unknown) => {
@@ -197,6 +210,8 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     config,
     signal,
   });
+  const actual = (await readReport(blobs, jobId))?.actual ?? null;
+  for (const [label, text] of actual === null ? [] : actualRows(actual)) progress.say(`${label}: ${text}`);
   await keepMeasurements(config, fleet);
   return {
     jobId,
@@ -207,6 +222,7 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     failures,
     skipped,
     warnings: status.warnings,
+    actual,
   };
 }
 

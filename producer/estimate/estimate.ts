@@ -14,11 +14,11 @@
 import type { FleetRates } from '../../shared/contract/fleet-rates.ts';
 import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../../shared/contract/limits.ts';
 import { machinesWanted } from '../../shared/contract/machines-wanted.ts';
-import { END_SECONDS, START_SECONDS } from '../jobs/fixed-times.ts';
+import { END_SECONDS, JOIN_RATE_ASSUMED, START_SECONDS } from '../jobs/fixed-times.ts';
 import { planBatchSizes } from '../jobs/plan-batches.ts';
 
 /** Megapixels per second until they are measured, from docs/performance.md. */
-const ASSUMED = { cut: 500, decode: 60, images: 30, join: 400 };
+const SPLIT_ASSUMED = { cut: 500, decode: 60, images: 30 };
 
 export interface EstimatedWork {
   /** How the source is split. */
@@ -122,7 +122,7 @@ function planOf(work: EstimatedWork, rates: FleetRates): WorkPlan {
     ((count + (batchIndex === 0 ? 0 : contextFrames)) * megapixelsPerFrame) / rate;
   const lastFrames = frames - Math.max(0, batches - 1) * batchFrames;
   const again = Math.max(0, batches - 1) * contextFrames;
-  const splitSeconds = (frames * megapixelsPerFrame) / (rates.split[work.split] ?? ASSUMED[work.split]);
+  const splitSeconds = (frames * megapixelsPerFrame) / (rates.split[work.split] ?? SPLIT_ASSUMED[work.split]);
   return {
     batches,
     batchSeconds: secondsOf(Math.min(batchFrames, frames), batches > 1 ? 1 : 0),
@@ -130,7 +130,7 @@ function planOf(work: EstimatedWork, rates: FleetRates): WorkPlan {
     gpuSeconds: ((frames + again) * megapixelsPerFrame) / rate,
     splitSeconds,
     firstSplitSeconds: batches === 0 ? 0 : splitSeconds / batches,
-    joinSeconds: END_SECONDS + (frames * megapixelsPerFrame) / (rates.join ?? ASSUMED.join),
+    joinSeconds: END_SECONDS + (frames * megapixelsPerFrame) / (rates.join ?? JOIN_RATE_ASSUMED),
   };
 }
 

@@ -139,7 +139,6 @@ export class Collector {
     await times.add(job, {
       ...result,
       inferSeconds: result.stageSeconds.infer,
-      workerSeconds: wallSeconds,
       nowMs: clock.now().getTime(),
     });
     if (result.framesRun === 0 || wallSeconds === 0) return;
