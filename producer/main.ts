@@ -4,9 +4,11 @@ import { BRISK, PATIENT, storageAccount } from '../shared/azure/credentials.ts';
 import { reachStorage } from '../shared/azure/storage-errors.ts';
 import { openWorkQueue } from '../shared/azure/work-queue.ts';
 import { QUEUES } from '../shared/contract/storage-layout.ts';
+import { JobTimes } from '../shared/redis/job-times.ts';
 import { Ledger } from '../shared/redis/ledger.ts';
 import { connectRedis } from '../shared/redis/redis.ts';
 import { Spending } from '../shared/redis/spending.ts';
+import { WorkRates } from '../shared/redis/work-rates.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
 import { createLog } from '../shared/runtime/log.ts';
@@ -66,6 +68,8 @@ await runService(
     const ledger = new Ledger(redis);
     const retention = new FrameRetention(redis);
     const spending = new Spending(redis);
+    const times = new JobTimes(redis);
+    const workRates = new WorkRates(redis);
     const folders = await JobFolders.open({ workFolder, workBytesMax, blobs });
     service.onStop(() => folders.removeAll());
     const { sourceBytesMax } = folders;
@@ -74,7 +78,8 @@ await runService(
 
     const failed = (run: JobRun, error: unknown) => failJob({ ledger, log }, run, error);
     const splitServices = { blobs, ledger, folders, steps, sourceLimits, clock, log, metrics };
-    const stitchServices = { blobs, ledger, folders, stitchCpuSecondsMax, clock, log, metrics };
+    const measures = { times, workRates, spending };
+    const stitchServices = { blobs, ledger, ...measures, folders, stitchCpuSecondsMax, clock, log, metrics };
     steps.process(
       'split',
       { run: (run, stop) => split(splitServices, run, stop), failed },
@@ -88,13 +93,13 @@ await runService(
 
     const openJobServices = { blobs, ledger, steps, sourceBytesMax, clock, log };
     const intake = new Intake({ ...openJobServices, events, scanMs, metrics });
-    const collector = new Collector({ results, ledger, steps, clock, log, metrics });
+    const collector = new Collector({ results, ledger, steps, times, workRates, clock, log, metrics });
     const frameRemovalServices = { blobs, ledger, retention, keepFramesMs, keepFailedFramesMs, clock, log };
     const status = new StatusPublisher({
       blobs,
       ledger,
       clock,
-      spending,
+      ...measures,
       log,
       metrics,
       onEnded: async (job) => {

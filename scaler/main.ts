@@ -7,6 +7,7 @@ import { QUEUES } from '../shared/contract/storage-layout.ts';
 import { Ledger } from '../shared/redis/ledger.ts';
 import { connectRedis } from '../shared/redis/redis.ts';
 import { Spending } from '../shared/redis/spending.ts';
+import { WorkRates } from '../shared/redis/work-rates.ts';
 import { systemClock as clock } from '../shared/runtime/clock.ts';
 import { createHttp, listen } from '../shared/runtime/http.ts';
 import { createLog } from '../shared/runtime/log.ts';
@@ -23,6 +24,7 @@ import { scalerMetrics } from './metrics.ts';
 import { BootTimes } from './observe/boot-times.ts';
 import { StorageClock } from './observe/storage-clock.ts';
 import { OverrideStore } from './override/store.ts';
+import { RatesPublisher } from './rates.ts';
 import { ScalerState } from './scaler-state.ts';
 import { ScalerLoop } from './tick.ts';
 
@@ -62,6 +64,7 @@ await runService(
       bootTimes: new BootTimes(state),
       storageClock: new StorageClock({ blobs, clock }),
       overrides,
+      rates: new RatesPublisher({ blobs, workRates: new WorkRates(redis) }),
       state,
       leader,
       fleet,

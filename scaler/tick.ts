@@ -2,7 +2,7 @@
  * One tick of the scaler:
  *
  *   observe → decide → (if leading) act, end an expired override, save the memory, remove leftovers → charge costs, report the engines
- *   to dispatch → publish metrics
+ *   to dispatch, publish the measured rates → publish metrics
  *
  * Every scaler observes and decides, so that each can answer what the fleet does and why. Only the leader acts. Its memory goes to
  * Redis on a best-effort basis: a scaler that takes over continues from it, or learns it again.
@@ -24,6 +24,7 @@ import type { Observation } from './observe/observation.ts';
 import { type ObserveServices, observe } from './observe/observe.ts';
 import { isExpired } from './override/document.ts';
 import type { Policy } from './policy.ts';
+import type { RatesPublisher } from './rates.ts';
 import type { ScalerState } from './scaler-state.ts';
 
 /** Bound of each call to Redis or storage outside the observation. */
@@ -35,6 +36,7 @@ export interface ScalerLoopOptions extends ObserveServices, Omit<ActServices, 'o
   readonly leader: Leadership;
   readonly ledger: Ledger;
   readonly state: ScalerState;
+  readonly rates: RatesPublisher;
   readonly policy: Policy;
   readonly tickMs: number;
   readonly metrics: ScalerMetrics;
@@ -111,7 +113,7 @@ export class ScalerLoop {
   }
 
   async #lead(decision: ScalingDecision, observation: Observation): Promise<void> {
-    const { ledger, state, policy, blobs, overrides, metrics } = this.#options;
+    const { ledger, state, rates, policy, blobs, overrides, metrics } = this.#options;
     await act(decision, observation, {
       ...this.#options,
       onOutcome: (pool, outcome) => {
@@ -123,6 +125,7 @@ export class ScalerLoop {
     await Promise.all([
       this.#tryStep('memory', () => state.saveMemory(this.#memory && toSavedMemory(this.#memory))),
       this.#tryStep('engines', () => ledger.recordEngines(engines)),
+      this.#tryStep('rates', () => rates.publish(observation, policy)),
       this.#tryStep('leftovers', () => removeLeftovers(observation, blobs)),
       this.#tryStep('override', () => endOverride(observation, overrides)),
     ]);

@@ -32,6 +32,11 @@ const GROUPS: readonly CommandGroup[] = [
         program: 'producer/cli/enqueue.ts',
         summary: 'run a model over every frame of a video',
       },
+      {
+        name: 'estimate',
+        program: 'producer/cli/estimate.ts',
+        summary: 'print GPU hours, cost and time of a job before the upload',
+      },
       { name: 'fetch', program: 'producer/cli/fetch.ts', summary: 'download the result of a finished job' },
       { name: 'verify', program: 'producer/cli/verify.ts', summary: 'compare a result with its source' },
       { name: 'cap', program: 'producer/cli/cap.ts', summary: 'change the spending cap of a job' },

@@ -8,23 +8,29 @@ import path from 'node:path';
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
 import { openMediaStorage } from '../../shared/command/storage-accounts.ts';
 import { bytesText } from '../../shared/command/text.ts';
+import type { JobActual } from '../../shared/contract/job-actual.ts';
 import { DEFAULT_MODEL, type JobStatus } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
 import { listText } from '../../shared/runtime/list-text.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
+import { readReport } from '../jobs/report.ts';
 import { failureOf } from '../jobs/status.ts';
+import { actualRows } from './actual-text.ts';
 import { checkFleet } from './enqueue/check-fleet.ts';
 import { checkModel } from './enqueue/check-model.ts';
 import { type EnqueueConfig, enqueueConfig } from './enqueue/config.ts';
 import { failureLines, reportedFailures } from './enqueue/failures.ts';
 import { follow } from './enqueue/follow.ts';
+import { keepMeasurements } from './enqueue/keep-measurements.ts';
 import { type EnqueueOptions, parseEnqueueOptions } from './enqueue/options.ts';
 import { NO_PROGRESS, type ProgressDisplay, showProgress } from './enqueue/progress.ts';
 import { type ReachedFleet, reachFleet } from './enqueue/reach-fleet.ts';
 import { type OutputPlace, placeResult, sourceNameOf, saveResult } from './enqueue/result.ts';
 import { type SkippedFile, type Source, openSource } from './enqueue/source.ts';
 import { submit } from './enqueue/submit.ts';
+import { estimateFirst, refuseUnasked } from './estimate/estimate-first.ts';
+import type { SourceEstimate } from './estimate/estimate-source.ts';
 
 const SKIPPED_SHOWN = 3;
 
@@ -39,6 +45,10 @@ interface EnqueueOutcome {
   /** Files of a folder that are not part of the job. */
   readonly skipped: readonly SkippedFile[];
   readonly warnings: readonly string[];
+  /** Null if the command did not wait for the end. */
+  readonly actual: JobActual | null;
+  /** With `--estimate-first`. */
+  readonly estimate?: SourceEstimate;
   readonly wallSeconds: number;
 }
 
@@ -57,7 +67,7 @@ async function main(): Promise<number> {
 }
 
 async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<EnqueueOutcome> {
-  const startedAtMs = clock.monotonicMs();
+  refuseUnasked(options);
   const config = enqueueConfig();
   watchParent(config.environment, interrupt);
   const { videoPath, deadline, settings } = options;
@@ -81,7 +91,10 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
     isDefaultModel && !options.isDetached
       ? await placeResult(options, config, source, 'pictures')
       : undefined;
+  const estimate =
+    options.estimate === 'none' ? undefined : await estimateFirst({ options, config, source, signal });
 
+  const startedAtMs = clock.monotonicMs();
   const progress = options.asJson ? NO_PROGRESS : showProgress();
   signal.addEventListener('abort', () => {
     progress.stop();
@@ -97,7 +110,11 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
     });
     const job = runJob({ options, config, fleet, source, planned, progress, signal });
     const outcome = await Promise.race([job, fleet.failure]);
-    return { ...outcome, wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10 };
+    return {
+      ...outcome,
+      ...(estimate && { estimate }),
+      wallSeconds: Math.round((clock.monotonicMs() - startedAtMs) / 100) / 10,
+    };
   } finally {
     progress.stop();
   }
@@ -124,7 +141,7 @@ interface EnqueueRun {
   readonly signal: AbortSignal;
 }
 
-async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSeconds'>> {
+async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSeconds' | 'estimate'>> {
   const { options, config, fleet, source, progress, signal } = run;
   const blobs = await openMediaStorage(fleet.mediaStorage, signal);
   const result = await checkModel(fleet, options.settings);
@@ -142,7 +159,15 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     now: clock.now(),
     signal,
   });
-  const nothing = { output: null, frames: null, failedFrames: 0, failures: [], skipped, warnings: [] };
+  const nothing = {
+    output: null,
+    frames: null,
+    failedFrames: 0,
+    failures: [],
+    skipped,
+    warnings: [],
+    actual: null,
+  };
   if (planned === undefined) {
     progress.say(`The job is submitted. When it is done, fetch its result with: npm run fetch -- ${jobId}`);
     return { jobId, state: 'submitted', ...nothing };
@@ -157,7 +182,7 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     jobId,
     clock,
     pickupMs: config.pickupMs,
-    onStatus: (seen) => progress.status(seen, clock.monotonicMs()),
+    onStatus: (seen) => progress.status(seen, clock.now()),
     signal,
   });
   const status = await following.catch((error: unknown) => {
@@ -185,6 +210,9 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     config,
     signal,
   });
+  const actual = (await readReport(blobs, jobId))?.actual ?? null;
+  for (const [label, text] of actual === null ? [] : actualRows(actual)) progress.say(`${label}: ${text}`);
+  await keepMeasurements(config, fleet);
   return {
     jobId,
     state: status.state,
@@ -194,6 +222,7 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     failures,
     skipped,
     warnings: status.warnings,
+    actual,
   };
 }
 

@@ -9,6 +9,7 @@ import { type JobStatus, isTerminal } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
+import { readReport } from '../jobs/report.ts';
 import { failureOf } from '../jobs/status.ts';
 import { failureLines, reportedFailures } from './enqueue/failures.ts';
 import { NO_PROGRESS, showProgress } from './enqueue/progress.ts';
@@ -16,7 +17,8 @@ import { jobUnknown } from './job-argument.ts';
 import { frameLogLines, frameLogText } from './jobs/frame-log.ts';
 import { type JobView, readJob, readJobs, readWorkersAlive } from './jobs/job-view.ts';
 import { type LookOptions, type LookVerb, parseLookOptions } from './jobs/options.ts';
-import { jobTable, jobText, secondsLeftOf, stateText, waitsFor } from './jobs/text.ts';
+import { jobTable, jobText, stateText, waitsFor } from './jobs/text.ts';
+import { secondsLeftOf } from './seconds-left.ts';
 
 const POLL_MS = 1_000;
 /** Of the table of all open jobs, which reads each of them. */
@@ -61,16 +63,20 @@ async function list(blobs: BlobStore, { filter, asJson }: OptionsFor<'jobs'>): P
 
 async function show(blobs: BlobStore, { jobId, asJson }: OptionsFor<'status'>): Promise<void> {
   const job = await requireJob(blobs, jobId, 'show the job');
-  const [workers, failures] = await Promise.all([
+  const [workers, failures, report] = await Promise.all([
     readWorkersAlive(blobs, clock.now()),
     reportedFailures(blobs, jobId, []),
+    readReport(blobs, jobId),
   ]);
+  // A job that is retried still has the report of its earlier run.
+  const hasEnded = job.status !== undefined && isTerminal(job.status.state);
+  const actual = hasEnded ? (report?.actual ?? null) : null;
   if (asJson) {
     const waits = waitsFor(job, workers) ?? null;
-    print(JSON.stringify({ ...viewAsJson(job), waitsFor: waits, workers: workers.length, failures }));
+    print(JSON.stringify({ ...viewAsJson(job), waitsFor: waits, workers: workers.length, failures, actual }));
     return;
   }
-  const text = jobText({ job, workers, failures: failureLines(failures), now: clock.now() });
+  const text = jobText({ job, workers, failures: failureLines(failures), actual, now: clock.now() });
   print(quoteCommands(text));
 }
 
@@ -112,7 +118,7 @@ async function watchJob(
     for (;;) {
       const job = await requireJob(blobs, jobId, 'watch the job');
       const { status } = job;
-      if (status !== undefined) progress.status(status, clock.monotonicMs());
+      if (status !== undefined) progress.status(status, clock.now());
       const text = JSON.stringify(viewAsJson(job));
       if (asJson && text !== before) print(text);
       before = text;

@@ -4,8 +4,10 @@
  */
 import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import { type ResultMessage, decodeMessage, resultMessage } from '../../shared/contract/messages.ts';
+import type { JobTimes } from '../../shared/redis/job-times.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
+import type { WorkRates } from '../../shared/redis/work-rates.ts';
 import { backoffMs } from '../../shared/runtime/backoff.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Log } from '../../shared/runtime/log.ts';
@@ -31,6 +33,8 @@ export interface CollectorOptions {
   readonly results: WorkQueue;
   readonly ledger: Ledger;
   readonly steps: Steps;
+  readonly times: JobTimes;
+  readonly workRates: WorkRates;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: ProducerMetrics;
@@ -118,9 +122,7 @@ export class Collector {
     for (const [group, { kind }] of failed.entries()) {
       metrics.framesFailed.inc({ kind }, newlyFailedByGroup[group] ?? 0);
     }
-    if (result.framesRun > 0 && result.wallSeconds > 0) {
-      await ledger.recordRate(job.definition.model.name, result.megapixels / result.wallSeconds);
-    }
+    await this.#recordTimes(job, result);
     log[newlyScored + newlyFailed > 0 ? 'info' : 'debug'](
       { jobId, batchIndex, worker: result.worker, newlyScored, newlyFailed, wallSeconds: result.wallSeconds },
       'result recorded',
@@ -128,6 +130,21 @@ export class Collector {
     if (newlyFailed > 0) await this.#failIfTooManyFailed(job);
     await stitchIfResolved(this.#options, jobId);
     if (result.mismatch !== undefined) await this.#splitAgain(job, result.mismatch);
+  }
+
+  async #recordTimes(job: LedgerJob, result: ResultMessage): Promise<void> {
+    const { ledger, times, workRates, clock } = this.#options;
+    const { megapixels, wallSeconds } = result;
+    const { model, contextFrames = 0 } = job.definition;
+    await times.add(job, {
+      ...result,
+      inferSeconds: result.stageSeconds.infer,
+      nowMs: clock.now().getTime(),
+    });
+    if (result.framesRun === 0 || wallSeconds === 0) return;
+    await ledger.recordRate(model.name, megapixels / wallSeconds);
+    const again = result.batchIndex === 0 ? 0 : contextFrames * job.megapixelsPerFrame;
+    await workRates.record(`model:${model.name}`, megapixels + again, wallSeconds);
   }
 
   /** A mismatch of a duplicate delivery may come when all frames are scored: then one worker is at fault, not the pieces. */

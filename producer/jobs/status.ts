@@ -10,6 +10,7 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { statusBlob } from '../../shared/contract/blob-names.ts';
 import { type JobStatus, isTerminal, jobStatus } from '../../shared/contract/job.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
+import type { JobTimes } from '../../shared/redis/job-times.ts';
 import {
   type LedgerJob,
   type UnreadableJob,
@@ -18,13 +19,16 @@ import {
 } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Spending } from '../../shared/redis/spending.ts';
+import type { WorkRates } from '../../shared/redis/work-rates.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { type FleetError, PermanentError, errorCodeFrom } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { forEachJob } from './for-each-job.ts';
+import { JobPaces } from './job-paces.ts';
 import { putReport } from './report.ts';
 import { heldAtCap } from './spending-cap.ts';
+import type { Pace } from './time-left.ts';
 
 const PASS_MS = 250;
 /** Between two writes that show progress only. */
@@ -35,7 +39,9 @@ export interface StatusPublisherOptions {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
   readonly clock: Clock;
-  readonly spending: Pick<Spending, 'ofJobs'>;
+  readonly spending: Pick<Spending, 'ofJobs' | 'ofJob'>;
+  readonly times: JobTimes;
+  readonly workRates: WorkRates;
   readonly log: Log;
   readonly metrics: ProducerMetrics;
   /** Called when a job has ended, before it is closed. Called again if a producer dies in between. */
@@ -55,9 +61,11 @@ export class StatusPublisher {
   readonly #options: StatusPublisherOptions;
   /** The stored statuses of open jobs, as far as known, and their etags. */
   readonly #stored = new Map<string, StoredStatus>();
+  readonly #paces: JobPaces;
 
   constructor(options: StatusPublisherOptions) {
     this.#options = options;
+    this.#paces = new JobPaces(options);
   }
 
   /** Publishes every status that has changed. Returns how long to rest, in milliseconds. */
@@ -67,6 +75,7 @@ export class StatusPublisher {
     metrics.jobsOpen.set(jobs.length);
     const open = new Set(jobs.map(({ jobId }) => jobId));
     for (const jobId of this.#stored.keys()) if (!open.has(jobId)) this.#stored.delete(jobId);
+    this.#paces.forgetAllBut(open);
     const spent = await spending.ofJobs(jobs.map(({ jobId }) => jobId));
     const publish = (job: LedgerJob): Promise<void> => this.#publish(job, spent.get(job.jobId) ?? 0);
     await forEachJob(jobs, publish, { log, doing: 'publishing the status' });
@@ -88,9 +97,9 @@ export class StatusPublisher {
   async #publish(job: LedgerJob, spent: number): Promise<void> {
     const { blobs, ledger, clock, metrics, onEnded } = this.#options;
     const { jobId } = job;
-    const status = statusOf(job, spent);
+    const status = statusOf(job, spent, await this.#paces.paceOf(job));
     const stored = this.#stored.get(jobId);
-    if (!isDeepStrictEqual(stored?.status, status)) {
+    if (stored?.status === undefined || hasNews(stored.status, status)) {
       const isSoon = clock.monotonicMs() < (stored?.writtenAtMs ?? -Infinity) + PROGRESS_MS;
       if (isSoon && stored?.status?.state === status.state) return;
       if (job.state === 'failed' && job.framesFailed > 0) await putReport(this.#options, job, null);
@@ -133,8 +142,15 @@ function withoutTime(status: JobStatus): JobStatus {
   return { ...status, updatedAt: new Date(0).toISOString() };
 }
 
+/** The pace changes all the time, and readers count down by themselves: it is written with other news. */
+function hasNews(before: JobStatus, status: JobStatus): boolean {
+  const isPaceNew = (before.pace === null) !== (status.pace === null);
+  return isPaceNew || !isDeepStrictEqual({ ...before, pace: null }, { ...status, pace: null });
+}
+
 /** `updatedAt` is not set yet. */
-function statusOf(job: LedgerJob, spent: number): JobStatus {
+function statusOf(job: LedgerJob, spent: number, pace: Pace | null): JobStatus {
+  const held = heldAtCap(job, spent);
   return {
     version: 1,
     jobId: job.jobId,
@@ -147,15 +163,21 @@ function statusOf(job: LedgerJob, spent: number): JobStatus {
       underway: Math.min(job.framesUnderway, framesLeft(job)),
       stitched: job.framesStitched,
     },
+    // A job that waits for a higher cap makes no progress.
+    pace: held === null ? pace && roundedPace(pace) : null,
     scoringSince: job.scoringSinceMs === undefined ? null : new Date(job.scoringSinceMs).toISOString(),
     updatedAt: new Date(0).toISOString(),
     warnings: [...job.warnings],
-    heldAtCap: heldAtCap(job, spent),
+    heldAtCap: held,
     pausedSince: isPaused(job) ? new Date(job.pausedAtMs).toISOString() : null,
     spent: Number(spent.toPrecision(3)),
     result: job.result ?? null,
     error: job.error ?? null,
   };
+}
+
+function roundedPace({ framesPerSecond, secondsLeft }: Pace): Pace {
+  return { framesPerSecond: Number(framesPerSecond.toPrecision(3)), secondsLeft: Math.round(secondsLeft) };
 }
 
 function framesLeft({ framesExpected, framesScored, framesFailed }: LedgerJob): number {
@@ -175,6 +197,7 @@ export async function publishRefusal(blobs: BlobStore, { jobId, error, now }: Jo
     jobId,
     state: error.code === 'JOB_CANCELLED' ? 'cancelled' : 'failed',
     frames: { expected: 0, split: 0, scored: 0, failed: 0, underway: 0, stitched: 0 },
+    pace: null,
     scoringSince: null,
     updatedAt: now.toISOString(),
     warnings: [],
@@ -192,6 +215,7 @@ export async function publishReopening(blobs: BlobStore, status: JobStatus, now:
     ...status,
     state: 'waiting',
     updatedAt: now.toISOString(),
+    pace: null,
     heldAtCap: null,
     result: null,
     error: null,

@@ -11,8 +11,11 @@ import { DEFAULT_ENCODING } from '../../shared/contract/encoding.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
 import type { FrameFacts } from '../../shared/contract/scores.ts';
 import { isToolFailure } from '../../shared/media/tool-process.ts';
+import type { JobTimes } from '../../shared/redis/job-times.ts';
 import { type LedgerJob, isPaused } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
+import type { Spending } from '../../shared/redis/spending.ts';
+import type { WorkRates } from '../../shared/redis/work-rates.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
@@ -44,6 +47,9 @@ const CONTENT_TYPES = { mp4: 'video/mp4', mov: 'video/quicktime', mkv: 'video/x-
 export interface StitchServices {
   readonly blobs: BlobStore;
   readonly ledger: Ledger;
+  readonly times: JobTimes;
+  readonly workRates: WorkRates;
+  readonly spending: Pick<Spending, 'ofJob'>;
   readonly folders: JobFolders;
   /** For ffmpeg, over all of its threads. */
   readonly stitchCpuSecondsMax: number;
@@ -62,6 +68,7 @@ export async function stitch(services: StitchServices, run: JobRun, signal: Abor
     const job = await currentJob(ledger, run);
     if (isTerminal(job.state)) throw new JobEndedError(`job ${jobId} has ended`);
     if (isPaused(job)) throw new StepDeferredError('the job is paused', PAUSED_RETRY_MS);
+    await services.times.mark(jobId, { scoredAtMs: services.clock.now().getTime() });
     const result = await publish(services, run, job, signal);
     await ledger.move(jobId, 'completed', { result, epoch });
     log.info({ jobId, ...result }, 'job completed');

@@ -1,6 +1,7 @@
 /** Charges instance time to jobs at each tick. Only the leader charges. The amounts are in Redis and survive restarts. */
-import type { Spending, SpendingSoFar } from '../../shared/redis/spending.ts';
+import type { Amount, Spending, SpendingSoFar } from '../../shared/redis/spending.ts';
 import type { Observation } from '../observe/observation.ts';
+import { type Activity, activityOf } from './activity.ts';
 import { costOf, shareCost } from './share-cost.ts';
 
 export interface ChargeOptions {
@@ -12,22 +13,34 @@ export interface ChargeOptions {
 
 /** Returns the total spending. Charges nothing if the fleet or the ledger cannot be read; a later tick catches up. */
 export async function chargeCosts(
-  { now, fleet, backlog, ratesByModel }: Observation,
+  observation: Observation,
   { spending, pricePerHour, isLeading }: ChargeOptions,
 ): Promise<SpendingSoFar> {
+  const { now, fleet, backlog, ratesByModel } = observation;
   const before = await spending.read();
   if (!isLeading || fleet === null || backlog === null) return before;
   const upToMs = now.getTime();
   const sinceMs = before.chargedUpToMs;
   if (sinceMs !== null && sinceMs >= upToMs) return before;
   const { instances } = fleet;
-  const cost = costOf(instances, pricePerHour, { sinceMs: sinceMs ?? 0, upToMs });
-  const isCharged = await spending.charge({
-    sinceMs,
-    upToMs,
-    byJob: cost.machineMs === 0 ? new Map() : shareCost(cost, backlog, ratesByModel),
-  });
+  const shareOf = (activity: Activity): ReadonlyMap<string, Amount> => {
+    const some = instances.filter((instance) => activityOf(instance, observation) === activity);
+    const cost = costOf(some, pricePerHour, { sinceMs: sinceMs ?? 0, upToMs });
+    return cost.machineMs === 0 ? new Map() : shareCost(cost, backlog, ratesByModel);
+  };
+  const [work, bootByJob, idleByJob] = [shareOf('work'), shareOf('boot'), shareOf('idle')];
+  const byJob = sumOf([work, bootByJob, idleByJob]);
+  const isCharged = await spending.charge({ sinceMs, upToMs, byJob, bootByJob, idleByJob });
   if (!isCharged) return spending.read();
   await spending.foldEarlierJobs(new Set(backlog.map(({ jobId }) => jobId)));
   return spending.read();
+}
+
+function sumOf(parts: readonly ReadonlyMap<string, Amount>[]): ReadonlyMap<string, Amount> {
+  const total = new Map<string, Amount>();
+  for (const [job, { machineMs, micros }] of parts.flatMap((part) => [...part])) {
+    const before = total.get(job) ?? { machineMs: 0, micros: 0 };
+    total.set(job, { machineMs: before.machineMs + machineMs, micros: before.micros + micros });
+  }
+  return total;
 }

@@ -22,6 +22,7 @@
  * a second bound is our addition: without it, a job of ten frames started twenty instances.
  */
 import { BATCH_TARGET_SECONDS } from '../../shared/contract/limits.ts';
+import { machinesWanted } from '../../shared/contract/machines-wanted.ts';
 import { isPaidFor } from '../costs/share-cost.ts';
 import { isAtItsCap, secondsAskedFor } from '../costs/spending-cap.ts';
 import type { Observation } from '../observe/observation.ts';
@@ -55,12 +56,8 @@ export interface CapacityBounds {
   readonly override: RememberedOverride | null;
 }
 
-/** Tolerance for a quotient that should be whole, against rounding of doubles. */
-const EPSILON = 1e-9;
 /** As many job ids as fit on a line. */
 const JOBS_NAMED_MAX = 3;
-/** Ten times the largest scale set. A larger demand comes from a wrong reading. */
-const WANTED_MAX = 10_000;
 /** No instance boots in less time. */
 const BOOT_MS_MIN = 1_000;
 
@@ -99,11 +96,15 @@ export function assessDemand(observation: Observation, policy: Policy, bootMs: n
       : sumOf(jobs, (job) => secondsAskedFor(job, ratesByModel, policy));
   const hasWork = framesRemaining > 0 || messages > 0 || jobs.some(({ isSplitting }) => isSplitting);
 
-  const instanceSeconds = (ms: number): number => (ms / 1000) * policy.enginesPerInstance;
-  const inTime = plausible(Math.ceil(engineSeconds / instanceSeconds(policy.drainTargetMs) - EPSILON));
-  const worthBooting = plausible(Math.floor(engineSeconds / instanceSeconds(bootMs) + EPSILON));
-  const withBatch = plausible(Math.ceil(batches / policy.enginesPerInstance));
-  const wanted = hasWork ? Math.max(1, Math.min(inTime, worthBooting, withBatch)) : 0;
+  const { inTime, worthBooting, withBatch, ...machines } = machinesWanted(
+    { engineSeconds, batches },
+    {
+      drainTargetSeconds: policy.drainTargetMs / 1000,
+      bootSeconds: bootMs / 1000,
+      enginesPerMachine: policy.enginesPerInstance,
+    },
+  );
+  const wanted = hasWork ? machines.wanted : 0;
   return {
     wanted,
     hasWork,
@@ -234,11 +235,6 @@ export function instancesForDispatch(
 ): number {
   if (fleet === null) return capacityDesired;
   return Math.max(fleet.instances.filter(isPaidFor).length, Math.min(1, capacityDesired));
-}
-
-/** Limits a number of instances, so that a wrong reading cannot ask for more. */
-function plausible(instances: number): number {
-  return Math.min(WANTED_MAX, Math.max(0, instances));
 }
 
 function sumOf<T>(items: readonly T[], numberOf: (item: T) => number): number {

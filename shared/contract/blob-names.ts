@@ -145,6 +145,8 @@ export const poisonBodyBlob = (poisonId: string): string => `_poison/${safeName(
 export const drainBlob = (vmId: string): string => `${DRAIN_PREFIX}${safeName(vmId)}`;
 /** In `control`: the operator's override of the scaler. */
 export const OVERRIDE_BLOB = 'override';
+/** In `control`: what the fleet has measured, for estimates. */
+export const FLEET_RATES_BLOB = 'fleet-rates';
 /** In `logs`: each change of the override, as a JSON line. No job id contains an underscore. */
 export const OVERRIDE_AUDIT_BLOB = '_audit/override.ndjson';
 /** In `control`: written to read the clock of storage. */

@@ -6,6 +6,7 @@ import { z } from 'zod';
 
 import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
 import { FAILED_FRAME_POLICIES, IMAGE_FORMATS, RESULT_CONTAINERS, encoding } from './encoding.ts';
+import { jobActual } from './job-actual.ts';
 import { BATCH_FRAMES_MAX, FAILED_FRAMES_FRACTION_MAX, FRAMES_MAX } from './limits.ts';
 import { failureKind, modelParameters } from './messages.ts';
 
@@ -134,7 +135,15 @@ export const jobStatus = z.object({
     underway: count.default(0),
     stitched: count,
   }),
-  /** When the first frame was scored, for computing rates. */
+  /**
+   * How fast it is, and when it will be done, as of `updatedAt`. Null while that is not known: before the first frames are scored, while no worker
+   * has a batch of it, and of a job that is paused or has ended.
+   */
+  pace: z
+    .object({ framesPerSecond: z.number().min(0), secondsLeft: z.number().min(0) })
+    .nullable()
+    .default(null),
+  /** When the first frame was stored. */
   scoringSince: z.iso.datetime().nullable(),
   updatedAt: z.iso.datetime(),
   warnings: z.array(z.string()),
@@ -172,6 +181,8 @@ export const jobReport = z.object({
   resultSha256: z.string().nullable(),
   /** The mean change of still pixels from frame to frame, in grey levels. Null if the result is no video, or nothing in it stands still. */
   flicker: z.number().min(0).nullable().default(null),
+  /** Null in a report of an earlier release. */
+  actual: jobActual.nullable().default(null),
   createdAt: z.iso.datetime(),
   completedAt: z.iso.datetime(),
 });

@@ -176,6 +176,7 @@ export const resultMessage = z.object({
   /** Frames that this delivery scored and stored itself, for rates. 0 if it only found stored segments. */
   framesRun: count,
   megapixels: z.number().min(0),
+  /** Of the delivery, without the time that overlaps with the worker's delivery before. */
   wallSeconds: seconds,
   /** Set if a piece does not hold the frames that the plan says: what was found instead. The batch is then not completed. */
   mismatch: errorText.optional(),

@@ -3,14 +3,23 @@
  *
  * The keys of a job: a hash of fields; `:resolved`, a bit per frame that is scored or has finally failed; `:failures`, a hash
  * from frame to reason; `:underway`, a hash from batch to the frames that are scored and not stored yet; `:dispatched`, the batches on the queue by the time of their last progress; `:again`, the batches to
- * send again.
+ * send again; `:times` and `:workers`, see `job-times.ts`.
  */
 
 /** All keys of a job, the hash of its fields first. */
 export function keysOf(jobId: string): string[] {
-  return ['', 'resolved', 'dispatched', 'again', 'failures', 'warnings', 'delayed', 'underway'].map((part) =>
-    jobKey(jobId, part),
-  );
+  return [
+    '',
+    'resolved',
+    'dispatched',
+    'again',
+    'failures',
+    'warnings',
+    'delayed',
+    'underway',
+    'times',
+    'workers',
+  ].map((part) => jobKey(jobId, part));
 }
 
 export function jobKey(jobId: string, part = ''): string {

@@ -1,12 +1,18 @@
 /**
  * The costs of the fleet, in Redis: machine time and money per job, and under `unattributed` the costs of machines that worked
- * for no job. Amounts are whole numbers (milliseconds, millionths of the currency), so the parts always add up to the total.
+ * for no job. Of each amount, it is also known what part machines booted and what part they were idle; the rest is work. Amounts are whole
+ * numbers (milliseconds, millionths of the currency), so the parts always add up to the total.
  */
 import type { Redis } from 'ioredis';
 
 const PREFIX = 'framefleet:spending:';
 const MACHINE_MS = `${PREFIX}machine-ms`;
 const MICROS = `${PREFIX}micros`;
+const BOOT_MS = `${PREFIX}boot-ms`;
+const BOOT_MICROS = `${PREFIX}boot-micros`;
+const IDLE_MS = `${PREFIX}idle-ms`;
+const IDLE_MICROS = `${PREFIX}idle-micros`;
+const AMOUNTS = [MACHINE_MS, MICROS, BOOT_MS, BOOT_MICROS, IDLE_MS, IDLE_MICROS] as const;
 const CHARGED_UP_TO = `${PREFIX}charged-up-to-ms`;
 /** The oldest jobs beyond this number are combined. Job ids sort by time. */
 const JOBS_MAX = 1000;
@@ -28,23 +34,21 @@ export interface SpendingSoFar {
   readonly chargedUpToMs: number | null;
 }
 
-/** Charges each interval once. KEYS machineMs, micros, chargedUpTo. ARGV before (or ''), upTo, then job, machineMs, micros for each. */
+/** Charges each interval once. KEYS chargedUpTo, then hashes of amounts. ARGV before (or ''), upTo, then hash, job, amount for each. */
 const CHARGE = `
-local before = redis.call('GET', KEYS[3]) or ''
+local before = redis.call('GET', KEYS[1]) or ''
 if before ~= ARGV[1] then return 0 end
 for i = 3, #ARGV, 3 do
-  for _, key in ipairs({KEYS[1], KEYS[2]}) do
-    -- HINCRBY fails on a value that is not a whole number, which would block all further charges.
-    local amount = redis.call('HGET', key, ARGV[i])
-    if amount and not string.match(amount, '^%d+$') then redis.call('HDEL', key, ARGV[i]) end
-  end
-  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
-  redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 2])
+  local key, job = KEYS[1 + tonumber(ARGV[i])], ARGV[i + 1]
+  -- HINCRBY fails on a value that is not a whole number, which would block all further charges.
+  local amount = redis.call('HGET', key, job)
+  if amount and not string.match(amount, '^%d+$') then redis.call('HDEL', key, job) end
+  redis.call('HINCRBY', key, job, ARGV[i + 2])
 end
-redis.call('SET', KEYS[3], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2])
 return 1`;
 
-/** Adds the amounts of jobs to another entry and removes them. KEYS machineMs, micros. ARGV that entry, then the jobs. */
+/** Adds the amounts of jobs to another entry and removes them. KEYS hashes of amounts. ARGV that entry, then the jobs. */
 const FOLD = `
 for _, key in ipairs(KEYS) do
   for i = 2, #ARGV do
@@ -62,6 +66,18 @@ export interface Charge {
   readonly sinceMs: number | null;
   readonly upToMs: number;
   readonly byJob: ReadonlyMap<string, Amount>;
+  /** The parts of these amounts for machines that boot and for idle ones. */
+  readonly bootByJob?: ReadonlyMap<string, Amount>;
+  readonly idleByJob?: ReadonlyMap<string, Amount>;
+}
+
+/** What a job has cost so far. The parts add up to `total`. */
+export interface JobSpending {
+  readonly total: Amount;
+  /** Machines with a batch. */
+  readonly work: Amount;
+  readonly boot: Amount;
+  readonly idle: Amount;
 }
 
 export class Spending {
@@ -95,11 +111,37 @@ export class Spending {
   }
 
   /** Adds a charge. Returns false if another scaler has charged this interval already. */
-  async charge({ sinceMs, upToMs, byJob }: Charge): Promise<boolean> {
-    const amounts = [...byJob].flatMap(([job, { machineMs, micros }]) => [job, machineMs, micros]);
+  async charge({ sinceMs, upToMs, byJob, bootByJob, idleByJob }: Charge): Promise<boolean> {
+    // In the order of AMOUNTS, which Lua counts from 1.
+    const amounts = [byJob, bootByJob, idleByJob].flatMap((parts, index) =>
+      [...(parts ?? [])].flatMap(([job, { machineMs, micros }]) => [
+        [2 * index + 1, job, machineMs],
+        [2 * index + 2, job, micros],
+      ]),
+    );
     const before = sinceMs === null ? '' : String(sinceMs);
-    const keys = [MACHINE_MS, MICROS, CHARGED_UP_TO];
-    return (await this.#redis.eval(CHARGE, 3, ...keys, before, String(upToMs), ...amounts)) === 1;
+    const keys = [CHARGED_UP_TO, ...AMOUNTS];
+    const args = [before, String(upToMs), ...amounts.flat()];
+    return (await this.#redis.eval(CHARGE, keys.length, ...keys, ...args)) === 1;
+  }
+
+  /** All zero for an unknown job. */
+  async ofJob(jobId: string): Promise<JobSpending> {
+    const replies = await this.#redis.pipeline(AMOUNTS.map((key) => ['hget', key, jobId])).exec();
+    const amounts = (replies ?? []).map(([error, amount]) => {
+      if (error !== null) throw error;
+      return parseAmount(amount as string | null);
+    });
+    const [machineMs = 0, micros = 0, bootMs = 0, bootMicros = 0, idleMs = 0, idleMicros = 0] = amounts;
+    return {
+      total: { machineMs, micros },
+      work: {
+        machineMs: Math.max(0, machineMs - bootMs - idleMs),
+        micros: Math.max(0, micros - bootMicros - idleMicros),
+      },
+      boot: { machineMs: bootMs, micros: bootMicros },
+      idle: { machineMs: idleMs, micros: idleMicros },
+    };
   }
 
   /** Combines the oldest jobs, so that the number of entries stays bounded. */
@@ -108,7 +150,8 @@ export class Spending {
       (job) => job !== UNATTRIBUTED && job !== EARLIER_JOBS && !openJobs.has(job),
     );
     const earliest = jobs.toSorted().slice(0, Math.max(0, jobs.length - JOBS_MAX));
-    if (earliest.length > 0) await this.#redis.eval(FOLD, 2, MACHINE_MS, MICROS, EARLIER_JOBS, ...earliest);
+    if (earliest.length > 0)
+      await this.#redis.eval(FOLD, AMOUNTS.length, ...AMOUNTS, EARLIER_JOBS, ...earliest);
   }
 }
 

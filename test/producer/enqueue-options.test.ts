@@ -21,6 +21,7 @@ test('enqueue uses the defaults for a video without options', () => {
     isDetached: false,
     checksFleet: true,
     isStored: false,
+    estimate: 'none',
   });
 });
 
@@ -49,6 +50,7 @@ test('enqueue accepts every option before or after the video', () => {
     isDetached: false,
     checksFleet: false,
     isStored: false,
+    estimate: 'none',
   };
   expect(parseEnqueueOptions([...options, ...more, 'a.mp4'])).toEqual(expected);
   expect(parseEnqueueOptions(['a.mp4', ...options, ...more])).toEqual(expected);
@@ -160,4 +162,13 @@ test.each(['--help', '-h'])('%s prints every option and exit status on standard 
   // A missing permission is reported by the commands that need the scaler.
   const statuses = new Set(Object.values(EXIT).filter((status) => status !== EXIT.noPermission));
   for (const status of statuses) expect(exits).toMatch(new RegExp(`\\s${status} `));
+});
+
+test.each([
+  [['--estimate-first'], 'asks'],
+  [['--estimate-first', '--yes'], 'prints'],
+  [['--estimate-first', '--json'], 'asks'],
+  [['--yes'], 'none'],
+] as const)('enqueue %j has an estimate that %s', (options, estimate) => {
+  expect(parseEnqueueOptions(['a.mp4', ...options])).toMatchObject({ estimate });
 });

@@ -2,8 +2,10 @@
 import { FrameRetention } from '../../producer/jobs/frame-retention.ts';
 import { Steps } from '../../producer/jobs/steps.ts';
 import { producerMetrics } from '../../producer/metrics.ts';
+import { JobTimes } from '../../shared/redis/job-times.ts';
 import { Ledger } from '../../shared/redis/ledger.ts';
 import { Spending } from '../../shared/redis/spending.ts';
+import { WorkRates } from '../../shared/redis/work-rates.ts';
 import { MovableClock } from './movable-clock.ts';
 import { type TestRedis, startTestRedis, startTestStorage } from './servers.ts';
 import { silentLog } from './silent-log.ts';
@@ -19,6 +21,8 @@ export async function startControlPlane(server: TestRedis) {
     steps,
     retention: new FrameRetention(redis),
     spending: new Spending(redis),
+    times: new JobTimes(redis),
+    workRates: new WorkRates(redis),
     clock: new MovableClock(),
     log: silentLog,
     metrics: producerMetrics(),

@@ -8,6 +8,7 @@ import { BootTimes } from '../../scaler/observe/boot-times.ts';
 import { StorageClock } from '../../scaler/observe/storage-clock.ts';
 import { OverrideStore } from '../../scaler/override/store.ts';
 import { POLICY_DEFAULTS, type Policy } from '../../scaler/policy.ts';
+import { RatesPublisher } from '../../scaler/rates.ts';
 import { ScalerState } from '../../scaler/scaler-state.ts';
 import { ScalerLoop, type ScalerLoopOptions } from '../../scaler/tick.ts';
 import { PATIENT } from '../../shared/azure/credentials.ts';
@@ -17,6 +18,7 @@ import { type Heartbeat, heartbeatMetadata } from '../../shared/contract/heartbe
 import { QUEUES } from '../../shared/contract/storage-layout.ts';
 import { Ledger } from '../../shared/redis/ledger.ts';
 import { Spending } from '../../shared/redis/spending.ts';
+import { WorkRates } from '../../shared/redis/work-rates.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { MemoryFleet } from './memory-fleet.ts';
 import { buildBeat } from './scaler-tick.ts';
@@ -94,6 +96,7 @@ export async function openScalerFixture(): Promise<ScalerFixture> {
         bootTimes: new BootTimes(state),
         storageClock: new StorageClock({ blobs, clock }),
         overrides: new OverrideStore({ blobs, clock, log }),
+        rates: new RatesPublisher({ blobs, workRates: new WorkRates(redis) }),
         state,
         leader: new Leadership({ redis, name: 'scaler', leaseMs: 60_000, clock, log }),
         fleet,

@@ -9,6 +9,7 @@ import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
 import { batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
 import { backoffMs } from '../../shared/runtime/backoff.ts';
 import type { WorkerConfig } from '../config.ts';
+import { BusyTime } from './busy-time.ts';
 import { Lease } from './lease.ts';
 import { type RejectReason, poisonRejectedMessage } from './poison.ts';
 import type { DeliveryServices } from './services.ts';
@@ -36,6 +37,7 @@ export class WorkerLoop {
   /** The delivery before, which only stores and settles. */
   #ending: Promise<void> = Promise.resolve();
   #deliveries = 0;
+  readonly #busyTime = new BusyTime();
 
   constructor(services: DeliveryServices, options: WorkerLoopOptions) {
     this.#services = services;
@@ -126,7 +128,9 @@ export class WorkerLoop {
     switch (decoded.kind) {
       case 'valid': {
         const survivedDelivery = this.#survivedDeliveries.get(message.messageId);
-        const received = { message, lease, batch: decoded.message, survivedDelivery, onNearlyScored };
+        const { message: batch } = decoded;
+        const busyTime = this.#busyTime;
+        const received = { message, lease, batch, busyTime, survivedDelivery, onNearlyScored };
         await workBatch(received, this.#services);
         return;
       }

@@ -35,6 +35,7 @@ export interface EndedDelivery {
   readonly lease: Lease;
   readonly outcome: DeliveryOutcome;
   readonly progress: DeliveryProgress;
+  /** As `BusyTime` counts it. */
   readonly wallSeconds: number;
 }
 

@@ -15,6 +15,7 @@ import { controlBlob } from '../../shared/contract/blob-names.ts';
 import { type JobControl, decodeJobControl } from '../../shared/contract/job-control.ts';
 import { type BatchMessage, encodeMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
+import type { BusyTime } from './busy-time.ts';
 import { planDelivery } from './history.ts';
 import type { Lease } from './lease.ts';
 import { DeliveryProgress } from './progress.ts';
@@ -33,6 +34,7 @@ export interface ReceivedBatch {
   readonly message: ReceivedMessage;
   readonly lease: Lease;
   readonly batch: BatchMessage;
+  readonly busyTime: BusyTime;
   /** The `dequeueCount` of this worker's previous delivery of the batch, if any. */
   readonly survivedDelivery: number | undefined;
   /** Called when the batch is nearly scored: the next one may be received. */
@@ -118,7 +120,7 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
     newlyStored: progress.scored.length,
     failures: progress.failures(),
   };
-  const wallSeconds = (clock.monotonicMs() - startedAtMs) / 1000;
+  const wallSeconds = received.busyTime.count(startedAtMs, clock.monotonicMs()) / 1000;
   await settleBatch({ message, lease, outcome, progress, wallSeconds }, services);
 }
 

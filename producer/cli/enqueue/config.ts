@@ -41,6 +41,8 @@ export function enqueueConfig() {
     mediaStorage: set.FRAMEFLEET_MEDIA_STORAGE,
     systemStorage: set.FRAMEFLEET_SYSTEM_STORAGE,
     localFolder: path.resolve(set.FRAMEFLEET_LOCAL_FOLDER),
+    /** The models that every fleet publishes. */
+    modelFolder: path.join(ROOT, 'worker', 'models'),
     doctorProgram: path.join(ROOT, 'infra', 'doctor', 'main.ts'),
     sourceLimits: {
       framesMax: set.FRAMEFLEET_FRAMES_MAX,

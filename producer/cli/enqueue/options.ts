@@ -19,6 +19,8 @@ export interface EnqueueOptions {
   /** Whether the result may replace an existing file. */
   readonly mayReplace: boolean;
   readonly deadline: { readonly at: string } | { readonly afterMs: number } | undefined;
+  /** Whether to print an estimate before the upload, and whether to ask then. */
+  readonly estimate: 'none' | 'prints' | 'asks';
   readonly asJson: boolean;
   readonly isDetached: boolean;
   /** Whether to run the doctor before the first job of a fleet. */
@@ -72,6 +74,8 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
       '--stored',
       'the path is a folder in the container incoming, with images that are there already; with * at the end, how their names start',
     )
+    .option('--estimate-first', 'print GPU hours, cost and time, and ask before the upload')
+    .option('--yes', 'with --estimate-first: do not ask; needed with --json and without a terminal')
     .option('--json', 'print one JSON object and no progress')
     .addOption(
       new Option(
@@ -88,6 +92,8 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
       force?: boolean;
       deadline?: EnqueueOptions['deadline'];
       stored?: boolean;
+      estimateFirst?: boolean;
+      yes?: boolean;
       json?: boolean;
       detach?: boolean;
       doctor: boolean;
@@ -101,6 +107,7 @@ export function parseEnqueueOptions(argv: readonly string[]): EnqueueOptions | n
     outputPath: values.out,
     mayReplace: values.force ?? false,
     deadline: values.deadline,
+    estimate: values.estimateFirst !== true ? 'none' : values.yes === true ? 'prints' : 'asks',
     asJson: values.json ?? false,
     isDetached: values.detach ?? false,
     checksFleet: values.doctor,

@@ -3,7 +3,7 @@ import { type SingleBar, barWithLines } from '../../../shared/command/progress-b
 import { clockTime } from '../../../shared/command/text.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
 import { quoteCommands } from '../../../shared/runtime/quote-commands.ts';
-import { NO_PACE, type Pace, framesPerSecond, nextPace, secondsLeft } from './pace.ts';
+import { secondsLeftOf } from '../seconds-left.ts';
 
 const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
 /** The interval between lines without a terminal. */
@@ -12,7 +12,7 @@ const LINE_EVERY_MS = 5_000;
 export interface ProgressDisplay {
   /** Prints a line above the bar. */
   say(sentence: string): void;
-  status(status: JobStatus, atMs: number): void;
+  status(status: JobStatus, now: Date): void;
   /** Leaves the bar as it is and shows the cursor again. Later lines are printed below the bar. */
   stop(): void;
 }
@@ -26,7 +26,6 @@ export const NO_PROGRESS: ProgressDisplay = {
 export function showProgress(): ProgressDisplay {
   const bars = barWithLines({ format: FORMAT, lineEveryMs: LINE_EVERY_MS });
   let bar: SingleBar | undefined;
-  let pace: Pace = NO_PACE;
   let isHeld = false;
   let isStopped = false;
   const stop = (): void => {
@@ -42,16 +41,15 @@ export function showProgress(): ProgressDisplay {
   };
   return {
     say,
-    status(status, atMs) {
+    status(status, now) {
       if (status.heldAtCap !== null && !isHeld) say(status.heldAtCap.message);
       isHeld = status.heldAtCap !== null;
       const { expected, scored, failed, underway } = status.frames;
       if (expected === 0 || isStopped) return;
-      pace = nextPace(pace, status, atMs);
-      const left = secondsLeft(pace, expected);
-      const measured = framesPerSecond(pace);
-      const rate = measured === null ? '' : `${measured.toFixed(1)} frames/s`;
-      const eta = left === null ? '' : `  ${clockTime(left)} left`;
+      const left = secondsLeftOf(status, now);
+      const speed = status.pace?.framesPerSecond ?? 0;
+      const rate = speed === 0 ? '' : `${speed.toFixed(1)} frames/s  `;
+      const eta = left === null ? '' : `${clockTime(left)} left`;
       bar ??= bars.create(expected, 0, { phase: '', pace: '' });
       bar.setTotal(expected);
       bar.update(scored + failed + underway, {

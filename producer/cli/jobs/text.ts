@@ -2,8 +2,11 @@
 import { bytesText, clockTime, instantText, textTable } from '../../../shared/command/text.ts';
 import type { Heartbeat } from '../../../shared/contract/heartbeat.ts';
 import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
+import type { JobActual } from '../../../shared/contract/job-actual.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
+import { actualRows } from '../actual-text.ts';
 import { resultLabel } from '../result-label.ts';
+import { secondsLeftOf } from '../seconds-left.ts';
 import type { JobView } from './job-view.ts';
 
 const HEADER = ['JOB', 'STATE', 'PRIORITY', 'MODEL', 'FRAMES', 'DONE', 'FAILED', 'LEFT', 'COST', 'CREATED'];
@@ -39,18 +42,6 @@ export function stateText({ status }: Pick<JobView, 'status'>): string {
   return scored + underway + failed > 0 ? 'scoring' : 'splitting';
 }
 
-/** Null before the first frame, and after the last. */
-export function secondsLeftOf(
-  { state, frames, scoringSince, updatedAt }: JobStatus,
-  now: Date,
-): number | null {
-  const done = frames.scored + frames.failed + frames.underway;
-  if (state !== 'running' || scoringSince === null || done === 0 || done >= frames.expected) return null;
-  const asOf = Math.min(now.getTime(), new Date(updatedAt).getTime());
-  const seconds = (asOf - new Date(scoringSince).getTime()) / 1000;
-  return seconds <= 0 ? null : ((frames.expected - done) * seconds) / done;
-}
-
 function percentText({ frames }: JobStatus): string {
   const done = frames.scored + frames.failed + frames.underway;
   return frames.expected === 0 ? '-' : `${Math.floor((done * 100) / frames.expected)} %`;
@@ -65,10 +56,12 @@ export interface JobDetails {
   readonly workers: readonly Heartbeat[];
   /** Lines about failed frames. */
   readonly failures: readonly string[];
+  /** Of a job that has ended with a report. */
+  readonly actual: JobActual | null;
   readonly now: Date;
 }
 
-export function jobText({ job, workers, failures, now }: JobDetails): string {
+export function jobText({ job, workers, failures, actual, now }: JobDetails): string {
   const { jobId, request, priority, status } = job;
   const { source, deadlineAt } = request;
   const name = source.kind === 'images' ? source.name.slice(0, -IMAGE_LIST_SUFFIX.length) : source.name;
@@ -83,6 +76,7 @@ export function jobText({ job, workers, failures, now }: JobDetails): string {
     ['Created', instantText(request.createdAt)],
     ...(deadlineAt === undefined ? [] : [['Deadline', instantText(deadlineAt)] as const]),
     ...(status === undefined ? [] : progressRows(status, now)),
+    ...(actual === null ? [] : actualRows(actual)),
   ];
   const notes = (status?.warnings ?? []).map((warning) => ['Note', warning] as const);
   const width = 11;
@@ -100,7 +94,7 @@ function progressRows(status: JobStatus, now: Date): (readonly [string, string])
   return [
     ['Progress', `${scored + failed + underway} of ${expected} frames (${percentText(status)})${time}`],
     ...(failed === 0 ? [] : [['Failed', String(failed)] as const]),
-    ['Cost', status.spent === 0 ? 'not known (no prices) or nothing yet' : `${status.spent} so far`],
+    ['Charged', status.spent === 0 ? 'not known (no prices) or nothing yet' : `${status.spent} so far`],
     ['Updated', instantText(status.updatedAt)],
     ...(status.result === null
       ? []

@@ -53,6 +53,7 @@ async function putStatus(jobId: string, status: Partial<JobStatus>): Promise<voi
     jobId,
     state: 'running',
     frames: { expected: 100, split: 100, scored: 40, failed: 1, underway: 0, stitched: 30 },
+    pace: null,
     scoringSince: null,
     updatedAt: '2026-11-23T06:16:00.000Z',
     warnings: [],

@@ -168,6 +168,7 @@ test('an ended job is not reopened after the ledger is lost', async () => {
     jobId: 'job-ended',
     state: 'completed',
     frames: { expected: 1, split: 1, scored: 1, failed: 0, underway: 0, stitched: 1 },
+    pace: null,
     scoringSince: null,
     updatedAt: createdAt,
     warnings: [],

@@ -1,14 +1,16 @@
 /** The scaler's tick on real servers: observation, actions, removals, costs, and the memory across leaders. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { readFleetRates } from '../../../producer/estimate/fleet-rates.ts';
 import { act } from '../../../scaler/act/act.ts';
 import { observe } from '../../../scaler/observe/observe.ts';
 import { StorageClock } from '../../../scaler/observe/storage-clock.ts';
 import { OverrideStore } from '../../../scaler/override/store.ts';
 import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { BRISK } from '../../../shared/azure/credentials.ts';
-import { drainBlob } from '../../../shared/contract/blob-names.ts';
+import { FLEET_RATES_BLOB, drainBlob } from '../../../shared/contract/blob-names.ts';
 import { UNATTRIBUTED } from '../../../shared/redis/spending.ts';
+import { WorkRates } from '../../../shared/redis/work-rates.ts';
 import { firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { eventually } from '../../support/eventually.ts';
 import { POLICY, type ScalerFixture, openScalerFixture } from '../../support/scaler-fixture.ts';
@@ -345,6 +347,25 @@ describe('the cost', () => {
     expect((await fixture.spending.read()).chargedUpToMs).toBe(upToMs);
   });
 
+  test('says what part of it machines booted and were idle, and the parts add up', async () => {
+    const { loop } = await leading();
+    await fixture.fleet.scaleOut('gpu', 3);
+    await openJob('job-1');
+    // The first boots, the second has a batch, the third waits for one.
+    await fixture.says('vm-2', { state: 'busy' });
+    await fixture.says('vm-3', { state: 'idle' });
+    await eventually('each part is charged', async () => {
+      await loop.pass();
+      const { work, boot, idle } = await fixture.spending.ofJob('job-1');
+      return [work, boot, idle].every(({ machineMs }) => machineMs > 5);
+    });
+    const { total, work, boot, idle } = await fixture.spending.ofJob('job-1');
+    expect((await fixture.spending.read()).byJob.get('job-1')).toEqual(total);
+    expect(work.machineMs + boot.machineMs + idle.machineMs).toBe(total.machineMs);
+    expect(work.micros + boot.micros + idle.micros).toBe(total.micros);
+    expect(await fixture.spending.ofJob('job-2')).toMatchObject({ total: { machineMs: 0, micros: 0 } });
+  });
+
   test('of the earliest jobs is merged when there are too many jobs', async () => {
     const jobs = Array.from({ length: 1_010 }, (_, index) => `job-${String(index).padStart(5, '0')}`);
     const byJob = new Map(jobs.map((jobId) => [jobId, { machineMs: 2, micros: 3 }] as const));
@@ -356,6 +377,36 @@ describe('the cost', () => {
     expect(kept.byJob.has('job-00000')).toBe(true);
     expect(kept.total).toEqual({ machineMs: 2_020, micros: 3_030 });
   });
+});
+
+test('the leader publishes what the fleet has measured, and writes it again when a figure changes', async () => {
+  const workRates = new WorkRates(fixture.redis);
+  const published = () => readFleetRates(fixture.storage.blobs);
+  const stored = () => fixture.storage.blobs.stat('control', FLEET_RATES_BLOB);
+  await fixture.scaler().loop.pass();
+  expect(await published()).toBeUndefined();
+
+  await workRates.record('model:painter', 300, 3);
+  await workRates.record('split:cut', 1000, 2);
+  const { loop } = await leading();
+  await loop.pass();
+  expect(await published()).toMatchObject({
+    models: { painter: 100 },
+    split: { cut: 500, decode: null, images: null },
+    join: null,
+    bootSeconds: null,
+    idleSeconds: 0,
+    enginesPerMachine: 1,
+    machinesMax: 10,
+    pools: [{ name: 'gpu', pricePerHour: 3600 }],
+  });
+  const first = await stored();
+  await workRates.record('model:painter', 303, 3);
+  await loop.pass();
+  expect(await stored()).toEqual(first);
+  await workRates.record('model:painter', 900, 3);
+  await loop.pass();
+  expect((await published())?.models['painter']).toBeGreaterThan(150);
 });
 
 test('a loop that hangs is not live', async () => {

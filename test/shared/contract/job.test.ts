@@ -87,6 +87,7 @@ test('a status is valid before anything about the job is known', () => {
     jobId: REQUEST.jobId,
     state: 'waiting',
     frames: { expected: 0, split: 0, scored: 0, failed: 0, underway: 0, stitched: 0 },
+    pace: null,
     scoringSince: null,
     updatedAt: REQUEST.createdAt,
     warnings: [],
