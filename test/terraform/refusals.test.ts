@@ -71,7 +71,7 @@ test('all invalid settings are reported at once, with the expected values', asyn
     'Expected zones among 1, 2 and 3',
     'Expected the resource ID of an image',
     'Expected a whole number from 1 to 1000',
-    'five cron fields, a duration, a time zone and a number of instances',
+    'Expected windows such as "0 8 * * 1-5 for 10h in Europe/Berlin at least 2"',
     'Expected an amount greater than 0, or null',
     'Expected prices of 0 or more for spot and on-demand',
     'Expected debug, info, warn, error or silent',
