@@ -136,7 +136,9 @@ export function describeOverride(override: Pick<Override, 'mode' | 'capacity' | 
     case 'pause':
       return 'paused: no instance starts, and running instances finish their work and are removed';
     case 'schedule':
-      return `the schedule ${textOrNull(override)} in place of the scaler's own`;
+      return override.schedule?.length === 0
+        ? 'no window of the schedule opens'
+        : `this schedule in place of the scaler's own: ${textOrNull(override)}`;
   }
 }
 

@@ -29,8 +29,27 @@ export function newCommand(name: string): Command {
     .helpOption('-h, --help', 'print this help');
 }
 
+/** Set while a command is inspected. */
+let inspected: ((command: Command) => void) | null = null;
+
+/** The description of the command line that a function would parse with `parseCommand`. Nothing is parsed. Undefined if it parses none. */
+export function inspectCommand(parse: () => unknown): Command | undefined {
+  let found: Command | undefined;
+  inspected = (command) => (found = command);
+  try {
+    parse();
+  } finally {
+    inspected = null;
+  }
+  return found;
+}
+
 /** Returns false if the user asked for help, which is then printed. Throws USAGE. */
 export function parseCommand(command: Command, argv: readonly string[], hint?: string): boolean {
+  if (inspected !== null) {
+    inspected(command);
+    return false;
+  }
   for (const action of command.commands)
     action.addHelpText('after', `\nFor examples and exit statuses: ${command.name()} -- --help`);
   try {

@@ -149,5 +149,9 @@ test('an override is described in words', () => {
   expect(inWords('min', 2)).toBe('at least 2 instances');
   expect(inWords('max', 0)).toBe('at most 0 instances');
   expect(inWords('pause', null)).toMatch(/no instance starts/);
-  expect(inWords('schedule', null, [])).toBe("the schedule none in place of the scaler's own");
+  expect(inWords('schedule', null, [])).toBe('no window of the schedule opens');
+  const { schedule } = overrideFrom(overrideRequest.parse(SCHEDULE), NOW);
+  expect(inWords('schedule', null, schedule)).toBe(
+    `this schedule in place of the scaler's own: ${SCHEDULE.schedule}`,
+  );
 });

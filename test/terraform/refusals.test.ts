@@ -42,7 +42,6 @@ test('all invalid settings are reported at once, with the expected values', asyn
     'zones=["4"]',
     'worker_image_id="my-image"',
     'capacity_max=1001',
-    'schedule=["0 8 * * 1-5 in Europe/Berlin at least 2"]',
     'spending_per_hour_max=0',
     'prices={Standard_NC4as_T4_v3={cheap=1}}',
     'log_level="loud"',
@@ -71,7 +70,6 @@ test('all invalid settings are reported at once, with the expected values', asyn
     'Expected zones among 1, 2 and 3',
     'Expected the resource ID of an image',
     'Expected a whole number from 1 to 1000',
-    'five cron fields, a duration, a time zone and a number of instances',
     'Expected an amount greater than 0, or null',
     'Expected prices of 0 or more for spot and on-demand',
     'Expected debug, info, warn, error or silent',
@@ -110,15 +108,17 @@ test('settings that contradict each other are rejected', async () => {
   expect(expectations.filter((expectation) => !output.includes(expectation))).toEqual([]);
 });
 
-test('a size of another series, negative numbers and half a producer are rejected', async () => {
+test('a size of another series, negative numbers, half a window and half a producer are rejected', async () => {
   const output = await rejectionOf([
     'gpu_vm_size="Standard_NV36ads_A10_v5"',
     'capacity_min=-1',
+    'schedule=["0 8 * * 1-5 in Europe/Berlin at least 2"]',
     'on_demand_base=-1',
     'producers_max=1.5',
   ]);
   expect(output).toContain('Expected an NC size');
   expect(output).toContain('Expected a number from 0 to capacity_max');
+  expect(output).toContain('Expected windows such as "0 8 * * 1-5 for 10h in Europe/Berlin at least 2"');
   expect(output).toContain('Expected 0 or more. A value above 0 requires on-demand in kinds');
   expect(output).toContain('Expected a whole number of producers from 1 to 10');
 });

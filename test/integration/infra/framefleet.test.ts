@@ -34,7 +34,7 @@ test.each(['--help', '-h', 'help'])('%s lists every command, each on a line', as
 });
 
 test('each command runs the same program as its npm script', async () => {
-  const launcher = await readFile('infra/bin/framefleet.ts', 'utf8');
+  const launcher = await readFile('infra/bin/commands.ts', 'utf8');
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as {
     scripts: Record<string, string>;
   };

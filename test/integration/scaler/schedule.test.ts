@@ -62,7 +62,7 @@ test('an open window keeps an instance without work, and an override replaces th
 
   const because = ['--for', '1h', '--because', 'holidays'];
   const none = await scaleTo('--schedule', 'none', ...because);
-  expect(none.stdout).toContain("Override: the schedule none in place of the scaler's own.");
+  expect(none.stdout).toContain('Override: no window of the schedule opens.');
   await workersAre(0);
 
   const more = await scaleTo('--schedule', OPEN.replace('at least 1', 'at least 2'), ...because);
