@@ -25,6 +25,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [...SYSTEM_TESTS, ...FAULT_TESTS, ...TERRAFORM_TESTS],
           environment: 'node',
+          testTimeout: 120_000,
         },
       },
       {

@@ -7,7 +7,7 @@ import { type VideoInfo, probeVideo } from '../../shared/media/probe.ts';
 import { quotedName } from '../../shared/media/source-refusals.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import {
-  type Comparison,
+  type MediaCheck,
   type Verdict,
   compareAudioTrackCount,
   compareDuration,
@@ -77,14 +77,14 @@ interface Film {
 }
 
 /** First against what the packets of the source say; if that fails, against its decoded frames, which count. */
-async function compareFilm({ sourcePath, video, source, result }: Film): Promise<Comparison[]> {
+async function compareFilm({ sourcePath, video, source, result }: Film): Promise<MediaCheck[]> {
   const checks = filmChecks(source.timeline, source.video, result);
   if (checks.every(({ verdict }) => verdict === 'same')) return checks;
   say(`Decoding ${quotedName(sourcePath)} to count its frames …`);
   return filmChecks(await decodedTimeline(sourcePath, video), source.video, result);
 }
 
-function filmChecks(timeline: Timeline, { framesPerSecond }: VideoInfo, result: MediaFacts): Comparison[] {
+function filmChecks(timeline: Timeline, { framesPerSecond }: VideoInfo, result: MediaFacts): MediaCheck[] {
   const expected = { timeline, framesPerSecond };
   const found = { timeline: result.timeline, durationSeconds: result.video.durationSeconds };
   const count = compareFrameCount(expected, found);
@@ -112,7 +112,7 @@ async function compareSound(
   source: MediaFacts,
   resultPath: string,
   result: MediaFacts,
-): Promise<Comparison[]> {
+): Promise<MediaCheck[]> {
   const tracks = source.sound.filter(({ packetCount }) => packetCount > 0);
   const checks = [compareAudioTrackCount(tracks.length, result.sound.length)];
   const shiftSeconds = -Math.min(0, source.timeline.pts[0] ?? 0) * secondsPerTick(source.timeline);

@@ -9,7 +9,7 @@ import { type Hash, createHash } from 'node:crypto';
 
 import { PermanentError } from '../../shared/runtime/errors.ts';
 import {
-  type Comparison,
+  type MediaCheck,
   type ExpectedFrames,
   compareAudioTrackCount,
   compareDuration,
@@ -60,7 +60,7 @@ export async function checkResult(
   return { sha256: hash.digest('hex'), warnings };
 }
 
-function differenceText({ what, source, result }: Comparison): string {
+function differenceText({ what, source, result }: MediaCheck): string {
   return `${what.toLowerCase()}: ${result}, expected ${source}`;
 }
 

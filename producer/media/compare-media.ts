@@ -21,7 +21,7 @@ const PRINTED_SECONDS = 0.000_001;
  */
 export type Verdict = 'same' | 'note' | 'differs';
 
-export interface Comparison {
+export interface MediaCheck {
   readonly what: string;
   readonly source: string;
   readonly result: string;
@@ -41,7 +41,7 @@ export interface FoundFrames {
   readonly durationSeconds: number | undefined;
 }
 
-export function compareFrameCount(expected: ExpectedFrames, found: FoundFrames): Comparison {
+export function compareFrameCount(expected: ExpectedFrames, found: FoundFrames): MediaCheck {
   const [source, result] = [expected.timeline.pts.length, found.timeline.pts.length];
   return {
     what: 'Frames',
@@ -58,7 +58,7 @@ export function compareFrameCount(expected: ExpectedFrames, found: FoundFrames):
 export function compareFrameTimes(
   { timeline: source }: ExpectedFrames,
   { timeline: result }: FoundFrames,
-): Comparison {
+): MediaCheck {
   const [sourceTick, resultTick] = [secondsPerTick(source), secondsPerTick(result)];
   const allowed = Math.max(sourceTick, resultTick) * TICKS_ALLOWED;
   const shift = Math.min(0, source.pts[0] ?? 0);
@@ -90,7 +90,7 @@ export function compareFrameTimes(
 export function compareDuration(
   expected: ExpectedFrames,
   { durationSeconds: found = 0 }: FoundFrames,
-): Comparison {
+): MediaCheck {
   const seconds = durationSeconds(expected.timeline, expected);
   const allowed = lastFrameSecondsMax(expected) + ROUNDING_SECONDS;
   return {
@@ -108,7 +108,7 @@ function lastFrameSecondsMax({ timeline, framesPerSecond }: ExpectedFrames): num
   return Math.max(typicalFrameSeconds(timeline, { framesPerSecond }), lastGapSeconds, 1 / framesPerSecond);
 }
 
-export function compareAudioTrackCount(source: number, result: number): Comparison {
+export function compareAudioTrackCount(source: number, result: number): MediaCheck {
   return {
     what: 'Audio tracks',
     source: String(source),
@@ -118,8 +118,8 @@ export function compareAudioTrackCount(source: number, result: number): Comparis
 }
 
 /** The upright picture. A model may change its size, and an encoder makes odd sizes even. */
-export function comparePicture(source: VideoInfo, result: VideoInfo): Comparison[] {
-  const row = (what: string, textOf: (video: VideoInfo) => string): Comparison => ({
+export function comparePicture(source: VideoInfo, result: VideoInfo): MediaCheck[] {
+  const row = (what: string, textOf: (video: VideoInfo) => string): MediaCheck => ({
     what,
     source: textOf(source),
     result: textOf(result),
@@ -144,7 +144,7 @@ export function compareSoundTrack(
     shiftSeconds,
     samples,
   }: { readonly shiftSeconds: number; readonly samples: 'same' | 'differ' | 'not needed' },
-): Comparison[] {
+): MediaCheck[] {
   const what = `Audio track ${source.index}`;
   if (samples === 'differ')
     return [
@@ -159,7 +159,7 @@ export function compareSoundTrack(
       Math.abs((result.times[index] ?? Number.NaN) - (seconds + shiftSeconds)) >
       ROUNDING_SECONDS + PRINTED_SECONDS,
   );
-  const packets: Comparison = { what, source: soundText(source), result: soundText(result), verdict: 'same' };
+  const packets: MediaCheck = { what, source: soundText(source), result: soundText(result), verdict: 'same' };
   if (late === -1) return [packets];
   return [
     packets,
@@ -180,7 +180,7 @@ export function hasSamePackets(source: SoundFacts, result: SoundFacts): boolean 
 export function compareExtras(
   source: { readonly video: VideoInfo; readonly chapterCount: number },
   result: { readonly video: VideoInfo; readonly chapterCount: number },
-): Comparison[] {
+): MediaCheck[] {
   const rows = [
     ['Subtitles', countOf(source.video, 'subtitle'), countOf(result.video, 'subtitle')],
     ['Attachments', countOf(source.video, 'attachment'), countOf(result.video, 'attachment')],
