@@ -8,8 +8,8 @@
  *   wall     = start + scoring + join
  *   machines = boot + scoring + idle window, each; what is not work of that is boot or idle
  *
- * Machines that would find no batch are not started and cost nothing. The upload is not in it: its speed is unknown. Storage operations cost
- * 0.25 for a million frames, less than a hundredth of the machines, and are not in it either.
+ * Machines that would find no batch are not started and cost nothing. The upload is not in it: its speed is unknown. Storage is not in it either,
+ * because the prices in the settings are those of machines: docs/azure-costs.md says what it costs.
  */
 import type { FleetRates } from '../../shared/contract/fleet-rates.ts';
 import { MEGAPIXELS_PER_SECOND_ASSUMED } from '../../shared/contract/limits.ts';

@@ -1,6 +1,7 @@
 /** The pace of each open job, for its status. Notes the stages of jobs on the way. What is remembered here a producer that takes over learns again. */
 import type { JobTimes } from '../../shared/redis/job-times.ts';
 import { type LedgerJob, isPaused } from '../../shared/redis/ledger-job.ts';
+import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { WorkRates } from '../../shared/redis/work-rates.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { JOIN_RATE_ASSUMED } from './fixed-times.ts';
@@ -11,6 +12,7 @@ import { type Pace, type WorkSamples, nextSamples, paceOf } from './time-left.ts
 const JOIN_RATE_MS = 10_000;
 
 export interface JobPacesOptions {
+  readonly ledger: Pick<Ledger, 'rate'>;
   readonly times: JobTimes;
   readonly workRates: WorkRates;
   readonly clock: Clock;
@@ -33,7 +35,7 @@ export class JobPaces {
 
   /** Null while it is not known, and of a job that waits, is paused or has ended. */
   async paceOf(job: LedgerJob): Promise<Pace | null> {
-    const { times, clock } = this.#options;
+    const { ledger, times, clock } = this.#options;
     const { jobId } = job;
     const nowMs = clock.now().getTime();
     const marks = marksOf(job, nowMs);
@@ -44,10 +46,13 @@ export class JobPaces {
       this.#known.set(jobId, { marked, samples: before?.samples ?? [] });
       return null;
     }
+    const megapixelsPerSecond = await ledger.rate(job.definition.model.name);
+    const hasRate = megapixelsPerSecond !== undefined && job.megapixelsPerFrame > 0;
     const progress = {
       job,
       times: await times.read(jobId),
       workers: await times.busyWorkers(jobId, nowMs),
+      expectedRate: hasRate ? megapixelsPerSecond / job.megapixelsPerFrame : null,
       joinRate: await this.#readJoinRate(),
       nowMs,
     };

@@ -2,7 +2,7 @@
  * How fast a running job is, and when it will be done. PURE. The producer writes it into the status, so that everything that shows a job shows
  * the same.
  *
- *   rate      = frames done / time of workers with a batch, of the last two minutes of each worker
+ *   rate      = frames done / time of workers with a batch, of the last two minutes of each worker; at first, with what earlier jobs measured
  *   scoring   = what is left, dealt to the workers that report now: each finishes its batch, then takes another as a whole
  *   left      = max(scoring, split and its last batch) + join
  *
@@ -15,6 +15,10 @@ import { END_SECONDS } from './fixed-times.ts';
 
 /** For each worker: long enough for several segments, short enough to follow a change of the film. */
 const WINDOW_SECONDS = 120;
+/** Of each worker: its first frames are slower. While there is little to go by, no more than half of it is left out. */
+const WARM_UP_SECONDS = 30;
+/** What earlier jobs have measured counts as much as this time of a worker. */
+const PRIOR_SECONDS = 10;
 /** With more batches than this for each worker, they are spread evenly. */
 const BATCHES_DEALT_MAX = 50;
 
@@ -35,6 +39,8 @@ export interface Progress {
     Pick<LedgerJob, 'batchSize' | 'megapixelsPerFrame'>;
   readonly times: JobTimesSoFar;
   readonly workers: readonly BusyWorker[];
+  /** Frames per second of a worker, from earlier batches with the model; null until it has run. */
+  readonly expectedRate: number | null;
   /** Megapixels per second of the join. */
   readonly joinRate: number;
   readonly nowMs: number;
@@ -66,7 +72,11 @@ export function nextSamples(before: WorkSamples, { job, times, workers }: Progre
   // The source is split again.
   if (sample.framesDone < (known[0]?.framesDone ?? 0)) return [sample];
   const samples = [...known, sample];
-  const windowStart = sample.workerSeconds - WINDOW_SECONDS * Math.max(1, workers.length);
+  const count = Math.max(1, workers.length);
+  const windowStart = Math.max(
+    sample.workerSeconds - WINDOW_SECONDS * count,
+    Math.min(sample.workerSeconds / 2, WARM_UP_SECONDS * count),
+  );
   const oldest = samples.findLastIndex(({ workerSeconds }) => workerSeconds <= windowStart);
   return samples.slice(Math.max(0, oldest));
 }
@@ -80,7 +90,7 @@ export function paceOf(progress: Progress, samples: WorkSamples): Pace | null {
     const joiningSeconds = (nowMs - (times.scoredAtMs ?? nowMs)) / 1000;
     return { framesPerSecond: 0, secondsLeft: Math.max(0, join - joiningSeconds) };
   }
-  const rate = rateOf(samples);
+  const rate = rateOf(samples, progress.expectedRate);
   if (rate === null || workers.length === 0) return null;
   const batchFrames = Math.max(1, job.batchSize ?? 1);
   const scoring = scoringSeconds(progress, { left, rate, batchFrames });
@@ -93,12 +103,15 @@ export function paceOf(progress: Progress, samples: WorkSamples): Pace | null {
 }
 
 /** Frames per second of one worker. */
-function rateOf(samples: WorkSamples): number | null {
+function rateOf(samples: WorkSamples, expectedRate: number | null): number | null {
   const [first, last] = [samples[0], samples.at(-1)];
-  if (first === undefined || last === undefined) return null;
+  if (first === undefined || last === undefined) return expectedRate;
   const seconds = last.workerSeconds - first.workerSeconds;
   const frames = last.framesDone - first.framesDone;
-  return seconds > 0 && frames > 0 ? frames / seconds : null;
+  if (seconds <= 0 || frames <= 0) return expectedRate;
+  return expectedRate === null
+    ? frames / seconds
+    : (frames + expectedRate * PRIOR_SECONDS) / (seconds + PRIOR_SECONDS);
 }
 
 interface ScoringLeft {

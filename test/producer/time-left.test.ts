@@ -64,6 +64,15 @@ const CASES: Readonly<Record<string, Case>> = {
     noise: 0.1,
     steadyFrom: 4,
   },
+  'an earlier measurement that is a third too low': {
+    frames: 3000,
+    batchFrames: 180,
+    framesPerSecond: 6,
+    readyAt: [2, 3],
+    noise: 0.1,
+    expectedRate: 4,
+    steadyFrom: 3,
+  },
   'an eviction': {
     frames: 20_000,
     batchFrames: 300,
@@ -111,6 +120,7 @@ const PROGRESS: Progress = {
   },
   times: { inferSeconds: 0, reportedSeconds: 0, framesBefore: 0 },
   workers: [],
+  expectedRate: null,
   joinRate: 1000,
   nowMs: 100_000,
 };
@@ -126,6 +136,16 @@ test('the time left is not known before the first frame, and while no worker rep
   expect(after({})).toBeNull();
   expect(after({ times: SEEN, workers: [WORKER] })).toBeNull();
   expect(after({ times: SEEN }, { framesScored: 100 })).toBeNull();
+});
+
+test('what earlier jobs have measured counts until this job has frames of its own, and then less and less', () => {
+  const earlier = { workers: [WORKER], expectedRate: 20 };
+  expect(after(earlier)?.framesPerSecond).toBe(20);
+  const rateAfter = (seconds: number) =>
+    after({ ...earlier, times: { ...SEEN, reportedSeconds: seconds } }, { framesScored: 10 * seconds })
+      ?.framesPerSecond ?? 0;
+  expect(rateAfter(10)).toBeCloseTo(15);
+  expect(rateAfter(90)).toBeLessThan(12);
 });
 
 test('frames that are scored and not stored count; so do those that failed', () => {

@@ -35,6 +35,10 @@ export function enqueue(args: readonly string[], options: CommandOptions): Runni
   return start('producer/cli/enqueue.ts', args, options);
 }
 
+export function estimate(args: readonly string[], options: CommandOptions): RunningCommand {
+  return start('producer/cli/estimate.ts', args, options);
+}
+
 export function scale(args: readonly string[], options: CommandOptions): RunningCommand {
   return start('scaler/cli/scale.ts', args, options);
 }

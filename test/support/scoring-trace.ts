@@ -26,6 +26,8 @@ export interface TraceOptions {
   readonly evictedAt?: Readonly<Record<number, number>>;
   /** Rates differ by up to this share from worker to worker and from batch to batch. */
   readonly noise?: number;
+  /** Of one worker, as earlier jobs have measured. */
+  readonly expectedRate?: number | null;
   readonly joinSeconds?: number;
   readonly seed?: number;
 }
@@ -56,7 +58,7 @@ interface Worker {
 /** One point each second, from the start to the end. */
 export function traceOf(options: TraceOptions): TracePoint[] {
   const { frames, batchFrames, loadSeconds = 0, segmentFrames = 1, pause = [0, 0] } = options;
-  const { noise = 0, joinSeconds = 2.1, seed = 1 } = options;
+  const { noise = 0, joinSeconds = 2.1, seed = 1, expectedRate = null } = options;
   const random = seededRandom(seed);
   const vary = (value: number): number => value * (1 + noise * (2 * random() - 1));
   const workers = options.readyAt.map((readyAt, number): Worker => ({
@@ -138,6 +140,7 @@ export function traceOf(options: TraceOptions): TracePoint[] {
           ? []
           : [{ reportedAtMs: last.atSeconds * 1000, framesLeft: last.framesLeft }],
       ),
+      expectedRate,
       joinRate: frames / 0.1,
       nowMs: atSeconds * 1000,
     };

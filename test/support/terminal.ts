@@ -13,6 +13,7 @@ export interface TerminalSession {
   shown(): string;
   /** Resolves when the terminal has shown this; rejects if the command ends without it. */
   shows(part: string | RegExp): Promise<void>;
+  type(line: string): void;
   pressCtrlC(): void;
   /** The exit status, or 128 plus the number of the signal that ended the command. */
   readonly end: Promise<number | null>;
@@ -56,6 +57,7 @@ export function inTerminal(
   return {
     shown: () => shown,
     shows,
+    type: (line) => child.stdin.write(`${line}\n`),
     pressCtrlC: () => child.stdin.write(CTRL_C),
     end,
     kill: () => child.kill('SIGKILL'),

@@ -27,7 +27,7 @@ const HELP = helpText({
   ],
   notes: [
     'Uploads nothing and starts no fleet. The rates, the boot time and the prices are those that the fleet has measured and published in its storage. Where no fleet runs, they are those of the last job on this machine.',
-    'GPU hours are hours of machines: with a batch (work), while they boot, and idle, with the idle window after the job. COST needs FRAMEFLEET_PRICES in the settings of the scaler.',
+    'GPU hours are hours of machines: with a batch (work), while they boot, and idle, with the idle window after the job. COST is that of the machines, without storage, and needs FRAMEFLEET_PRICES in the settings of the scaler.',
   ],
   exits: { 0: true, 64: true, 65: true, 66: true, 69: true, 70: true, 130: true },
 });

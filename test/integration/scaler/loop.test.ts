@@ -1,7 +1,10 @@
 /** The scaler's tick on real servers: observation, actions, removals, costs, and the memory across leaders. */
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import { readFleetRates } from '../../../producer/estimate/fleet-rates.ts';
+import { keepRates, readFleetRates, readKeptRates } from '../../../producer/estimate/fleet-rates.ts';
 import { act } from '../../../scaler/act/act.ts';
 import { observe } from '../../../scaler/observe/observe.ts';
 import { StorageClock } from '../../../scaler/observe/storage-clock.ts';
@@ -14,7 +17,7 @@ import { WorkRates } from '../../../shared/redis/work-rates.ts';
 import { firstSplit, openSplitJob } from '../../support/build-job.ts';
 import { eventually } from '../../support/eventually.ts';
 import { POLICY, type ScalerFixture, openScalerFixture } from '../../support/scaler-fixture.ts';
-import { startTestStorage } from '../../support/servers.ts';
+import { startTestStorage, testFolder } from '../../support/servers.ts';
 
 let fixture: ScalerFixture;
 beforeAll(async () => {
@@ -407,6 +410,13 @@ test('the leader publishes what the fleet has measured, and writes it again when
   await workRates.record('model:painter', 900, 3);
   await loop.pass();
   expect((await published())?.models['painter']).toBeGreaterThan(150);
+
+  // Kept on this machine, for estimates while no fleet runs.
+  const folder = path.join(await testFolder(), 'local');
+  expect(await readKeptRates(folder)).toBeUndefined();
+  await keepRates(fixture.storage.blobs, folder);
+  expect(await readKeptRates(folder)).toEqual(await published());
+  await rm(path.dirname(folder), { recursive: true });
 });
 
 test('a loop that hangs is not live', async () => {
