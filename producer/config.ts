@@ -7,12 +7,16 @@ import { z } from 'zod';
 import { FRAMES_MAX } from '../shared/contract/limits.ts';
 import {
   type Environment,
+  listSetting,
   parseEnvironment,
   secondsAsMs,
   wholeNumber,
 } from '../shared/runtime/environment.ts';
+import { PermanentError } from '../shared/runtime/errors.ts';
 import { serviceVariables, storageSetting } from '../shared/runtime/service-variables.ts';
 
+const TOKEN_CHARACTERS_MIN = 16;
+const HOST_NAME = /^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,252}[a-zA-Z0-9])?$/;
 const KEEP_SECONDS_MAX = 10 * 365 * 86_400;
 
 const variables = z.object({
@@ -44,6 +48,20 @@ const variables = z.object({
   FRAMEFLEET_STEP_SECONDS_MAX: wholeNumber({ min: 1, max: 30 * 86_400, fallback: 300_000 }),
   /** Width × height of a frame. Default: 8K. */
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
+  /** The web page. `token`: whoever has the token signs in. `entra`: Container Apps signs people in, and no request can go around it. */
+  FRAMEFLEET_PAGE: z.enum(['off', 'token', 'entra']).default('off'),
+  FRAMEFLEET_PAGE_TOKEN: z.string().min(TOKEN_CHARACTERS_MIN).max(1000).optional(),
+  FRAMEFLEET_PAGE_HOST: z.string().default('127.0.0.1'),
+  /** 0 takes any free port. */
+  FRAMEFLEET_PAGE_PORT: wholeNumber({ min: 0, max: 65_535, fallback: 0 }),
+  /** The names under which the page is reached, beside those of this machine. */
+  FRAMEFLEET_PAGE_HOSTS: listSetting(
+    (item) => (HOST_NAME.test(item) ? item.toLowerCase() : undefined),
+    'expected a list of host names such as page.example.org',
+  ).default([]),
+  /** The page shows the fleet through the API of the scaler. Unset: it shows jobs only. */
+  FRAMEFLEET_SCALER_URL: z.url({ protocol: /^https?$/ }).optional(),
+  FRAMEFLEET_SCALER_TOKEN: z.string().min(1).optional(),
 });
 
 /** Throws CONFIG_INVALID. */
@@ -72,5 +90,27 @@ export function producerConfig(environment: Environment = process.env) {
     },
     /** CPU time only: a slow disk or network is no fault of the result. */
     stitchCpuSecondsMax: cpuSecondsMax,
+    page: pageConfig(set),
+  };
+}
+
+/** Null if the page is off. Throws CONFIG_INVALID. */
+function pageConfig(set: z.infer<typeof variables>) {
+  const { FRAMEFLEET_PAGE: mode, FRAMEFLEET_PAGE_TOKEN: token } = set;
+  if (mode === 'off') return null;
+  if (mode === 'token' && token === undefined)
+    throw new PermanentError(
+      'CONFIG_INVALID',
+      'FRAMEFLEET_PAGE is token, but FRAMEFLEET_PAGE_TOKEN is not set.',
+      {
+        hint: 'Set it to the output of `openssl rand -hex 24`.',
+      },
+    );
+  const { FRAMEFLEET_SCALER_URL: url, FRAMEFLEET_SCALER_TOKEN: scalerToken } = set;
+  return {
+    scaler: url === undefined ? null : { url, token: scalerToken },
+    signIn: mode === 'entra' ? ({ mode } as const) : ({ mode, token: token ?? '' } as const),
+    address: { host: set.FRAMEFLEET_PAGE_HOST, port: set.FRAMEFLEET_PAGE_PORT },
+    hosts: set.FRAMEFLEET_PAGE_HOSTS,
   };
 }

@@ -34,6 +34,8 @@ import { StatusPublisher } from './jobs/status.ts';
 import { type JobRun, Steps } from './jobs/steps.ts';
 import { stitch } from './jobs/stitch.ts';
 import { producerMetrics } from './metrics.ts';
+import { JobIndex } from './page/job-index.ts';
+import { createPage } from './page/server.ts';
 
 /** Both are bound by the disk and the network; none waits for frames. */
 const SPLITS_AT_ONCE = 2;
@@ -95,6 +97,7 @@ await runService(
     const intake = new Intake({ ...openJobServices, events, scanMs, metrics });
     const collector = new Collector({ results, ledger, steps, times, workRates, clock, log, metrics });
     const frameRemovalServices = { blobs, ledger, retention, keepFramesMs, keepFailedFramesMs, clock, log };
+    const jobIndex = config.page === null ? null : new JobIndex({ blobs, clock });
     const status = new StatusPublisher({
       blobs,
       ledger,
@@ -106,6 +109,7 @@ await runService(
         await folders.remove(job.jobId);
         await scheduleFrameRemoval(frameRemovalServices, job);
       },
+      ...(jobIndex !== null && { onOpen: (open) => jobIndex.observe(open) }),
     });
     const health = new LoopHealth(clock);
     const loop = (name: string, pass: () => Promise<number>) =>
@@ -133,9 +137,20 @@ await runService(
     loop('retain', () => removeExpiredFrames(frameRemovalServices));
     loop('poison depth', () => poisonDepthPass(poison, metrics));
 
+    let pagePort: number | undefined;
+    if (config.page !== null && jobIndex !== null) {
+      const { address, ...settings } = config.page;
+      const page = await createPage({ ...settings, ...splitServices, times, index: jobIndex, signal });
+      service.onStop(() => page.http.close());
+      loop('page jobs', () => jobIndex.pass());
+      loop('page events', () => page.live.pass());
+      loop('page uploads', () => page.uploads.sweep());
+      pagePort = await listen(page.http, address, 'FRAMEFLEET_PAGE_PORT');
+    }
+
     const isReady = () => !signal.aborted && redis.status === 'ready';
     const http = createHttp({ registry: metrics.registry, health, isReady });
     service.onStop(() => http.close());
-    service.announceReady(await listen(http, config.http));
+    service.announceReady(await listen(http, config.http), pagePort);
   },
 );

@@ -19,6 +19,7 @@ import { addGuardedRoutes } from './api/guarded-http.ts';
 import { scalerConfig } from './config.ts';
 import { REMOVE_GRACE_MS } from './fleet/local-processes.ts';
 import { openFleet } from './fleet/open-fleet.ts';
+import { TickHistory } from './history.ts';
 import { Leadership } from './leader.ts';
 import { scalerMetrics } from './metrics.ts';
 import { BootTimes } from './observe/boot-times.ts';
@@ -75,7 +76,13 @@ await runService(
       policy,
       tickMs,
     });
-    service.run('tick', () => repeat({ name: 'tick', clock, log, signal, health, pass: () => loop.pass() }));
+    const history = new TickHistory(policy);
+    const pass = async (): Promise<number> => {
+      const restMs = await loop.pass();
+      history.note(await loop.last());
+      return restMs;
+    };
+    service.run('tick', () => repeat({ name: 'tick', clock, log, signal, health, pass }));
 
     const http = createHttp({
       registry: metrics.registry,
@@ -86,7 +93,7 @@ await runService(
     await addGuardedRoutes(http, {
       token: config.token,
       log,
-      routes: controlApi({ loop, overrides, policy }),
+      routes: controlApi({ loop, overrides, history, policy }),
     });
     service.onStop(() => http.close());
     service.announceReady(await listen(http, config.http));

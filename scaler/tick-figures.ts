@@ -1,6 +1,7 @@
 /** Derives the figures of one tick that metrics and `GET /status` show. PURE. */
 import { framesToDo, secondsToDo } from './costs/spending-cap.ts';
 import { isBlockActive } from './decide/blocked-pools.ts';
+import { type InstanceState, instanceState } from './decide/instance-state.ts';
 import type { Memory } from './decide/memory.ts';
 import type { BlockReason } from './fleet/fleet.ts';
 import type { Observation, WorkerReport } from './observe/observation.ts';
@@ -54,6 +55,41 @@ export function blocksOf(
 
 export function overrideInForce({ override, now }: Pick<Observation, 'override' | 'now'>): Override | null {
   return override === null || override === 'unknown' || isExpired(override, now) ? null : override;
+}
+
+/** How many instances are in each phase of their lives, as the page shows them; null if the fleet cannot be read. */
+export function machinesByPhase(
+  observation: Observation,
+  policy: Policy,
+  memory: Memory,
+): Readonly<Record<string, number>> | null {
+  if (observation.fleet === null) return null;
+  const counts: Record<string, number> = {};
+  for (const instance of observation.fleet.instances) {
+    const phase = machinePhase(instanceState(instance, observation, policy, memory));
+    counts[phase] = (counts[phase] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function machinePhase({ life, draining, instance }: InstanceState): string {
+  switch (life) {
+    case 'leaving':
+      return 'deleting';
+    case 'not-running':
+      return 'stopped';
+    case 'overdue':
+    case 'unready':
+    case 'failed':
+      return 'failed';
+    case 'booting':
+      return instance.phase === 'creating' ? 'creating' : 'starting';
+    case 'silent':
+      return 'silent';
+    case 'idle':
+    case 'busy':
+      return draining === 'none' ? (life === 'busy' ? 'working' : 'idle') : 'draining';
+  }
 }
 
 export interface WorkerFigure {

@@ -7,7 +7,7 @@ import path from 'node:path';
 
 import { defineConfig } from 'vitest/config';
 
-const SYSTEM_TESTS = ['test/integration/**/*.test.ts'];
+const SYSTEM_TESTS = ['test/{integration,browser}/**/*.test.ts'];
 const FAULT_TESTS = ['test/faults/**/*.test.ts'];
 const TERRAFORM_TESTS = ['test/terraform/**/*.test.ts'];
 /** What Node has compiled, for all programs that the tests start: it saves each of them a third of its start. */

@@ -17,6 +17,8 @@ const variables = z.object({
   /** A folder with one subfolder per model. They are published to local fleets in addition to the painter and to models added with `npm run model`. */
   FRAMEFLEET_LOCAL_MODELS: z.string().optional(),
   FRAMEFLEET_LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
+  /** `off`: the fleet of `npm start` has no web page. */
+  FRAMEFLEET_PAGE: z.enum(['off', 'token']).default('token'),
 });
 
 export function localConfig(environment: Environment = process.env) {
@@ -31,6 +33,7 @@ export function localConfig(environment: Environment = process.env) {
       ...(others === undefined ? [] : [path.resolve(others)]),
     ],
     logLevel: set.FRAMEFLEET_LOG_LEVEL ?? 'warn',
+    hasPage: set.FRAMEFLEET_PAGE === 'token',
     environment,
   };
 }

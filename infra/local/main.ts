@@ -76,6 +76,7 @@ await runService(
         modelCacheFolder: path.join(config.folder, 'models'),
         compileCacheFolder: path.join(config.folder, 'compiled'),
         isPersistent: !isPrivate,
+        hasPage: !isPrivate && config.hasPage,
         environment: config.environment,
         log,
         signal: service.signal,
@@ -102,6 +103,7 @@ await runService(
     superviseStack(service, stack);
     clientEnvironment = stack.clientEnvironment;
     say(`The local fleet is running. Jobs and results are stored in ${folder}.`);
+    if (stack.pageAddress !== null) say(`  ${stack.pageAddress}  the web page`);
     say(`  npm run enqueue VIDEO          run a job (in another shell, in this folder)`);
     say(`  npm run fetch -- JOB           download the result of a job started with --detach`);
     say(`  npm run explain                show why the fleet has its current size`);

@@ -64,11 +64,13 @@ export class Part {
     return this.#child.pid;
   }
 
-  /** Resolves with the HTTP port that the service announces; rejects if the service fails first. */
-  async announcedPort(): Promise<number> {
+  /** Resolves with the ports that the service announces; rejects if the service fails first. */
+  async announcedPorts(): Promise<
+    Pick<Extract<ServiceAnnouncement, { type: 'ready' }>, 'port' | 'pagePort'>
+  > {
     const announcement = once(this.#child, 'message') as Promise<[ServiceAnnouncement]>;
     const [message] = await Promise.race([announcement, this.failure()]);
-    if (message.type === 'ready') return message.port;
+    if (message.type === 'ready') return message;
     throw failureOf(message);
   }
 

@@ -1,5 +1,5 @@
 /**
- * Prepares this machine: installs the locked dependencies, ffmpeg, ffprobe and redis-server, and Prometheus for the tests. The
+ * Prepares this machine: installs the locked dependencies, ffmpeg, ffprobe and redis-server, and Prometheus and Chromium for the tests. The
  * user commands, `check`, `test` and `test:faults` run it first, on any Node from version 20 and before anything is installed, so
  * it is plain JavaScript that uses only built-in modules.
  *
@@ -20,6 +20,7 @@ const EXIT_INTERRUPTED = 130;
 
 /** Programs that only the tests need, installed for `npm test`. */
 const TEST_PROGRAMS = {
+  chromium: 'chromium',
   prometheus: 'prometheus',
   promtool: 'prometheus',
   openssl: 'openssl',

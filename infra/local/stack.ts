@@ -48,6 +48,8 @@ export interface StackOptions {
   readonly compileCacheFolder: string;
   /** Whether jobs survive a restart of the stack. */
   readonly isPersistent: boolean;
+  /** Whether the producer serves the web page. */
+  readonly hasPage: boolean;
   /** Variables set here override the defaults of the stack. */
   readonly environment: Environment;
   readonly log: Log;
@@ -59,6 +61,8 @@ export interface Stack {
   /** The variables that a command needs to reach the fleet. */
   readonly clientEnvironment: Readonly<Record<string, string>>;
   readonly ports: Readonly<Record<'producer' | 'scaler', number>>;
+  /** The address of the web page, with its token; null without one. */
+  readonly pageAddress: string | null;
   /** Rejects if a part ends unexpectedly. Never resolves. */
   readonly failure: Promise<never>;
   stop(options: StackStopOptions): Promise<void>;
@@ -112,35 +116,48 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       FRAMEFLEET_HTTP_PORT: '0',
       FRAMEFLEET_SCALER_TOKEN: undefined,
       FRAMEFLEET_SCALER_TOKEN_FILE: undefined,
+      FRAMEFLEET_PAGE: 'off',
+      FRAMEFLEET_SCALER_URL: undefined,
+      FRAMEFLEET_PAGE_TOKEN: undefined,
     };
     const token = randomBytes(24).toString('hex');
-    const scalerOnly = { FRAMEFLEET_FLEET: 'local', FRAMEFLEET_SCALER_TOKEN: token };
-    const startService = async (name: 'producer' | 'scaler'): Promise<number> => {
+    const pageToken = environment['FRAMEFLEET_PAGE_TOKEN'] ?? randomBytes(24).toString('hex');
+    const startService = async (name: 'producer' | 'scaler', ownEnvironment: Environment) => {
       const part = new Part({
         name,
         program: { script: path.join(ROOT, name, 'main.ts') },
-        env: { ...serviceEnvironment, ...(name === 'scaler' ? scalerOnly : {}) },
+        env: { ...serviceEnvironment, ...ownEnvironment },
         cwd: ROOT,
         logPath: logPath(name),
         stopGraceMs: SERVICE_STOP_GRACE_MS,
       });
       up(part);
-      return part.announcedPort();
+      return part.announcedPorts();
     };
-    const [producer, scaler] = await Promise.race([
-      Promise.all([startService('producer'), startService('scaler')]),
-      abortion(signal),
-    ]);
+    const startScaler = () =>
+      startService('scaler', { FRAMEFLEET_FLEET: 'local', FRAMEFLEET_SCALER_TOKEN: token });
+    const starting = options.hasPage
+      ? startWithPage(startScaler, (scaler) =>
+          startService('producer', {
+            FRAMEFLEET_PAGE: 'token',
+            FRAMEFLEET_PAGE_TOKEN: pageToken,
+            FRAMEFLEET_SCALER_URL: urlOf(scaler.port),
+            FRAMEFLEET_SCALER_TOKEN: token,
+          }),
+        )
+      : Promise.all([startService('producer', {}), startScaler()]);
+    const [producer, scaler] = await Promise.race([starting, abortion(signal)]);
     const failure = Promise.race(parts.map((part) => part.failure()));
     failure.catch(() => undefined); // The owner of the stack handles it.
     return {
       clientEnvironment: {
         FRAMEFLEET_MEDIA_STORAGE: storage.media,
-        FRAMEFLEET_SCALER_URL: `http://127.0.0.1:${scaler}`,
+        FRAMEFLEET_SCALER_URL: urlOf(scaler.port),
         FRAMEFLEET_SCALER_TOKEN: token,
         FRAMEFLEET_SYSTEM_STORAGE: storage.system,
       },
-      ports: { producer, scaler },
+      ports: { producer: producer.port, scaler: scaler.port },
+      pageAddress: producer.pagePort === undefined ? null : `${urlOf(producer.pagePort)}/#token=${pageToken}`,
       failure,
       stop,
     };
@@ -148,6 +165,19 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop({ isBroken: true, keepsStorage: false });
     throw error;
   }
+}
+
+function urlOf(port: number): string {
+  return `http://127.0.0.1:${port}`;
+}
+
+/** One after the other, because the page needs the address of the scaler. */
+async function startWithPage<T>(
+  startScaler: () => Promise<T>,
+  startProducer: (scaler: T) => Promise<T>,
+): Promise<[producer: T, scaler: T]> {
+  const scaler = await startScaler();
+  return [await startProducer(scaler), scaler];
 }
 
 /** Rejects with the signal's reason. Never resolves. */

@@ -10,7 +10,7 @@ locals {
   queue_hold  = "hold leases"
 
   access_table = {
-    # Uses all media containers; sends batches, receives results and events, counts the poison queue.
+    # Uses all media containers; sends batches, receives results and events, counts the poison queue. Its page shows heartbeats.
     producer = {
       incoming             = [local.blob_write]
       pieces               = [local.blob_write]
@@ -19,6 +19,7 @@ locals {
       models               = [local.blob_read]
       logs                 = [local.blob_write]
       control              = [local.blob_write]
+      workers              = var.page_enabled ? [local.blob_read] : []
       frame-batches        = [local.queue_send, local.queue_count]
       batch-results        = [local.queue_hold]
       media-events         = [local.queue_hold]

@@ -1,5 +1,5 @@
 # The Container Apps environment of producer, scaler and Redis, in the fleet's network. It has a public address only if
-# `scaler_endpoint_public` is true.
+# `scaler_endpoint_public` or `page_enabled` is true.
 
 resource "azurerm_container_app_environment" "fleet" {
   name                               = var.name
@@ -7,7 +7,7 @@ resource "azurerm_container_app_environment" "fleet" {
   location                           = local.location
   infrastructure_subnet_id           = azurerm_subnet.apps.id
   infrastructure_resource_group_name = "${var.name}-apps"
-  internal_load_balancer_enabled     = !var.scaler_endpoint_public
+  internal_load_balancer_enabled     = !(var.scaler_endpoint_public || var.page_enabled)
   # The platform sends the logs through a diagnostic setting, which needs no workspace key.
   logs_destination = "azure-monitor"
   tags             = local.tags

@@ -37,6 +37,7 @@ output "next" {
       "npm run enqueue infra/sample/harbour.mp4",
     ],
     var.scaler_endpoint_public ? local.scale_remotely : local.scale_inside,
+    var.page_enabled ? ["open https://${local.page_host}/"] : [],
   ))
 }
 

@@ -4,7 +4,7 @@
 
 locals {
   # Every variable that producer/config.ts reads. Null keeps the default of the program.
-  producer_env = merge(local.app_env, {
+  producer_env = merge(local.app_env, local.page_env, {
     FRAMEFLEET_WORK_FOLDER                = "/work"
     FRAMEFLEET_WORK_BYTES_MAX             = coalesce(var.producer_settings.work_bytes_max, floor(local.producer_disk_bytes * 0.9))
     FRAMEFLEET_INTAKE_SCAN_SECONDS        = var.producer_settings.intake_scan_seconds
@@ -21,7 +21,7 @@ locals {
   # The ephemeral storage of a container app depends on its vCPUs. Azure ends an app that uses more.
   producer_disk_bytes = pow(2, 30) * (var.producer_size.cpu > 1 ? 8 : var.producer_size.cpu > 0.5 ? 4 : 2)
 
-  producer_secrets = local.redis_secrets
+  producer_secrets = merge(local.redis_secrets, local.page_secrets)
 
   # Scale rules of KEDA: as many replicas as steps of a kind run at the same time. A replica runs two of each kind, so while steps wait,
   # the number of replicas doubles, and a waiting step soon finds a free slot. The waiting steps themselves are not counted: steps have
@@ -57,14 +57,24 @@ resource "azurerm_container_app" "producer" {
     }
   }
 
-  # For a Prometheus in this environment.
+  # For a Prometheus in this environment; with the page, for the page only.
   ingress {
-    external_enabled = false
-    target_port      = local.app_port
+    external_enabled = var.page_enabled
+    target_port      = var.page_enabled ? local.page_port : local.app_port
     transport        = "http"
     traffic_weight {
       latest_revision = true
       percentage      = 100
+    }
+
+    # Other addresses are rejected before anyone signs in.
+    dynamic "ip_security_restriction" {
+      for_each = var.page_enabled ? local.operator_ranges : []
+      content {
+        name             = "operators-${ip_security_restriction.key + 1}"
+        action           = "Allow"
+        ip_address_range = ip_security_restriction.value
+      }
     }
   }
 
@@ -144,5 +154,5 @@ resource "azurerm_container_app" "producer" {
     }
   }
 
-  depends_on = [terraform_data.image, time_sleep.roles_known, time_sleep.redis_key_readable]
+  depends_on = [terraform_data.image, time_sleep.roles_known, time_sleep.redis_key_readable, time_sleep.token_readable]
 }

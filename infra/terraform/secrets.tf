@@ -53,9 +53,9 @@ resource "azurerm_key_vault_secret" "scaler_token" {
   depends_on = [time_sleep.secrets_known]
 }
 
-# The scaler reads the token to verify it, and operators read it to send it.
+# The scaler reads the token to verify it. Operators read it to send it, and so does the producer for its page.
 resource "azurerm_role_assignment" "read_token" {
-  for_each             = { for who, principal in local.principals : who => principal if who == "scaler" || startswith(who, "operator-") }
+  for_each             = { for who, principal in local.principals : who => principal if who == "scaler" || startswith(who, "operator-") || (var.page_enabled && who == "producer") }
   scope                = azurerm_key_vault_secret.scaler_token.resource_versionless_id
   principal_id         = each.value.id
   principal_type       = each.value.type
@@ -64,5 +64,8 @@ resource "azurerm_role_assignment" "read_token" {
 
 resource "time_sleep" "token_readable" {
   create_duration = local.role_spread
-  triggers        = { assignment = azurerm_role_assignment.read_token["scaler"].id }
+  triggers = {
+    assignment = azurerm_role_assignment.read_token["scaler"].id
+    page       = var.page_enabled ? azurerm_role_assignment.read_token["producer"].id : ""
+  }
 }

@@ -107,3 +107,20 @@ variable "scaler_settings" {
   })
   default = {}
 }
+
+variable "page_enabled" {
+  description = "Serve the web page of the producer to operators at operator_addresses, who sign in with Entra: see README.md. The producer's metrics then have no address for a Prometheus in the environment. A change recreates the environment of the apps, unless scaler_endpoint_public is true."
+  type        = bool
+  default     = false
+}
+
+variable "page_client_id" {
+  description = "Application ID of the app registration with which operators sign in to the page."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = !var.page_enabled || can(regex("^[0-9a-f-]{36}$", var.page_client_id))
+    error_message = "The page needs an app registration: see README.md."
+  }
+}

@@ -11,9 +11,9 @@ import { type JobCap, encodeJobCap } from '../../shared/contract/cap.ts';
 import { isTerminal } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
+import { jobEnded, jobUnknown } from '../control/job-errors.ts';
 import { readStatus } from '../jobs/status.ts';
 import { parseCapOptions } from './cap/options.ts';
-import { jobEnded, jobUnknown } from './job-argument.ts';
 
 const argv = process.argv.slice(2);
 await runCommand(argv, main);

@@ -9,16 +9,17 @@ import { type JobStatus, isTerminal } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
+import { jobUnknown } from '../control/job-errors.ts';
+import { type JobView, readJob, readJobs, readWorkersAlive } from '../control/job-view.ts';
+import { stateText, waitsFor } from '../control/job-words.ts';
+import { secondsLeftOf } from '../control/seconds-left.ts';
 import { readReport } from '../jobs/report.ts';
 import { failureOf } from '../jobs/status.ts';
 import { failureLines, reportedFailures } from './enqueue/failures.ts';
 import { NO_PROGRESS, showProgress } from './enqueue/progress.ts';
-import { jobUnknown } from './job-argument.ts';
 import { frameLogLines, frameLogText } from './jobs/frame-log.ts';
-import { type JobView, readJob, readJobs, readWorkersAlive } from './jobs/job-view.ts';
 import { type LookOptions, type LookVerb, parseLookOptions } from './jobs/options.ts';
-import { jobTable, jobText, stateText, waitsFor } from './jobs/text.ts';
-import { secondsLeftOf } from './seconds-left.ts';
+import { jobTable, jobText } from './jobs/text.ts';
 
 const POLL_MS = 1_000;
 /** Of the table of all open jobs, which reads each of them. */

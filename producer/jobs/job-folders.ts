@@ -22,6 +22,9 @@ const SOURCE_FRACTION_MAX = 0.4;
 /** Jobs take minutes, and a retry costs one call to Redis. */
 const RETRY_MS = 5_000;
 
+/** A job, or an upload that may become one. */
+type SourceOfJob = Pick<JobRequest, 'jobId' | 'source'>;
+
 /** The disk space of a step while it runs. */
 export interface StepFolder extends AsyncDisposable {
   /** Empty when the step starts; removed when it ends. */
@@ -85,7 +88,7 @@ export class JobFolders {
    * `bytesWritten`: by the step, besides the source. A step that needs more than the work folder may use gets all of it. Throws
    * StepDeferredError if there is no room.
    */
-  async enter(request: JobRequest, step: JobStep, bytesWritten: number): Promise<StepFolder> {
+  async enter(request: SourceOfJob, step: JobStep | 'page', bytesWritten: number): Promise<StepFolder> {
     const { jobId, source } = request;
     const bytes = Math.min(bytesWritten, Math.max(0, this.#bytesMax - source.sizeBytes));
     // No await between the check and the reservation, so that two steps cannot reserve the same space.
@@ -113,7 +116,7 @@ export class JobFolders {
     }
   }
 
-  #reserve({ jobId, source }: JobRequest, bytes: number): Reservation {
+  #reserve({ jobId, source }: SourceOfJob, bytes: number): Reservation {
     const reserved = this.#reservations.get(jobId);
     const missing = bytes + (reserved === undefined ? source.sizeBytes : 0);
     for (const other of this.#idleJobsToEvict(jobId, missing)) this.remove(other).catch(() => undefined); // Awaited in `enter`.
@@ -142,7 +145,7 @@ export class JobFolders {
     );
   }
 
-  #source(request: JobRequest, reservation: Reservation, signal: AbortSignal): Promise<string> {
+  #source(request: SourceOfJob, reservation: Reservation, signal: AbortSignal): Promise<string> {
     if (reservation.download !== undefined) return reservation.download;
     const download = this.#download(request, signal);
     reservation.download = download;
@@ -150,7 +153,7 @@ export class JobFolders {
     return download;
   }
 
-  async #download({ jobId, source }: JobRequest, signal: AbortSignal): Promise<string> {
+  async #download({ jobId, source }: SourceOfJob, signal: AbortSignal): Promise<string> {
     const folder = path.join(this.#root, jobId);
     const blobName = sourceBlob(jobId, source.name);
     const partial = path.join(folder, 'source.part');

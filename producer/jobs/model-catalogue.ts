@@ -26,7 +26,7 @@ export async function resolveModel(
   request: Pick<JobRequest, 'model' | 'parameters' | 'frameImages' | 'draw' | 'encoding' | 'container'>,
 ): Promise<ResolvedModel> {
   const { model, parameters } = request;
-  const manifest = await readManifest(blobs, await findVersion(blobs, model));
+  const manifest = await findModel(blobs, model);
   try {
     parameterWeights(manifest, parameters);
   } catch (error) {
@@ -44,6 +44,11 @@ export async function resolveModel(
     ...(state && { contextFrames: state.contextFrames }),
     result: resultOf(manifest, request),
   };
+}
+
+/** The manifest of a model, in the requested version or the newest. Throws MODEL_UNKNOWN or MODEL_INVALID. */
+export async function findModel(blobs: BlobStore, model: JobRequest['model']): Promise<ModelManifest> {
+  return readManifest(blobs, await findVersion(blobs, model));
 }
 
 /** Throws JOB_INVALID if the job asks for what the model cannot give. */

@@ -10,13 +10,14 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import {
   type SplitOfJob,
   contactSheetBlob,
-  isPreview,
+  frameOfPreview,
   splitPrefix,
 } from '../../shared/contract/blob-names.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { contactSheet } from '../media/contact-sheet.ts';
+import { sheetMetadata } from '../media/sheet-metadata.ts';
 import { forEachJob } from './for-each-job.ts';
 
 const PASS_MS = 2_000;
@@ -68,12 +69,18 @@ export async function putContactSheet(
   try {
     const names: string[] = [];
     for await (const { name } of blobs.list('scored', { prefix: splitPrefix(split) }))
-      if (isPreview(name)) names.push(name);
-    const previews = await pLimit(FETCHES_AT_ONCE).map(spread(names), (name) => blobs.get('scored', name));
+      if (frameOfPreview(name) !== undefined) names.push(name);
+    const previews = await pLimit(FETCHES_AT_ONCE).map(spread(names), async (name) => {
+      const picture = await blobs.get('scored', name);
+      return picture && { picture, frame: frameOfPreview(name) ?? 0 };
+    });
     const found = previews.filter((preview) => preview !== undefined);
     if (found.length === 0) return;
-    await blobs.put('results', contactSheetBlob(jobId), await contactSheet(found), {
+    const sheet = await contactSheet(found.map(({ picture }) => picture));
+    const frames = found.map(({ frame }) => frame);
+    await blobs.put('results', contactSheetBlob(jobId), sheet.jpeg, {
       contentType: 'image/jpeg',
+      metadata: sheetMetadata({ frames, ...sheet.cell }),
     });
   } catch (error) {
     log.warn({ jobId, error }, 'contact sheet not made');

@@ -46,6 +46,14 @@ export interface StatusPublisherOptions {
   readonly metrics: ProducerMetrics;
   /** Called when a job has ended, before it is closed. Called again if a producer dies in between. */
   readonly onEnded: (job: LedgerJob) => Promise<void>;
+  /** Called in each pass with all open jobs. */
+  readonly onOpen?: (jobs: readonly OpenJob[]) => void;
+}
+
+/** An open job with its status as of now. */
+export interface OpenJob {
+  readonly job: LedgerJob;
+  readonly status: JobStatus;
 }
 
 interface StoredStatus {
@@ -62,6 +70,8 @@ export class StatusPublisher {
   /** The stored statuses of open jobs, as far as known, and their etags. */
   readonly #stored = new Map<string, StoredStatus>();
   readonly #paces: JobPaces;
+  /** Of all open jobs, for `onOpen`. */
+  readonly #latest = new Map<string, OpenJob>();
 
   constructor(options: StatusPublisherOptions) {
     this.#options = options;
@@ -70,7 +80,7 @@ export class StatusPublisher {
 
   /** Publishes every status that has changed. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
-    const { ledger, spending, metrics, log } = this.#options;
+    const { ledger, spending, metrics, log, onOpen } = this.#options;
     const { jobs, unreadableJobs } = await ledger.openRecords();
     metrics.jobsOpen.set(jobs.length);
     const open = new Set(jobs.map(({ jobId }) => jobId));
@@ -79,6 +89,8 @@ export class StatusPublisher {
     const spent = await spending.ofJobs(jobs.map(({ jobId }) => jobId));
     const publish = (job: LedgerJob): Promise<void> => this.#publish(job, spent.get(job.jobId) ?? 0);
     await forEachJob(jobs, publish, { log, doing: 'publishing the status' });
+    for (const jobId of this.#latest.keys()) if (!open.has(jobId)) this.#latest.delete(jobId);
+    onOpen?.([...this.#latest.values()]);
     await forEachJob(unreadableJobs, (job) => this.#failUnreadable(job), { log, doing: 'failing the job' });
     return PASS_MS;
   }
@@ -98,6 +110,7 @@ export class StatusPublisher {
     const { blobs, ledger, clock, metrics, onEnded } = this.#options;
     const { jobId } = job;
     const status = statusOf(job, spent, await this.#paces.paceOf(job));
+    this.#latest.set(jobId, { job, status: { ...status, updatedAt: clock.now().toISOString() } });
     const stored = this.#stored.get(jobId);
     if (stored?.status === undefined || hasNews(stored.status, status)) {
       const isSoon = clock.monotonicMs() < (stored?.writtenAtMs ?? -Infinity) + PROGRESS_MS;

@@ -7,20 +7,22 @@
  */
 import bearerAuth from '@fastify/bearer-auth';
 import rateLimit from '@fastify/rate-limit';
-import type { z } from 'zod';
 
-import { complaintOf } from '../../shared/runtime/complain.ts';
+import { type FleetError, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import {
-  type ErrorCode,
-  FleetError,
-  PermanentError,
-  TransientError,
-  describeError,
-} from '../../shared/runtime/errors.ts';
-import type { createHttp } from '../../shared/runtime/http.ts';
+  asFleetError,
+  errorBody,
+  httpStatusOf,
+  routeUnknown,
+  tooManyRequests,
+} from '../../shared/runtime/http-errors.ts';
+import type { Http } from '../../shared/runtime/http.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 
-export type Http = ReturnType<typeof createHttp>;
+/** For a request that is not as expected. */
+export const API_HINT = 'See docs/control-api.md, or run `npm run scale -- --help`.';
+const ROUTES =
+  'The routes are /health/live, /health/ready, /metrics, /override, /status, /history and /explain.';
 
 /** Per address. A script that an operator runs needs fewer. */
 const CHANGES_A_MINUTE = 30;
@@ -29,15 +31,6 @@ const FAILURES_A_MINUTE = 30;
 const FAILURES_BEFORE_BAN = 60;
 const MINUTE_MS = 60_000;
 const BODY_BYTES_MAX = 16 * 1024;
-
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  REQUEST_INVALID: 400,
-  TOKEN_REFUSED: 401,
-  ROUTE_UNKNOWN: 404,
-  TOO_MANY_REQUESTS: 429,
-  TOKEN_NOT_SET: 503,
-  STORAGE_UNAVAILABLE: 503,
-};
 
 /** Options of a route that changes something. */
 export const CHANGE_ROUTE = {
@@ -54,12 +47,12 @@ export interface GuardedRoutes {
 
 export async function addGuardedRoutes(http: Http, { token, log, routes }: GuardedRoutes): Promise<void> {
   http.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ error: complaintOf(routeUnknown(request.method, request.url)) }),
+    reply.code(404).send(errorBody(routeUnknown(request.method, request.url, ROUTES))),
   );
   await http.register(async (guarded: Http) => {
     await guarded.register(rateLimit, {
       global: false,
-      errorResponseBuilder: (_, { after }) => tooMany(after),
+      errorResponseBuilder: (_, { after }) => tooManyRequests(after),
     });
     await guarded.register(bearerAuth, { keys: token === null ? [] : [token], addHook: false });
     const failures = guarded.createRateLimit({
@@ -76,46 +69,16 @@ export async function addGuardedRoutes(http: Http, { token, log, routes }: Guard
       const failed = await failures(request);
       if (failed.isAllowed || !failed.isExceeded) throw tokenRefused();
       void reply.header('retry-after', failed.ttlInSeconds);
-      throw failed.isBanned ? new AddressRefusedError() : tooMany(`${failed.ttlInSeconds} s`);
+      throw failed.isBanned ? new AddressRefusedError() : tooManyRequests(`${failed.ttlInSeconds} s`);
     });
     guarded.setErrorHandler((error, request, reply) => {
-      const fleetError = asFleetError(error);
-      const status = fleetError instanceof AddressRefusedError ? 403 : (STATUS[fleetError.code] ?? 500);
+      const fleetError = asFleetError(error, 'scaler', API_HINT);
+      const status = fleetError instanceof AddressRefusedError ? 403 : httpStatusOf(fleetError);
       if (status === 500) log.error({ error, method: request.method }, 'request failed');
       if (status === 401) void reply.header('www-authenticate', 'Bearer');
-      return reply.code(status).send({ error: complaintOf(fleetError) });
+      return reply.code(status).send(errorBody(fleetError));
     });
     routes(guarded);
-  });
-}
-
-/** Parses a body or a query. Throws REQUEST_INVALID with every fault. */
-export function parsedRequest<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
-  const { success, data, error } = schema.safeParse(given);
-  if (success) return data;
-  const faults = error.issues.map(({ path, message }) => {
-    const where = path.map(String).join('.');
-    return where === '' ? message : `${where}: ${message}`;
-  });
-  throw requestInvalid(`The request is invalid: ${faults.join('; ')}.`);
-}
-
-function requestInvalid(message: string): PermanentError {
-  return new PermanentError('REQUEST_INVALID', message, {
-    hint: 'See docs/control-api.md, or run `npm run scale -- --help`.',
-  });
-}
-
-/** Keeps a FleetError. What fastify rejects (malformed JSON, body too long) becomes REQUEST_INVALID, everything else INTERNAL. */
-function asFleetError(error: unknown): FleetError {
-  if (error instanceof FleetError) return error;
-  const status =
-    typeof error === 'object' && error !== null && 'statusCode' in error ? error.statusCode : 500;
-  if (typeof status === 'number' && status >= 400 && status < 500)
-    return requestInvalid(`Cannot read the request: ${describeError(error)}.`);
-  return new TransientError('INTERNAL', 'The scaler failed to process the request.', {
-    hint: 'Try again. If it fails again, look for the cause in the log of the scaler.',
-    cause: error,
   });
 }
 
@@ -131,12 +94,6 @@ function tokenRefused(): FleetError {
   });
 }
 
-function tooMany(after: string): FleetError {
-  return new TransientError('TOO_MANY_REQUESTS', 'Too many requests from this address.', {
-    hint: `Try again in ${after}.`,
-  });
-}
-
 /** For an address that keeps sending wrong tokens: the same code, with status 403. */
 class AddressRefusedError extends TransientError {
   constructor() {
@@ -144,10 +101,4 @@ class AddressRefusedError extends TransientError {
       hint: 'Stop sending requests, check the token, and try again in a minute.',
     });
   }
-}
-
-function routeUnknown(method: string, url: string): FleetError {
-  return new PermanentError('ROUTE_UNKNOWN', `No such route: ${method} ${url.replace(/\?.*$/s, '')}.`, {
-    hint: 'The routes are /health/live, /health/ready, /metrics, /override, /status and /explain.',
-  });
 }

@@ -1,15 +1,17 @@
 /** The routes `GET`, `PUT` and `DELETE /override`. A refused request changes nothing. */
+import { parsedRequest } from '../../shared/runtime/http-errors.ts';
+import type { Http } from '../../shared/runtime/http.ts';
 import { overrideEnd, overrideJson, overrideRequest } from '../override/document.ts';
 import type { OverrideStore } from '../override/store.ts';
-import { CHANGE_ROUTE, type Http, parsedRequest } from './guarded-http.ts';
+import { API_HINT, CHANGE_ROUTE } from './guarded-http.ts';
 
 export function overrideRoutes(http: Http, store: OverrideStore): void {
   const set = async (body: unknown, address: string) => {
-    const override = await store.set(parsedRequest(overrideRequest, body), address);
+    const override = await store.set(parsedRequest(overrideRequest, body, API_HINT), address);
     return { override: overrideJson(override) };
   };
   const end = async (body: unknown, address: string) => {
-    const ended = await store.end(parsedRequest(overrideEnd, body), address);
+    const ended = await store.end(parsedRequest(overrideEnd, body, API_HINT), address);
     return { ended: overrideJson(ended) };
   };
   http.get('/override', async () => ({ override: overrideJson(await store.inForce()) }));

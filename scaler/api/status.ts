@@ -2,18 +2,33 @@
 import { type Amount } from '../../shared/redis/spending.ts';
 import { spendingPerHour } from '../costs/share-cost.ts';
 import { isAtItsCap } from '../costs/spending-cap.ts';
+import { REASON_SENTENCES } from '../decide/decision.ts';
 import type { Instance } from '../fleet/fleet.ts';
 import { overrideJson } from '../override/document.ts';
 import type { Policy } from '../policy.ts';
-import { blocksOf, engineSecondsLeft, freshReports, overrideInForce } from '../tick-figures.ts';
+import {
+  blocksOf,
+  engineSecondsLeft,
+  framesLeft,
+  freshReports,
+  machinesByPhase,
+  overrideInForce,
+} from '../tick-figures.ts';
 import type { Tick } from '../tick.ts';
 
-export function statusOf({ observation, decision, remembered, spending, isLeading }: Tick, policy: Policy) {
+export function statusOf(
+  { observation, decision, memory, remembered, spending, isLeading }: Tick,
+  { policy, framesPerSecond }: { readonly policy: Policy; readonly framesPerSecond: number | null },
+) {
   const { now, fleet, backlog, messagesApprox, bootMs, override, drainRequests, workers } = observation;
   return {
     at: now.toISOString(),
     isLeading,
     reason: decision.reason,
+    sentence: REASON_SENTENCES[decision.reason],
+    framesPerSecond,
+    framesLeft: framesLeft(observation)?.toDo ?? null,
+    machines: machinesByPhase(observation, policy, memory),
     capacity: {
       desired: decision.capacityDesired,
       min: policy.capacityMin,
@@ -52,6 +67,7 @@ export function statusOf({ observation, decision, remembered, spending, isLeadin
     blocked: blocksOf(remembered, observation),
     override: overrideJson(override === 'unknown' ? override : overrideInForce(observation)),
     spending: {
+      hasPrices: Object.values(policy.pricePerHour).some((price) => price > 0),
       perHour: fleet && spendingPerHour(fleet.instances, policy.pricePerHour),
       perHourMax: policy.spendingPerHourMax,
       total: spending && amountJson(spending.total),

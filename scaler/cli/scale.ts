@@ -3,7 +3,8 @@ import { z } from 'zod';
 
 import { print, runCommand } from '../../shared/command/run-command.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
-import { type ScalerRequest, askScaler } from './ask-scaler.ts';
+import type { ScalerRequest } from '../../shared/runtime/scaler-client.ts';
+import { askScaler } from './ask-scaler.ts';
 import { scalerCommandConfig } from './config.ts';
 import { type ScaleOptions, parseScaleOptions } from './scale-options.ts';
 

@@ -36,6 +36,7 @@ function backlogOf(job: LedgerJob, spent: number): JobBacklog {
     model: definition.model.name,
     priority: priorityOf(job),
     framesRemaining,
+    framesDone: framesScored + framesFailed + job.framesUnderway,
     // Before the split has planned the batches, assume the smallest possible number.
     batchesRemaining: Math.ceil(framesRemaining / (batchSize ?? BATCH_FRAMES_MAX)),
     framesInFlight: Math.min(framesRemaining, batchesOutstanding * (batchSize ?? 0)),

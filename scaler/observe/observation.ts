@@ -11,6 +11,8 @@ export interface JobBacklog {
   readonly model: string;
   readonly priority: Priority;
   readonly framesRemaining: number;
+  /** Scored, or failed for good, or scored by a worker that has not stored them yet. */
+  readonly framesDone: number;
   readonly batchesRemaining: number;
   /** Of the remaining frames, those on the queue or at a worker. */
   readonly framesInFlight: number;

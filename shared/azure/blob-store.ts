@@ -5,6 +5,7 @@
  * any time, and listings, whose time-out restarts with each blob. A put with
  * `onlyIfAbsent` makes outputs idempotent: the second writer changes nothing.
  */
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 
 import type { BlobRequestConditions, BlobServiceClient, ContainerClient } from '@azure/storage-blob';
@@ -18,19 +19,13 @@ import {
 import { type BlockUpload, blockUpload } from './block-upload.ts';
 import { type CopyOutcome, copyBlob, isComplete } from './copy-blob.ts';
 import type { RetryPolicy, StorageAccount } from './credentials.ts';
+import { type BlobInfo, listBlobs, listFolderNames } from './list-blobs.ts';
 import { boundedCall } from './storage-calls.ts';
 import { isAlreadyThere, isConditionNotMet, isNotFound } from './storage-errors.ts';
 
-export interface BlobInfo {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly etag: string;
-  readonly lastModifiedAt: Date;
-  /** False while a copy into the blob is in progress, and for a blob that can still grow. */
-  readonly isComplete: boolean;
-  /** Empty if the listing did not request it. */
-  readonly metadata: Readonly<Record<string, string>>;
-}
+/** With 50,000 blocks, a stream may have 195 GiB. Memory is bounded by the product of both. */
+const STREAM_BLOCK_BYTES = 4 * 1024 * 1024;
+const STREAM_BLOCKS_AT_ONCE = 3;
 
 interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -71,6 +66,8 @@ export interface BlobStore {
     path: string,
     options?: CallOptions & { readonly contentType?: string },
   ): Promise<string>;
+  /** Uploads what the stream yields in blocks, with bounded memory. Returns the new blob's etag. Nothing is stored if the stream fails. */
+  putStream(container: AnyContainer, name: string, stream: Readable, options?: CallOptions): Promise<string>;
   /** Parts that are not committed expire after a week. */
   putBlocks(
     container: AnyContainer,
@@ -85,8 +82,12 @@ export interface BlobStore {
     name: string,
     options?: CallOptions,
   ): Promise<{ readonly bytes: Buffer; readonly etag: string } | undefined>;
-  /** The blob in pieces, with bounded memory. Throws if the blob does not exist, or is replaced meanwhile. */
-  read(container: AnyContainer, name: string, options?: CallOptions): AsyncIterable<Buffer>;
+  /** The blob, or a part of it, in pieces, with bounded memory. Throws if the blob does not exist, or is replaced meanwhile. */
+  read(
+    container: AnyContainer,
+    name: string,
+    options?: CallOptions & { readonly part?: { readonly offset: number; readonly bytes: number } },
+  ): AsyncIterable<Buffer>;
   /** Throws if the blob does not exist. */
   getFile(container: AnyContainer, name: string, path: string, options?: CallOptions): Promise<void>;
   stat(
@@ -200,12 +201,18 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         });
       return etag ?? '';
     },
+    async putStream(container, name, stream, { signal } = {}) {
+      const { etag } = await open(container)
+        .getBlockBlobClient(name)
+        .uploadStream(stream, STREAM_BLOCK_BYTES, STREAM_BLOCKS_AT_ONCE, abortable(signal));
+      return etag ?? '';
+    },
     putBlocks: (container, name, options = {}) =>
       blockUpload(open(container).getBlockBlobClient(name), policy, options),
-    async *read(container, name, { signal } = {}) {
+    async *read(container, name, { signal, part } = {}) {
       const { readableStreamBody } = await open(container)
         .getBlobClient(name)
-        .download(0, undefined, abortable(signal));
+        .download(part?.offset ?? 0, part?.bytes, abortable(signal));
       if (readableStreamBody === undefined) throw new TypeError('expected the blob as a stream');
       for await (const piece of readableStreamBody) yield piece as unknown as Buffer;
     },
@@ -233,34 +240,8 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         throw error;
       }
     },
-    async *list(container, { prefix = '', withMetadata = false, signal }) {
-      using call = boundedCall(policy, signal);
-      const blobs = open(container).listBlobsFlat({
-        prefix,
-        includeCopy: true,
-        includeMetadata: withMetadata,
-        abortSignal: call.abortSignal,
-      });
-      for await (const { name, properties, metadata } of blobs) {
-        call.restartTimeout();
-        yield {
-          name,
-          sizeBytes: properties.contentLength ?? 0,
-          // A listing omits the quotes that all other responses have.
-          etag: `"${properties.etag.replaceAll('"', '')}"`,
-          lastModifiedAt: properties.lastModified,
-          isComplete: isComplete(properties),
-          metadata: metadata ?? {},
-        };
-      }
-    },
-    async *listFolders(container, { signal } = {}) {
-      using call = boundedCall(policy, signal);
-      for await (const item of open(container).listBlobsByHierarchy('/', { abortSignal: call.abortSignal })) {
-        call.restartTimeout();
-        if (item.kind === 'prefix') yield item.name.replace(/\/$/, '');
-      }
-    },
+    list: (container, options) => listBlobs(open(container), policy, options),
+    listFolders: (container, options) => listFolderNames(open(container), policy, options),
     async copy(from, to) {
       using call = boundedCall(policy);
       return await copyBlob({

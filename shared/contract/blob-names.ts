@@ -32,6 +32,8 @@ export const CAPS_PREFIX = 'caps/';
 export const JOB_CONTROLS_PREFIX = 'jobs/';
 /** In `control`: touched after each change of a job's control. */
 export const JOB_CONTROLS_CHANGED_BLOB = 'jobs-changed';
+/** In `control`: the prefix of uploads through the page that are not a job yet. */
+export const UPLOADS_PREFIX = 'uploads/';
 /** In `incoming`: the drop folder, whose videos become jobs automatically. */
 export const DROP_PREFIX = 'drop/';
 
@@ -161,6 +163,8 @@ export const capBlob = (jobId: string): string => `${CAPS_PREFIX}${jobFolder(job
 /** In `control`: what an operator wants of the job. */
 export const controlBlob = (jobId: string): string =>
   `${JOB_CONTROLS_PREFIX}${jobFolder(jobId).slice(0, -1)}`;
+/** In `control`: what is uploaded through the page. An upload has the id of the job that it may become. */
+export const uploadBlob = (jobId: string): string => `${UPLOADS_PREFIX}${jobFolder(jobId).slice(0, -1)}`;
 export const heartbeatBlob = (workerId: string): string => safeName(workerId);
 export const jobPrefix = (jobId: string): string => jobFolder(jobId);
 
@@ -188,9 +192,10 @@ export function isLines(blobName: string): boolean {
   return /\/\d{8}-\d{8}\.lines\.ndjson$/.test(blobName);
 }
 
-/** Whether it is the name of a preview. */
-export function isPreview(blobName: string): boolean {
-  return /\/\d{8}\.preview\.jpg$/.test(blobName);
+/** The frame of a preview, by its name; undefined for any other name. */
+export function frameOfPreview(blobName: string): number | undefined {
+  const match = /\/(\d{8})\.preview\.jpg$/.exec(blobName);
+  return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
 /** Whether it is the name of a frame as an image. */

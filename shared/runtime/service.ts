@@ -22,7 +22,7 @@ export interface ServiceOptions {
 
 /** What a service sends to its parent on the IPC channel. */
 export type ServiceAnnouncement =
-  | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'ready'; readonly port: number; readonly pagePort?: number }
   | {
       readonly type: 'failed';
       readonly code: ErrorCode;
@@ -39,8 +39,8 @@ export interface Service {
   run(name: string, loop: () => Promise<void>): void;
   /** Begins to stop, as on SIGTERM. */
   stop(reason: string): void;
-  /** Reports that the service is up, and its HTTP port. */
-  announceReady(port: number): void;
+  /** Reports that the service is up, its HTTP port, and the port of its web page, if it has one. */
+  announceReady(port: number, pagePort?: number): void;
 }
 
 /** Runs a service until it has stopped, then ends the process. Never returns. */
@@ -93,9 +93,10 @@ export async function runService(
         onStop: (undo) => undoing.push(undo),
         run: (name, loop) => loops.push(loop().catch((error: unknown) => fail(error, name))),
         stop,
-        announceReady: (port) => {
-          announce({ type: 'ready', port });
-          log?.info({ port, pid: process.pid }, 'service ready');
+        announceReady: (port, pagePort) => {
+          const ports = { port, ...(pagePort !== undefined && { pagePort }) };
+          announce({ type: 'ready', ...ports });
+          log?.info({ ...ports, pid: process.pid }, 'service ready');
         },
       },
       log,

@@ -124,7 +124,8 @@ async function ended(jobId: string): Promise<JobStatus> {
       const status = bytes && jobStatus.parse(JSON.parse(String(bytes)));
       return status !== undefined && isTerminal(status.state) ? status : undefined;
     },
-    { boundMs: 300_000 },
+    // A bound for a hang: on a busy machine, a step takes half a minute, and forty jobs wait for two slots.
+    { boundMs: inForm({ short: 540_000, long: 1_800_000 }) },
   );
 }
 

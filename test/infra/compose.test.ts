@@ -58,6 +58,16 @@ const WORKER_DEFAULTS = [
   'FRAMEFLEET_MODEL_LOAD_SECONDS_MAX',
 ];
 
+/** The page is off. */
+const PAGE_VARIABLES = [
+  'FRAMEFLEET_PAGE',
+  'FRAMEFLEET_PAGE_TOKEN',
+  'FRAMEFLEET_PAGE_HOST',
+  'FRAMEFLEET_PAGE_PORT',
+  'FRAMEFLEET_PAGE_HOSTS',
+  'FRAMEFLEET_SCALER_URL',
+  'FRAMEFLEET_SCALER_TOKEN',
+];
 /** Variables that keep their defaults, with the reason. */
 const OMITTED: Readonly<Record<string, readonly string[]>> = {
   producer: [
@@ -71,6 +81,7 @@ const OMITTED: Readonly<Record<string, readonly string[]>> = {
     'FRAMEFLEET_FRAMES_MAX',
     'FRAMEFLEET_STEP_SECONDS_MAX',
     'FRAMEFLEET_PIXELS_MAX',
+    ...PAGE_VARIABLES,
   ],
   scaler: [
     // Only for scale sets.

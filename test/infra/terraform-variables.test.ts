@@ -23,8 +23,9 @@ interface ProgramVariables {
 
 const PROGRAMS: Readonly<Record<string, ProgramVariables>> = {
   producer: {
-    maps: ['app_env', 'producer_env', 'redis_secrets'],
-    omitted: [],
+    maps: ['app_env', 'producer_env', 'page_env', 'page_secrets', 'redis_secrets'],
+    // The platform signs people in.
+    omitted: ['FRAMEFLEET_PAGE_TOKEN'],
     additional: [],
   },
   worker: {

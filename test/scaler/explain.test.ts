@@ -47,6 +47,8 @@ function buildTick(fields: Partial<Observation> = {}): Tick {
 }
 const WORK = { backlog: [buildBacklog('job-1', { framesRemaining: 9000, batchesRemaining: 90 })] };
 
+const IDLE = { policy: POLICY, framesPerSecond: null };
+
 test('an explanation has the number of instances, the reason, each step of the calculation and the actions', () => {
   const tick = buildTick(WORK);
   const explanation = explanationOf(tick, POLICY, {});
@@ -174,7 +176,7 @@ test('the status contains the fleet, its work and its cost as JSON', () => {
     ['unattributed', { machineMs: 1000, micros: 500_000 }],
   ]);
   const spending = { total: { machineMs: 6000, micros: 2_000_000 }, byJob, chargedUpToMs: 0 };
-  expect(JSON.parse(JSON.stringify(statusOf({ ...tick, spending }, POLICY)))).toMatchObject({
+  expect(JSON.parse(JSON.stringify(statusOf({ ...tick, spending }, IDLE)))).toMatchObject({
     isLeading: true,
     capacity: { max: 10, min: 0 },
     pools: [{ name: 'gpu', kind: 'spot', capacity: 2, instances: { running: 1, creating: 1 } }],
@@ -192,9 +194,6 @@ test('the status contains the fleet, its work and its cost as JSON', () => {
       byJob: { 'job-1': { spent: 1.5 }, unattributed: { spent: 0.5 } },
     },
   });
-  const blind = statusOf(
-    buildTick({ fleet: null, workers: null, backlog: null, drainRequests: null }),
-    POLICY,
-  );
+  const blind = statusOf(buildTick({ fleet: null, workers: null, backlog: null, drainRequests: null }), IDLE);
   expect(blind).toMatchObject({ pools: null, instances: null, workers: null, backlog: null });
 });

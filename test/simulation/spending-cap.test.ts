@@ -149,6 +149,7 @@ class CappedJob {
       model: 'painter',
       priority: 'normal',
       framesRemaining,
+      framesDone: 0,
       batchesRemaining: Math.ceil(framesRemaining / BATCH_FRAMES),
       framesInFlight: this.inFlight * BATCH_FRAMES,
       messagesMax: this.inFlight,

@@ -34,6 +34,7 @@ export function buildJob(engineSeconds: number, fields: Partial<JobBacklog> = {}
     model: 'painter',
     priority: 'normal',
     framesRemaining: engineSeconds,
+    framesDone: 0,
     batchesRemaining: Math.ceil(engineSeconds / 30),
     framesInFlight: 0,
     messagesMax: 0,

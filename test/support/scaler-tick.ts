@@ -80,6 +80,7 @@ export function buildBacklog(jobId: string, fields: Partial<JobBacklog> = {}): J
     model: 'painter',
     priority: 'normal',
     framesRemaining: 100,
+    framesDone: 0,
     batchesRemaining: 10,
     framesInFlight: 0,
     messagesMax: 0,

@@ -78,7 +78,14 @@ test('the full configuration grants the same access to each operator and uploade
   const redis = 'Key Vault Secrets User: redis-url';
   const redisPassword = 'Key Vault Secrets User: redis-password';
   expect(accessIn(stateOf('full'))).toEqual({
-    producer: [...PRODUCER, redis, redisPassword].toSorted(),
+    // The page shows heartbeats, and reaches the scaler with its token.
+    producer: [
+      ...PRODUCER,
+      redis,
+      redisPassword,
+      `${READ}: workers`,
+      'Key Vault Secrets User: scaler-token',
+    ].toSorted(),
     worker: WORKER.toSorted(),
     scaler: [...SCALER, redis, ...scaleSets.map((name) => `scale: scale set ${name}`)].toSorted(),
     events: EVENTS,

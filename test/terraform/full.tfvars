@@ -31,6 +31,8 @@ on_demand_base         = 2
 spending_per_hour_max  = 60
 prices                 = { Standard_NC24ads_A100_v4 = { spot = 0.9 } }
 scaler_endpoint_public = true
+page_enabled           = true
+page_client_id         = "cccccccc-0000-0000-0000-000000000001"
 managed_redis          = true
 
 log_level     = "debug"

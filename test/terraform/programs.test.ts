@@ -50,7 +50,9 @@ function workerVariables(size: Size): PlainVariables {
 
 test('the producer gets exactly the variables that it reads', () => {
   const { plain, secret } = passedTo('producer', 'full');
-  expect([...Object.keys(plain), ...secret].toSorted()).toEqual([AZURE_VARIABLE, ...readBy('producer')]);
+  // The platform signs people in.
+  const read = readBy('producer').filter((name) => name !== 'FRAMEFLEET_PAGE_TOKEN');
+  expect([...Object.keys(plain), ...secret].toSorted()).toEqual([AZURE_VARIABLE, ...read]);
 });
 
 test('a worker gets exactly the variables that it reads', () => {
@@ -184,8 +186,12 @@ test('KEDA reaches Azure Managed Redis with TLS and a password that the program 
   expect(Object.fromEntries(secrets)).toEqual({
     'redis-url': 'redis-url',
     'redis-password': 'redis-password',
+    'scaler-token': 'scaler-token',
   });
-  expect(environmentOf(producer).secret).toEqual(['FRAMEFLEET_REDIS_URL']);
+  expect(environmentOf(producer).secret.toSorted()).toEqual([
+    'FRAMEFLEET_REDIS_URL',
+    'FRAMEFLEET_SCALER_TOKEN',
+  ]);
 });
 
 test('no probe exceeds the failure threshold that Azure allows', () => {

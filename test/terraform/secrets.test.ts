@@ -87,7 +87,7 @@ describe.each(SIZES)('the %s configuration', (size) => {
     expect(ranges.filter((range) => !range.includes('/'))).toEqual([]);
   });
 
-  test('only operators can reach the scaler, and no other app is public', () => {
+  test('only operators can reach the scaler and the page, and nothing else is public', () => {
     const all = stateOf(size);
     const open = Object.fromEntries(
       all
@@ -95,21 +95,23 @@ describe.each(SIZES)('the %s configuration', (size) => {
         .map(({ name, values }) => [name, at(values, 'ingress', 0, 'external_enabled') === true]),
     );
     const isOpen = size === 'full';
-    expect(open).toMatchObject({ producer: false, scaler: isOpen });
-    expect(Object.values(open).filter(Boolean)).toHaveLength(isOpen ? 1 : 0);
-    const scaler = all.only('azurerm_container_app', 'scaler').values;
-    const rules = list(at(scaler, 'ingress', 0, 'ip_security_restriction')).map((one) => [
-      at(one, 'action'),
-      at(one, 'ip_address_range'),
-    ]);
-    expect(rules).toEqual(
-      isOpen
-        ? [
-            ['Allow', '203.0.113.7/32'],
-            ['Allow', '198.51.100.16/28'],
-          ]
-        : [],
-    );
+    expect(open).toMatchObject({ producer: isOpen, scaler: isOpen });
+    expect(Object.values(open).filter(Boolean)).toHaveLength(isOpen ? 2 : 0);
+    for (const name of ['scaler', 'producer']) {
+      const app = all.only('azurerm_container_app', name).values;
+      const rules = list(at(app, 'ingress', 0, 'ip_security_restriction')).map((one) => [
+        at(one, 'action'),
+        at(one, 'ip_address_range'),
+      ]);
+      const operators = ['203.0.113.7/32', '198.51.100.16/28'].map((range) => ['Allow', range]);
+      expect(rules).toEqual(isOpen ? operators : []);
+    }
+    // The metrics have another port than the page.
+    const { values: producer } = all.only('azurerm_container_app', 'producer');
+    expect(at(producer, 'ingress', 0, 'target_port')).toBe(isOpen ? 8081 : 8080);
+    const signIns = all.ofType('azapi_resource').filter(({ name }) => name === 'page_sign_in');
+    expect(signIns).toHaveLength(isOpen ? 1 : 0);
+    expect(JSON.stringify(signIns)).toMatch(isOpen ? /RedirectToLoginPage/ : /^\[\]$/);
     expect(
       all.only('azurerm_container_app_environment', 'fleet').values['internal_load_balancer_enabled'],
     ).toBe(!isOpen);

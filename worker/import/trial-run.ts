@@ -50,8 +50,12 @@ export interface TrialPicture {
   readonly size: FrameSize;
 }
 
-export async function trialPicture(manifest: ModelManifest, picturePath: string): Promise<TrialPicture> {
-  const { pixels, size } = await readPicture(picturePath, PICTURE_WIDTH_MAX);
+export async function trialPicture(
+  manifest: ModelManifest,
+  picturePath: string,
+  widthMax = PICTURE_WIDTH_MAX,
+): Promise<TrialPicture> {
+  const { pixels, size } = await readPicture(picturePath, widthMax);
   // As a whole: a tile is nothing else for the model.
   const { tile: _tile, ...whole } = manifest.input;
   const fit = fitOf({ ...manifest, input: whole }, size);

@@ -3,7 +3,7 @@ import { type SingleBar, barWithLines } from '../../../shared/command/progress-b
 import { clockTime } from '../../../shared/command/text.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
 import { quoteCommands } from '../../../shared/runtime/quote-commands.ts';
-import { secondsLeftOf } from '../seconds-left.ts';
+import { secondsLeftOf } from '../../control/seconds-left.ts';
 
 const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
 /** The interval between lines without a terminal. */

@@ -4,34 +4,14 @@ import path from 'node:path';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { DROP_PREFIX, leafOf } from '../../../shared/contract/blob-names.ts';
-import { type ImageList, imageFormatOf } from '../../../shared/contract/image-list.ts';
-import { IMAGE_NAME_BYTES_MAX, IMAGE_PIXELS_MAX } from '../../../shared/contract/limits.ts';
+import type { ImageList } from '../../../shared/contract/image-list.ts';
+import { IMAGE_NAME_BYTES_MAX } from '../../../shared/contract/limits.ts';
 import { type SourceLimits, checkLimits, probeVideo } from '../../../shared/media/probe.ts';
 import type { VideoInfo } from '../../../shared/media/video-info.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
+import { checkedMegapixels, isImageName, refuseOtherImage } from '../../control/image-files.ts';
 import { megapixelsOf } from '../../media/contact-sheet.ts';
 
-/** Files that a user may take for an image, and that are not read. */
-const OTHER_IMAGE_ENDINGS = new Set(
-  [
-    'bmp',
-    'cr2',
-    'cr3',
-    'dng',
-    'exr',
-    'gif',
-    'heic',
-    'heif',
-    'ico',
-    'jp2',
-    'jxl',
-    'nef',
-    'pdf',
-    'psd',
-    'svg',
-  ].map((ending) => `.${ending}`),
-);
-const IMAGE_HINT = 'Convert it to JPEG, PNG, WebP, TIFF or AVIF first.';
 /** Images whose size is read for the estimate. */
 const SAMPLE_MAX = 64;
 /** The same for images in storage, which are downloaded for it. */
@@ -70,13 +50,7 @@ export type Source =
 export async function openSource(sourcePath: string, limits: SourceLimits): Promise<Source> {
   const found = await stat(sourcePath).catch(() => undefined);
   if (found?.isDirectory() === true) return openFolder(sourcePath);
-  const ending = path.extname(sourcePath).toLowerCase();
-  if (found?.isFile() === true && OTHER_IMAGE_ENDINGS.has(ending))
-    throw new PermanentError(
-      'SOURCE_NOT_IMAGE',
-      `Cannot use ${path.basename(sourcePath)}: ${ending.slice(1).toUpperCase()} files are not supported.`,
-      { hint: ending === '.gif' ? 'Convert it to a video (MP4) or to PNG first.' : IMAGE_HINT },
-    );
+  if (found?.isFile() === true) refuseOtherImage(path.basename(sourcePath));
   if (found?.isFile() === true && isImageName(sourcePath)) return openImageFile(sourcePath, found.size);
   const video = await probeVideo(sourcePath);
   checkLimits(video, limits);
@@ -85,25 +59,7 @@ export async function openSource(sourcePath: string, limits: SourceLimits): Prom
 
 async function openImageFile(filePath: string, sizeBytes: number): Promise<Source> {
   const name = path.basename(filePath);
-  if (sizeBytes === 0)
-    throw new PermanentError('SOURCE_EMPTY', `${name} is empty (0 bytes).`, {
-      hint: 'Copy or export the file again.',
-    });
-  const megapixels = await megapixelsOf(filePath);
-  if (megapixels === undefined)
-    throw new PermanentError(
-      'SOURCE_NOT_IMAGE',
-      `Cannot use ${name}: it is not an image, or it is damaged.`,
-      {
-        hint: IMAGE_HINT,
-      },
-    );
-  if (megapixels * 1e6 > IMAGE_PIXELS_MAX)
-    throw new PermanentError(
-      'SOURCE_TOO_LARGE',
-      `${name} has ${Math.round(megapixels)} megapixels. The limit is ${Math.round(IMAGE_PIXELS_MAX / 1e6)}.`,
-      { hint: 'Make it smaller, or cut it into parts.' },
-    );
+  const megapixels = checkedMegapixels(name, sizeBytes, await megapixelsOf(filePath));
   const images = [{ path: filePath, name, sizeBytes }];
   return { kind: 'images', images, isFolder: false, megapixels, sizeBytes, skipped: [] };
 }
@@ -196,8 +152,4 @@ function nameBelow(given: string, blobName: string): string {
 function mean(sizes: readonly (number | undefined)[]): number {
   const known = sizes.filter((megapixels) => megapixels !== undefined);
   return known.reduce((sum, one) => sum + one, 0) / known.length || 1;
-}
-
-function isImageName(name: string): boolean {
-  return imageFormatOf(path.extname(name)) !== undefined;
 }

@@ -4,11 +4,11 @@ import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
-import { imageBlob, sourceBlob, triggerBlob } from '../../../shared/contract/blob-names.ts';
-import { IMAGE_LIST_SUFFIX, type ImageList, encodeImageList } from '../../../shared/contract/image-list.ts';
+import { imageBlob, sourceBlob } from '../../../shared/contract/blob-names.ts';
+import type { ImageList } from '../../../shared/contract/image-list.ts';
 import { type JobRequest, newJobId } from '../../../shared/contract/job.ts';
-import { IMAGES_MAX } from '../../../shared/contract/limits.ts';
-import { PermanentError } from '../../../shared/runtime/errors.ts';
+import { refuseTooManyImages } from '../../control/image-files.ts';
+import { putImageList, putTrigger } from '../../control/put-job.ts';
 import type { ResolvedModel } from '../../jobs/model-catalogue.ts';
 import type { EnqueueOptions } from './options.ts';
 import { type Source, listStoredImages } from './source.ts';
@@ -51,10 +51,7 @@ export async function submit(submission: Submission): Promise<SubmittedJob> {
     ...(deadline === undefined ? {} : { deadlineAt: deadlineAt(deadline, now) }),
     createdAt: now.toISOString(),
   };
-  await blobs.put('incoming', triggerBlob(jobId), JSON.stringify(request, undefined, 2), {
-    contentType: 'application/json',
-    signal,
-  });
+  await putTrigger(blobs, request, signal);
   return { jobId, imageNames: uploaded.imageNames };
 }
 
@@ -76,30 +73,14 @@ async function putImages(
   const { blobs, sourceName, signal } = submission;
   let list: Omit<ImageList, 'version'>;
   if (source.kind === 'images') {
-    refuseTooMany(source.images.length);
+    refuseTooManyImages(source.images.length);
     list = { images: await uploadImages(submission, jobId, source), megapixels: source.megapixels };
   } else {
     list = await listStoredImages(blobs, source.prefix, signal);
-    refuseTooMany(list.images.length);
+    refuseTooManyImages(list.images.length);
   }
-  const name = sourceName + IMAGE_LIST_SUFFIX;
-  const blobName = sourceBlob(jobId, name);
-  const text = encodeImageList({ version: 1, ...list });
-  await blobs.put('incoming', blobName, text, { contentType: 'application/json', signal });
-  const stored = await blobs.stat('incoming', blobName, { signal });
-  return {
-    source: { name, sizeBytes: Buffer.byteLength(text), etag: stored?.etag ?? '', kind: 'images' },
-    imageNames: list.images.map((image) => image.name),
-  };
-}
-
-function refuseTooMany(count: number): void {
-  if (count <= IMAGES_MAX) return;
-  throw new PermanentError(
-    'SOURCE_TOO_LARGE',
-    `There are ${count} images; a job takes ${IMAGES_MAX} at most.`,
-    { hint: 'Enqueue them in several folders.' },
-  );
+  const listed = await putImageList(blobs, { jobId, sourceName, list, signal });
+  return { source: listed, imageNames: list.images.map((image) => image.name) };
 }
 
 async function uploadImages(

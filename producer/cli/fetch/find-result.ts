@@ -11,11 +11,11 @@ import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
 import { type JobRequest, jobRequest } from '../../../shared/contract/job.ts';
 import { parseJson } from '../../../shared/contract/parse-json.ts';
 import { TransientError } from '../../../shared/runtime/errors.ts';
+import { jobUnknown } from '../../control/job-errors.ts';
+import { resultLabel } from '../../control/result-label.ts';
 import { failureOf, readStatus } from '../../jobs/status.ts';
 import type { EnqueueConfig } from '../enqueue/config.ts';
-import { jobUnknown } from '../job-argument.ts';
 import { type KeptResult, findKept } from '../kept-folder.ts';
-import { resultLabel } from '../result-label.ts';
 import { type StoredResult, resultInFile, resultInStorage } from '../save-output.ts';
 
 export interface FoundResult extends AsyncDisposable {

@@ -14,16 +14,6 @@ export type ControlOptions = { readonly jobId: string; readonly asJson: boolean 
 );
 export type ControlVerb = ControlOptions['verb'];
 
-/** What a command is about to do, for its errors. */
-export const ACTIONS: Readonly<Record<ControlVerb, string>> = {
-  cancel: 'cancel',
-  pause: 'pause',
-  resume: 'resume',
-  priority: 'set the priority',
-  retry: 'retry',
-  clean: 'clean up',
-};
-
 interface ControlText {
   readonly description: string;
   readonly notes: readonly string[];

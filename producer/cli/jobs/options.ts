@@ -5,8 +5,8 @@ import { helpText } from '../../../shared/command/help-text.ts';
 import { newCommand, parseCommand } from '../../../shared/command/parse-command.ts';
 import { JOB_STATES, type JobState } from '../../../shared/contract/job.ts';
 import { FRAMES_MAX } from '../../../shared/contract/limits.ts';
+import type { JobFilter } from '../../control/job-view.ts';
 import { JOB_EXAMPLE, parseJobId } from '../job-argument.ts';
-import type { JobFilter } from './job-view.ts';
 
 export type LookOptions = { readonly asJson: boolean } & (
   | { readonly verb: 'jobs'; readonly filter: JobFilter }

@@ -77,6 +77,7 @@ function supposedBacklog(
       model: name,
       priority: 'normal',
       framesRemaining,
+      framesDone: 0,
       batchesRemaining: Math.ceil(framesRemaining / Math.min(BATCH_FRAMES_MAX, Math.max(1, batchFrames))),
       framesInFlight: 0,
       messagesMax: 0,

@@ -2,14 +2,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { controlApi } from '../../../scaler/api/control-api.ts';
-import { type Http, addGuardedRoutes } from '../../../scaler/api/guarded-http.ts';
+import { addGuardedRoutes } from '../../../scaler/api/guarded-http.ts';
 import { decide } from '../../../scaler/decide/decide.ts';
 import { INITIAL_MEMORY } from '../../../scaler/decide/memory.ts';
+import { TickHistory } from '../../../scaler/history.ts';
 import { scalerMetrics } from '../../../scaler/metrics.ts';
 import { OverrideStore } from '../../../scaler/override/store.ts';
 import { POLICY_DEFAULTS as policy } from '../../../scaler/policy.ts';
 import { OVERRIDE_AUDIT_BLOB, OVERRIDE_BLOB } from '../../../shared/contract/blob-names.ts';
 import { systemClock } from '../../../shared/runtime/clock.ts';
+import type { Http } from '../../../shared/runtime/http.ts';
 import { createHttp, listen } from '../../../shared/runtime/http.ts';
 import { createLog } from '../../../shared/runtime/log.ts';
 import { LoopHealth } from '../../../shared/runtime/loop-health.ts';
@@ -45,7 +47,11 @@ async function serve(token: string | null): Promise<void> {
     health: new LoopHealth(systemClock),
     isReady: () => true,
   });
-  await addGuardedRoutes(http, { token, log, routes: controlApi({ loop, overrides, policy }) });
+  await addGuardedRoutes(http, {
+    token,
+    log,
+    routes: controlApi({ loop, overrides, history: new TickHistory(policy), policy }),
+  });
   origin = `http://127.0.0.1:${await listen(http, { host: '127.0.0.1', port: 0 })}`;
 }
 

@@ -4,8 +4,9 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import type { BlobInfo, BlobStore } from '../../../shared/azure/blob-store.ts';
+import type { BlobStore } from '../../../shared/azure/blob-store.ts';
 import { PATIENT } from '../../../shared/azure/credentials.ts';
+import type { BlobInfo } from '../../../shared/azure/list-blobs.ts';
 import { type TestStorage, startTestStorage, testFolder } from '../../support/servers.ts';
 
 let storage: TestStorage;

@@ -2,7 +2,12 @@
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
-import { frameImageBlob, isPreview, previewBlob, splitPrefix } from '../../../shared/contract/blob-names.ts';
+import {
+  frameImageBlob,
+  frameOfPreview,
+  previewBlob,
+  splitPrefix,
+} from '../../../shared/contract/blob-names.ts';
 import { decodeMessage, resultMessage } from '../../../shared/contract/messages.ts';
 import { decodeJpeg } from '../../support/decode-jpeg.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -58,7 +63,7 @@ test('a batch has a preview of its first frame, before and after the model', asy
   await fixture.send(batch);
   await fixture.resultsOf(batch);
   const stored = await Array.fromAsync(fixture.storage.blobs.list('scored', { prefix: splitPrefix(batch) }));
-  const previews = stored.map(({ name }) => name).filter(isPreview);
+  const previews = stored.map(({ name }) => name).filter((name) => frameOfPreview(name) !== undefined);
   expect(previews).toEqual([previewBlob(batch, 0)]);
   const [name = ''] = previews;
   const { width, height } = await sharp(await fixture.storage.blobs.get('scored', name)).metadata();

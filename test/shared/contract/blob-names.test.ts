@@ -12,7 +12,7 @@ import {
   framesPrefix,
   heartbeatBlob,
   isFrameImage,
-  isPreview,
+  frameOfPreview,
   jobIdOfTrigger,
   jobPrefix,
   modelBlob,
@@ -107,11 +107,11 @@ test('a preview and an image of a frame are told apart, and from everything else
   const preview = previewBlob(SPLIT, 7);
   const pictures = [...images, preview];
   expect(pictures.map(isFrameImage)).toEqual([true, true, false]);
-  expect(pictures.map(isPreview)).toEqual([false, false, true]);
+  expect(pictures.map(frameOfPreview)).toEqual([undefined, undefined, 7]);
   for (const name of namesIn(SPLIT)
     .map((named) => named())
     .filter((one) => !pictures.includes(one)))
-    expect([isFrameImage(name), isPreview(name)]).toEqual([false, false]);
+    expect([isFrameImage(name), frameOfPreview(name) !== undefined]).toEqual([false, false]);
 });
 
 test.each([

@@ -39,6 +39,7 @@ export function observeSimulation(inputs: ViewInputs): Observation {
     model: id,
     priority: 'normal' as const,
     framesRemaining: remaining * plan.framesPerBatch,
+    framesDone: 0,
     batchesRemaining: remaining,
     framesInFlight: 0,
     messagesMax: 0,

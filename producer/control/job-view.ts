@@ -1,13 +1,13 @@
-/** What storage says of jobs: request, status and control together. For commands that show jobs. */
+/** What storage says of jobs: request, status and control together. For the commands and the page. */
 import pLimit from 'p-limit';
 
-import type { BlobStore } from '../../../shared/azure/blob-store.ts';
-import { JOB_ID_PATTERN, controlBlob, triggerBlob } from '../../../shared/contract/blob-names.ts';
-import { type Heartbeat, heartbeatFrom } from '../../../shared/contract/heartbeat.ts';
-import { decodeJobControl } from '../../../shared/contract/job-control.ts';
-import { type JobRequest, type JobState, type JobStatus, jobRequest } from '../../../shared/contract/job.ts';
-import { parseJson } from '../../../shared/contract/parse-json.ts';
-import { readStatus } from '../../jobs/status.ts';
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { JOB_ID_PATTERN, controlBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
+import { type Heartbeat, heartbeatFrom } from '../../shared/contract/heartbeat.ts';
+import { decodeJobControl } from '../../shared/contract/job-control.ts';
+import { type JobRequest, type JobState, type JobStatus, jobRequest } from '../../shared/contract/job.ts';
+import { parseJson } from '../../shared/contract/parse-json.ts';
+import { readStatus } from '../jobs/status.ts';
 
 const READS_AT_ONCE = 16;
 /** Jobs that are read between two looks at how many have been found. */

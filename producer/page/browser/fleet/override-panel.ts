@@ -1,0 +1,135 @@
+/** The override in force, and the form that sets or ends one. Each needs a reason, which is recorded. */
+import { useSignal } from '@preact/signals';
+
+import type { FleetNow } from '../../contract.ts';
+import { timeText } from '../format.ts';
+import { type Html, h, html } from '../html.ts';
+import { fleetNow } from '../live.ts';
+import { announce } from '../parts/announce.ts';
+import { textsIn } from '../parts/form-text.ts';
+import { Notice } from '../parts/notice.ts';
+import { useAction } from '../parts/use-action.ts';
+import { send } from '../server.ts';
+
+const MODES = [
+  { mode: 'fixed', label: 'exactly' },
+  { mode: 'min', label: 'at least' },
+  { mode: 'max', label: 'at most' },
+  { mode: 'pause', label: 'pause' },
+] as const;
+const MINUTES = [
+  { minutes: 15, label: '15 minutes' },
+  { minutes: 60, label: '1 hour' },
+  { minutes: 4 * 60, label: '4 hours' },
+  { minutes: 24 * 60, label: '1 day' },
+  { minutes: 7 * 24 * 60, label: '7 days' },
+] as const;
+
+interface OverridePanelOptions {
+  readonly override: FleetNow['override'];
+  readonly capacityMax: number | null;
+}
+
+export function OverridePanel({ override, capacityMax }: OverridePanelOptions): Html {
+  return html`
+    <section class="panel" aria-labelledby="override-title">
+      <h2 id="override-title">Override</h2>
+      ${override === null ? h(SetOverride, { capacityMax }) : h(EndOverride, { override })}
+    </section>
+  `;
+}
+
+function SetOverride({ capacityMax }: { readonly capacityMax: number | null }): Html {
+  const mode = useSignal<string>('fixed');
+  const action = useAction();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const fields = textsIn(event);
+    const capacity = mode.value === 'pause' ? {} : { capacity: Number(fields.get('capacity')) };
+    const ttlSeconds = Number(fields.get('minutes')) * 60;
+    const body = { mode: mode.value, ...capacity, ttlSeconds, reason: fields.get('reason') };
+    action.run(async () => {
+      fleetNow.value = await send<FleetNow>('PUT', 'override', { body });
+      announce('The override is set.');
+    });
+  };
+  return html`
+    <form class="stack" onSubmit=${submit}>
+      <p class="hint">Sets the number of machines in place of the scaler, for a time.</p>
+      <fieldset class="segments">
+        <legend class="unseen">Kind</legend>
+        ${MODES.map(
+          (one) => html`
+            <label>
+              <input
+                type="radio"
+                name="mode"
+                value=${one.mode}
+                checked=${mode.value === one.mode}
+                onChange=${() => {
+                  mode.value = one.mode;
+                }}
+              />
+              <span>${one.label}</span>
+            </label>
+          `,
+        )}
+      </fieldset>
+      ${
+        mode.value === 'pause'
+          ? html`<p class="hint">No machine starts. Running ones finish their work and are removed.</p>`
+          : html`
+              <label>
+                Machines
+                <input
+                  type="number"
+                  name="capacity"
+                  min="0"
+                  max=${capacityMax ?? 1000}
+                  step="1"
+                  value="1"
+                  required
+                />
+              </label>
+            `
+      }
+      <label>
+        For
+        <select name="minutes">
+          ${MINUTES.map(({ minutes, label }) => html`<option value=${minutes} selected=${minutes === 60}>${label}</option>`)}
+        </select>
+      </label>
+      <label>Reason <input name="reason" required maxlength="200" autocomplete="off" /></label>
+      <button type="submit" class="primary" disabled=${action.isRunning}>Set the override</button>
+      ${action.failure && h(Notice, { trouble: action.failure })}
+    </form>
+  `;
+}
+
+function EndOverride({ override }: { readonly override: NonNullable<FleetNow['override']> }): Html {
+  const action = useAction();
+  const { mode, capacity, author, reason, endsAt } = override;
+  const words = MODES.find((one) => one.mode === mode)?.label ?? mode;
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const body = { reason: textsIn(event).get('reason') };
+    action.run(async () => {
+      fleetNow.value = await send<FleetNow>('DELETE', 'override', { body });
+      announce('The override has ended.');
+    });
+  };
+  return html`
+    <div class="in-force">
+      <p>
+        <strong>${mode === 'pause' ? 'Paused' : `${words} ${capacity}`}</strong> until
+        ${timeText(endsAt, new Date())}
+      </p>
+      <p>“${reason}”, ${author}</p>
+    </div>
+    <form class="stack" onSubmit=${submit}>
+      <label>Reason to end it <input name="reason" required maxlength="200" autocomplete="off" /></label>
+      <button type="submit" disabled=${action.isRunning}>End the override</button>
+      ${action.failure && h(Notice, { trouble: action.failure })}
+    </form>
+  `;
+}

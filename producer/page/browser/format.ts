@@ -1,0 +1,82 @@
+/** Numbers, durations, money and times as people read them, in the language and the time zone of the browser. PURE. */
+
+const COUNT = new Intl.NumberFormat();
+const PERCENT = new Intl.NumberFormat(undefined, { style: 'percent' });
+const RATE = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+const SIZE = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+const MONEY = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const SMALL_MONEY = new Intl.NumberFormat(undefined, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+const SIZE_UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB'];
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** Below this share of a unit of money, more than two decimals are shown. */
+const SMALL_AMOUNT = 0.01;
+
+export function countText(count: number): string {
+  return COUNT.format(count);
+}
+
+/** `1 frame`, `2,700 frames`. */
+export function countWithNoun(count: number, noun: string): string {
+  return `${COUNT.format(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Rounded down, so that 100 % means all. */
+export function percentText(part: number, whole: number): string {
+  return PERCENT.format(whole === 0 ? 0 : Math.floor((100 * part) / whole) / 100);
+}
+
+export function rateText(perSecond: number | null): string {
+  return perSecond === null ? '–' : `${RATE.format(perSecond)}/s`;
+}
+
+export function sizeText(bytes: number): string {
+  const unit = Math.min(SIZE_UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  return `${SIZE.format(bytes / 1000 ** unit)} ${SIZE_UNITS[unit] ?? ''}`;
+}
+
+/** `12 s`, `4 min`, `2 h 5 min`, `3 d 4 h`. */
+export function durationText(seconds: number): string {
+  if (seconds < MINUTE) return `${Math.max(0, Math.round(seconds))} s`;
+  if (seconds < 10 * MINUTE) return pair(seconds, { unit: MINUTE, name: 'min', partUnit: 1, partName: 's' });
+  if (seconds < HOUR) return `${Math.round(seconds / MINUTE)} min`;
+  if (seconds < DAY) return pair(seconds, { unit: HOUR, name: 'h', partUnit: MINUTE, partName: 'min' });
+  return pair(seconds, { unit: DAY, name: 'd', partUnit: HOUR, partName: 'h' });
+}
+
+/** As a duration, but not more precise than an estimate is: it would change with every frame. */
+export function timeLeftText(seconds: number): string {
+  if (seconds < MINUTE || seconds >= HOUR) return durationText(seconds);
+  return `${Math.round(seconds / MINUTE)} min`;
+}
+
+interface UnitPair {
+  readonly unit: number;
+  readonly name: string;
+  readonly partUnit: number;
+  readonly partName: string;
+}
+
+function pair(seconds: number, { unit, name, partUnit, partName }: UnitPair): string {
+  const parts = Math.round(seconds / partUnit);
+  const [whole, rest] = [Math.floor((parts * partUnit) / unit), parts % (unit / partUnit)];
+  return rest === 0 ? `${whole} ${name}` : `${whole} ${name} ${rest} ${partName}`;
+}
+
+/** In the unit of the scaler's prices, which has no name. */
+export function moneyText(amount: number): string {
+  return (amount > 0 && amount < SMALL_AMOUNT ? SMALL_MONEY : MONEY).format(amount);
+}
+
+/** The time alone if it is on the day of `now`. */
+export function timeText(iso: string, now: Date): string {
+  const at = new Date(iso);
+  return (at.toDateString() === now.toDateString() ? TIME : DATE_AND_TIME).format(at);
+}
+
+export function secondsBetween(from: string, to: string): number {
+  return (Date.parse(to) - Date.parse(from)) / 1000;
+}

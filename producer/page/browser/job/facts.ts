@@ -1,0 +1,41 @@
+/** The figures of a job. */
+import type { JobDetail } from '../../contract.ts';
+import {
+  countText,
+  durationText,
+  percentText,
+  secondsBetween,
+  sizeText,
+  timeLeftText,
+  moneyText,
+} from '../format.ts';
+import { type Html, html } from '../html.ts';
+import { isOpen } from '../jobs/job-card.ts';
+import { hasPrices } from '../me.ts';
+
+export function JobFacts({ job }: { readonly job: JobDetail }): Html {
+  const { frames, kind, secondsLeft, spent, result, createdAt, updatedAt } = job;
+  const done = frames.scored + frames.failed;
+  const facts: (readonly [string, string] | false)[] = [
+    isOpen(job) && ['Done', percentText(done, frames.expected)],
+    [kind === 'images' ? 'Images' : 'Frames', `${countText(frames.scored)} of ${countText(frames.expected)}`],
+    frames.failed > 0 && ['Failed', countText(frames.failed)],
+    isOpen(job) && ['Time left', secondsLeft === null ? '–' : timeLeftText(secondsLeft)],
+    !isOpen(job) && ['Took', durationText(secondsBetween(createdAt, updatedAt))],
+    hasPrices.value && ['Cost', moneyText(spent)],
+    result !== null && ['Result', sizeText(result.sizeBytes)],
+  ];
+  return html`
+    <dl class="facts">
+      ${facts
+        .filter((fact) => fact !== false)
+        .map(
+          ([name, value]) =>
+            html`<div key=${name}>
+              <dt>${name}</dt>
+              <dd>${value}</dd>
+            </div>`,
+        )}
+    </dl>
+  `;
+}

@@ -1,0 +1,28 @@
+/** Runs again what failed or is missing. */
+import type { JobDetail, JobSummary } from '../../contract.ts';
+import { countWithNoun } from '../format.ts';
+import { type Html, h, html } from '../html.ts';
+import { announce } from '../parts/announce.ts';
+import { Notice } from '../parts/notice.ts';
+import { useAction } from '../parts/use-action.ts';
+import { send } from '../server.ts';
+
+export function RetryButton({ job }: { readonly job: JobDetail }): Html {
+  const { jobId, actions, frames, kind, sourceName } = job;
+  const action = useAction();
+  if (!actions.includes('retry')) return null;
+  const retry = () =>
+    action.run(async () => {
+      await send<JobSummary>('POST', `jobs/${jobId}/retry`);
+      announce(`${sourceName}: retry requested`);
+    });
+  const noun = kind === 'images' ? 'failed image' : 'failed frame';
+  return html`
+    <div>
+      <button type="button" disabled=${action.isRunning} onClick=${retry}>
+        ${frames.failed > 0 ? `Retry ${countWithNoun(frames.failed, noun)}` : 'Retry'}
+      </button>
+      ${action.failure && h(Notice, { trouble: action.failure })}
+    </div>
+  `;
+}

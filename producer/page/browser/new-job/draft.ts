@@ -1,0 +1,118 @@
+/** The job that the visitor prepares: its files on their way to storage, its model, its style. One at a time; it survives a change of view. */
+import { computed, signal } from '@preact/signals';
+
+import type { Priority } from '../../../../shared/contract/job.ts';
+import type { NewJob, Upload } from '../../contract.ts';
+import { type ApiFailure, asFailure, failureFrom, send, unreachable } from '../server.ts';
+
+interface DraftUpload {
+  readonly files: readonly File[];
+  readonly sizeBytes: number;
+  readonly sentBytes: number;
+  /** Null until all bytes are stored. */
+  readonly uploadId: string | null;
+  readonly failure: ApiFailure | null;
+}
+
+export const draftUpload = signal<DraftUpload | null>(null);
+export const chosenModel = signal<string | null>(null);
+export const chosenStyle = signal<string | null>(null);
+/** A second style and its share of the blend, in percent. */
+export const blendedStyle = signal<string | null>(null);
+export const blendedShare = signal(33);
+export const chosenPriority = signal<Priority>('normal');
+
+const styleParameter = computed(() => {
+  const [style, blended, share] = [chosenStyle.value, blendedStyle.value, blendedShare.value];
+  if (style === null || blended === null || share === 0) return style;
+  return share === 100 ? blended : `${style}:${100 - share},${blended}:${share}`;
+});
+
+/** Null until the files are stored and a model is chosen. */
+export const draftJob = computed<NewJob | null>(() => {
+  const uploadId = draftUpload.value?.uploadId ?? null;
+  if (uploadId === null || chosenModel.value === null) return null;
+  return {
+    uploadId,
+    model: chosenModel.value,
+    parameters: styleParameter.value === null ? {} : { style: styleParameter.value },
+    priority: chosenPriority.value,
+  };
+});
+
+let sending: AbortController | undefined;
+/** Of the upload that has begun. */
+let storedId: string | null = null;
+
+/** Removes what is stored of the files, too. */
+export function discardDraft(): void {
+  const begun = storedId;
+  forgetDraft();
+  // What stays after a failure is removed by the server within a day.
+  if (begun !== null) send('DELETE', `uploads/${begun}`).catch(() => undefined);
+}
+
+/** The files have become a job. */
+export function forgetDraft(): void {
+  sending?.abort();
+  storedId = null;
+  draftUpload.value = null;
+  chosenStyle.value = null;
+  blendedStyle.value = null;
+}
+
+/** Stores the files. Progress and failure are in `draftUpload`. */
+export async function uploadFiles(files: readonly File[]): Promise<void> {
+  if (files.length === 0) return;
+  discardDraft();
+  const abort = new AbortController();
+  sending = abort;
+  const sizeBytes = files.reduce((sum, { size }) => sum + size, 0);
+  const update = (change: Partial<DraftUpload>) => {
+    if (abort.signal.aborted || draftUpload.value === null) return;
+    draftUpload.value = { ...draftUpload.value, ...change };
+  };
+  draftUpload.value = { files, sizeBytes, sentBytes: 0, uploadId: null, failure: null };
+  try {
+    const body = files.map(({ name, size }) => ({ name, sizeBytes: size }));
+    const upload = await send<Upload>('POST', 'uploads', { body, signal: abort.signal });
+    storedId = upload.id;
+    let sentBefore = 0;
+    for (const [number, file] of files.entries()) {
+      const address = upload.files[number]?.url ?? '';
+      const before = sentBefore;
+      await putFile({
+        address,
+        file,
+        abort: abort.signal,
+        onProgress: (sent) => update({ sentBytes: before + sent }),
+      });
+      sentBefore += file.size;
+    }
+    update({ sentBytes: sizeBytes, uploadId: upload.id });
+  } catch (error) {
+    update({ failure: asFailure(error) });
+  }
+}
+
+interface PutOptions {
+  readonly address: string;
+  readonly file: File;
+  readonly abort: AbortSignal;
+  /** Bytes so far. */
+  readonly onProgress: (sent: number) => void;
+}
+
+/** With XMLHttpRequest: `fetch` does not tell how much is sent. */
+async function putFile({ address, file, abort, onProgress }: PutOptions): Promise<void> {
+  const request = new XMLHttpRequest();
+  request.open('PUT', address);
+  request.setRequestHeader('content-type', 'application/octet-stream');
+  request.upload.addEventListener('progress', ({ loaded }) => onProgress(loaded));
+  const ended = new Promise<void>((resolve) => request.addEventListener('loadend', () => resolve()));
+  abort.addEventListener('abort', () => request.abort(), { once: true });
+  request.send(file);
+  await ended;
+  if (request.status === 0) throw unreachable();
+  if (request.status >= 300) throw failureFrom(request.status, request.responseText);
+}

@@ -1,0 +1,63 @@
+/** How long the job will take and what it will cost, by the number of machines. */
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+
+import type { Estimate } from '../../contract.ts';
+import { countWithNoun, countText, durationText, moneyText } from '../format.ts';
+import { type Html, h, html } from '../html.ts';
+import { hasPrices } from '../me.ts';
+import { Notice } from '../parts/notice.ts';
+import { type ApiFailure, asFailure, send } from '../server.ts';
+import { draftJob } from './draft.ts';
+
+export function EstimateTable(): Html {
+  const estimate = useSignal<Estimate | undefined>(undefined);
+  const failure = useSignal<ApiFailure | undefined>(undefined);
+  const job = draftJob.value;
+  useEffect(() => {
+    const abort = new AbortController();
+    const load = async () => {
+      try {
+        estimate.value = await send<Estimate>('POST', 'estimates', { body: job, signal: abort.signal });
+        failure.value = undefined;
+      } catch (error) {
+        if (!abort.signal.aborted) failure.value = asFailure(error);
+      }
+    };
+    if (job !== null) void load();
+    return () => abort.abort();
+  }, [job]);
+  if (failure.value !== undefined) return h(Notice, { trouble: failure.value });
+  if (estimate.value === undefined) return html`<p class="empty">Estimating…</p>`;
+  const { frames, wallSeconds, basis } = estimate.value;
+  return html`
+    <table class="estimate">
+      <caption>
+        Estimate for ${countWithNoun(frames, 'frame')}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">Machines</th>
+          <th scope="col">Time</th>
+          ${hasPrices.value && html`<th scope="col">Cost</th>`}
+        </tr>
+      </thead>
+      <tbody>
+        ${wallSeconds.map(
+          ({ machines, seconds, money }) => html`
+            <tr key=${machines}>
+              <th scope="row">${countText(machines)}</th>
+              <td>${durationText(seconds)}</td>
+              ${hasPrices.value && html`<td>${money === null ? '–' : moneyText(money)}</td>`}
+            </tr>
+          `,
+        )}
+      </tbody>
+      <tfoot>
+        <tr>
+          <td colspan="3">${basis}</td>
+        </tr>
+      </tfoot>
+    </table>
+  `;
+}

@@ -1,0 +1,162 @@
+/** A new job in four steps: files, style, estimate, go. */
+import { useEffect } from 'preact/hooks';
+
+import type { JobSummary, Model } from '../../contract.ts';
+import { countWithNoun, percentText, sizeText } from '../format.ts';
+import { type Html, h, html } from '../html.ts';
+import { Notice } from '../parts/notice.ts';
+import { useAction } from '../parts/use-action.ts';
+import { useResource } from '../parts/use-resource.ts';
+import { navigate } from '../route.ts';
+import { send } from '../server.ts';
+import {
+  chosenModel,
+  chosenPriority,
+  chosenStyle,
+  discardDraft,
+  draftJob,
+  draftUpload,
+  forgetDraft,
+  uploadFiles,
+} from './draft.ts';
+import { beginWith } from './drop.ts';
+import { EstimateTable } from './estimate-table.ts';
+import { StyleChoice } from './style-choice.ts';
+
+const TYPES = 'video/*,image/*,.mkv,.ts,.mxf';
+const PRIORITIES_SHOWN = ['low', 'normal', 'high'] as const;
+
+export function NewJobView(): Html {
+  const upload = draftUpload.value;
+  return html`
+    <header class="view-head"><h1 tabindex="-1">New job</h1></header>
+    ${upload === null ? h(FileChoice, {}) : h(UploadState, {})}
+    ${upload !== null && upload.uploadId !== null && h(Settings, { uploadId: upload.uploadId })}
+  `;
+}
+
+function FileChoice(): Html {
+  return html`
+    <label class="drop-zone">
+      <input type="file" multiple accept=${TYPES} onChange=${chooseFiles} />
+      <span class="drop-title">Drop a video or images here</span>
+      <span>or choose files</span>
+      <span class="hint"
+        >One video in MP4, MOV, Matroska, WebM, AVI or MPEG-TS; or JPEG, PNG, WebP, TIFF and AVIF
+        images.</span
+      >
+    </label>
+  `;
+}
+
+function chooseFiles(event: Event): void {
+  beginWith([...((event.target as HTMLInputElement).files ?? [])]);
+}
+
+function UploadState(): Html {
+  const upload = draftUpload.value;
+  if (upload === null) return null;
+  const { files, sizeBytes, sentBytes, uploadId, failure } = upload;
+  const name = files.length === 1 ? (files[0]?.name ?? '') : countWithNoun(files.length, 'image');
+  return html`
+    <section class="upload" aria-label="Files">
+      <p>
+        <strong>${name}</strong> ${sizeText(sizeBytes)}
+        <button type="button" onClick=${discardDraft}>Choose another</button>
+      </p>
+      ${
+        uploadId === null &&
+        failure === null &&
+        html`
+          <label class="sending">
+            Uploading, ${percentText(sentBytes, sizeBytes)}
+            <progress max=${sizeBytes} value=${sentBytes}></progress>
+          </label>
+        `
+      }
+      ${failure && h(Notice, { trouble: failure, retry: () => void uploadFiles(files) })}
+    </section>
+  `;
+}
+
+function Settings({ uploadId }: { readonly uploadId: string }): Html {
+  const { content: models, failure, reload } = useResource<readonly Model[]>('models');
+  useEffect(() => {
+    if (chosenModel.peek() !== null || models === undefined) return;
+    chooseModel(models.find(({ isDefault }) => isDefault) ?? models[0]);
+  }, [models]);
+  const action = useAction();
+  if (failure) return h(Notice, { trouble: failure, retry: reload });
+  const model = models?.find(({ name }) => name === chosenModel.value);
+  if (models === undefined || model === undefined) return html`<p class="empty">Loading the models…</p>`;
+  const start = (event: Event) => {
+    event.preventDefault();
+    action.run(async () => {
+      const job = await send<JobSummary>('POST', 'jobs', { body: draftJob.peek() });
+      forgetDraft();
+      navigate(`/jobs/${job.jobId}`);
+    });
+  };
+  return html`
+    <form class="new-job" onSubmit=${start}>
+      ${models.length > 1 && h(ModelChoice, { models, model })}
+      ${model.styles.length > 0 && h(StyleChoice, { uploadId, model: model.name })}
+      <div class="finish">
+        ${h(EstimateTable, {})}
+        <div class="go">
+          <fieldset class="segments">
+            <legend>Priority</legend>
+            ${PRIORITIES_SHOWN.map(
+              (name) => html`
+                <label>
+                  <input
+                    type="radio"
+                    name="priority"
+                    checked=${chosenPriority.value === name}
+                    onChange=${() => {
+                      chosenPriority.value = name;
+                    }}
+                  />
+                  <span>${name}</span>
+                </label>
+              `,
+            )}
+          </fieldset>
+          <button type="submit" class="primary large" disabled=${action.isRunning}>Start the job</button>
+        </div>
+      </div>
+      ${action.failure && h(Notice, { trouble: action.failure })}
+    </form>
+  `;
+}
+
+interface ModelChoiceOptions {
+  readonly models: readonly Model[];
+  readonly model: Model;
+}
+
+function ModelChoice({ models, model }: ModelChoiceOptions): Html {
+  const choose = (event: Event) => {
+    const { value } = event.target as HTMLSelectElement;
+    chooseModel(models.find(({ name }) => name === value));
+  };
+  return html`
+    <label class="inline">
+      Model
+      <select value=${model.name} onChange=${choose}>
+        ${models.map(
+          ({ name, result }) => html`
+            <option value=${name} selected=${name === model.name}>
+              ${name}${result === 'numbers' ? ' (returns numbers)' : ''}
+            </option>
+          `,
+        )}
+      </select>
+    </label>
+  `;
+}
+
+function chooseModel(model: Model | undefined): void {
+  chosenModel.value = model?.name ?? null;
+  chosenStyle.value = model?.styles[0] ?? null;
+}

@@ -1,0 +1,151 @@
+/** The styles of a model as pictures of the visitor's own first frame. A second style can be blended in. */
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+
+import type { StylePictures } from '../../contract.ts';
+import { type Html, h, html } from '../html.ts';
+import { Notice } from '../parts/notice.ts';
+import { type ApiFailure, asFailure, send } from '../server.ts';
+import { blendedShare, blendedStyle, chosenStyle } from './draft.ts';
+
+/** Between two questions which pictures are made. */
+const ASK_AGAIN_MS = 700;
+
+interface StyleChoiceOptions {
+  readonly uploadId: string;
+  readonly model: string;
+}
+
+export function StyleChoice({ uploadId, model }: StyleChoiceOptions): Html {
+  const pictures = useSignal<StylePictures | undefined>(undefined);
+  const failure = useSignal<ApiFailure | undefined>(undefined);
+  const turn = useSignal(0);
+  useEffect(() => {
+    const abort = new AbortController();
+    const load = async () => {
+      try {
+        while (!abort.signal.aborted) {
+          const made = await askForPictures({ uploadId, model }, abort.signal);
+          pictures.value = made;
+          if (made.trouble !== null || made.styles.every(({ url }) => url !== null)) return;
+          await pause(ASK_AGAIN_MS);
+        }
+      } catch (error) {
+        if (!abort.signal.aborted) failure.value = asFailure(error);
+      }
+    };
+    failure.value = undefined;
+    void load();
+    return () => abort.abort();
+  }, [uploadId, model, turn.value]);
+  useEffect(() => {
+    const [first] = pictures.value?.styles ?? [];
+    if (chosenStyle.peek() === null && first !== undefined) chosenStyle.value = first.name;
+  }, [pictures.value]);
+  if (failure.value !== undefined) {
+    return h(Notice, {
+      trouble: failure.value,
+      retry: () => {
+        turn.value += 1;
+      },
+    });
+  }
+  if (pictures.value === undefined) return html`<p class="empty">Reading the first frame…</p>`;
+  return html`
+    ${h(StyleGrid, { pictures: pictures.value })}
+    ${h(Blend, { names: pictures.value.styles.map(({ name }) => name) })}
+  `;
+}
+
+async function askForPictures(
+  { uploadId, model }: StyleChoiceOptions,
+  abort: AbortSignal,
+): Promise<StylePictures> {
+  return send<StylePictures>('POST', `uploads/${uploadId}/styles`, { body: { model }, signal: abort });
+}
+
+async function pause(milliseconds: number): Promise<void> {
+  await new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}
+
+function StyleGrid({ pictures }: { readonly pictures: StylePictures }): Html {
+  const shape = { aspectRatio: `${pictures.width} / ${pictures.height}` };
+  return html`
+    <fieldset class="styles">
+      <legend>Style</legend>
+      ${pictures.trouble !== null && html`<p class="hint">${pictures.trouble}</p>`}
+      ${pictures.styles.map(
+        ({ name, url }) => html`
+          <label key=${name}>
+            <input
+              type="radio"
+              name="style"
+              checked=${chosenStyle.value === name}
+              onChange=${() => {
+                chosenStyle.value = name;
+                if (blendedStyle.value === name) blendedStyle.value = null;
+              }}
+            />
+            ${
+              pictures.trouble === null &&
+              (url === null
+                ? html`<span class="being-made" style=${shape}></span>`
+                : html`<img src=${url} alt="" style=${shape} />`)
+            }
+            <span class="name">${styleName(name)}</span>
+          </label>
+        `,
+      )}
+    </fieldset>
+  `;
+}
+
+function Blend({ names }: { readonly names: readonly string[] }): Html {
+  const others = names.filter((name) => name !== chosenStyle.value);
+  if (others.length === 0) return null;
+  return html`
+    <div class="blend">
+      <label class="inline">
+        Blend with
+        <select value=${blendedStyle.value ?? ''} onChange=${chooseBlended}>
+          <option value="" selected=${blendedStyle.value === null}>no other style</option>
+          ${others.map((name) => html`<option value=${name} selected=${name === blendedStyle.value}>${styleName(name)}</option>`)}
+        </select>
+      </label>
+      ${
+        blendedStyle.value !== null &&
+        html`
+          <label class="inline">
+            ${100 - blendedShare.value} % ${styleName(chosenStyle.value ?? '')}
+            <input
+              type="range"
+              min="0"
+              max="100"
+              step="5"
+              value=${blendedShare.value}
+              aria-label=${`Share of ${styleName(blendedStyle.value)}`}
+              aria-valuetext=${`${blendedShare.value} %`}
+              onInput=${(event: Event) => {
+                blendedShare.value = Number((event.target as HTMLInputElement).value);
+              }}
+            />
+            ${blendedShare.value} % ${styleName(blendedStyle.value)}
+          </label>
+        `
+      }
+    </div>
+  `;
+}
+
+function chooseBlended(event: Event): void {
+  const { value } = event.target as HTMLSelectElement;
+  blendedStyle.value = value === '' ? null : value;
+}
+
+/** `Starry night` for `starry-night`. */
+function styleName(name: string): string {
+  const words = name.replaceAll('-', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -1,0 +1,33 @@
+/** A bar of a job's frames: split behind scored behind failed. */
+import type { JobSummary } from '../../contract.ts';
+import { countText, percentText } from '../format.ts';
+import { type Html, html } from '../html.ts';
+
+interface FrameProgressOptions {
+  readonly job: JobSummary;
+  readonly label: string;
+}
+
+export function FrameProgress({ job, label }: FrameProgressOptions): Html {
+  const { expected, split, scored, failed } = job.frames;
+  const done = scored + failed;
+  const share = (count: number) => ({
+    width: `${expected === 0 ? 0 : Math.min(100, (100 * count) / expected)}%`,
+  });
+  const failures = failed === 0 ? '' : `, ${countText(failed)} failed`;
+  return html`
+    <div
+      class="progress"
+      role="progressbar"
+      aria-label=${label}
+      aria-valuemin="0"
+      aria-valuemax=${expected}
+      aria-valuenow=${Math.min(done, expected)}
+      aria-valuetext=${`${percentText(done, expected)}: ${countText(scored)} of ${countText(expected)} frames scored${failures}`}
+    >
+      <span class="split" style=${share(split)}></span>
+      <span class="failed" style=${share(done)}></span>
+      <span class="scored" style=${share(scored)}></span>
+    </div>
+  `;
+}

@@ -1,0 +1,103 @@
+/** One job in detail, for its own page. */
+import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { contactSheetBlob } from '../../shared/contract/blob-names.ts';
+import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
+import { isTerminal } from '../../shared/contract/job.ts';
+import type { JobTimes, JobTimesSoFar } from '../../shared/redis/job-times.ts';
+import type { Clock } from '../../shared/runtime/clock.ts';
+import { type JobView, readWorkersAlive } from '../control/job-view.ts';
+import { waitsFor } from '../control/job-words.ts';
+import { readReport } from '../jobs/report.ts';
+import { sheetCellsFrom } from '../media/sheet-metadata.ts';
+import type { JobDetail, JobStage } from './contract.ts';
+import type { JobIndex } from './job-index.ts';
+import { actionsFor, isOver } from './job-summary.ts';
+import { describeResult } from './result.ts';
+
+/** The heartbeats are listed once for all who ask. */
+const WORKERS_MS = 3_000;
+
+export interface JobDetailReaderOptions {
+  readonly blobs: BlobStore;
+  readonly index: JobIndex;
+  readonly times: Pick<JobTimes, 'read'>;
+  readonly clock: Clock;
+}
+
+export class JobDetailReader {
+  readonly #blobs: BlobStore;
+  readonly #index: JobIndex;
+  readonly #times: Pick<JobTimes, 'read'>;
+  readonly #clock: Clock;
+  #workers: { readonly alive: Promise<readonly Heartbeat[]>; readonly atMs: number } | undefined;
+
+  constructor({ blobs, index, times, clock }: JobDetailReaderOptions) {
+    this.#blobs = blobs;
+    this.#index = index;
+    this.#times = times;
+    this.#clock = clock;
+  }
+
+  /** Undefined if there is no such job. */
+  async of(jobId: string): Promise<JobDetail | undefined> {
+    const [view, summary] = await Promise.all([this.#index.view(jobId), this.#index.summary(jobId)]);
+    if (view === undefined || summary === undefined) return undefined;
+    const { status } = view;
+    const waits =
+      status === undefined || !isTerminal(status.state) ? waitsFor(view, await this.#alive()) : undefined;
+    return {
+      ...summary,
+      waitsFor: waits ?? null,
+      warnings: status?.warnings ?? [],
+      error: status?.error ?? null,
+      stages: await this.#stages(view),
+      sheet: await this.#sheet(jobId),
+      actions: actionsFor(view),
+      result: describeResult(view),
+    };
+  }
+
+  async #alive(): Promise<readonly Heartbeat[]> {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#workers === undefined || nowMs - this.#workers.atMs > WORKERS_MS)
+      this.#workers = { alive: readWorkersAlive(this.#blobs, this.#clock.now()), atMs: nowMs };
+    return this.#workers.alive;
+  }
+
+  async #stages(view: JobView): Promise<JobStage[]> {
+    const { jobId, request, status } = view;
+    if (!isOver(view)) return openStages(view, await this.#times.read(jobId));
+    const report = await readReport(this.#blobs, jobId);
+    const end = status?.updatedAt ?? null;
+    return report?.actual?.stages ?? [{ name: 'waiting', from: request.createdAt, to: end }];
+  }
+
+  async #sheet(jobId: string): Promise<JobDetail['sheet']> {
+    const stat = await this.#blobs.stat('results', contactSheetBlob(jobId));
+    if (stat === undefined) return null;
+    const cells = sheetCellsFrom(stat.metadata);
+    if (cells === undefined) return null;
+    const { frames, width, height } = cells;
+    return { version: stat.etag.replaceAll('"', ''), frames, width: Math.floor(width / 2), height };
+  }
+}
+
+/** Those of an open job that have begun. They overlap. */
+function openStages({ request }: JobView, times: JobTimesSoFar): JobStage[] {
+  const { splittingSinceMs, splitAtMs, scoringSinceMs, scoredAtMs } = times;
+  const stages = [
+    { name: 'waiting', fromMs: Date.parse(request.createdAt), toMs: splittingSinceMs },
+    { name: 'splitting', fromMs: splittingSinceMs, toMs: splitAtMs },
+    { name: 'scoring', fromMs: scoringSinceMs, toMs: scoredAtMs },
+    { name: 'joining', fromMs: scoredAtMs, toMs: undefined },
+  ] as const;
+  return stages.flatMap(({ name, fromMs, toMs }) =>
+    fromMs === undefined
+      ? []
+      : [{ name, from: isoTime(fromMs), to: toMs === undefined ? null : isoTime(toMs) }],
+  );
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

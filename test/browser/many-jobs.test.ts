@@ -1,0 +1,82 @@
+/** The list of 10,000 jobs, in a browser, on a local fleet whose storage holds them: what the document holds stays small. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+
+import { storeEndedJobs } from '../support/many-jobs.ts';
+import { type PageFleet, startPageFleet } from '../support/page-fleet.ts';
+import { PageVisitor } from '../support/page-visitor.ts';
+
+const JOBS = 10_000;
+/** A bound for a hang while they are stored. */
+const STORING_MS = 600_000;
+/** The same while the server reads all of them from storage for the first time. */
+const READING_MS = 1_200_000;
+/** Of the whole document: some cards and the frame around them. */
+const ELEMENTS_MAX = 600;
+
+let fleet: PageFleet;
+let visitor: PageVisitor;
+
+beforeAll(async () => {
+  fleet = await startPageFleet();
+  await storeEndedJobs(fleet.blobs, JOBS);
+}, STORING_MS);
+afterAll(() => fleet[Symbol.asyncDispose]());
+afterEach(() => visitor[Symbol.asyncDispose]());
+
+test(
+  'the list scrolls to its end with a small document, and comes back to its place from a job',
+  async () => {
+    visitor = await PageVisitor.open({ address: fleet.address });
+    const { page } = visitor;
+    await page.getByRole('status').filter({ hasText: '10,000 jobs' }).waitFor();
+    const first = page.getByRole('link', { name: /clip-9999\.mp4/ });
+    await first.waitFor();
+    const countElements = () => page.evaluate(() => document.querySelectorAll('*').length);
+    const last = page.getByRole('link', { name: /clip-0\.mp4/ });
+    let most = await countElements();
+    while ((await last.count()) === 0) {
+      await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+      most = Math.max(most, await countElements());
+    }
+    expect(most).toBeLessThan(ELEMENTS_MAX);
+    expect(await first.count()).toBe(0);
+    await last.scrollIntoViewIfNeeded();
+    const before = await page.evaluate(() => scrollY);
+    await last.click();
+    await page.getByRole('heading', { name: /clip-0\.mp4/ }).waitFor();
+    await page.goBack();
+    await last.waitFor();
+    await page.waitForFunction((top) => Math.abs(scrollY - top) < 2, before);
+  },
+  READING_MS,
+);
+
+test('a search and a filter find jobs among all', async () => {
+  visitor = await PageVisitor.open({ address: fleet.address });
+  const { page } = visitor;
+  await page.getByRole('searchbox').fill('clip-4242.');
+  await page
+    .getByRole('status')
+    .filter({ hasText: /^\s*1 job\b/ })
+    .waitFor();
+  await page.getByRole('link', { name: /clip-4242\.mp4/ }).waitFor();
+  await page.getByRole('radio', { name: 'Failed' }).check();
+  // Of four jobs, the third has failed: 4242 has.
+  await page.getByRole('link', { name: /clip-4242\.mp4/ }).waitFor();
+  await page.getByRole('radio', { name: 'Cancelled' }).check();
+  await page.getByText('No job matches.').waitFor();
+  expect(await page.getByRole('list', { name: 'Jobs' }).count()).toBe(0);
+});
+
+test('the Tab key walks through the list, and a new job does not move what the visitor looks at', async () => {
+  visitor = await PageVisitor.open({ address: fleet.address });
+  const { page } = visitor;
+  await page.getByRole('link', { name: /clip-9999\.mp4/ }).focus();
+  for (let step = 0; step < 40; step += 1) await page.keyboard.press('Tab');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toContain('clip-9959.mp4');
+  const clip = await fleet.makeClip('fresh.mp4', [['ordinary', 3]]);
+  await fleet.submit(clip, '--model', 'hostile');
+  await page.getByRole('button', { name: 'Show 1 new job' }).click();
+  await page.getByRole('link', { name: /fresh\.mp4/ }).waitFor();
+});
