@@ -136,7 +136,7 @@ export interface StylePictures {
   /** Why no pictures are made, and no url will come: then styles are chosen by name. Null if pictures are made. */
   readonly trouble: string | null;
   /** In the order of the model's manifest. `url` is null while it is being made. */
-  readonly styles: readonly { readonly name: string; readonly url: string | null }[];
+  readonly styles: readonly { readonly name: string; readonly title: string; readonly url: string | null }[];
 }
 
 export interface NewJob {

@@ -208,7 +208,7 @@ export class JobIndex {
         return;
       }
       const isKnown = this.#jobs.has(jobId);
-      const version = isOver(view) ? `ended-${view.status?.updatedAt}` : '';
+      const version = isOver(view) ? lastThumbnailVersion(view) : '';
       if (isOver(view)) this.#sheets.delete(jobId);
       this.#put(view, version, this.#clock.now());
       if (!isKnown) this.#sort();
@@ -252,4 +252,9 @@ export class JobIndex {
       this.#sheets.set(job.jobId, { version, mark: progressMark(job), lookedAtMs: nowMs });
     });
   }
+}
+
+/** A job that ended before its first frame was split has no picture. */
+function lastThumbnailVersion({ status }: JobView): string {
+  return status === undefined || status.frames.split === 0 ? '' : `ended-${status.updatedAt}`;
 }

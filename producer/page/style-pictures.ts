@@ -39,7 +39,7 @@ const POLL_MS = 250;
 const SETS_MAX = 16;
 
 interface PictureSet {
-  readonly styles: readonly string[];
+  readonly styles: readonly { readonly name: string; readonly title: string }[];
   /** Resolves when the first frame is known. */
   readonly size: Promise<{ readonly width: number; readonly height: number }>;
   /** By the number of the style. */
@@ -70,8 +70,8 @@ export class StylePictureMaker {
       width,
       height,
       trouble: set.trouble,
-      styles: set.styles.map((name, number) => ({
-        name,
+      styles: set.styles.map((style, number) => ({
+        ...style,
         url: set.made.has(number)
           ? `/api/uploads/${uploadId}/styles/${number}?model=${encodeURIComponent(model)}`
           : null,
@@ -94,7 +94,7 @@ export class StylePictureMaker {
     if (before !== undefined) return before;
     const size = Promise.withResolvers<{ width: number; height: number }>();
     const set: PictureSet = {
-      styles: manifest.parameters['style']?.values.map(({ id }) => id) ?? [],
+      styles: (manifest.parameters['style']?.values ?? []).map(({ id, title = id }) => ({ name: id, title })),
       size: size.promise,
       made: new Map(),
       trouble: null,

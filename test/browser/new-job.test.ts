@@ -69,7 +69,7 @@ test('a video dropped on the list becomes a job in the style that its visitor pi
     .waitFor();
   for (const picture of await styles.locator('img').all())
     await picture.evaluate((image: HTMLImageElement) => image.decode());
-  await styles.getByRole('radio', { name: 'Great wave' }).check();
+  await styles.getByRole('radio', { name: 'The Great Wave off Kanagawa' }).check();
   await page.getByLabel('Blend with').selectOption('Candy');
   await page.getByRole('slider', { name: 'Share of Candy' }).fill('25');
   await page.getByRole('table', { name: 'Estimate for 100 frames' }).waitFor();

@@ -51,10 +51,7 @@ export function StyleChoice({ uploadId, model }: StyleChoiceOptions): Html {
     });
   }
   if (pictures.value === undefined) return html`<p class="empty">Reading the first frame…</p>`;
-  return html`
-    ${h(StyleGrid, { pictures: pictures.value })}
-    ${h(Blend, { names: pictures.value.styles.map(({ name }) => name) })}
-  `;
+  return html` ${h(StyleGrid, { pictures: pictures.value })} ${h(Blend, { styles: pictures.value.styles })} `;
 }
 
 async function askForPictures(
@@ -77,7 +74,7 @@ function StyleGrid({ pictures }: { readonly pictures: StylePictures }): Html {
       <legend>Style</legend>
       ${pictures.trouble !== null && html`<p class="hint">${pictures.trouble}</p>`}
       ${pictures.styles.map(
-        ({ name, url }) => html`
+        ({ name, title, url }) => html`
           <label key=${name}>
             <input
               type="radio"
@@ -94,7 +91,7 @@ function StyleGrid({ pictures }: { readonly pictures: StylePictures }): Html {
                 ? html`<span class="being-made" style=${shape}></span>`
                 : html`<img src=${url} alt="" style=${shape} />`)
             }
-            <span class="name">${styleName(name)}</span>
+            <span class="name">${title}</span>
           </label>
         `,
       )}
@@ -102,8 +99,9 @@ function StyleGrid({ pictures }: { readonly pictures: StylePictures }): Html {
   `;
 }
 
-function Blend({ names }: { readonly names: readonly string[] }): Html {
-  const others = names.filter((name) => name !== chosenStyle.value);
+function Blend({ styles }: Pick<StylePictures, 'styles'>): Html {
+  const others = styles.filter(({ name }) => name !== chosenStyle.value);
+  const titleOf = (wanted: string | null) => styles.find(({ name }) => name === wanted)?.title ?? '';
   if (others.length === 0) return null;
   return html`
     <div class="blend">
@@ -111,27 +109,27 @@ function Blend({ names }: { readonly names: readonly string[] }): Html {
         Blend with
         <select value=${blendedStyle.value ?? ''} onChange=${chooseBlended}>
           <option value="" selected=${blendedStyle.value === null}>no other style</option>
-          ${others.map((name) => html`<option value=${name} selected=${name === blendedStyle.value}>${styleName(name)}</option>`)}
+          ${others.map(({ name, title }) => html`<option value=${name} selected=${name === blendedStyle.value}>${title}</option>`)}
         </select>
       </label>
       ${
         blendedStyle.value !== null &&
         html`
           <label class="inline">
-            ${100 - blendedShare.value} % ${styleName(chosenStyle.value ?? '')}
+            ${100 - blendedShare.value} % ${titleOf(chosenStyle.value)}
             <input
               type="range"
               min="0"
               max="100"
               step="5"
               value=${blendedShare.value}
-              aria-label=${`Share of ${styleName(blendedStyle.value)}`}
+              aria-label=${`Share of ${titleOf(blendedStyle.value)}`}
               aria-valuetext=${`${blendedShare.value} %`}
               onInput=${(event: Event) => {
                 blendedShare.value = Number((event.target as HTMLInputElement).value);
               }}
             />
-            ${blendedShare.value} % ${styleName(blendedStyle.value)}
+            ${blendedShare.value} % ${titleOf(blendedStyle.value)}
           </label>
         `
       }
@@ -142,10 +140,4 @@ function Blend({ names }: { readonly names: readonly string[] }): Html {
 function chooseBlended(event: Event): void {
   const { value } = event.target as HTMLSelectElement;
   blendedStyle.value = value === '' ? null : value;
-}
-
-/** `Starry night` for `starry-night`. */
-function styleName(name: string): string {
-  const words = name.replaceAll('-', ' ');
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }
