@@ -90,8 +90,8 @@ function inlineScriptHashes(html: string): string[] {
 
 /** Browsers ask each time whether a file has changed: the page and its server then never come from different releases. */
 export function assetRoutes(http: Http, { files, index }: Assets): void {
-  http.get('/*', (request, reply) => {
-    const name = new URL(request.url, 'http://page').pathname;
+  http.get('/*', { config: { access: 'anyone' } }, (request, reply) => {
+    const name = request.url.replace(/[?#].*$/s, '');
     const isFile = name.startsWith('/page/') || name.startsWith('/lib/') || name.startsWith('/api/');
     const asset = isFile ? files.get(name) : index;
     if (asset === undefined) return reply.callNotFound();

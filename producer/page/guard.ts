@@ -3,7 +3,7 @@
  *
  * - Every answer has a strict content security policy: own files only, no inline code, no frames.
  * - A request must name a host under which the page is known. Else another site could reach the page through a DNS name of its own.
- * - Below `/api/`, a request needs a session, and must not come from another site. A request that changes something must come from the
+ * - All but the files of the page need a session, and must not be asked for by another site. A request that changes something must come from the
  *   page itself, which the browser attests in `Sec-Fetch-Site` or `Origin`.
  * - Each address may make a limited number of changes and of failed sign-ins per minute.
  */
@@ -38,13 +38,13 @@ export const PAGE_CHANGE_ROUTE = {
 } as const;
 export const SIGN_IN_ROUTE = {
   bodyLimit: BODY_BYTES_MAX,
-  config: { rateLimit: { max: SIGN_INS_A_MINUTE, timeWindow: MINUTE_MS }, isOpen: true },
+  config: { rateLimit: { max: SIGN_INS_A_MINUTE, timeWindow: MINUTE_MS }, access: 'own site' },
 } as const;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route needs no session. */
-    readonly isOpen?: boolean;
+    /** Whom the route answers: by default those who are signed in, and only from the page itself. */
+    readonly access?: 'anyone' | 'own site';
   }
   interface FastifyRequest {
     visitor: Visitor | null;
@@ -75,12 +75,14 @@ export async function addPageGuard(http: Http, options: PageGuardOptions): Promi
   const hosts = new Set([...LOOPBACK_HOSTS, ...options.hosts]);
   http.addHook('onRequest', (request, reply, next) => {
     requireKnownHost(request, hosts);
-    if (!request.url.startsWith('/api/')) return next();
+    // By the route and not by the path, which can be written in several ways.
+    const { access } = request.routeOptions.config;
+    if (access === 'anyone' || request.is404) return next();
     // A route that lets the browser keep its answer says so itself.
     void reply.header('cache-control', 'no-store');
     requireOwnSite(request);
     request.visitor = visitorOf(request, signIn, clock) ?? null;
-    if (request.visitor === null && request.routeOptions.config.isOpen !== true) throw signInRequired();
+    if (request.visitor === null && access !== 'own site') throw signInRequired();
     next();
   });
   http.setNotFoundHandler((request, reply) =>

@@ -46,6 +46,22 @@ describe('sign-in', () => {
     }
   });
 
+  test.each([
+    '/%61pi/me',
+    '/ap%69/jobs',
+    '/api%2Fme',
+    '//api/me',
+    '/api/../api/me',
+    '/API/me',
+    '/x/../api/jobs',
+    '//',
+  ])('however the path is written, nothing is answered without a session: %s', async (url) => {
+    const { http } = await openTestPage();
+    const answer = await http.inject({ url, headers: OWN_HEADERS });
+    if (answer.statusCode === 200) expect(answer.headers['content-type']).toContain('text/html');
+    else expect([401, 404]).toContain(answer.statusCode);
+  });
+
   test('a wrong token is refused, and too many of them', async () => {
     const { http } = await openTestPage();
     const attempt = () =>
