@@ -20,7 +20,7 @@ import { testFolder } from '../../support/servers.ts';
 import { silentLog } from '../../support/silent-log.ts';
 
 const TOKEN = 'correct-horse-battery-staple';
-const JOBS = 2_000;
+const JOBS = 1_200;
 /** A bound for a hang: thousands of blobs are stored first. */
 const STORE_MS_MAX = 1_200_000;
 const NEW_JOB = '20261124-000000-new-000000';
