@@ -240,8 +240,12 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         throw error;
       }
     },
-    list: (container, options) => listBlobs(open(container), policy, options),
-    listFolders: (container, options) => listFolderNames(open(container), policy, options),
+    async *list(container, options) {
+      yield* listBlobs(open(container), policy, options);
+    },
+    async *listFolders(container, options) {
+      yield* listFolderNames(open(container), policy, options);
+    },
     async copy(from, to) {
       using call = boundedCall(policy);
       return await copyBlob({
