@@ -48,7 +48,7 @@ const variables = z.object({
   FRAMEFLEET_STEP_SECONDS_MAX: wholeNumber({ min: 1, max: 30 * 86_400, fallback: 300_000 }),
   /** Width × height of a frame. Default: 8K. */
   FRAMEFLEET_PIXELS_MAX: wholeNumber({ min: 1, max: 2 ** 28, fallback: 7680 * 4320 }),
-  /** The web page. `token`: whoever has the token signs in. `entra`: Container Apps signs people in, and no request can go around it. */
+  /** The web page. `token`: people sign in with the token. `entra`: Container Apps signs them in; use it only behind Container Apps. */
   FRAMEFLEET_PAGE: z.enum(['off', 'token', 'entra']).default('off'),
   FRAMEFLEET_PAGE_TOKEN: z.string().min(TOKEN_CHARACTERS_MIN).max(1000).optional(),
   FRAMEFLEET_PAGE_HOST: z.string().default('127.0.0.1'),

@@ -1,5 +1,5 @@
 /**
- * The schedule: windows of time in which a minimum number of instances stands ready, whatever the backlog. PURE: the text that operators
+ * The schedule: windows of time in which a minimum number of instances stands ready, regardless of the backlog. PURE: the text that operators
  * write, and what it asks for at an instant. The only file that imports croner.
  *
  *   0 8 * * 1-5 for 10h in Europe/Berlin at least 2; 0 22 * * * for 4h in UTC at least 1

@@ -37,7 +37,7 @@ async function printWords(words: readonly string[]): Promise<number> {
   return EXIT.ok;
 }
 
-/** One word of a shell, whatever the path contains. */
+/** Quotes a path, so that the shell takes it as one word. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

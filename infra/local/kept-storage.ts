@@ -20,20 +20,9 @@ export async function moveStorage(stackFolder: string, keptFolder: string): Prom
   await removeFolder(stackFolder);
 }
 
-/** Starts only the storage. Throws STACK_FAILED. */
-export async function startKeptStorage(keptFolder: string): Promise<StorageAlone> {
-  const { part, media } = await startAzurite({
-    folder: keptFolder,
-    logPath: path.join(keptFolder, 'azurite.log'),
-    isPersistent: true,
-  });
-  const failure = part.failure();
-  failure.catch(() => undefined); // The caller handles it.
-  return {
-    clientEnvironment: { FRAMEFLEET_MEDIA_STORAGE: media },
-    failure,
-    stop: () => part.stop(),
-  };
+/** Starts only the storage that a private fleet kept. Throws STACK_FAILED. */
+export function startKeptStorage(keptFolder: string): Promise<StorageAlone> {
+  return startStorage(keptFolder, { isPersistent: true });
 }
 
 /** Starts storage in a new folder, and publishes the models. Throws STACK_FAILED or MODEL_INVALID. */
@@ -42,19 +31,26 @@ export async function startModelStorage(
   modelFolders: readonly string[],
 ): Promise<StorageAlone> {
   await mkdir(folder, { recursive: true });
-  const logPath = path.join(folder, 'azurite.log');
-  const { part, media, system } = await startAzurite({ folder, logPath, isPersistent: false });
-  const failure = part.failure();
-  failure.catch(() => undefined); // The caller handles it.
+  const storage = await startStorage(folder, { isPersistent: false });
   try {
-    const accounts = { media: storageAccount(media), system: storageAccount(system) };
+    const accounts = { media: storageAccount(storage.media), system: storageAccount(storage.system) };
     const blobs = await openBlobStore(accounts, PATIENT);
     for (const modelFolder of modelFolders) await publishModels(blobs, modelFolder);
   } catch (error) {
-    await part.stop();
+    await storage.stop();
     throw error;
   }
+  return storage;
+}
+
+async function startStorage(folder: string, { isPersistent }: { readonly isPersistent: boolean }) {
+  const logPath = path.join(folder, 'azurite.log');
+  const { part, media, system } = await startAzurite({ folder, logPath, isPersistent });
+  const failure = part.failure();
+  failure.catch(() => undefined); // The caller handles it.
   return {
+    media,
+    system,
     clientEnvironment: { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system },
     failure,
     stop: () => part.stop(),

@@ -3,8 +3,7 @@
  * source may also be an image or a folder of images. Prints the path of the result on standard output and everything else on standard
  * error. See `enqueue/options.ts` and `enqueue/result.ts`.
  */
-import path from 'node:path';
-
+import { callerPath } from '../../shared/command/config.ts';
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
 import { openMediaStorage } from '../../shared/command/storage-accounts.ts';
 import { bytesText } from '../../shared/command/text.ts';
@@ -83,14 +82,12 @@ async function enqueue(options: EnqueueOptions, signal: AbortSignal): Promise<En
   }
   const source: Source = options.isStored
     ? { kind: 'stored-images', prefix: videoPath }
-    : await openSource(path.resolve(config.callerFolder, videoPath), config.sourceLimits);
+    : await openSource(callerPath(videoPath), config.sourceLimits);
   if (source.kind !== 'video') refuseVideoOptions(options);
   // The default model returns pictures, so an output that cannot be written is reported before a fleet starts.
   const isDefaultModel = settings.model.name === DEFAULT_MODEL;
   const planned =
-    isDefaultModel && !options.isDetached
-      ? await placeResult(options, config, source, 'pictures')
-      : undefined;
+    isDefaultModel && !options.isDetached ? await placeResult(options, source, 'pictures') : undefined;
   const estimate =
     options.estimate === 'none' ? undefined : await estimateFirst({ options, config, source, signal });
 
@@ -146,7 +143,7 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
   const blobs = await openMediaStorage(fleet.mediaStorage, signal);
   const result = await checkModel(fleet, options.settings);
   const planned =
-    run.planned ?? (options.isDetached ? undefined : await placeResult(options, config, source, result));
+    run.planned ?? (options.isDetached ? undefined : await placeResult(options, source, result));
   const skipped = source.kind === 'images' ? source.skipped : [];
   const sourceName = sourceNameOf(options);
   for (const line of uploadText(source, sourceName)) progress.say(line);

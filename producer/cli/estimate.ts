@@ -1,6 +1,7 @@
 /** `npm run estimate VIDEO`: GPU hours, cost and time of a job, before anything is uploaded. See `estimate/options.ts`. */
 import path from 'node:path';
 
+import { callerPath } from '../../shared/command/config.ts';
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { enqueueConfig } from './enqueue/config.ts';
@@ -20,7 +21,7 @@ async function main(): Promise<number> {
   const config = enqueueConfig();
   const source = isStored
     ? ({ kind: 'stored-images', prefix: sourcePath } as const)
-    : await openSource(path.resolve(config.callerFolder, sourcePath), config.sourceLimits);
+    : await openSource(callerPath(sourcePath), config.sourceLimits);
   const estimate = await estimateSource({ config, source, settings, machines, signal });
   const sourceName = isStored ? sourcePath : path.basename(sourcePath);
   const names = { sourceName, settings, isVideo: source.kind === 'video' };

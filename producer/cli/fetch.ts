@@ -2,8 +2,7 @@
  * `npm run fetch -- JOB`: downloads the result of a finished job, after `enqueue --detach` or if `enqueue` could not write it.
  * Prints the path of the result on standard output and everything else on standard error. See `fetch/options.ts`.
  */
-import path from 'node:path';
-
+import { callerPath } from '../../shared/command/config.ts';
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
@@ -27,9 +26,8 @@ async function main(): Promise<number> {
   await using result = await findResult(config, jobId, interruption);
   const request = {
     sourcePath: undefined,
-    outputPath:
-      options.outputPath === undefined ? undefined : path.resolve(config.callerFolder, options.outputPath),
-    defaultFolder: config.callerFolder,
+    outputPath: options.outputPath === undefined ? undefined : callerPath(options.outputPath),
+    defaultFolder: callerPath('.'),
     ...result.name,
     mayReplace,
   };

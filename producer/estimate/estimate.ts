@@ -56,7 +56,7 @@ interface FleetEstimate {
 
 export interface JobEstimate {
   readonly frames: number;
-  /** Of engines with a batch, whatever the number of machines. */
+  /** The time that engines spend on batches. It does not depend on the number of machines. */
   readonly gpuSeconds: number;
   readonly batches: number;
   /** As many machines as the scaler will start by itself. */

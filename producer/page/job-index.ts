@@ -1,6 +1,6 @@
 /**
  * All jobs of the fleet in memory, for the page: one listing of storage every ten seconds, the open jobs from the passes of the status
- * publisher, and one read of each job that has ended. Storage is asked only while somebody looks at the page.
+ * publisher, and one read of each job that has ended. Storage is read only while a page is open.
  *
  * Ended jobs are read newest first. Until all are read, a filter by state or text misses the older ones: `unread` says how many.
  */
@@ -89,7 +89,7 @@ export class JobIndex {
     return this.#open.get(jobId);
   }
 
-  /** Brings the index up to date, if somebody looks at it. Returns how long to rest, in milliseconds. */
+  /** Brings the index up to date while a page is open. Returns how long to rest, in milliseconds. */
   async pass(): Promise<number> {
     if (this.#clock.monotonicMs() - this.#watchedAtMs > WATCHED_MS) return PASS_MS;
     await this.#list();
@@ -110,7 +110,7 @@ export class JobIndex {
     return changes;
   }
 
-  /** Somebody looks at the page. */
+  /** A page is open: keeps the index up to date for a while. */
   watch(): void {
     this.#watchedAtMs = this.#clock.monotonicMs();
   }

@@ -76,7 +76,7 @@ function cookieOptions(request: HttpRequest) {
   return { path: '/', httpOnly: true, sameSite: 'strict', signed: true, secure: isSecure } as const;
 }
 
-/** In constant time, whatever the lengths. */
+/** Compares in constant time; the lengths may differ. */
 function isSame(given: string, expected: string): boolean {
   return timingSafeEqual(sha256(given), sha256(expected));
 }

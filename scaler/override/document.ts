@@ -1,7 +1,7 @@
 /**
  * The override: a fleet size that an operator sets for a limited time in place of the scaler's decision. PURE.
  *
- *   fixed     exactly this many instances, whatever the backlog and the schedule
+ *   fixed     exactly this many instances, regardless of backlog and schedule
  *   min       at least this many
  *   max       at most this many
  *   pause     no instance starts; running instances finish their work and are removed

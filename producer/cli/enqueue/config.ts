@@ -50,8 +50,6 @@ export function enqueueConfig() {
       pixelsMax: set.FRAMEFLEET_PIXELS_MAX,
     },
     pickupMs: set.FRAMEFLEET_PICKUP_SECONDS,
-    /** The folder that the user typed the command in. npm changes to the project's folder. */
-    callerFolder: environment['INIT_CWD'] ?? process.cwd(),
     environment,
   };
 }

@@ -5,6 +5,7 @@
 import path from 'node:path';
 
 import type { BlobStore } from '../../../shared/azure/blob-store.ts';
+import { callerPath } from '../../../shared/command/config.ts';
 import { leafOf, safeSourceName } from '../../../shared/contract/blob-names.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
 import { PermanentError } from '../../../shared/runtime/errors.ts';
@@ -35,19 +36,18 @@ export function sourceNameOf({ videoPath, isStored }: EnqueueOptions): string {
  */
 export async function placeResult(
   options: EnqueueOptions,
-  { callerFolder }: Pick<EnqueueConfig, 'callerFolder'>,
   source: Source,
   known: ResolvedModel['result'] | undefined,
 ): Promise<OutputPlace> {
   const { outputPath, mayReplace, isStored } = options;
   const isLines =
     known === undefined ? outputPath?.toLowerCase().endsWith('.ndjson') === true : known === 'numbers';
-  const sourcePath = path.resolve(callerFolder, isStored ? sourceNameOf(options) : options.videoPath);
+  const sourcePath = callerPath(isStored ? sourceNameOf(options) : options.videoPath);
   const isFolderGiven = source.kind === 'stored-images' || (source.kind === 'images' && source.isFolder);
   const isFolder = isFolderGiven && !isLines;
   const request = {
     sourcePath: isStored ? undefined : sourcePath,
-    outputPath: outputPath === undefined ? undefined : path.resolve(callerFolder, outputPath),
+    outputPath: outputPath === undefined ? undefined : callerPath(outputPath),
     defaultFolder: path.dirname(sourcePath),
     stem: isFolderGiven ? path.basename(sourcePath) : path.parse(sourcePath).name,
     label: resultLabel(options.settings),

@@ -8,6 +8,7 @@ import { type Html, h, html } from '../html.ts';
 import { fleetNow } from '../live.ts';
 import { hasPrices, me } from '../me.ts';
 import { Notice } from '../parts/notice.ts';
+import { Segments } from '../parts/segments.ts';
 import { useResource } from '../parts/use-resource.ts';
 import { restoreScroll } from '../route.ts';
 import { ExplanationWithWhatIf } from './explanation.ts';
@@ -92,24 +93,15 @@ function Past(): Html {
     <section class="fleet-past" aria-labelledby="past-title">
       <header>
         <h2 id="past-title">The last hours</h2>
-        <fieldset class="segments">
-          <legend class="unseen">Hours</legend>
-          ${HOURS.map(
-            (count) => html`
-              <label>
-                <input
-                  type="radio"
-                  name="hours"
-                  checked=${hours.value === count}
-                  onChange=${() => {
-                    hours.value = count;
-                  }}
-                />
-                <span>${count} h</span>
-              </label>
-            `,
-          )}
-        </fieldset>
+        ${h(Segments<number>, {
+          title: 'Hours',
+          name: 'hours',
+          choices: HOURS.map((value) => ({ value, label: `${value} h` })),
+          chosen: hours.value,
+          onChoose: (value) => {
+            hours.value = value;
+          },
+        })}
       </header>
       ${failure && h(Notice, { trouble: failure, retry: reload })}
       ${content && h(FleetCharts, { past: content })}

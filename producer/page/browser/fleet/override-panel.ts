@@ -8,15 +8,17 @@ import { fleetNow } from '../live.ts';
 import { announce } from '../parts/announce.ts';
 import { textsIn } from '../parts/form-text.ts';
 import { Notice } from '../parts/notice.ts';
+import { Segments } from '../parts/segments.ts';
 import { useAction } from '../parts/use-action.ts';
 import { send } from '../server.ts';
 
 const MODES = [
-  { mode: 'fixed', label: 'exactly' },
-  { mode: 'min', label: 'at least' },
-  { mode: 'max', label: 'at most' },
-  { mode: 'pause', label: 'pause' },
+  { value: 'fixed', label: 'exactly' },
+  { value: 'min', label: 'at least' },
+  { value: 'max', label: 'at most' },
+  { value: 'pause', label: 'pause' },
 ] as const;
+type OverrideMode = (typeof MODES)[number]['value'];
 const MINUTES = [
   { minutes: 15, label: '15 minutes' },
   { minutes: 60, label: '1 hour' },
@@ -40,7 +42,7 @@ export function OverridePanel({ override, capacityMax }: OverridePanelOptions): 
 }
 
 function SetOverride({ capacityMax }: { readonly capacityMax: number | null }): Html {
-  const mode = useSignal<string>('fixed');
+  const mode = useSignal<OverrideMode>('fixed');
   const action = useAction();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
@@ -56,25 +58,15 @@ function SetOverride({ capacityMax }: { readonly capacityMax: number | null }): 
   return html`
     <form class="stack" onSubmit=${submit}>
       <p class="hint">Sets the number of machines in place of the scaler, for a time.</p>
-      <fieldset class="segments">
-        <legend class="unseen">Kind</legend>
-        ${MODES.map(
-          (one) => html`
-            <label>
-              <input
-                type="radio"
-                name="mode"
-                value=${one.mode}
-                checked=${mode.value === one.mode}
-                onChange=${() => {
-                  mode.value = one.mode;
-                }}
-              />
-              <span>${one.label}</span>
-            </label>
-          `,
-        )}
-      </fieldset>
+      ${h(Segments<OverrideMode>, {
+        title: 'Kind',
+        name: 'mode',
+        choices: MODES,
+        chosen: mode.value,
+        onChoose: (value) => {
+          mode.value = value;
+        },
+      })}
       ${
         mode.value === 'pause'
           ? html`<p class="hint">No machine starts. Running ones finish their work and are removed.</p>`
@@ -109,7 +101,7 @@ function SetOverride({ capacityMax }: { readonly capacityMax: number | null }): 
 function EndOverride({ override }: { readonly override: NonNullable<FleetNow['override']> }): Html {
   const action = useAction();
   const { mode, capacity, author, reason, endsAt } = override;
-  const words = MODES.find((one) => one.mode === mode)?.label ?? mode;
+  const words = MODES.find((one) => one.value === mode)?.label ?? mode;
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const body = { reason: textsIn(event).get('reason') };

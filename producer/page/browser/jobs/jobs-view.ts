@@ -6,6 +6,7 @@ import { countWithNoun } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { resync } from '../live.ts';
 import { Notice } from '../parts/notice.ts';
+import { Segments } from '../parts/segments.ts';
 import { WindowGrid } from '../parts/window-grid.ts';
 import { restoreScroll } from '../route.ts';
 import { JobCard, jobCardHeight } from './job-card.ts';
@@ -115,22 +116,13 @@ function Filters(): Html {
   const chosen = JOB_STATE_FILTERS.find((filter) => filter.states.join() === states.join());
   return html`
     <search class="filters">
-      <fieldset class="segments">
-        <legend class="unseen">Show</legend>
-        ${JOB_STATE_FILTERS.map(
-          (filter) => html`
-            <label>
-              <input
-                type="radio"
-                name="state"
-                checked=${filter === chosen}
-                onChange=${() => chooseStates(filter)}
-              />
-              <span>${filter.label}</span>
-            </label>
-          `,
-        )}
-      </fieldset>
+      ${h(Segments<StateFilter['states']>, {
+        title: 'Show',
+        name: 'state',
+        choices: JOB_STATE_FILTERS.map((filter) => ({ value: filter.states, label: filter.label })),
+        chosen: chosen?.states,
+        onChoose: chooseStates,
+      })}
       <label class="find">
         <span class="unseen">Search by name or ID</span>
         <input
@@ -146,7 +138,7 @@ function Filters(): Html {
   `;
 }
 
-function chooseStates({ states }: StateFilter): void {
+function chooseStates(states: StateFilter['states']): void {
   void loadJobs({ ...jobFilter.peek(), states });
 }
 

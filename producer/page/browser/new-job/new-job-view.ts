@@ -1,10 +1,12 @@
 /** A new job in four steps: files, style, estimate, go. */
 import { useEffect } from 'preact/hooks';
 
+import type { Priority } from '../../../../shared/contract/job.ts';
 import type { JobSummary, Model } from '../../contract.ts';
 import { countWithNoun, percentText, sizeText } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { Notice } from '../parts/notice.ts';
+import { Segments } from '../parts/segments.ts';
 import { useAction } from '../parts/use-action.ts';
 import { useResource } from '../parts/use-resource.ts';
 import { navigate } from '../route.ts';
@@ -104,24 +106,16 @@ function Settings({ uploadId }: { readonly uploadId: string }): Html {
       <div class="finish">
         ${h(EstimateTable, {})}
         <div class="go">
-          <fieldset class="segments">
-            <legend>Priority</legend>
-            ${PRIORITIES_SHOWN.map(
-              (name) => html`
-                <label>
-                  <input
-                    type="radio"
-                    name="priority"
-                    checked=${chosenPriority.value === name}
-                    onChange=${() => {
-                      chosenPriority.value = name;
-                    }}
-                  />
-                  <span>${name}</span>
-                </label>
-              `,
-            )}
-          </fieldset>
+          ${h(Segments<Priority>, {
+            title: 'Priority',
+            isTitled: true,
+            name: 'priority',
+            choices: PRIORITIES_SHOWN.map((value) => ({ value, label: value })),
+            chosen: chosenPriority.value,
+            onChoose: (value) => {
+              chosenPriority.value = value;
+            },
+          })}
           <button type="submit" class="primary large" disabled=${action.isRunning}>Start the job</button>
         </div>
       </div>
