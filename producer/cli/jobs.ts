@@ -5,7 +5,7 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { storageCommandConfig } from '../../shared/command/config.ts';
 import { onInterrupt, print, runCommand, say } from '../../shared/command/run-command.ts';
 import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
-import { type JobStatus, isTerminal } from '../../shared/contract/job.ts';
+import { isTerminal } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
@@ -14,7 +14,7 @@ import { type JobView, readJob, readJobs, readWorkersAlive } from '../control/jo
 import { stateText, waitsFor } from '../control/job-words.ts';
 import { secondsLeftOf } from '../control/seconds-left.ts';
 import { readReport } from '../jobs/report.ts';
-import { failureOf } from '../jobs/status.ts';
+import { failureOf, statusBeforeWork } from '../jobs/status.ts';
 import { failureLines, reportedFailures } from './enqueue/failures.ts';
 import { NO_PROGRESS, showProgress } from './enqueue/progress.ts';
 import { frameLogLines, frameLogText } from './jobs/frame-log.ts';
@@ -85,11 +85,8 @@ function viewAsJson(job: JobView): object {
   const { jobId, request, priority, status } = job;
   const { source, model, parameters, createdAt } = request;
   const secondsLeft = status === undefined ? null : secondsLeftOf(status, clock.now());
-  const rest: Partial<JobStatus> = status ?? {};
   return {
-    ...rest,
-    jobId,
-    state: status?.state ?? 'waiting',
+    ...(status ?? statusBeforeWork(jobId, createdAt)),
     doing: stateText(job),
     source,
     model,

@@ -206,20 +206,29 @@ export interface JobRefusal {
 /** Publishes the status of a job that could not be opened. */
 export async function publishRefusal(blobs: BlobStore, { jobId, error, now }: JobRefusal): Promise<void> {
   await putStatus(blobs, {
+    ...statusBeforeWork(jobId, now.toISOString()),
+    state: error.code === 'JOB_CANCELLED' ? 'cancelled' : 'failed',
+    error: { code: error.code, message: error.message, hint: error.hint ?? null },
+  });
+}
+
+/** The status of a job that no producer has accepted yet. */
+export function statusBeforeWork(jobId: string, updatedAt: string): JobStatus {
+  return {
     version: 1,
     jobId,
-    state: error.code === 'JOB_CANCELLED' ? 'cancelled' : 'failed',
+    state: 'waiting',
     frames: { expected: 0, split: 0, scored: 0, failed: 0, underway: 0, stitched: 0 },
     pace: null,
     scoringSince: null,
-    updatedAt: now.toISOString(),
+    updatedAt,
     warnings: [],
     heldAtCap: null,
     pausedSince: null,
     spent: 0,
     result: null,
-    error: { code: error.code, message: error.message, hint: error.hint ?? null },
-  });
+    error: null,
+  };
 }
 
 /** Sets the status of an ended job to `waiting` until it is open again. */

@@ -1,22 +1,13 @@
 /** Jobs as the page shows them. PURE. */
 import { IMAGE_LIST_SUFFIX } from '../../shared/contract/image-list.ts';
-import { type JobStatus, isTerminal } from '../../shared/contract/job.ts';
+import { isTerminal } from '../../shared/contract/job.ts';
 import { type LedgerJob, priorityOf } from '../../shared/redis/ledger-job.ts';
 import type { JobAction } from '../control/job-orders.ts';
 import type { JobView } from '../control/job-view.ts';
 import { stateText } from '../control/job-words.ts';
 import { secondsLeftOf } from '../control/seconds-left.ts';
-import type { OpenJob } from '../jobs/status.ts';
+import { type OpenJob, statusBeforeWork } from '../jobs/status.ts';
 import type { JobSummary } from './contract.ts';
-
-const NO_FRAMES: JobStatus['frames'] = {
-  expected: 0,
-  split: 0,
-  scored: 0,
-  failed: 0,
-  underway: 0,
-  stitched: 0,
-};
 
 export function viewOfOpen({ job, status }: OpenJob): JobView {
   return { jobId: job.jobId, request: job.definition.request, priority: priorityOf(job), status };
@@ -26,23 +17,24 @@ export function viewOfOpen({ job, status }: OpenJob): JobView {
 export function jobSummary(view: JobView, thumbnailVersion: string, now: Date): JobSummary {
   const { jobId, request, priority, status } = view;
   const { source, model, createdAt } = request;
-  const { expected, split, scored, failed, underway } = status?.frames ?? NO_FRAMES;
+  const { state, updatedAt, frames, spent, result } = status ?? statusBeforeWork(jobId, createdAt);
+  const { expected, split, scored, failed, underway } = frames;
   const left = status === undefined ? null : secondsLeftOf(status, now);
   return {
     jobId,
     sourceName: source.kind === 'images' ? source.name.slice(0, -IMAGE_LIST_SUFFIX.length) : source.name,
     kind: source.kind ?? 'video',
-    state: status?.state ?? 'waiting',
+    state,
     doing: stateText(view),
     model: model.name,
     settings: settingsText(request.parameters),
     priority,
     createdAt,
-    updatedAt: status?.updatedAt ?? createdAt,
+    updatedAt,
     frames: { expected, split, scored, failed, underway },
     secondsLeft: left === null ? null : Math.round(left),
-    spent: status?.spent ?? 0,
-    resultBytes: status?.result?.sizeBytes ?? null,
+    spent,
+    resultBytes: result?.sizeBytes ?? null,
     thumbnailVersion,
   };
 }

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 
 import { resultBlob, statusBlob, triggerBlob } from '../../../shared/contract/blob-names.ts';
 import type { JobRequest, JobStatus } from '../../../shared/contract/job.ts';
-import { type CommandEnd, enqueue, fetchResult } from '../../support/commands.ts';
+import { type CommandEnd, enqueue, fetchResult, jobCommand } from '../../support/commands.ts';
 import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
 import { type TestStorage, startTestStorage, testFolder } from '../../support/servers.ts';
 
@@ -147,4 +147,24 @@ test('an interrupted enqueue reports that its job continues on a permanent fleet
     `Interrupted.\nThe job ${jobId} continues. Fetch its result with: npm run fetch -- ${jobId}`,
   );
   expect(status).toBe(130);
+});
+
+test('a job that no producer has accepted yet is shown with everything a job has, and has no result', async () => {
+  const jobId = '20261123-061503-early-9f3a1c';
+  await putJob(jobId);
+  const { media, system } = storage.connection;
+  const environment = { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
+  const shown = await jobCommand(['status', jobId, '--json'], { localFolder: at('fleet'), environment }).end;
+  expect(shown).toMatchObject({ status: 0 });
+  expect(JSON.parse(shown.stdout)).toMatchObject({
+    jobId,
+    state: 'waiting',
+    frames: { expected: 0, scored: 0, failed: 0, underway: 0 },
+    updatedAt: '2026-11-23T06:15:02.000Z',
+    warnings: [],
+    error: null,
+  });
+  const fetched = await run(jobId);
+  expect(fetched).toMatchObject({ status: 69, stdout: '' });
+  expect(fetched.stderr).toContain('no producer has accepted it yet');
 });

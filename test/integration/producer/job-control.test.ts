@@ -9,7 +9,8 @@ import { type ModelFleet, startModelFleet } from '../../support/model-fleet.ts';
 
 /** Enough that a job takes several times as long as a command. */
 const FRAMES = 240;
-const SLOW = ['--model', 'painter', '--batch', '16'];
+const BATCH = 16;
+const SLOW = ['--model', 'painter', '--batch', String(BATCH)];
 
 let fleet: ModelFleet;
 
@@ -46,9 +47,18 @@ async function begin(): Promise<string> {
   return jobId;
 }
 
+/** The etags of the stored segments. */
+async function segmentsOf(jobId: string): Promise<Map<string, string>> {
+  const blobs = await Array.fromAsync(fleet.blobs.list('scored', { prefix: jobPrefix(jobId) }));
+  return new Map(blobs.filter(({ name }) => name.endsWith('.mp4')).map(({ name, etag }) => [name, etag]));
+}
+
+/** Returns how many frames are scored when the batches in hand are finished and the status says so. */
 async function stillAfterBatches(jobId: string): Promise<number> {
   await eventually('no message is left', async () => (await fleet.batches.countApprox()) === 0);
-  return (await seen(jobId)).frames.scored;
+  const stored = BATCH * (await segmentsOf(jobId)).size;
+  await eventually('the status has them', async () => (await seen(jobId)).frames.scored === stored);
+  return stored;
 }
 
 test('a job is paused, shown, given another priority, resumed and completed with every frame', async () => {
@@ -93,17 +103,13 @@ test('a cancelled job stops, its messages go, and a retry runs only the rest', a
   expect(refused).toMatchObject({ status: 1 });
   expect(refused.stderr).toContain('has ended (cancelled)');
   expect(await run('watch', jobId)).toMatchObject({ status: 1 });
-  const segments = async (): Promise<Map<string, string>> => {
-    const blobs = await Array.fromAsync(fleet.blobs.list('scored', { prefix: jobPrefix(jobId) }));
-    return new Map(blobs.filter(({ name }) => name.endsWith('.mp4')).map(({ name, etag }) => [name, etag]));
-  };
-  const kept = await segments();
+  const kept = await segmentsOf(jobId);
   expect(kept.size).toBeGreaterThan(0);
 
   expect(await run('retry', jobId)).toMatchObject({ status: 0 });
   await eventually('the job is open again', async () => (await seen(jobId)).state !== 'cancelled');
   expect(await run('watch', jobId)).toMatchObject({ status: 0 });
-  const after = await segments();
+  const after = await segmentsOf(jobId);
   for (const [name, etag] of kept) expect([name, after.get(name)]).toEqual([name, etag]);
   await fetchResult([jobId, '--out', fleet.at('retried.mp4')], { localFolder: fleet.localFolder }).end;
   expect((await pictureTimes(fleet.at('retried.mp4'))).seconds.length).toBe(FRAMES);
