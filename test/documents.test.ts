@@ -137,9 +137,18 @@ describe('documents', () => {
     expect(commands.filter((script) => scripts[script] === undefined)).toEqual([]);
   });
 
-  test('every link in a document leads to a file, and to a heading of it', () => {
-    const documents = globSync('{*.md,docs/**/*.md,{producer,worker,scaler,shared,infra,test}/**/*.md}');
+  const documents = globSync('{*.md,docs/**/*.md,{producer,worker,scaler,shared,infra,test}/**/*.md}');
+
+  test('no heading, paragraph or table stands twice in a document', () => {
     expect(documents.length).toBeGreaterThan(10);
+    const repeated = documents.flatMap((document) => {
+      const parts = withoutCode(readFileSync(document, 'utf8')).split(/\n{2,}/);
+      return parts.filter((part, index) => parts.indexOf(part) < index).map((part) => `${document}: ${part}`);
+    });
+    expect(repeated).toEqual([]);
+  });
+
+  test('every link in a document leads to a file, and to a heading of it', () => {
     const links = documents.flatMap((document) =>
       [...withoutCode(readFileSync(document, 'utf8')).matchAll(/\]\(([^)\s]+)\)/g)]
         .map(([, link]) => ({ document, link: link ?? '' }))
