@@ -16,7 +16,7 @@
  * POST /api/jobs/:id/pause|resume|retry|clean          JobSummary
  * PUT  /api/jobs/:id/priority        JobSummary        body { priority }
  * POST /api/uploads                  Upload            body [{ name, sizeBytes }, …]
- * PUT  <url of the upload's file>    204               the bytes as application/octet-stream, streamed into storage
+ * PUT  <url of a file>/<part>        204               the bytes as application/octet-stream, parts from 0 on. The last one completes the file
  * DELETE /api/uploads/:id            204               removes what is stored of it
  * POST /api/uploads/:id/styles       StylePictures     body { model }: each style on the upload's first frame
  * GET  /api/uploads/:id/styles/:n    JPEG
@@ -127,6 +127,8 @@ export interface FailedFrameSummary {
 
 export interface Upload {
   readonly id: string;
+  /** Of each part of a file but the last. */
+  readonly partBytes: number;
   readonly files: readonly { readonly name: string; readonly url: string }[];
 }
 
@@ -148,6 +150,7 @@ export interface NewJob {
 }
 
 export interface Estimate {
+  readonly kind: JobSummary['kind'];
   readonly frames: number;
   readonly gpuSeconds: number;
   /** By number of machines. */

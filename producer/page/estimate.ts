@@ -27,6 +27,7 @@ export async function estimateUpload(
   const work = { ...size, model, contextFrames, batchFrames: undefined };
   const { frames, gpuSeconds, wallSeconds, basis } = estimateJob(work, rates, counts);
   return {
+    kind: upload.kind,
     frames,
     gpuSeconds,
     wallSeconds: wallSeconds.map(({ machines, seconds, money }) => ({ machines, seconds, money })),

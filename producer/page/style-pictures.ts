@@ -1,6 +1,6 @@
 /**
  * The first frame of an upload in each style of a model, small. Another process runs the model on the CPU, one at a time; the producer itself
- * loads no model. Where the runtime is not installed, as in the producer's image, there are no pictures, and styles are chosen by name.
+ * loads no model. Where the runtime is not installed, there are no pictures, and styles are chosen by name.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -64,7 +64,7 @@ export class StylePictureMaker {
 
   /** Starts to make the pictures, if that has not been done. Throws UPLOAD_UNKNOWN, MODEL_UNKNOWN, or the errors of the source. */
   async of(uploadId: string, model: string): Promise<StylePictures> {
-    const set = this.#sets.get(keyOf(uploadId, model)) ?? (await this.#start(uploadId, model));
+    const set = await this.#setOf(uploadId, model);
     const { width, height } = await set.size;
     return {
       width,
@@ -79,9 +79,21 @@ export class StylePictureMaker {
     };
   }
 
-  /** Undefined if it is not made. */
-  picture(uploadId: string, model: string, number: number): Buffer | undefined {
-    return this.#sets.get(keyOf(uploadId, model))?.made.get(number);
+  /**
+   * Waits until it is made: another producer may have been asked for the pictures before. Undefined if it is not made. Throws what `of`
+   * throws.
+   */
+  async picture(uploadId: string, model: string, number: number): Promise<Buffer | undefined> {
+    const set = await this.#setOf(uploadId, model);
+    await set.size;
+    const { clock, signal } = this.#options;
+    while (number < set.styles.length && !set.made.has(number) && set.trouble === null)
+      await clock.sleep(POLL_MS, signal);
+    return set.made.get(number);
+  }
+
+  async #setOf(uploadId: string, model: string): Promise<PictureSet> {
+    return this.#sets.get(keyOf(uploadId, model)) ?? (await this.#start(uploadId, model));
   }
 
   async #start(uploadId: string, model: string): Promise<PictureSet> {

@@ -17,7 +17,7 @@ import { PAGE_CHANGE_ROUTE, PAGE_HINT } from './guard.ts';
 import type { JobIndex } from './job-index.ts';
 import { type NewJobServices, startJob } from './new-job.ts';
 import type { StylePictureMaker } from './style-pictures.ts';
-import { UPLOAD_FILES_MAX, uploadRequest } from './uploads.ts';
+import { UPLOAD_FILES_MAX, UPLOAD_PART_BYTES, uploadRequest } from './uploads.ts';
 
 /** Names of many files. */
 const UPLOAD_BODY_BYTES_MAX = UPLOAD_FILES_MAX * 1200;
@@ -26,6 +26,7 @@ const uploadParameters = z.object({ uploadId: z.string().regex(JOB_ID_PATTERN, '
 const fileParameters = uploadParameters.extend({
   number: z.coerce.number().int().min(0).max(UPLOAD_FILES_MAX),
 });
+const partParameters = fileParameters.extend({ part: z.coerce.number().int().min(0).max(49_999) });
 const newJobBody = z.object({
   uploadId: z.string().regex(JOB_ID_PATTERN, 'expected an upload id'),
   model: z.string().regex(NAME_PATTERN, 'expected the name of a model'),
@@ -34,6 +35,11 @@ const newJobBody = z.object({
 });
 
 const stylesQuery = newJobBody.pick({ model: true });
+/** The limit per minute is 80 GB. */
+const PAGE_PART_ROUTE = {
+  bodyLimit: UPLOAD_PART_BYTES,
+  config: { rateLimit: { max: 10_000, timeWindow: 60_000 } },
+} as const;
 const KEPT_BY_BROWSER = 'private, max-age=86400, immutable';
 
 export interface UploadRouteServices extends NewJobServices {
@@ -45,7 +51,7 @@ export interface UploadRouteServices extends NewJobServices {
 
 export function uploadRoutes(http: Http, services: UploadRouteServices): void {
   const { blobs, uploads, index, styles, signal } = services;
-  // The bytes of a file are passed on as they arrive.
+  // The bytes of a part are read when there is room for them.
   http.addContentTypeParser('application/octet-stream', (_request, body, done) => done(null, body));
 
   http.get('/api/models', async (): Promise<Model[]> => {
@@ -69,21 +75,17 @@ export function uploadRoutes(http: Http, services: UploadRouteServices): void {
       const { jobId, files } = await uploads.create(parsedRequest(uploadRequest, body, PAGE_HINT));
       return {
         id: jobId,
+        partBytes: UPLOAD_PART_BYTES,
         files: files.map(({ name }, number) => ({ name, url: `/api/uploads/${jobId}/files/${number}` })),
       };
     },
   );
-  http.put(
-    '/api/uploads/:uploadId/files/:number',
-    // The size that was announced is the limit.
-    { ...PAGE_CHANGE_ROUTE, bodyLimit: Number.MAX_SAFE_INTEGER },
-    async ({ params, body }, reply) => {
-      const { uploadId, number } = parsedRequest(fileParameters, params, PAGE_HINT);
-      const bytes = parsedRequest(z.custom<Readable>(isStream, 'expected bytes'), body, PAGE_HINT);
-      await uploads.put(uploadId, number, bytes);
-      return reply.code(204).send();
-    },
-  );
+  http.put('/api/uploads/:uploadId/files/:number/:part', PAGE_PART_ROUTE, async ({ params, body }, reply) => {
+    const { uploadId, number, part } = parsedRequest(partParameters, params, PAGE_HINT);
+    const bytes = parsedRequest(z.custom<Readable>(isStream, 'expected bytes'), body, PAGE_HINT);
+    await uploads.putPart(uploadId, number, part, bytes);
+    return reply.code(204).send();
+  });
   http.delete('/api/uploads/:uploadId', PAGE_CHANGE_ROUTE, async ({ params }, reply) => {
     const { uploadId } = parsedRequest(uploadParameters, params, PAGE_HINT);
     await uploads.find(uploadId);
@@ -94,10 +96,10 @@ export function uploadRoutes(http: Http, services: UploadRouteServices): void {
     const { uploadId } = parsedRequest(uploadParameters, params, PAGE_HINT);
     return styles.of(uploadId, parsedRequest(stylesQuery, body, PAGE_HINT).model);
   });
-  http.get('/api/uploads/:uploadId/styles/:number', ({ params, query }, reply) => {
+  http.get('/api/uploads/:uploadId/styles/:number', async ({ params, query }, reply) => {
     const { uploadId, number } = parsedRequest(fileParameters, params, PAGE_HINT);
     const { model } = parsedRequest(stylesQuery, query, PAGE_HINT);
-    const picture = styles.picture(uploadId, model, number);
+    const picture = await styles.picture(uploadId, model, number);
     if (picture === undefined) return reply.callNotFound();
     return reply.type('image/jpeg').header('cache-control', KEPT_BY_BROWSER).send(picture);
   });

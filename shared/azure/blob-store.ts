@@ -5,7 +5,6 @@
  * any time, and listings, whose time-out restarts with each blob. A put with
  * `onlyIfAbsent` makes outputs idempotent: the second writer changes nothing.
  */
-import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 
 import type { BlobRequestConditions, BlobServiceClient, ContainerClient } from '@azure/storage-blob';
@@ -16,16 +15,12 @@ import {
   type ShareContainer,
   accountOf,
 } from '../contract/storage-layout.ts';
-import { type BlockUpload, blockUpload } from './block-upload.ts';
+import { type BlockUpload, type NumberedUpload, blockUpload, numberedUpload } from './block-upload.ts';
 import { type CopyOutcome, copyBlob, isComplete } from './copy-blob.ts';
 import type { RetryPolicy, StorageAccount } from './credentials.ts';
 import { type BlobInfo, listBlobs, listFolderNames } from './list-blobs.ts';
 import { boundedCall } from './storage-calls.ts';
 import { isAlreadyThere, isConditionNotMet, isNotFound } from './storage-errors.ts';
-
-/** With 50,000 blocks, a stream may have 195 GiB. Memory is bounded by the product of both. */
-const STREAM_BLOCK_BYTES = 4 * 1024 * 1024;
-const STREAM_BLOCKS_AT_ONCE = 3;
 
 interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -66,14 +61,14 @@ export interface BlobStore {
     path: string,
     options?: CallOptions & { readonly contentType?: string },
   ): Promise<string>;
-  /** Uploads what the stream yields in blocks, with bounded memory. Returns the new blob's etag. Nothing is stored if the stream fails. */
-  putStream(container: AnyContainer, name: string, stream: Readable, options?: CallOptions): Promise<string>;
   /** Parts that are not committed expire after a week. */
   putBlocks(
     container: AnyContainer,
     name: string,
     options?: CallOptions & { readonly contentType?: string },
   ): BlockUpload;
+  /** The same with numbered parts, for an upload that several processes share. */
+  putNumbered(container: AnyContainer, name: string, options?: CallOptions): NumberedUpload;
   /** The whole blob in memory, in one request; undefined if it does not exist. */
   get(container: AnyContainer, name: string, options?: CallOptions): Promise<Buffer | undefined>;
   /** The same, with the etag of what was read. */
@@ -201,14 +196,10 @@ function blobStore(open: (container: AnyContainer) => ContainerClient, policy: R
         });
       return etag ?? '';
     },
-    async putStream(container, name, stream, { signal } = {}) {
-      const { etag } = await open(container)
-        .getBlockBlobClient(name)
-        .uploadStream(stream, STREAM_BLOCK_BYTES, STREAM_BLOCKS_AT_ONCE, abortable(signal));
-      return etag ?? '';
-    },
     putBlocks: (container, name, options = {}) =>
       blockUpload(open(container).getBlockBlobClient(name), policy, options),
+    putNumbered: (container, name, options = {}) =>
+      numberedUpload(open(container).getBlockBlobClient(name), policy, options),
     async *read(container, name, { signal, part } = {}) {
       const { readableStreamBody } = await open(container)
         .getBlobClient(name)

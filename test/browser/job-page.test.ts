@@ -92,6 +92,8 @@ test('the stages of the job are listed with their durations', async () => {
 
 test.each([
   { scheme: 'light', isPhone: false },
+  { scheme: 'light', isPhone: true },
+  { scheme: 'dark', isPhone: false },
   { scheme: 'dark', isPhone: true },
 ] as const)('axe finds nothing serious: $scheme, on a phone: $isPhone', async (options) => {
   await open(options);

@@ -1,6 +1,8 @@
-/** A new job from a dropped video, in a browser, on a local fleet: style pictures of its first frame, an estimate, go. */
+/** A new job from a dropped video or images, in a browser, on a local fleet: style pictures of its first frame, an estimate, go. */
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { type PageFleet, startPageFleet } from '../support/page-fleet.ts';
@@ -98,4 +100,45 @@ test('a file that is no video is refused with what to do', async () => {
   const alert = page.getByRole('alert').first();
   await alert.waitFor();
   expect(await alert.textContent()).toMatch(/SOURCE_|REQUEST_/);
+});
+
+test('images become a job although a part of one is lost on its way; its result is saved, and it is cleaned up', async () => {
+  await using visitor = await PageVisitor.open({ address: fleet.address });
+  const { page } = visitor;
+  // Noise, which PNG cannot compress: two parts.
+  const size = { width: 2000, height: 1500, channels: 3 } as const;
+  const noise = sharp(randomBytes(size.width * size.height * size.channels), { raw: size });
+  const plain = sharp({ create: { ...size, width: 96, height: 64, background: '#2030c0' } });
+  const files = [
+    { name: 'plain.jpg', mimeType: 'image/jpeg', buffer: await plain.jpeg().toBuffer() },
+    { name: 'noise.png', mimeType: 'image/png', buffer: await noise.png().toBuffer() },
+  ];
+  const sent: string[] = [];
+  await page.route('**/files/1/*', async (route) => {
+    sent.push(route.request().url().split('/').at(-1) ?? '');
+    if (sent.length === 2) await route.abort();
+    else await route.continue();
+  });
+  await visitor.goto('/new');
+  await page.getByLabel(/Drop a video/).setInputFiles(files);
+  await page.getByRole('group', { name: 'Style' }).getByRole('radio', { name: 'Candy' }).check();
+  await page.getByRole('table', { name: 'Estimate for 2 images' }).waitFor();
+  expect(sent).toEqual(['0', '1', '1']);
+  expect(visitor.complaints.splice(0)).toHaveLength(1);
+  expect(await visitor.graveFindings()).toEqual([]);
+  await page.getByRole('button', { name: 'Start the job' }).click();
+  await page.locator('h1 .state').filter({ hasText: 'completed' }).waitFor();
+  await page.getByAltText('Image 0 after the model').first().waitFor();
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('link', { name: /^Save / }).click(),
+  ]);
+  expect(download.suggestedFilename()).toMatch(/\.zip$/);
+  expect((await readFile(await download.path())).subarray(0, 2).toString()).toBe('PK');
+
+  await page.getByRole('button', { name: 'Clean up…' }).click();
+  const dialog = page.getByRole('dialog', { name: /^Remove the stored frames/ });
+  await dialog.getByRole('button', { name: 'Remove them' }).click();
+  await dialog.waitFor({ state: 'hidden' });
+  expect(visitor.complaints).toEqual([]);
 });

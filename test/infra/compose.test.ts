@@ -34,12 +34,14 @@ const { services, volumes } = parse(readFileSync('docker-compose.yml', 'utf8'), 
 };
 const named = Object.entries(services).map(([name, service]) => ({ name, service }));
 
-/** The environment of a service, with the defaults of `${NAME:-default}`. */
-const environmentOf = (name: string): Record<string, string> =>
+/** The environment of a service, as Compose resolves `${NAME:-default}` and `${NAME:+replacement}`. */
+const environmentOf = (name: string, set: Readonly<Record<string, string>> = {}): Record<string, string> =>
   Object.fromEntries(
     Object.entries(services[name]?.environment ?? {}).map(([variable, value]) => [
       variable,
-      String(value).replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1'),
+      String(value).replaceAll(/\$\{(\w+):([-+])([^}]*)\}/g, (_, one: string, sign: string, text: string) =>
+        sign === '-' ? set[one] || text : set[one] ? text : '',
+      ),
     ]),
   );
 const variablesOf = (...files: string[]): string[] =>
@@ -58,16 +60,6 @@ const WORKER_DEFAULTS = [
   'FRAMEFLEET_MODEL_LOAD_SECONDS_MAX',
 ];
 
-/** The page is off. */
-const PAGE_VARIABLES = [
-  'FRAMEFLEET_PAGE',
-  'FRAMEFLEET_PAGE_TOKEN',
-  'FRAMEFLEET_PAGE_HOST',
-  'FRAMEFLEET_PAGE_PORT',
-  'FRAMEFLEET_PAGE_HOSTS',
-  'FRAMEFLEET_SCALER_URL',
-  'FRAMEFLEET_SCALER_TOKEN',
-];
 /** Variables that keep their defaults, with the reason. */
 const OMITTED: Readonly<Record<string, readonly string[]>> = {
   producer: [
@@ -81,7 +73,8 @@ const OMITTED: Readonly<Record<string, readonly string[]>> = {
     'FRAMEFLEET_FRAMES_MAX',
     'FRAMEFLEET_STEP_SECONDS_MAX',
     'FRAMEFLEET_PIXELS_MAX',
-    ...PAGE_VARIABLES,
+    // Only this machine reaches the page.
+    'FRAMEFLEET_PAGE_HOSTS',
   ],
   scaler: [
     // Only for scale sets.
@@ -128,6 +121,7 @@ describe('variables', () => {
   test('each program accepts its variables', () => {
     expect(producerConfig(environmentOf('producer'))).toMatchObject({
       http: { host: '0.0.0.0', port: 8080 },
+      page: null,
     });
     const { fleet, token, workerEnvironment } = scalerConfig(environmentOf('scaler'));
     expect({ fleet, token }).toEqual({ fleet: { kind: 'local' }, token: null });
@@ -136,8 +130,20 @@ describe('variables', () => {
     expect(prepareConfig(environmentOf('prepare')).mediaStorage).toContain('framefleetmedia');
   });
 
+  test('with a token, the page is published, and both it and the API of the scaler have the token', () => {
+    const set = { FRAMEFLEET_SCALER_TOKEN: 'correct-horse-battery-staple' };
+    const { page } = producerConfig(environmentOf('producer', set));
+    const { token } = scalerConfig(environmentOf('scaler', set));
+    expect(page).toMatchObject({
+      signIn: { mode: 'token', token },
+      scaler: { url: 'http://scaler:8080', token },
+      address: { host: '0.0.0.0', port: 8090 },
+    });
+    expect(services['producer']?.ports).toContain('127.0.0.1:8090:8090');
+  });
+
   test('all services use the same storage accounts, which the emulator has', () => {
-    const rooms = ['prepare', 'producer', 'scaler', 'worker-gpu'].map(environmentOf);
+    const rooms = ['prepare', 'producer', 'scaler', 'worker-gpu'].map((name) => environmentOf(name));
     for (const account of ['MEDIA', 'SYSTEM']) {
       const settings = new Set(rooms.map((environment) => environment[`FRAMEFLEET_${account}_STORAGE`]));
       expect(settings.size).toBe(1);

@@ -137,6 +137,56 @@ describe.each(programs)('$title', ({ stage, file }) => {
   });
 });
 
+test.each(programs)('everything that the program of $title reaches is in the image', ({ file, stage }) => {
+  const stages = stagesOf(file);
+  const copied: string[] = [];
+  const copyOf = (one: Stage): void => {
+    copied.push(...all(one, 'COPY').flatMap((rest) => rest.split(' ').slice(0, -1)));
+    const base = stages.find(({ name }) => name === one.base);
+    if (base !== undefined) copyOf(base);
+  };
+  copyOf(stage);
+  const removed = /npm uninstall [^&]*/.exec(readFileSync(file, 'utf8'))?.[0].split(/\s+/) ?? [];
+  const [program = ''] = (JSON.parse(all(stage, 'CMD')[0] ?? '[]') as string[]).slice(-1);
+  const { files, packages } = reachedFrom(
+    program,
+    stage.name === 'scaler' ? [COMMAND, LOCAL_WORKER] : [COMMAND],
+  );
+  expect(files.length).toBeGreaterThan(20);
+  expect(files.filter((one) => !copied.some((from) => one === from || one.startsWith(`${from}/`)))).toEqual(
+    [],
+  );
+  expect(packages.filter((one) => removed.includes(one))).toEqual([]);
+});
+
+/** Started on a developer's machine only. */
+const COMMAND = 'infra/bin/framefleet.ts';
+/** Started by the scaler of a local fleet only. */
+const LOCAL_WORKER = 'worker/main.ts';
+
+/** The files that a program imports or starts, and the packages, through all of them. */
+function reachedFrom(
+  program: string,
+  except: readonly string[],
+): { readonly files: string[]; readonly packages: string[] } {
+  const files = new Set<string>();
+  const packages = new Set<string>();
+  const add = (file: string): void => {
+    if (files.has(file) || except.includes(file)) return;
+    files.add(file);
+    const cited = readFileSync(file, 'utf8').matchAll(
+      /^(?!import type).*\bfrom '(?<from>[^']+)'|\bimport '(?<plain>[^']+)'|new URL\('(?<url>[^']+\.ts)'/gm,
+    );
+    for (const { groups = {} } of cited) {
+      const target = groups['from'] ?? groups['plain'] ?? groups['url'] ?? '';
+      if (target.startsWith('.')) add(path.join(path.dirname(file), target));
+      else if (!target.startsWith('node:')) packages.add(target);
+    }
+  };
+  add(program);
+  return { files: [...files], packages: [...packages] };
+}
+
 test('the build context excludes secrets, tests and local state', () => {
   const excluded = [
     '.env',

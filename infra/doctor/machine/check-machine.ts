@@ -16,7 +16,7 @@ import { judgePrograms } from './judge-programs.ts';
 const run = promisify(execFile);
 const PROGRAM_MS = 10_000;
 /** The ports that docker-compose.yml publishes; a test compares the two. */
-export const COMPOSE_PORTS = [10_000, 10_001, 8081, 8082, 9090, 3000];
+export const COMPOSE_PORTS = [10_000, 10_001, 8081, 8082, 8090, 9090, 3000];
 
 /** Programs are searched on the PATH of `environment`. */
 export function machineChecks(localFolder: string, environment: NodeJS.ProcessEnv): Check[] {

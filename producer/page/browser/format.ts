@@ -1,4 +1,5 @@
 /** Numbers, durations, money and times as people read them, in the language and the time zone of the browser. PURE. */
+import type { JobSummary } from '../contract.ts';
 
 const COUNT = new Intl.NumberFormat();
 const PERCENT = new Intl.NumberFormat(undefined, { style: 'percent' });
@@ -22,6 +23,11 @@ export function countText(count: number): string {
 /** `1 frame`, `2,700 frames`. */
 export function countWithNoun(count: number, noun: string): string {
   return `${COUNT.format(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** What a job consists of, in the singular. */
+export function unitOf({ kind }: Pick<JobSummary, 'kind'>): string {
+  return kind === 'images' ? 'image' : 'frame';
 }
 
 /** Rounded down, so that 100 % means all. */

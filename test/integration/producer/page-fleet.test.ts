@@ -50,7 +50,7 @@ afterAll(async () => {
 
 async function upload(name: string, bytes: Buffer): Promise<Upload> {
   const made = await page.ask<Upload>('POST', '/api/uploads', [{ name, sizeBytes: bytes.length }]);
-  await page.ask('PUT', made.files[0]?.url ?? '', bytes);
+  await page.ask('PUT', `${made.files[0]?.url}/0`, bytes);
   return made;
 }
 
@@ -138,9 +138,9 @@ test('images become a job whose result is one archive', async () => {
   const made = await page.ask<Upload>('POST', '/api/uploads', files);
   expect(made.files.map(({ name }) => name)).toEqual(['plain.jpg', 'plain (2).jpg']);
   const newJob = { uploadId: made.id, model: 'painter', parameters: {}, priority: 'normal' };
-  await page.ask('PUT', made.files[0]?.url ?? '', images[0]);
+  await page.ask('PUT', `${made.files[0]?.url}/0`, images[0]);
   expect(await page.errorOf('POST', '/api/jobs', newJob)).toEqual([422, 'JOB_INVALID']);
-  await page.ask('PUT', made.files[1]?.url ?? '', images[1]);
+  await page.ask('PUT', `${made.files[1]?.url}/0`, images[1]);
   await page.ask('POST', '/api/jobs', newJob);
   await eventually('the images are done', async () => (await detailOf(made.id)).state === 'completed');
   const response = await page.request('GET', `/api/jobs/${made.id}/result?download=1`);
@@ -165,7 +165,7 @@ test('what is no job is refused before and after the upload', async () => {
   const styles = `/api/uploads/${text.id}/styles`;
   expect(await page.errorOf('POST', styles, { model: 'painter' })).toEqual([422, 'SOURCE_NOT_VIDEO']);
   const longer = Buffer.from('no video at all, and more');
-  expect(await page.errorOf('PUT', text.files[0]?.url ?? '', longer)).toEqual([400, 'REQUEST_INVALID']);
+  expect(await page.errorOf('PUT', `${text.files[0]?.url}/0`, longer)).toEqual([400, 'REQUEST_INVALID']);
   expect((await page.request('DELETE', `/api/uploads/${text.id}`)).status).toBe(204);
   expect(await page.errorOf('POST', '/api/jobs', newJob)).toEqual([404, 'UPLOAD_UNKNOWN']);
 });

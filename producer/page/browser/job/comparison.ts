@@ -1,25 +1,25 @@
 /** A frame before and after the model, with a divide that the visitor moves: by pointer, touch or the arrow keys. */
 import { useSignal } from '@preact/signals';
 
-import type { ContactSheet } from '../../contract.ts';
-import { countText } from '../format.ts';
+import type { ContactSheet, JobDetail } from '../../contract.ts';
+import { countText, unitOf } from '../format.ts';
 import { type Html, html } from '../html.ts';
 
 interface ComparisonOptions {
-  readonly jobId: string;
+  readonly job: JobDetail;
   readonly sheet: ContactSheet;
 }
 
 /** In percent of the width, from the left. */
 const MIDDLE = 50;
 
-export function Comparison({ jobId, sheet }: ComparisonOptions): Html {
+export function Comparison({ job, sheet }: ComparisonOptions): Html {
   const chosen = useSignal(0);
   const divide = useSignal(MIDDLE);
   const cell = Math.min(chosen.value, sheet.frames.length - 1);
   const picture = (side: 'before' | 'after', at: number) =>
-    `/api/jobs/${jobId}/sheet/${side}/${at}?v=${encodeURIComponent(sheet.version)}`;
-  const frame = frameName(sheet, cell);
+    `/api/jobs/${job.jobId}/sheet/${side}/${at}?v=${encodeURIComponent(sheet.version)}`;
+  const frame = frameName(job, sheet, cell);
   const move = (event: Event) => {
     divide.value = Number((event.target as HTMLInputElement).value);
   };
@@ -59,7 +59,7 @@ export function Comparison({ jobId, sheet }: ComparisonOptions): Html {
                       chosen.value = at;
                     }}
                   />
-                  <img src=${picture('after', at)} alt=${frameName(sheet, at)} loading="lazy" />
+                  <img src=${picture('after', at)} alt=${frameName(job, sheet, at)} loading="lazy" />
                 </label>
               `,
             )}
@@ -70,6 +70,7 @@ export function Comparison({ jobId, sheet }: ComparisonOptions): Html {
   `;
 }
 
-function frameName({ frames }: ContactSheet, cell: number): string {
-  return `Frame ${countText(frames[cell] ?? 0)}`;
+function frameName(job: JobDetail, { frames }: ContactSheet, cell: number): string {
+  const [first = '', ...rest] = unitOf(job);
+  return `${first.toUpperCase()}${rest.join('')} ${countText(frames[cell] ?? 0)}`;
 }

@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals';
 
 import type { FailedFrameSummary, JobDetail } from '../../contract.ts';
-import { countWithNoun, countText } from '../format.ts';
+import { countText, countWithNoun, unitOf } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { Notice } from '../parts/notice.ts';
 import { useResource } from '../parts/use-resource.ts';
@@ -11,16 +11,15 @@ import { RetryButton } from './retry-button.ts';
 const PAGE_FRAMES = 24;
 
 export function FailedFrames({ job }: { readonly job: JobDetail }): Html {
-  const { jobId, kind, frames } = job;
+  const { jobId, frames } = job;
   const from = useSignal(0);
   const path = `jobs/${encodeURIComponent(jobId)}/failed?from=${from.value}&limit=${PAGE_FRAMES}`;
   const { content, failure, reload } = useResource<readonly FailedFrameSummary[]>(path);
-  const noun = kind === 'images' ? 'image' : 'frame';
   const end = from.value + (content?.length ?? 0);
   return html`
     <section class="failed-frames" aria-labelledby="failed-title">
       <header>
-        <h2 id="failed-title">${countWithNoun(frames.failed, `failed ${noun}`)}</h2>
+        <h2 id="failed-title">${countWithNoun(frames.failed, `failed ${unitOf(job)}`)}</h2>
         ${h(RetryButton, { job })}
       </header>
       ${failure && h(Notice, { trouble: failure, retry: reload })}

@@ -1,6 +1,6 @@
 /** Runs again what failed or is missing. */
 import type { JobDetail, JobSummary } from '../../contract.ts';
-import { countWithNoun } from '../format.ts';
+import { countWithNoun, unitOf } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { announce } from '../parts/announce.ts';
 import { Notice } from '../parts/notice.ts';
@@ -8,7 +8,7 @@ import { useAction } from '../parts/use-action.ts';
 import { send } from '../server.ts';
 
 export function RetryButton({ job }: { readonly job: JobDetail }): Html {
-  const { jobId, actions, frames, kind, sourceName } = job;
+  const { jobId, actions, frames, sourceName } = job;
   const action = useAction();
   if (!actions.includes('retry')) return null;
   const retry = () =>
@@ -16,11 +16,10 @@ export function RetryButton({ job }: { readonly job: JobDetail }): Html {
       await send<JobSummary>('POST', `jobs/${jobId}/retry`);
       announce(`${sourceName}: retry requested`);
     });
-  const noun = kind === 'images' ? 'failed image' : 'failed frame';
   return html`
     <div>
       <button type="button" disabled=${action.isRunning} onClick=${retry}>
-        ${frames.failed > 0 ? `Retry ${countWithNoun(frames.failed, noun)}` : 'Retry'}
+        ${frames.failed > 0 ? `Retry ${countWithNoun(frames.failed, `failed ${unitOf(job)}`)}` : 'Retry'}
       </button>
       ${action.failure && h(Notice, { trouble: action.failure })}
     </div>

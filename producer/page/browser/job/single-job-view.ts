@@ -68,8 +68,8 @@ function LoadedJob({ job }: { readonly job: JobDetail }): Html {
       </ul>`
     }
     ${result && h(ResultPlayer, { jobId, result })}
-    ${sheet !== null && sheet.frames.length > 0 && h(Comparison, { jobId, sheet })}
-    ${h(StageTimeline, { job })} ${frames.failed > 0 && h(FailedFrames, { job })}
+    ${sheet !== null && sheet.frames.length > 0 && h(Comparison, { job, sheet })} ${h(StageTimeline, { job })}
+    ${frames.failed > 0 && h(FailedFrames, { job })}
   `;
 }
 

@@ -9,6 +9,7 @@ import {
   timeLeftText,
   timeText,
   moneyText,
+  unitOf,
 } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { hasPrices } from '../me.ts';
@@ -55,13 +56,12 @@ export function modelAndSettings({ model, settings }: JobSummary): string {
 }
 
 function figuresOf(job: JobSummary): string[] {
-  const { frames, secondsLeft, spent, resultBytes, kind } = job;
-  const noun = kind === 'images' ? 'image' : 'frame';
+  const { frames, secondsLeft, spent, resultBytes } = job;
   const done = frames.scored + frames.failed;
   return [
     ...(isOpen(job)
-      ? [`${percentText(done, frames.expected)} of ${countWithNoun(frames.expected, noun)}`]
-      : [countWithNoun(frames.expected, noun)]),
+      ? [`${percentText(done, frames.expected)} of ${countWithNoun(frames.expected, unitOf(job))}`]
+      : [countWithNoun(frames.expected, unitOf(job))]),
     ...(isOpen(job) && secondsLeft !== null ? [`${timeLeftText(secondsLeft)} left`] : []),
     ...(resultBytes === null ? [] : [sizeText(resultBytes)]),
     ...(hasPrices.value ? [`cost ${moneyText(spent)}`] : []),

@@ -3,7 +3,18 @@ import { computed, signal } from '@preact/signals';
 
 import type { Priority } from '../../../../shared/contract/job.ts';
 import type { NewJob, Upload } from '../../contract.ts';
-import { type ApiFailure, asFailure, failureFrom, send, unreachable } from '../server.ts';
+import { ApiFailure, asFailure, failureFrom, send, unreachable } from '../server.ts';
+
+/** A part is sent again after these times, in milliseconds: a network that changes, a producer that restarts. */
+const RETRY_MS = [1_000, 4_000, 10_000];
+const PASSING = new Set([
+  'UNREACHABLE',
+  'TOO_MANY_REQUESTS',
+  'STORAGE_UNAVAILABLE',
+  'HTTP_502',
+  'HTTP_503',
+  'HTTP_504',
+]);
 
 interface DraftUpload {
   readonly files: readonly File[];
@@ -84,6 +95,7 @@ export async function uploadFiles(files: readonly File[]): Promise<void> {
       await putFile({
         address,
         file,
+        partBytes: upload.partBytes,
         abort: abort.signal,
         onProgress: (sent) => update({ sentBytes: before + sent }),
       });
@@ -98,21 +110,45 @@ export async function uploadFiles(files: readonly File[]): Promise<void> {
 interface PutOptions {
   readonly address: string;
   readonly file: File;
+  readonly partBytes: number;
   readonly abort: AbortSignal;
   /** Bytes so far. */
   readonly onProgress: (sent: number) => void;
 }
 
+async function putFile({ address, file, partBytes, abort, onProgress }: PutOptions): Promise<void> {
+  for (let start = 0; start < file.size; start += partBytes) {
+    const part = file.slice(start, start + partBytes);
+    for (let failures = 0; ; failures += 1) {
+      try {
+        await putPart(`${address}/${start / partBytes}`, part, abort, (sent) => onProgress(start + sent));
+        break;
+      } catch (error) {
+        const mayPass = error instanceof ApiFailure && PASSING.has(error.code);
+        if (abort.aborted || !mayPass || failures >= RETRY_MS.length) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS[failures]));
+      }
+    }
+  }
+}
+
 /** With XMLHttpRequest: `fetch` does not tell how much is sent. */
-async function putFile({ address, file, abort, onProgress }: PutOptions): Promise<void> {
+async function putPart(
+  address: string,
+  part: Blob,
+  abort: AbortSignal,
+  onProgress: (sent: number) => void,
+): Promise<void> {
   const request = new XMLHttpRequest();
   request.open('PUT', address);
   request.setRequestHeader('content-type', 'application/octet-stream');
   request.upload.addEventListener('progress', ({ loaded }) => onProgress(loaded));
   const ended = new Promise<void>((resolve) => request.addEventListener('loadend', () => resolve()));
-  abort.addEventListener('abort', () => request.abort(), { once: true });
-  request.send(file);
+  const cancel = (): void => request.abort();
+  abort.addEventListener('abort', cancel, { once: true });
+  request.send(part);
   await ended;
+  abort.removeEventListener('abort', cancel);
   if (request.status === 0) throw unreachable();
   if (request.status >= 300) throw failureFrom(request.status, request.responseText);
 }

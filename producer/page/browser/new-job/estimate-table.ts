@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 
 import type { Estimate } from '../../contract.ts';
-import { countWithNoun, countText, durationText, moneyText } from '../format.ts';
+import { countWithNoun, countText, durationText, moneyText, unitOf } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { hasPrices } from '../me.ts';
 import { Notice } from '../parts/notice.ts';
@@ -33,7 +33,7 @@ export function EstimateTable(): Html {
   return html`
     <table class="estimate">
       <caption>
-        Estimate for ${countWithNoun(frames, 'frame')}
+        Estimate for ${countWithNoun(frames, unitOf(estimate.value))}
       </caption>
       <thead>
         <tr>

@@ -1,6 +1,6 @@
 /** A bar of a job's frames: split behind scored behind failed. */
 import type { JobSummary } from '../../contract.ts';
-import { countText, percentText } from '../format.ts';
+import { countText, countWithNoun, percentText, unitOf } from '../format.ts';
 import { type Html, html } from '../html.ts';
 
 interface FrameProgressOptions {
@@ -23,7 +23,7 @@ export function FrameProgress({ job, label }: FrameProgressOptions): Html {
       aria-valuemin="0"
       aria-valuemax=${expected}
       aria-valuenow=${Math.min(done, expected)}
-      aria-valuetext=${`${percentText(done, expected)}: ${countText(scored)} of ${countText(expected)} frames scored${failures}`}
+      aria-valuetext=${`${percentText(done, expected)}: ${countText(scored)} of ${countWithNoun(expected, unitOf(job))} scored${failures}`}
     >
       <span class="split" style=${share(split)}></span>
       <span class="failed" style=${share(done)}></span>
