@@ -26,7 +26,7 @@ const HELP = helpText({
     'npm run --silent estimate holiday.mp4 -- --json',
   ],
   notes: [
-    'Uploads nothing and starts no fleet. The rates, the boot time and the prices are those that the fleet has measured and published in its storage. Where no fleet runs, they are those of the last job on this machine.',
+    'Uploads nothing and starts no fleet. The rates, the boot time and the prices are those that the fleet has measured and published in its storage. Where no fleet runs, they are those of the last job on this machine. The rate of a model is that of its recent jobs, whatever codec and preset they had.',
     'GPU hours are hours of machines: with a batch (work), while they boot, and idle, with the idle window after the job. COST is that of the machines, without storage, and needs FRAMEFLEET_PRICES in the settings of the scaler.',
   ],
   exits: { 0: true, 64: true, 65: true, 66: true, 69: true, 70: true, 130: true },
