@@ -6,11 +6,8 @@
 import { mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 
-import { openBlobStore } from '../../shared/azure/blob-store.ts';
-import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
-import { publishModels } from '../../shared/azure/publish-models.ts';
 import { startAzurite } from './azurite.ts';
-import { type Stack, removeFolder } from './stack.ts';
+import { type Stack, publishModelFolders, removeFolder } from './stack.ts';
 
 type StorageAlone = Pick<Stack, 'clientEnvironment' | 'failure' | 'stop'>;
 
@@ -33,9 +30,7 @@ export async function startModelStorage(
   await mkdir(folder, { recursive: true });
   const storage = await startStorage(folder, { isPersistent: false });
   try {
-    const accounts = { media: storageAccount(storage.media), system: storageAccount(storage.system) };
-    const blobs = await openBlobStore(accounts, PATIENT);
-    for (const modelFolder of modelFolders) await publishModels(blobs, modelFolder);
+    await publishModelFolders(storage, modelFolders);
   } catch (error) {
     await storage.stop();
     throw error;

@@ -13,7 +13,7 @@ import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
 import { publishModels } from '../../shared/azure/publish-models.ts';
 import type { Environment } from '../../shared/runtime/environment.ts';
 import type { Log } from '../../shared/runtime/log.ts';
-import { startAzurite } from './azurite.ts';
+import { type LocalStorage, startAzurite } from './azurite.ts';
 import { Part } from './part.ts';
 import { startRedis } from './redis-server.ts';
 
@@ -99,9 +99,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const [redis, storage] = await startServers(options, logPath, up);
     storagePart = storage.part;
     signal.throwIfAborted();
-    const accounts = { media: storageAccount(storage.media), system: storageAccount(storage.system) };
-    const blobs = await openBlobStore(accounts, PATIENT);
-    for (const modelFolder of options.modelFolders) await publishModels(blobs, modelFolder);
+    await publishModelFolders(storage, options.modelFolders);
     signal.throwIfAborted();
     const serviceEnvironment = {
       ...LOCAL_TIMEOUTS,
@@ -200,6 +198,16 @@ async function startServers(
   if (redis.status === 'rejected') throw redis.reason;
   if (storage.status === 'rejected') throw storage.reason;
   return [redis.value, storage.value] as const;
+}
+
+/** Each folder holds models. Throws MODEL_INVALID. */
+export async function publishModelFolders(
+  storage: Pick<LocalStorage, 'media' | 'system'>,
+  folders: readonly string[],
+): Promise<void> {
+  const accounts = { media: storageAccount(storage.media), system: storageAccount(storage.system) };
+  const blobs = await openBlobStore(accounts, PATIENT);
+  for (const folder of folders) await publishModels(blobs, folder);
 }
 
 /** Removes the folder of a stack. */

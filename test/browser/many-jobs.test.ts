@@ -1,4 +1,4 @@
-/** The list of 1,500 jobs (10,000 with `npm run test:page`), in a browser, on a local fleet whose storage holds them: what the document holds stays small. */
+/** The list of 500 jobs (10,000 with `npm run test:page`), in a browser, on a local fleet whose storage holds them: what the document holds stays small. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { inForm } from '../support/fault-form.ts';
@@ -6,7 +6,7 @@ import { storeEndedJobs } from '../support/many-jobs.ts';
 import { type PageFleet, startPageFleet } from '../support/page-fleet.ts';
 import { PageVisitor } from '../support/page-visitor.ts';
 
-const JOBS = inForm({ short: 1_500, long: 10_000 });
+const JOBS = inForm({ short: 500, long: 10_000 });
 /** Of four jobs, the third has failed: so has this one. */
 const FAILED_JOB = JOBS - 258;
 /** A bound for a hang while they are stored. */

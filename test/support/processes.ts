@@ -5,6 +5,8 @@
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 
+import { eventually } from './eventually.ts';
+
 export interface FoundProcess {
   readonly pid: number;
   readonly parent: number;
@@ -26,6 +28,15 @@ export async function findProcess(
 ): Promise<FoundProcess | undefined> {
   const processes = await processesOf(localFolder);
   return processes.find(({ command }) => command.includes(commandPart));
+}
+
+export async function workersOf(localFolder: string): Promise<FoundProcess[]> {
+  return (await processesOf(localFolder)).filter(({ command }) => command.includes('worker/main.ts'));
+}
+
+/** Waits until the fleet has so many workers. */
+export async function workersAre(localFolder: string, count: number): Promise<void> {
+  await eventually(`there are ${count} workers`, async () => (await workersOf(localFolder)).length === count);
 }
 
 async function inspect(pid: number, localFolder: string): Promise<FoundProcess | undefined> {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningCommand, enqueue, explain, scale, startStackCommand } from '../../support/commands.ts';
 import { eventually } from '../../support/eventually.ts';
 import { H264, ffmpeg, picture } from '../../support/media-clips.ts';
-import { processesOf } from '../../support/processes.ts';
+import { workersAre, workersOf } from '../../support/processes.ts';
 import { testFolder } from '../../support/servers.ts';
 
 let folder = '';
@@ -36,12 +36,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function workers(): Promise<number> {
-  return (await processesOf(localFolder)).filter(({ command }) => command.includes('worker/main.ts')).length;
-}
-const workersAre = (count: number) =>
-  eventually(`there are ${count} workers`, async () => (await workers()) === count);
-
 interface LogLine {
   readonly time: string;
   readonly msg: string;
@@ -55,17 +49,17 @@ async function logOf(part: 'producer' | 'scaler'): Promise<LogLine[]> {
 }
 
 test('a job scales the fleet out from zero at the next tick, and the fleet drains back to zero afterwards', async () => {
-  expect(await workers()).toBe(0);
+  expect(await workersOf(localFolder)).toEqual([]);
   const job = enqueue([clip(), '--json', '--batch', '5', '--out', path.join(folder, 'out.mp4')], {
     localFolder,
   });
-  await workersAre(2);
+  await workersAre(localFolder, 2);
   expect(JSON.parse((await job.end).stdout)).toMatchObject({
     state: 'completed',
     frames: 40,
     failedFrames: 0,
   });
-  await workersAre(0);
+  await workersAre(localFolder, 0);
 
   const opened = (await logOf('producer')).find(({ msg }) => msg === 'job opened');
   const scaler = (await logOf('scaler')).filter(({ room }) => room === 'scaler');
@@ -92,17 +86,17 @@ test('an override keeps two instances without work, and the fleet returns to zer
   const { status, stdout } = await scale(['2', '--for', '60s', '--because', 'a demo'], { localFolder }).end;
   expect(stdout).toContain('exactly 2 instances');
   expect(status).toBe(0);
-  await workersAre(2);
+  await workersAre(localFolder, 2);
   await eventually('explain shows the override', async () =>
     /Override: exactly 2 instances, by .*“a demo”/.test((await explain([], { localFolder }).end).stdout),
   );
   const seen = new Set<number>();
   await eventually('less than its minute is left', async () => {
-    seen.add(await workers());
+    seen.add((await workersOf(localFolder)).length);
     return Date.now() - setAt > 57_000;
   });
   expect([...seen]).toEqual([2]);
-  await workersAre(0);
+  await workersAre(localFolder, 0);
   expect((await scale([], { localFolder }).end).stdout).toBe('No override: the scaler decides.\n');
   const changes = (await logOf('scaler')).filter(({ msg }) => msg === 'override changed');
   expect(changes.map(({ change }) => change)).toEqual(['set', 'expired']);

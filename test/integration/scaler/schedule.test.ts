@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findReadyStack } from '../../../shared/command/local-stack.ts';
 import { type RunningCommand, explain, scale, startStackCommand } from '../../support/commands.ts';
 import { eventually } from '../../support/eventually.ts';
-import { processesOf } from '../../support/processes.ts';
+import { workersAre } from '../../support/processes.ts';
 import { testFolder } from '../../support/servers.ts';
 
 /** It has been open for an hour, and stays open for longer than this test runs. */
@@ -32,11 +32,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function workers(): Promise<number> {
-  return (await processesOf(localFolder)).filter(({ command }) => command.includes('worker/main.ts')).length;
-}
-const workersAre = (count: number) =>
-  eventually(`there are ${count} workers`, async () => (await workers()) === count);
 const explained = async (...args: string[]): Promise<string> =>
   (await explain(args, { localFolder }).end).stdout;
 const scaleTo = (...args: string[]) => scale(args, { localFolder }).end;
@@ -48,7 +43,7 @@ async function metric(name: string): Promise<string | undefined> {
 }
 
 test('an open window keeps an instance without work, and an override replaces the schedule until it ends', async () => {
-  await workersAre(1);
+  await workersAre(localFolder, 1);
   // Once the instance sends heartbeats.
   await eventually('explain says when the window ends', async () =>
     /Next: a window of the schedule ends at .* \(UTC\), in 19 h\./.test(await explained()),
@@ -63,16 +58,16 @@ test('an open window keeps an instance without work, and an override replaces th
   const because = ['--for', '1h', '--because', 'holidays'];
   const none = await scaleTo('--schedule', 'none', ...because);
   expect(none.stdout).toContain('Override: no window of the schedule opens.');
-  await workersAre(0);
+  await workersAre(localFolder, 0);
 
   const more = await scaleTo('--schedule', OPEN.replace('at least 1', 'at least 2'), ...because);
   expect(more.status).toBe(0);
-  await workersAre(2);
+  await workersAre(localFolder, 2);
   expect(await explained()).toContain('an override replaces the schedule, until');
   expect(await metric('framefleet_scaler_override_active{mode="schedule"}')).toBe('1');
 
   await scaleTo('--end', '--because', 'over');
-  await workersAre(1);
+  await workersAre(localFolder, 1);
 });
 
 test('a schedule that is not one is refused by the command, with what is wrong', async () => {
