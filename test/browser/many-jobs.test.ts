@@ -1,8 +1,11 @@
-/** The list of 500 jobs (10,000 with `npm run test:page`), in a browser, on a local fleet whose storage holds them: what the document holds stays small. */
+/**
+ * The list of 500 jobs (10,000 with `npm run test:page`), and the page of a job with 200,000 frames, in a browser, on a local fleet whose
+ * storage holds them: what the document holds stays small.
+ */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { inForm } from '../support/fault-form.ts';
-import { storeEndedJobs } from '../support/many-jobs.ts';
+import { storeEndedJobs, storeLongJob } from '../support/many-jobs.ts';
 import { type PageFleet, startPageFleet } from '../support/page-fleet.ts';
 import { PageVisitor } from '../support/page-visitor.ts';
 
@@ -84,4 +87,24 @@ test('the Tab key walks through the list, and a new job does not move what the v
   await fleet.submit(clip, '--model', 'hostile');
   await page.getByRole('button', { name: 'Show 1 new job' }).click();
   await page.getByRole('link', { name: /fresh\.mp4/ }).waitFor();
+});
+
+test('the page of a job with 200,000 frames shows 10,000 failed ones in parts', async () => {
+  const jobId = await storeLongJob(fleet.blobs, { frames: 200_000, failed: 10_000 });
+  visitor = await PageVisitor.open({ address: fleet.address });
+  await visitor.goto(`/jobs/${jobId}`);
+  const { page } = visitor;
+  const failed = page.getByRole('region', { name: '10,000 failed frames' });
+  await failed.getByText('The model failed for frame 190000.').waitFor();
+  const pages = failed.getByRole('navigation', { name: 'Pages of failed frames' });
+  await pages.getByText('1 to 24').waitFor();
+  expect(await pages.getByRole('button', { name: 'Previous' }).isDisabled()).toBe(true);
+  await pages.getByRole('button', { name: 'Next' }).click();
+  await failed.getByText('Frame 190,024').waitFor();
+  await pages.getByText('25 to 48').waitFor();
+  expect(await failed.getByText('Frame 190,000').count()).toBe(0);
+  expect(await failed.getByRole('listitem').count()).toBe(24);
+  expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(ELEMENTS_MAX);
+  await pages.getByRole('button', { name: 'Previous' }).click();
+  await failed.getByText('Frame 190,000').waitFor();
 });
