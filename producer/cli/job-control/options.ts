@@ -17,7 +17,12 @@ export type ControlVerb = ControlOptions['verb'];
 interface ControlText {
   readonly description: string;
   readonly notes: readonly string[];
+  /** Of the exit statuses 1 and 69. */
+  readonly exits: Readonly<Record<number, string | true>>;
 }
+
+const OF_OPEN_JOB = { 1: 'the job has ended', 69: true } as const;
+const UNENDED = 'the job has not ended, or a service is not available';
 
 const TEXTS: Readonly<Record<ControlVerb, ControlText>> = {
   cancel: {
@@ -25,6 +30,7 @@ const TEXTS: Readonly<Record<ControlVerb, ControlText>> = {
     notes: [
       'Workers stop within ten seconds, and its messages are removed from the queue. Segments that are stored are kept for a week, so that npm run retry can run the rest; with --clean they are removed at once.',
     ],
+    exits: OF_OPEN_JOB,
   },
   pause: {
     description: 'Holds a job: no further batch is sent to the fleet.',
@@ -32,29 +38,33 @@ const TEXTS: Readonly<Record<ControlVerb, ControlText>> = {
       'Batches that a worker has in hand are finished. A paused job keeps no machine and costs nothing.',
       'To pause the whole fleet, so that machines finish their work and go: npm run scale -- --pause --for 1h --because "…"',
     ],
+    exits: OF_OPEN_JOB,
   },
-  resume: { description: 'Lets a paused job go on.', notes: [] },
+  resume: { description: 'Lets a paused job go on.', notes: [], exits: OF_OPEN_JOB },
   priority: {
     description: 'Changes the priority of a job: jobs with a higher priority run first.',
     notes: [
       'It applies within seconds, to batches that are not on the queue yet and to the split and the join.',
     ],
+    exits: OF_OPEN_JOB,
   },
   retry: {
     description: 'Runs what failed in an ended job, or is missing, and joins the result again.',
     notes: [
       'Frames that are scored and stored are not scored again, unless the job ended more than a week ago (a day if nothing failed).',
     ],
+    exits: { 1: 'there is nothing to retry', 69: UNENDED },
   },
   clean: {
     description: 'Removes the pieces and segments of an ended job before their time.',
     notes: ['The source and the result stay, unless --all is given. Then nothing of the job is left.'],
+    exits: { 69: UNENDED },
   },
 };
 
 /** Returns null if the user asked for help, which is then printed. Throws USAGE. */
 export function parseControlOptions(verb: ControlVerb, argv: readonly string[]): ControlOptions | null {
-  const { description, notes } = TEXTS[verb];
+  const { description } = TEXTS[verb];
   const command = newCommand(`npm run ${verb}`)
     .usage(`-- JOB${verb === 'priority' ? ` ${PRIORITIES.join('|')}` : ''} [options]`)
     .description(description)
@@ -64,12 +74,13 @@ export function parseControlOptions(verb: ControlVerb, argv: readonly string[]):
   if (verb === 'cancel') command.option('--clean', 'also remove what has been scored');
   if (verb === 'clean')
     command.option('--all', 'also remove the source, the result, the report and the logs');
-  command.option('--json', 'print one JSON object').addHelpText('after', help(verb, notes));
+  command.option('--json', 'print one JSON object').addHelpText('after', help(verb));
   if (!parseCommand(command, argv)) return null;
   return optionsOf(verb, command);
 }
 
-function help(verb: ControlVerb, notes: readonly string[]): string {
+function help(verb: ControlVerb): string {
+  const { notes, exits } = TEXTS[verb];
   const more = { cancel: ' --clean', clean: ' --all', priority: ' high' } as Partial<
     Record<ControlVerb, string>
   >;
@@ -81,11 +92,10 @@ function help(verb: ControlVerb, notes: readonly string[]): string {
     ],
     exits: {
       0: true,
-      1: verb === 'retry' ? 'there is nothing to retry' : 'the job has ended',
       64: true,
       66: 'the job does not exist',
-      69: 'a service is not available, or the job has not ended',
       70: true,
+      ...exits,
     },
   });
 }

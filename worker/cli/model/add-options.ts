@@ -130,17 +130,18 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
     .option('--min-score <score>', 'leave out boxes with a lower score', parseScore, 0.5)
     .option('--input <name>', 'input that takes the picture, if there are several')
     .option('--output <name>', 'output to use, if there are several (default for numbers: all)')
-    .option(
-      '--set <name=numbers>',
-      'value of another input, for all frames; can be repeated',
-      collectValues,
-      new Map(),
+    .addOption(
+      new Option('--set <name=numbers>', 'value of another input, for all frames; can be repeated')
+        .argParser(collectValues)
+        .default(new Map(), 'none'),
     )
-    .option(
-      '--state <input=output>',
-      'input that takes what this output was with the frame before, zeros at first; can be repeated',
-      collectStates,
-      new Map(),
+    .addOption(
+      new Option(
+        '--state <input=output>',
+        'input that takes what this output was with the frame before, zeros at first; can be repeated',
+      )
+        .argParser(collectStates)
+        .default(new Map(), 'none'),
     )
     .option(
       '--context-frames <n>',
@@ -148,7 +149,9 @@ export function addAddCommand(program: Command, onParsed: (options: AddOptions) 
       parseContextFrames,
     )
     .option('--picture <file>', 'picture to try the model on (default: a frame of the sample video)')
-    .option('--out <folder>', 'folder for the result of the trial', '.')
+    .addOption(
+      new Option('--out <folder>', 'folder for the result of the trial').default('.', 'the current folder'),
+    )
     .option('--json', 'print one JSON object')
     .action((file: string, values: AddValues, command: Command) => {
       refuseWithoutEffect(command);

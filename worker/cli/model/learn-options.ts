@@ -64,7 +64,7 @@ export function addLearnCommand(program: Command, onParsed: (options: LearnOptio
       '--picture <file>',
       'picture that the preview shows in the new style (default: a frame of the sample video)',
     )
-    .option('--out <folder>', 'folder for the preview', '.')
+    .addOption(new Option('--out <folder>', 'folder for the preview').default('.', 'the current folder'))
     .option('--model-version <version>', 'version of the painter (default: the next one)', parseModelName)
     .option('--python <program>', 'a Python with PyTorch', '/usr/bin/python3')
     .option('--json', 'print one JSON object')

@@ -1,4 +1,6 @@
 /** Parses the command line of `npm run model`. */
+import { Option } from 'commander';
+
 import { helpText } from '../../../shared/command/help-text.ts';
 import { newCommand, parseCommand } from '../../../shared/command/parse-command.ts';
 import { type AddOptions, addAddCommand, parseModelName } from './add-options.ts';
@@ -87,7 +89,7 @@ export function parseModelOptions(argv: readonly string[]): ModelOptions | null 
     .argument('<name>', 'model, as printed by list', parseModelName)
     .argument('[version]', 'version (default: the newest)', parseModelName)
     .option('--picture <file>', 'picture to run the model on (default: a frame of the sample video)')
-    .option('--out <folder>', 'folder for the result', '.')
+    .addOption(new Option('--out <folder>', 'folder for the result').default('.', 'the current folder'))
     .option('--json', 'print one JSON object')
     .action(
       (
