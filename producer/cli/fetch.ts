@@ -3,7 +3,7 @@
  * Prints the path of the result on standard output and everything else on standard error. See `fetch/options.ts`.
  */
 import { callerPath } from '../../shared/command/config.ts';
-import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
+import { onInterrupt, print, runCommand, say } from '../../shared/command/run-command.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { enqueueConfig } from './enqueue/config.ts';
@@ -43,6 +43,8 @@ async function main(): Promise<number> {
     output = plan.path;
     facts = { sizeBytes: stored.sizeBytes };
   }
+  if (result.isOfEarlierRun)
+    say('Note: The job was retried and has not completed since. This is the result of the run before.');
   await result.release();
   print(options.asJson ? JSON.stringify({ jobId, output, ...facts }) : output);
   return EXIT.ok;

@@ -19,7 +19,7 @@ import { failureLines, reportedFailures } from './enqueue/failures.ts';
 import { NO_PROGRESS, showProgress } from './enqueue/progress.ts';
 import { frameLogLines, frameLogText } from './jobs/frame-log.ts';
 import { type LookOptions, type LookVerb, parseLookOptions } from './jobs/options.ts';
-import { jobTable, jobText } from './jobs/text.ts';
+import { jobTable, jobText, waitText } from './jobs/text.ts';
 
 const POLL_MS = 1_000;
 /** Of the table of all open jobs, which reads each of them. */
@@ -73,7 +73,8 @@ async function show(blobs: BlobStore, { jobId, asJson }: OptionsFor<'status'>): 
   const hasEnded = job.status !== undefined && isTerminal(job.status.state);
   const actual = hasEnded ? (report?.actual ?? null) : null;
   if (asJson) {
-    const waits = waitsFor(job, workers) ?? null;
+    const why = waitsFor(job, workers);
+    const waits = why === undefined ? null : waitText(why);
     print(JSON.stringify({ ...viewAsJson(job), waitsFor: waits, workers: workers.length, failures, actual }));
     return;
   }
@@ -117,9 +118,9 @@ async function watchJob(
       const job = await requireJob(blobs, jobId, 'watch the job');
       const { status } = job;
       if (status !== undefined) progress.status(status, clock.now());
-      const text = JSON.stringify(viewAsJson(job));
-      if (asJson && text !== before) print(text);
-      before = text;
+      const json = JSON.stringify(viewAsJson(job));
+      if (asJson && json !== before) print(json);
+      before = json;
       if (status !== undefined && isTerminal(status.state)) {
         progress.stop();
         if (status.state !== 'completed') throw failureOf(status);
@@ -127,8 +128,9 @@ async function watchJob(
         return;
       }
       const why = waitsFor(job, await readWorkersAlive(blobs, clock.now()));
-      if (why !== undefined && why !== said) progress.say(why);
-      said = why;
+      const text = why && waitText(why);
+      if (text !== undefined && text !== said) progress.say(text);
+      said = text;
       await clock.sleep(POLL_MS, signal);
     }
   } finally {

@@ -109,9 +109,11 @@ export class StatusPublisher {
   async #publish(job: LedgerJob, spent: number): Promise<void> {
     const { blobs, ledger, clock, metrics, onEnded } = this.#options;
     const { jobId } = job;
-    const status = statusOf(job, spent, await this.#paces.paceOf(job));
-    this.#latest.set(jobId, { job, status: { ...status, updatedAt: clock.now().toISOString() } });
     const stored = this.#stored.get(jobId);
+    const pace = await this.#paces.paceOf(job);
+    // A job that is retried has the result of its earlier run until there is a new one.
+    const status = { ...statusOf(job, spent, pace), result: job.result ?? stored?.status?.result ?? null };
+    this.#latest.set(jobId, { job, status: { ...status, updatedAt: clock.now().toISOString() } });
     if (stored?.status === undefined || hasNews(stored.status, status)) {
       const isSoon = clock.monotonicMs() < (stored?.writtenAtMs ?? -Infinity) + PROGRESS_MS;
       if (isSoon && stored?.status?.state === status.state) return;
@@ -162,7 +164,7 @@ function hasNews(before: JobStatus, status: JobStatus): boolean {
 }
 
 /** `updatedAt` is not set yet. */
-function statusOf(job: LedgerJob, spent: number, pace: Pace | null): JobStatus {
+function statusOf(job: LedgerJob, spent: number, pace: Pace | null): Omit<JobStatus, 'result'> {
   const held = heldAtCap(job, spent);
   return {
     version: 1,
@@ -184,7 +186,6 @@ function statusOf(job: LedgerJob, spent: number, pace: Pace | null): JobStatus {
     heldAtCap: held,
     pausedSince: isPaused(job) ? new Date(job.pausedAtMs).toISOString() : null,
     spent: Number(spent.toPrecision(3)),
-    result: job.result ?? null,
     error: job.error ?? null,
   };
 }
@@ -203,11 +204,16 @@ export interface JobRefusal {
   readonly now: Date;
 }
 
-/** Publishes the status of a job that could not be opened. */
+/** Publishes the status of a job that could not be opened. What an earlier run of it has done, and its result, stay. */
 export async function publishRefusal(blobs: BlobStore, { jobId, error, now }: JobRefusal): Promise<void> {
+  const before = (await readStatus(blobs, jobId)) ?? statusBeforeWork(jobId, now.toISOString());
   await putStatus(blobs, {
-    ...statusBeforeWork(jobId, now.toISOString()),
+    ...before,
     state: error.code === 'JOB_CANCELLED' ? 'cancelled' : 'failed',
+    updatedAt: now.toISOString(),
+    pace: null,
+    heldAtCap: null,
+    pausedSince: null,
     error: { code: error.code, message: error.message, hint: error.hint ?? null },
   });
 }
@@ -231,7 +237,7 @@ export function statusBeforeWork(jobId: string, updatedAt: string): JobStatus {
   };
 }
 
-/** Sets the status of an ended job to `waiting` until it is open again. */
+/** Sets the status of an ended job to `waiting` until it is open again. Its result stays until there is a new one. */
 export async function publishReopening(blobs: BlobStore, status: JobStatus, now: Date): Promise<void> {
   await putStatus(blobs, {
     ...status,
@@ -239,7 +245,6 @@ export async function publishReopening(blobs: BlobStore, status: JobStatus, now:
     updatedAt: now.toISOString(),
     pace: null,
     heldAtCap: null,
-    result: null,
     error: null,
   });
 }

@@ -2,7 +2,6 @@
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { contactSheetBlob } from '../../shared/contract/blob-names.ts';
 import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
-import { isTerminal } from '../../shared/contract/job.ts';
 import type { JobTimes, JobTimesSoFar } from '../../shared/redis/job-times.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { type JobView, readWorkersAlive } from '../control/job-view.ts';
@@ -40,14 +39,15 @@ export class JobDetailReader {
 
   /** Undefined if there is no such job. */
   async of(jobId: string): Promise<JobDetail | undefined> {
-    const [view, summary] = await Promise.all([this.#index.view(jobId), this.#index.summary(jobId)]);
+    // In this order: the summary is that of the view.
+    const view = await this.#index.view(jobId);
+    const summary = await this.#index.summary(jobId);
     if (view === undefined || summary === undefined) return undefined;
     const { status } = view;
-    const waits =
-      status === undefined || !isTerminal(status.state) ? waitsFor(view, await this.#alive()) : undefined;
+    const waits = isOver(view) ? undefined : waitsFor(view, await this.#alive());
     return {
       ...summary,
-      waitsFor: waits ?? null,
+      waitsFor: waits?.reason ?? null,
       warnings: status?.warnings ?? [],
       error: status?.error ?? null,
       stages: await this.#stages(view),
@@ -65,11 +65,14 @@ export class JobDetailReader {
   }
 
   async #stages(view: JobView): Promise<JobStage[]> {
-    const { jobId, request, status } = view;
-    if (!isOver(view)) return openStages(view, await this.#times.read(jobId));
-    const report = await readReport(this.#blobs, jobId);
-    const end = status?.updatedAt ?? null;
-    return report?.actual?.stages ?? [{ name: 'waiting', from: request.createdAt, to: end }];
+    const { jobId, status } = view;
+    const report = isOver(view) ? await readReport(this.#blobs, jobId) : undefined;
+    if (report?.actual) return [...report.actual.stages];
+    const stages = stagesSoFar(view, await this.#times.read(jobId));
+    // A cancelled job has no report.
+    return isOver(view)
+      ? stages.map((stage) => ({ ...stage, to: stage.to ?? status?.updatedAt ?? null }))
+      : stages;
   }
 
   async #sheet(jobId: string): Promise<JobDetail['sheet']> {
@@ -82,8 +85,8 @@ export class JobDetailReader {
   }
 }
 
-/** Those of an open job that have begun. They overlap. */
-function openStages({ request }: JobView, times: JobTimesSoFar): JobStage[] {
+/** Those that have begun. They overlap. */
+function stagesSoFar({ request }: JobView, times: JobTimesSoFar): JobStage[] {
   const { splittingSinceMs, splitAtMs, scoringSinceMs, scoredAtMs } = times;
   const stages = [
     { name: 'waiting', fromMs: Date.parse(request.createdAt), toMs: splittingSinceMs },

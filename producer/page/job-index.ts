@@ -157,7 +157,7 @@ export class JobIndex {
   async view(jobId: string): Promise<JobView | undefined> {
     this.watch();
     const open = this.#open.get(jobId);
-    return open === undefined ? readJob(this.#blobs, jobId) : viewOfOpen(open);
+    return open === undefined ? this.#readOne(jobId) : viewOfOpen(open);
   }
 
   async #list(): Promise<void> {
@@ -200,19 +200,22 @@ export class JobIndex {
   }
 
   async #read(jobIds: readonly string[]): Promise<void> {
-    await pLimit(READS_AT_ONCE).map(jobIds, async (jobId) => {
-      const view = await readJob(this.#blobs, jobId);
-      if (this.#open.has(jobId)) return;
-      if (view === undefined) {
-        this.#forget(jobId);
-        return;
-      }
-      const isKnown = this.#jobs.has(jobId);
-      const version = isOver(view) ? lastThumbnailVersion(view) : '';
-      if (isOver(view)) this.#sheets.delete(jobId);
-      this.#put(view, version, this.#clock.now());
-      if (!isKnown) this.#sort();
-    });
+    await pLimit(READS_AT_ONCE).map(jobIds, (jobId) => this.#readOne(jobId));
+  }
+
+  async #readOne(jobId: string): Promise<JobView | undefined> {
+    const view = await readJob(this.#blobs, jobId);
+    if (this.#open.has(jobId)) return view;
+    if (view === undefined) {
+      this.#forget(jobId);
+      return undefined;
+    }
+    const isKnown = this.#jobs.has(jobId);
+    const version = isOver(view) ? lastThumbnailVersion(view) : '';
+    if (isOver(view)) this.#sheets.delete(jobId);
+    this.#put(view, version, this.#clock.now());
+    if (!isKnown) this.#sort();
+    return view;
   }
 
   #put(view: JobView, thumbnailVersion: string, now: Date): void {

@@ -107,6 +107,6 @@ export class JobPictures {
 
 function notStored(): PermanentError {
   return new PermanentError('SOURCE_NO_PICTURE', 'There is no picture of this frame.', {
-    hint: 'The source is not taken apart yet, or its frames have been removed after the job ended.',
+    hint: 'The source is not split yet, or its frames have been removed after the job ended.',
   });
 }

@@ -8,7 +8,7 @@ import { startOwnFleet } from '../../../shared/command/own-fleet.ts';
 import { noFleet, openMediaStorage } from '../../../shared/command/storage-accounts.ts';
 import { triggerBlob } from '../../../shared/contract/blob-names.ts';
 import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
-import { type JobRequest, jobRequest } from '../../../shared/contract/job.ts';
+import { type JobRequest, isTerminal, jobRequest } from '../../../shared/contract/job.ts';
 import { parseJson } from '../../../shared/contract/parse-json.ts';
 import { TransientError } from '../../../shared/runtime/errors.ts';
 import { jobUnknown } from '../../control/job-errors.ts';
@@ -23,6 +23,8 @@ export interface FoundResult extends AsyncDisposable {
   readonly stored: StoredResult | { readonly images: string; readonly blobs: BlobStore };
   /** The parts of its default file name: `<stem>.<label>.<container>`. */
   readonly name: { readonly stem: string; readonly label: string; readonly container: string };
+  /** The job was retried, and that run has ended without a result: this is the one of the run before. */
+  readonly isOfEarlierRun: boolean;
   /** Call this when the result has been written: it removes the kept copy. */
   release(): Promise<void>;
 }
@@ -52,6 +54,7 @@ function keptInFile(kept: KeptResult & { kind: 'file' }, jobId: string): FoundRe
   return {
     stored: resultInFile(jobId, filePath, sizeBytes),
     name: { stem, label: label.slice(1) || 'result', container: ext.slice(1) },
+    isOfEarlierRun: false,
     release: () => rm(folder, { recursive: true, force: true }),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
@@ -81,15 +84,18 @@ async function keptInStorage(
   }
 }
 
-async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResult, 'stored' | 'name'>> {
+async function resultOf(
+  blobs: BlobStore,
+  jobId: string,
+): Promise<Omit<FoundResult, 'release' | typeof Symbol.asyncDispose>> {
   const [status, trigger] = await Promise.all([
     readStatus(blobs, jobId),
     blobs.get('incoming', triggerBlob(jobId)),
   ]);
   if (status === undefined && trigger === undefined) throw jobUnknown(jobId, 'fetch the result');
-  if (status?.state === 'failed' || status?.state === 'cancelled')
-    throw failureOf(status, { hint: 'Enqueue the video again.' });
-  if (status?.state !== 'completed' || status.result === null) {
+  const hasEnded = status !== undefined && isTerminal(status.state);
+  if (hasEnded && status.result === null) throw failureOf(status, { hint: 'Enqueue the video again.' });
+  if (!hasEnded || status.result === null) {
     throw new TransientError(
       'JOB_NOT_FINISHED',
       `The job ${jobId} has not finished: ${progressOf(status)}.`,
@@ -106,6 +112,7 @@ async function resultOf(blobs: BlobStore, jobId: string): Promise<Pick<FoundResu
     stored: isFolder
       ? { images: status.result.blobName, blobs }
       : resultInStorage(blobs, jobId, status.result),
+    isOfEarlierRun: status.state !== 'completed',
     name: { stem, label: request === undefined ? 'result' : resultLabel(request), container: ext.slice(1) },
   };
 }

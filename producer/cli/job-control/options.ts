@@ -51,7 +51,7 @@ const TEXTS: Readonly<Record<ControlVerb, ControlText>> = {
   retry: {
     description: 'Runs what failed in an ended job, or is missing, and joins the result again.',
     notes: [
-      'Frames that are scored and stored are not scored again, unless the job ended more than a week ago (a day if nothing failed).',
+      'Segments without a failed frame are not scored again, unless the job ended more than a week ago (a day if nothing failed). Until there is a new result, the one before stays.',
     ],
     exits: { 1: 'there is nothing to retry', 69: UNENDED },
   },

@@ -5,7 +5,7 @@ import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
 import type { JobActual } from '../../../shared/contract/job-actual.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
 import type { JobView } from '../../control/job-view.ts';
-import { stateText, waitsFor } from '../../control/job-words.ts';
+import { type WaitReason, stateText, waitsFor } from '../../control/job-words.ts';
 import { resultLabel } from '../../control/result-label.ts';
 import { secondsLeftOf } from '../../control/seconds-left.ts';
 import { actualRows } from '../actual-text.ts';
@@ -59,7 +59,8 @@ export function jobText({ job, workers, failures, actual, now }: JobDetails): st
   const why = waitsFor(job, workers);
   const rows: (readonly [string, string])[] = [
     ['State', stateText(job)],
-    ...(why === undefined ? [] : [['', why] as const]),
+    ...(why === undefined ? [] : [['', waitText(why)] as const]),
+    ...(status?.pausedSince ? [['Paused', instantText(status.pausedSince)] as const] : []),
     ['Source', `${name} (${size})`],
     ['Model', resultLabel(request)],
     ['Priority', priority],
@@ -75,6 +76,10 @@ export function jobText({ job, workers, failures, actual, now }: JobDetails): st
     ...[...rows, ...notes].map(([label, text]) => `  ${label.padEnd(width)}${text}`),
     ...(failures.length === 0 ? [] : ['  Failed frames:', ...failures.map((line) => `  ${line}`)]),
   ].join('\n');
+}
+
+export function waitText({ reason, next }: WaitReason): string {
+  return next === undefined ? reason : `${reason} ${next}`;
 }
 
 function progressRows(status: JobStatus, now: Date): (readonly [string, string])[] {

@@ -70,7 +70,7 @@ test('a job is paused, shown, given another priority, resumed and completed with
   expect(before).toBeLessThan(FRAMES);
   const { state, doing, waitsFor } = await seen(jobId);
   expect({ state, doing }).toEqual({ state: 'running', doing: 'paused' });
-  expect(waitsFor).toContain('It is paused since');
+  expect(waitsFor).toContain('It is paused.');
   expect((await run('jobs')).stdout).toMatch(
     new RegExp(`^${jobId} +paused +normal +painter +${FRAMES} `, 'm'),
   );

@@ -10,11 +10,13 @@ import { putSourcePlan } from '../../../producer/jobs/source-plans.ts';
 import { split } from '../../../producer/jobs/split.ts';
 import { stitch } from '../../../producer/jobs/stitch.ts';
 import {
+  controlBlob,
   failedFrameBlob,
   redriveBlob,
   segmentBlob,
   triggerBlob,
 } from '../../../shared/contract/blob-names.ts';
+import { encodeJobControl } from '../../../shared/contract/job-control.ts';
 import { segmentMetadata } from '../../../shared/contract/segment.ts';
 import { firstSplit } from '../../support/build-job.ts';
 import { BUILT_PLAN } from '../../support/build-plan.ts';
@@ -50,12 +52,47 @@ test('a completed job is reopened to retry the segment of the requested frame, a
     'job-one/1/00000005-00000009.mp4',
     'job-one/1/00000007.failed.json',
   ]);
-  expect(await fixture.statusOf('job-one')).toMatchObject({ state: 'waiting', result: null });
+  expect(await fixture.statusOf('job-one')).toMatchObject({
+    state: 'waiting',
+    result: { blobName: 'job-one/harbour.mp4' },
+  });
   expect(await fixture.requests()).toEqual([]);
   expect(await control.retention.dueAtMs('job-one')).toBeUndefined();
   expect((await countOfMetric(control.metrics.redrives)) - redrivesBefore).toBe(1);
   await using splitter = await startStepProducer(server);
   await eventually('it is split again', () => splitter.runs.filter((id) => id === 'job-one').length === 2);
+});
+
+test('a retry that is cancelled, before or after it is open, leaves the result of the run before', async () => {
+  const { blobs, control } = fixture;
+  const error = { code: 'JOB_CANCELLED', message: 'cancelled', hint: null };
+  const cancelled = { state: 'cancelled', error: { code: error.code } };
+  await fixture.endedJob('job-kept-late', { failing: [3] });
+  await fixture.request('job-kept-late', [3, 4]);
+  await fixture.pass();
+  await control.ledger.move('job-kept-late', 'cancelled', { error });
+  await fixture.publish();
+  expect(await fixture.statusOf('job-kept-late')).toMatchObject({
+    ...cancelled,
+    result: { blobName: 'job-kept-late/harbour.mp4' },
+  });
+
+  await fixture.endedJob('job-kept-early', { failing: [3] });
+  await fixture.request('job-kept-early', [3, 4]);
+  const order = {
+    version: 1,
+    jobId: 'job-kept-early',
+    order: 'cancel',
+    pauses: 0,
+    setAt: new Date(0).toISOString(),
+  } as const;
+  await blobs.put('control', controlBlob('job-kept-early'), encodeJobControl(order));
+  await fixture.pass();
+  expect(await fixture.statusOf('job-kept-early')).toMatchObject({
+    ...cancelled,
+    frames: { expected: FRAMES, scored: 9, failed: 1 },
+    result: { blobName: 'job-kept-early/harbour.mp4' },
+  });
 });
 
 test('only the batch of the requested frame is dispatched again', async () => {
