@@ -37,21 +37,29 @@ export function waitsFor({ jobId, status }: JobView, workers: readonly Heartbeat
       return { reason: 'Every frame is scored. The result is being joined.' };
     case 'splitting':
     case 'scoring':
-      return workerText(status, workers);
+      return workerText(jobId, status, workers);
     default:
       return undefined;
   }
 }
 
-function workerText({ frames }: JobStatus, workers: readonly Heartbeat[]): WaitReason | undefined {
+function workerText(
+  jobId: string,
+  { frames }: JobStatus,
+  workers: readonly Heartbeat[],
+): WaitReason | undefined {
   const ready = workers.filter(({ state }) => state === 'idle' || state === 'busy');
   if (ready.length === 0)
     return workers.length === 0
       ? { reason: 'It waits for a machine: no worker is running.', next: 'To see why: npm run explain' }
       : { reason: 'It waits for a machine: workers are starting or stopping.' };
-  if (frames.scored + frames.failed + frames.underway > 0) return undefined;
+  if (frames.underway > 0 || ready.some((worker) => worker.state === 'busy' && worker.jobId === jobId))
+    return undefined;
   if (frames.split === 0) return { reason: 'Its source is being split.' };
-  const busy = ready.filter(({ state }) => state === 'busy').length;
+  const others = ready.filter(({ state, jobId: other }) => state === 'busy' && other !== null).length;
   const workersAre = ready.length === 1 ? 'worker is' : 'workers are';
-  return { reason: `Its first frames wait for a worker: ${busy} of ${ready.length} ${workersAre} busy.` };
+  return {
+    reason: `It waits for a worker: ${others} of ${ready.length} ${workersAre} busy with other jobs.`,
+    ...(others > 0 && { next: 'To see them: npm run jobs -- --state running' }),
+  };
 }

@@ -1,8 +1,9 @@
 /** Charges instance time to jobs at each tick. Only the leader charges. The amounts are in Redis and survive restarts. */
 import type { Amount, Spending, SpendingSoFar } from '../../shared/redis/spending.ts';
+import type { Instance } from '../fleet/fleet.ts';
 import type { Observation } from '../observe/observation.ts';
 import { type Activity, activityOf } from './activity.ts';
-import { costOf, shareCost } from './share-cost.ts';
+import { costOf, shareCost, shareWork } from './share-cost.ts';
 
 export interface ChargeOptions {
   readonly spending: Spending;
@@ -23,10 +24,19 @@ export async function chargeCosts(
   const sinceMs = before.chargedUpToMs;
   if (sinceMs !== null && sinceMs >= upToMs) return before;
   const { instances } = fleet;
+  const costOfSome = (some: readonly Instance[]): Amount =>
+    costOf(some, pricePerHour, { sinceMs: sinceMs ?? 0, upToMs });
+  const open = new Set(backlog.map(({ jobId }) => jobId));
   const shareOf = (activity: Activity): ReadonlyMap<string, Amount> => {
     const some = instances.filter((instance) => activityOf(instance, observation) === activity);
-    const cost = costOf(some, pricePerHour, { sinceMs: sinceMs ?? 0, upToMs });
-    return cost.machineMs === 0 ? new Map() : shareCost(cost, backlog, ratesByModel);
+    const jobsOf = (instance: Instance): string =>
+      activity === 'work' ? jobsWorkedOn(instance, observation, open).join(' ') : '';
+    const shares = [...Map.groupBy(some, jobsOf)].map(([jobIds, group]) => {
+      const cost = costOfSome(group);
+      if (cost.machineMs === 0) return new Map<string, Amount>();
+      return jobIds === '' ? shareCost(cost, backlog, ratesByModel) : shareWork(cost, jobIds.split(' '));
+    });
+    return sumOf(shares);
   };
   const [work, bootByJob, idleByJob] = [shareOf('work'), shareOf('boot'), shareOf('idle')];
   const byJob = sumOf([work, bootByJob, idleByJob]);
@@ -34,6 +44,14 @@ export async function chargeCosts(
   if (!isCharged) return spending.read();
   await spending.foldEarlierJobs(new Set(backlog.map(({ jobId }) => jobId)));
   return spending.read();
+}
+
+/** The open jobs whose batches the workers of an instance have, once for each worker. */
+function jobsWorkedOn({ vmId }: Instance, { workers }: Observation, open: ReadonlySet<string>): string[] {
+  const beats = vmId === null ? [] : (workers?.get(vmId) ?? []).map(({ beat }) => beat);
+  return beats
+    .flatMap(({ state, jobId }) => (state === 'busy' && jobId !== null && open.has(jobId) ? [jobId] : []))
+    .toSorted();
 }
 
 function sumOf(parts: readonly ReadonlyMap<string, Amount>[]): ReadonlyMap<string, Amount> {

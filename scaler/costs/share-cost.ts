@@ -1,9 +1,10 @@
 /**
  * Calculates the cost of the instances over a time span and shares it among the open jobs. PURE.
  *
- * An instance costs money from the moment it is requested, while it boots and while it is idle. The cost is shared in proportion
- * to each job's remaining engine-seconds, which also determine the size of the fleet. A job at its cap pays only for its batches
- * in flight. Without open work, the cost is unattributed. All amounts are integers, so the shares add up to the total.
+ * An instance costs money from the moment it is requested, while it boots and while it is idle. While its workers have batches, their jobs
+ * pay for it. Otherwise the cost is shared in proportion to each job's remaining engine-seconds, which also determine the size of the fleet. A
+ * job at its cap pays only for its batches in flight. Without open work, the cost is unattributed. All amounts are integers, so the shares add up to
+ * the total.
  */
 import { type Amount, UNATTRIBUTED } from '../../shared/redis/spending.ts';
 import type { Instance } from '../fleet/fleet.ts';
@@ -49,11 +50,31 @@ export function costOf(
 }
 
 export function shareCost(
-  { machineMs, micros }: Amount,
+  amount: Amount,
   backlog: readonly JobBacklog[],
   ratesByModel: ReadonlyMap<string, number>,
 ): Map<string, Amount> {
-  const weights = backlog.map((job) => ({ jobId: job.jobId, weight: costWeightOf(job, ratesByModel) }));
+  return shareByWeight(
+    amount,
+    backlog.map((job) => ({ jobId: job.jobId, weight: costWeightOf(job, ratesByModel) })),
+  );
+}
+
+/** Charges the jobs whose batches the workers of an instance have, and each worker the same share. */
+export function shareWork(amount: Amount, jobIds: readonly string[]): Map<string, Amount> {
+  const workers = Map.groupBy(jobIds, (jobId) => jobId);
+  return shareByWeight(
+    amount,
+    [...workers].map(([jobId, { length: weight }]) => ({ jobId, weight })),
+  );
+}
+
+interface JobWeight {
+  readonly jobId: string;
+  readonly weight: number;
+}
+
+function shareByWeight({ machineMs, micros }: Amount, weights: readonly JobWeight[]): Map<string, Amount> {
   const whole = weights.reduce((sum, { weight }) => sum + weight, 0);
   if (whole === 0) return new Map([[UNATTRIBUTED, { machineMs, micros }]]);
   const shares = new Map<string, Amount>();

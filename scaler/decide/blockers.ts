@@ -1,4 +1,5 @@
 /** What limits the fleet or needs an operator's attention. PURE. */
+import { describeOverride } from '../override/document.ts';
 import { blockOf, isBlockActive } from './blocked-pools.ts';
 import type { Blocker } from './decision.ts';
 import { areBootsFailing, bootRetryAtMs } from './memory.ts';
@@ -44,7 +45,7 @@ export function blockersOf(situation: Situation, scaleOut: ScaleOutPlan): readon
   const { override } = bounds;
   const isFloorOverridden = bounds.floorBy === 'override' && bounds.floor > demand.wanted;
   if (override !== null && (bounds.ceiling < demand.wanted || isFloorOverridden)) {
-    const detail = `${override.mode} ${override.capacity ?? ''}, by ${override.author}: ${override.reason}`;
+    const detail = `${describeOverride(override)}, by ${override.author}: ${override.reason}`;
     add('override', detail, { until: new Date(override.expiresAtMs) });
   }
   if (fleet.isFleetSilent) {

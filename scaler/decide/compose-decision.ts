@@ -2,6 +2,7 @@
  * Composes the decision from the planned actions: the one reason that says most, the steps of the calculation, the blockers and the
  * next event. PURE. Nothing is decided here.
  */
+import { describeOverride } from '../override/document.ts';
 import { localTimeText } from '../schedule.ts';
 import { blockersOf } from './blockers.ts';
 import { type CapacityBounds, type Demand, keptForSchedule } from './capacity.ts';
@@ -163,10 +164,10 @@ function stepsOf(
 
 function overrideSteps({ override }: CapacityBounds): readonly DecisionStep[] {
   if (override === null) return [];
-  const { mode, capacity, expiresAtMs } = override;
+  const { mode, expiresAtMs } = override;
   const expiresAt = new Date(expiresAtMs).toISOString();
   if (mode === 'schedule') return [{ name: 'override-schedule', numbers: { expiresAt } }];
-  return [{ name: 'override', numbers: { mode, capacity: capacity ?? 0, expiresAt } }];
+  return [{ name: 'override', numbers: { meaning: describeOverride(override), expiresAt } }];
 }
 
 function scheduleSteps(situation: Situation): readonly DecisionStep[] {

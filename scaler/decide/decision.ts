@@ -113,7 +113,7 @@ const STEP_SENTENCES = {
   'schedule-ahead':
     'the schedule asks for at least {capacity} from {from}: they start {bootSeconds} s before, as long as a boot takes',
   'schedule-kept': '{instances} stay for a window of the schedule that starts soon',
-  override: 'an override sets {mode} {capacity}, until {expiresAt}',
+  override: 'an override is in force until {expiresAt}: {meaning}',
   'override-schedule': 'an override replaces the schedule, until {expiresAt}',
   bounds: 'the bounds are {floor} to {ceiling}',
   alive: '{alive} of {total} instances are working or booting',

@@ -1,7 +1,7 @@
 /** A worker's heartbeat, sent every few seconds as metadata of an empty blob in `workers`. PURE. */
 import { z } from 'zod';
 
-import { NAME_PATTERN } from './blob-names.ts';
+import { JOB_ID_PATTERN, NAME_PATTERN } from './blob-names.ts';
 
 /**
  * booting   not ready yet
@@ -20,6 +20,8 @@ const heartbeat = z.object({
   vmId: z.string().regex(NAME_PATTERN),
   state: z.enum(WORKER_STATES),
   stateSince: z.iso.datetime(),
+  /** Of the batch that a busy worker has received last. Null also from a worker of an earlier release. */
+  jobId: z.string().regex(JOB_ID_PATTERN).nullable().default(null),
   sequence: z.int().min(0),
   sentAt: z.iso.datetime(),
   /** The one in use: from the probe at the start, then from each model that is loaded. */

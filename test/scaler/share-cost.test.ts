@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { costOf, shareCost, spendingPerHour } from '../../scaler/costs/share-cost.ts';
+import { costOf, shareCost, shareWork, spendingPerHour } from '../../scaler/costs/share-cost.ts';
 import { UNATTRIBUTED } from '../../shared/redis/spending.ts';
 import { NOW, ago, buildBacklog, buildInstance } from '../support/scaler-tick.ts';
 
@@ -103,6 +103,18 @@ describe('shareCost()', () => {
         expect(shares.reduce((sum, share) => sum + share.micros, 0)).toBe(micros);
         expect(shares.every((share) => share.machineMs >= 0 && share.micros >= 0)).toBe(true);
       }),
+    );
+  });
+});
+
+describe('shareWork()', () => {
+  test('charges the jobs of the batches, and each worker the same share', () => {
+    const amount = { machineMs: 40_001, micros: 100 };
+    expect(shareWork(amount, ['job-1', 'job-1', 'job-1', 'job-2'])).toEqual(
+      new Map([
+        ['job-1', { machineMs: 30_001, micros: 75 }],
+        ['job-2', { machineMs: 10_000, micros: 25 }],
+      ]),
     );
   });
 });

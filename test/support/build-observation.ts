@@ -61,6 +61,7 @@ function reportOf(vmId: string, seen: SeenInstance): readonly WorkerReport[] {
         stateSince: new Date(AT_MS - sinceMs).toISOString(),
         sequence: 1,
         sentAt: writtenAt.toISOString(),
+        jobId: null,
         executionProvider: null,
         model: null,
         megapixelsPerSecond: null,

@@ -54,6 +54,7 @@ export function buildBeat(vmId: string, fields: Partial<Heartbeat> = {}): Heartb
     stateSince: ago(60).toISOString(),
     sequence: 100,
     sentAt: ago(1).toISOString(),
+    jobId: null,
     executionProvider: 'cuda',
     model: null,
     megapixelsPerSecond: null,

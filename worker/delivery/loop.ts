@@ -129,6 +129,7 @@ export class WorkerLoop {
       case 'valid': {
         const survivedDelivery = this.#survivedDeliveries.get(message.messageId);
         const { message: batch } = decoded;
+        this.#services.heartbeat.holdBatchOf(batch.jobId);
         const busyTime = this.#busyTime;
         const received = { message, lease, batch, busyTime, survivedDelivery, onNearlyScored };
         await workBatch(received, this.#services);

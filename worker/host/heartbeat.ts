@@ -48,6 +48,7 @@ export class HeartbeatSender {
   readonly #log: Log;
   #state: WorkerState = 'booting';
   #stateSince: Date;
+  #jobId: string | null = null;
   #sequence = 0;
   #sending: Promise<void> = Promise.resolve();
   #executionProvider: string;
@@ -77,6 +78,14 @@ export class HeartbeatSender {
     if (!MOVES[this.#state].includes(state)) return;
     this.#state = state;
     this.#stateSince = this.#clock.now();
+    if (state !== 'busy') this.#jobId = null;
+    void this.#beat();
+  }
+
+  /** The machine is charged to this job while the worker is busy. */
+  holdBatchOf(jobId: string): void {
+    if (this.#state !== 'busy' || jobId === this.#jobId) return;
+    this.#jobId = jobId;
     void this.#beat();
   }
 
@@ -122,6 +131,7 @@ export class HeartbeatSender {
       vmId: this.#vmId,
       state: this.#state,
       stateSince: this.#stateSince.toISOString(),
+      jobId: this.#jobId,
       sequence: this.#sequence,
       sentAt: this.#clock.now().toISOString(),
       executionProvider: this.#executionProvider,

@@ -21,6 +21,7 @@ const SAMPLE: Heartbeat = {
   megapixelsPerSecond: null,
   recentStored: 10,
   recentFailed: 0,
+  jobId: null,
   isTooOld: false,
   drainEtag: null,
 };
@@ -33,6 +34,7 @@ const beats: fc.Arbitrary<Heartbeat> = fc.record({
   vmId: plainNames,
   state: fc.constantFrom(...WORKER_STATES),
   stateSince: instants.map((instant) => instant.toISOString()),
+  jobId: fc.constantFrom(null, 'job-1'),
   sequence: fc.nat(),
   sentAt: instants.map((instant) => instant.toISOString()),
   executionProvider: fc.option(fc.constantFrom('cuda', 'cpu')),

@@ -232,6 +232,7 @@ export class SimulatedMachine {
       stateSince: new Date(this.stateSinceMs).toISOString(),
       sequence: this.#sequence,
       sentAt: new Date(atMs).toISOString(),
+      jobId: null,
       executionProvider: null,
       model: null,
       megapixelsPerSecond: null,
