@@ -19,8 +19,8 @@ import {
   hasSamePackets,
 } from '../media/compare-media.ts';
 import { decodeFrames } from '../media/decode-frames.ts';
+import { hashSamples, pictureDamage } from '../media/decoded-tracks.ts';
 import { type MediaFacts, type SoundFacts, readMediaFacts } from '../media/media-facts.ts';
-import { hashSamples } from '../media/sound-samples.ts';
 import { type Timeline, secondsPerTick } from '../media/timeline.ts';
 import { parseVerifyOptions } from './verify/options.ts';
 
@@ -43,6 +43,7 @@ async function main(): Promise<number> {
   const checks = [
     ...comparePicture(source.video, result.video),
     ...(await compareFilm({ sourcePath, video, source, result })),
+    await checkPictures(resultPath),
     ...(await compareSound(sourcePath, source, resultPath, result)),
     ...compareExtras(source, result),
   ];
@@ -67,6 +68,17 @@ async function main(): Promise<number> {
 
 function factsOf(path: string): Promise<MediaFacts> {
   return readMediaFacts({ input: path, activity: `reading ${quotedName(path)}`, withDigests: true });
+}
+
+/** Each packet is there, but its bytes may be damaged. */
+async function checkPictures(resultPath: string): Promise<MediaCheck> {
+  const [damage] = await pictureDamage(resultPath, signal);
+  return {
+    what: 'Decoding',
+    source: '',
+    result: damage ?? 'every frame',
+    verdict: damage === undefined ? 'same' : 'differs',
+  };
 }
 
 interface Film {

@@ -14,7 +14,7 @@ const HELP = helpText({
     'npm run verify -- holiday.mp4 holiday.starry-night.mp4 --json',
   ],
   notes: [
-    'It compares the number of frames, the time of each, the duration, and each packet of the sound. What the frames look like is not compared.',
+    'It compares the number of frames, the time of each, the duration, and each packet of the sound, and decodes the result to find damage. What the frames look like is not compared.',
     'A “note” is a difference that a model or a container may cause: another size, colours that are stated differently, sound that is converted without loss.',
     'If the source does not say reliably which frames it has, it is decoded, which takes a while.',
   ],

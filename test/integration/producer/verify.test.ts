@@ -100,6 +100,13 @@ describe('a result differs if', () => {
     expect(differing(await checksOf(source, late))).toEqual(['Audio track 1, times']);
   });
 
+  test('its pictures are damaged, although every packet is there', async () => {
+    const source = await make('whole.mp4');
+    const noise = ['-bsf:v', 'noise=amount=50'];
+    const damaged = await remux('damaged.mp4', ['-i', source, '-c', 'copy', ...noise]);
+    expect(differing(await checksOf(source, damaged))).toEqual(['Decoding']);
+  });
+
   test('it has no sound', async () => {
     const source = await make('silent.mp4');
     const silent = await remux('no-sound.mp4', ['-i', source, '-map', '0:v', '-c', 'copy']);
