@@ -6,10 +6,14 @@ import { readFileSync } from 'node:fs';
 
 import { print, runCommand } from '../../shared/command/run-command.ts';
 import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
+import { setLauncher } from '../../shared/runtime/quote-commands.ts';
 import { COMMAND_GROUPS, SHARED_PROGRAMS, findCommand } from './commands.ts';
+import { launcherOfUser } from './config.ts';
 
 const HELP = new Set(['help', '--help', '-h']);
 
+const launcher = launcherOfUser();
+setLauncher(launcher);
 const [first, second] = process.argv.slice(2);
 const asksForHelp = first !== undefined && HELP.has(first);
 const named = findCommand(asksForHelp ? second : first);
@@ -22,7 +26,7 @@ if (named === undefined) {
 }
 
 function withoutCommand(): number {
-  const hint = 'List all commands with: framefleet --help';
+  const hint = `List all commands with: ${launcher} --help`;
   if (first === undefined) throw new PermanentError('USAGE', 'No command given.', { hint });
   if (first === '--version') print(version());
   else if (asksForHelp && second === undefined) print(helpText());
@@ -40,19 +44,19 @@ function helpText(): string {
     ...commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`),
   ]);
   return [
-    'Usage: framefleet COMMAND [arguments] [options]',
+    `Usage: ${launcher} COMMAND [arguments] [options]`,
     '',
     'Runs a deep-learning model over every frame of a video, on GPUs that cost nothing while idle.',
     ...list,
     '',
     'Options:',
-    '  -h, --help  print this help; framefleet COMMAND --help prints the help of a command',
+    `  -h, --help  print this help; ${launcher} COMMAND --help prints the help of a command`,
     '  --version   print the version',
     '',
     'Examples:',
-    '  framefleet enqueue holiday.mp4',
-    '  framefleet enqueue holiday.mp4 --style great-wave --out painted.mp4',
-    '  framefleet enqueue -- -odd-name.mp4   a name that starts with a dash',
+    `  ${launcher} enqueue holiday.mp4`,
+    `  ${launcher} enqueue holiday.mp4 --style great-wave --out painted.mp4`,
+    `  ${launcher} enqueue -- -odd-name.mp4   a name that starts with a dash`,
   ].join('\n');
 }
 

@@ -60,7 +60,10 @@ async function carryOut(blobs: BlobStore, options: ControlOptions): Promise<Answ
     }
     case 'resume': {
       const after = await resumeJob(blobs, jobId);
-      return answer(after, `The job goes on. To follow it: npm run watch -- ${jobId}`);
+      return answer(
+        after,
+        after.heldAtCap?.message ?? `The job goes on. To follow it: npm run watch -- ${jobId}`,
+      );
     }
     case 'priority': {
       const { priority } = options;

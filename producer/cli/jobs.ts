@@ -164,6 +164,8 @@ async function logs(blobs: BlobStore, options: OptionsFor<'logs'>): Promise<void
   const lines = await frameLogLines(blobs, jobId, { frame, onlyFailed });
   if (asJson) for (const line of lines) print(JSON.stringify(line));
   else if (lines.length === 0)
-    say('No lines yet. They appear when a worker has ended its delivery of a batch.');
+    say(
+      `${frame === null && !onlyFailed ? 'No lines yet' : 'No line matches yet'}. Lines appear when a worker has ended its delivery of a batch.`,
+    );
   else print(frameLogText(lines));
 }

@@ -50,7 +50,7 @@ async function runAction(
   requireAll(filter.ids, entries);
   switch (verb) {
     case 'list':
-      list(entries, asJson);
+      list(entries, { asJson, isFiltered: entries.length < leased.messages.length });
       return EXIT.ok;
     case 'show':
       for (const entry of entries) {
@@ -78,9 +78,12 @@ function requireAll(ids: readonly string[], entries: readonly PoisonEntry[]): vo
   });
 }
 
-function list(entries: readonly PoisonEntry[], asJson: boolean): void {
+function list(
+  entries: readonly PoisonEntry[],
+  { asJson, isFiltered }: { readonly asJson: boolean; readonly isFiltered: boolean },
+): void {
   if (asJson) print(JSON.stringify({ count: entries.length, entries: entries.map(entryJson) }));
-  else if (entries.length === 0) say('The poison queue is empty.');
+  else if (entries.length === 0) say(isFiltered ? 'No entry matches.' : 'The poison queue is empty.');
   else print(entryTable(entries));
 }
 
@@ -107,7 +110,9 @@ async function redrive(
       entries.length === 0
         ? isRetried
           ? 'No entries to redrive. If the job failed, it is run again with what is stored.'
-          : 'No entries to redrive.'
+          : leased.messages.length > 0
+            ? 'No entry matches.'
+            : 'No entries to redrive.'
         : `Redriven: ${redriven.length}. Frames of a running job are retried when the job has ended.`,
     );
   }

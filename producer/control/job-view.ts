@@ -5,9 +5,10 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { JOB_ID_PATTERN, controlBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type Heartbeat, heartbeatFrom } from '../../shared/contract/heartbeat.ts';
 import { decodeJobControl } from '../../shared/contract/job-control.ts';
-import { type JobRequest, type JobState, type JobStatus, jobRequest } from '../../shared/contract/job.ts';
+import { type JobRequest, type JobStatus, jobRequest } from '../../shared/contract/job.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
 import { readStatus } from '../jobs/status.ts';
+import { stateText } from './job-words.ts';
 
 const READS_AT_ONCE = 16;
 /** Jobs that are read between two looks at how many have been found. */
@@ -25,8 +26,8 @@ export interface JobView {
 }
 
 export interface JobFilter {
-  /** Null: all. */
-  readonly states: readonly JobState[] | null;
+  /** States, or what jobs do, as `stateText` says. Null: all. */
+  readonly states: readonly string[] | null;
   /** A part of the id or of the name of the source. */
   readonly search: string | null;
   readonly max: number;
@@ -63,9 +64,10 @@ export async function readJob(blobs: BlobStore, jobId: string): Promise<JobView 
   return { jobId, request, priority, status };
 }
 
-function matches({ jobId, request, status }: JobView, { states, search }: Omit<JobFilter, 'max'>): boolean {
-  const state = status?.state ?? 'waiting';
-  if (states !== null && !states.includes(state)) return false;
+function matches(view: JobView, { states, search }: Omit<JobFilter, 'max'>): boolean {
+  const { jobId, request, status } = view;
+  const isWanted = (one: string): boolean => states === null || states.includes(one);
+  if (!isWanted(status?.state ?? 'waiting') && !isWanted(stateText(view))) return false;
   return search === null || `${jobId} ${request.source.name}`.toLowerCase().includes(search.toLowerCase());
 }
 

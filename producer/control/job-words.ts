@@ -3,7 +3,10 @@ import type { Heartbeat } from '../../shared/contract/heartbeat.ts';
 import type { JobStatus } from '../../shared/contract/job.ts';
 import type { JobView } from './job-view.ts';
 
-/** `running`, or what it does or why it does nothing. */
+/** What a job that runs does, or why it does nothing. */
+export const RUNNING_STATES = ['splitting', 'scoring', 'joining', 'paused', 'held'] as const;
+
+/** The state of a job; of one that runs, one of RUNNING_STATES. */
 export function stateText({ status }: Pick<JobView, 'status'>): string {
   if (status === undefined) return 'waiting';
   if (status.state !== 'running') return status.state;

@@ -10,12 +10,13 @@ export interface ActualInputs {
   /** Machines that nothing else needs, for this long after the last frame. */
   readonly machinesLeft: number;
   readonly idleSeconds: number;
-  readonly createdAt: Date;
+  /** When the job was requested, or opened again for a retry. */
+  readonly since: Date;
   readonly now: Date;
 }
 
 export function actualOf(inputs: ActualInputs): JobActual {
-  const { spending, times, enginesPerMachine, createdAt, now } = inputs;
+  const { spending, times, enginesPerMachine, since, now } = inputs;
   const { total, work } = spending;
   const idleMs = Math.round(Math.max(0, inputs.machinesLeft) * inputs.idleSeconds * 1000);
   const idleExpected = { machineMs: idleMs, micros: priceOf(total, idleMs) };
@@ -28,8 +29,8 @@ export function actualOf(inputs: ActualInputs): JobActual {
   return {
     machineMs,
     micros: total.micros === 0 ? null : micros,
-    stages: stagesOf(times, createdAt, now),
-    wallMs: Math.max(0, now.getTime() - createdAt.getTime()),
+    stages: stagesOf(times, since, now),
+    wallMs: Math.max(0, now.getTime() - since.getTime()),
   };
 }
 
@@ -55,11 +56,11 @@ function priceOf({ machineMs, micros }: Amount, ms: number): number {
 }
 
 /** Those that are known to have begun. One that is not known to have ended lasts until the next begins, or until now. */
-function stagesOf(times: JobTimesSoFar, createdAt: Date, now: Date): JobActual['stages'] {
+function stagesOf(times: JobTimesSoFar, since: Date, now: Date): JobActual['stages'] {
   const { splittingSinceMs, splitAtMs, scoringSinceMs, scoredAtMs } = times;
   const nowMs = now.getTime();
   const stages = [
-    { name: 'waiting', fromMs: createdAt.getTime(), toMs: splittingSinceMs ?? nowMs },
+    { name: 'waiting', fromMs: since.getTime(), toMs: splittingSinceMs ?? nowMs },
     { name: 'splitting', fromMs: splittingSinceMs, toMs: splitAtMs ?? nowMs },
     { name: 'scoring', fromMs: scoringSinceMs, toMs: scoredAtMs ?? nowMs },
     { name: 'joining', fromMs: scoredAtMs, toMs: nowMs },

@@ -101,14 +101,14 @@ export interface DecisionStep {
 /** The sentence of each step, with its numbers in braces. */
 const STEP_SENTENCES = {
   backlog:
-    '{framesRemaining} frames in {batchesRemaining} batches are left: {engineSeconds} s of work for one engine',
-  queue: 'the queue holds {messages} messages, visible or leased',
+    'frames left: {framesRemaining}, batches: {batchesRemaining}, work for one engine: {engineSeconds} s',
+  queue: 'messages on the queue, visible or leased: {messages}',
   capped: '{jobs} jobs have spent their caps, are held, and need no instances',
   'in-time': '{instances} instances finish the work in {targetSeconds} s',
   'worth-booting': 'at most {instances} have more work than the {bootSeconds} s they take to boot',
   batches: 'at most {instances} find a batch to work on',
   wanted: 'the work needs {instances}',
-  busy: '{instances} are busy and stay',
+  busy: 'instances that are busy and stay: {instances}',
   schedule: 'the schedule asks for at least {capacity} until {until}',
   'schedule-ahead':
     'the schedule asks for at least {capacity} from {from}: they start {bootSeconds} s before, as long as a boot takes',
@@ -116,10 +116,10 @@ const STEP_SENTENCES = {
   override: 'an override is in force until {expiresAt}: {meaning}',
   'override-schedule': 'an override replaces the schedule, until {expiresAt}',
   bounds: 'the bounds are {floor} to {ceiling}',
-  alive: '{alive} of {total} instances are working or booting',
+  alive: 'instances that work or boot: {alive} of {total}',
   spending: 'the fleet costs {perHour} an hour, of at most {perHourMax}',
   grow: 'scale out {pool} by {added}, to {total}',
-  shrink: '{surplus} are not needed; {due} of them have been idle for {windowSeconds} s',
+  shrink: 'instances that are not needed: {surplus}, of which idle for {windowSeconds} s: {due}',
   drain: 'drain {instances}: {why}',
   remove: 'remove {instances} from {pool}: {why}',
 } as const;

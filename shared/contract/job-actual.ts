@@ -34,7 +34,7 @@ export const jobActual = z.object({
   micros: parts.nullable(),
   /** In the order in which they began. Stages overlap: scoring begins when the first batch is on the queue, and so includes the boot. */
   stages: z.array(stage),
-  /** From the request to the report. */
+  /** From the request, or from when the job was opened again for a retry, to the report. */
   wallMs: whole,
 });
 export type JobActual = z.infer<typeof jobActual>;

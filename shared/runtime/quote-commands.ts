@@ -2,22 +2,21 @@
  * Puts the commands that help, hints and notes quote into the form the user types. All texts quote the npm scripts, as in
  * `npm run fetch -- JOB --force`; a user who started the program with `framefleet` reads `framefleet fetch JOB --force`.
  */
-import { fileURLToPath } from 'node:url';
+export type Launcher = 'npm' | 'framefleet' | 'npx framefleet';
 
-export type Launcher = 'npm' | 'framefleet';
-
-const FRAMEFLEET_PROGRAM = fileURLToPath(new URL('../../infra/bin/framefleet.ts', import.meta.url));
+let usual: Launcher = 'npm';
 
 /** The script and its words, up to the `--` that npm removes. Punctuation or a backtick ends the command before that. */
 const WITH_DASHES = /\bnpm run (?:--silent )?([a-z]+)((?: (?!-- )[^\s`]*[^\s`.,:;)])*) --(?= )/g;
 /** The help may break a line after any word. */
 const PLAIN = /\bnpm(\s+)(?:run\s+(?:--silent\s+)?([a-z]+)|(start)\b)/g;
 
-export function quoteCommands(text: string, launcher: Launcher = launcherOf(process.argv[1])): string {
+export function quoteCommands(text: string, launcher: Launcher = usual): string {
   if (launcher === 'npm') return text;
-  return text.replaceAll(WITH_DASHES, 'framefleet $1$2').replaceAll(PLAIN, 'framefleet$1$2$3');
+  return text.replaceAll(WITH_DASHES, `${launcher} $1$2`).replaceAll(PLAIN, `${launcher}$1$2$3`);
 }
 
-function launcherOf(program: string | undefined): Launcher {
-  return program === FRAMEFLEET_PROGRAM ? 'framefleet' : 'npm';
+/** How the user has started this process. Without this call: with npm. */
+export function setLauncher(launcher: Launcher): void {
+  usual = launcher;
 }

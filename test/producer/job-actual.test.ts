@@ -28,7 +28,7 @@ const INPUTS: ActualInputs = {
   enginesPerMachine: 1,
   machinesLeft: 2,
   idleSeconds: 30,
-  createdAt: new Date(START),
+  since: new Date(START),
   now: new Date(at(104)),
 };
 

@@ -63,7 +63,7 @@ test('an explanation has the number of instances, the reason, each step of the c
   });
   const words = explanation.words.join('\n');
   expect(words).toContain(`There are 0 instances. There should be ${tick.decision.capacityDesired}.`);
-  expect(words).toContain('9000 frames in 90 batches are left');
+  expect(words).toContain('frames left: 9000, batches: 90');
   expect(words).toContain(`scale out gpu to ${tick.decision.capacityDesired} in total`);
   expect(words).toMatch(/Next: /);
   expect(words).not.toMatch(/undefined|NaN|\[object|\{\w+\}/);

@@ -149,7 +149,7 @@ function run(world: World, batchFrames: number): Outcome {
         enginesPerMachine: 1,
         machinesLeft: machines.length,
         idleSeconds: idleWindowMs(bootMs, policy) / 1000,
-        createdAt: new Date(START_MS),
+        since: new Date(START_MS),
         now,
       }),
     };

@@ -17,7 +17,13 @@ import { runTrial, uniformityWarning } from '../import/trial.ts';
 import { readLabels } from './model/labels.ts';
 import { learn } from './model/learn.ts';
 import { type ModelOptions, parseModelOptions } from './model/options.ts';
-import { type PublishedModel, fetchPublished, listPublished, nextVersion } from './model/published.ts';
+import {
+  type PublishedModel,
+  fetchPublished,
+  listPublished,
+  nextVersion,
+  refusePublished,
+} from './model/published.ts';
 import { type ModelShelf, openModelShelf } from './model/shelf.ts';
 import { formatText, modelTable, trialText } from './model/text.ts';
 
@@ -64,6 +70,7 @@ async function add(options: OptionsFor<'add'>, shelf: ModelShelf): Promise<void>
   const names = labels === null ? {} : { labels: await readLabels(callerPath(labels)) };
   const answers = { ...options.answers, ...names };
   const version = options.version ?? (await nextVersion(shelf.blobs, name));
+  await refusePublished(shelf.blobs, { name, version });
   const folder = await mkdtemp(path.join(tmpdir(), 'framefleet-model-'));
   try {
     say(`Trying ${path.basename(file)} on a picture…`);
@@ -147,5 +154,5 @@ async function test(options: OptionsFor<'test'>, blobs: BlobStore): Promise<void
 async function remove(options: OptionsFor<'remove'>, shelf: ModelShelf): Promise<void> {
   const { name, version } = await shelf.remove(options);
   if (options.asJson) print(JSON.stringify({ removed: { name, version } }));
-  else say(`Removed ${name} ${version}. Jobs that still use it fail with MODEL_UNKNOWN.`);
+  else say(`Removed ${name} ${version}. Jobs that still use it fail.`);
 }

@@ -96,8 +96,13 @@ async function readModelFile(file: string): Promise<Buffer> {
     return await readFile(file);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    const why = errnoOf(error) === 'ENOENT' ? 'there is no such file' : describeError(error);
-    throw new PermanentError('MODEL_INVALID', `Cannot read ${file}: ${why}.`, { cause: error });
+    if (errnoOf(error) === 'ENOENT')
+      throw new PermanentError('SOURCE_MISSING', `Cannot read ${file}: there is no such file.`, {
+        hint: 'Check the path of the ONNX file.',
+      });
+    throw new PermanentError('MODEL_INVALID', `Cannot read ${file}: ${describeError(error)}.`, {
+      cause: error,
+    });
   }
 }
 

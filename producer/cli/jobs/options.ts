@@ -3,9 +3,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { helpText } from '../../../shared/command/help-text.ts';
 import { newCommand, parseCommand } from '../../../shared/command/parse-command.ts';
-import { JOB_STATES, type JobState } from '../../../shared/contract/job.ts';
+import { JOB_STATES } from '../../../shared/contract/job.ts';
 import { FRAMES_MAX } from '../../../shared/contract/limits.ts';
 import type { JobFilter } from '../../control/job-view.ts';
+import { RUNNING_STATES } from '../../control/job-words.ts';
 import { JOB_EXAMPLE, parseJobId } from '../job-argument.ts';
 
 export type LookOptions = { readonly asJson: boolean } & (
@@ -34,7 +35,7 @@ export function parseLookOptions(verb: LookVerb, argv: readonly string[]): LookO
   if (!parseCommand(command, argv)) return null;
   const [jobId] = command.args;
   const values = command.opts<{
-    state?: JobState[];
+    state?: string[];
     search?: string;
     limit?: number;
     frame?: number;
@@ -67,7 +68,12 @@ const COMMANDS: Readonly<Record<LookVerb, () => Command>> = {
     newCommand('npm run jobs')
       .usage('-- [options]')
       .description('Lists the jobs of a fleet, the newest first.')
-      .addOption(new Option('--state <states...>', 'only jobs in these states').choices(JOB_STATES))
+      .addOption(
+        new Option('--state <states...>', 'only jobs in these states').choices([
+          ...JOB_STATES,
+          ...RUNNING_STATES,
+        ]),
+      )
       .option('--search <text>', 'only jobs with this text in their id or in the name of their source')
       .option('--limit <jobs>', `how many to list, up to ${JOBS_MAX}`, parseLimit, JOBS_SHOWN),
   status: () =>

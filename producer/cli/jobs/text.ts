@@ -3,7 +3,7 @@ import { bytesText, clockTime, instantText, textTable } from '../../../shared/co
 import type { Heartbeat } from '../../../shared/contract/heartbeat.ts';
 import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
 import type { JobActual } from '../../../shared/contract/job-actual.ts';
-import type { JobStatus } from '../../../shared/contract/job.ts';
+import { type JobStatus, isTerminal } from '../../../shared/contract/job.ts';
 import type { JobView } from '../../control/job-view.ts';
 import { type WaitReason, stateText, waitsFor } from '../../control/job-words.ts';
 import { resultLabel } from '../../control/result-label.ts';
@@ -89,7 +89,7 @@ function progressRows(status: JobStatus, now: Date): (readonly [string, string])
   return [
     ['Progress', `${scored + failed + underway} of ${expected} frames (${percentText(status)})${time}`],
     ...(failed === 0 ? [] : [['Failed', String(failed)] as const]),
-    ['Charged', status.spent === 0 ? 'not known (no prices) or nothing yet' : `${status.spent} so far`],
+    ['Charged', `${status.spent}${isTerminal(status.state) ? '' : ' so far'}`],
     ['Updated', instantText(status.updatedAt)],
     ...(status.result === null
       ? []

@@ -19,5 +19,6 @@ test.each([
   ['a line\nnpm run scale\nb -- c', 'a line\nframefleet scale\nb -- c'],
 ])('quoteCommands rewrites %j for a user of framefleet', (text, expected) => {
   expect(quoteCommands(text, 'framefleet')).toBe(expected);
+  expect(quoteCommands(text, 'npx framefleet')).toBe(expected.replaceAll('framefleet', 'npx framefleet'));
   expect(quoteCommands(text, 'npm')).toBe(text);
 });

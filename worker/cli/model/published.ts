@@ -43,6 +43,18 @@ export async function nextVersion(blobs: BlobStore, name: string): Promise<strin
   return String(Math.max(0, ...numbers) + 1);
 }
 
+/** Throws MODEL_INVALID for a version that exists: a published version never changes. */
+export async function refusePublished(
+  blobs: BlobStore,
+  { name, version }: { readonly name: string; readonly version: string },
+): Promise<void> {
+  const versions = (await publishedModels(blobs)).get(name) ?? [];
+  if (!versions.includes(version)) return;
+  throw new PermanentError('MODEL_INVALID', `The model ${name} has a version ${version} already.`, {
+    hint: 'A published version never changes. Choose another --model-version, or leave it out for the next number.',
+  });
+}
+
 /** Fetches the manifest, and the graphs too if there is a folder for them. Throws MODEL_UNKNOWN. */
 export async function fetchPublished(
   blobs: BlobStore,
