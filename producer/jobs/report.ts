@@ -75,7 +75,7 @@ async function readActual(
 ): Promise<JobActual> {
   const { epoch, request } = definition;
   const earlier = await readReport(blobs, jobId);
-  const isRetried = earlier !== undefined && Date.parse(earlier.completedAt) <= epoch;
+  const isRetried = earlier !== undefined && Date.parse(earlier.completedAt) < epoch;
   const rates = parseFleetRates(String(await blobs.get('control', FLEET_RATES_BLOB)));
   const others = (await ledger.openJobs()).filter((other) => other.jobId !== jobId);
   const isNeeded = others.some((other) => !isTerminal(other.state) && !isPaused(other) && !isResolved(other));

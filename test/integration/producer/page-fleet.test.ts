@@ -200,7 +200,7 @@ test('the fleet is shown, explained and overridden, in the name of the page', as
   const tooLong = { ...set, ttlSeconds: 1e9 };
   expect(await page.errorOf('PUT', '/api/override', tooLong)).toEqual([400, 'REQUEST_INVALID']);
   const supposed = await page.ask<Explanation>('GET', '/api/explain?backlog=100000');
-  expect(supposed.words.join('\n')).toContain('100000 frames');
+  expect(supposed.words.join('\n')).toContain('frames left: 100000');
   expect(await page.errorOf('GET', '/api/explain?nonsense=1')).toEqual([400, 'REQUEST_INVALID']);
   const ended = await page.ask<FleetNow>('DELETE', '/api/override', { reason: 'over' });
   expect(ended.override).toBeNull();

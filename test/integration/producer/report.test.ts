@@ -68,6 +68,8 @@ test.each([
 
 test('the report states what the job took, as the scaler has charged it', async () => {
   const { clock, ledger, spending } = control;
+  // Later than the job was opened, by its epoch.
+  clock.advance(86_400_000);
   const startMs = clock.now().getTime();
   await storage.blobs.put('control', FLEET_RATES_BLOB, JSON.stringify(RATES));
   await openSplitJob(ledger, 'job-paid', {

@@ -141,7 +141,7 @@ describe('npm run explain', () => {
     expect([now.stderr, now.status]).toEqual(['', 0]);
     const supposed = await explained('--what-if', 'backlog=100000', '--what-if', 'capacityMax=7');
     expect(supposed.stdout).toMatch(/There would be 7\./);
-    expect(supposed.stdout).toContain('100000 frames');
+    expect(supposed.stdout).toContain('frames left: 100000');
     const json = await explained('--what-if', 'backlog=100000', '--json');
     expect(JSON.parse(json.stdout)).toMatchObject({
       instances: 0,
