@@ -18,6 +18,7 @@
  * POST /api/uploads                  Upload            body [{ name, sizeBytes }, …]
  * PUT  <url of a file>/<part>        204               the bytes as application/octet-stream, parts from 0 on. The last one completes the file
  * DELETE /api/uploads/:id            204               removes what is stored of it
+ * DELETE <url of a file>             204               takes one of several images out; the next ones move up
  * POST /api/uploads/:id/styles       StylePictures     body { model }: each style on the upload's first frame
  * GET  /api/uploads/:id/styles/:n    JPEG
  * POST /api/estimates                Estimate          body NewJob

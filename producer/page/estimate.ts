@@ -46,6 +46,6 @@ async function sizeOf(
   }
   await using folder = await enterFolder(services, upload, 0);
   const sourcePath = await folder.source(signal);
-  const video = await checkedVideo(sourcePath, services.sourceLimits);
+  const video = await checkedVideo(sourcePath, services.sourceLimits, upload);
   return await videoWork(sourcePath, video, services.sourceLimits.framesMax);
 }

@@ -4,9 +4,10 @@ import { jobPrefix } from '../../shared/contract/blob-names.ts';
 import type { ImageList } from '../../shared/contract/image-list.ts';
 import { DEFAULT_SETTINGS, type JobRequest, type JobSettings } from '../../shared/contract/job.ts';
 import { type SourceLimits, checkLimits, probeVideo } from '../../shared/media/probe.ts';
+import { quotedName } from '../../shared/media/source-refusals.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
-import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
+import { FleetError, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import { checkedMegapixels } from '../control/image-files.ts';
 import { putImageList, putTrigger } from '../control/put-job.ts';
 import type { JobFolders, StepFolder } from '../jobs/job-folders.ts';
@@ -55,11 +56,21 @@ export async function startJob(
   return jobId;
 }
 
-/** Throws the errors of `probeVideo` and `checkLimits`. */
-export async function checkedVideo(path: string, limits: SourceLimits): Promise<VideoInfo> {
-  const video = await probeVideo(path);
-  checkLimits(video, limits);
-  return video;
+/** `path` is where the upload is downloaded to. Throws the errors of `probeVideo` and `checkLimits`, with the name of the upload. */
+export async function checkedVideo(
+  path: string,
+  limits: SourceLimits,
+  { sourceName }: UploadDocument,
+): Promise<VideoInfo> {
+  try {
+    const video = await probeVideo(path);
+    checkLimits(video, limits);
+    return video;
+  } catch (error) {
+    if (error instanceof FleetError)
+      error.message = error.message.replaceAll(quotedName(path), quotedName(sourceName));
+    throw error;
+  }
 }
 
 /**
@@ -91,7 +102,7 @@ async function checkedSource(
   const { blobs } = services;
   if (upload.kind === 'video') {
     await using folder = await enterFolder(services, upload, 0);
-    await checkedVideo(await folder.source(signal), services.sourceLimits);
+    await checkedVideo(await folder.source(signal), services.sourceLimits, upload);
     return await storedFirst(blobs, upload);
   }
   const { jobId, sourceName } = upload;

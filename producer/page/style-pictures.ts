@@ -133,7 +133,7 @@ export class StylePictureMaker {
     const at = (name: string): string => path.join(folder.path, name);
     if (upload.kind === 'video') {
       const sourcePath = await folder.source(signal);
-      const video = await checkedVideo(sourcePath, sourceLimits);
+      const video = await checkedVideo(sourcePath, sourceLimits, upload);
       const frame = await firstFrameOf({ sourcePath, video, widthMax: WIDTH_MAX, signal });
       await writeFile(at('picture'), frame);
       onSize(jpegSize(frame));

@@ -92,6 +92,11 @@ export function uploadRoutes(http: Http, services: UploadRouteServices): void {
     await uploads.forget(uploadId);
     return reply.code(204).send();
   });
+  http.delete('/api/uploads/:uploadId/files/:number', PAGE_CHANGE_ROUTE, async ({ params }, reply) => {
+    const { uploadId, number } = parsedRequest(fileParameters, params, PAGE_HINT);
+    await uploads.removeFile(uploadId, number);
+    return reply.code(204).send();
+  });
   http.post('/api/uploads/:uploadId/styles', PAGE_CHANGE_ROUTE, ({ params, body }) => {
     const { uploadId } = parsedRequest(uploadParameters, params, PAGE_HINT);
     return styles.of(uploadId, parsedRequest(stylesQuery, body, PAGE_HINT).model);

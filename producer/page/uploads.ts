@@ -84,7 +84,7 @@ export class Uploads {
 
   /** Throws SOURCE_EMPTY, SOURCE_NOT_IMAGE, SOURCE_TOO_LARGE, or REQUEST_INVALID for files that are not one job. */
   async create(files: z.output<typeof uploadRequest>): Promise<UploadDocument> {
-    const { blobs, folders, clock } = this.#options;
+    const { folders, clock } = this.#options;
     const { sourceBytesMax } = folders;
     const [first] = files;
     if (first === undefined) throw new RangeError('expected a file');
@@ -115,9 +115,7 @@ export class Uploads {
       })),
       createdAt: now.toISOString(),
     };
-    await blobs.put('control', uploadBlob(jobId), JSON.stringify(document), {
-      contentType: 'application/json',
-    });
+    await this.#put(document);
     return document;
   }
 
@@ -175,6 +173,29 @@ export class Uploads {
       throw new PermanentError('JOB_INVALID', 'An earlier part of the file is missing.', {
         hint: 'Choose the files again.',
       });
+  }
+
+  /**
+   * Takes an image out of an upload of several, and removes what is stored of it. The next files move up. Throws UPLOAD_UNKNOWN, also for
+   * the only file.
+   */
+  async removeFile(jobId: string, index: number): Promise<void> {
+    const { blobs } = this.#options;
+    const document = await this.find(jobId);
+    const file = document.files[index];
+    if (file === undefined || document.files.length === 1)
+      throw new PermanentError('UPLOAD_UNKNOWN', `The upload ${jobId} has no file ${index} besides others.`, {
+        hint: 'Choose the files again.',
+      });
+    const rest: UploadDocument = { ...document, files: document.files.toSpliced(index, 1) };
+    await this.#put(rest);
+    await blobs.remove('incoming', file.blobName);
+  }
+
+  async #put(document: UploadDocument): Promise<void> {
+    await this.#options.blobs.put('control', uploadBlob(document.jobId), JSON.stringify(document), {
+      contentType: 'application/json',
+    });
   }
 
   /** The job is started, or the files are not wanted any more: then they are removed. */

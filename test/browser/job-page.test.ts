@@ -1,8 +1,12 @@
 /** The page of a job, in a browser, on a local fleet: a finished job with a failed frame, and a long one that is steered. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
+import { eventually } from '../support/eventually.ts';
 import { type PageFleet, startPageFleet } from '../support/page-fleet.ts';
 import { PageVisitor } from '../support/page-visitor.ts';
+
+/** A frame fails for good after several attempts. */
+const UNTIL_THE_TEST_ENDS = { timeout: 0 };
 
 let fleet: PageFleet;
 let jobId: string;
@@ -39,6 +43,55 @@ test('a job runs to its end before the eyes of the visitor, without a reload', a
   await visitor.picture('jobs');
 });
 
+/** As another visitor does it. */
+async function order(method: 'POST' | 'PUT', path: string, body?: unknown): Promise<void> {
+  const status = await visitor.page.evaluate(
+    async (request) => {
+      const { ok, status: code } = await fetch(`/api/${request.path}`, {
+        method: request.method,
+        ...(request.body === undefined
+          ? {}
+          : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(request.body) }),
+      });
+      return ok ? 'ok' : code;
+    },
+    { method, path, body },
+  );
+  expect(status).toBe('ok');
+}
+
+async function stateOf(id: string): Promise<string> {
+  return visitor.page.evaluate(
+    async (path) => ((await (await fetch(path)).json()) as { state: string }).state,
+    `/api/jobs/${id}`,
+  );
+}
+
+test('a filtered list follows the jobs, and has caught up when the visitor comes back to it', async () => {
+  const clip = await fleet.makeClip('steered.mp4', [['slow', 200]]);
+  const { page } = await open();
+  const card = page.getByRole('listitem').filter({ hasText: 'steered.mp4' });
+  const count = page.getByRole('status').filter({ hasText: /jobs?/ });
+  await page.getByRole('radio', { name: 'Open' }).check();
+  await count.filter({ hasText: '0 jobs' }).waitFor();
+  const steered = await fleet.submit(clip, '--model', 'hostile');
+  await card.waitFor();
+  await count.filter({ hasText: '1 job' }).waitFor();
+  await order('POST', `jobs/${steered}/cancel`, { keepScored: true });
+  await card.waitFor({ state: 'detached' });
+  await count.filter({ hasText: '0 jobs' }).waitFor();
+  await page.getByRole('radio', { name: 'Cancelled' }).check();
+  await card.click();
+  await page.getByRole('heading', { name: /steered/ }).waitFor();
+  await order('POST', `jobs/${steered}/retry`);
+  await eventually('the job runs again', async () => (await stateOf(steered)) !== 'cancelled');
+  await page.goBack();
+  await card.waitFor({ state: 'detached' });
+  await page.getByText('No job matches.').waitFor();
+  await order('POST', `jobs/${steered}/cancel`, { keepScored: true });
+  await card.waitFor();
+});
+
 test('the result plays and can be saved', async () => {
   const { page } = await open();
   await visitor.goto(`/jobs/${jobId}`);
@@ -72,6 +125,8 @@ test('a failed frame is shown as a picture with its reason, and can be retried',
   await visitor.goto(`/jobs/${jobId}`);
   const failed = page.getByRole('region', { name: '1 failed frame' });
   await failed.getByText('Frame 30').waitFor();
+  // As the command `status` counts them.
+  await page.getByText('40 of 40', { exact: true }).waitFor();
   expect(await failed.locator('.reason').textContent()).toMatch(/./);
   await failed.getByRole('img').evaluate((image: HTMLImageElement) => image.decode());
   await failed.getByRole('button', { name: 'Retry 1 failed frame' }).click();
@@ -84,6 +139,7 @@ test('the stages of the job are listed with their durations', async () => {
   const { page } = await open();
   await visitor.goto(`/jobs/${jobId}`);
   const stages = page.getByRole('region', { name: 'Stages' }).getByRole('listitem');
+  await stages.first().waitFor();
   const texts = await stages.allTextContents();
   expect(texts.map((text) => /[a-z]+/.exec(text)?.[0])).toEqual(
     expect.arrayContaining(['waiting', 'splitting', 'scoring', 'joining']),
@@ -104,6 +160,29 @@ test.each([
   await visitor.picture(`job-${options.scheme}`);
 });
 
+test('the failed frames of a running job are shown as they come', async () => {
+  const clip = await fleet.makeClip('failing.mp4', [
+    ['error', 1],
+    ['slow', 6],
+    ['error', 1],
+    ['slow', 40],
+  ]);
+  const failing = await fleet.submit(clip, '--model', 'hostile', '--batch', '2');
+  const { page } = await open();
+  await visitor.goto(`/jobs/${failing}`);
+  await page
+    .getByRole('region', { name: /failed frame/ })
+    .getByRole('listitem')
+    .first()
+    .waitFor(UNTIL_THE_TEST_ENDS);
+  const failed = page.getByRole('region', { name: '2 failed frames' });
+  await failed.getByRole('listitem').nth(1).waitFor(UNTIL_THE_TEST_ENDS);
+  expect(await failed.getByRole('listitem').count()).toBe(2);
+  await page.getByRole('button', { name: 'Cancel…' }).click();
+  await page.getByRole('button', { name: 'Cancel the job' }).click();
+  await page.locator('h1 .state').filter({ hasText: 'cancelled' }).waitFor();
+});
+
 test('a running job is paused, gets another priority, is resumed and cancelled', async () => {
   const clip = await fleet.makeClip('long.mp4', [['slow', 200]]);
   const longJob = await fleet.submit(clip, '--model', 'hostile');
@@ -112,6 +191,8 @@ test('a running job is paused, gets another priority, is resumed and cancelled',
   const state = page.locator('h1 .state');
   await page.getByRole('button', { name: 'Pause' }).click();
   await state.filter({ hasText: 'paused' }).waitFor();
+  await page.getByRole('button', { name: 'Resume' }).waitFor();
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Resume');
   await page.getByLabel('Priority').selectOption('high');
   await page.getByRole('button', { name: 'Resume' }).click();
   await state.filter({ hasNotText: 'paused' }).waitFor();

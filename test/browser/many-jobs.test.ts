@@ -97,14 +97,33 @@ test('the page of a job with 200,000 frames shows 10,000 failed ones in parts', 
   const failed = page.getByRole('region', { name: '10,000 failed frames' });
   await failed.getByText('The model failed for frame 190000.').waitFor();
   const pages = failed.getByRole('navigation', { name: 'Pages of failed frames' });
-  await pages.getByText('1 to 24').waitFor();
+  await pages.getByText('1 to 24 of 10,000', { exact: true }).waitFor();
   expect(await pages.getByRole('button', { name: 'Previous' }).isDisabled()).toBe(true);
+  // The numbers are those of the pictures, also while the next ones are on their way.
+  const release = Promise.withResolvers<void>();
+  await page.route('**/failed?*', async (route) => {
+    await release.promise;
+    await route.continue();
+  });
   await pages.getByRole('button', { name: 'Next' }).click();
+  await failed.locator('ul[aria-busy="true"]').waitFor();
+  expect(await pages.getByText('1 to 24 of 10,000', { exact: true }).count()).toBe(1);
+  release.resolve();
   await failed.getByText('Frame 190,024').waitFor();
-  await pages.getByText('25 to 48').waitFor();
+  await pages.getByText('25 to 48 of 10,000').waitFor();
   expect(await failed.getByText('Frame 190,000').count()).toBe(0);
   expect(await failed.getByRole('listitem').count()).toBe(24);
   expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(ELEMENTS_MAX);
   await pages.getByRole('button', { name: 'Previous' }).click();
   await failed.getByText('Frame 190,000').waitFor();
+  expect(await page.evaluate(() => document.activeElement?.textContent?.trim())).toBe('Previous');
+  // A long reason takes two lines until it is opened.
+  const reason = failed.locator('.reason').first();
+  const lines = () =>
+    reason.evaluate(
+      (element) => element.getBoundingClientRect().height / parseFloat(getComputedStyle(element).lineHeight),
+    );
+  expect(Math.round(await lines())).toBe(2);
+  await reason.locator('summary').click();
+  expect(Math.round(await lines())).toBeGreaterThan(2);
 });

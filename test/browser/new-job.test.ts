@@ -74,13 +74,28 @@ test('a video dropped on the list becomes a job in the style that its visitor pi
   await styles.getByRole('radio', { name: 'The Great Wave off Kanagawa' }).check();
   await page.getByLabel('Blend with').selectOption('Candy');
   await page.getByRole('slider', { name: 'Share of Candy' }).fill('25');
-  await page.getByRole('table', { name: 'Estimate for 100 frames' }).waitFor();
+  const table = page.getByRole('table', { name: 'Estimate for 100 frames' });
+  await table.waitFor();
+  // The table stays while a new one is calculated.
+  const release = Promise.withResolvers<void>();
+  await page.route('**/api/estimates', async (route) => {
+    await release.promise;
+    await route.continue();
+  });
+  const asked = page.waitForRequest('**/api/estimates');
+  await page.getByRole('slider', { name: 'Share of Candy' }).fill('50');
+  await page.getByRole('slider', { name: 'Share of Candy' }).fill('25');
+  await asked;
+  expect(await table.getAttribute('aria-busy')).toBe('true');
+  release.resolve();
+  await page.locator('table[aria-busy="false"]').waitFor();
   expect(await visitor.graveFindings()).toEqual([]);
   await visitor.picture('new-job');
   await page.getByRole('radio', { name: 'low' }).check();
   await page.getByRole('button', { name: 'Start the job' }).click();
   await page.getByRole('heading', { name: /^harbour\.mp4/ }).waitFor();
   await page.getByText('great-wave:75,candy:25').waitFor();
+  expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1');
   expect(await page.getByLabel('Priority').inputValue()).toBe('low');
   await page.getByRole('button', { name: 'Cancel…' }).click();
   await page.getByRole('button', { name: 'Cancel the job' }).click();
@@ -88,7 +103,54 @@ test('a video dropped on the list becomes a job in the style that its visitor pi
   expect(visitor.complaints).toEqual([]);
 });
 
-test('a file that is no video is refused with what to do', async () => {
+test('another model takes the blend away, and another draft begins with the defaults', async () => {
+  await using visitor = await PageVisitor.open({ address: fleet.address });
+  const { page } = visitor;
+  await drop(visitor, SAMPLE);
+  await page.getByRole('radio', { name: 'Candy' }).check();
+  await page.getByLabel('Blend with').selectOption('The Starry Night');
+  await page.getByLabel('Model').selectOption('hostile');
+  await page.getByLabel('Blend with').waitFor({ state: 'detached' });
+  await page.getByLabel('Model').selectOption('painter');
+  await page.getByRole('radio', { name: 'The Starry Night' }).waitFor();
+  expect(await page.getByRole('radio', { name: 'The Starry Night' }).isChecked()).toBe(true);
+  expect(await page.getByLabel('Blend with').inputValue()).toBe('');
+  expect(await page.getByRole('slider').count()).toBe(0);
+  await page.getByLabel('Model').selectOption('hostile');
+  await page.getByRole('radio', { name: 'low' }).check();
+  await page.getByRole('button', { name: 'Choose another' }).click();
+  await drop(visitor, SAMPLE);
+  await page.getByRole('radio', { name: 'The Starry Night' }).waitFor();
+  expect(await page.getByRole('radio', { name: 'normal' }).isChecked()).toBe(true);
+  await page.getByRole('button', { name: 'Choose another' }).click();
+  expect(visitor.complaints).toEqual([]);
+});
+
+test('a job whose files were uploaded before those of a newer job appears in an open list when it is started', async () => {
+  await using visitor = await PageVisitor.open({ address: fleet.address });
+  const { page } = visitor;
+  await drop(visitor, SAMPLE);
+  await page.getByRole('table', { name: 'Estimate for 100 frames' }).waitFor();
+  const clip = await fleet.makeClip('newer.mp4', [['ordinary', 3]]);
+  await fleet.submit(clip, '--model', 'hostile');
+  const list = await page.context().newPage();
+  await list.goto(new URL('/', fleet.address).href);
+  await list.getByRole('link', { name: /newer\.mp4/ }).waitFor();
+  const older = list
+    .getByRole('listitem')
+    .filter({ hasText: 'harbour.mp4' })
+    .filter({ hasText: 'painter · candy' });
+  expect(await older.count()).toBe(0);
+  await page.getByRole('radio', { name: 'Candy' }).check();
+  await page.getByRole('button', { name: 'Start the job' }).click();
+  await older.waitFor();
+  await page.getByRole('button', { name: 'Cancel…' }).click();
+  await page.getByRole('button', { name: 'Cancel the job' }).click();
+  await older.filter({ hasText: 'cancelled' }).waitFor();
+  expect(visitor.complaints).toEqual([]);
+});
+
+test('a file that is no video is refused by its name, with what to do', async () => {
   await using visitor = await PageVisitor.open({ address: fleet.address });
   await visitor.goto('/new');
   const { page } = visitor;
@@ -98,8 +160,47 @@ test('a file that is no video is refused with what to do', async () => {
     buffer: Buffer.from('no picture'),
   });
   const alert = page.getByRole('alert').first();
-  await alert.waitFor();
-  expect(await alert.textContent()).toMatch(/SOURCE_|REQUEST_/);
+  await alert.getByText('"notes.txt" is a text file, not a video.').waitFor();
+  expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
+  await page.getByRole('button', { name: 'Choose another' }).click();
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('New job');
+  await page
+    .getByLabel(/Drop a video/)
+    .setInputFiles({ name: 'nothing.mp4', mimeType: 'video/mp4', buffer: Buffer.alloc(0) });
+  await alert.getByText('SOURCE_EMPTY').waitFor();
+  expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
+});
+
+test('an image that cannot be read is taken out of the draft, and the visitor is asked before an upload is left', async () => {
+  await using visitor = await PageVisitor.open({ address: fleet.address });
+  await visitor.goto('/new');
+  const { page } = visitor;
+  const plain = sharp({ create: { width: 96, height: 64, channels: 3, background: '#2030c0' } });
+  const good = await plain.png().toBuffer();
+  const broken = Buffer.from('no picture');
+  const image = (name: string, buffer: Buffer) => ({ name, mimeType: 'image/png', buffer });
+  await page
+    .getByLabel(/Drop a video/)
+    .setInputFiles([image('one.png', good), image('broken.png', broken), image('two.png', good)]);
+  await page.getByText('3 images').waitFor();
+  await page.getByRole('alert').getByText('Cannot use broken.png').waitFor();
+  await page.getByText('Remove some of them').click();
+  await page.getByRole('button', { name: 'Remove broken.png' }).click();
+  await page.getByRole('table', { name: 'Estimate for 2 images' }).waitFor();
+  expect(await page.getByRole('alert').count()).toBe(0);
+  await page.getByRole('button', { name: 'Start the job' }).click();
+  await page.getByRole('heading', { name: /^images/ }).waitFor();
+  await page.locator('h1 .state').filter({ hasText: 'completed' }).waitFor();
+  await page.getByText('2 of 2', { exact: true }).waitFor();
+
+  await visitor.goto('/new');
+  await page.route('**/files/*/*', () => undefined);
+  await page.getByLabel(/Drop a video/).setInputFiles([image('one.png', good)]);
+  await page.getByText(/^Uploading/).click();
+  const dialog = page.waitForEvent('dialog');
+  await page.close({ runBeforeUnload: true });
+  expect((await dialog).type()).toBe('beforeunload');
+  await (await dialog).accept();
 });
 
 test('images become a job although a part of one is lost on its way; its result is saved, and it is cleaned up', async () => {
@@ -140,5 +241,6 @@ test('images become a job although a part of one is lost on its way; its result 
   const dialog = page.getByRole('dialog', { name: /^Remove the stored frames/ });
   await dialog.getByRole('button', { name: 'Remove them' }).click();
   await dialog.waitFor({ state: 'hidden' });
+  await page.getByText('images: the stored frames are removed.').waitFor();
   expect(visitor.complaints).toEqual([]);
 });

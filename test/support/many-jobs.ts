@@ -9,6 +9,8 @@ const FIRST_AT = Date.parse('2026-11-01T08:00:00.000Z');
 const MINUTE_MS = 60_000;
 const LATER_MS = 20 * 24 * 60 * MINUTE_MS;
 const ENDS: readonly JobState[] = ['completed', 'completed', 'failed', 'cancelled'];
+const LONG_REASON =
+  'Its engine has ended with signal SIGSEGV three times on this frame, each time on another machine, so that it is not given to a further one.';
 const HEX = 16;
 const HEX_DIGITS = 6;
 
@@ -48,7 +50,7 @@ export async function storeLongJob(
     failedFrames: Array.from({ length: failed }, (_, index) => ({
       frameIndex: frames - failed + index,
       kind: 'inference',
-      message: `The model failed for frame ${frames - failed + index}.`,
+      message: `The model failed for frame ${frames - failed + index}. ${LONG_REASON}`,
     })),
     warnings: [],
     resultSha256: null,

@@ -28,7 +28,8 @@ export interface PageFleet extends AsyncDisposable {
   submit(file: string, ...flags: string[]): Promise<string>;
 }
 
-export async function startPageFleet(): Promise<PageFleet> {
+/** `more` are further variables of the fleet. */
+export async function startPageFleet(more: Readonly<Record<string, string>> = {}): Promise<PageFleet> {
   const folder = await testFolder();
   const at = (name: string): string => path.join(folder, name);
   const localFolder = at('fleet');
@@ -39,6 +40,7 @@ export async function startPageFleet(): Promise<PageFleet> {
       FRAMEFLEET_LOCAL_MODELS: at('models'),
       FRAMEFLEET_PRICES: 'local=0.10',
       FRAMEFLEET_IDLE_SECONDS: '2',
+      ...more,
     },
   });
   await fleet.said('Press Ctrl-C to stop it');

@@ -14,9 +14,10 @@ import { DropAnywhere } from './new-job/drop.ts';
 import { NewJobView } from './new-job/new-job-view.ts';
 import { Announcer } from './parts/announce.ts';
 import { Notice } from './parts/notice.ts';
+import { useTitle } from './parts/use-title.ts';
 import { path } from './route.ts';
 import { type ApiFailure, asFailure, isSignedOut } from './server.ts';
-import { SignIn, openSession } from './sign-in.ts';
+import { SignIn, SignOut, hasTokenInAddress, openSession } from './sign-in.ts';
 
 /** A shorter interruption, as when a laptop changes its network, is not worth a word. */
 const LOST_AFTER_MS = 2000;
@@ -34,7 +35,13 @@ export function App(): Html {
       if (!isSignedOut.peek()) failure.value = asFailure(error);
     });
   };
-  useEffect(start, []);
+  useEffect(() => {
+    start();
+    // The address with the token, pasted while the page is open.
+    const startAgain = () => hasTokenInAddress() && start();
+    addEventListener('hashchange', startAgain);
+    return () => removeEventListener('hashchange', startAgain);
+  }, []);
   if (isSignedOut.value) return html`<main>${h(SignIn, {})}</main>`;
   if (failure.value !== undefined)
     return html`<main>${h(Notice, { trouble: failure.value, retry: start })}</main>`;
@@ -60,7 +67,7 @@ function SignedIn(): Html {
   return html`
     <a class="skip" href="#main" onClick=${focusMain}>Skip to the content</a>
     <header class="top">
-      <a class="brand" href="/"><span aria-hidden="true"></span>framefleet</a>
+      <a class="brand" href="/"><span aria-hidden="true"></span><b>framefleet</b></a>
       <nav aria-label="Views">
         ${LINKS.map(
           ({ to, label }) => html`
@@ -74,7 +81,7 @@ function SignedIn(): Html {
           `,
         )}
       </nav>
-      ${me.value?.name && html`<span class="person">${me.value.name}</span>`}
+      ${me.value?.name ? html`<span class="person">${me.value.name}</span>` : h(SignOut, {})}
     </header>
     ${h(ConnectionState, {})}
     <main id="main" tabindex="-1" ref=${main} key=${path.value}>${viewFor(path.value)}</main>
@@ -93,13 +100,18 @@ function viewFor(pathname: string): VNode {
     case '/new':
       return h(NewJobView, {});
     default:
-      return html`
-        <div class="empty">
-          <h1 tabindex="-1">No such page</h1>
-          <p><a href="/">All jobs</a></p>
-        </div>
-      `;
+      return h(NoSuchPage, {});
   }
+}
+
+function NoSuchPage(): Html {
+  useTitle('No such page');
+  return html`
+    <div class="empty">
+      <h1 tabindex="-1">No such page</h1>
+      <p><a href="/">All jobs</a></p>
+    </div>
+  `;
 }
 
 function jobIdIn(pathname: string): string | null {

@@ -13,8 +13,8 @@ const SIZE_UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB'];
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-/** Below this share of a unit of money, more than two decimals are shown. */
-const SMALL_AMOUNT = 0.01;
+/** Below this amount, four decimals are shown: a job may cost less than a hundredth. */
+const SMALL_AMOUNT = 1;
 
 export function countText(count: number): string {
   return COUNT.format(count);
@@ -28,6 +28,17 @@ export function countWithNoun(count: number, noun: string): string {
 /** What a job consists of, in the singular. */
 export function unitOf({ kind }: Pick<JobSummary, 'kind'>): string {
   return kind === 'images' ? 'image' : 'frame';
+}
+
+/** Frames that need no more work: also those that are scored and not stored yet, as the commands count them. */
+export function doneFrames({ frames }: Pick<JobSummary, 'frames'>): number {
+  return Math.min(frames.expected, frames.scored + frames.failed + frames.underway);
+}
+
+/** `–` before the split is known. */
+export function doneText(job: Pick<JobSummary, 'frames'>): string {
+  const { expected } = job.frames;
+  return expected === 0 ? '–' : `${countText(doneFrames(job))} of ${countText(expected)}`;
 }
 
 /** Rounded down, so that 100 % means all. */

@@ -1,10 +1,12 @@
 /**
- * The server's events. The browser reconnects by itself after a broken connection, and this file after a refused one; `resync` then
- * changes, and views ask again for what they may have missed.
+ * The server's events. The browser reconnects by itself after a broken connection, and this file after a refused one, unless the session
+ * has ended; `resync` then changes, and views ask again for what they may have missed.
  */
 import { signal } from '@preact/signals';
 
-import type { FleetNow, JobDetail, JobSummary } from '../contract.ts';
+import type { FleetNow, JobDetail, JobSummary, Me } from '../contract.ts';
+import { fleetFromEvent } from './fleet-state.ts';
+import { ask } from './server.ts';
 
 const RETRY_MS = 5000;
 
@@ -12,10 +14,11 @@ type Connection = 'connecting' | 'open' | 'lost';
 export const connection = signal<Connection>('connecting');
 /** When the last event came before the connection was lost. */
 export const lastHeardAt = signal<Date | null>(null);
+/** Counts the streams: one for each job that is followed, and one after each lost connection. What changes between two of them is not told. */
+export const streamsOpened = signal(0);
 /** Counts the connections after the first. */
 export const resync = signal(0);
 
-export const fleetNow = signal<FleetNow | null>(null);
 /** Of the job that is followed. */
 export const liveJob = signal<JobDetail | null>(null);
 
@@ -41,7 +44,10 @@ export function listenToEvents(jobId: string | null): void {
   current.addEventListener('open', opened);
   current.addEventListener('error', () => {
     connection.value = 'lost';
-    if (current.readyState === EventSource.CLOSED) retry = setTimeout(() => listenToEvents(jobId), RETRY_MS);
+    if (current.readyState !== EventSource.CLOSED) return;
+    retry = setTimeout(() => listenToEvents(jobId), RETRY_MS);
+    // The browser does not tell why it was refused. `ask` notes a session that has ended.
+    ask<Me>('me').catch(() => undefined);
   });
   heed<JobSummary[]>(current, 'jobs', (changed) => {
     for (const listener of jobsListeners) listener(changed, []);
@@ -52,9 +58,7 @@ export function listenToEvents(jobId: string | null): void {
   heed<JobDetail>(current, 'job', (detail) => {
     if (detail.jobId === jobId) liveJob.value = detail;
   });
-  heed<FleetNow>(current, 'fleet', (fleet) => {
-    fleetNow.value = fleet;
-  });
+  heed<FleetNow>(current, 'fleet', fleetFromEvent);
 }
 
 export function stopListening(): void {
@@ -66,6 +70,7 @@ export function stopListening(): void {
 function opened(): void {
   if (wasOpen && connection.peek() === 'lost') resync.value += 1;
   wasOpen = true;
+  streamsOpened.value += 1;
   connection.value = 'open';
   lastHeardAt.value = new Date();
 }

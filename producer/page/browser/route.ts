@@ -4,7 +4,11 @@
  */
 import { signal } from '@preact/signals';
 
-export const path = signal(location.pathname);
+export const path = signal(shownPath());
+/** A pasted address may have two slashes after its port: as an address of its own, that would name another host. */
+export function shownPath(): string {
+  return location.pathname.replace(/^\/+/, '/');
+}
 /** Set by a move through the history: where the view should scroll to. */
 const restoredScroll = signal<number | null>(null);
 

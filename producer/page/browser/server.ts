@@ -58,6 +58,15 @@ export function unreachable(): ApiFailure {
   });
 }
 
+export function isUnreachable(failure: ApiFailure | undefined): boolean {
+  return failure?.code === 'UNREACHABLE';
+}
+
+/** The same files would be refused again. */
+export function isAboutFiles({ code }: ApiFailure): boolean {
+  return code.startsWith('SOURCE_') || code === 'REQUEST_INVALID';
+}
+
 export function failureFrom(status: number, text: string): ApiFailure {
   if (status === 401) isSignedOut.value = true;
   return new ApiFailure(

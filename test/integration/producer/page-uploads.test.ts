@@ -76,6 +76,20 @@ test('a part with too few or too many bytes, or that the file does not have, is 
   await expect(put(0, gone)).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
 });
 
+test('one of several images is taken out, and the next ones move up', async () => {
+  const uploads = uploadsOf();
+  const names = ['one.png', 'two.png', 'three.png'];
+  const { jobId, files } = await uploads.create(names.map((name) => ({ name, sizeBytes: 4 })));
+  for (const index of files.keys())
+    await uploads.putPart(jobId, index, 0, Readable.from([Buffer.from('1234')]));
+  await uploads.removeFile(jobId, 1);
+  expect((await uploads.find(jobId)).files).toEqual([files[0], files[2]]);
+  expect(await storage.blobs.stat('incoming', files[1]?.blobName ?? '')).toBeUndefined();
+  await expect(uploads.removeFile(jobId, 2)).rejects.toMatchObject({ code: 'UPLOAD_UNKNOWN' });
+  await uploads.removeFile(jobId, 0);
+  await expect(uploads.removeFile(jobId, 0)).rejects.toMatchObject({ code: 'UPLOAD_UNKNOWN' });
+});
+
 test('as many parts as fit into memory are taken at the same time', async () => {
   const { jobId } = await begin();
   const uploads = uploadsOf();

@@ -8,6 +8,8 @@ import { hasPrices } from '../me.ts';
 import { type ChartSeries, LineChart } from './line-chart.ts';
 
 const TABLE_ROWS = 24;
+/** The top of the axis while there are no costs. */
+const MONEY_TOP = 0.01;
 /** In this order, and phases that are not here after them: the scaler may have newer ones. */
 const PHASE_COLOURS: Readonly<Record<string, string>> = {
   busy: '--phase-working',
@@ -38,7 +40,16 @@ export function FleetCharts({ past }: { readonly past: FleetHistory }): Html {
       ${h(LineChart, { title: 'Frames per second', at, series: series.rate, textOf: (value) => rateText(value) })}
       ${h(LineChart, { title: 'Frames left', at, series: series.left, textOf: countText })}
       ${h(LineChart, { title: 'Machines', at, series: series.machines, textOf: countText, isStacked: true })}
-      ${hasPrices.value && h(LineChart, { title: 'Cost per hour', at, series: series.money, textOf: moneyText })}
+      ${
+        hasPrices.value &&
+        h(LineChart, {
+          title: 'Cost per hour',
+          at,
+          series: series.money,
+          textOf: moneyText,
+          topMin: MONEY_TOP,
+        })
+      }
     </div>
     <details>
       <summary>The same as a table</summary>

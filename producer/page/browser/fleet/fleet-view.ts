@@ -3,13 +3,14 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 
 import type { FleetHistory, FleetNow } from '../../contract.ts';
+import { fleetNow } from '../fleet-state.ts';
 import { countText, rateText, moneyText } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
-import { fleetNow } from '../live.ts';
 import { hasPrices, me } from '../me.ts';
 import { Notice } from '../parts/notice.ts';
 import { Segments } from '../parts/segments.ts';
 import { useResource } from '../parts/use-resource.ts';
+import { useTitle } from '../parts/use-title.ts';
 import { restoreScroll } from '../route.ts';
 import { ExplanationWithWhatIf } from './explanation.ts';
 import { FleetCharts } from './fleet-charts.ts';
@@ -20,10 +21,8 @@ const HOURS = [1, 3, 6, 12] as const;
 const HISTORY_MS = 30_000;
 
 export function FleetView(): Html {
-  useEffect(() => {
-    document.title = 'Fleet – framefleet';
-    restoreScroll();
-  }, []);
+  useTitle('Fleet');
+  useEffect(restoreScroll, []);
   if (me.value?.hasScaler === false) return h(WithoutScaler, {});
   return html`
     <header class="view-head"><h1 tabindex="-1">Fleet</h1></header>
@@ -35,7 +34,7 @@ function WithoutScaler(): Html {
   return html`
     <header class="view-head"><h1 tabindex="-1">Fleet</h1></header>
     <p class="empty">
-      This producer does not know the scaler. Set <code>FRAMEFLEET_SCALER_URL</code> and
+      This producer does not know the scaler. Set <code>FRAMEFLEET_SCALER_URL</code> and${' '}
       <code>FRAMEFLEET_SCALER_TOKEN</code> for it, and restart it.
     </p>
   `;

@@ -33,6 +33,8 @@ interface LineChartOptions {
   readonly textOf: (value: number) => string;
   /** Put the series on top of each other. */
   readonly isStacked?: boolean;
+  /** The lowest top of the axis; 1 if it is left out. */
+  readonly topMin?: number;
 }
 
 export function LineChart(options: LineChartOptions): Html {
@@ -113,7 +115,7 @@ function plotData(
 
 function plotOptions(
   element: HTMLElement,
-  { at, series, textOf, isStacked = false }: LineChartOptions,
+  { at, series, textOf, isStacked = false, topMin = 1 }: LineChartOptions,
   onCursor: (index: number | null) => void,
 ): uPlot.Options {
   const { fontFamily } = getComputedStyle(element);
@@ -131,7 +133,7 @@ function plotOptions(
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: !isStacked, size: 6 } },
-    scales: { y: { range: (_, __, high) => [0, Math.max(high, 1) * 1.1] } },
+    scales: { y: { range: (_, __, high) => [0, Math.max(high, topMin) * 1.1] } },
     axes: [
       {
         ...axis,

@@ -1,10 +1,11 @@
 /** The override in force, and the form that sets or ends one. Each needs a reason, which is recorded. */
 import { useSignal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 
 import type { FleetNow } from '../../contract.ts';
+import { fleetAfterOrder } from '../fleet-state.ts';
 import { timeText } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
-import { fleetNow } from '../live.ts';
 import { announce } from '../parts/announce.ts';
 import { textsIn } from '../parts/form-text.ts';
 import { Notice } from '../parts/notice.ts';
@@ -33,15 +34,30 @@ interface OverridePanelOptions {
 }
 
 export function OverridePanel({ override, capacityMax }: OverridePanelOptions): Html {
+  const title = useRef<HTMLHeadingElement>(null);
+  // The button that has the focus goes with its form.
+  const onDone = (fleet: FleetNow, sentence: string) => {
+    title.current?.focus();
+    fleetAfterOrder(fleet);
+    announce(sentence);
+  };
   return html`
     <section class="panel" aria-labelledby="override-title">
-      <h2 id="override-title">Override</h2>
-      ${override === null ? h(SetOverride, { capacityMax }) : h(EndOverride, { override })}
+      <h2 id="override-title" tabindex="-1" ref=${title}>Override</h2>
+      ${override === null ? h(SetOverride, { capacityMax, onDone }) : h(EndOverride, { override, onDone })}
     </section>
   `;
 }
 
-function SetOverride({ capacityMax }: { readonly capacityMax: number | null }): Html {
+interface OverrideFormOptions {
+  /** With what to tell the visitor. */
+  readonly onDone: (fleet: FleetNow, sentence: string) => void;
+}
+
+function SetOverride({
+  capacityMax,
+  onDone,
+}: OverrideFormOptions & Pick<OverridePanelOptions, 'capacityMax'>): Html {
   const mode = useSignal<OverrideMode>('fixed');
   const action = useAction();
   const submit = (event: SubmitEvent) => {
@@ -51,8 +67,7 @@ function SetOverride({ capacityMax }: { readonly capacityMax: number | null }): 
     const ttlSeconds = Number(fields.get('minutes')) * 60;
     const body = { mode: mode.value, ...capacity, ttlSeconds, reason: fields.get('reason') };
     action.run(async () => {
-      fleetNow.value = await send<FleetNow>('PUT', 'override', { body });
-      announce('The override is set.');
+      onDone(await send<FleetNow>('PUT', 'override', { body }), 'The override is set.');
     });
   };
   return html`
@@ -98,7 +113,11 @@ function SetOverride({ capacityMax }: { readonly capacityMax: number | null }): 
   `;
 }
 
-function EndOverride({ override }: { readonly override: NonNullable<FleetNow['override']> }): Html {
+interface EndOverrideOptions extends OverrideFormOptions {
+  readonly override: NonNullable<FleetNow['override']>;
+}
+
+function EndOverride({ override, onDone }: EndOverrideOptions): Html {
   const action = useAction();
   const { mode, capacity, author, reason, endsAt } = override;
   const words = MODES.find((one) => one.value === mode)?.label ?? mode;
@@ -106,14 +125,13 @@ function EndOverride({ override }: { readonly override: NonNullable<FleetNow['ov
     event.preventDefault();
     const body = { reason: textsIn(event).get('reason') };
     action.run(async () => {
-      fleetNow.value = await send<FleetNow>('DELETE', 'override', { body });
-      announce('The override has ended.');
+      onDone(await send<FleetNow>('DELETE', 'override', { body }), 'The override has ended.');
     });
   };
   return html`
     <div class="in-force">
       <p>
-        <strong>${mode === 'pause' ? 'Paused' : `${words} ${capacity}`}</strong> until
+        <strong>${mode === 'pause' ? 'Paused' : `${words} ${capacity}`}</strong> until${' '}
         ${timeText(endsAt, new Date())}
       </p>
       <p>“${reason}”, ${author}</p>

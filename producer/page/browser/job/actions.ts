@@ -13,6 +13,7 @@ import { send } from '../server.ts';
 import { RetryButton } from './retry-button.ts';
 
 type JobAction = JobDetail['actions'][number];
+const CLEANED = 'the stored frames are removed';
 const PRIORITY_NAMES: readonly Priority[] = ['low', 'normal', 'high'];
 
 export function JobActions({ job }: { readonly job: JobDetail }): Html {
@@ -21,14 +22,18 @@ export function JobActions({ job }: { readonly job: JobDetail }): Html {
   const asked = useSignal<'cancel' | 'clean' | null>(null);
   const keepsScored = useSignal(true);
   const may = (name: JobAction) => actions.includes(name);
+  const isCleaned = useSignal(false);
   const order = (method: string, name: JobAction, body?: unknown) =>
     action.run(async () => {
+      isCleaned.value = false;
       await send<JobSummary>(method, `jobs/${jobId}/${name}`, body === undefined ? {} : { body });
-      announce(`${sourceName}: ${name} requested`);
+      isCleaned.value = name === 'clean';
+      announce(`${sourceName}: ${name === 'clean' ? CLEANED : `${name} requested`}`);
     });
   const button = (name: JobAction, label: string, onClick: () => void): VNode | false =>
     may(name) &&
-    html`<button type="button" disabled=${action.isRunning} onClick=${onClick}>${label}</button>`;
+    // Not disabled: that would take the focus away.
+    html`<button type="button" aria-disabled=${action.isRunning} onClick=${onClick}>${label}</button>`;
   const close = () => {
     asked.value = null;
   };
@@ -53,12 +58,17 @@ export function JobActions({ job }: { readonly job: JobDetail }): Html {
           </label>
         `
       }
-      ${button('pause', 'Pause', () => order('POST', 'pause'))}
-      ${button('resume', 'Resume', () => order('POST', 'resume'))}
+      ${
+        // One button, which keeps the focus when it changes.
+        may('resume')
+          ? button('resume', 'Resume', () => order('POST', 'resume'))
+          : button('pause', 'Pause', () => order('POST', 'pause'))
+      }
       ${job.frames.failed === 0 && h(RetryButton, { job })} ${button('cancel', 'Cancel…', ask('cancel'))}
       ${button('clean', 'Clean up…', ask('clean'))}
     </div>
     ${action.failure && h(Notice, { trouble: action.failure })}
+    ${isCleaned.value && may('clean') && html`<p class="done">${sourceName}: ${CLEANED}.</p>`}
     ${
       asked.value === 'cancel' &&
       h(
@@ -92,7 +102,7 @@ export function JobActions({ job }: { readonly job: JobDetail }): Html {
           onConfirm: () => order('POST', 'clean'),
           onClose: close,
         },
-        html`<p>A retry then runs the whole job again. The result stays.</p>`,
+        html`<p>A retry then runs the whole job again.${job.result === null ? '' : ' The result stays.'}</p>`,
       )
     }
   `;

@@ -2,6 +2,8 @@
 import type { JobDetail } from '../../contract.ts';
 import {
   countText,
+  doneFrames,
+  doneText,
   durationText,
   percentText,
   secondsBetween,
@@ -15,10 +17,9 @@ import { hasPrices } from '../me.ts';
 
 export function JobFacts({ job }: { readonly job: JobDetail }): Html {
   const { frames, kind, secondsLeft, spent, result, createdAt, updatedAt } = job;
-  const done = frames.scored + frames.failed;
   const facts: (readonly [string, string] | false)[] = [
-    isOpen(job) && ['Done', percentText(done, frames.expected)],
-    [kind === 'images' ? 'Images' : 'Frames', `${countText(frames.scored)} of ${countText(frames.expected)}`],
+    isOpen(job) && ['Done', frames.expected === 0 ? '–' : percentText(doneFrames(job), frames.expected)],
+    [kind === 'images' ? 'Images' : 'Frames', doneText(job)],
     frames.failed > 0 && ['Failed', countText(frames.failed)],
     isOpen(job) && ['Time left', secondsLeft === null ? '–' : timeLeftText(secondsLeft)],
     !isOpen(job) && ['Took', durationText(secondsBetween(createdAt, updatedAt))],

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 
 import type { JobDetail } from '../../contract.ts';
-import { percentText, timeText } from '../format.ts';
+import { doneFrames, percentText, timeText } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { isOpen, modelAndSettings } from '../jobs/job-card.ts';
 import { liveJob } from '../live.ts';
@@ -10,6 +10,7 @@ import { announce } from '../parts/announce.ts';
 import { Notice } from '../parts/notice.ts';
 import { FrameProgress } from '../parts/progress.ts';
 import { useResource } from '../parts/use-resource.ts';
+import { useTitle } from '../parts/use-title.ts';
 import { restoreScroll } from '../route.ts';
 import { JobActions } from './actions.ts';
 import { Comparison } from './comparison.ts';
@@ -28,21 +29,36 @@ export function SingleJobView({ jobId }: { readonly jobId: string }): Html {
   }, [isLoaded]);
   const live = liveJob.value?.jobId === jobId ? liveJob.value : undefined;
   const job = live ?? content;
-  if (job !== undefined) return h(LoadedJob, { job });
+  useTitle(job === undefined ? jobId : titleOf(job));
+  // The title that has the focus is replaced.
+  const isFocused = document.activeElement?.tagName === 'H1';
+  if (job !== undefined) return h(LoadedJob, { job, isFocused });
   return html`
     <header class="view-head"><h1 tabindex="-1">${jobId}</h1></header>
     ${failure ? h(Notice, { trouble: failure, retry: reload }) : html`<p class="empty">Loading…</p>`}
   `;
 }
 
-function LoadedJob({ job }: { readonly job: JobDetail }): Html {
+interface LoadedJobOptions {
+  readonly job: JobDetail;
+  /** The title has the focus from the start. */
+  readonly isFocused: boolean;
+}
+
+function LoadedJob({ job, isFocused }: LoadedJobOptions): Html {
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (isFocused) title.current?.focus({ preventScroll: true });
+  }, []);
   useProgressInWords(job);
   const { jobId, sourceName, doing, createdAt, error, warnings, waitsFor, result, sheet, frames } = job;
   return html`
     <header class="view-head job-head">
       <div>
         <p class="back"><a href="/">Jobs</a></p>
-        <h1 tabindex="-1">${sourceName} <span class="state" data-doing=${doing}>${doing}</span></h1>
+        <h1 tabindex="-1" ref=${title}>
+          ${sourceName} <span class="state" data-doing=${doing}>${doing}</span>
+        </h1>
         <p class="settings">
           ${modelAndSettings(job)} <time datetime=${createdAt}>${timeText(createdAt, new Date())}</time>
           <code>${jobId}</code>
@@ -55,7 +71,7 @@ function LoadedJob({ job }: { readonly job: JobDetail }): Html {
       isOpen(job) &&
       html`
         <section class="job-progress" aria-label="Progress">
-          ${h(FrameProgress, { job, label: 'Frames scored' })}
+          ${h(FrameProgress, { job, label: 'Frames done' })}
           ${waitsFor !== null && html`<p class="waits">${waitsFor}</p>`}
         </section>
       `
@@ -73,15 +89,17 @@ function LoadedJob({ job }: { readonly job: JobDetail }): Html {
   `;
 }
 
+function titleOf(job: JobDetail): string {
+  return isOpen(job)
+    ? `${percentText(doneFrames(job), job.frames.expected)} ${job.sourceName}`
+    : job.sourceName;
+}
+
 /** Says each change of what the job does, and each quarter of its frames: not more, so that a screen reader stays usable. */
 function useProgressInWords(job: JobDetail): void {
-  const { scored, failed, expected } = job.frames;
-  const quarter = expected === 0 ? 0 : Math.floor((DONE_STEPS * (scored + failed)) / expected);
+  const { expected } = job.frames;
+  const quarter = expected === 0 ? 0 : Math.floor((DONE_STEPS * doneFrames(job)) / expected);
   const isFirst = useRef(true);
-  const title = isOpen(job) ? `${percentText(scored + failed, expected)} ${job.sourceName}` : job.sourceName;
-  useEffect(() => {
-    document.title = `${title} – framefleet`;
-  }, [title]);
   useEffect(() => {
     const share = isOpen(job) && quarter > 0 ? `, ${percentText(quarter, DONE_STEPS)}` : '';
     if (!isFirst.current) announce(`${job.sourceName}: ${job.doing}${share}`);

@@ -4,6 +4,7 @@ import type { JobSummary } from '../../contract.ts';
 import {
   countWithNoun,
   countText,
+  doneFrames,
   percentText,
   sizeText,
   timeLeftText,
@@ -57,11 +58,12 @@ export function modelAndSettings({ model, settings }: JobSummary): string {
 
 function figuresOf(job: JobSummary): string[] {
   const { frames, secondsLeft, spent, resultBytes } = job;
-  const done = frames.scored + frames.failed;
+  const all = countWithNoun(frames.expected, unitOf(job));
   return [
-    ...(isOpen(job)
-      ? [`${percentText(done, frames.expected)} of ${countWithNoun(frames.expected, unitOf(job))}`]
-      : [countWithNoun(frames.expected, unitOf(job))]),
+    // Before the split, the number is not known.
+    ...(frames.expected === 0
+      ? []
+      : [isOpen(job) ? `${percentText(doneFrames(job), frames.expected)} of ${all}` : all]),
     ...(isOpen(job) && secondsLeft !== null ? [`${timeLeftText(secondsLeft)} left`] : []),
     ...(resultBytes === null ? [] : [sizeText(resultBytes)]),
     ...(hasPrices.value ? [`cost ${moneyText(spent)}`] : []),

@@ -1,25 +1,26 @@
 /** All jobs, the newest first, with a filter by state and a search. */
-import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 
 import { countWithNoun } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
-import { resync } from '../live.ts';
+import { streamsOpened } from '../live.ts';
 import { Notice } from '../parts/notice.ts';
 import { Segments } from '../parts/segments.ts';
+import { useTitle } from '../parts/use-title.ts';
 import { WindowGrid } from '../parts/window-grid.ts';
 import { restoreScroll } from '../route.ts';
 import { JobCard, jobCardHeight } from './job-card.ts';
 import {
   type ListFilter,
+  filterJobs,
   followJobs,
   jobFilter,
   jobsTotal,
   jobsUnread,
   listFailure,
   listedJobs,
-  loadJobs,
   loadMoreJobs,
+  refreshJobs,
   showWaitingJobs,
   waitingJobs,
 } from './job-list.ts';
@@ -31,21 +32,17 @@ const TYPING_MS = 250;
 const UNREAD_MS = 2000;
 
 export function JobsView(): Html {
-  const isKept = useSignal(jobsTotal.peek() !== undefined && resync.peek() === keptSince);
-  useEffect(() => followJobs(), []);
+  useTitle('Jobs');
   useEffect(() => {
-    const load = async () => {
-      if (!isKept.peek()) await loadJobs(jobFilter.peek());
-      isKept.value = false;
-      keptSince = resync.peek();
-      restoreScroll();
-    };
-    void load();
-  }, [resync.value]);
+    if (jobsTotal.peek() !== undefined) restoreScroll();
+    return followJobs();
+  }, []);
+  // What happened while another view was shown, or between two streams of events, is not in the list.
+  useEffect(() => void refreshJobs().then(restoreScroll), [streamsOpened.value]);
   const isPartial = isFiltered(jobFilter.value) && jobsUnread.value > 0;
   useEffect(() => {
     if (!isPartial) return undefined;
-    const timer = setInterval(() => scrollY === 0 && void loadJobs(jobFilter.peek()), UNREAD_MS);
+    const timer = setInterval(() => scrollY === 0 && void filterJobs(jobFilter.peek()), UNREAD_MS);
     return () => clearInterval(timer);
   }, [isPartial]);
   const total = jobsTotal.value;
@@ -59,7 +56,7 @@ export function JobsView(): Html {
       </p>
       ${h(Filters, {})}
     </header>
-    ${failure && h(Notice, { trouble: failure, retry: () => void loadJobs(jobFilter.peek()) })}
+    ${failure && h(Notice, { trouble: failure, retry: () => void refreshJobs() })}
     ${
       waitingJobs.value.length > 0 &&
       html`<p class="newer">
@@ -83,9 +80,6 @@ export function JobsView(): Html {
     }
   `;
 }
-
-/** The connection in which the list was last complete. */
-let keptSince = 0;
 
 function isFiltered({ states, search }: ListFilter): boolean {
   return states.length > 0 || search !== '';
@@ -139,13 +133,13 @@ function Filters(): Html {
 }
 
 function chooseStates(states: StateFilter['states']): void {
-  void loadJobs({ ...jobFilter.peek(), states });
+  void filterJobs({ ...jobFilter.peek(), states });
 }
 
 function typeSearch(event: Event): void {
   const search = (event.target as HTMLInputElement).value.trim();
   clearTimeout(typing);
-  typing = setTimeout(() => void loadJobs({ ...jobFilter.peek(), search }), TYPING_MS);
+  typing = setTimeout(() => void filterJobs({ ...jobFilter.peek(), search }), TYPING_MS);
 }
 
 let typing: ReturnType<typeof setTimeout> | undefined;

@@ -2,7 +2,7 @@
 import { computed, signal } from '@preact/signals';
 
 import type { Priority } from '../../../../shared/contract/job.ts';
-import type { NewJob, Upload } from '../../contract.ts';
+import type { Model, NewJob, Upload } from '../../contract.ts';
 import { ApiFailure, asFailure, failureFrom, send, unreachable } from '../server.ts';
 
 /** A part is sent again after these times, in milliseconds: a network that changes, a producer that restarts. */
@@ -16,7 +16,9 @@ const PASSING = new Set([
   'HTTP_504',
 ]);
 
-interface DraftUpload {
+const BLENDED_SHARE = 33;
+
+export interface DraftUpload {
   readonly files: readonly File[];
   readonly sizeBytes: number;
   readonly sentBytes: number;
@@ -30,7 +32,7 @@ export const chosenModel = signal<string | null>(null);
 export const chosenStyle = signal<string | null>(null);
 /** A second style and its share of the blend, in percent. */
 export const blendedStyle = signal<string | null>(null);
-export const blendedShare = signal(33);
+export const blendedShare = signal(BLENDED_SHARE);
 export const chosenPriority = signal<Priority>('normal');
 
 const styleParameter = computed(() => {
@@ -38,6 +40,13 @@ const styleParameter = computed(() => {
   if (style === null || blended === null || share === 0) return style;
   return share === 100 ? blended : `${style}:${100 - share},${blended}:${share}`;
 });
+
+/** Its first style, and no blend: another model has other styles. */
+export function chooseModel(model: Model | undefined): void {
+  chosenModel.value = model?.name ?? null;
+  chosenStyle.value = model?.styles[0] ?? null;
+  blendedStyle.value = null;
+}
 
 /** Null until the files are stored and a model is chosen. */
 export const draftJob = computed<NewJob | null>(() => {
@@ -68,8 +77,20 @@ export function forgetDraft(): void {
   sending?.abort();
   storedId = null;
   draftUpload.value = null;
-  chosenStyle.value = null;
-  blendedStyle.value = null;
+  chooseModel(undefined);
+  blendedShare.value = BLENDED_SHARE;
+  chosenPriority.value = 'normal';
+}
+
+/** Takes one of several stored images out of the job. Throws an `ApiFailure`. */
+export async function removeFile(index: number): Promise<void> {
+  const draft = draftUpload.peek();
+  if (draft === null || draft.uploadId === null) return;
+  await send('DELETE', `uploads/${draft.uploadId}/files/${index}`);
+  if (draftUpload.peek() !== draft) return;
+  const files = draft.files.toSpliced(index, 1);
+  const sizeBytes = sumOfSizes(files);
+  draftUpload.value = { ...draft, files, sizeBytes, sentBytes: sizeBytes };
 }
 
 /** Stores the files. Progress and failure are in `draftUpload`. */
@@ -78,12 +99,14 @@ export async function uploadFiles(files: readonly File[]): Promise<void> {
   discardDraft();
   const abort = new AbortController();
   sending = abort;
-  const sizeBytes = files.reduce((sum, { size }) => sum + size, 0);
+  const sizeBytes = sumOfSizes(files);
   const update = (change: Partial<DraftUpload>) => {
     if (abort.signal.aborted || draftUpload.value === null) return;
     draftUpload.value = { ...draftUpload.value, ...change };
   };
   draftUpload.value = { files, sizeBytes, sentBytes: 0, uploadId: null, failure: null };
+  const ended = new AbortController();
+  addEventListener('beforeunload', askFirst, { signal: AbortSignal.any([abort.signal, ended.signal]) });
   try {
     const body = files.map(({ name, size }) => ({ name, sizeBytes: size }));
     const upload = await send<Upload>('POST', 'uploads', { body, signal: abort.signal });
@@ -104,7 +127,18 @@ export async function uploadFiles(files: readonly File[]): Promise<void> {
     update({ sentBytes: sizeBytes, uploadId: upload.id });
   } catch (error) {
     update({ failure: asFailure(error) });
+  } finally {
+    ended.abort();
   }
+}
+
+/** The browser asks the visitor, in its own words, whether to leave an upload. */
+function askFirst(event: BeforeUnloadEvent): void {
+  event.preventDefault();
+}
+
+function sumOfSizes(files: readonly File[]): number {
+  return files.reduce((sum, { size }) => sum + size, 0);
 }
 
 interface PutOptions {

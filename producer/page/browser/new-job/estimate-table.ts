@@ -5,33 +5,43 @@ import { useEffect } from 'preact/hooks';
 import type { Estimate } from '../../contract.ts';
 import { countWithNoun, countText, durationText, moneyText, unitOf } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
+import { resync } from '../live.ts';
 import { hasPrices } from '../me.ts';
 import { Notice } from '../parts/notice.ts';
 import { type ApiFailure, asFailure, send } from '../server.ts';
 import { draftJob } from './draft.ts';
 
+/** Between the last step of a slider and the question. */
+const REST_MS = 300;
+
 export function EstimateTable(): Html {
   const estimate = useSignal<Estimate | undefined>(undefined);
   const failure = useSignal<ApiFailure | undefined>(undefined);
   const job = draftJob.value;
+  const isKnown = useSignal(false);
   useEffect(() => {
     const abort = new AbortController();
+    isKnown.value = false;
     const load = async () => {
       try {
         estimate.value = await send<Estimate>('POST', 'estimates', { body: job, signal: abort.signal });
         failure.value = undefined;
+        isKnown.value = true;
       } catch (error) {
         if (!abort.signal.aborted) failure.value = asFailure(error);
       }
     };
-    if (job !== null) void load();
-    return () => abort.abort();
-  }, [job]);
+    const timer = setTimeout(() => job !== null && void load(), estimate.peek() === undefined ? 0 : REST_MS);
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+  }, [job, resync.value]);
   if (failure.value !== undefined) return h(Notice, { trouble: failure.value });
   if (estimate.value === undefined) return html`<p class="empty">Estimating…</p>`;
   const { frames, wallSeconds, basis } = estimate.value;
   return html`
-    <table class="estimate">
+    <table class="estimate" aria-busy=${!isKnown.value}>
       <caption>
         Estimate for ${countWithNoun(frames, unitOf(estimate.value))}
       </caption>

@@ -3,37 +3,30 @@ import { useEffect } from 'preact/hooks';
 
 import type { Priority } from '../../../../shared/contract/job.ts';
 import type { JobSummary, Model } from '../../contract.ts';
-import { countWithNoun, percentText, sizeText } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { Notice } from '../parts/notice.ts';
 import { Segments } from '../parts/segments.ts';
 import { useAction } from '../parts/use-action.ts';
 import { useResource } from '../parts/use-resource.ts';
+import { useTitle } from '../parts/use-title.ts';
 import { navigate } from '../route.ts';
 import { send } from '../server.ts';
-import {
-  chosenModel,
-  chosenPriority,
-  chosenStyle,
-  discardDraft,
-  draftJob,
-  draftUpload,
-  forgetDraft,
-  uploadFiles,
-} from './draft.ts';
+import { chooseModel, chosenModel, chosenPriority, draftJob, draftUpload, forgetDraft } from './draft.ts';
 import { beginWith } from './drop.ts';
 import { EstimateTable } from './estimate-table.ts';
 import { StyleChoice } from './style-choice.ts';
+import { UploadState } from './upload-state.ts';
 
 const TYPES = 'video/*,image/*,.mkv,.ts,.mxf';
 const PRIORITIES_SHOWN = ['low', 'normal', 'high'] as const;
 
 export function NewJobView(): Html {
+  useTitle('New job');
   const upload = draftUpload.value;
   return html`
     <header class="view-head"><h1 tabindex="-1">New job</h1></header>
-    ${upload === null ? h(FileChoice, {}) : h(UploadState, {})}
-    ${upload !== null && upload.uploadId !== null && h(Settings, { uploadId: upload.uploadId })}
+    ${upload === null ? h(FileChoice, {}) : h(UploadState, { upload })}
+    ${upload !== null && upload.uploadId !== null && h(Settings, { uploadId: upload.uploadId, fileCount: upload.files.length })}
   `;
 }
 
@@ -55,38 +48,17 @@ function chooseFiles(event: Event): void {
   beginWith([...((event.target as HTMLInputElement).files ?? [])]);
 }
 
-function UploadState(): Html {
-  const upload = draftUpload.value;
-  if (upload === null) return null;
-  const { files, sizeBytes, sentBytes, uploadId, failure } = upload;
-  const name = files.length === 1 ? (files[0]?.name ?? '') : countWithNoun(files.length, 'image');
-  return html`
-    <section class="upload" aria-label="Files">
-      <p>
-        <strong>${name}</strong> ${sizeText(sizeBytes)}
-        <button type="button" onClick=${discardDraft}>Choose another</button>
-      </p>
-      ${
-        uploadId === null &&
-        failure === null &&
-        html`
-          <label class="sending">
-            Uploading, ${percentText(sentBytes, sizeBytes)}
-            <progress max=${sizeBytes} value=${sentBytes}></progress>
-          </label>
-        `
-      }
-      ${failure && h(Notice, { trouble: failure, retry: () => void uploadFiles(files) })}
-    </section>
-  `;
+interface SettingsOptions {
+  readonly uploadId: string;
+  readonly fileCount: number;
 }
 
-function Settings({ uploadId }: { readonly uploadId: string }): Html {
+function Settings({ uploadId, fileCount }: SettingsOptions): Html {
   const { content: models, failure, reload } = useResource<readonly Model[]>('models');
   useEffect(() => {
     if (chosenModel.peek() !== null || models === undefined) return;
     chooseModel(models.find(({ isDefault }) => isDefault) ?? models[0]);
-  }, [models]);
+  }, [models, chosenModel.value]);
   const action = useAction();
   if (failure) return h(Notice, { trouble: failure, retry: reload });
   const model = models?.find(({ name }) => name === chosenModel.value);
@@ -102,7 +74,7 @@ function Settings({ uploadId }: { readonly uploadId: string }): Html {
   return html`
     <form class="new-job" onSubmit=${start}>
       ${models.length > 1 && h(ModelChoice, { models, model })}
-      ${model.styles.length > 0 && h(StyleChoice, { uploadId, model: model.name })}
+      ${model.styles.length > 0 && h(StyleChoice, { uploadId, fileCount, model: model.name })}
       <div class="finish">
         ${h(EstimateTable, {})}
         <div class="go">
@@ -148,9 +120,4 @@ function ModelChoice({ models, model }: ModelChoiceOptions): Html {
       </select>
     </label>
   `;
-}
-
-function chooseModel(model: Model | undefined): void {
-  chosenModel.value = model?.name ?? null;
-  chosenStyle.value = model?.styles[0] ?? null;
 }

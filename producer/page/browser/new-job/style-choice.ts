@@ -4,8 +4,9 @@ import { useEffect } from 'preact/hooks';
 
 import type { StylePictures } from '../../contract.ts';
 import { type Html, h, html } from '../html.ts';
+import { resync } from '../live.ts';
 import { Notice } from '../parts/notice.ts';
-import { type ApiFailure, asFailure, send } from '../server.ts';
+import { type ApiFailure, asFailure, isAboutFiles, send } from '../server.ts';
 import { blendedShare, blendedStyle, chosenStyle } from './draft.ts';
 
 /** Between two questions which pictures are made. */
@@ -13,11 +14,16 @@ const ASK_AGAIN_MS = 700;
 
 interface StyleChoiceOptions {
   readonly uploadId: string;
+  /** Changes when a file is taken out. */
+  readonly fileCount: number;
   readonly model: string;
 }
 
-export function StyleChoice({ uploadId, model }: StyleChoiceOptions): Html {
-  const pictures = useSignal<StylePictures | undefined>(undefined);
+export function StyleChoice({ uploadId, fileCount, model }: StyleChoiceOptions): Html {
+  const loaded = useSignal<{ readonly model: string; readonly pictures: StylePictures } | undefined>(
+    undefined,
+  );
+  const pictures = loaded.value?.model === model ? loaded.value.pictures : undefined;
   const failure = useSignal<ApiFailure | undefined>(undefined);
   const turn = useSignal(0);
   useEffect(() => {
@@ -26,7 +32,7 @@ export function StyleChoice({ uploadId, model }: StyleChoiceOptions): Html {
       try {
         while (!abort.signal.aborted) {
           const made = await askForPictures({ uploadId, model }, abort.signal);
-          pictures.value = made;
+          loaded.value = { model, pictures: made };
           if (made.trouble !== null || made.styles.every(({ url }) => url !== null)) return;
           await pause(ASK_AGAIN_MS);
         }
@@ -37,25 +43,23 @@ export function StyleChoice({ uploadId, model }: StyleChoiceOptions): Html {
     failure.value = undefined;
     void load();
     return () => abort.abort();
-  }, [uploadId, model, turn.value]);
+  }, [uploadId, fileCount, model, turn.value, resync.value]);
   useEffect(() => {
-    const [first] = pictures.value?.styles ?? [];
+    const [first] = pictures?.styles ?? [];
     if (chosenStyle.peek() === null && first !== undefined) chosenStyle.value = first.name;
-  }, [pictures.value]);
+  }, [pictures]);
   if (failure.value !== undefined) {
-    return h(Notice, {
-      trouble: failure.value,
-      retry: () => {
-        turn.value += 1;
-      },
-    });
+    const again = () => {
+      turn.value += 1;
+    };
+    return h(Notice, { trouble: failure.value, retry: isAboutFiles(failure.value) ? undefined : again });
   }
-  if (pictures.value === undefined) return html`<p class="empty">Reading the first frame…</p>`;
-  return html` ${h(StyleGrid, { pictures: pictures.value })} ${h(Blend, { styles: pictures.value.styles })} `;
+  if (pictures === undefined) return html`<p class="empty">Reading the first frame…</p>`;
+  return html` ${h(StyleGrid, { pictures })} ${h(Blend, { styles: pictures.styles })} `;
 }
 
 async function askForPictures(
-  { uploadId, model }: StyleChoiceOptions,
+  { uploadId, model }: Pick<StyleChoiceOptions, 'uploadId' | 'model'>,
   abort: AbortSignal,
 ): Promise<StylePictures> {
   return send<StylePictures>('POST', `uploads/${uploadId}/styles`, { body: { model }, signal: abort });

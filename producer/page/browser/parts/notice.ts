@@ -9,15 +9,20 @@ interface Trouble {
 
 interface NoticeOptions {
   readonly trouble: Trouble;
-  readonly retry?: () => void;
+  readonly retry?: (() => void) | undefined;
 }
 
 export function Notice({ trouble, retry }: NoticeOptions): Html {
   return html`
     <div class="notice" role="alert">
-      <p><strong>${trouble.message}</strong> ${trouble.hint}</p>
+      <p><strong>${withCode(trouble.message)}</strong> ${trouble.hint && withCode(trouble.hint)}</p>
       <p class="code">${trouble.code}</p>
       ${retry && html`<button type="button" onClick=${retry}>Try again</button>`}
     </div>
   `;
+}
+
+/** Commands and settings stand between backticks. */
+function withCode(text: string) {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }

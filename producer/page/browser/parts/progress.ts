@@ -1,6 +1,6 @@
 /** A bar of a job's frames: split behind scored behind failed. */
 import type { JobSummary } from '../../contract.ts';
-import { countText, countWithNoun, percentText, unitOf } from '../format.ts';
+import { countText, doneFrames, doneText, percentText, unitOf } from '../format.ts';
 import { type Html, html } from '../html.ts';
 
 interface FrameProgressOptions {
@@ -9,8 +9,8 @@ interface FrameProgressOptions {
 }
 
 export function FrameProgress({ job, label }: FrameProgressOptions): Html {
-  const { expected, split, scored, failed } = job.frames;
-  const done = scored + failed;
+  const { expected, split, failed } = job.frames;
+  const done = doneFrames(job);
   const share = (count: number) => ({
     width: `${expected === 0 ? 0 : Math.min(100, (100 * count) / expected)}%`,
   });
@@ -22,12 +22,12 @@ export function FrameProgress({ job, label }: FrameProgressOptions): Html {
       aria-label=${label}
       aria-valuemin="0"
       aria-valuemax=${expected}
-      aria-valuenow=${Math.min(done, expected)}
-      aria-valuetext=${`${percentText(done, expected)}: ${countText(scored)} of ${countWithNoun(expected, unitOf(job))} scored${failures}`}
+      aria-valuenow=${done}
+      aria-valuetext=${`${percentText(done, expected)}: ${doneText(job)} ${unitOf(job)}s${failures}`}
     >
       <span class="split" style=${share(split)}></span>
       <span class="failed" style=${share(done)}></span>
-      <span class="scored" style=${share(scored)}></span>
+      <span class="scored" style=${share(done - failed)}></span>
     </div>
   `;
 }

@@ -1,7 +1,9 @@
 /** A change that the visitor asks for: one at a time, with its failure. */
 import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
 
-import { type ApiFailure, asFailure } from '../server.ts';
+import { resync } from '../live.ts';
+import { type ApiFailure, asFailure, isUnreachable } from '../server.ts';
 
 interface Action {
   readonly isRunning: boolean;
@@ -12,6 +14,10 @@ interface Action {
 export function useAction(): Action {
   const isRunning = useSignal(false);
   const failure = useSignal<ApiFailure | undefined>(undefined);
+  useEffect(() => {
+    // The connection is back: its loss is no news any more.
+    if (isUnreachable(failure.peek())) failure.value = undefined;
+  }, [resync.value]);
   const run = async (change: () => Promise<void>) => {
     if (isRunning.peek()) return;
     isRunning.value = true;

@@ -1,0 +1,77 @@
+/** The files of the new job: how much of them is stored, and which ones. An image that cannot be used is taken out. */
+import { countWithNoun, percentText, sizeText } from '../format.ts';
+import { type Html, h, html } from '../html.ts';
+import { announce } from '../parts/announce.ts';
+import { Notice } from '../parts/notice.ts';
+import { useAction } from '../parts/use-action.ts';
+import { isAboutFiles } from '../server.ts';
+import { type DraftUpload, discardDraft, removeFile, uploadFiles } from './draft.ts';
+
+export function UploadState({ upload }: { readonly upload: DraftUpload }): Html {
+  const { files, sizeBytes, sentBytes, uploadId, failure } = upload;
+  return html`
+    <section class="upload" aria-label="Files">
+      <p>
+        <strong>${nameOf(files)}</strong> ${sizeText(sizeBytes)}
+        <button type="button" onClick=${chooseAnother}>Choose another</button>
+      </p>
+      ${uploadId !== null && files.length > 1 && h(FileList, { files })}
+      ${
+        uploadId === null &&
+        failure === null &&
+        html`
+          <label class="sending">
+            Uploading, ${percentText(sentBytes, sizeBytes)}
+            <progress max=${sizeBytes} value=${sentBytes}></progress>
+          </label>
+        `
+      }
+      ${
+        failure &&
+        h(Notice, {
+          trouble: failure,
+          retry: isAboutFiles(failure) ? undefined : () => void uploadFiles(files),
+        })
+      }
+    </section>
+  `;
+}
+
+function nameOf(files: readonly File[]): string {
+  if (files.length === 1) return files[0]?.name ?? '';
+  const isImages = files.every(({ type }) => type.startsWith('image/'));
+  return countWithNoun(files.length, isImages ? 'image' : 'file');
+}
+
+/** The button goes with the draft. */
+function chooseAnother(): void {
+  discardDraft();
+  document.querySelector<HTMLElement>('h1')?.focus();
+}
+
+function FileList({ files }: Pick<DraftUpload, 'files'>): Html {
+  const action = useAction();
+  const remove = (index: number, name: string) =>
+    action.run(async () => {
+      await removeFile(index);
+      announce(`${name} is removed.`);
+    });
+  return html`
+    <details class="files">
+      <summary>Remove some of them</summary>
+      <ul>
+        ${files.map(
+          ({ name, size }, index) => html`
+            <li>
+              <span>${name}</span> <span class="hint">${sizeText(size)}</span>
+              <button type="button" aria-label=${`Remove ${name}`} onClick=${() => remove(index, name)}>
+                Remove
+              </button>
+            </li>
+          `,
+        )}
+      </ul>
+    </details>
+    ${action.failure && h(Notice, { trouble: action.failure })}
+  `;
+}
