@@ -10,6 +10,7 @@ import { batchMessage, decodeMessage } from '../../shared/contract/messages.ts';
 import { backoffMs } from '../../shared/runtime/backoff.ts';
 import type { WorkerConfig } from '../config.ts';
 import { BusyTime } from './busy-time.ts';
+import { JobOrders } from './job-orders.ts';
 import { Lease } from './lease.ts';
 import { type RejectReason, poisonRejectedMessage } from './poison.ts';
 import type { DeliveryServices } from './services.ts';
@@ -38,10 +39,12 @@ export class WorkerLoop {
   #ending: Promise<void> = Promise.resolve();
   #deliveries = 0;
   readonly #busyTime = new BusyTime();
+  readonly #orders: JobOrders;
 
   constructor(services: DeliveryServices, options: WorkerLoopOptions) {
     this.#services = services;
     this.#options = options;
+    this.#orders = new JobOrders(services);
   }
 
   /** Receives one message at most, and handles it until the next one may be received. Returns how many milliseconds to rest. */
@@ -130,8 +133,15 @@ export class WorkerLoop {
         const survivedDelivery = this.#survivedDeliveries.get(message.messageId);
         const { message: batch } = decoded;
         this.#services.heartbeat.holdBatchOf(batch.jobId);
-        const busyTime = this.#busyTime;
-        const received = { message, lease, batch, busyTime, survivedDelivery, onNearlyScored };
+        const received = {
+          message,
+          lease,
+          batch,
+          busyTime: this.#busyTime,
+          orders: this.#orders,
+          survivedDelivery,
+          onNearlyScored,
+        };
         await workBatch(received, this.#services);
         return;
       }

@@ -11,12 +11,11 @@
  *   EndedDelivery     the outcome with message, lease and progress, for `settle-batch` to report and settle
  */
 import type { ReceivedMessage } from '../../shared/azure/work-queue.ts';
-import { controlBlob } from '../../shared/contract/blob-names.ts';
-import { type JobControl, decodeJobControl } from '../../shared/contract/job-control.ts';
 import { type BatchMessage, encodeMessage } from '../../shared/contract/messages.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
 import type { BusyTime } from './busy-time.ts';
 import { planDelivery } from './history.ts';
+import type { JobOrders } from './job-orders.ts';
 import type { Lease } from './lease.ts';
 import { DeliveryProgress } from './progress.ts';
 import { type FramesInStorage, listFramesInStorage } from './resolved-frames.ts';
@@ -27,14 +26,15 @@ import { type RunInterruption, framesOf, releaseUnstarted } from './settlement.t
 
 /** Often enough for people who watch; a short batch ends before. */
 const PROGRESS_MS = 5_000;
-/** A cancelled job stops within this time and that of a frame, ten seconds in all. Each look is a read from storage, which costs. */
-const CONTROL_MS = 8_000;
+/** How often to ask for the order of the job, which is read from storage less often. */
+const ORDER_MS = 500;
 
 export interface ReceivedBatch {
   readonly message: ReceivedMessage;
   readonly lease: Lease;
   readonly batch: BatchMessage;
   readonly busyTime: BusyTime;
+  readonly orders: JobOrders;
   /** The `dequeueCount` of this worker's previous delivery of the batch, if any. */
   readonly survivedDelivery: number | undefined;
   /** Called when the batch is nearly scored: the next one may be received. */
@@ -48,7 +48,7 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
   const { jobId, batchIndex } = received.batch;
   const listing = listFramesInStorage(received.batch, blobs);
   listing.catch(() => undefined); // Awaited if the batch runs.
-  const order = await readOrder(services, jobId);
+  const order = await received.orders.of(jobId);
   if (order !== 'run') {
     // The producer sends the batch of a paused job again when the job goes on.
     metrics.batches.inc({ settled: 'drop' });
@@ -102,8 +102,8 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
     await using _reporting = every(PROGRESS_MS, async (signal) => {
       if (lease.state === 'held') await reportProgress(delivery, services, signal);
     });
-    await using _watching = every(CONTROL_MS, async (signal) => {
-      if ((await readOrder(services, jobId, signal)) === 'cancel') cancelled.abort();
+    await using _watching = every(ORDER_MS, async (signal) => {
+      if ((await received.orders.of(jobId, signal)) === 'cancel') cancelled.abort();
     });
     interruption =
       plan.approach === 'pass-on' ? { kind: 'passing-on' } : await runBatch(delivery, work, services);
@@ -140,21 +140,6 @@ function every(ms: number, call: (signal: AbortSignal) => Promise<void>): AsyncD
       await underway;
     },
   };
-}
-
-/** What an operator wants of the job. If storage does not say, the batch runs. */
-async function readOrder(
-  { blobs, log }: Pick<DeliveryServices, 'blobs' | 'log'>,
-  jobId: string,
-  signal?: AbortSignal,
-): Promise<JobControl['order']> {
-  try {
-    const bytes = await blobs.get('control', controlBlob(jobId), { signal });
-    return (bytes && decodeJobControl(bytes.toString('utf8'), jobId)?.order) ?? 'run';
-  } catch (error) {
-    if (signal?.aborted !== true) log.debug({ jobId, error }, 'job control not read');
-    return 'run';
-  }
 }
 
 /** Frames that need no further attempt. */
