@@ -23,7 +23,7 @@ import { readReport } from '../jobs/report.ts';
 import { readStatus } from '../jobs/status.ts';
 import { jobEnded, jobUnknown } from './job-errors.ts';
 
-/** The producer looks every two seconds. */
+/** The producer looks every three seconds. */
 const CONFIRM_MS = 20_000;
 const POLL_MS = 500;
 const WRITE_TRIES = 5;

@@ -21,7 +21,7 @@ import type { FrameRetention } from './frame-retention.ts';
 import { recallBatches } from './recall-batches.ts';
 
 /** A cancelled job must stop within seconds. A look is one read of a blob's properties. */
-const PASS_MS = 2_000;
+const PASS_MS = 3_000;
 /** Messages that a worker has released with a delay appear within this time. */
 const RECALL_MS = 180_000;
 const RECALL_EVERY_MS = 20_000;

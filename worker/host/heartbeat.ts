@@ -82,11 +82,9 @@ export class HeartbeatSender {
     void this.#beat();
   }
 
-  /** The machine is charged to this job while the worker is busy. */
+  /** The machine is charged to this job while the worker is busy, from the next beat on. */
   holdBatchOf(jobId: string): void {
-    if (this.#state !== 'busy' || jobId === this.#jobId) return;
-    this.#jobId = jobId;
-    void this.#beat();
+    if (this.#state === 'busy') this.#jobId = jobId;
   }
 
   /** The queue has messages that only newer workers understand. */
