@@ -24,15 +24,13 @@ export async function chargeCosts(
   const sinceMs = before.chargedUpToMs;
   if (sinceMs !== null && sinceMs >= upToMs) return before;
   const { instances } = fleet;
-  const costOfSome = (some: readonly Instance[]): Amount =>
-    costOf(some, pricePerHour, { sinceMs: sinceMs ?? 0, upToMs });
   const open = new Set(backlog.map(({ jobId }) => jobId));
   const shareOf = (activity: Activity): ReadonlyMap<string, Amount> => {
     const some = instances.filter((instance) => activityOf(instance, observation) === activity);
     const jobsOf = (instance: Instance): string =>
       activity === 'work' ? jobsWorkedOn(instance, observation, open).join(' ') : '';
     const shares = [...Map.groupBy(some, jobsOf)].map(([jobIds, group]) => {
-      const cost = costOfSome(group);
+      const cost = costOf(group, pricePerHour, { sinceMs: sinceMs ?? 0, upToMs });
       if (cost.machineMs === 0) return new Map<string, Amount>();
       return jobIds === '' ? shareCost(cost, backlog, ratesByModel) : shareWork(cost, jobIds.split(' '));
     });
@@ -42,7 +40,7 @@ export async function chargeCosts(
   const byJob = sumOf([work, bootByJob, idleByJob]);
   const isCharged = await spending.charge({ sinceMs, upToMs, byJob, bootByJob, idleByJob });
   if (!isCharged) return spending.read();
-  await spending.foldEarlierJobs(new Set(backlog.map(({ jobId }) => jobId)));
+  await spending.foldEarlierJobs(open);
   return spending.read();
 }
 

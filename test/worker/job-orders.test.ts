@@ -35,12 +35,21 @@ test('the order of a job that runs is read every eight seconds, for each job', a
   expect(reads()).toBe(3);
 });
 
-test('an order that stops a job is read each time, so that its end is seen at once', async () => {
+test('an order that stops a job is read before each batch, so that its end is seen at once', async () => {
   const stored = { order: 'pause' as JobControl['order'] };
   const { orders } = ordersFrom(stored);
-  expect(await orders.of('job-1')).toBe('pause');
+  expect(await orders.beforeBatch('job-1')).toBe('pause');
   stored.order = 'run';
-  expect(await orders.of('job-1')).toBe('run');
+  expect(await orders.beforeBatch('job-1')).toBe('run');
+});
+
+test('within a batch, a job that is paused meanwhile costs no more reads than one that runs', async () => {
+  const { orders, clock, reads } = ordersFrom({ order: 'pause' });
+  for (let seconds = 0; seconds < 16; seconds += 1) {
+    expect(await orders.of('job-1')).toBe('pause');
+    clock.advance(1_000);
+  }
+  expect(reads()).toBe(2);
 });
 
 test('a job runs while storage does not say what is wanted, and storage is not asked more often', async () => {

@@ -48,7 +48,7 @@ export async function workBatch(received: ReceivedBatch, services: DeliveryServi
   const { jobId, batchIndex } = received.batch;
   const listing = listFramesInStorage(received.batch, blobs);
   listing.catch(() => undefined); // Awaited if the batch runs.
-  const order = await received.orders.of(jobId);
+  const order = await received.orders.beforeBatch(jobId);
   if (order !== 'run') {
     // The producer sends the batch of a paused job again when the job goes on.
     metrics.batches.inc({ settled: 'drop' });

@@ -1,4 +1,4 @@
-/** Uploads of the page on real storage: parts from several producers, parts that come twice or not at all, and what nobody wants any more. */
+/** Uploads of the page on real storage: parts from several producers, parts that come twice or not at all, and uploads that never become a job. */
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';

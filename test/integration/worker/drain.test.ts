@@ -67,7 +67,7 @@ test('a busy worker finishes its batch before it is drained', async () => {
     Array.from({ length: 20 }, () => 'steady' as const),
   );
   await fixture.send(batch);
-  await heartbeat({ state: 'busy' });
+  await heartbeat({ state: 'busy', jobId: 'job-finished' });
   const etag = await requestDrain();
   const [result, ...others] = await fixture.resultsOf(batch);
   expect(others).toEqual([]);

@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals';
 
 import type { ContactSheet, JobDetail } from '../../contract.ts';
-import { countText, unitOf } from '../format.ts';
+import { countText } from '../format.ts';
 import { type Html, html } from '../html.ts';
 
 interface ComparisonOptions {
@@ -71,6 +71,5 @@ export function Comparison({ job, sheet }: ComparisonOptions): Html {
 }
 
 function frameName(job: JobDetail, { frames }: ContactSheet, cell: number): string {
-  const [first = '', ...rest] = unitOf(job);
-  return `${first.toUpperCase()}${rest.join('')} ${countText(frames[cell] ?? 0)}`;
+  return `${job.kind === 'images' ? 'Image' : 'Frame'} ${countText(frames[cell] ?? 0)}`;
 }
