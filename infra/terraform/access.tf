@@ -10,7 +10,8 @@ locals {
   queue_hold  = "hold leases"
 
   access_table = {
-    # Uses all media containers; sends batches, receives results and events, counts the poison queue. Its page shows heartbeats.
+    # Uses all media containers; receives results and events. Sends batches, and takes those of paused and cancelled jobs back. Counts the
+    # poison queue, and removes entries that are retried. Its page shows heartbeats.
     producer = {
       incoming             = [local.blob_write]
       pieces               = [local.blob_write]
@@ -20,10 +21,10 @@ locals {
       logs                 = [local.blob_write]
       control              = [local.blob_write]
       workers              = var.page_enabled ? [local.blob_read] : []
-      frame-batches        = [local.queue_send, local.queue_count]
+      frame-batches        = [local.queue_send, local.queue_hold]
       batch-results        = [local.queue_hold]
       media-events         = [local.queue_hold]
-      frame-batches-poison = [local.queue_count]
+      frame-batches-poison = [local.queue_hold]
     }
     # Reads pieces, models and control; writes segments, logs and heartbeats; holds batches.
     worker = {
@@ -50,13 +51,14 @@ locals {
     }
   }
 
-  # For the npm commands: enqueue, list and redrive poison messages, change caps, publish models.
+  # For the npm commands: enqueue, show and control jobs, list and redrive poison messages, change caps, publish models.
   operator_table = {
     incoming             = [local.blob_write]
     results              = [local.blob_write]
     models               = [local.blob_write]
     logs                 = [local.blob_write]
     control              = [local.blob_write]
+    workers              = [local.blob_read]
     frame-batches        = [local.queue_send]
     frame-batches-poison = [local.queue_hold]
   }

@@ -18,7 +18,7 @@ import { PermanentError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import { forEachJob } from './for-each-job.ts';
 import type { FrameRetention } from './frame-retention.ts';
-import { recallBatches } from './recall-batches.ts';
+import { recallBatches } from './sift-queue.ts';
 
 /** A cancelled job must stop within seconds. A look is one read of a blob's properties. */
 const PASS_MS = 3_000;

@@ -1,16 +1,19 @@
 /**
- * Retries failed frames of ended jobs, on request: `control/redrive/<jobId>/<poisonId>`, which `npm run poison redrive` writes.
+ * Retries failed frames of ended jobs, on request: `control/redrive/<jobId>/<poisonId>`, which `npm run poison redrive`, `npm run retry`
+ * and the page write.
  *
  *   job open               the request waits until the job has ended
  *   no failed frame left   the request is removed, unless the job failed or was cancelled: it may have failed in the stitch
- *   otherwise              set the status to `waiting`, remove the failure records and the segments with replacements, make the ledger
- *                          forget the job, reopen it from storage with all other frames, and finally remove the request
+ *   otherwise              set the status to `waiting`, remove the entries of these frames from the poison queue, the failure records and
+ *                          the segments with replacements, make the ledger forget the job, reopen it from storage with all other
+ *                          frames, and finally remove the request
  *
  * A pass that is interrupted, or runs on two producers, is safe: the next pass finds the request and continues. At worst a frame
  * that has failed again meanwhile is retried once more.
  */
 import pLimit from 'p-limit';
 
+import type { WorkQueue } from '../../shared/azure/work-queue.ts';
 import { failedFrameBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import type { JobStatus } from '../../shared/contract/job.ts';
 import { indicesOf } from '../../shared/contract/ranges.ts';
@@ -23,6 +26,7 @@ import type { ProducerMetrics } from '../metrics.ts';
 import type { FrameRetention } from './frame-retention.ts';
 import { type OpenJobServices, openJob } from './open-job.ts';
 import { readReport } from './report.ts';
+import { type RetriedFrames, removeRetriedEntries } from './sift-queue.ts';
 import { splitInStorage } from './source-plans.ts';
 import { publishReopening, readStatus } from './status.ts';
 import { listOutcomes } from './stored-outcomes.ts';
@@ -31,6 +35,7 @@ const CALLS_AT_ONCE = 16;
 
 export interface RedriveServices extends OpenJobServices {
   readonly retention: FrameRetention;
+  readonly poison: WorkQueue;
   /** How often to scan for requests. */
   readonly scanMs: number;
   readonly metrics: ProducerMetrics;
@@ -80,7 +85,10 @@ async function redriveJob(
   const report = await readReport(blobs, jobId);
   await retention.cancel(jobId);
   await publishReopening(blobs, status, clock.now());
-  await reopenFrames(services, jobId, new Set(frames));
+  const retried = { jobId, frames: new Set(frames) };
+  // Before they run again: an entry that appears later is of another failure.
+  if (frames.length > 0) await removeRetriedEntries(services, retried);
+  await reopenFrames(services, retried);
   if (!(await ledger.forget(jobId))) return;
   const opening = await openJob(services, jobId, report?.model);
   log.info({ jobId, frames: frames.length, opening }, 'job redriven');
@@ -90,11 +98,7 @@ async function redriveJob(
 }
 
 /** Removes the failure records of these frames, and then the segments that show replacements for them. */
-async function reopenFrames(
-  services: RedriveServices,
-  jobId: string,
-  frames: ReadonlySet<number>,
-): Promise<void> {
+async function reopenFrames(services: RedriveServices, { jobId, frames }: RetriedFrames): Promise<void> {
   const { blobs } = services;
   const split = { jobId, splitNumber: await splitInStorage(blobs, jobId) };
   const { segments, recorded } = await listOutcomes(blobs, split);

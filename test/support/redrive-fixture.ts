@@ -5,11 +5,14 @@ import { StatusPublisher } from '../../producer/jobs/status.ts';
 import { redriveBlob } from '../../shared/contract/blob-names.ts';
 import type { FailedFramePolicy } from '../../shared/contract/encoding.ts';
 import type { JobState } from '../../shared/contract/job.ts';
+import { decodeMessage, encodeMessage, poisonMessage } from '../../shared/contract/messages.ts';
 import { type FrameRange, toRanges } from '../../shared/contract/ranges.ts';
 import { encodeRedriveRequest, REDRIVE_PREFIX } from '../../shared/contract/redrive-request.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import { firstSplit } from './build-job.ts';
+import { buildPoison } from './build-poison.ts';
 import { startIntakeFixture } from './intake-fixture.ts';
+import { openTestQueue } from './test-queue.ts';
 import { putFailedFrame, putSegment, uploadJob } from './upload-job.ts';
 
 export const FRAMES = 10;
@@ -24,7 +27,8 @@ export async function startRedriveFixture() {
   const intake = await startIntakeFixture();
   const { blobs, control } = intake;
   const { ledger, clock } = control;
-  const services = { ...control, blobs, sourceBytesMax: 1e9, scanMs: 1 };
+  const { queue: poison } = await openTestQueue(intake.storage, 'frame-batches-poison');
+  const services = { ...control, blobs, poison, sourceBytesMax: 1e9, scanMs: 1 };
 
   const mustJob = async (jobId: string): Promise<LedgerJob> => {
     const job = await ledger.job(jobId);
@@ -104,6 +108,20 @@ export async function startRedriveFixture() {
         requestedAt: clock.now().toISOString(),
       });
       await blobs.put('control', redriveBlob(jobId, poisonId), request);
+    },
+    /** Puts the entry of a failed frame on the poison queue, as the worker did that gave the frame up. */
+    async putPoison(jobId: string, frame: number): Promise<void> {
+      const entry = buildPoison(`${jobId}-${frame}`, { jobId });
+      const batch = entry.batch && { ...entry.batch, frames: [[frame, frame + 1] as const] };
+      await poison.send(encodeMessage({ ...entry, batch }));
+    },
+    /** The ids of the entries that are left on the poison queue, which this empties. */
+    async poisonIds(): Promise<string[]> {
+      const left = await poison.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 30 });
+      await Promise.all(left.map((message) => poison.remove(message)));
+      return left
+        .map(({ text }) => decodeMessage(text, poisonMessage))
+        .flatMap((decoded) => (decoded.kind === 'valid' ? [decoded.message.id] : []));
     },
     /** The request blobs of all jobs. */
     async requests(): Promise<string[]> {

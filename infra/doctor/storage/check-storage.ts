@@ -37,6 +37,7 @@ const SYSTEM_TRIES: readonly AccessProbe[] = [
   { container: 'models', right: 'write' },
   { container: 'control', right: 'write' },
   { container: 'logs', right: 'write' },
+  { container: 'workers', right: 'read' },
   { queue: 'frame-batches-poison', right: 'hold' },
 ];
 const HEALTH_MS = 5_000;

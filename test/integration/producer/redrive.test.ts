@@ -41,6 +41,8 @@ test('a completed job is reopened to retry the segment of the requested frame, a
   const before = await fixture.endedJob('job-one', { failing: [3, 7] });
   await control.retention.schedule({ jobId: 'job-one', dueAtMs: 1 });
   const redrivesBefore = await countOfMetric(control.metrics.redrives);
+  await fixture.putPoison('job-one', 3);
+  await fixture.putPoison('job-one', 7);
   await fixture.request('job-one', [3, 4]);
   await fixture.pass();
 
@@ -57,6 +59,7 @@ test('a completed job is reopened to retry the segment of the requested frame, a
     result: { blobName: 'job-one/harbour.mp4' },
   });
   expect(await fixture.requests()).toEqual([]);
+  expect(await fixture.poisonIds()).toEqual(['job-one-7']);
   expect(await control.retention.dueAtMs('job-one')).toBeUndefined();
   expect((await countOfMetric(control.metrics.redrives)) - redrivesBefore).toBe(1);
   await using splitter = await startStepProducer(server);

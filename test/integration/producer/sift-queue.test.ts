@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { recallBatches } from '../../../producer/jobs/recall-batches.ts';
+import { recallBatches, removeRetriedEntries } from '../../../producer/jobs/sift-queue.ts';
 import { storageAccount } from '../../../shared/azure/credentials.ts';
 import { type WorkQueue, openWorkQueue } from '../../../shared/azure/work-queue.ts';
+import { poisonBodyBlob } from '../../../shared/contract/blob-names.ts';
 import { batchMessage, decodeMessage, encodeMessage } from '../../../shared/contract/messages.ts';
 import { QUEUES } from '../../../shared/contract/storage-layout.ts';
 import { buildBatch } from '../../support/build-batch.ts';
+import { buildPoison } from '../../support/build-poison.ts';
 import { type TestStorage, startTestStorage } from '../../support/servers.ts';
 import { silentLog } from '../../support/silent-log.ts';
 
@@ -61,4 +63,43 @@ test('a message that a worker holds is left alone', async () => {
 
 test('an empty queue is left at once', async () => {
   expect(await recall('job-0')).toBe(0);
+});
+
+test('entries of the poison queue leave it if all of their frames are retried; the others stay as they are', async () => {
+  const { blobs } = storage;
+  const poison = await openWorkQueue(storageAccount(storage.connection.system), QUEUES.frameBatchesPoison);
+  const entry = (id: string, jobId: string, frames: readonly (readonly [number, number])[], body = '') => {
+    const built = buildPoison(id, { jobId });
+    const batch = built.batch && {
+      ...built.batch,
+      frames: frames.map(([start, end]) => [start, end] as const),
+    };
+    return encodeMessage({ ...built, batch, body: body === 'stored' ? null : built.body });
+  };
+  const kept = [
+    entry('a-inference-15', 'job-0', [[14, 16]]),
+    entry('b-inference-12', 'job-1', [[12, 15]]),
+    encodeMessage(buildPoison('c-malformed', { batch: null, reason: 'malformed' })),
+    'not an entry',
+  ];
+  const gone = [
+    entry('d-inference-12', 'job-0', [[12, 15]]),
+    entry('d-inference-12', 'job-0', [[12, 15]]),
+    entry(
+      'e-engine-20',
+      'job-0',
+      [
+        [12, 13],
+        [20, 21],
+      ],
+      'stored',
+    ),
+  ];
+  await blobs.put('logs', poisonBodyBlob('e-engine-20'), 'a large body');
+  for (const text of [...kept, ...gone]) await poison.send(text);
+  const retried = { jobId: 'job-0', frames: new Set([12, 13, 14, 20]) };
+  expect(await removeRetriedEntries({ poison, blobs, log: silentLog }, retried)).toBe(gone.length);
+  const left = await poison.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 60 });
+  expect(left.map(({ text }) => text).toSorted()).toEqual(kept.toSorted());
+  expect(await blobs.stat('logs', poisonBodyBlob('e-engine-20'))).toBeUndefined();
 });
