@@ -2,12 +2,11 @@
 import { clockTime } from '../../shared/command/text.ts';
 import type { AmountByPart, JobActual } from '../../shared/contract/job-actual.ts';
 
-const NAMES: readonly (readonly [Exclude<keyof AmountByPart, 'total'>, string])[] = [
+const NAMES: readonly (readonly [Exclude<keyof AmountByPart, 'total' | 'idleExpected'>, string])[] = [
   ['inference', 'model'],
   ['other', 'other work'],
   ['boot', 'boot'],
   ['idle', 'idle'],
-  ['idleExpected', 'idle window after the job (expected)'],
 ];
 
 /** Labels and texts. */
@@ -20,11 +19,17 @@ export function actualRows({ machineMs, micros, stages, wallMs }: JobActual): (r
   ];
 }
 
+/** What is charged, with its parts, and apart from it what the machines will take when the job has ended. */
 function partsText(parts: AmountByPart, textOf: (amount: number) => string): string {
+  const { total, idleExpected } = parts;
   const each = NAMES.filter(([part]) => parts[part] > 0).map(
     ([part, name]) => `${name} ${textOf(parts[part])}`,
   );
-  return each.length === 0 ? textOf(parts.total) : `${textOf(parts.total)}: ${each.join(', ')}`;
+  const charged = textOf(total - idleExpected);
+  return [
+    each.length === 0 ? charged : `${charged}: ${each.join(', ')}`,
+    ...(idleExpected === 0 ? [] : [`and ${textOf(idleExpected)} expected for the idle window after the job`]),
+  ].join('; ');
 }
 
 function timeText(ms: number): string {

@@ -60,9 +60,10 @@ function workerText(
     return undefined;
   if (frames.split === 0) return { reason: 'Its source is being split.' };
   const others = ready.filter(({ state, jobId: other }) => state === 'busy' && other !== null).length;
+  if (others === 0) return { reason: 'It waits for a worker to take its next batch.' };
   const workersAre = ready.length === 1 ? 'worker is' : 'workers are';
   return {
     reason: `It waits for a worker: ${others} of ${ready.length} ${workersAre} busy with other jobs.`,
-    ...(others > 0 && { next: 'To see them: npm run jobs -- --state running' }),
+    next: 'To see them: npm run jobs -- --state running',
   };
 }

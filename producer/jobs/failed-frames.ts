@@ -44,6 +44,6 @@ export function failedFramesError(
 function modelError({ name, version }: LedgerJob['definition']['model'], reason: string): PermanentError {
   const message = `The model ${name}/${version} cannot be used: ${reason}`;
   return new PermanentError('MODEL_INVALID', message.replace(/[.…]?$/, '.'), {
-    hint: 'Fix the model or its model.json, publish it as a new version, and enqueue the video again. The video itself is fine.',
+    hint: 'If this version was removed, publish it again and retry the job. If not, fix the model or its model.json, publish it as a new version, and enqueue the source again: the source is fine.',
   });
 }

@@ -4,10 +4,9 @@ import { jobPrefix } from '../../shared/contract/blob-names.ts';
 import type { ImageList } from '../../shared/contract/image-list.ts';
 import { DEFAULT_SETTINGS, type JobRequest, type JobSettings } from '../../shared/contract/job.ts';
 import { type SourceLimits, checkLimits, probeVideo } from '../../shared/media/probe.ts';
-import { quotedName } from '../../shared/media/source-refusals.ts';
 import type { VideoInfo } from '../../shared/media/video-info.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
-import { FleetError, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
+import { PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import { checkedMegapixels } from '../control/image-files.ts';
 import { putImageList, putTrigger } from '../control/put-job.ts';
 import type { JobFolders, StepFolder } from '../jobs/job-folders.ts';
@@ -62,15 +61,9 @@ export async function checkedVideo(
   limits: SourceLimits,
   { sourceName }: UploadDocument,
 ): Promise<VideoInfo> {
-  try {
-    const video = await probeVideo(path);
-    checkLimits(video, limits);
-    return video;
-  } catch (error) {
-    if (error instanceof FleetError)
-      error.message = error.message.replaceAll(quotedName(path), quotedName(sourceName));
-    throw error;
-  }
+  const video = await probeVideo(path, sourceName);
+  checkLimits(video, limits);
+  return video;
 }
 
 /**

@@ -39,6 +39,8 @@ const POLL_MS = 250;
 const SETS_MAX = 16;
 
 interface PictureSet {
+  /** The blob of the file whose first frame is shown. */
+  readonly pictured: string;
   readonly styles: readonly { readonly name: string; readonly title: string }[];
   /** Resolves when the first frame is known. */
   readonly size: Promise<{ readonly width: number; readonly height: number }>;
@@ -66,15 +68,15 @@ export class StylePictureMaker {
   async of(uploadId: string, model: string): Promise<StylePictures> {
     const set = await this.#setOf(uploadId, model);
     const { width, height } = await set.size;
+    // The address changes with the picture: a browser keeps it.
+    const query = new URLSearchParams({ model, of: set.pictured });
     return {
       width,
       height,
       trouble: set.trouble,
       styles: set.styles.map((style, number) => ({
         ...style,
-        url: set.made.has(number)
-          ? `/api/uploads/${uploadId}/styles/${number}?model=${encodeURIComponent(model)}`
-          : null,
+        url: set.made.has(number) ? `/api/uploads/${uploadId}/styles/${number}?${query}` : null,
       })),
     };
   }
@@ -92,20 +94,26 @@ export class StylePictureMaker {
     return set.made.get(number);
   }
 
+  /** The upload is read each time: its first image may have been taken out. */
   async #setOf(uploadId: string, model: string): Promise<PictureSet> {
-    return this.#sets.get(keyOf(uploadId, model)) ?? (await this.#start(uploadId, model));
+    const upload = await this.#options.uploads.find(uploadId);
+    const pictured = upload.files[0]?.blobName ?? '';
+    const key = `${pictured} ${model}`;
+    return this.#sets.get(key) ?? (await this.#start(upload, model, { key, pictured }));
   }
 
-  async #start(uploadId: string, model: string): Promise<PictureSet> {
-    const { blobs, uploads } = this.#options;
-    const upload = await uploads.find(uploadId);
-    const manifest = await findModel(blobs, { name: model });
-    const key = keyOf(uploadId, model);
+  async #start(
+    upload: UploadDocument,
+    model: string,
+    { key, pictured }: { readonly key: string; readonly pictured: string },
+  ): Promise<PictureSet> {
+    const manifest = await findModel(this.#options.blobs, { name: model });
     // Another request may have started it meanwhile.
     const before = this.#sets.get(key);
     if (before !== undefined) return before;
     const size = Promise.withResolvers<{ width: number; height: number }>();
     const set: PictureSet = {
+      pictured,
       styles: (manifest.parameters['style']?.values ?? []).map(({ id, title = id }) => ({ name: id, title })),
       size: size.promise,
       made: new Map(),
@@ -117,7 +125,7 @@ export class StylePictureMaker {
     void this.#one(() => this.#make(upload, manifest, set, size.resolve)).catch((error: unknown) => {
       size.reject(error);
       set.trouble = troubleText(error);
-      this.#options.log.warn({ jobId: uploadId, model, error }, 'style pictures not made');
+      this.#options.log.warn({ jobId: upload.jobId, model, error }, 'style pictures not made');
     });
     return set;
   }
@@ -138,7 +146,7 @@ export class StylePictureMaker {
       await writeFile(at('picture'), frame);
       onSize(jpegSize(frame));
     } else {
-      await blobs.getFile('incoming', upload.files[0]?.blobName ?? '', at('picture'), { signal });
+      await blobs.getFile('incoming', set.pictured, at('picture'), { signal });
       onSize(await smallSizeOf(at('picture'), upload));
     }
     if (set.styles.length === 0) return;
@@ -199,10 +207,6 @@ async function takeMade(folder: string, { styles, made }: PictureSet): Promise<v
     if (bytes === undefined) return;
     made.set(number, bytes);
   }
-}
-
-function keyOf(uploadId: string, model: string): string {
-  return `${uploadId} ${model}`;
 }
 
 function troubleText(error: unknown): string {

@@ -30,7 +30,7 @@ export function controlApi({ loop, overrides, history, policy }: ControlApiOptio
     return explanationOf(await loop.last(), policy, whatIf);
   };
   return (http) => {
-    overrideRoutes(http, overrides);
+    overrideRoutes(http, overrides, policy);
     http.get('/status', async () => {
       const tick = await loop.last();
       return statusOf(tick, { policy, framesPerSecond: history.framesPerSecond() });

@@ -20,7 +20,10 @@ const override = z
   })
   .or(z.literal('unknown'))
   .nullable();
-const overrideAnswer = z.union([z.object({ override }), z.object({ ended: override })]);
+const overrideAnswer = z.union([
+  z.object({ override, capacityMax: z.number() }),
+  z.object({ ended: override, capacityMax: z.number() }),
+]);
 type OverrideJson = z.infer<typeof override>;
 
 const argv = process.argv.slice(2);
@@ -51,7 +54,12 @@ function describeAnswer(answer: z.infer<typeof overrideAnswer>): string[] {
       ? ['There was no override to end.']
       : ['Ended:', ...describeOverride(answer.ended)];
   if (answer.override === null) return ['No override: the scaler decides.'];
-  return describeOverride(answer.override);
+  return [...describeOverride(answer.override), ...limitNotes(answer.override, answer.capacityMax)];
+}
+
+function limitNotes(current: NonNullable<OverrideJson>, capacityMax: number): string[] {
+  if (current === 'unknown' || current.mode === 'max' || (current.capacity ?? 0) <= capacityMax) return [];
+  return [`  The fleet has at most ${capacityMax}: an override does not raise this limit.`];
 }
 
 function describeOverride(current: NonNullable<OverrideJson>): string[] {

@@ -20,22 +20,17 @@ export function blockUpload(
   policy: RetryPolicy,
   { contentType, signal }: { readonly contentType?: string; readonly signal?: AbortSignal | undefined },
 ): BlockUpload {
+  const calls = blockCalls(blob, policy, signal);
   const upload = randomUUID();
   let blocks = 0;
   return {
     async putBlock(bytes) {
-      using call = boundedCall(policy, signal);
-      const id = Buffer.from(`${upload}-${String((blocks += 1)).padStart(5, '0')}`).toString('base64');
-      await blob.stageBlock(id, bytes, bytes.length, { abortSignal: call.abortSignal });
+      const id = blockId(blocks, upload);
+      blocks += 1;
+      await calls.stage(id, bytes);
       return id;
     },
-    async commit(ids) {
-      using call = boundedCall(policy, signal);
-      await blob.commitBlockList([...ids], {
-        ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
-        abortSignal: call.abortSignal,
-      });
-    },
+    commit: (ids) => calls.commit(ids, contentType),
   };
 }
 
@@ -52,16 +47,13 @@ export function numberedUpload(
   policy: RetryPolicy,
   { signal }: { readonly signal?: AbortSignal | undefined },
 ): NumberedUpload {
+  const calls = blockCalls(blob, policy, signal);
   return {
-    async putPart(part, bytes) {
-      using call = boundedCall(policy, signal);
-      await blob.stageBlock(idOf(part), bytes, bytes.length, { abortSignal: call.abortSignal });
-    },
+    putPart: (part, bytes) => calls.stage(blockId(part), bytes),
     async commit(parts) {
-      using call = boundedCall(policy, signal);
-      const ids = Array.from({ length: parts }, (_, part) => idOf(part));
+      const ids = Array.from({ length: parts }, (_, part) => blockId(part));
       try {
-        await blob.commitBlockList(ids, { abortSignal: call.abortSignal });
+        await calls.commit(ids);
         return true;
       } catch (error) {
         if (storageFailure(error).errorCode === 'InvalidBlockList') return false;
@@ -71,7 +63,23 @@ export function numberedUpload(
   };
 }
 
+function blockCalls(blob: BlockBlobClient, policy: RetryPolicy, signal: AbortSignal | undefined) {
+  return {
+    async stage(id: string, bytes: Uint8Array): Promise<void> {
+      using call = boundedCall(policy, signal);
+      await blob.stageBlock(id, bytes, bytes.length, { abortSignal: call.abortSignal });
+    },
+    async commit(ids: readonly string[], contentType?: string): Promise<void> {
+      using call = boundedCall(policy, signal);
+      await blob.commitBlockList([...ids], {
+        ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
+        abortSignal: call.abortSignal,
+      });
+    },
+  };
+}
+
 /** The ids of all blocks of a blob have one length. */
-function idOf(part: number): string {
-  return Buffer.from(String(part).padStart(5, '0')).toString('base64');
+function blockId(part: number, upload = ''): string {
+  return Buffer.from(`${upload}${String(part).padStart(5, '0')}`).toString('base64');
 }

@@ -1,6 +1,8 @@
 /** The end of a command's help: examples, notes and exit statuses, in one form for all commands. PURE. */
 import { Help } from 'commander';
 
+import { quoteCommands } from '../runtime/quote-commands.ts';
+
 const COLUMNS = 80;
 
 /** Exit statuses that mean the same in every command. */
@@ -25,6 +27,11 @@ export interface HelpText {
   readonly exits: Readonly<Record<number, string | true>>;
 }
 
+/** Breaks lines after the commands have the form in which they are printed. */
+export function wrapped(text: string, columns: number): string {
+  return new Help().boxWrap(quoteCommands(text), columns);
+}
+
 export function helpText({ examples, notes, exits }: HelpText): string {
   const statuses = Object.entries(exits).map(([status, meaning]) => {
     const common: Readonly<Record<string, string>> = MEANINGS;
@@ -35,7 +42,7 @@ export function helpText({ examples, notes, exits }: HelpText): string {
     'Examples:',
     ...examples.map((example) => `  ${example}`),
     '',
-    ...notes.flatMap((note) => [new Help().boxWrap(note, COLUMNS), '']),
+    ...notes.flatMap((note) => [wrapped(note, COLUMNS), '']),
     'Exit status:',
     ...statuses,
   ].join('\n');

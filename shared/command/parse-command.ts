@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 
 import { PermanentError } from '../runtime/errors.ts';
 import { quoteCommands } from '../runtime/quote-commands.ts';
+import { wrapped } from './help-text.ts';
 
 /** Commander's sentences, and ours for them. */
 const REWORDED: readonly (readonly [pattern: RegExp, wording: string])[] = [
@@ -22,6 +23,7 @@ export function newCommand(name: string): Command {
       writeErr: () => undefined,
     })
     .configureHelp({
+      boxWrap: wrapped,
       commandUsage: usageOf,
       argumentTerm: (argument) => argument.name().toUpperCase(),
       commandDescription: (command) => sentence(command.description()),

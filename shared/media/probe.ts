@@ -29,12 +29,12 @@ export interface SourceLimits {
 }
 
 /**
- * Throws SOURCE_MISSING, SOURCE_UNREADABLE, SOURCE_EMPTY, SOURCE_NOT_VIDEO, SOURCE_NO_PICTURE, SOURCE_TRUNCATED,
- * PROGRAM_MISSING.
+ * `shownAs` is the name of the file in errors, if the user knows it by another. Throws SOURCE_MISSING, SOURCE_UNREADABLE, SOURCE_EMPTY,
+ * SOURCE_NOT_VIDEO, SOURCE_NO_PICTURE, SOURCE_TRUNCATED, PROGRAM_MISSING.
  */
-export async function probeVideo(path: string): Promise<VideoInfo> {
-  const name = quotedName(path);
-  const { fileSizeBytes, signature, bytesMissing } = await inspectFile(path);
+export async function probeVideo(path: string, shownAs = path): Promise<VideoInfo> {
+  const name = quotedName(shownAs);
+  const { fileSizeBytes, signature, bytesMissing } = await inspectFile(path, name);
   if (signature !== 'unknown' && signature !== 'mp4') throw notVideoError(name, signature);
   const output = parseFfprobeOutput(
     await queryFfprobe({
@@ -164,8 +164,7 @@ interface FileInspection {
 }
 
 /** Reads what the file system, the first bytes and the structure of the file show. */
-async function inspectFile(path: string): Promise<FileInspection> {
-  const name = quotedName(path);
+async function inspectFile(path: string, name: string): Promise<FileInspection> {
   try {
     const found = await stat(path);
     if (!found.isFile()) {

@@ -8,12 +8,11 @@ let usual: Launcher = 'npm';
 
 /** The script and its words, up to the `--` that npm removes. Punctuation or a backtick ends the command before that. */
 const WITH_DASHES = /\bnpm run (?:--silent )?([a-z]+)((?: (?!-- )[^\s`]*[^\s`.,:;)])*) --(?= )/g;
-/** The help may break a line after any word. */
-const PLAIN = /\bnpm(\s+)(?:run\s+(?:--silent\s+)?([a-z]+)|(start)\b)/g;
+const PLAIN = /\bnpm (?:run (?:--silent )?([a-z]+)|(start)\b)/g;
 
 export function quoteCommands(text: string, launcher: Launcher = usual): string {
   if (launcher === 'npm') return text;
-  return text.replaceAll(WITH_DASHES, `${launcher} $1$2`).replaceAll(PLAIN, `${launcher}$1$2$3`);
+  return text.replaceAll(WITH_DASHES, `${launcher} $1$2`).replaceAll(PLAIN, `${launcher} $1$2`);
 }
 
 /** How the user has started this process. Without this call: with npm. */

@@ -139,6 +139,10 @@ test('an override is set with a reason and an end, is in force, and is ended', a
   const focused = () => page.evaluate(() => document.activeElement?.textContent);
   expect(await focused()).toBe('Override');
   await twoTicks(page);
+  // The scaler's words have instants in UTC.
+  const words = page.getByRole('region', { name: 'Why this many' });
+  await words.getByText(/“demo at ten”, since /).waitFor();
+  expect(await words.textContent()).not.toMatch(/\d\dT\d\d/);
   await panel.getByLabel('Reason to end it').fill('demo is over');
   await panel.getByRole('button', { name: 'End the override' }).click();
   await panel.getByRole('button', { name: 'Set the override' }).waitFor();

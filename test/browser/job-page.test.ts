@@ -208,4 +208,6 @@ test('a running job is paused, gets another priority, is resumed and cancelled',
   await page.getByRole('button', { name: 'Cancel…' }).click();
   await dialog.getByRole('button', { name: 'Cancel the job' }).click();
   await state.filter({ hasText: 'cancelled' }).waitFor();
+  // The button that had the focus is gone.
+  expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1');
 });

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { eventually } from '../support/eventually.ts';
 import { type PageFleet, startPageFleet } from '../support/page-fleet.ts';
 import { PageVisitor } from '../support/page-visitor.ts';
 
@@ -188,10 +189,20 @@ test('an image that cannot be read is taken out of the draft, and the visitor is
   await page.getByRole('button', { name: 'Remove broken.png' }).click();
   await page.getByRole('table', { name: 'Estimate for 2 images' }).waitFor();
   expect(await page.getByRole('alert').count()).toBe(0);
+  // Without the first image, the styles are shown on the next; without a choice of images, the list goes and hands its focus on.
+  const style = page.getByRole('group', { name: 'Style' }).locator('img').first();
+  const before = await style.getAttribute('src');
+  await page.getByRole('button', { name: 'Remove one.png' }).click();
+  await page.getByRole('table', { name: 'Estimate for 1 image' }).waitFor();
+  await eventually('the style is shown on the second image', async () => {
+    const now = await style.getAttribute('src').catch(() => before);
+    return now !== before;
+  });
+  expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1');
   await page.getByRole('button', { name: 'Start the job' }).click();
   await page.getByRole('heading', { name: /^images/ }).waitFor();
   await page.locator('h1 .state').filter({ hasText: 'completed' }).waitFor();
-  await page.getByText('2 of 2', { exact: true }).waitFor();
+  await page.getByText('1 of 1', { exact: true }).waitFor();
 
   await visitor.goto('/new');
   await page.route('**/files/*/*', () => undefined);

@@ -51,7 +51,7 @@ function startInTerminal(
   session = inTerminal(command, { localFolder, environment });
   return session;
 }
-/** Starts a job that never finishes stitching. */
+/** Starts a job that is never joined. */
 const startJob = (clip: string): TerminalSession =>
   startInTerminal(`npm run enqueue -- --no-doctor '${at(clip)}'`, {
     PATH: `${at('SLOW')}:${process.env['PATH']}`,
@@ -76,7 +76,7 @@ const PHASES = [
   ['the video is uploaded', 'Uploading short.mp4', 'short.mp4'],
   ['the video is split', 'splitting', 'short.mp4'],
   ['frames are scored', 'scoring', 'long.mp4'],
-  ['the result is stitched', 'stitching', 'short.mp4'],
+  ['the result is joined', 'joining', 'short.mp4'],
 ] as const;
 /** Each try starts a fleet: the short form has only the phases that differ most. */
 const PHASES_TRIED = inForm<readonly (typeof PHASES)[number][]>({

@@ -93,6 +93,16 @@ test('a job is shown with its stages, and each part that is not zero', () => {
     ['Machines', '3:20: model 1:30, other work 0:30, boot 1:00, idle 0:20'],
     ['Cost', '0.2: model 0.09, other work 0.03, boot 0.06, idle 0.02'],
   ]);
+  expect(actualRows(actualOf(INPUTS)).slice(1)).toEqual([
+    [
+      'Machines',
+      '3:20: model 1:30, other work 0:30, boot 1:00, idle 0:20; and 1:00 expected for the idle window after the job',
+    ],
+    [
+      'Cost',
+      '0.2: model 0.09, other work 0.03, boot 0.06, idle 0.02; and 0.06 expected for the idle window after the job',
+    ],
+  ]);
 });
 
 test('the parts add up exactly, and what the scaler has charged is all but the idle window to come', () => {

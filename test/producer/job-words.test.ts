@@ -35,6 +35,11 @@ test('a job waits for a worker while all are busy with other jobs, and not while
   const others = waitsFor(view(scored), [worker('job-2'), worker('job-3')]);
   expect(others?.reason).toBe('It waits for a worker: 2 of 2 workers are busy with other jobs.');
   expect(waitsFor(view(scored), [worker('job-2'), worker('job-1')])).toBeUndefined();
+  const oneIdle = waitsFor(view(scored), [worker('job-2'), worker(null)]);
+  expect(oneIdle?.reason).toBe('It waits for a worker: 1 of 2 workers are busy with other jobs.');
+  expect(waitsFor(view(scored), [worker(null)])).toEqual({
+    reason: 'It waits for a worker to take its next batch.',
+  });
   expect(waitsFor(view({ ...scored, underway: 1 }), [worker('job-2')])).toBeUndefined();
 });
 

@@ -36,6 +36,21 @@ export function tone({ hertz = 440, rate = 48_000, seconds = 1 }): string[] {
 /** Encodes fast, with B-frames, so that the frames are decoded in another order than they are shown. */
 export const H264 = ['-c:v', 'libx264', '-preset', 'veryfast', '-bf', '2', '-pix_fmt', 'yuv420p'];
 
+type Colour = Readonly<Record<'r' | 'g' | 'b', number>>;
+const PLAIN_RATE = 10;
+const HEX = 16;
+
+/** Makes a clip of 128×72 pixels at 10 frames/s, with so many frames of each colour one after the other, without loss. */
+export async function plainClip(file: string, frames: readonly (readonly [Colour, number])[]): Promise<void> {
+  const source = ({ r, g, b }: Colour, count: number): string => {
+    const colour = [r, g, b].map((level) => level.toString(HEX).padStart(2, '0')).join('');
+    return `color=c=0x${colour}:size=128x72:rate=${PLAIN_RATE}:duration=${count / PLAIN_RATE}`;
+  };
+  const inputs = frames.flatMap(([colour, count]) => ['-f', 'lavfi', '-i', source(colour, count)]);
+  const concat = `concat=n=${frames.length}`;
+  await ffmpeg([...inputs, '-filter_complex', concat, ...H264, '-crf', '0', file]);
+}
+
 interface Packet {
   readonly stream_index: number;
   readonly pts_time?: string;

@@ -7,11 +7,8 @@ import { PATIENT, storageAccount } from '../../shared/azure/credentials.ts';
 import { findStack } from '../../shared/runtime/rendezvous.ts';
 import { enqueue, startStackCommand } from './commands.ts';
 import { HOSTILE_FRAMES, writeHostileModel } from './hostile-model.ts';
-import { H264, ffmpeg } from './media-clips.ts';
+import { plainClip } from './media-clips.ts';
 import { testFolder } from './servers.ts';
-
-const CLIP_RATE = 10;
-const HEX = 16;
 
 type HostileFrame = keyof typeof HOSTILE_FRAMES;
 
@@ -57,9 +54,10 @@ export async function startPageFleet(more: Readonly<Record<string, string>> = {}
     blobs: await openBlobStore(accounts, PATIENT),
     at,
     async makeClip(name, frames) {
-      const inputs = frames.flatMap(([kind, count]) => ['-f', 'lavfi', '-i', plain(kind, count)]);
-      const concat = `concat=n=${frames.length}`;
-      await ffmpeg([...inputs, '-filter_complex', concat, ...H264, '-crf', '0', at(name)]);
+      await plainClip(
+        at(name),
+        frames.map(([kind, count]) => [HOSTILE_FRAMES[kind], count]),
+      );
       return at(name);
     },
     async submit(file, ...flags) {
@@ -72,10 +70,4 @@ export async function startPageFleet(more: Readonly<Record<string, string>> = {}
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-function plain(kind: HostileFrame, count: number): string {
-  const { r, g, b } = HOSTILE_FRAMES[kind];
-  const colour = [r, g, b].map((level) => level.toString(HEX).padStart(2, '0')).join('');
-  return `color=c=0x${colour}:size=128x72:rate=${CLIP_RATE}:duration=${count / CLIP_RATE}`;
 }

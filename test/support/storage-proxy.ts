@@ -39,6 +39,8 @@ export type Fault =
   | { readonly kind: 'lose-answer' }
   /** 503 ServerBusy; nothing is carried out. */
   | { readonly kind: 'busy'; readonly retryAfterSeconds?: number }
+  /** 403: the identity lacks the role; nothing is carried out. */
+  | { readonly kind: 'forbid' }
   /** Carried out late. */
   | { readonly kind: 'delay'; readonly delayMs: number }
   /** Carried out when the promise resolves. */
@@ -147,7 +149,16 @@ async function serve(exchange: Exchange, fault: Fault | undefined): Promise<void
       return;
     case 'busy':
       await buffer(incoming);
-      answerBusy(answer, fault.retryAfterSeconds);
+      answerError(answer, {
+        status: 503,
+        code: 'ServerBusy',
+        headers:
+          fault.retryAfterSeconds === undefined ? {} : { 'retry-after': String(fault.retryAfterSeconds) },
+      });
+      return;
+    case 'forbid':
+      await buffer(incoming);
+      answerError(answer, { status: 403, code: 'AuthorizationPermissionMismatch', headers: {} });
       return;
     case 'lose-answer':
       await buffer(await forward(exchange));
@@ -227,14 +238,16 @@ function passedOn(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_HEADERS.has(name)));
 }
 
-function answerBusy(answer: ServerResponse, retryAfterSeconds: number | undefined): void {
-  answer.writeHead(503, {
-    'content-type': 'application/xml',
-    'x-ms-error-code': 'ServerBusy',
-    ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
-  });
+interface ErrorAnswer {
+  readonly status: number;
+  readonly code: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function answerError(answer: ServerResponse, { status, code, headers }: ErrorAnswer): void {
+  answer.writeHead(status, { 'content-type': 'application/xml', 'x-ms-error-code': code, ...headers });
   answer.end(
-    '<?xml version="1.0" encoding="utf-8"?><Error><Code>ServerBusy</Code><Message>The server is busy.</Message></Error>',
+    `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>From the proxy.</Message></Error>`,
   );
 }
 

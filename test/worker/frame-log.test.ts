@@ -10,7 +10,7 @@ test('each frame of a delivery has one line, in order, with its stage times to a
   const failures = [buildFailure(32, 'engine')];
   const delivered = { batch: buildBatch(), dequeueCount: 2, worker: 'vm-0', failures };
   const lines = frameLines(delivered, { scored }, '2026-11-25T03:00:00.000Z');
-  expect(lines.map(({ frame, outcome, kind, attempt }) => [frame, outcome, kind, attempt])).toEqual([
+  expect(lines.map(({ frame, outcome, kind, delivery }) => [frame, outcome, kind, delivery])).toEqual([
     [30, 'stored', null, 2],
     [31, 'stored', null, 2],
     [32, 'failed', 'engine', 2],

@@ -16,8 +16,8 @@ interface FrameLine {
   readonly jobId: string;
   readonly batchIndex: number;
   readonly frame: number;
-  /** The delivery of the batch: its `dequeueCount`. */
-  readonly attempt: number;
+  /** Of the batch, from 1 on: its `dequeueCount`. */
+  readonly delivery: number;
   readonly worker: string;
   readonly outcome: 'stored' | 'failed';
   readonly kind: string | null;
@@ -35,7 +35,7 @@ export function frameLines(
   at: string,
 ): FrameLine[] {
   const { jobId, batchIndex } = batch;
-  const common = { at, jobId, batchIndex, attempt: dequeueCount, worker };
+  const common = { at, jobId, batchIndex, delivery: dequeueCount, worker };
   const lines = [
     ...scored.map(({ frameIndex, stageSeconds }) => ({
       ...common,

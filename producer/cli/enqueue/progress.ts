@@ -3,6 +3,7 @@ import { type SingleBar, barWithLines } from '../../../shared/command/progress-b
 import { clockTime } from '../../../shared/command/text.ts';
 import type { JobStatus } from '../../../shared/contract/job.ts';
 import { quoteCommands } from '../../../shared/runtime/quote-commands.ts';
+import { stateText } from '../../control/job-words.ts';
 import { secondsLeftOf } from '../../control/seconds-left.ts';
 
 const FORMAT = '{phase} [{bar}] {percentage}%  {value}/{total} frames  {pace}';
@@ -53,17 +54,10 @@ export function showProgress(): ProgressDisplay {
       bar ??= bars.create(expected, 0, { phase: '', pace: '' });
       bar.setTotal(expected);
       bar.update(scored + failed + underway, {
-        phase: phaseOf(status).padEnd(9),
+        phase: stateText({ status }).padEnd(9),
         pace: isHeld ? '' : `${rate}${eta}`,
       });
     },
     stop,
   };
-}
-
-function phaseOf({ state, frames, heldAtCap }: JobStatus): string {
-  if (state !== 'running') return state;
-  if (heldAtCap !== null) return 'held';
-  if (frames.scored + frames.failed >= frames.expected) return 'stitching';
-  return frames.scored + frames.underway > 0 ? 'scoring' : 'splitting';
 }

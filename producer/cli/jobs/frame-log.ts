@@ -12,7 +12,7 @@ const frameLine = z.object({
   at: z.string(),
   frame: z.int(),
   batchIndex: z.int(),
-  attempt: z.int(),
+  delivery: z.int(),
   worker: z.string(),
   outcome: z.string(),
   kind: z.string().nullable(),
@@ -46,16 +46,16 @@ export async function frameLogLines(
 }
 
 export function frameLogText(lines: readonly FrameLogLine[]): string {
-  const rows = lines.map(({ at, frame, batchIndex, attempt, worker, outcome, kind, message, seconds }) => [
+  const rows = lines.map(({ at, frame, batchIndex, delivery, worker, outcome, kind, message, seconds }) => [
     instantText(at),
     String(frame),
     String(batchIndex),
-    String(attempt),
+    String(delivery),
     worker,
     outcome,
     outcome === 'failed' ? `${kind}: ${message}` : secondsText(seconds ?? {}),
   ]);
-  return textTable(['WHEN', 'FRAME', 'BATCH', 'ATTEMPT', 'WORKER', 'OUTCOME', 'DETAILS'], rows);
+  return textTable(['WHEN', 'FRAME', 'BATCH', 'DELIVERY', 'WORKER', 'OUTCOME', 'DETAILS'], rows);
 }
 
 /** `decode 0.004 s, infer 0.09 s`. */

@@ -4,6 +4,7 @@ import type { Heartbeat } from '../../../shared/contract/heartbeat.ts';
 import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
 import type { JobActual } from '../../../shared/contract/job-actual.ts';
 import { type JobStatus, isTerminal } from '../../../shared/contract/job.ts';
+import { quoteCommands } from '../../../shared/runtime/quote-commands.ts';
 import type { JobView } from '../../control/job-view.ts';
 import { type WaitReason, stateText, waitsFor } from '../../control/job-words.ts';
 import { resultLabel } from '../../control/result-label.ts';
@@ -41,6 +42,15 @@ function costText(status: JobStatus | undefined): string {
   return status === undefined || status.spent === 0 ? '-' : String(status.spent);
 }
 
+/** Until a job has ended, its failures are only in the logs of its workers. */
+function failedHint({ jobId }: JobStatus): string {
+  return `To see why: npm run logs -- ${jobId} --failed`;
+}
+
+function costSoFar({ spent, state }: JobStatus): string {
+  return `${spent}${isTerminal(state) ? '' : ' so far'}`;
+}
+
 export interface JobDetails {
   readonly job: JobView;
   readonly workers: readonly Heartbeat[];
@@ -66,8 +76,9 @@ export function jobText({ job, workers, failures, actual, now }: JobDetails): st
     ['Priority', priority],
     ['Created', instantText(request.createdAt)],
     ...(deadlineAt === undefined ? [] : [['Deadline', instantText(deadlineAt)] as const]),
-    ...(status === undefined ? [] : progressRows(status, now)),
+    ...(status === undefined ? [] : progressRows(status, failures.length > 0, now)),
     ...(actual === null ? [] : actualRows(actual)),
+    ...(status === undefined || actual?.micros ? [] : [['Cost', costSoFar(status)] as const]),
   ];
   const notes = (status?.warnings ?? []).map((warning) => ['Note', warning] as const);
   const width = 11;
@@ -79,17 +90,22 @@ export function jobText({ job, workers, failures, actual, now }: JobDetails): st
 }
 
 export function waitText({ reason, next }: WaitReason): string {
-  return next === undefined ? reason : `${reason} ${next}`;
+  return next === undefined ? reason : `${reason} ${quoteCommands(next)}`;
 }
 
-function progressRows(status: JobStatus, now: Date): (readonly [string, string])[] {
+function progressRows(
+  status: JobStatus,
+  areFailuresListed: boolean,
+  now: Date,
+): (readonly [string, string])[] {
   const { expected, scored, failed, underway } = status.frames;
   const left = secondsLeftOf(status, now);
   const time = left === null ? '' : `, about ${clockTime(left)} left`;
   return [
     ['Progress', `${scored + failed + underway} of ${expected} frames (${percentText(status)})${time}`],
-    ...(failed === 0 ? [] : [['Failed', String(failed)] as const]),
-    ['Charged', `${status.spent}${isTerminal(status.state) ? '' : ' so far'}`],
+    ...(failed === 0
+      ? []
+      : [['Failed', areFailuresListed ? String(failed) : `${failed}. ${failedHint(status)}`] as const]),
     ['Updated', instantText(status.updatedAt)],
     ...(status.result === null
       ? []

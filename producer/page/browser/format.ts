@@ -10,6 +10,7 @@ const SMALL_MONEY = new Intl.NumberFormat(undefined, { minimumFractionDigits: 4,
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const SIZE_UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB'];
+const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
@@ -92,6 +93,11 @@ export function moneyText(amount: number): string {
 export function timeText(iso: string, now: Date): string {
   const at = new Date(iso);
   return (at.toDateString() === now.toDateString() ? TIME : DATE_AND_TIME).format(at);
+}
+
+/** A sentence of the scaler, with its instants as `timeText`. */
+export function withLocalTimes(sentence: string, now: Date): string {
+  return sentence.replace(INSTANT, (iso) => timeText(iso, now));
 }
 
 export function secondsBetween(from: string, to: string): number {

@@ -15,7 +15,6 @@ test.each([
     'Usage: framefleet cap JOB. Help: framefleet cap --help',
   ],
   ['Run npm run doctor. Add -- before the name.', 'Run framefleet doctor. Add -- before the name.'],
-  ['this folder (npm\n   start)', 'this folder (framefleet\n   start)'],
   ['a line\nnpm run scale\nb -- c', 'a line\nframefleet scale\nb -- c'],
 ])('quoteCommands rewrites %j for a user of framefleet', (text, expected) => {
   expect(quoteCommands(text, 'framefleet')).toBe(expected);

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 
 import type { Explanation } from '../../contract.ts';
+import { withLocalTimes } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { textsIn } from '../parts/form-text.ts';
 import { Notice } from '../parts/notice.ts';
@@ -71,8 +72,10 @@ export function ExplanationWithWhatIf({ reason }: ExplanationOptions): Html {
 
 /** Lines that are indented belong to the line above that ends with a colon. */
 function Words({ words }: { readonly words: readonly string[] }): Html {
+  const now = new Date();
   return html`<div>
-    ${words.map((line) => {
+    ${words.map((sentence) => {
+      const line = withLocalTimes(sentence, now);
       if (line.startsWith('  ')) return html`<p class="step">${line.trim()}</p>`;
       if (line.endsWith(':')) return html`<h3>${line.slice(0, -1)}</h3>`;
       return html`<p>${line}</p>`;

@@ -7,6 +7,7 @@ import type { JobDetail, JobSummary } from '../../contract.ts';
 import { type Html, h, html } from '../html.ts';
 import { announce } from '../parts/announce.ts';
 import { Confirmation } from '../parts/dialog.ts';
+import { useFocusHandedOn } from '../parts/keep-focus.ts';
 import { Notice } from '../parts/notice.ts';
 import { useAction } from '../parts/use-action.ts';
 import { send } from '../server.ts';
@@ -15,6 +16,20 @@ import { RetryButton } from './retry-button.ts';
 type JobAction = JobDetail['actions'][number];
 const CLEANED = 'the stored frames are removed';
 const PRIORITY_NAMES: readonly Priority[] = ['low', 'normal', 'high'];
+
+interface ActionButtonOptions {
+  readonly label: string;
+  readonly isBusy: boolean;
+  readonly onClick: () => void;
+}
+
+/** Not disabled while it is busy: that would take the focus away. */
+function ActionButton({ label, isBusy, onClick }: ActionButtonOptions): Html {
+  const element = useFocusHandedOn<HTMLButtonElement>();
+  return html`<button type="button" ref=${element} aria-disabled=${isBusy} onClick=${onClick}>
+    ${label}
+  </button>`;
+}
 
 export function JobActions({ job }: { readonly job: JobDetail }): Html {
   const { jobId, actions, priority, sourceName } = job;
@@ -31,9 +46,7 @@ export function JobActions({ job }: { readonly job: JobDetail }): Html {
       announce(`${sourceName}: ${name === 'clean' ? CLEANED : `${name} requested`}`);
     });
   const button = (name: JobAction, label: string, onClick: () => void): VNode | false =>
-    may(name) &&
-    // Not disabled: that would take the focus away.
-    html`<button type="button" aria-disabled=${action.isRunning} onClick=${onClick}>${label}</button>`;
+    may(name) && h(ActionButton, { label, isBusy: action.isRunning, onClick });
   const close = () => {
     asked.value = null;
   };

@@ -3,14 +3,19 @@ import type { JobDetail, JobSummary } from '../../contract.ts';
 import { countWithNoun, unitOf } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { announce } from '../parts/announce.ts';
+import { useFocusHandedOn } from '../parts/keep-focus.ts';
 import { Notice } from '../parts/notice.ts';
 import { useAction } from '../parts/use-action.ts';
 import { send } from '../server.ts';
 
 export function RetryButton({ job }: { readonly job: JobDetail }): Html {
-  const { jobId, actions, frames, sourceName } = job;
+  return job.actions.includes('retry') ? h(Retry, { job }) : null;
+}
+
+function Retry({ job }: { readonly job: JobDetail }): Html {
+  const { jobId, frames, sourceName } = job;
   const action = useAction();
-  if (!actions.includes('retry')) return null;
+  const element = useFocusHandedOn<HTMLButtonElement>();
   const retry = () =>
     action.run(async () => {
       await send<JobSummary>('POST', `jobs/${jobId}/retry`);
@@ -18,7 +23,7 @@ export function RetryButton({ job }: { readonly job: JobDetail }): Html {
     });
   return html`
     <div>
-      <button type="button" disabled=${action.isRunning} onClick=${retry}>
+      <button type="button" ref=${element} aria-disabled=${action.isRunning} onClick=${retry}>
         ${frames.failed > 0 ? `Retry ${countWithNoun(frames.failed, `failed ${unitOf(job)}`)}` : 'Retry'}
       </button>
       ${action.failure && h(Notice, { trouble: action.failure })}

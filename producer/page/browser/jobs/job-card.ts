@@ -32,7 +32,17 @@ export function JobCard({ job }: { readonly job: JobSummary }): Html {
     <article class="job-card">
       <a href=${`/jobs/${jobId}`}>
         <span class="picture">
-          ${hasPicture && html`<img src=${picture} alt="" loading="lazy" decoding="async" />`}
+          ${
+            hasPicture &&
+            html`<img
+              src=${picture}
+              alt=""
+              loading="lazy"
+              decoding="async"
+              onLoad=${showPicture}
+              onError=${hidePicture}
+            />`
+          }
         </span>
         <span class="line">
           <span class="name">${sourceName}</span>
@@ -46,6 +56,15 @@ export function JobCard({ job }: { readonly job: JobSummary }): Html {
       <p class="figures">${figuresOf(job).join(' · ')}</p>
     </article>
   `;
+}
+
+function showPicture({ currentTarget }: Event): void {
+  (currentTarget as HTMLElement).style.visibility = 'visible';
+}
+
+/** The job has been cleaned up, and has no picture any more. */
+function hidePicture({ currentTarget }: Event): void {
+  (currentTarget as HTMLElement).style.visibility = 'hidden';
 }
 
 export function isOpen({ state }: JobSummary): boolean {

@@ -2,6 +2,7 @@
 import { countWithNoun, percentText, sizeText } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { announce } from '../parts/announce.ts';
+import { useFocusHandedOn } from '../parts/keep-focus.ts';
 import { Notice } from '../parts/notice.ts';
 import { useAction } from '../parts/use-action.ts';
 import { isAboutFiles } from '../server.ts';
@@ -9,11 +10,12 @@ import { type DraftUpload, discardDraft, removeFile, uploadFiles } from './draft
 
 export function UploadState({ upload }: { readonly upload: DraftUpload }): Html {
   const { files, sizeBytes, sentBytes, uploadId, failure } = upload;
+  const another = useFocusHandedOn<HTMLButtonElement>();
   return html`
     <section class="upload" aria-label="Files">
       <p>
         <strong>${nameOf(files)}</strong> ${sizeText(sizeBytes)}
-        <button type="button" onClick=${chooseAnother}>Choose another</button>
+        <button type="button" ref=${another} onClick=${discardDraft}>Choose another</button>
       </p>
       ${uploadId !== null && files.length > 1 && h(FileList, { files })}
       ${
@@ -43,21 +45,16 @@ function nameOf(files: readonly File[]): string {
   return countWithNoun(files.length, isImages ? 'image' : 'file');
 }
 
-/** The button goes with the draft. */
-function chooseAnother(): void {
-  discardDraft();
-  document.querySelector<HTMLElement>('h1')?.focus();
-}
-
 function FileList({ files }: Pick<DraftUpload, 'files'>): Html {
   const action = useAction();
+  const element = useFocusHandedOn<HTMLDetailsElement>();
   const remove = (index: number, name: string) =>
     action.run(async () => {
       await removeFile(index);
       announce(`${name} is removed.`);
     });
   return html`
-    <details class="files">
+    <details class="files" ref=${element}>
       <summary>Remove some of them</summary>
       <ul>
         ${files.map(
