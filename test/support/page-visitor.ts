@@ -31,22 +31,26 @@ interface AxeResults {
   }[];
 }
 
+/** Of all visitors of this process: a start takes seconds. It ends when the process does, because it loses its pipe. */
+let browser: Promise<Browser> | undefined;
+
 export class PageVisitor implements AsyncDisposable {
   readonly page: Page;
   readonly complaints: string[] = [];
-  readonly #browser: Browser;
+  readonly #context: BrowserContext;
   readonly #origin: string;
 
-  private constructor(browser: Browser, page: Page, origin: string) {
-    this.#browser = browser;
+  private constructor(context: BrowserContext, page: Page, origin: string) {
+    this.#context = context;
     this.page = page;
     this.#origin = origin;
   }
 
   /** Signs in with the token. */
   static async open({ address, scheme = 'light', isPhone = false }: VisitorOptions): Promise<PageVisitor> {
-    const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
-    const context = await browser.newContext({
+    browser ??= chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+    const running = await browser;
+    const context = await running.newContext({
       viewport: isPhone ? PHONE : DESK,
       hasTouch: isPhone,
       colorScheme: scheme,
@@ -56,7 +60,7 @@ export class PageVisitor implements AsyncDisposable {
     });
     context.setDefaultTimeout(BOUND_MS);
     await context.addInitScript({ path: AXE });
-    const visitor = new PageVisitor(browser, await context.newPage(), new URL(address).origin);
+    const visitor = new PageVisitor(context, await context.newPage(), new URL(address).origin);
     visitor.#listen(context);
     await visitor.page.goto(address);
     await visitor.page.locator('h1').waitFor();
@@ -99,7 +103,7 @@ export class PageVisitor implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#browser.close();
+    await this.#context.close();
   }
 
   #listen(context: BrowserContext): void {

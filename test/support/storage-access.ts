@@ -70,7 +70,9 @@ export async function startGuardedStorage(
   const proxy = await startStorageProxy(storage, {
     faults: (request) => {
       if (isAllowed(request)) return undefined;
-      refused.add(`${request.operation} ${request.path.split('/')[2]}`);
+      // Without a container or queue, the doctor asks for the time: a refusal has it, too.
+      const name = request.path.split('/')[2];
+      if (name !== undefined) refused.add(`${request.operation} ${name}`);
       return { kind: 'forbid' };
     },
   });

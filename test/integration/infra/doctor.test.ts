@@ -65,7 +65,7 @@ test('doctor checks network, clock, rights and models of a fleet that is configu
   expect(before).toEqual({
     network: 'ok: reached: 127.0.0.1',
     clock: expect.stringMatching(/^ok: /) as string,
-    rights: 'ok: all 6 access tests passed',
+    rights: 'ok: all 7 access tests passed',
     models: 'error: no model is published',
   });
   await publishModel(storage.blobs, 'painter', '1');

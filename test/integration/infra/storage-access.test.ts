@@ -171,13 +171,14 @@ test('a job with a failed frame, its retry, and every command about it', async (
     (await operate(poison, 'list')).stdout.includes(jobId),
   );
   await operate(poison, 'drop', '--job', jobId);
+  await eventually('it has ended again', async () => (await statusOf(jobId)).state === 'completed');
   await operate(jobCommand, 'clean', jobId, '--all');
   expect(refusals()).toEqual(NONE);
 });
 
 test('a job that is held by its cap, paused, preferred and cancelled', async () => {
   const jobId = await submitted('slow.mp4');
-  await eventually('it is scored', async () => (await statusOf(jobId)).frames.underway > 0);
+  await eventually('its batches wait', async () => (await fixture.batches.countApprox()) > 1);
   await operate(cap, jobId, '5');
   await operate(jobCommand, 'priority', jobId, 'high');
   await operate(jobCommand, 'pause', jobId);

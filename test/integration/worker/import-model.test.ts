@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { modelBlob, segmentBlob } from '../../../shared/contract/blob-names.ts';
 import { modelManifest } from '../../../shared/contract/model-manifest.ts';
@@ -34,10 +34,7 @@ let fixture: WorkerFixture;
 
 beforeAll(async () => {
   fixture = await WorkerFixture.open();
-});
-afterEach(async () => {
-  await fixture.stopWorkers();
-  await fixture.clear();
+  fixture.startWorker();
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
@@ -209,7 +206,6 @@ test.each([
     const jobId = `job-${name}`;
     const frames = Array.from({ length: FRAMES }, () => 'ordinary' as const);
     const batch = await fixture.storeBatch(jobId, frames, { model: name, size });
-    fixture.startWorker();
     await fixture.send(batch);
     const results = await fixture.resultsOf(batch);
     expect(results.flatMap(({ failed }) => failed)).toEqual([]);
