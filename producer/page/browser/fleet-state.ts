@@ -10,6 +10,8 @@ import type { FleetNow } from '../contract.ts';
 const TICKS_BEFORE = 1;
 
 export const fleetNow = signal<FleetNow | null>(null);
+/** Changes with the decision and the override that the scaler tells of, and its explanation with them. */
+export const decisionTold = signal('');
 
 interface OverrideOrder {
   readonly override: FleetNow['override'];
@@ -31,6 +33,7 @@ export function fleetFromEvent(fleet: FleetNow): void {
     const isTold = order.ticks >= TICKS_BEFORE || isSame(order.override, fleet.override);
     order = isTold ? null : { ...order, at: fleet.at, ticks: order.ticks + 1 };
   }
+  decisionTold.value = JSON.stringify([fleet.reason, fleet.override]);
   fleetNow.value = order === null ? fleet : { ...fleet, override: order.override };
 }
 

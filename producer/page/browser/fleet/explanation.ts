@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 
 import type { Explanation } from '../../contract.ts';
+import { decisionTold } from '../fleet-state.ts';
 import { withLocalTimes } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { textsIn } from '../parts/form-text.ts';
@@ -17,19 +18,14 @@ const FIELDS = [
   { name: 'drainTargetSeconds', label: 'Done in, seconds', max: 86_400, min: 1 },
 ] as const;
 
-interface ExplanationOptions {
-  /** The last decision: another one is explained anew. */
-  readonly reason: string | null;
-}
-
-export function ExplanationWithWhatIf({ reason }: ExplanationOptions): Html {
+export function ExplanationWithWhatIf(): Html {
   const query = useSignal('');
   const { content, failure, reload } = useResource<Explanation>(`explain${query.value}`);
-  const known = useRef(reason);
+  const known = useRef(decisionTold.peek());
   useEffect(() => {
-    if (known.current !== reason) reload();
-    known.current = reason;
-  }, [reason]);
+    if (known.current !== decisionTold.value) reload();
+    known.current = decisionTold.value;
+  }, [decisionTold.value]);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const fields = new URLSearchParams([...textsIn(event)]);

@@ -76,7 +76,7 @@ function Present(): Html {
     </section>
     <div class="columns">
       ${h(OverridePanel, { override: fleet.override, capacityMax: fleet.capacityMax })}
-      ${h(ExplanationWithWhatIf, { reason: fleet.reason })}
+      ${h(ExplanationWithWhatIf, {})}
     </div>
   `;
 }
