@@ -2,11 +2,12 @@
  * `npm run cancel|pause|resume|priority|retry|clean -- JOB`: steers a job through storage alone. Cancel, pause and resume wait until the
  * producer has applied them. See `job-control/options.ts`.
  */
-import type { BlobStore } from '../../shared/azure/blob-store.ts';
+import { openWorkQueue } from '../../shared/azure/work-queue.ts';
 import { storageCommandConfig } from '../../shared/command/config.ts';
 import { print, runCommand, say } from '../../shared/command/run-command.ts';
 import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
 import type { JobStatus } from '../../shared/contract/job.ts';
+import { QUEUES } from '../../shared/contract/storage-layout.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import {
   cancelJob,
@@ -17,6 +18,7 @@ import {
   retryJob,
   setJobPriority,
 } from '../control/job-orders.ts';
+import { removeEntries } from '../jobs/sift-queue.ts';
 import { type ControlOptions, type ControlVerb, parseControlOptions } from './job-control/options.ts';
 
 const [verb = '', ...argv] = process.argv.slice(2);
@@ -25,9 +27,9 @@ await runCommand(argv, main);
 async function main(): Promise<number> {
   const options = parseControlOptions(verb as ControlVerb, argv);
   if (options === null) return EXIT.ok;
-  const blobs = await openReachable(await storageAccounts(storageCommandConfig()));
+  const accounts = await storageAccounts(storageCommandConfig());
   const { jobId, asJson } = options;
-  const { sentence, facts } = await carryOut(blobs, options);
+  const { sentence, facts } = await carryOut(accounts, options);
   if (asJson) print(JSON.stringify({ jobId, ...facts }));
   else {
     print(jobId);
@@ -41,7 +43,11 @@ interface Answer {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-async function carryOut(blobs: BlobStore, options: ControlOptions): Promise<Answer> {
+async function carryOut(
+  accounts: Awaited<ReturnType<typeof storageAccounts>>,
+  options: ControlOptions,
+): Promise<Answer> {
+  const blobs = await openReachable(accounts);
   const { jobId } = options;
   switch (options.verb) {
     case 'cancel': {
@@ -90,6 +96,8 @@ async function carryOut(blobs: BlobStore, options: ControlOptions): Promise<Answ
           'The pieces and segments of the job will be removed. Its source and its result stay.',
         );
       const blobsRemoved = await removeJob(blobs, jobId);
+      const poison = await openWorkQueue(accounts.system, QUEUES.frameBatchesPoison);
+      await removeEntries({ poison, blobs }, (batch) => batch.jobId === jobId);
       return answer(
         status,
         `Removed the source, the result and the logs of the job (${blobsRemoved} blobs). Its pieces and segments follow.`,

@@ -26,7 +26,7 @@ import type { ProducerMetrics } from '../metrics.ts';
 import type { FrameRetention } from './frame-retention.ts';
 import { type OpenJobServices, openJob } from './open-job.ts';
 import { readReport } from './report.ts';
-import { type RetriedFrames, removeRetriedEntries } from './sift-queue.ts';
+import { removeEntries } from './sift-queue.ts';
 import { splitInStorage } from './source-plans.ts';
 import { publishReopening, readStatus } from './status.ts';
 import { listOutcomes } from './stored-outcomes.ts';
@@ -85,10 +85,14 @@ async function redriveJob(
   const report = await readReport(blobs, jobId);
   await retention.cancel(jobId);
   await publishReopening(blobs, status, clock.now());
-  const retried = { jobId, frames: new Set(frames) };
+  const retried = new Set(frames);
   // Before they run again: an entry that appears later is of another failure.
-  if (frames.length > 0) await removeRetriedEntries(services, retried);
-  await reopenFrames(services, retried);
+  if (retried.size > 0)
+    await removeEntries(
+      services,
+      (batch) => batch.jobId === jobId && [...indicesOf(batch.frames)].every((index) => retried.has(index)),
+    );
+  await reopenFrames(services, jobId, retried);
   if (!(await ledger.forget(jobId))) return;
   const opening = await openJob(services, jobId, report?.model);
   log.info({ jobId, frames: frames.length, opening }, 'job redriven');
@@ -98,7 +102,11 @@ async function redriveJob(
 }
 
 /** Removes the failure records of these frames, and then the segments that show replacements for them. */
-async function reopenFrames(services: RedriveServices, { jobId, frames }: RetriedFrames): Promise<void> {
+async function reopenFrames(
+  services: RedriveServices,
+  jobId: string,
+  frames: ReadonlySet<number>,
+): Promise<void> {
   const { blobs } = services;
   const split = { jobId, splitNumber: await splitInStorage(blobs, jobId) };
   const { segments, recorded } = await listOutcomes(blobs, split);

@@ -1,6 +1,6 @@
 /**
  * Takes chosen messages off a queue: batches of paused and cancelled jobs, so that no instance is started or kept for them, and poison
- * entries of frames that are retried.
+ * entries of frames that are retried and of jobs that are gone.
  *
  * A queue cannot be searched: every visible message is received, and those that were not chosen are put back.
  */
@@ -8,13 +8,13 @@ import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import type { ReceivedMessage, WorkQueue } from '../../shared/azure/work-queue.ts';
 import { poisonBodyBlob } from '../../shared/contract/blob-names.ts';
 import {
+  type PoisonMessage,
   batchMessage,
   decodeMessage,
   encodeMessage,
   poisonMessage,
   releasedUnstarted,
 } from '../../shared/contract/messages.ts';
-import { indicesOf } from '../../shared/contract/ranges.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 
 const RECEIVED_AT_ONCE = 32;
@@ -44,29 +44,20 @@ export async function recallBatches(
   });
 }
 
-export interface RetriedFrames {
-  readonly jobId: string;
-  readonly frames: ReadonlySet<number>;
-}
-
 /**
- * Removes the entries of the poison queue all of whose frames are retried. Returns how many. An entry that a command holds is not seen.
+ * Removes entries of the poison queue, by the batch that they are about. Returns how many. An entry that another command holds is not
+ * seen.
  */
-export async function removeRetriedEntries(
-  { poison, blobs, log }: { readonly poison: WorkQueue; readonly blobs: BlobStore; readonly log: Log },
-  { jobId, frames }: RetriedFrames,
+export async function removeEntries(
+  { poison, blobs, log }: { readonly poison: WorkQueue; readonly blobs: BlobStore; readonly log?: Log },
+  isRemoved: (batch: NonNullable<PoisonMessage['batch']>) => boolean,
 ): Promise<number> {
   const bodies: string[] = [];
   const removed = await siftQueue(poison, log, ({ text }) => {
     const decoded = decodeMessage(text, poisonMessage);
-    const { id, batch, body } =
-      decoded.kind === 'valid' ? decoded.message : { id: '', batch: null, body: '' };
-    const isRetried =
-      batch !== null &&
-      batch.jobId === jobId &&
-      [...indicesOf(batch.frames)].every((index) => frames.has(index));
-    if (!isRetried) return { isRemoved: false, text };
-    if (body === null) bodies.push(id);
+    const entry = decoded.kind === 'valid' ? decoded.message : undefined;
+    if (!entry?.batch || !isRemoved(entry.batch)) return { isRemoved: false, text };
+    if (entry.body === null) bodies.push(entry.id);
     return { isRemoved: true };
   });
   for (const id of bodies) await blobs.remove('logs', poisonBodyBlob(id));
@@ -78,7 +69,7 @@ type Sifted = { readonly isRemoved: true } | { readonly isRemoved: false; readon
 /** Receives every visible message once. Returns how many were removed. */
 async function siftQueue(
   queue: WorkQueue,
-  log: Log,
+  log: Log | undefined,
   sift: (message: ReceivedMessage) => Sifted,
 ): Promise<number> {
   const putBack = new Set<string>();
@@ -104,7 +95,7 @@ async function siftQueue(
         await queue.update({ ...message, text: sifted.text }, { visibilityTimeoutSeconds: 0 });
       }),
     ).catch((error: unknown) =>
-      log.warn({ error }, 'messages not put back: they return when their leases end'),
+      log?.warn({ error }, 'messages not put back: they return when their leases end'),
     );
     if (isSecondRound) break;
   }

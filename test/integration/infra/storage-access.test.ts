@@ -170,9 +170,10 @@ test('a job with a failed frame, its retry, and every command about it', async (
   await eventually('it has an entry again', async () =>
     (await operate(poison, 'list')).stdout.includes(jobId),
   );
-  await operate(poison, 'drop', '--job', jobId);
   await eventually('it has ended again', async () => (await statusOf(jobId)).state === 'completed');
   await operate(jobCommand, 'clean', jobId, '--all');
+  expect((await operate(poison, 'list')).stdout).toBe('');
+  await operate(poison, 'drop', '--all');
   expect(refusals()).toEqual(NONE);
 });
 

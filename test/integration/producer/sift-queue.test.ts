@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
-import { recallBatches, removeRetriedEntries } from '../../../producer/jobs/sift-queue.ts';
+import { recallBatches, removeEntries } from '../../../producer/jobs/sift-queue.ts';
 import { storageAccount } from '../../../shared/azure/credentials.ts';
 import { type WorkQueue, openWorkQueue } from '../../../shared/azure/work-queue.ts';
 import { poisonBodyBlob } from '../../../shared/contract/blob-names.ts';
@@ -65,7 +65,7 @@ test('an empty queue is left at once', async () => {
   expect(await recall('job-0')).toBe(0);
 });
 
-test('entries of the poison queue leave it if all of their frames are retried; the others stay as they are', async () => {
+test('entries of the poison queue leave it by their batch, with their bodies; the others stay as they are', async () => {
   const { blobs } = storage;
   const poison = await openWorkQueue(storageAccount(storage.connection.system), QUEUES.frameBatchesPoison);
   const entry = (id: string, jobId: string, frames: readonly (readonly [number, number])[], body = '') => {
@@ -97,8 +97,11 @@ test('entries of the poison queue leave it if all of their frames are retried; t
   ];
   await blobs.put('logs', poisonBodyBlob('e-engine-20'), 'a large body');
   for (const text of [...kept, ...gone]) await poison.send(text);
-  const retried = { jobId: 'job-0', frames: new Set([12, 13, 14, 20]) };
-  expect(await removeRetriedEntries({ poison, blobs, log: silentLog }, retried)).toBe(gone.length);
+  const removed = await removeEntries(
+    { poison, blobs },
+    ({ jobId, frames }) => jobId === 'job-0' && frames[0]?.[0] === 12,
+  );
+  expect(removed).toBe(gone.length);
   const left = await poison.receiveSeveral({ max: 32, visibilityTimeoutSeconds: 60 });
   expect(left.map(({ text }) => text).toSorted()).toEqual(kept.toSorted());
   expect(await blobs.stat('logs', poisonBodyBlob('e-engine-20'))).toBeUndefined();
