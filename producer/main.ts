@@ -130,7 +130,7 @@ await runService(
     const previews = new Previews({ blobs, ledger, log });
     loop('previews', () => previews.pass());
     loop('status', () => status.pass());
-    loop('redrive', () => redrivePass({ ...openJobServices, retention, poison, scanMs, metrics }));
+    loop('redrive', () => redrivePass({ ...openJobServices, retention, poison, times, scanMs, metrics }));
     const controls = new JobControls({ blobs, ledger, batches, retention, scanMs, clock, log });
     loop('job controls', () => controls.pass());
     loop('caps', () => capsPass({ blobs, ledger, scanMs, log }));

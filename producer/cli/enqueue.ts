@@ -3,14 +3,15 @@
  * source may also be an image or a folder of images. Prints the path of the result on standard output and everything else on standard
  * error. See `enqueue/options.ts` and `enqueue/result.ts`.
  */
+import { uncaughtStorageError } from '../../shared/azure/storage-errors.ts';
 import { callerPath } from '../../shared/command/config.ts';
 import { onInterrupt, print, runCommand } from '../../shared/command/run-command.ts';
 import { openMediaStorage } from '../../shared/command/storage-accounts.ts';
-import { bytesText } from '../../shared/command/text.ts';
+import { bytesText, countedText } from '../../shared/command/text.ts';
 import type { JobActual } from '../../shared/contract/job-actual.ts';
 import { DEFAULT_MODEL, type JobStatus } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
-import { EXIT, PermanentError } from '../../shared/runtime/errors.ts';
+import { EXIT, PermanentError, TransientError } from '../../shared/runtime/errors.ts';
 import { listText } from '../../shared/runtime/list-text.ts';
 import { watchParent } from '../../shared/runtime/watch-parent.ts';
 import { readReport } from '../jobs/report.ts';
@@ -183,7 +184,8 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     signal,
   });
   const status = await following.catch((error: unknown) => {
-    throw signal.aborted && fleet.own === null ? interruptedDuring(jobId) : error;
+    if (fleet.own !== null) throw error;
+    throw signal.aborted ? interruptedDuring(jobId) : (lostDuring(jobId, error) ?? error);
   });
   progress.stop();
   const failures = status.frames.failed > 0 ? await reportedFailures(blobs, jobId, imageNames) : [];
@@ -193,9 +195,9 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
   }
   for (const warning of status.warnings) progress.say(`Note: ${warning}`);
   if (status.frames.failed > 0) {
-    const what = source.kind === 'video' ? 'frames' : 'images';
+    const what = countedText(status.frames.failed, source.kind === 'video' ? 'frame' : 'image');
     const policy = source.kind === 'video' ? options.settings.onFailedFrame : 'each is kept as it was';
-    progress.say(`Note: ${status.frames.failed} ${what} could not be scored (${policy}):`);
+    progress.say(`Note: ${what} could not be scored (${policy}):`);
     for (const line of failureLines(failures)) progress.say(line);
   }
   const output = await saveResult({
@@ -221,6 +223,18 @@ async function runJob(run: EnqueueRun): Promise<Omit<EnqueueOutcome, 'wallSecond
     warnings: status.warnings,
     actual,
   };
+}
+
+/** Undefined if the error is about something else. */
+function lostDuring(jobId: string, error: unknown): TransientError | undefined {
+  const lost = uncaughtStorageError(error);
+  return (
+    lost &&
+    new TransientError(lost.code, `${lost.message} The job ${jobId} goes on when its fleet does.`, {
+      hint: `To follow it: npm run watch -- ${jobId}`,
+      cause: error,
+    })
+  );
 }
 
 function interruptedDuring(jobId: string): PermanentError {

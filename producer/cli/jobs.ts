@@ -10,7 +10,7 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
 import { jobUnknown } from '../control/job-errors.ts';
-import { type JobView, readJob, readJobs, readWorkersAlive } from '../control/job-view.ts';
+import { type JobView, imageNamesOf, readJob, readJobs, readWorkersAlive } from '../control/job-view.ts';
 import { stateText, waitsFor } from '../control/job-words.ts';
 import { secondsLeftOf } from '../control/seconds-left.ts';
 import { readReport } from '../jobs/report.ts';
@@ -45,9 +45,7 @@ async function main(): Promise<number> {
       await show(blobs, options);
       break;
     case 'watch':
-      if (options.jobId === null) await watchAll(blobs, options);
-      else await watchJob(blobs, options.jobId, options);
-      break;
+      return watch(blobs, options);
     case 'logs':
       await logs(blobs, options);
       break;
@@ -66,7 +64,7 @@ async function show(blobs: BlobStore, { jobId, asJson }: OptionsFor<'status'>): 
   const job = await requireJob(blobs, jobId, 'show the job');
   const [workers, failures, report] = await Promise.all([
     readWorkersAlive(blobs, clock.now()),
-    reportedFailures(blobs, jobId, []),
+    imageNamesOf(blobs, job).then((names) => reportedFailures(blobs, jobId, names)),
     readReport(blobs, jobId),
   ]);
   // A job that is retried still has the report of its earlier run.
@@ -96,6 +94,18 @@ function viewAsJson(job: JobView): object {
     createdAt,
     secondsLeft,
   };
+}
+
+/** Ctrl-C is how to leave, and no error. */
+async function watch(blobs: BlobStore, options: OptionsFor<'watch'>): Promise<number> {
+  try {
+    if (options.jobId === null) await watchAll(blobs, options);
+    else await watchJob(blobs, options.jobId, options);
+    return EXIT.ok;
+  } catch (error) {
+    if (signal.aborted) return EXIT.interrupted;
+    throw error;
+  }
 }
 
 async function requireJob(blobs: BlobStore, jobId: string, action: string): Promise<JobView> {
@@ -160,12 +170,15 @@ async function watchAll(blobs: BlobStore, { asJson }: { readonly asJson: boolean
 
 async function logs(blobs: BlobStore, options: OptionsFor<'logs'>): Promise<void> {
   const { jobId, frame, onlyFailed, asJson } = options;
-  await requireJob(blobs, jobId, 'print the logs');
+  const { status } = await requireJob(blobs, jobId, 'print the logs');
   const lines = await frameLogLines(blobs, jobId, { frame, onlyFailed });
   if (asJson) for (const line of lines) print(JSON.stringify(line));
-  else if (lines.length === 0)
+  else if (lines.length === 0) {
+    const isFiltered = frame !== null || onlyFailed;
     say(
-      `${frame === null && !onlyFailed ? 'No lines yet' : 'No line matches yet'}. Lines appear when a worker has ended its delivery of a batch.`,
+      status !== undefined && isTerminal(status.state)
+        ? `The logs of this job have no ${isFiltered ? 'such ' : ''}line.`
+        : `${isFiltered ? 'No line matches' : 'No lines'} yet. Lines appear when a worker has ended its delivery of a batch.`,
     );
-  else print(frameLogText(lines));
+  } else print(frameLogText(lines));
 }

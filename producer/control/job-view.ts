@@ -2,8 +2,9 @@
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { JOB_ID_PATTERN, controlBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
+import { JOB_ID_PATTERN, controlBlob, sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type Heartbeat, heartbeatFrom } from '../../shared/contract/heartbeat.ts';
+import { decodeImageList } from '../../shared/contract/image-list.ts';
 import { decodeJobControl } from '../../shared/contract/job-control.ts';
 import { type JobRequest, type JobStatus, jobRequest } from '../../shared/contract/job.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
@@ -69,6 +70,16 @@ function matches(view: JobView, { states, search }: Omit<JobFilter, 'max'>): boo
   const isWanted = (one: string): boolean => states === null || states.includes(one);
   if (!isWanted(status?.state ?? 'waiting') && !isWanted(stateText(view))) return false;
   return search === null || `${jobId} ${request.source.name}`.toLowerCase().includes(search.toLowerCase());
+}
+
+/** Of a job of still images, by frame; of a video, none. */
+export async function imageNamesOf(
+  blobs: BlobStore,
+  { jobId, request }: Pick<JobView, 'jobId' | 'request'>,
+): Promise<readonly string[]> {
+  if (request.source.kind !== 'images') return [];
+  const list = await blobs.get('incoming', sourceBlob(jobId, request.source.name));
+  return (list && decodeImageList(String(list)))?.images.map(({ name }) => name) ?? [];
 }
 
 /** Workers that have sent a heartbeat lately. */

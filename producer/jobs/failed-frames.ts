@@ -27,7 +27,8 @@ export function failedFramesError(
   const isTooMany =
     isDecidable && hasTooManyFailed({ failed: framesFailed, frameCount: framesExpected, max });
   if (!isStrict && !isTooMany) return null;
-  const what = definition.request.source.kind === 'images' ? 'images' : 'frames';
+  const unit = definition.request.source.kind === 'images' ? 'image' : 'frame';
+  const what = framesExpected === 1 ? unit : `${unit}s`;
   const reasons = [...new Set(failures.map(({ kind, message }) => `${kind}: ${message}`))];
   const shown = reasons.slice(0, REASONS_SHOWN).join('; ');
   return new PermanentError(

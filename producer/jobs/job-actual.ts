@@ -3,6 +3,9 @@ import type { AmountByPart, JobActual } from '../../shared/contract/job-actual.t
 import type { JobTimesSoFar } from '../../shared/redis/job-times.ts';
 import type { Amount, JobSpending } from '../../shared/redis/spending.ts';
 
+/** A shorter one is the time between two looks at the job. */
+const WAIT_MS_MIN = 2_000;
+
 export interface ActualInputs {
   readonly spending: JobSpending;
   readonly times: JobTimesSoFar;
@@ -62,12 +65,26 @@ function stagesOf(times: JobTimesSoFar, since: Date, now: Date): JobActual['stag
   const stages = [
     { name: 'waiting', fromMs: since.getTime(), toMs: splittingSinceMs ?? nowMs },
     { name: 'splitting', fromMs: splittingSinceMs, toMs: splitAtMs ?? nowMs },
+    { name: 'waiting', fromMs: waitingSince(times), toMs: scoringSinceMs ?? nowMs },
     { name: 'scoring', fromMs: scoringSinceMs, toMs: scoredAtMs ?? nowMs },
     { name: 'joining', fromMs: scoredAtMs, toMs: nowMs },
   ] as const;
   return stages.flatMap(({ name, fromMs, toMs }) =>
     fromMs === undefined ? [] : [{ name, from: instantOf(fromMs), to: instantOf(Math.max(fromMs, toMs)) }],
   );
+}
+
+/**
+ * When the wait between split and scoring began, of a job that was paused, held at its cap, or had others before it. Undefined without
+ * one. `nowMs` counts for a job that still waits.
+ */
+export function waitingSince(
+  { splitAtMs, scoringSinceMs }: Pick<JobTimesSoFar, 'splitAtMs' | 'scoringSinceMs'>,
+  nowMs?: number,
+): number | undefined {
+  const toMs = scoringSinceMs ?? nowMs;
+  if (splitAtMs === undefined || toMs === undefined || toMs - splitAtMs < WAIT_MS_MIN) return undefined;
+  return splitAtMs;
 }
 
 function instantOf(ms: number): string {

@@ -22,6 +22,7 @@ import {
   decodeRedriveRequest,
   jobIdOfRedrive,
 } from '../../shared/contract/redrive-request.ts';
+import type { JobTimes } from '../../shared/redis/job-times.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import type { FrameRetention } from './frame-retention.ts';
 import { type OpenJobServices, openJob } from './open-job.ts';
@@ -36,6 +37,7 @@ const CALLS_AT_ONCE = 16;
 export interface RedriveServices extends OpenJobServices {
   readonly retention: FrameRetention;
   readonly poison: WorkQueue;
+  readonly times: JobTimes;
   /** How often to scan for requests. */
   readonly scanMs: number;
   readonly metrics: ProducerMetrics;
@@ -64,7 +66,7 @@ async function redriveJob(
   jobId: string,
   requests: readonly string[],
 ): Promise<void> {
-  const { blobs, ledger, retention, clock, log, metrics } = services;
+  const { blobs, ledger, retention, times, clock, log, metrics } = services;
   if (await ledger.isOpen(jobId)) return;
   await using hold = await retention.hold(jobId);
   if (hold === undefined || (await ledger.isOpen(jobId))) return;
@@ -93,8 +95,10 @@ async function redriveJob(
       (batch) => batch.jobId === jobId && [...indicesOf(batch.frames)].every((index) => retried.has(index)),
     );
   await reopenFrames(services, jobId, retried);
+  const { inferSeconds } = await times.read(jobId);
   if (!(await ledger.forget(jobId))) return;
   const opening = await openJob(services, jobId, report?.model);
+  if (opening === 'opened') await times.reopened(jobId, { atMs: clock.now().getTime(), inferSeconds });
   log.info({ jobId, frames: frames.length, opening }, 'job redriven');
   if (opening === 'known') return; // Another producer opened it, perhaps with the old failures. Check again when it has ended.
   if (opening === 'opened') metrics.redrives.inc(requests.length);

@@ -73,9 +73,6 @@ async function readActual(
   times: JobTimesSoFar,
   now: Date,
 ): Promise<JobActual> {
-  const { epoch, request } = definition;
-  const earlier = await readReport(blobs, jobId);
-  const isRetried = earlier !== undefined && Date.parse(earlier.completedAt) < epoch;
   const rates = parseFleetRates(String(await blobs.get('control', FLEET_RATES_BLOB)));
   const others = (await ledger.openJobs()).filter((other) => other.jobId !== jobId);
   const isNeeded = others.some((other) => !isTerminal(other.state) && !isPaused(other) && !isResolved(other));
@@ -86,7 +83,7 @@ async function readActual(
     enginesPerMachine,
     machinesLeft: isNeeded ? 0 : (await ledger.engines()) / enginesPerMachine,
     idleSeconds: rates?.idleSeconds ?? 0,
-    since: isRetried ? new Date(epoch) : new Date(request.createdAt),
+    since: new Date(times.reopenedAtMs ?? definition.request.createdAt),
     now,
   });
 }

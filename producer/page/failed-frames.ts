@@ -2,11 +2,10 @@
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { failedFrameBlob, sourceBlob } from '../../shared/contract/blob-names.ts';
+import { failedFrameBlob } from '../../shared/contract/blob-names.ts';
 import { failureIn } from '../../shared/contract/failed-frame.ts';
-import { decodeImageList } from '../../shared/contract/image-list.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
-import type { JobView } from '../control/job-view.ts';
+import { type JobView, imageNamesOf } from '../control/job-view.ts';
 import { readReport } from '../jobs/report.ts';
 import { splitInStorage } from '../jobs/source-plans.ts';
 import type { FailedFrameSummary } from './contract.ts';
@@ -31,7 +30,7 @@ export async function failedFramesOf(
     : await ledger.failures(jobId);
   const some = all.slice(from, from + limit);
   if (some.length === 0) return [];
-  const [splitNumber, names] = await Promise.all([splitInStorage(blobs, jobId), imageNames(blobs, view)]);
+  const [splitNumber, names] = await Promise.all([splitInStorage(blobs, jobId), imageNamesOf(blobs, view)]);
   return pLimit(READS_AT_ONCE).map(some, async ({ frameIndex, kind, message }) => {
     const record = await blobs.get('scored', failedFrameBlob({ jobId, splitNumber }, frameIndex));
     return {
@@ -42,11 +41,4 @@ export async function failedFramesOf(
       attempts: record === undefined ? 1 : failureIn(String(record)).attempts,
     };
   });
-}
-
-/** Of a job of still images, by frame. */
-async function imageNames(blobs: BlobStore, { jobId, request }: JobView): Promise<readonly string[]> {
-  if (request.source.kind !== 'images') return [];
-  const list = await blobs.get('incoming', sourceBlob(jobId, request.source.name));
-  return (list && decodeImageList(String(list)))?.images.map(({ name }) => name) ?? [];
 }

@@ -6,6 +6,7 @@ import type { JobTimes, JobTimesSoFar } from '../../shared/redis/job-times.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import { type JobView, readWorkersAlive } from '../control/job-view.ts';
 import { waitsFor } from '../control/job-words.ts';
+import { waitingSince } from '../jobs/job-actual.ts';
 import { readReport } from '../jobs/report.ts';
 import { sheetCellsFrom } from '../media/sheet-metadata.ts';
 import type { JobDetail, JobStage } from './contract.ts';
@@ -68,7 +69,7 @@ export class JobDetailReader {
     const { jobId, status } = view;
     const report = isOver(view) ? await readReport(this.#blobs, jobId) : undefined;
     if (report?.actual) return [...report.actual.stages];
-    const stages = stagesSoFar(view, await this.#times.read(jobId));
+    const stages = stagesSoFar(view, await this.#times.read(jobId), this.#clock.now().getTime());
     // A cancelled job has no report.
     return isOver(view)
       ? stages.map((stage) => ({ ...stage, to: stage.to ?? status?.updatedAt ?? null }))
@@ -86,11 +87,12 @@ export class JobDetailReader {
 }
 
 /** Those that have begun. They overlap. */
-function stagesSoFar({ request }: JobView, times: JobTimesSoFar): JobStage[] {
-  const { splittingSinceMs, splitAtMs, scoringSinceMs, scoredAtMs } = times;
+function stagesSoFar({ request }: JobView, times: JobTimesSoFar, nowMs: number): JobStage[] {
+  const { reopenedAtMs, splittingSinceMs, splitAtMs, scoringSinceMs, scoredAtMs } = times;
   const stages = [
-    { name: 'waiting', fromMs: Date.parse(request.createdAt), toMs: splittingSinceMs },
+    { name: 'waiting', fromMs: reopenedAtMs ?? Date.parse(request.createdAt), toMs: splittingSinceMs },
     { name: 'splitting', fromMs: splittingSinceMs, toMs: splitAtMs },
+    { name: 'waiting', fromMs: waitingSince(times, nowMs), toMs: scoringSinceMs },
     { name: 'scoring', fromMs: scoringSinceMs, toMs: scoredAtMs },
     { name: 'joining', fromMs: scoredAtMs, toMs: undefined },
   ] as const;

@@ -60,6 +60,8 @@ export class JobIndex {
   readonly #clock: Clock;
   /** Undefined: listed, but not read yet. */
   readonly #jobs = new Map<string, IndexedJob | undefined>();
+  /** Folders that are no jobs yet: uploads. */
+  readonly #uploads = new Set<string>();
   /** All ids, newest first. */
   #order: readonly string[] = [];
   #open: ReadonlyMap<string, OpenJob> = new Map();
@@ -176,14 +178,15 @@ export class JobIndex {
     const isFirst = this.#listedAtMs === -Infinity;
     this.#listedAtMs = this.#clock.monotonicMs();
     for (const jobId of ids) {
-      if (!this.#jobs.has(jobId)) this.#jobs.set(jobId, undefined);
+      if (!this.#jobs.has(jobId) && !this.#uploads.has(jobId)) this.#jobs.set(jobId, undefined);
     }
+    for (const jobId of this.#uploads) if (!ids.has(jobId)) this.#uploads.delete(jobId);
     this.#sort();
     // Jobs that no producer has accepted yet may have changed without a trace in the ledger.
     const pending = [...this.#jobs].filter(
       ([jobId, job]) => job !== undefined && !isTerminal(job.summary.state) && !this.#open.has(jobId),
     );
-    if (!isFirst) await this.#read(pending.map(([jobId]) => jobId));
+    if (!isFirst) await this.#read([...pending.map(([jobId]) => jobId), ...this.#uploads]);
   }
 
   /** Takes over the open jobs, and notes those that were open and no longer are. */
@@ -208,8 +211,10 @@ export class JobIndex {
     if (this.#open.has(jobId)) return view;
     if (view === undefined) {
       this.#forget(jobId);
+      this.#uploads.add(jobId);
       return undefined;
     }
+    this.#uploads.delete(jobId);
     const isKnown = this.#jobs.has(jobId);
     const version = isOver(view) ? lastThumbnailVersion(view) : '';
     if (isOver(view)) this.#sheets.delete(jobId);

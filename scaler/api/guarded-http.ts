@@ -20,7 +20,8 @@ import type { Http } from '../../shared/runtime/http.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 
 /** For a request that is not as expected. */
-export const API_HINT = 'See docs/control-api.md, or run `npm run scale -- --help`.';
+export const API_HINT =
+  'See docs/control-api.md, or run `npm run scale -- --help` or `npm run explain -- --help`.';
 const ROUTES =
   'The routes are /health/live, /health/ready, /metrics, /override, /status, /history and /explain.';
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 import { print, runCommand } from '../../shared/command/run-command.ts';
+import { instantText } from '../../shared/command/text.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import type { ScalerRequest } from '../../shared/runtime/scaler-client.ts';
 import { askScaler } from './ask-scaler.ts';
@@ -58,7 +59,9 @@ function describeAnswer(answer: z.infer<typeof overrideAnswer>): string[] {
 }
 
 function limitNotes(current: NonNullable<OverrideJson>, capacityMax: number): string[] {
-  if (current === 'unknown' || current.mode === 'max' || (current.capacity ?? 0) <= capacityMax) return [];
+  if (current === 'unknown' || current.mode === 'max') return [];
+  const wanted = [...current.meaning.matchAll(/at least (\d+)/g)].map(([, count]) => Number(count));
+  if (Math.max(current.capacity ?? 0, ...wanted) <= capacityMax) return [];
   return [`  The fleet has at most ${capacityMax}: an override does not raise this limit.`];
 }
 
@@ -67,7 +70,7 @@ function describeOverride(current: NonNullable<OverrideJson>): string[] {
   const { meaning, author, reason, setAt, expiresAt } = current;
   return [
     `Override: ${meaning}.`,
-    `  by ${author}, since ${setAt}, until ${expiresAt}`,
+    `  by ${author}, since ${instantText(setAt)}, until ${instantText(expiresAt)}`,
     `  because: ${reason}`,
   ];
 }

@@ -104,7 +104,7 @@ const STEP_SENTENCES = {
     'frames left: {framesRemaining}, batches: {batchesRemaining}, work for one engine: {engineSeconds} s',
   queue: 'messages on the queue, visible or leased: {messages}',
   capped: '{jobs} jobs have spent their caps, are held, and need no instances',
-  'in-time': '{instances} instances finish the work in {targetSeconds} s',
+  'in-time': '{instances} instances are wanted, to finish the work in {targetSeconds} s',
   'worth-booting': 'at most {instances} have more work than the {bootSeconds} s they take to boot',
   batches: 'at most {instances} find a batch to work on',
   wanted: 'the work needs {instances}',

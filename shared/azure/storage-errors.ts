@@ -72,6 +72,12 @@ export async function reachStorage<T>(storageName: string, call: () => Promise<T
   }
 }
 
+/** For an error of the SDK that nothing has caught: storage has gone, or refuses. Undefined for any other error. */
+export function uncaughtStorageError(error: unknown): TransientError | undefined {
+  const isOfSdk = error instanceof Error && (error.name === 'RestError' || isNotSignedIn(error));
+  return isOfSdk ? unreachableError('the storage', error) : undefined;
+}
+
 function unreachableError(storageName: string, cause: unknown): TransientError {
   if (isNotSignedIn(cause)) {
     const message = `Cannot reach ${storageName}: not signed in to Azure.`;

@@ -1,4 +1,5 @@
 /** What all commands do alike: the answer on standard output, notes and errors on standard error, an exit status, Ctrl-C. */
+import { uncaughtStorageError } from '../azure/storage-errors.ts';
 import { complain, complaintOf } from '../runtime/complain.ts';
 import { EXIT, FleetError, PermanentError, exitStatusOf } from '../runtime/errors.ts';
 import { quoteCommands } from '../runtime/quote-commands.ts';
@@ -58,7 +59,8 @@ async function statusOf(
     return await run();
   } catch (thrown) {
     // After Ctrl-C, most errors are only its consequence. A command that adds a hint throws INTERRUPTED itself.
-    const error: unknown = signal?.aborted === true && !isInterrupted(thrown) ? signal.reason : thrown;
+    const isConsequence = signal?.aborted === true && !isInterrupted(thrown);
+    const error: unknown = isConsequence ? signal.reason : (uncaughtStorageError(thrown) ?? thrown);
     if (argv.includes('--json')) print(JSON.stringify({ error: complaintOf(error) }));
     else complain(error);
     return exitStatusOf(error);

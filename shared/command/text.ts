@@ -24,6 +24,11 @@ export function safeText(text: string): string {
   return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/gu, '·');
 }
 
+/** `1 frame`, `12 frames`. */
+export function countedText(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** `12 bytes`, `48.1 kB`, `3.2 MB`, `1.25 GB`. */
 export function bytesText(bytes: number): string {
   if (bytes < 1e3) return `${bytes} bytes`;

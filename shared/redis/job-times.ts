@@ -17,12 +17,13 @@ const instant = z.coerce.number().positive().optional();
 const amount = z.coerce.number().min(0).catch(0);
 
 const times = z.object({
-  /** As Unix time in ms. */
+  /** As Unix time in ms. The first: when the job was opened again for a retry. */
+  reopenedAtMs: instant,
   splittingSinceMs: instant,
   splitAtMs: instant,
   scoringSinceMs: instant,
   scoredAtMs: instant,
-  /** Of engines, in the model; summed over all frames that were scored, also those of a delivery that was lost later. */
+  /** Of engines, in the model, in all runs of the job; also for frames of a delivery that was lost later. */
   inferSeconds: amount,
   /** Of workers with a batch of the job, each up to its last report. */
   reportedSeconds: amount,
@@ -93,6 +94,15 @@ export class JobTimes {
     const args = Object.entries(marks).filter(([, value]) => value !== undefined);
     if (args.length === 0) return;
     await this.#redis.eval(MARK, 2, jobKey(jobId), jobKey(jobId, 'times'), ...args.flat().map(String));
+  }
+
+  /** Notes that the job was opened again, after the engines had worked for it for so long. */
+  async reopened(
+    jobId: string,
+    { atMs, inferSeconds }: { readonly atMs: number; readonly inferSeconds: number },
+  ): Promise<void> {
+    const args = ['reopenedAtMs', atMs, 'inferSeconds', inferSeconds];
+    await this.#redis.eval(MARK, 2, jobKey(jobId), jobKey(jobId, 'times'), ...args);
   }
 
   /** A result that is received twice, because a producer was killed, counts twice. */

@@ -117,7 +117,7 @@ test('an override is set with a reason and an end, is in force, and is ended', a
   const page = await openFleet();
   const panel = page.getByRole('region', { name: 'Override' });
   await panel.getByRole('radio', { name: 'at most' }).check();
-  await panel.getByLabel('Machines').fill('1');
+  await panel.getByLabel('Machines').fill('2');
   await panel.getByLabel('For').selectOption('4 hours');
   await panel.getByRole('button', { name: 'Set the override' }).click();
   // The browser refuses: there is no reason yet.
@@ -125,6 +125,9 @@ test('an override is set with a reason and an end, is in force, and is ended', a
     await panel.getByLabel('Reason').evaluate((field: HTMLInputElement) => field.validity.valueMissing),
   ).toBe(true);
   await panel.getByLabel('Reason').fill('demo at ten');
+  // News of the fleet leave the form alone.
+  await twoTicks(page);
+  expect(await panel.getByLabel('Machines').inputValue()).toBe('2');
   await panel.evaluate((section) => {
     const note = () => {
       const form = section.querySelector('button[type="submit"]')?.textContent;
@@ -134,7 +137,7 @@ test('an override is set with a reason and an end, is in force, and is ended', a
     new MutationObserver(note).observe(section, { childList: true, subtree: true });
   });
   await panel.getByRole('button', { name: 'Set the override' }).click();
-  await panel.getByText('at most 1 until ').waitFor();
+  await panel.getByText('at most 2 until ').waitFor();
   await panel.getByText('“demo at ten”').waitFor();
   const focused = () => page.evaluate(() => document.activeElement?.textContent);
   expect(await focused()).toBe('Override');

@@ -20,6 +20,10 @@ beforeAll(async () => {
 afterAll(() => fleet[Symbol.asyncDispose]());
 
 /** Drops a file on the page, as a file manager does. */
+function focusedTag(page: PageVisitor['page']): Promise<string | undefined> {
+  return page.evaluate(() => document.activeElement?.tagName);
+}
+
 async function drop({ page }: PageVisitor, file: string): Promise<void> {
   const base64 = (await readFile(file)).toString('base64');
   await page.evaluate((bytes) => {
@@ -180,11 +184,16 @@ test('an image that cannot be read is taken out of the draft, and the visitor is
   const good = await plain.png().toBuffer();
   const broken = Buffer.from('no picture');
   const image = (name: string, buffer: Buffer) => ({ name, mimeType: 'image/png', buffer });
+  await page.getByLabel(/Drop a video/).focus();
   await page
     .getByLabel(/Drop a video/)
     .setInputFiles([image('one.png', good), image('broken.png', broken), image('two.png', good)]);
   await page.getByText('3 images').waitFor();
+  expect(await focusedTag(page)).toBe('H1');
   await page.getByRole('alert').getByText('Cannot use broken.png').waitFor();
+  // It is said once, and what cannot become a job cannot be started.
+  expect(await page.getByRole('alert').count()).toBe(1);
+  expect(await page.getByRole('button', { name: 'Start the job' }).count()).toBe(0);
   await page.getByText('Remove some of them').click();
   await page.getByRole('button', { name: 'Remove broken.png' }).click();
   await page.getByRole('table', { name: 'Estimate for 2 images' }).waitFor();
@@ -198,7 +207,7 @@ test('an image that cannot be read is taken out of the draft, and the visitor is
     const now = await style.getAttribute('src').catch(() => before);
     return now !== before;
   });
-  expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1');
+  expect(await focusedTag(page)).toBe('H1');
   await page.getByRole('button', { name: 'Start the job' }).click();
   await page.getByRole('heading', { name: /^images/ }).waitFor();
   await page.locator('h1 .state').filter({ hasText: 'completed' }).waitFor();

@@ -61,6 +61,12 @@ test('the stages follow from their marks; one that is not known to have begun is
     ['scoring', 3_000, 100_000],
     ['joining', 100_000, 104_000],
   ]);
+  const paused = { ...INPUTS.times, scoringSinceMs: at(40) };
+  expect(seconds(actualOf({ ...INPUTS, times: paused }).stages).slice(1, 4)).toEqual([
+    ['splitting', 1_000, 11_000],
+    ['waiting', 11_000, 40_000],
+    ['scoring', 40_000, 100_000],
+  ]);
   const times = { inferSeconds: 0, reportedSeconds: 0, splittingSinceMs: at(1) };
   expect(seconds(actualOf({ ...INPUTS, times }).stages)).toEqual([
     ['waiting', 0, 1_000],

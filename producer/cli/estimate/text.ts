@@ -1,5 +1,5 @@
 /** An estimate as text: the job, a table by number of machines, and what the figures rest on. PURE. */
-import { clockTime, safeText, textTable } from '../../../shared/command/text.ts';
+import { clockTime, countedText, safeText, textTable } from '../../../shared/command/text.ts';
 import type { JobSettings } from '../../../shared/contract/job.ts';
 import type { SourceEstimate } from './estimate-source.ts';
 
@@ -22,14 +22,14 @@ export function estimateText(
   });
   const { style } = settings.parameters;
   const model = style === undefined ? settings.model.name : `${settings.model.name} (${style})`;
-  const unit = isVideo ? 'frames' : 'images';
+  const what = countedText(frames, isVideo ? 'frame' : 'image');
   const size = `${source.megapixelsPerFrame.toPrecision(2)} megapixels`;
   const most = wallSeconds.some(({ machines }) => machines > machinesMax)
     ? [`The fleet may have ${machinesMax} machines at most.`]
     : [];
   return [
     safeText(
-      `${sourceName}: ${frames} ${unit} of ${size}, ${model}, ${batches} ${batches === 1 ? 'batch' : 'batches'}`,
+      `${sourceName}: ${what} of ${size}, ${model}, ${batches} ${batches === 1 ? 'batch' : 'batches'}`,
     ),
     textTable(HEADER, rows),
     `By itself, the fleet starts ${machinesWanted} ${machinesWanted === 1 ? 'machine' : 'machines'} for this job if it does nothing else.`,

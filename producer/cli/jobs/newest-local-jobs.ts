@@ -5,7 +5,7 @@
 import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { BRISK, storageAccount } from '../../../shared/azure/credentials.ts';
 import { storageCommandConfig } from '../../../shared/command/config.ts';
-import { JOB_ID_PATTERN } from '../../../shared/contract/blob-names.ts';
+import { JOB_ID_PATTERN, triggerBlob } from '../../../shared/contract/blob-names.ts';
 import { findStack } from '../../../shared/runtime/rendezvous.ts';
 
 const ANSWER_MS_MAX = 1_500;
@@ -28,5 +28,8 @@ async function readJobIds(localFolder: string, start: string): Promise<readonly 
   for await (const folder of blobs.listFolders('incoming'))
     if (JOB_ID_PATTERN.test(folder) && folder.startsWith(start)) jobIds.push(folder);
   // A job id starts with the time.
-  return jobIds.toSorted().toReversed().slice(0, JOBS_MAX);
+  const newest = jobIds.toSorted().toReversed().slice(0, JOBS_MAX);
+  // A folder without a trigger is an upload.
+  const triggers = await Promise.all(newest.map((jobId) => blobs.stat('incoming', triggerBlob(jobId))));
+  return newest.filter((_, index) => triggers[index] !== undefined);
 }

@@ -7,7 +7,6 @@ import { type JobStatus, isTerminal } from '../../../shared/contract/job.ts';
 import { quoteCommands } from '../../../shared/runtime/quote-commands.ts';
 import type { JobView } from '../../control/job-view.ts';
 import { type WaitReason, stateText, waitsFor } from '../../control/job-words.ts';
-import { resultLabel } from '../../control/result-label.ts';
 import { secondsLeftOf } from '../../control/seconds-left.ts';
 import { actualRows } from '../actual-text.ts';
 
@@ -21,7 +20,7 @@ export function jobTable(jobs: readonly JobView[], now: Date): string {
       jobId,
       stateText(job),
       priority,
-      resultLabel(request),
+      modelText(request),
       status === undefined || status.frames.expected === 0 ? '-' : String(status.frames.expected),
       status === undefined ? '-' : percentText(status),
       String(status?.frames.failed ?? 0),
@@ -31,6 +30,12 @@ export function jobTable(jobs: readonly JobView[], now: Date): string {
     ];
   });
   return textTable(HEADER, rows);
+}
+
+/** `painter (candy)`, `upscaler@2`. */
+function modelText({ model, parameters }: JobView['request']): string {
+  const name = model.version === undefined ? model.name : `${model.name}@${model.version}`;
+  return parameters['style'] === undefined ? name : `${name} (${parameters['style']})`;
 }
 
 function percentText({ frames }: JobStatus): string {
@@ -72,7 +77,7 @@ export function jobText({ job, workers, failures, actual, now }: JobDetails): st
     ...(why === undefined ? [] : [['', waitText(why)] as const]),
     ...(status?.pausedSince ? [['Paused', instantText(status.pausedSince)] as const] : []),
     ['Source', `${name} (${size})`],
-    ['Model', resultLabel(request)],
+    ['Model', modelText(request)],
     ['Priority', priority],
     ['Created', instantText(request.createdAt)],
     ...(deadlineAt === undefined ? [] : [['Deadline', instantText(deadlineAt)] as const]),

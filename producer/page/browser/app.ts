@@ -13,6 +13,7 @@ import { me } from './me.ts';
 import { DropAnywhere } from './new-job/drop.ts';
 import { NewJobView } from './new-job/new-job-view.ts';
 import { Announcer } from './parts/announce.ts';
+import { focusTitle } from './parts/keep-focus.ts';
 import { Notice } from './parts/notice.ts';
 import { useTitle } from './parts/use-title.ts';
 import { path } from './route.ts';
@@ -21,6 +22,8 @@ import { SignIn, SignOut, hasTokenInAddress, openSession } from './sign-in.ts';
 
 /** A shorter interruption, as when a laptop changes its network, is not worth a word. */
 const LOST_AFTER_MS = 2000;
+/** A local fleet has another address after each start; where a platform signs people in, the address stays. */
+const NEW_ADDRESS = ' If the fleet has been started again, open the address that npm start prints now.';
 const LINKS = [
   { to: '/', label: 'Jobs' },
   { to: '/fleet', label: 'Fleet' },
@@ -42,6 +45,13 @@ export function App(): Html {
     addEventListener('hashchange', startAgain);
     return () => removeEventListener('hashchange', startAgain);
   }, []);
+  const wasSignedOut = useRef<boolean | null>(null);
+  useEffect(() => {
+    // What had the focus has gone with the other view. At the start nothing has it.
+    const { current } = wasSignedOut;
+    if (me.peek() !== undefined && current !== null && current !== isSignedOut.value) focusTitle();
+    wasSignedOut.current = isSignedOut.value;
+  }, [isSignedOut.value]);
   if (isSignedOut.value) return html`<main>${h(SignIn, {})}</main>`;
   if (failure.value !== undefined)
     return html`<main>${h(Notice, { trouble: failure.value, retry: start })}</main>`;
@@ -57,7 +67,7 @@ function SignedIn(): Html {
     return stopListening;
   }, [jobId]);
   useEffect(() => {
-    if (!isFirst.current) main.current?.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
+    if (!isFirst.current) focusTitle();
     isFirst.current = false;
   }, [path.value]);
   const focusMain = (event: Event) => {
@@ -136,7 +146,7 @@ function ConnectionState(): Html {
     <p class="connection" role="status">
       ${
         isShown.value &&
-        `The connection is lost. This is the state of ${heard === null ? 'before' : timeText(heard.toISOString(), new Date())}. Trying again…`
+        `The connection is lost. This is the state of ${heard === null ? 'before' : timeText(heard.toISOString(), new Date())}. Trying again…${me.value?.name ? '' : NEW_ADDRESS}`
       }
     </p>
   `;

@@ -10,7 +10,8 @@ const SMALL_MONEY = new Intl.NumberFormat(undefined, { minimumFractionDigits: 4,
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const SIZE_UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB'];
-const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+/** As the commands print them. */
+const INSTANT = /(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z)/g;
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
@@ -95,9 +96,9 @@ export function timeText(iso: string, now: Date): string {
   return (at.toDateString() === now.toDateString() ? TIME : DATE_AND_TIME).format(at);
 }
 
-/** A sentence of the scaler, with its instants as `timeText`. */
+/** A sentence that the commands print too, with its instants as `timeText`. */
 export function withLocalTimes(sentence: string, now: Date): string {
-  return sentence.replace(INSTANT, (iso) => timeText(iso, now));
+  return sentence.replace(INSTANT, (_all, date: string, time: string) => timeText(`${date}T${time}`, now));
 }
 
 export function secondsBetween(from: string, to: string): number {

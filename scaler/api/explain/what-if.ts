@@ -9,18 +9,22 @@ import type { Policy } from '../../policy.ts';
 /** 1920 × 1080. */
 const MEGAPIXELS_PER_FRAME = 2.07;
 
-const count = (max: number) => z.coerce.number().int().min(0).max(max).optional();
+const number = (min: number, max: number) => {
+  const error = `expected a number from ${min} to ${max}`;
+  return z.coerce.number({ error }).min(min, { error }).max(max, { error });
+};
+const count = (max: number) => number(0, max).int({ error: 'expected a whole number' }).optional();
 
 /** The query of `GET /explain`. */
 export const whatIfQuery = z.strictObject({
   /** Frames left in one supposed job, which replaces all open jobs. */
   backlog: count(100_000_000),
-  megapixelsPerFrame: z.coerce.number().min(0.001).max(1000).optional(),
+  megapixelsPerFrame: number(0.001, 1000).optional(),
   /** The model of the supposed job: its rate counts. */
   model: z.string().min(1).max(100).optional(),
   messages: count(10_000_000),
   capacityMax: count(1000),
-  drainTargetSeconds: z.coerce.number().min(1).max(86_400).optional(),
+  drainTargetSeconds: number(1, 86_400).optional(),
   /** When the schedule and the override are read. Everything else stays as it is now. */
   at: z.iso
     .datetime({ offset: true, error: 'expected a time such as 2026-12-01T08:00Z' })

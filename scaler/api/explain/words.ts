@@ -1,4 +1,5 @@
 /** A decision in sentences: why the fleet has its size, the calculation, what blocks it, and what comes next. PURE. */
+import { instantText } from '../../../shared/command/text.ts';
 import {
   type Action,
   type Blocker,
@@ -65,7 +66,7 @@ function overrideLines(override: DecisionInContext['override'], now: Date): stri
   if (override === 'unknown')
     return ['Override: unknown. It cannot be read; the log of the scaler has the cause.'];
   const { author, reason, setAt, expiresAt } = override;
-  const since = `since ${setAt.toISOString()}, until ${expiresAt.toISOString()} (${when(expiresAt, now)})`;
+  const since = `since ${instantText(setAt.toISOString())}, until ${instantText(expiresAt.toISOString())} (${when(expiresAt, now)})`;
   return [`Override: ${describeOverride(override)}, by ${author}: “${reason}”, ${since}.`];
 }
 

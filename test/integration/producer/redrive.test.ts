@@ -18,6 +18,7 @@ import {
 } from '../../../shared/contract/blob-names.ts';
 import { encodeJobControl } from '../../../shared/contract/job-control.ts';
 import { segmentMetadata } from '../../../shared/contract/segment.ts';
+import { jobKey } from '../../../shared/redis/ledger-scripts.ts';
 import { firstSplit } from '../../support/build-job.ts';
 import { BUILT_PLAN } from '../../support/build-plan.ts';
 import { countOfMetric, startControlPlane } from '../../support/control-plane.ts';
@@ -41,6 +42,7 @@ test('a completed job is reopened to retry the segment of the requested frame, a
   const before = await fixture.endedJob('job-one', { failing: [3, 7] });
   await control.retention.schedule({ jobId: 'job-one', dueAtMs: 1 });
   const redrivesBefore = await countOfMetric(control.metrics.redrives);
+  await control.redis.hset(jobKey('job-one', 'times'), 'inferSeconds', '12.5');
   await fixture.putPoison('job-one', 3);
   await fixture.putPoison('job-one', 7);
   await fixture.request('job-one', [3, 4]);
@@ -60,6 +62,11 @@ test('a completed job is reopened to retry the segment of the requested frame, a
   });
   expect(await fixture.requests()).toEqual([]);
   expect(await fixture.poisonIds()).toEqual(['job-one-7']);
+  // Its machines have worked before, but its time begins again.
+  expect(await control.times.read('job-one')).toMatchObject({
+    inferSeconds: 12.5,
+    reopenedAtMs: after.definition.epoch,
+  });
   expect(await control.retention.dueAtMs('job-one')).toBeUndefined();
   expect((await countOfMetric(control.metrics.redrives)) - redrivesBefore).toBe(1);
   await using splitter = await startStepProducer(server);

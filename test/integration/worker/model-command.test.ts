@@ -72,7 +72,7 @@ test('models are added, listed, shown, tested and removed', async () => {
 
   const listed = await run('list');
   expect(listed.stdout.split('\n')).toEqual([
-    expect.stringMatching(/^name +version +frames +output +float16 +parameters$/),
+    expect.stringMatching(/^NAME +VERSION +FRAMES +OUTPUT +FLOAT16 +PARAMETERS$/),
     expect.stringMatching(/^plain +1 +any size$/),
     expect.stringMatching(/^plain +2 +any size +steady: on, off$/),
     '',

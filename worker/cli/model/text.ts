@@ -66,7 +66,7 @@ export function modelTable(models: readonly ModelManifest[]): string {
       .map(([parameter, { values }]) => `${parameter}: ${values.map(({ id }) => id).join(', ')}`)
       .join('; '),
   ]);
-  const table = [['name', 'version', 'frames', 'output', 'float16', 'parameters'], ...rows];
+  const table = [['NAME', 'VERSION', 'FRAMES', 'OUTPUT', 'FLOAT16', 'PARAMETERS'], ...rows];
   const widths =
     table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
   return table

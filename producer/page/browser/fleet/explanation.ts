@@ -13,14 +13,14 @@ import { useResource } from '../parts/use-resource.ts';
 /** The what-if of the scaler's API. */
 const FIELDS = [
   { name: 'backlog', label: 'Frames left', max: 100_000_000 },
-  { name: 'megapixelsPerFrame', label: 'Megapixels a frame', max: 1000, step: 'any' },
+  { name: 'megapixelsPerFrame', label: 'Megapixels a frame', max: 1000, min: 0.001, step: 'any' },
   { name: 'capacityMax', label: 'Machines at most', max: 1000 },
   { name: 'drainTargetSeconds', label: 'Done in, seconds', max: 86_400, min: 1 },
 ] as const;
 
 export function ExplanationWithWhatIf(): Html {
   const query = useSignal('');
-  const { content, failure, reload } = useResource<Explanation>(`explain${query.value}`);
+  const { content, isCurrent, failure, reload } = useResource<Explanation>(`explain${query.value}`);
   const known = useRef(decisionTold.peek());
   useEffect(() => {
     if (known.current !== decisionTold.value) reload();
@@ -38,7 +38,12 @@ export function ExplanationWithWhatIf(): Html {
     <section class="panel" aria-labelledby="explain-title">
       <h2 id="explain-title">${query.value === '' ? 'Why this many' : 'What if'}</h2>
       ${failure && h(Notice, { trouble: failure, retry: reload })}
-      <div class="words" aria-live="polite">${content && h(Words, { words: content.words })}</div>
+      ${
+        // The present changes by itself, too often to be read out. An answer that is refused has no words.
+        content &&
+        (isCurrent || failure === undefined) &&
+        h(Words, { words: content.words, isAnswer: query.value !== '' })
+      }
       <details>
         <summary>What if…</summary>
         <form class="what-if" onSubmit=${submit} onReset=${reset}>
@@ -67,9 +72,15 @@ export function ExplanationWithWhatIf(): Html {
 }
 
 /** Lines that are indented belong to the line above that ends with a colon. */
-function Words({ words }: { readonly words: readonly string[] }): Html {
+interface WordsOptions {
+  readonly words: readonly string[];
+  /** To a question of the visitor. */
+  readonly isAnswer: boolean;
+}
+
+function Words({ words, isAnswer }: WordsOptions): Html {
   const now = new Date();
-  return html`<div>
+  return html`<div class="words" aria-live=${isAnswer ? 'polite' : 'off'}>
     ${words.map((sentence) => {
       const line = withLocalTimes(sentence, now);
       if (line.startsWith('  ')) return html`<p class="step">${line.trim()}</p>`;

@@ -94,7 +94,7 @@ function SetOverride({
                   min="0"
                   max=${capacityMax ?? 1000}
                   step="1"
-                  value="1"
+                  defaultValue="1"
                   required
                 />
               </label>

@@ -43,7 +43,8 @@ export function JobActions({ job }: { readonly job: JobDetail }): Html {
       isCleaned.value = false;
       await send<JobSummary>(method, `jobs/${jobId}/${name}`, body === undefined ? {} : { body });
       isCleaned.value = name === 'clean';
-      announce(`${sourceName}: ${name === 'clean' ? CLEANED : `${name} requested`}`);
+      // Of the others, the state of the job tells.
+      if (name === 'clean') announce(`${sourceName}: ${CLEANED}`);
     });
   const button = (name: JobAction, label: string, onClick: () => void): VNode | false =>
     may(name) && h(ActionButton, { label, isBusy: action.isRunning, onClick });

@@ -20,6 +20,8 @@ import { ResultPlayer } from './result-player.ts';
 import { StageTimeline } from './stage-timeline.ts';
 
 const DONE_STEPS = 4;
+/** The job does not exist, or its id is none. */
+const NO_SUCH_JOB = new Set(['JOB_UNKNOWN', 'REQUEST_INVALID']);
 
 export function SingleJobView({ jobId }: { readonly jobId: string }): Html {
   const { content, failure, reload } = useResource<JobDetail>(`jobs/${encodeURIComponent(jobId)}`);
@@ -33,9 +35,19 @@ export function SingleJobView({ jobId }: { readonly jobId: string }): Html {
   // The title that has the focus is replaced.
   const isFocused = document.activeElement?.tagName === 'H1';
   if (job !== undefined) return h(LoadedJob, { job, isFocused });
+  if (failure !== undefined && NO_SUCH_JOB.has(failure.code)) return h(NoSuchJob, { jobId });
   return html`
     <header class="view-head"><h1 tabindex="-1">${jobId}</h1></header>
     ${failure ? h(Notice, { trouble: failure, retry: reload }) : html`<p class="empty">Loading…</p>`}
+  `;
+}
+
+function NoSuchJob({ jobId }: { readonly jobId: string }): Html {
+  return html`
+    <div class="empty">
+      <h1 tabindex="-1">No such job</h1>
+      <p>There is no job ${jobId}, or it has been removed. <a href="/">All jobs</a></p>
+    </div>
   `;
 }
 

@@ -3,7 +3,7 @@ import { computed, signal } from '@preact/signals';
 
 import type { Priority } from '../../../../shared/contract/job.ts';
 import type { Model, NewJob, Upload } from '../../contract.ts';
-import { ApiFailure, asFailure, failureFrom, send, unreachable } from '../server.ts';
+import { ApiFailure, asFailure, failureFrom, isAboutFiles, send, unreachable } from '../server.ts';
 
 /** A part is sent again after these times, in milliseconds: a network that changes, a producer that restarts. */
 const RETRY_MS = [1_000, 4_000, 10_000];
@@ -24,6 +24,7 @@ export interface DraftUpload {
   readonly sentBytes: number;
   /** Null until all bytes are stored. */
   readonly uploadId: string | null;
+  /** Of the upload, or why the files cannot be used. */
   readonly failure: ApiFailure | null;
 }
 
@@ -82,6 +83,14 @@ export function forgetDraft(): void {
   chosenPriority.value = 'normal';
 }
 
+/** Whether the failure is about the files: then it is kept with them, and they do not become a job. */
+export function refuseFiles(failure: ApiFailure): boolean {
+  const draft = draftUpload.peek();
+  if (draft === null || !isAboutFiles(failure)) return false;
+  draftUpload.value = { ...draft, failure };
+  return true;
+}
+
 /** Takes one of several stored images out of the job. Throws an `ApiFailure`. */
 export async function removeFile(index: number): Promise<void> {
   const draft = draftUpload.peek();
@@ -90,7 +99,7 @@ export async function removeFile(index: number): Promise<void> {
   if (draftUpload.peek() !== draft) return;
   const files = draft.files.toSpliced(index, 1);
   const sizeBytes = sumOfSizes(files);
-  draftUpload.value = { ...draft, files, sizeBytes, sentBytes: sizeBytes };
+  draftUpload.value = { ...draft, files, sizeBytes, sentBytes: sizeBytes, failure: null };
 }
 
 /** Stores the files. Progress and failure are in `draftUpload`. */

@@ -3,13 +3,13 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 
 import type { Estimate } from '../../contract.ts';
-import { countWithNoun, countText, durationText, moneyText, unitOf } from '../format.ts';
+import { countWithNoun, countText, durationText, moneyText, unitOf, withLocalTimes } from '../format.ts';
 import { type Html, h, html } from '../html.ts';
 import { resync } from '../live.ts';
 import { hasPrices } from '../me.ts';
 import { Notice } from '../parts/notice.ts';
 import { type ApiFailure, asFailure, send } from '../server.ts';
-import { draftJob } from './draft.ts';
+import { draftJob, refuseFiles } from './draft.ts';
 
 /** Between the last step of a slider and the question. */
 const REST_MS = 300;
@@ -28,7 +28,9 @@ export function EstimateTable(): Html {
         failure.value = undefined;
         isKnown.value = true;
       } catch (error) {
-        if (!abort.signal.aborted) failure.value = asFailure(error);
+        if (abort.signal.aborted) return;
+        const found = asFailure(error);
+        if (!refuseFiles(found)) failure.value = found;
       }
     };
     const timer = setTimeout(() => job !== null && void load(), estimate.peek() === undefined ? 0 : REST_MS);
@@ -65,7 +67,7 @@ export function EstimateTable(): Html {
       </tbody>
       <tfoot>
         <tr>
-          <td colspan="3">${basis}</td>
+          <td colspan="3">${withLocalTimes(basis, new Date())}</td>
         </tr>
       </tfoot>
     </table>

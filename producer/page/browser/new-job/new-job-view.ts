@@ -4,14 +4,23 @@ import { useEffect } from 'preact/hooks';
 import type { Priority } from '../../../../shared/contract/job.ts';
 import type { JobSummary, Model } from '../../contract.ts';
 import { type Html, h, html } from '../html.ts';
+import { useFocusHandedOn } from '../parts/keep-focus.ts';
 import { Notice } from '../parts/notice.ts';
 import { Segments } from '../parts/segments.ts';
 import { useAction } from '../parts/use-action.ts';
 import { useResource } from '../parts/use-resource.ts';
 import { useTitle } from '../parts/use-title.ts';
 import { navigate } from '../route.ts';
-import { send } from '../server.ts';
-import { chooseModel, chosenModel, chosenPriority, draftJob, draftUpload, forgetDraft } from './draft.ts';
+import { asFailure, send } from '../server.ts';
+import {
+  chooseModel,
+  chosenModel,
+  chosenPriority,
+  draftJob,
+  draftUpload,
+  forgetDraft,
+  refuseFiles,
+} from './draft.ts';
 import { beginWith } from './drop.ts';
 import { EstimateTable } from './estimate-table.ts';
 import { StyleChoice } from './style-choice.ts';
@@ -26,13 +35,14 @@ export function NewJobView(): Html {
   return html`
     <header class="view-head"><h1 tabindex="-1">New job</h1></header>
     ${upload === null ? h(FileChoice, {}) : h(UploadState, { upload })}
-    ${upload !== null && upload.uploadId !== null && h(Settings, { uploadId: upload.uploadId, fileCount: upload.files.length })}
+    ${upload !== null && upload.uploadId !== null && upload.failure === null && h(Settings, { uploadId: upload.uploadId, fileCount: upload.files.length })}
   `;
 }
 
 function FileChoice(): Html {
+  const element = useFocusHandedOn<HTMLLabelElement>();
   return html`
-    <label class="drop-zone">
+    <label class="drop-zone" ref=${element}>
       <input type="file" multiple accept=${TYPES} onChange=${chooseFiles} />
       <span class="drop-title">Drop a video or images here</span>
       <span>or choose files</span>
@@ -60,19 +70,24 @@ function Settings({ uploadId, fileCount }: SettingsOptions): Html {
     chooseModel(models.find(({ isDefault }) => isDefault) ?? models[0]);
   }, [models, chosenModel.value]);
   const action = useAction();
+  const element = useFocusHandedOn<HTMLFormElement>();
   if (failure) return h(Notice, { trouble: failure, retry: reload });
   const model = models?.find(({ name }) => name === chosenModel.value);
   if (models === undefined || model === undefined) return html`<p class="empty">Loading the models…</p>`;
   const start = (event: Event) => {
     event.preventDefault();
     action.run(async () => {
-      const job = await send<JobSummary>('POST', 'jobs', { body: draftJob.peek() });
-      forgetDraft();
-      navigate(`/jobs/${job.jobId}`);
+      try {
+        const job = await send<JobSummary>('POST', 'jobs', { body: draftJob.peek() });
+        forgetDraft();
+        navigate(`/jobs/${job.jobId}`);
+      } catch (error) {
+        if (!refuseFiles(asFailure(error))) throw error;
+      }
     });
   };
   return html`
-    <form class="new-job" onSubmit=${start}>
+    <form class="new-job" ref=${element} onSubmit=${start}>
       ${models.length > 1 && h(ModelChoice, { models, model })}
       ${model.styles.length > 0 && h(StyleChoice, { uploadId, fileCount, model: model.name })}
       <div class="finish">
@@ -88,7 +103,7 @@ function Settings({ uploadId, fileCount }: SettingsOptions): Html {
               chosenPriority.value = value;
             },
           })}
-          <button type="submit" class="primary large" disabled=${action.isRunning}>Start the job</button>
+          <button type="submit" class="primary large" aria-disabled=${action.isRunning}>Start the job</button>
         </div>
       </div>
       ${action.failure && h(Notice, { trouble: action.failure })}

@@ -6,8 +6,8 @@ import type { StylePictures } from '../../contract.ts';
 import { type Html, h, html } from '../html.ts';
 import { resync } from '../live.ts';
 import { Notice } from '../parts/notice.ts';
-import { type ApiFailure, asFailure, isAboutFiles, send } from '../server.ts';
-import { blendedShare, blendedStyle, chosenStyle } from './draft.ts';
+import { type ApiFailure, asFailure, send } from '../server.ts';
+import { blendedShare, blendedStyle, chosenStyle, refuseFiles } from './draft.ts';
 
 /** Between two questions which pictures are made. */
 const ASK_AGAIN_MS = 700;
@@ -37,7 +37,9 @@ export function StyleChoice({ uploadId, fileCount, model }: StyleChoiceOptions):
           await pause(ASK_AGAIN_MS);
         }
       } catch (error) {
-        if (!abort.signal.aborted) failure.value = asFailure(error);
+        if (abort.signal.aborted) return;
+        const found = asFailure(error);
+        if (!refuseFiles(found)) failure.value = found;
       }
     };
     failure.value = undefined;
@@ -52,7 +54,7 @@ export function StyleChoice({ uploadId, fileCount, model }: StyleChoiceOptions):
     const again = () => {
       turn.value += 1;
     };
-    return h(Notice, { trouble: failure.value, retry: isAboutFiles(failure.value) ? undefined : again });
+    return h(Notice, { trouble: failure.value, retry: again });
   }
   if (pictures === undefined) return html`<p class="empty">Reading the first frame…</p>`;
   return html` ${h(StyleGrid, { pictures })} ${h(Blend, { styles: pictures.styles })} `;

@@ -57,18 +57,24 @@ function FileList({ files }: Pick<DraftUpload, 'files'>): Html {
     <details class="files" ref=${element}>
       <summary>Remove some of them</summary>
       <ul>
-        ${files.map(
-          ({ name, size }, index) => html`
-            <li>
-              <span>${name}</span> <span class="hint">${sizeText(size)}</span>
-              <button type="button" aria-label=${`Remove ${name}`} onClick=${() => remove(index, name)}>
-                Remove
-              </button>
-            </li>
-          `,
-        )}
+        ${files.map((file, index) => h(FileRow, { file, onRemove: () => remove(index, file.name) }))}
       </ul>
     </details>
     ${action.failure && h(Notice, { trouble: action.failure })}
+  `;
+}
+
+interface FileRowOptions {
+  readonly file: File;
+  readonly onRemove: () => void;
+}
+
+function FileRow({ file: { name, size }, onRemove }: FileRowOptions): Html {
+  const element = useFocusHandedOn<HTMLLIElement>();
+  return html`
+    <li ref=${element}>
+      <span>${name}</span> <span class="hint">${sizeText(size)}</span>
+      <button type="button" aria-label=${`Remove ${name}`} onClick=${onRemove}>Remove</button>
+    </li>
   `;
 }

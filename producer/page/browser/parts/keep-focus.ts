@@ -6,10 +6,14 @@ export function useFocusHandedOn<T extends HTMLElement>(): RefObject<T | null> {
   const element = useRef<T>(null);
   useLayoutEffect(
     () => () => {
-      if (element.current?.contains(document.activeElement))
-        document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
+      if (element.current?.contains(document.activeElement)) focusTitle();
     },
     [],
   );
   return element;
+}
+
+/** Titles can have the focus, but are not reached with the tab key. */
+export function focusTitle(): void {
+  document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
 }
