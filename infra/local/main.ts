@@ -101,6 +101,7 @@ await runService(
     service.onStop(() => rendezvous.close());
     const stack = await start();
     superviseStack(service, stack);
+    service.onStop(() => say('Stopping. Jobs that have not ended go on after the next `npm start`.'));
     clientEnvironment = stack.clientEnvironment;
     say(`The local fleet is running. Jobs and results are stored in ${folder}.`);
     if (stack.pageAddress !== null) say(`  ${stack.pageAddress}  the web page`);

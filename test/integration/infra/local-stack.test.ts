@@ -56,12 +56,14 @@ test('a shared fleet runs a job, rejects a second fleet, scales in to zero worke
 
 test('a stopped fleet resumes its job after a restart; a killed one leaves no processes and no lock, and the next fleet works', async () => {
   const stopped = await fleet.start();
-  const { stdout } = await fleet.startJob('--json', '--detach').end;
-  expect(JSON.parse(stdout)).toMatchObject({ state: 'submitted' });
-  const { jobId } = JSON.parse(stdout) as { jobId: string };
+  const job = fleet.startJob('--json');
   await fleet.engineRuns();
   stopped.child.kill('SIGTERM');
-  expect((await stopped.end).status).toBe(0);
+  expect(await stopped.end).toMatchObject({ status: 0 });
+  expect(stopped.heard()).toContain('Jobs that have not ended go on after the next `npm start`');
+  const { status, stdout } = await job.end;
+  expect(status).toBe(69);
+  const [, jobId = 'none'] = /The job (\S+) goes on when its fleet does/.exec(stdout) ?? [];
   await fleet.nothingIsLeft();
 
   const killed = await fleet.start();
