@@ -4,7 +4,7 @@
  */
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import { storageCommandConfig } from '../../shared/command/config.ts';
-import { print, runCommand } from '../../shared/command/run-command.ts';
+import { print, runCommand, say } from '../../shared/command/run-command.ts';
 import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
 import { capBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
 import { type JobCap, encodeJobCap } from '../../shared/contract/cap.ts';
@@ -12,6 +12,7 @@ import { isTerminal } from '../../shared/contract/job.ts';
 import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { jobEnded, jobUnknown } from '../control/job-errors.ts';
+import { hasNoPrices } from '../control/job-view.ts';
 import { readStatus } from '../jobs/status.ts';
 import { parseCapOptions } from './cap/options.ts';
 
@@ -29,6 +30,8 @@ async function main(): Promise<number> {
   const sentence = spendingMax === null ? 'has no cap' : `may cost ${spendingMax} in all`;
   if (asJson) print(JSON.stringify(cap));
   else print(`The job ${jobId} ${sentence}. The producer applies this within half a minute.`);
+  if (spendingMax !== null && (await hasNoPrices(blobs)))
+    say('The fleet has no prices (FRAMEFLEET_PRICES), so a cap has no effect.');
   return EXIT.ok;
 }
 

@@ -6,6 +6,7 @@ import { openWorkQueue } from '../../shared/azure/work-queue.ts';
 import { storageCommandConfig } from '../../shared/command/config.ts';
 import { print, runCommand, say } from '../../shared/command/run-command.ts';
 import { openReachable, storageAccounts } from '../../shared/command/storage-accounts.ts';
+import { countedText } from '../../shared/command/text.ts';
 import type { JobStatus } from '../../shared/contract/job.ts';
 import { QUEUES } from '../../shared/contract/storage-layout.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
@@ -100,7 +101,7 @@ async function carryOut(
       await removeEntries({ poison, blobs }, (batch) => batch.jobId === jobId);
       return answer(
         status,
-        `Removed the source, the result and the logs of the job (${blobsRemoved} blobs). Its pieces and segments follow.`,
+        `Removed the source, the result and the logs of the job (${countedText(blobsRemoved, 'blob')}). Its pieces and segments follow.`,
         { blobsRemoved },
       );
     }
@@ -113,5 +114,5 @@ function answer(status: JobStatus | undefined, sentence: string, facts: Answer['
 
 function framesText(status: JobStatus): string {
   const { scored, failed, expected } = status.frames;
-  return expected === 0 ? 'no frame' : `${scored + failed} of ${expected} frames`;
+  return expected === 0 ? 'no frame' : `${scored + failed} of ${countedText(expected, 'frame')}`;
 }

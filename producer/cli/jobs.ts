@@ -10,7 +10,15 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts';
 import { EXIT } from '../../shared/runtime/errors.ts';
 import { quoteCommands } from '../../shared/runtime/quote-commands.ts';
 import { jobUnknown } from '../control/job-errors.ts';
-import { type JobView, imageNamesOf, readJob, readJobs, readWorkersAlive } from '../control/job-view.ts';
+import {
+  type JobView,
+  hasNoPrices,
+  imageNamesOf,
+  readJob,
+  readJobs,
+  readSpendingMax,
+  readWorkersAlive,
+} from '../control/job-view.ts';
 import { stateText, waitsFor } from '../control/job-words.ts';
 import { secondsLeftOf } from '../control/seconds-left.ts';
 import { readReport } from '../jobs/report.ts';
@@ -62,10 +70,12 @@ async function list(blobs: BlobStore, { filter, asJson }: OptionsFor<'jobs'>): P
 
 async function show(blobs: BlobStore, { jobId, asJson }: OptionsFor<'status'>): Promise<void> {
   const job = await requireJob(blobs, jobId, 'show the job');
-  const [workers, failures, report] = await Promise.all([
+  const [workers, failures, report, spendingMax, isFree] = await Promise.all([
     readWorkersAlive(blobs, clock.now()),
     imageNamesOf(blobs, job).then((names) => reportedFailures(blobs, jobId, names)),
     readReport(blobs, jobId),
+    readSpendingMax(blobs, job),
+    hasNoPrices(blobs),
   ]);
   // A job that is retried still has the report of its earlier run.
   const hasEnded = job.status !== undefined && isTerminal(job.status.state);
@@ -73,10 +83,27 @@ async function show(blobs: BlobStore, { jobId, asJson }: OptionsFor<'status'>): 
   if (asJson) {
     const why = waitsFor(job, workers);
     const waits = why === undefined ? null : waitText(why);
-    print(JSON.stringify({ ...viewAsJson(job), waitsFor: waits, workers: workers.length, failures, actual }));
+    print(
+      JSON.stringify({
+        ...viewAsJson(job),
+        waitsFor: waits,
+        workers: workers.length,
+        spendingMax,
+        failures,
+        actual,
+      }),
+    );
     return;
   }
-  const text = jobText({ job, workers, failures: failureLines(failures), actual, now: clock.now() });
+  const text = jobText({
+    job,
+    workers,
+    failures: failureLines(failures),
+    actual,
+    spendingMax,
+    isFree,
+    now: clock.now(),
+  });
   print(quoteCommands(text));
 }
 

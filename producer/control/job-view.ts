@@ -2,7 +2,16 @@
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { JOB_ID_PATTERN, controlBlob, sourceBlob, triggerBlob } from '../../shared/contract/blob-names.ts';
+import {
+  FLEET_RATES_BLOB,
+  JOB_ID_PATTERN,
+  capBlob,
+  controlBlob,
+  sourceBlob,
+  triggerBlob,
+} from '../../shared/contract/blob-names.ts';
+import { decodeJobCap } from '../../shared/contract/cap.ts';
+import { parseFleetRates } from '../../shared/contract/fleet-rates.ts';
 import { type Heartbeat, heartbeatFrom } from '../../shared/contract/heartbeat.ts';
 import { decodeImageList } from '../../shared/contract/image-list.ts';
 import { decodeJobControl } from '../../shared/contract/job-control.ts';
@@ -70,6 +79,18 @@ function matches(view: JobView, { states, search }: Omit<JobFilter, 'max'>): boo
   const isWanted = (one: string): boolean => states === null || states.includes(one);
   if (!isWanted(status?.state ?? 'waiting') && !isWanted(stateText(view))) return false;
   return search === null || `${jobId} ${request.source.name}`.toLowerCase().includes(search.toLowerCase());
+}
+
+/** What a job may cost in all: as an operator has set it since, or as it was requested. Null: no cap. */
+export async function readSpendingMax(blobs: BlobStore, { jobId, request }: JobView): Promise<number | null> {
+  const cap = await blobs.get('control', capBlob(jobId));
+  return ((cap && decodeJobCap(String(cap), jobId)) ?? request).spendingMax ?? null;
+}
+
+/** Whether the fleet is known to have no prices: then nothing costs anything, and a cap has no effect. */
+export async function hasNoPrices(blobs: BlobStore): Promise<boolean> {
+  const rates = parseFleetRates(String(await blobs.get('control', FLEET_RATES_BLOB)));
+  return rates !== undefined && rates.pools.every(({ pricePerHour }) => !pricePerHour);
 }
 
 /** Of a job of still images, by frame; of a video, none. */

@@ -54,8 +54,11 @@ test('an address with the token that is pasted into the open form signs in; a wr
   expect(page.url()).toBe(address);
   await page.getByLabel('Token').fill(fleet.address);
   await page.getByRole('button', { name: 'Sign in' }).click();
+  const titleHasFocus = (title: string) =>
+    page.waitForFunction((text) => document.activeElement?.textContent === text, title);
+  await titleHasFocus('Jobs');
   await page.getByRole('button', { name: 'Sign out' }).click();
-  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await titleHasFocus('Sign in');
   await page.reload();
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await page.goto(fleet.address);

@@ -123,6 +123,9 @@ function frameIn({ pixels, size }: FittedPixels, frame: FrameSize): Sharp {
   return isSameSize(shown, frame) ? cut : cut.resize({ ...frame, fit: 'fill' });
 }
 
+/** What sharp says of bytes in which it recognises nothing. */
+const NO_IMAGE = 'unsupported image format';
+
 /** A still image that cannot be read. */
 export class UnreadableImageError extends Error {}
 
@@ -209,7 +212,9 @@ function open(bytes: Uint8Array, pixelsMax = IMAGE_PIXELS_MAX): Sharp {
 }
 
 function unreadable(cause: unknown): UnreadableImageError {
-  return new UnreadableImageError(`the image cannot be read: ${describeError(cause)}`, { cause });
+  const found = describeError(cause);
+  const why = found.includes(NO_IMAGE) ? 'it is in no known format, or damaged' : found;
+  return new UnreadableImageError(`the image cannot be read: ${why}`, { cause });
 }
 
 /** An image file as the eye sees it: upright, without transparency, in sRGB, no wider than this. */

@@ -28,7 +28,7 @@ const TEXTS: Readonly<Record<ControlVerb, ControlText>> = {
   cancel: {
     description: 'Ends a job without a result.',
     notes: [
-      'Workers stop within ten seconds, and its messages are removed from the queue. Segments that are stored are kept for a week, so that npm run retry can run the rest; with --clean they are removed at once.',
+      'Workers stop within ten seconds, and its messages are removed from the queue. Segments that are stored are kept for a week, so that npm run retry can run the rest; with --clean they are removed within a minute.',
     ],
     exits: OF_OPEN_JOB,
   },

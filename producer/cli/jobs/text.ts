@@ -1,5 +1,5 @@
 /** Jobs as text: a table, and one job in detail with what it waits for. PURE. */
-import { bytesText, clockTime, instantText, textTable } from '../../../shared/command/text.ts';
+import { bytesText, clockTime, countedText, instantText, textTable } from '../../../shared/command/text.ts';
 import type { Heartbeat } from '../../../shared/contract/heartbeat.ts';
 import { IMAGE_LIST_SUFFIX } from '../../../shared/contract/image-list.ts';
 import type { JobActual } from '../../../shared/contract/job-actual.ts';
@@ -52,8 +52,14 @@ function failedHint({ jobId }: JobStatus): string {
   return `To see why: npm run logs -- ${jobId} --failed`;
 }
 
-function costSoFar({ spent, state }: JobStatus): string {
-  return `${spent}${isTerminal(state) ? '' : ' so far'}`;
+function costSoFar(
+  { spent, state }: JobStatus,
+  { spendingMax, isFree }: Pick<JobDetails, 'spendingMax' | 'isFree'>,
+): string {
+  if (isFree)
+    return `not known: the fleet has no prices${spendingMax === null ? '' : `, and the cap of ${spendingMax} has no effect`}`;
+  if (isTerminal(state)) return String(spent);
+  return `${spent} so far${spendingMax === null ? '' : `, of at most ${spendingMax}`}`;
 }
 
 export interface JobDetails {
@@ -61,16 +67,21 @@ export interface JobDetails {
   readonly workers: readonly Heartbeat[];
   /** Lines about failed frames. */
   readonly failures: readonly string[];
+  /** Null: no cap. */
+  readonly spendingMax: number | null;
+  /** The fleet has no prices. */
+  readonly isFree: boolean;
   /** Of a job that has ended with a report. */
   readonly actual: JobActual | null;
   readonly now: Date;
 }
 
-export function jobText({ job, workers, failures, actual, now }: JobDetails): string {
+export function jobText({ job, workers, failures, actual, spendingMax, isFree, now }: JobDetails): string {
   const { jobId, request, priority, status } = job;
   const { source, deadlineAt } = request;
   const name = source.kind === 'images' ? source.name.slice(0, -IMAGE_LIST_SUFFIX.length) : source.name;
   const size = source.kind === 'images' ? 'still images' : bytesText(source.sizeBytes);
+  const unit = source.kind === 'images' ? 'image' : 'frame';
   const why = waitsFor(job, workers);
   const rows: (readonly [string, string])[] = [
     ['State', stateText(job)],
@@ -81,16 +92,24 @@ export function jobText({ job, workers, failures, actual, now }: JobDetails): st
     ['Priority', priority],
     ['Created', instantText(request.createdAt)],
     ...(deadlineAt === undefined ? [] : [['Deadline', instantText(deadlineAt)] as const]),
-    ...(status === undefined ? [] : progressRows(status, failures.length > 0, now)),
+    ...(status === undefined
+      ? []
+      : progressRows(status, {
+          unit,
+          areFailuresListed: failures.length > 0,
+          now,
+        })),
     ...(actual === null ? [] : actualRows(actual)),
-    ...(status === undefined || actual?.micros ? [] : [['Cost', costSoFar(status)] as const]),
+    ...(status === undefined || actual?.micros
+      ? []
+      : [['Cost', costSoFar(status, { spendingMax, isFree })] as const]),
   ];
   const notes = (status?.warnings ?? []).map((warning) => ['Note', warning] as const);
   const width = 11;
   return [
     `Job ${jobId}`,
     ...[...rows, ...notes].map(([label, text]) => `  ${label.padEnd(width)}${text}`),
-    ...(failures.length === 0 ? [] : ['  Failed frames:', ...failures.map((line) => `  ${line}`)]),
+    ...(failures.length === 0 ? [] : [`  Failed ${unit}s:`, ...failures.map((line) => `  ${line}`)]),
   ].join('\n');
 }
 
@@ -100,14 +119,20 @@ export function waitText({ reason, next }: WaitReason): string {
 
 function progressRows(
   status: JobStatus,
-  areFailuresListed: boolean,
-  now: Date,
+  {
+    unit,
+    areFailuresListed,
+    now,
+  }: { readonly unit: string; readonly areFailuresListed: boolean; readonly now: Date },
 ): (readonly [string, string])[] {
   const { expected, scored, failed, underway } = status.frames;
   const left = secondsLeftOf(status, now);
   const time = left === null ? '' : `, about ${clockTime(left)} left`;
   return [
-    ['Progress', `${scored + failed + underway} of ${expected} frames (${percentText(status)})${time}`],
+    [
+      'Progress',
+      `${scored + failed + underway} of ${countedText(expected, unit)} (${percentText(status)})${time}`,
+    ],
     ...(failed === 0
       ? []
       : [['Failed', areFailuresListed ? String(failed) : `${failed}. ${failedHint(status)}`] as const]),

@@ -9,10 +9,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openBlobStore } from '../../../shared/azure/blob-store.ts';
 import { PATIENT, storageAccount } from '../../../shared/azure/credentials.ts';
 import { findReadyStack } from '../../../shared/command/local-stack.ts';
+import { triggerBlob } from '../../../shared/contract/blob-names.ts';
 import { type RunningCommand, framefleet, startStackCommand } from '../../support/commands.ts';
 import { eventually } from '../../support/eventually.ts';
 import { testFolder } from '../../support/servers.ts';
 
+const UPLOAD = '20261124-120000-upload-0a0a0a';
 const JOBS = [
   '20261122-101500-harbour-0a1b2c',
   '20261123-061502-harbour-9f3a1c',
@@ -150,7 +152,9 @@ describe('with a local fleet', () => {
     await fleet.said('The local fleet is running');
     const media = (await findReadyStack(at('fleet')))?.['FRAMEFLEET_MEDIA_STORAGE'] ?? '';
     const blobs = await openBlobStore({ media: storageAccount(media), system: null }, PATIENT);
-    for (const jobId of JOBS) await blobs.put('incoming', `${jobId}/source.mp4`, 'no video');
+    for (const jobId of JOBS) await blobs.put('incoming', triggerBlob(jobId), 'no request');
+    // An upload that has not become a job.
+    await blobs.put('incoming', `${UPLOAD}/source.mp4`, 'no video');
   });
   afterAll(async () => {
     fleet.child.kill('SIGTERM');

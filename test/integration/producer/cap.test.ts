@@ -7,11 +7,12 @@ import { dispatchPass } from '../../../producer/jobs/dispatch.ts';
 import { StatusPublisher } from '../../../producer/jobs/status.ts';
 import { isAtItsCap } from '../../../scaler/costs/spending-cap.ts';
 import { readBacklog } from '../../../scaler/observe/backlog.ts';
-import { capBlob, statusBlob } from '../../../shared/contract/blob-names.ts';
+import { FLEET_RATES_BLOB, capBlob, statusBlob } from '../../../shared/contract/blob-names.ts';
+import type { FleetRates } from '../../../shared/contract/fleet-rates.ts';
 import { batchMessage, decodeMessage, encodeMessage } from '../../../shared/contract/messages.ts';
 import { spendingMaxOf } from '../../../shared/redis/ledger-job.ts';
 import { buildResult, firstSplit } from '../../support/build-job.ts';
-import { type CommandEnd, cap } from '../../support/commands.ts';
+import { type CommandEnd, cap, jobCommand } from '../../support/commands.ts';
 import { passUntilRest } from '../../support/control-plane.ts';
 import { BUILT_PLANS } from '../../support/dispatch-fixture.ts';
 import { type IntakeFixture, startIntakeFixture } from '../../support/intake-fixture.ts';
@@ -47,6 +48,13 @@ const runCap = (...args: string[]): Promise<CommandEnd> => {
   const environment = { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
   return cap(args, { localFolder: '/nowhere', environment }).end;
 };
+/** As `npm run status` shows it. */
+async function shownCost(): Promise<string | undefined> {
+  const { media, system } = fixture.storage.connection;
+  const environment = { FRAMEFLEET_MEDIA_STORAGE: media, FRAMEFLEET_SYSTEM_STORAGE: system };
+  const { stdout } = await jobCommand(['status', JOB], { localFolder: '/nowhere', environment }).end;
+  return /^ +Cost +(.*)$/m.exec(stdout)?.[1];
+}
 const dispatch = () =>
   dispatchPass({ ...services(), batches: batches.queue, plans: BUILT_PLANS, resendMs: 300_000 });
 const applyCaps = () => capsPass({ ...services(), scanMs: 1 });
@@ -136,6 +144,7 @@ test('a job at its cap sends nothing more, finishes its batches in flight, and c
   await applyCaps();
   await publish();
   expect(await fixture.statusOf(JOB)).toMatchObject({ state: 'running', heldAtCap: null });
+  expect(await shownCost()).toBe('1.02 so far, of at most 5');
   expect((await readBacklog(fixture.control.ledger, fixture.control.spending)).backlog).toMatchObject([
     { spendingMax: 5 },
   ]);
@@ -152,6 +161,30 @@ test('a job at its cap sends nothing more, finishes its batches in flight, and c
   const ended = await runCap(JOB, '9');
   expect(ended).toMatchObject({ status: 1, stdout: '' });
   expect(ended.stderr).toContain('has ended (completed)');
+});
+
+test('a fleet without prices says that a cap has no effect', async () => {
+  await openJob();
+  await publish();
+  const rates: FleetRates = {
+    version: 1,
+    measuredAt: new Date(0).toISOString(),
+    models: {},
+    split: { cut: null, decode: null, images: null },
+    join: null,
+    bootSeconds: null,
+    idleSeconds: 60,
+    enginesPerMachine: 1,
+    machinesMax: 2,
+    drainTargetSeconds: 600,
+    pools: [{ name: 'local', pricePerHour: null }],
+  };
+  await fixture.blobs.put('control', FLEET_RATES_BLOB, JSON.stringify(rates));
+  expect((await runCap(JOB, '5')).stderr).toBe(
+    'The fleet has no prices (FRAMEFLEET_PRICES), so a cap has no effect.\n',
+  );
+  expect(await shownCost()).toBe('not known: the fleet has no prices, and the cap of 5 has no effect');
+  await fixture.blobs.remove('control', FLEET_RATES_BLOB);
 });
 
 test('a stale batch is not sent again while its job is held', async () => {
