@@ -37,7 +37,7 @@ export default defineConfig({
           // Bounds for a hang, not for slowness: other work may share the cores.
           testTimeout: 600_000,
           hookTimeout: 240_000,
-          maxWorkers: 6,
+          maxWorkers: 4,
         },
       },
       {
@@ -48,7 +48,7 @@ export default defineConfig({
           environment: 'node',
           testTimeout: IS_LONG ? 3_600_000 : 600_000,
           hookTimeout: 240_000,
-          maxWorkers: IS_LONG ? 1 : 6,
+          maxWorkers: IS_LONG ? 1 : 4,
         },
       },
       {

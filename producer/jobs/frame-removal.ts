@@ -1,6 +1,6 @@
 /**
  * Removes the frames of an ended job after its retention time: `pieces/<jobId>/` and `scored/<jobId>/`. Frames of a job with
- * failures are kept longer, for inspection and redrive. The result stays.
+ * failures are kept longer, for inspection and redrive. The result stays, and so do the logs unless the whole job is gone.
  *
  * Frames are removed in slices. Each slice holds the job and checks its state first, so a job that is reopened loses nothing
  * more. After a crash the next pass removes the rest.
@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
-import { capBlob, controlBlob, jobPrefix } from '../../shared/contract/blob-names.ts';
+import { capBlob, controlBlob, jobPrefix, triggerBlob } from '../../shared/contract/blob-names.ts';
 import type { LedgerJob } from '../../shared/redis/ledger-job.ts';
 import type { Ledger } from '../../shared/redis/ledger.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -84,6 +84,10 @@ async function removeSlice(services: FrameRemovalServices, due: DueFrames): Prom
   if (isMore) return true;
   await blobs.remove('control', capBlob(jobId));
   await blobs.remove('control', controlBlob(jobId));
+  // Of a job that is gone: a worker may have written its log since.
+  if ((await blobs.stat('incoming', triggerBlob(jobId))) === undefined)
+    for await (const { name } of blobs.list('logs', { prefix: jobPrefix(jobId) }))
+      await blobs.remove('logs', name);
   await retention.removeDue(due);
   log.info({ jobId }, 'frames removed');
   return false;

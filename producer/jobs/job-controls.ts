@@ -25,6 +25,8 @@ const PASS_MS = 3_000;
 /** Messages that a worker has released with a delay appear within this time. */
 const RECALL_MS = 180_000;
 const RECALL_EVERY_MS = 20_000;
+/** Workers stop within ten seconds after a job is cancelled. Until then they may store a segment or a log. */
+const LATE_WRITES_MS = 15_000;
 
 export interface JobControlServices {
   readonly blobs: BlobStore;
@@ -119,11 +121,11 @@ export class JobControls {
     return wanted.pausedAtMs > 0;
   }
 
-  /** Lets the frames of an ended job go now. */
+  /** Lets the frames of an ended job go as soon as no worker writes any more. */
   async #clean({ jobId, clean }: JobControl): Promise<void> {
     if (clean !== 'frames') return;
     const { blobs, retention, clock, log } = this.#services;
-    await retention.schedule({ jobId, dueAtMs: clock.now().getTime() });
+    await retention.schedule({ jobId, dueAtMs: clock.now().getTime() + LATE_WRITES_MS });
     await blobs.remove('control', controlBlob(jobId));
     log.info({ jobId }, 'frames will be removed: requested');
   }

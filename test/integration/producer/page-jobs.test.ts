@@ -14,12 +14,14 @@ import { buildRequest, openSplitJob } from '../../support/build-job.ts';
 import { type CollectFixture, startCollectFixture } from '../../support/collect-fixture.ts';
 import { eventually } from '../../support/eventually.ts';
 import { storeEndedJobs } from '../../support/many-jobs.ts';
+import { MovableClock } from '../../support/movable-clock.ts';
 import { PageClient } from '../../support/page-client.ts';
 import { testFolder } from '../../support/servers.ts';
 import { silentLog } from '../../support/silent-log.ts';
 
 const TOKEN = 'correct-horse-battery-staple';
 const JOBS = 300;
+const LISTED_AGAIN_MS = 11_000;
 /** A bound for a hang: hundreds of blobs are stored first. */
 const STORE_MS_MAX = 1_200_000;
 /** Newer than all others. */
@@ -130,6 +132,29 @@ test('only what changes is sent: a new job, its progress, its end; the others ne
   await events.until<JobDetail>('job', (detail) => detail.error?.code === error.code);
   const sent = events.of<JobSummary[]>('jobs').flat();
   expect(new Set(sent.map(({ jobId }) => jobId))).toEqual(new Set([NEW_JOB]));
+});
+
+test('an upload is no job, however often storage is listed, until it is submitted', async () => {
+  const { blobs } = fixture.storage;
+  const upload = '20261125-000000-upload-000000';
+  await blobs.put('incoming', `${upload}/source.mp4`, 'no video');
+  const moved = new MovableClock();
+  const own = new JobIndex({ blobs, clock: moved });
+  const countListed = async (): Promise<number> => {
+    moved.advance(LISTED_AGAIN_MS);
+    const { total } = await own.page({ states: null, search: null, before: null, limit: 1 });
+    await own.pass();
+    return total;
+  };
+  await countListed();
+  await own.pass();
+  const before = await countListed();
+  expect([await countListed(), await countListed()]).toEqual([before, before]);
+  await blobs.put('incoming', triggerBlob(upload), JSON.stringify(buildRequest(upload)));
+  await countListed();
+  expect(await countListed()).toBe(before + 1);
+  await blobs.remove('incoming', triggerBlob(upload));
+  await blobs.remove('incoming', `${upload}/source.mp4`);
 });
 
 test('nothing is listed while nobody looks', async () => {

@@ -107,7 +107,7 @@ test('the job’s log has a line for each frame of a delivery, with its stage ti
   });
   const later = expect.any(Number) as number;
   // The segment of frames 2 and 3 is not stored before frame 2 is given up.
-  expect(lines.map(({ frame, attempt, outcome }) => [frame, attempt, outcome])).toEqual([
+  expect(lines.map(({ frame, delivery, outcome }) => [frame, delivery, outcome])).toEqual([
     [0, 1, 'stored'],
     [1, 1, 'stored'],
     [2, 1, 'failed'],
