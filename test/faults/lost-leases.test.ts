@@ -34,11 +34,17 @@ afterAll(async () => {
 });
 
 /** Sends a batch and waits until a worker has stored a segment of it. */
-async function startedOn(jobId: string, { stuckSeconds = 300 }: { readonly stuckSeconds?: number } = {}) {
+async function startedOn(
+  jobId: string,
+  {
+    stuckSeconds = 300,
+    leaseSeconds = LEASE_SECONDS,
+  }: { readonly stuckSeconds?: number; readonly leaseSeconds?: number } = {},
+) {
   const batch = await fixture.storeBatch(jobId, FRAMES);
   await fixture.send(batch);
   const environment = {
-    FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS),
+    FRAMEFLEET_LEASE_SECONDS: String(leaseSeconds),
     FRAMEFLEET_STUCK_SECONDS: String(stuckSeconds),
   };
   const worker = fixture.startWorker(environment, proxy.connection);
@@ -104,13 +110,18 @@ test('a worker that is paused beyond its lease changes nothing when it resumes',
 });
 
 test('a worker keeps its batch while its engine stalls for several leases', async () => {
-  const leases = inForm({ short: 3, long: 10 });
-  const { batch, worker } = await startedOn('job-stalled', { stuckSeconds: 2 * leases * LEASE_SECONDS });
-  const other = fixture.startWorker({ FRAMEFLEET_LEASE_SECONDS: String(LEASE_SECONDS) });
+  const leases = inForm({ short: 2, long: 10 });
+  // Long enough that none is lost because other work holds the cores.
+  const leaseSeconds = 15;
+  const { batch, worker } = await startedOn('job-stalled', {
+    stuckSeconds: 2 * leases * leaseSeconds,
+    leaseSeconds,
+  });
+  const other = fixture.startWorker({ FRAMEFLEET_LEASE_SECONDS: String(leaseSeconds) });
   await other.said('service ready');
   const engine = enginePid(worker);
   process.kill(engine, 'SIGSTOP');
-  await systemClock.sleep(leases * LEASE_SECONDS * 1000);
+  await systemClock.sleep(leases * leaseSeconds * 1000);
   process.kill(engine, 'SIGCONT');
   const [result, ...others] = await fixture.resultsOf(batch);
   expect(others).toEqual([]);
