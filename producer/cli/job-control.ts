@@ -81,7 +81,7 @@ async function carryOut(
       const { status, framesRetried } = await retryJob(blobs, jobId);
       const what =
         framesRetried > 0
-          ? `${framesRetried} failed ${framesRetried === 1 ? 'frame' : 'frames'} and what is missing`
+          ? `${countedText(framesRetried, 'failed frame')} and what is missing`
           : 'what is missing';
       return answer(
         status,

@@ -3,7 +3,6 @@ import pLimit from 'p-limit';
 
 import type { BlobStore } from '../../shared/azure/blob-store.ts';
 import {
-  FLEET_RATES_BLOB,
   JOB_ID_PATTERN,
   capBlob,
   controlBlob,
@@ -11,12 +10,12 @@ import {
   triggerBlob,
 } from '../../shared/contract/blob-names.ts';
 import { decodeJobCap } from '../../shared/contract/cap.ts';
-import { parseFleetRates } from '../../shared/contract/fleet-rates.ts';
 import { type Heartbeat, heartbeatFrom } from '../../shared/contract/heartbeat.ts';
 import { decodeImageList } from '../../shared/contract/image-list.ts';
 import { decodeJobControl } from '../../shared/contract/job-control.ts';
 import { type JobRequest, type JobStatus, jobRequest } from '../../shared/contract/job.ts';
 import { parseJson } from '../../shared/contract/parse-json.ts';
+import { readFleetRates } from '../estimate/fleet-rates.ts';
 import { readStatus } from '../jobs/status.ts';
 import { stateText } from './job-words.ts';
 
@@ -89,7 +88,7 @@ export async function readSpendingMax(blobs: BlobStore, { jobId, request }: JobV
 
 /** Whether the fleet is known to have no prices: then nothing costs anything, and a cap has no effect. */
 export async function hasNoPrices(blobs: BlobStore): Promise<boolean> {
-  const rates = parseFleetRates(String(await blobs.get('control', FLEET_RATES_BLOB)));
+  const rates = await readFleetRates(blobs);
   return rates !== undefined && rates.pools.every(({ pricePerHour }) => !pricePerHour);
 }
 

@@ -98,7 +98,7 @@ async function redriveJob(
   const { inferSeconds } = await times.read(jobId);
   if (!(await ledger.forget(jobId))) return;
   const opening = await openJob(services, jobId, report?.model);
-  if (opening === 'opened') await times.reopened(jobId, { atMs: clock.now().getTime(), inferSeconds });
+  if (opening === 'opened') await times.mark(jobId, { reopenedAtMs: clock.now().getTime(), inferSeconds });
   log.info({ jobId, frames: frames.length, opening }, 'job redriven');
   if (opening === 'known') return; // Another producer opened it, perhaps with the old failures. Check again when it has ended.
   if (opening === 'opened') metrics.redrives.inc(requests.length);

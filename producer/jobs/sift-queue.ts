@@ -34,13 +34,10 @@ export async function recallBatches(
 ): Promise<number> {
   return siftQueue(batches, log, ({ text }) => {
     const decoded = decodeMessage(text, batchMessage);
-    if (decoded.kind !== 'valid') return { isRemoved: false, text };
+    if (decoded.kind !== 'valid') return text;
     const batch = decoded.message;
-    if (isRecalled(batch.jobId)) return { isRemoved: true };
-    return {
-      isRemoved: false,
-      text: encodeMessage({ ...batch, history: releasedUnstarted(batch.history) }),
-    };
+    if (isRecalled(batch.jobId)) return null;
+    return encodeMessage({ ...batch, history: releasedUnstarted(batch.history) });
   });
 }
 
@@ -56,21 +53,19 @@ export async function removeEntries(
   const removed = await siftQueue(poison, log, ({ text }) => {
     const decoded = decodeMessage(text, poisonMessage);
     const entry = decoded.kind === 'valid' ? decoded.message : undefined;
-    if (!entry?.batch || !isRemoved(entry.batch)) return { isRemoved: false, text };
+    if (!entry?.batch || !isRemoved(entry.batch)) return text;
     if (entry.body === null) bodies.push(entry.id);
-    return { isRemoved: true };
+    return null;
   });
   for (const id of bodies) await blobs.remove('logs', poisonBodyBlob(id));
   return removed;
 }
 
-type Sifted = { readonly isRemoved: true } | { readonly isRemoved: false; readonly text: string };
-
-/** Receives every visible message once. Returns how many were removed. */
+/** Receives every visible message once. `sift` returns the text to put back, or null to remove it. Returns how many were removed. */
 async function siftQueue(
   queue: WorkQueue,
   log: Log | undefined,
-  sift: (message: ReceivedMessage) => Sifted,
+  sift: (message: ReceivedMessage) => string | null,
 ): Promise<number> {
   const putBack = new Set<string>();
   let removed = 0;
@@ -85,14 +80,14 @@ async function siftQueue(
     const isSecondRound = messages.every(({ messageId }) => putBack.has(messageId));
     await Promise.all(
       messages.map(async (message) => {
-        const sifted = sift(message);
-        if (sifted.isRemoved) {
+        const text = sift(message);
+        if (text === null) {
           await queue.remove(message);
           removed += 1;
           return;
         }
         putBack.add(message.messageId);
-        await queue.update({ ...message, text: sifted.text }, { visibilityTimeoutSeconds: 0 });
+        await queue.update({ ...message, text }, { visibilityTimeoutSeconds: 0 });
       }),
     ).catch((error: unknown) =>
       log?.warn({ error }, 'messages not put back: they return when their leases end'),

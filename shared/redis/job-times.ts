@@ -31,7 +31,8 @@ const times = z.object({
   framesBefore: z.coerce.number().int().min(0).optional(),
 });
 export type JobTimesSoFar = z.infer<typeof times>;
-export type JobMarks = Omit<JobTimesSoFar, 'inferSeconds' | 'reportedSeconds'>;
+/** `inferSeconds`: of the runs before, of a job that was opened again. */
+export type JobMarks = Partial<Omit<JobTimesSoFar, 'reportedSeconds'>>;
 
 /** A worker that has a batch of the job, as it last reported. */
 export interface BusyWorker {
@@ -94,15 +95,6 @@ export class JobTimes {
     const args = Object.entries(marks).filter(([, value]) => value !== undefined);
     if (args.length === 0) return;
     await this.#redis.eval(MARK, 2, jobKey(jobId), jobKey(jobId, 'times'), ...args.flat().map(String));
-  }
-
-  /** Notes that the job was opened again, after the engines had worked for it for so long. */
-  async reopened(
-    jobId: string,
-    { atMs, inferSeconds }: { readonly atMs: number; readonly inferSeconds: number },
-  ): Promise<void> {
-    const args = ['reopenedAtMs', atMs, 'inferSeconds', inferSeconds];
-    await this.#redis.eval(MARK, 2, jobKey(jobId), jobKey(jobId, 'times'), ...args);
   }
 
   /** A result that is received twice, because a producer was killed, counts twice. */

@@ -19,11 +19,11 @@ beforeAll(async () => {
 });
 afterAll(() => fleet[Symbol.asyncDispose]());
 
-/** Drops a file on the page, as a file manager does. */
 function focusedTag(page: PageVisitor['page']): Promise<string | undefined> {
   return page.evaluate(() => document.activeElement?.tagName);
 }
 
+/** Drops a file on the page, as a file manager does. */
 async function drop({ page }: PageVisitor, file: string): Promise<void> {
   const base64 = (await readFile(file)).toString('base64');
   await page.evaluate((bytes) => {

@@ -38,12 +38,9 @@ type Access = (request: Pick<StorageRequest, 'operation' | 'path'>) => boolean;
 export async function accessOf(identity: StorageIdentity): Promise<Access> {
   const parsed = await parse(FILE, readFileSync(FILE, 'utf8'));
   const [found] = z.object({ locals: z.tuple([locals]) }).parse(parsed).locals;
-  const granted =
-    identity === 'operator'
-      ? found.operator_table
-      : identity === 'uploader'
-        ? found.uploader_table
-        : found.access_table[identity];
+  const { access_table: programs, operator_table: operator, uploader_table: uploader } = found;
+  const tables: typeof programs = { ...programs, operator, uploader };
+  const granted = tables[identity];
   if (granted === undefined) throw new Error(`expected ${identity} in the access table`);
   const allowed = new Map(
     Object.entries(granted).map(([name, roles]) => {

@@ -32,7 +32,7 @@ export function estimateText(
       `${sourceName}: ${what} of ${size}, ${model}, ${batches} ${batches === 1 ? 'batch' : 'batches'}`,
     ),
     textTable(HEADER, rows),
-    `By itself, the fleet starts ${machinesWanted} ${machinesWanted === 1 ? 'machine' : 'machines'} for this job if it does nothing else.`,
+    `By itself, the fleet starts ${countedText(machinesWanted, 'machine')} for this job if it does nothing else.`,
     ...most,
     `${basis} The fleet is assumed to be at zero; the upload is not included.`,
   ].join('\n');

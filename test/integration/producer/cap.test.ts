@@ -1,6 +1,7 @@
 /** A job at its spending cap, on real servers: it is held, reported, and continued with `npm run cap`. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
+import { UNMEASURED_FLEET } from '../../../producer/estimate/fleet-rates.ts';
 import { capsPass } from '../../../producer/jobs/caps.ts';
 import { Collector } from '../../../producer/jobs/collect.ts';
 import { dispatchPass } from '../../../producer/jobs/dispatch.ts';
@@ -8,7 +9,6 @@ import { StatusPublisher } from '../../../producer/jobs/status.ts';
 import { isAtItsCap } from '../../../scaler/costs/spending-cap.ts';
 import { readBacklog } from '../../../scaler/observe/backlog.ts';
 import { FLEET_RATES_BLOB, capBlob, statusBlob } from '../../../shared/contract/blob-names.ts';
-import type { FleetRates } from '../../../shared/contract/fleet-rates.ts';
 import { batchMessage, decodeMessage, encodeMessage } from '../../../shared/contract/messages.ts';
 import { spendingMaxOf } from '../../../shared/redis/ledger-job.ts';
 import { buildResult, firstSplit } from '../../support/build-job.ts';
@@ -166,19 +166,7 @@ test('a job at its cap sends nothing more, finishes its batches in flight, and c
 test('a fleet without prices says that a cap has no effect', async () => {
   await openJob();
   await publish();
-  const rates: FleetRates = {
-    version: 1,
-    measuredAt: new Date(0).toISOString(),
-    models: {},
-    split: { cut: null, decode: null, images: null },
-    join: null,
-    bootSeconds: null,
-    idleSeconds: 60,
-    enginesPerMachine: 1,
-    machinesMax: 2,
-    drainTargetSeconds: 600,
-    pools: [{ name: 'local', pricePerHour: null }],
-  };
+  const rates = { ...UNMEASURED_FLEET, pools: [{ name: 'local', pricePerHour: null }] };
   await fixture.blobs.put('control', FLEET_RATES_BLOB, JSON.stringify(rates));
   expect((await runCap(JOB, '5')).stderr).toBe(
     'The fleet has no prices (FRAMEFLEET_PRICES), so a cap has no effect.\n',

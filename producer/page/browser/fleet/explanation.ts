@@ -71,13 +71,13 @@ export function ExplanationWithWhatIf(): Html {
   `;
 }
 
-/** Lines that are indented belong to the line above that ends with a colon. */
 interface WordsOptions {
   readonly words: readonly string[];
   /** To a question of the visitor. */
   readonly isAnswer: boolean;
 }
 
+/** Lines that are indented belong to the line above that ends with a colon. */
 function Words({ words, isAnswer }: WordsOptions): Html {
   const now = new Date();
   return html`<div class="words" aria-live=${isAnswer ? 'polite' : 'off'}>
